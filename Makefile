@@ -1,0 +1,39 @@
+# Everything lives in .venv of this checkout; nothing is installed system-wide.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PHOTOS ?=
+
+.PHONY: venv demo test check bench serve clean
+
+venv: $(STAMP)  ## the set-up alone
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Ocelli needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up .venv (once; about a minute, 350 MB of models and libraries) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
+	@touch $@
+
+demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
+	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
+
+test: venv  ## the whole suite
+	@$(BIN)/python -m pytest
+
+check: venv  ## lint, format, types, import contracts
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/mypy
+	@PYTHONPATH=src $(BIN)/lint-imports
+
+bench: venv  ## performance as ratios against baselines of the same run
+	@$(BIN)/python -m benchmarks
+
+serve: venv  ## the whole system in the foreground
+	@$(BIN)/ocelli serve
+
+clean:  ## remove what make made (not your data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

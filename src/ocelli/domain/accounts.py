@@ -1,0 +1,89 @@
+"""Tenants, their keys, and what a tier allows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+MEGABYTE = 1024 * 1024
+KEY_PATTERN = re.compile(r"^[a-z]+_[A-Za-z0-9_-]{20,}$")
+
+
+class Tier(StrEnum):
+    """What a tenant has subscribed to, or what its operator has given it."""
+
+    FREE = "free"
+    STARTER = "starter"
+    PROFESSIONAL = "professional"
+    ENTERPRISE = "enterprise"
+
+
+@dataclass(frozen=True, slots=True)
+class TierLimits:
+    """The limits of one tier; None means unlimited."""
+
+    requests_per_minute: int
+    files_per_batch: int
+    concurrent_uploads: int
+    monthly_uploads: int | None
+    monthly_descriptions: int | None
+    max_image_bytes: int
+    storage_bytes: int | None
+
+
+TIER_LIMITS: dict[Tier, TierLimits] = {
+    Tier.FREE: TierLimits(10, 10, 10, 1_000, 15, 25 * MEGABYTE, 1024 * MEGABYTE),
+    Tier.STARTER: TierLimits(30, 20, 20, 10_000, 300, 50 * MEGABYTE, 25 * 1024 * MEGABYTE),
+    Tier.PROFESSIONAL: TierLimits(
+        100, 20, 30, 50_000, 2_500, 100 * MEGABYTE, 100 * 1024 * MEGABYTE
+    ),
+    Tier.ENTERPRISE: TierLimits(500, 50, 50, None, 10_000, 200 * MEGABYTE, None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whoever owns pictures. ``requests_per_minute`` overrides the tier's."""
+
+    id: UUID
+    name: str
+    tier: Tier
+    created_at: datetime
+    requests_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as we know it: never the key itself, only the hash of it and its first characters."""
+
+    id: UUID
+    tenant: Tenant
+    name: str
+    prefix: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+def new_key() -> str:
+    """A fresh secret key with 256 bits from the system's random source."""
+    return f"aion_{secrets.token_urlsafe(32)}"
+
+
+def hash_key(key: str) -> bytes:
+    """What is stored of a key. Keys are long random strings, so one fast hash is enough."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def key_prefix(key: str) -> str:
+    """The part of a key that lists may show."""
+    return key[:12]

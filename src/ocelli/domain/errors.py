@@ -1,0 +1,127 @@
+"""Errors that have a name outside this program.
+
+Each is a type with a ``code`` (the API's vocabulary), an HTTP ``status``, a message for a person
+and ``retryable``: whether the same request can succeed later. API surfaces render them, each in
+its own shape; nobody classifies an error by searching its text.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OcelliError(Exception):
+    """Base of every error that a caller may see."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = dict(details or {})
+
+
+class ValidationFailed(OcelliError):
+    """The request is readable, but something in it cannot be accepted."""
+
+    code = "VALIDATION_ERROR"
+    status = 422
+
+    def __init__(self, message: str, *, field: str, issue: str | None = None) -> None:
+        super().__init__(message, details={"field": field, "issue": issue or message})
+
+
+class MalformedRequest(ValidationFailed):
+    """The request cannot be read at all (syntax, framing, encoding)."""
+
+    status = 400
+
+
+class InvalidKey(OcelliError):
+    """No key, a malformed one, or one that nobody has issued."""
+
+    code = "INVALID_API_KEY"
+    status = 401
+
+
+class ExpiredKey(OcelliError):
+    """The key was valid until its ``expires_at``."""
+
+    code = "EXPIRED_API_KEY"
+    status = 401
+
+
+class DeactivatedKey(OcelliError):
+    """The key was revoked."""
+
+    code = "DEACTIVATED_API_KEY"
+    status = 401
+
+
+class NotFound(OcelliError):
+    """Does not exist, or belongs to another tenant: the two are told apart by nobody."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+    def __init__(self, what: str, id: str) -> None:
+        super().__init__(f"{what} not found: {id}", details={"resource": what, "id": id})
+
+
+class TooLarge(OcelliError):
+    """More bytes than the limit allows."""
+
+    code = "HTTP_413"
+    status = 413
+
+
+class RateLimited(OcelliError):
+    """Too many requests in this minute; ``retry_after`` is in whole seconds."""
+
+    code = "RATE_LIMIT_ERROR"
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message, details={"retry_after": retry_after})
+        self.retry_after = retry_after
+
+
+class Unavailable(OcelliError):
+    """A part that we depend on (database, store) does not answer right now."""
+
+    code = "SERVICE_UNAVAILABLE"
+    status = 503
+    retryable = True
+    retry_after = 2
+
+
+class FailureType(StrEnum):
+    """Why an analysis failed: the vocabulary of ``description_error_type``."""
+
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    VLM_ERROR = "vlm_error"
+    VALIDATION = "validation"
+    RESOURCE_LIMIT = "resource_limit"
+    UNKNOWN = "unknown"
+
+
+class AnalysisFailed(Exception):
+    """One attempt to look at a picture failed.
+
+    ``retryable`` says whether another attempt can help: a broken picture stays broken, a backend
+    that did not answer may answer next time.
+    """
+
+    def __init__(self, type: FailureType, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.type = type
+        self.message = message
+        self.retryable = retryable

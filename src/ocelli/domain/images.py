@@ -1,0 +1,119 @@
+"""A stored picture and its variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Analysis
+
+
+class ImageFormat(StrEnum):
+    """The formats that we accept; the value is what the API prints."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    GIF = "gif"
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type."""
+        return f"image/{self.value}"
+
+    @property
+    def suffix(self) -> str:
+        """The usual file name suffix, with its dot."""
+        return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
+
+
+class StorageTarget(StrEnum):
+    """Whose store holds the original."""
+
+    DEFAULT = "default"
+    CUSTOM = "custom"
+
+
+class VariantType(StrEnum):
+    """Sizes of a picture; the number is the longer side in pixels."""
+
+    ORIGINAL = "original"
+    TINY = "tiny_64"
+    SMALL = "small_256"
+    MEDIUM_512 = "medium_512"
+    MEDIUM = "medium_750"
+    LARGE = "large_1024"
+
+    @property
+    def side(self) -> int | None:
+        """Longer side in pixels; None for the original."""
+        return None if self is VariantType.ORIGINAL else int(self.value.rsplit("_", 1)[1])
+
+
+class VariantStatus(StrEnum):
+    """How far the variants have come."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What the first bytes of a picture say. ``width`` and ``height`` are upright pixels."""
+
+    format: ImageFormat
+    width: int
+    height: int
+    taken_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One smaller copy in the store."""
+
+    type: VariantType
+    object_key: str
+    width: int
+    height: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that we have accepted.
+
+    ``title`` and ``tags`` belong to people; what machines say is in ``analysis``, the newest one
+    (None: it was never asked for). ``sha256`` is hexadecimal, of the original bytes.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    filename: str
+    object_key: str
+    content_type: str
+    format: ImageFormat
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+    created_at: datetime
+    updated_at: datetime
+    upload_method: str = "STREAMING"
+    storage_target: StorageTarget = StorageTarget.DEFAULT
+    session_id: UUID | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    content_created_at: datetime | None = None
+    blur_hash: str | None = None
+    variant_status: VariantStatus = VariantStatus.PENDING
+    variant_error: str | None = None
+    deleted_at: datetime | None = None
+    variants: tuple[Variant, ...] = ()
+    analysis: Analysis | None = field(default=None)

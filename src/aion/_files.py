@@ -1,0 +1,258 @@
+"""The files of a call: which ones they are, and reading them. Blocking; run it in threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from aion.exceptions import UploadError, ValidationError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+
+SUPPORTED_CONTENT_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
+SUPPORTED_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
+MAX_BATCH_FILES = 10_000
+BATCH_CHUNK_SIZE = 100
+STREAM_LIMIT = 100 * 1024 * 1024  # bytes; larger files go straight to the store
+
+PIECE = 1024 * 1024  # bytes read at a time
+
+_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+_TYPES |= {".webp": "image/webp", ".gif": "image/gif"}
+
+
+class FileFailed(Exception):
+    """One file cannot be read as announced; the others can still be sent."""
+
+    def __init__(self, source: Source, reason: str) -> None:
+        super().__init__(reason)
+        self.source = source
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """One file of a call: a path on disk, or bytes in memory."""
+
+    filename: str
+    path: Path | None = None
+    content: bytes | None = None
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type that its name stands for."""
+        return _TYPES[Path(self.filename).suffix.lower()]
+
+    def size(self) -> int:
+        """Its bytes now. Raises FileFailed if it is gone, unreadable or empty."""
+        if self.content is not None:
+            size = len(self.content)
+        else:
+            try:
+                size = os.stat(self.path or "").st_size
+            except OSError as error:
+                raise FileFailed(self, _reason(error)) from error
+        if size == 0:
+            raise FileFailed(self, "the file is empty")
+        return size
+
+    def open(self) -> BinaryIO:
+        """The file, for reading. Raises FileFailed if it cannot be opened."""
+        if self.content is not None:
+            return BytesIO(self.content)
+        try:
+            return open(self.path or "", "rb", buffering=0)  # noqa: PTH123, SIM115 - fast path
+        except OSError as error:
+            raise FileFailed(self, _reason(error)) from error
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Exactly ``size`` bytes. Raises FileFailed if the file holds others by now."""
+        with self.open() as file:
+            if self.path and os.fstat(file.fileno()).st_size != size:
+                raise FileFailed(self, "the file changed while it was being uploaded")
+            left = size
+            while left:
+                try:
+                    piece = file.read(min(PIECE, left))
+                except OSError as error:
+                    raise FileFailed(self, _reason(error)) from error
+                if not piece:
+                    raise FileFailed(self, "the file shrank while it was being uploaded")
+                left -= len(piece)
+                yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a first look at a file found: its size in bytes and its SHA-256, or why not."""
+
+    source: Source
+    size: int = 0
+    sha256: str = ""
+    failure: str | None = None
+
+
+def read(source: Source, abandoned: threading.Event | None = None) -> Reading:
+    """Measure and hash one file; stops early once ``abandoned`` is set."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        size = source.size()
+        for piece in source.pieces(size):
+            digest.update(piece)
+            if abandoned and abandoned.is_set():
+                return Reading(source, failure="abandoned")
+    except FileFailed as failed:
+        return Reading(source, size=size, failure=failed.reason)
+    return Reading(source, size, digest.hexdigest())
+
+
+def read_all(sources: Sequence[Source], abandoned: threading.Event) -> list[Reading]:
+    """Measure and hash several files, one after the other."""
+    return [read(source, abandoned) for source in sources]
+
+
+def _reason(error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "the file does not exist any more"
+        case PermissionError():
+            return "no permission to read the file"
+    return f"the file cannot be read: {error.strerror or error}"
+
+
+# ---------------------------------------------------------------------------------------------
+# Which files a call means
+
+
+def one_source(file: str | Path | bytes, filename: str | None = None) -> Source:
+    """The file that ``upload_one`` is asked for.
+
+    Raises:
+        ValidationError: not a picture by its name, not there, or bytes without a name.
+    """
+    if isinstance(file, bytes | bytearray | memoryview):
+        if not filename:
+            raise ValidationError("filename is needed for bytes, e.g. filename='photo.jpg'")
+        return _supported(Source(Path(filename).name, content=bytes(file)))
+    path = _path(file)
+    if path.is_dir():
+        raise ValidationError(f"{path} is a folder: use upload() for folders")
+    _check_exists(path)
+    return _supported(Source(Path(filename).name if filename else path.name, path=path))
+
+
+def expand(
+    files: str | Path | bytes | Sequence[str | Path | bytes],
+    *,
+    filename: str | None = None,
+    filenames: Sequence[str] | None = None,
+    recursive: bool = True,
+    include_hidden: bool = False,
+) -> list[Source]:
+    """All files of a call in order: folders opened, other types in folders left out.
+
+    Raises:
+        ValidationError: an explicit file that is missing or no picture, bytes without a name, or
+            more than 10,000 files.
+        UploadError: a folder that may not be read.
+    """
+    single = isinstance(files, str | os.PathLike | bytes | bytearray | memoryview)
+    items: list[str | Path | bytes] = [files] if single else list(files)  # type: ignore[list-item, arg-type]
+    names = [filename] if filename is not None else list(filenames or [])
+    _check_names(names, items, single=single, several=filename is None)
+    found: list[Source] = []
+    for index, item in enumerate(items):
+        name = names[index] if names else None
+        if not isinstance(item, bytes | bytearray | memoryview) and _path(item).is_dir():
+            paths = walk(_path(item), recursive=recursive, include_hidden=include_hidden)
+            found += [Source(path.name, path=path) for path in paths]
+        else:
+            found.append(one_source(item, name))
+        if len(found) > MAX_BATCH_FILES:
+            raise ValidationError(
+                f"more than {MAX_BATCH_FILES:,} files; upload them in several calls",
+                details={"field": "files", "limit": MAX_BATCH_FILES},
+            )
+    return found
+
+
+def _check_names(names: list[str], items: list[object], *, single: bool, several: bool) -> None:
+    if not names:
+        return
+    if not several and not single:
+        raise ValidationError("filename names one file: use filenames for a list")
+    if len(names) != len(items):
+        raise ValidationError(f"{len(names)} filenames for {len(items)} files")
+
+
+def walk(folder: Path, *, recursive: bool, include_hidden: bool) -> Iterator[Path]:
+    """The pictures of a folder in the order of their names; symlink loops end."""
+    yield from _walk(str(folder), recursive, include_hidden, set())
+
+
+def _walk(folder: str, recursive: bool, hidden: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        status = os.stat(folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            return
+        seen.add(identity)
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UploadError(
+            f"The folder {folder} cannot be read: {error.strerror or error}", filename=folder
+        ) from error
+    for entry in entries:
+        if entry.name.startswith(".") and not hidden:
+            continue
+        if entry.is_dir():
+            if recursive:
+                yield from _walk(entry.path, recursive, hidden, seen)
+        elif is_supported(entry.name) and entry.is_file():
+            yield Path(entry.path)
+
+
+def is_supported(name: str) -> bool:
+    """Whether a file of this name is a picture that can be uploaded.
+
+    >>> is_supported("a/B.JPG"), is_supported("a.pdf"), is_supported(".jpg")
+    (True, False, False)
+    """
+    return Path(name).suffix.lower() in SUPPORTED_EXTENSIONS
+
+
+def _supported(source: Source) -> Source:
+    if not is_supported(source.filename):
+        raise ValidationError(
+            f"{source.filename} is not a supported picture: use "
+            f"{', '.join(sorted(SUPPORTED_EXTENSIONS))}",
+            details={"field": "file", "filename": source.filename},
+        )
+    if source.content is not None and not source.content:
+        raise ValidationError(f"{source.filename} is empty", details={"field": "file"})
+    return source
+
+
+def _path(item: object) -> Path:
+    if not isinstance(item, str | os.PathLike):
+        raise ValidationError(
+            f"a file is a path or bytes, not {type(item).__name__}", details={"field": "files"}
+        )
+    return Path(item)
+
+
+def _check_exists(path: Path) -> None:
+    try:
+        path.stat()
+    except OSError as error:
+        why = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ValidationError(
+            f"{path} {why}", details={"field": "file", "path": str(path)}
+        ) from error

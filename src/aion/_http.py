@@ -1,0 +1,334 @@
+"""The one door to HTTP: sends requests, retries them, and turns what goes wrong into our errors.
+
+Nothing else in this package imports httpx2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import logging
+import random
+import socket
+import ssl
+import time
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from aion._errors import error_from_answer
+from aion._retry import Breakers, RetryPolicy, endpoint_of, is_outage
+from aion._tracing import Tracing
+from aion.exceptions import (
+    AionvisionConnectionError,
+    AionvisionError,
+    AionvisionTimeoutError,
+    CircuitBreakerError,
+    RateLimitError,
+    ServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from aion._bodies import Body
+    from aion.config import ClientConfig
+
+log = logging.getLogger("aion")
+
+VERSION = "0.1.0"
+CONNECT_TIMEOUT = 10.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+@dataclass(slots=True)
+class _Request:
+    """What every try of one request has in common."""
+
+    method: str
+    url: str
+    path: str
+    headers: dict[str, str]
+    params: Mapping[str, Any] | None = None
+    content: bytes | None = None
+    body: Body | None = None
+    ours: bool = True  # to the server itself, rather than to a signed address
+
+
+class Http:
+    """A connection pool with manners."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._retry = RetryPolicy(
+            config.max_retries, config.retry_delay, max_retry_after=config.timeout
+        )
+        self._breakers = Breakers(
+            config.circuit_breaker_failure_threshold,
+            config.circuit_breaker_success_threshold,
+            config.circuit_breaker_timeout,
+        )
+        self._tracing = Tracing(config)
+        self._log = log.debug if config.enable_logging else _silent
+        self._not_before = 0.0  # the server said 429: nobody asks it before this moment
+        self._client = _client(config)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        body: Body | None = None,
+    ) -> Any:
+        """Send a request and decode the JSON that comes back (None if nothing does).
+
+        Raises:
+            AionvisionError: whatever went wrong, after the retries that make sense.
+        """
+        answer = await self._api(method, path, params=params, json=json, body=body)
+        if not answer.content:
+            return None
+        try:
+            return jsonlib.loads(answer.content)
+        except ValueError:
+            raise _not_json(answer, self._config.base_url + path) from None
+
+    async def location(self, path: str) -> str:
+        """The address that the server redirects to."""
+        answer = await self._api("GET", path)
+        if target := answer.headers.get("location"):
+            return str(httpx2.URL(self._config.base_url + path).join(target))
+        raise ServerError(
+            f"A redirect was expected, not status {answer.status}", code="INVALID_RESPONSE"
+        )
+
+    async def download(self, path: str) -> bytes:
+        """The bytes behind a redirect; the key stays with the server it belongs to."""
+        return (await self._send(self._foreign("GET", await self.location(path)))).content
+
+    async def put(
+        self, url: str, body: Body, *, method: str, headers: Mapping[str, str]
+    ) -> None:
+        """Send a file to a signed address, without the key."""
+        given = {k: v for k, v in headers.items() if k.lower() != "content-length"}
+        await self._send(self._foreign(method, url, headers=given, body=body))
+
+    @asynccontextmanager
+    async def events(self, path: str) -> AsyncIterator[AsyncIterator[object]]:
+        """Server-sent events; use it like ``async with http.events(path) as events``.
+
+        Raises:
+            AionvisionError: the server offers none, or hung up. Never retried: events are a
+                convenience, polling is the fallback.
+        """
+        url = self._config.base_url + path
+        headers = {**self._config.default_headers, "Accept": "text/event-stream"}
+        timeout = httpx2.Timeout(self._config.timeout, connect=CONNECT_TIMEOUT, pool=1.0)
+        try:
+            async with self._client.stream("GET", url, headers=headers, timeout=timeout) as answer:
+                if answer.status_code != 200:
+                    body = await answer.aread()
+                    raise error_from_answer(answer.status_code, answer.headers, body, path)
+                yield httpx2.EventSource(answer).__aiter__()
+        except httpx2.TransportError as error:
+            raise _connection_error(error, "GET", url) from error
+
+    # -----------------------------------------------------------------------------------------
+
+    async def _api(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        body: Body | None = None,
+    ) -> Answer:
+        headers = {**self._config.default_headers, "Accept": "application/json"}
+        content = None
+        if json is not None:
+            content = jsonlib.dumps(json).encode()
+            headers["Content-Type"] = "application/json"
+        if method == "POST":
+            # Made before the first try: the server knows all tries for one request.
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+        if self._config.send_correlation_id:
+            headers["X-Correlation-ID"] = str(uuid.uuid4())
+        given = {k: v for k, v in (params or {}).items() if v is not None}
+        url = self._config.base_url + path
+        return await self._send(_Request(method, url, path, headers, given, content, body))
+
+    def _foreign(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> _Request:
+        """A request to a signed address; one without a host belongs to the server."""
+        target = httpx2.URL(self._config.base_url).join(url)
+        return _Request(
+            method, str(target), target.host, dict(headers or {}), body=body, ours=False
+        )
+
+    async def _send(self, request: _Request) -> Answer:
+        endpoint = endpoint_of(request.method, request.path)
+        breaker = self._breakers[endpoint] if self._config.circuit_breaker_enabled else None
+        if breaker and (wait := breaker.blocked_for(time.monotonic())):
+            raise CircuitBreakerError(endpoint, wait)
+        try:
+            with self._tracing.span(endpoint, request.url, request.headers) as note:
+                answer = await self._try_until_it_works(request, note)
+        except AionvisionError as error:
+            if breaker and is_outage(error):
+                breaker.failed(time.monotonic())
+            raise
+        if breaker:
+            breaker.succeeded()
+        return answer
+
+    async def _try_until_it_works(self, request: _Request, note: Any) -> Answer:
+        attempt = 0
+        while True:
+            try:
+                return await self._try(request, note)
+            except AionvisionError as error:
+                wait = self._retry.delay(attempt, error, random.random())  # noqa: S311 - jitter
+                if wait is None:
+                    raise
+                if isinstance(error, RateLimitError) and request.ours:
+                    self._not_before = max(self._not_before, time.monotonic() + wait)
+                attempt += 1
+                note("http.request.resend_count", attempt)
+                self._log("%s %s: %s; again in %.2f s", request.method, request.path, error, wait)
+                await asyncio.sleep(wait)
+
+    async def _try(self, request: _Request, note: Any) -> Answer:
+        if request.ours:
+            await self._wait_out_rate_limit()
+        headers = dict(request.headers)
+        if request.ours and self._config.send_request_id:
+            headers["X-Request-ID"] = str(uuid.uuid4())
+        if request.body is not None:
+            headers["Content-Length"] = str(request.body.length)
+            if request.ours:
+                headers["Content-Type"] = request.body.content_type
+        began = time.monotonic()
+        try:
+            response = await self._client.request(
+                request.method,
+                request.url,
+                params=request.params or None,
+                headers=headers,
+                content=request.content if request.body is None else request.body,
+            )
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise _connection_error(error, request.method, request.url) from error
+        answer = Answer(response.status_code, response.headers, response.content)
+        note("http.response.status_code", answer.status)
+        elapsed = (time.monotonic() - began) * 1000
+        self._log("%s %s: %d in %.0f ms", request.method, request.path, answer.status, elapsed)
+        if answer.status >= 400:
+            raise error_from_answer(answer.status, answer.headers, answer.content, request.path)
+        return answer
+
+    async def _wait_out_rate_limit(self) -> None:
+        while (wait := self._not_before - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+
+
+def _client(config: ClientConfig) -> httpx2.AsyncClient:
+    try:
+        return httpx2.AsyncClient(
+            headers={"User-Agent": f"aion-python/{VERSION}"},
+            timeout=httpx2.Timeout(
+                config.timeout, connect=min(CONNECT_TIMEOUT, config.timeout), pool=None
+            ),
+            limits=httpx2.Limits(
+                max_connections=100, max_keepalive_connections=32, keepalive_expiry=15.0
+            ),
+            proxy=config.proxy_url,
+            # A proxy of the environment is for the world, not for this machine.
+            trust_env=not config.is_loopback,
+        )
+    except ImportError as error:
+        raise ValueError(
+            "A socks5 proxy needs the package socksio: pip install 'httpx2[socks]'"
+        ) from error
+
+
+def _silent(*_: object) -> None:
+    """Logging is off."""
+
+
+def _not_json(answer: Answer, url: str) -> ServerError:
+    kind = answer.headers.get("content-type", "something unnamed").partition(";")[0]
+    return ServerError(
+        f"The answer is not JSON but {kind}: is {url} the address of the API?",
+        code="INVALID_RESPONSE",
+    )
+
+
+def _connection_error(error: httpx2.HTTPError, method: str, url: str) -> AionvisionError:
+    host = httpx2.URL(url).netloc.decode()
+    if isinstance(error, httpx2.TimeoutException):
+        phase = type(error).__name__.removesuffix("Timeout").lower()
+        return AionvisionTimeoutError(
+            f"{method} {httpx2.URL(url).path}: {host} did not answer in time ({phase})"
+        )
+    message, permanent = _why(error, host)
+    details = {"permanent": True} if permanent else None
+    return AionvisionConnectionError(message, details=details)
+
+
+def _why(error: httpx2.HTTPError, host: str) -> tuple[str, bool]:
+    """What to tell the person, and whether trying again is useless."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"The certificate of {host} is not trusted: {cause.verify_message}", True
+        if isinstance(cause, ssl.SSLError):
+            return f"No TLS connection to {host}: {cause.reason or cause}", True
+        if isinstance(cause, socket.gaierror):
+            return f"No such host: {host} ({cause.strerror})", cause.errno != socket.EAI_AGAIN
+        if isinstance(cause, ConnectionRefusedError):
+            return f"Nobody listens at {host}: is the server running? (`ocelli serve`)", False
+    if isinstance(error, httpx2.ProxyError):
+        return f"The proxy does not let us through to {host}: {error}", True
+    if isinstance(error, httpx2.UnsupportedProtocol):
+        return str(error), True
+    if isinstance(error, httpx2.ConnectError):
+        return f"No connection to {host}: {error}", False
+    return f"The connection to {host} broke off: {error or type(error).__name__}", False
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and everything that led to it, groups included."""
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        current = todo.pop()
+        if current is None or current in found:
+            continue
+        found.append(current)
+        todo += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            todo += current.exceptions
+    return found

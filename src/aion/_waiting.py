@@ -1,0 +1,187 @@
+"""Asking the server how far descriptions have come, without asking too often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from aion._retry import backoff
+from aion.exceptions import (
+    AionvisionError,
+    AionvisionTimeoutError,
+    ResourceNotFoundError,
+    ValidationError,
+)
+from aion.types.common import DescriptionFailure
+from aion.types.upload import UploadResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from aion._http import Http
+
+log = logging.getLogger("aion")
+
+FIRST_POLL = 0.05  # seconds; a fast server should feel fast
+
+
+def segment(identifier: str) -> str:
+    """An id as a part of a path.
+
+    >>> segment("a/b")
+    'a%2Fb'
+    """
+    if not identifier or not isinstance(identifier, str):
+        raise ValidationError("an id must be a text that is not empty", details={"field": "id"})
+    return quote(identifier, safe="")
+
+
+async def fetch_result(http: Http, image_id: str, filename: str | None = None) -> UploadResult:
+    """What is known about one picture now, reasons of a failure included."""
+    data = await http.json("GET", f"/user-files/{segment(image_id)}")
+    known = {"filename": filename} if filename else {}
+    return await explain(http, UploadResult.from_api_response(data, **known))
+
+
+async def explain(http: Http, result: UploadResult) -> UploadResult:
+    """The same result; if it failed, with the reason."""
+    if not result.is_failed or result.description_error_type:
+        return result
+    status: dict[str, Any] = {}
+    with suppress(ResourceNotFoundError):
+        status = await http.json("GET", f"/uploads/status/{segment(result.image_id)}") or {}
+    message = status.get("error_message") or result.description_error or "no reason given"
+    kind, retryable = DescriptionFailure.classify_error(message)
+    said = status.get("is_retryable")
+    return replace(
+        result,
+        description_error=message,
+        description_error_type=status.get("error_type") or kind.value,
+        description_is_retryable=retryable if said is None else said,
+    )
+
+
+async def wait_for_result(
+    http: Http,
+    image_id: str,
+    *,
+    timeout: float,
+    interval: float,
+    first: float = FIRST_POLL,
+    filename: str | None = None,
+) -> UploadResult:
+    """Ask until the description has ended: quickly at first, then every ``interval`` seconds.
+
+    Raises:
+        AionvisionTimeoutError: it has not within ``timeout`` seconds.
+    """
+    deadline, delay = time.monotonic() + timeout, min(first, interval)
+    while True:
+        try:
+            result = await fetch_result(http, image_id, filename)
+        except AionvisionError as error:
+            error.details.setdefault("image_id", image_id)
+            raise
+        left = deadline - time.monotonic()
+        if not result.is_pending:
+            return result
+        if left <= 0:
+            raise AionvisionTimeoutError(
+                f"{result.filename} is stored as {image_id} but was not described within "
+                f"{timeout:g} s",
+                last_result=result,
+                details={"image_id": image_id},
+            )
+        await asyncio.sleep(min(delay, left))
+        delay = backoff(delay, interval)
+
+
+async def fetch_rows(http: Http, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """One request for up to a hundred pictures: id → what is known about it."""
+    params = {"ids": list(image_ids), "limit": len(image_ids)}
+    answer = await http.json("GET", "/user-files", params=params)
+    return {row["id"]: row for row in answer.get("files", [])}
+
+
+async def fetch_session_items(http: Http, session_id: str) -> list[dict[str, Any]]:
+    """All results of an upload session."""
+    items: list[dict[str, Any]] = []
+    while True:
+        params = {"limit": 100, "offset": len(items), "include_failed": "true"}
+        path = f"/uploads/sessions/{segment(session_id)}/results"
+        answer = await http.json("GET", path, params=params)
+        page = answer.get("results", [])
+        items += page
+        if not page or not answer.get("has_more"):
+            return items
+
+
+def merge(row: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    """A session's item over the file's row: the item wins where it says something."""
+    return {**row, **{k: v for k, v in item.items() if v is not None and v != []}}
+
+
+class Pulse:
+    """When to look again: after a while, or as soon as the server sends an event."""
+
+    def __init__(self, first: float, interval: float) -> None:
+        self._delay = first
+        self._interval = interval
+        self._changed = asyncio.Event()
+        self.listening = False
+
+    def beat(self) -> None:
+        """Something has changed."""
+        self._changed.set()
+
+    async def wait(self) -> None:
+        """Sleep until it is time to look again."""
+        delay = self._interval if self.listening else self._delay
+        self._delay = backoff(self._delay, self._interval)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), delay)
+        self._changed.clear()
+
+
+@asynccontextmanager
+async def session_pulse(
+    http: Http, session_id: str, interval: float, *, unavailable: Callable[[], None] | None
+) -> AsyncIterator[Pulse]:
+    """A pulse that listens to the session's events.
+
+    Args:
+        unavailable: called if the server offers no events; None: do not even ask for them.
+    """
+    pulse = Pulse(min(0.1, interval), interval)
+    if unavailable is None:
+        yield pulse
+        return
+    listener = asyncio.create_task(_listen(http, session_id, pulse, unavailable))
+    try:
+        yield pulse
+    finally:
+        listener.cancel()
+        with suppress(asyncio.CancelledError):
+            await listener
+
+
+async def _listen(
+    http: Http, session_id: str, pulse: Pulse, unavailable: Callable[[], None]
+) -> None:
+    try:
+        async with http.events(f"/uploads/sessions/{segment(session_id)}/events") as events:
+            pulse.listening = True
+            async for _ in events:
+                pulse.beat()
+    except AionvisionError as error:
+        if not pulse.listening:
+            unavailable()
+        log.debug("no events of session %s: %s", session_id, error)
+    finally:
+        pulse.listening = False
+        pulse.beat()

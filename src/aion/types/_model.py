@@ -1,0 +1,169 @@
+"""One mechanism that turns the server's JSON into frozen dataclasses, and back.
+
+A field is filled from the key of its own name, or from the paths given to :func:`api`. Keys that
+no field names are ignored, so a newer server never breaks an older client.
+"""
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache
+from typing import Any, Self
+
+from aion.exceptions import ServerError
+
+_REQUIRED: Any = MISSING
+
+
+def api(*paths: str, default: Any = _REQUIRED) -> Any:
+    """A dataclass field filled from the first of ``paths`` that holds something.
+
+    A path is a key, or keys joined by dots (``"counts.total"``); ``-1`` takes a list's last item.
+    """
+    if default is list or default is dict:
+        return field(default_factory=default, metadata={"api": paths})
+    return field(default=default, metadata={"api": paths})
+
+
+class Model:
+    """Base of every answer type: :meth:`from_api_response` reads it, :meth:`to_dict` writes it."""
+
+    @classmethod
+    def from_api_response(cls, data: Mapping[str, Any], **known: Any) -> Self:
+        """Build the object from a decoded JSON object; ``known`` values win over ``data``.
+
+        Raises:
+            ServerError: the answer lacks a required field, or holds one of the wrong kind.
+        """
+        if not isinstance(data, Mapping):
+            raise _unreadable(cls, f"a JSON object was expected, not {type(data).__name__}")
+        values = dict(known)
+        for item in _fields(cls):
+            if item.name not in values:
+                value = _pick(data, item)
+                if value is not None:
+                    values[item.name] = _read(cls, item, value)
+        missing = [f.name for f in _fields(cls) if f.name not in values and _is_required(f)]
+        if missing:
+            raise _unreadable(cls, f"it lacks {', '.join(missing)}")
+        return cls(**values)
+
+    def to_dict(self, exclude_none: bool = True) -> dict[str, Any]:
+        """The fields as JSON-serialisable values.
+
+        Args:
+            exclude_none: leave out fields that are ``None`` (also in nested objects).
+        """
+        pairs = ((f.name, getattr(self, f.name)) for f in _fields(type(self)))
+        return {k: _plain(v, exclude_none) for k, v in pairs if not (exclude_none and v is None)}
+
+
+def _unreadable(cls: type, why: str) -> ServerError:
+    return ServerError(
+        f"The server's answer cannot be read as {cls.__name__}: {why}", code="INVALID_RESPONSE"
+    )
+
+
+@cache
+def _fields(cls: type) -> tuple[Field[Any], ...]:
+    return fields(cls)
+
+
+def _is_required(item: Field[Any]) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
+
+
+def _pick(data: Mapping[str, Any], item: Field[Any]) -> Any:
+    """The first value of the field's paths that is neither missing, null nor an empty list."""
+    empty = None
+    for path in item.metadata.get("api") or (item.name,):
+        value = _follow(data, path)
+        if value is None:
+            continue
+        if value != []:
+            return value
+        empty = value
+    return empty
+
+
+def _follow(data: Any, path: str) -> Any:
+    for key in path.split("."):
+        if isinstance(data, Mapping):
+            data = data.get(key)
+        elif isinstance(data, list) and data and key == "-1":
+            data = data[-1]
+        else:
+            return None
+    return data
+
+
+def _read(cls: type, item: Field[Any], value: Any) -> Any:
+    try:
+        return _converter(item.type)(value)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _unreadable(cls, f"{item.name} is {value!r}") from error
+
+
+@cache
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        wanted = [a for a in arguments if a is not type(None)]
+        return _converter(wanted[0]) if len(wanted) == 1 else _same
+    if origin is list:
+        convert = _converter(arguments[0])
+        return lambda value: [convert(v) for v in _expect(list, value)]
+    if origin is dict:
+        return lambda value: dict(_expect(dict, value))
+    if isinstance(hint, type):
+        return _scalar(hint)
+    return _same
+
+
+def _scalar(hint: type) -> Callable[[Any], Any]:
+    if issubclass(hint, Model):
+        return hint.from_api_response
+    if hint is datetime:
+        return parse_time
+    if hint is bool:
+        return lambda value: _expect(bool, value)
+    if issubclass(hint, Enum) or hint in (int, float, str):
+        return hint
+    return _same
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _expect(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{kind.__name__} expected")
+    return value
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO 8601 time as an aware datetime; one without a zone is UTC.
+
+    >>> parse_time("2026-01-31T12:00:00")
+    datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc)
+    """
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _plain(value: Any, exclude_none: bool) -> Any:
+    if isinstance(value, Model):
+        return value.to_dict(exclude_none)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [_plain(v, exclude_none) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v, exclude_none) for k, v in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""HTTP: one dialect per folder over the same use cases."""

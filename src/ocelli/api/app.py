@@ -1,0 +1,78 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from ocelli import __version__
+from ocelli.api import objects, operations
+from ocelli.api.aion import errors as aion_errors
+from ocelli.api.aion import routes as aion
+from ocelli.api.middleware import Envelope
+from ocelli.domain.errors import OcelliError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
+
+    from ocelli.api.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def create_app(services: Services) -> FastAPI:
+    """Every surface over one set of services."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with services.lifespan():
+            yield
+
+    app: FastAPI = FastAPIOffline(
+        title="Ocelli",
+        version=__version__,
+        summary="Image understanding: descriptions, tags, visible text, colours, faces, safety.",
+        lifespan=lifespan,
+        redoc_url=None,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.services = services
+    app.add_middleware(Envelope)
+    app.include_router(aion.router)
+    app.include_router(objects.router)
+    app.include_router(operations.router)
+    app.add_exception_handler(OcelliError, _ours)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _status)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    return aion_errors.render(request, cast("OcelliError", error))
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    return aion_errors.render_validation(request, cast("RequestValidationError", error))
+
+
+async def _status(request: Request, error: Exception) -> JSONResponse:
+    known = cast("HTTPException", error)
+    return aion_errors.render_status(
+        request, known.status_code, headers=dict(known.headers or {}) or None
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected error, request %s", request.state.request_id, exc_info=error)
+    return aion_errors.render_status(
+        request, 500, "Something went wrong here. The request id is in our log."
+    )

@@ -1,0 +1,204 @@
+"""Multipart bodies whose files go to disk while they arrive; memory stays flat.
+
+The parser is ``streaming-form-data``. Its work (searching boundaries), hashing and writing happen
+in a thread, one megabyte at a time, while the next one is received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from streaming_form_data import ParseFailedException, StreamingFormDataParser
+from streaming_form_data.targets import BaseTarget
+
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
+from ocelli.usecases.staging import StagedFile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+PIECE = MEGABYTE
+IDLE_TIMEOUT = 60.0
+MAX_FIELD = 64 * 1024
+FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
+
+
+class FilePart:
+    """One file of the form. ``error`` says why it was not kept; the rest may still be good."""
+
+    def __init__(self, filename: str | None, staged: StagedFile) -> None:
+        self.filename = filename
+        self.staged = staged
+        self.error: TooLarge | None = None
+        self.complete = False
+
+    def write(self, data: bytes) -> None:
+        """Keep ``data``, or swallow it once the file has grown too large."""
+        if self.error is None:
+            try:
+                self.staged.write(data)
+            except TooLarge as error:
+                self.error = error
+
+
+class Form:
+    """A received form. Use as a context manager: files not taken over are removed."""
+
+    def __init__(self) -> None:
+        self.files: list[FilePart] = []
+        self.fields: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in self.files:
+            part.staged.__exit__()
+
+
+class _Files(BaseTarget):  # type: ignore[misc]
+    """All parts of one name. (The library's MultipleTargets loses the file's name.)"""
+
+    def __init__(self, form: Form, folder: Path, *, max_bytes: int, max_files: int) -> None:
+        super().__init__()
+        self.multipart_filename: str | None = None
+        self._form = form
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._max_files = max_files
+
+    def on_start(self) -> None:
+        if len(self._form.files) >= self._max_files:
+            raise TooLarge(
+                f"More than {self._max_files} file(s) in one request.",
+                details={"max_files": self._max_files},
+            )
+        staged = StagedFile(self._folder, max_bytes=self._max_bytes)
+        self._form.files.append(FilePart(self.multipart_filename, staged))
+        self.multipart_filename = None
+
+    def on_data_received(self, chunk: bytes) -> None:
+        self._form.files[-1].write(chunk)
+
+    def on_finish(self) -> None:
+        self._form.files[-1].complete = True
+
+
+class _Field(BaseTarget):  # type: ignore[misc]
+    """A text field; given twice, the last one counts."""
+
+    def __init__(self, form: Form, name: str) -> None:
+        super().__init__()
+        self._form = form
+        self._name = name
+        self._value = b""
+
+    def on_start(self) -> None:
+        self._value = b""
+
+    def on_data_received(self, chunk: bytes) -> None:
+        self._value += chunk
+        if len(self._value) > MAX_FIELD:
+            raise MalformedRequest(f"The field `{self._name}` is too long.", field=self._name)
+
+    def on_finish(self) -> None:
+        try:
+            self._form.fields[self._name] = self._value.decode()
+        except UnicodeDecodeError:
+            raise MalformedRequest(
+                f"The field `{self._name}` is not UTF-8.", field=self._name
+            ) from None
+
+
+async def receive(
+    request: Request,
+    form: Form,
+    folder: Path,
+    *,
+    file_field: str,
+    text_fields: Iterable[str],
+    max_bytes: int,
+    max_files: int = 1,
+) -> None:
+    """Read the whole body into ``form``.
+
+    Raises MalformedRequest for a body that is no complete multipart form, TooLarge for more files
+    or bytes than allowed in total. A single file that is too large is marked, not raised, and its
+    bytes are still read: a client that is cut off in mid-sending never sees the answer.
+    """
+    limit = max_files * max_bytes + FRAMING
+    _refuse_announced(request, limit + max_bytes // 4)
+    try:
+        parser = StreamingFormDataParser(headers=request.headers)
+    except (ParseFailedException, UnicodeError):
+        raise MalformedRequest(
+            "The body must be multipart/form-data with a boundary.", field="body"
+        ) from None
+    parser.register(file_field, _Files(form, folder, max_bytes=max_bytes, max_files=max_files))
+    for name in text_fields:
+        parser.register(name, _Field(form, name))
+    try:
+        await _pump(request, parser, limit + max_bytes // 4)
+    except ParseFailedException:
+        raise MalformedRequest("The multipart body cannot be parsed.", field="body") from None
+    except OSError as error:
+        raise Unavailable("The file cannot be stored right now. Try again later.") from error
+    if form.files and not form.files[-1].complete:
+        raise MalformedRequest("The body ended in the middle of the file.", field=file_field)
+
+
+async def _pump(request: Request, parser: StreamingFormDataParser, limit: int) -> None:
+    """Receive the next megabyte while the last one is parsed, hashed and written."""
+    working: asyncio.Task[None] | None = None
+    try:
+        async for piece in _pieces(request, limit):
+            if working is not None:
+                await working
+            working = asyncio.create_task(asyncio.to_thread(parser.data_received, piece))
+        if working is not None:
+            await working
+    except BaseException:
+        if working is not None:  # the thread still writes to the staged file
+            await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
+async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body in pieces of a megabyte."""
+    waiting: list[bytes] = []
+    size = total = 0
+    stream = request.stream().__aiter__()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_TIMEOUT):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise MalformedRequest(
+                f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
+            ) from None
+        if chunk is None:
+            break
+        total += len(chunk)
+        if total > limit:
+            raise TooLarge("The request is larger than its limit.", details={"max_bytes": limit})
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _refuse_announced(request: Request, limit: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise TooLarge(
+            f"The request announces {int(announced)} bytes; the limit is {limit}.",
+            details={"max_bytes": limit},
+        )

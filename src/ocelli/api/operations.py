@@ -1,0 +1,65 @@
+"""What operators and their tools ask: is it alive, is it ready, how is it doing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge
+from prometheus_client.exposition import generate_latest
+
+from ocelli.api.auth import CurrentServices
+
+router = APIRouter(tags=["operations"])
+
+CHECK_TIMEOUT = 3.0
+
+
+@router.get("/health/live", summary="Is the process alive?")
+async def live() -> dict[str, str]:
+    """Answers as long as the process does."""
+    return {"status": "alive"}
+
+
+@router.get(
+    "/health/ready",
+    summary="Can it do its work?",
+    response_class=JSONResponse,
+    responses={503: {"description": "Something is missing; `checks` says what."}},
+)
+async def ready(mine: CurrentServices) -> JSONResponse:
+    """Database, store and workers; 503 as long as one of them is missing."""
+    names = list(mine.checks)
+    results = await asyncio.gather(*(_result(mine, name) for name in names))
+    good = all(result == "ok" for result in results)
+    body = {
+        "status": "ready" if good else "not ready",
+        "checks": dict(zip(names, results, strict=True)),
+    }
+    return JSONResponse(body, 200 if good else 503)
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+async def metrics(mine: CurrentServices) -> PlainTextResponse:
+    """This process's counters, and the state of the queue."""
+    registry = CollectorRegistry()
+    for name, values in (await mine.gauges()).items():
+        gauge = Gauge(
+            name, name.removeprefix("ocelli_").replace("_", " "), ["status"], registry=registry
+        )
+        for status, value in values.items():
+            gauge.labels(status).set(value)
+    body = generate_latest(REGISTRY) + generate_latest(registry)
+    return PlainTextResponse(body, media_type=CONTENT_TYPE_LATEST)
+
+
+async def _result(mine: CurrentServices, name: str) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await mine.checks[name]()
+    except TimeoutError:
+        return "no answer"
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return "ok"

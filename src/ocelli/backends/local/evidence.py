@@ -1,0 +1,225 @@
+"""From raw findings to what is worth saying: pure rules, no words yet.
+
+Every number here is a score between 0 and 1, and every rule is about trust:
+
+- A detected thing counts from ``OBJECT_SCORE`` on. From ``SURE_OBJECT`` on it is stated, below that
+  it only "looks like" one.
+- The classifier is asked to name every picture and always answers; alone it is believed from 0.55
+  on. Where things were detected it speaks about the same picture with less right: an unrelated
+  label needs 0.70, and beside a person or a face 0.80 and must be nothing that is worn, because a
+  classifier that knows no people explains them by their clothes (an astronaut in a suit is a
+  "football helmet" at 0.63; a photographer's tripod at 0.95 is a tripod).
+- A label that names the detected thing more closely (a cat's breed) needs 0.40 and half of its
+  group's score.
+- A label of the same exclusive kind as a detected thing, but another one (a dog where the detector
+  sees a horse), is a contradiction; the detector, which has to point at it, wins.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.models import OBJECT_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.findings import Box, DetectedObject, Face, SceneLabel
+
+SURE_OBJECT = 0.75
+PROBABLE, CERTAIN = 0.70, 0.90
+SCENE_ALONE, SCENE_BESIDE_THINGS, SCENE_BESIDE_PEOPLE = 0.55, 0.70, 0.80
+DETAIL, DETAIL_SHARE = 0.40, 0.5
+EXCLUSIVE_KINDS = ("animal", "vehicle")
+MOST_THINGS = 6
+
+# How far we believe the models. Two of them look at the same pixels, so a second witness counts
+# half; the classifier without a second witness is overconfident; nobody is ever certain.
+SECOND_WITNESS, LONE_CLASSIFIER, CEILING = 0.5, 0.8, 0.97
+
+ON_SURFACE = 0.6
+OFF_CENTER, SMALL = 1 / 3, 0.25
+
+
+class Band(IntEnum):
+    """How a claim is worded."""
+
+    POSSIBLE = 0
+    PROBABLE = 1
+    CERTAIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A scene label with the words it deserves."""
+
+    name: str
+    score: float
+    band: Band
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """All detected objects of one name: ``score`` is their mean, ``belief`` counts witnesses."""
+
+    noun: str
+    boxes: tuple[Box, ...]
+    score: float
+    belief: float
+    band: Band
+    detail: Label | None = None
+    surface: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.boxes)
+
+    @property
+    def side(self) -> str | None:
+        """ "left" or "right" for a small thing near that edge."""
+        if self.count != 1 or self.boxes[0].area > SMALL:
+            return None
+        across = self.boxes[0].center[0]
+        if across < OFF_CENTER:
+            return "left"
+        return "right" if across > 1 - OFF_CENTER else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the classifier adds: a ``head`` to state, and a ``detail`` that narrows it down."""
+
+    head: Label
+    detail: Label | None = None
+
+    @property
+    def belief(self) -> float:
+        """The score, discounted because nothing confirms it."""
+        return min(LONE_CLASSIFIER * self.head.score, CEILING)
+
+    @property
+    def is_place(self) -> bool:
+        """Whether things are in it rather than beside it."""
+        return lexicon().is_a(self.head.name, "place")
+
+
+def things_in(
+    objects: Sequence[DetectedObject], scenes: Sequence[SceneLabel], faces: Sequence[Face]
+) -> list[Thing]:
+    """The things that are worth mentioning: people first, then by belief."""
+    groups: dict[str, list[DetectedObject]] = defaultdict(list)
+    for found in objects:
+        if found.score >= OBJECT_SCORE:
+            groups[found.name].append(found)
+    surfaces = {
+        name: group[0].box
+        for name, group in groups.items()
+        if name in lexicon().surfaces and len(group) == 1
+    }
+    things = [_thing(name, group, scenes, faces, surfaces) for name, group in groups.items()]
+    things.sort(key=lambda thing: (thing.noun != "person", -thing.belief, thing.noun))
+    return things[:MOST_THINGS]
+
+
+def scene_of(
+    scenes: Sequence[SceneLabel], things: Sequence[Thing], *, people: bool
+) -> Scene | None:
+    """The best label that adds something to ``things``, or None.
+
+    The narrowest name that the score carries: if only the sum of a group is sure, its parent noun.
+    """
+    needed = SCENE_BESIDE_THINGS if things else SCENE_ALONE
+    if people:
+        needed = SCENE_BESIDE_PEOPLE
+    labels = [
+        Label(label.name, label.score, _scene_band(label.score))
+        for label in sorted(scenes, key=lambda label: (-label.score, label.name))
+        if label.score >= needed and _is_plausible(label.name, things, people=people)
+    ]
+    if not labels:
+        return None
+    head, words = labels[0], lexicon()
+    narrower = next((label for label in labels if words.parent(label.name) == head.name), None)
+    if narrower is not None and narrower.band == head.band:
+        return Scene(narrower)
+    return Scene(head, narrower)
+
+
+def believe(score: float, witness: float) -> float:
+    """Noisy-or of a score and a second, dependent witness; grows with both, at most ``CEILING``."""
+    return min(1 - (1 - score) * (1 - SECOND_WITNESS * witness), CEILING)
+
+
+def _thing(
+    name: str,
+    group: Sequence[DetectedObject],
+    scenes: Sequence[SceneLabel],
+    faces: Sequence[Face],
+    surfaces: dict[str, Box],
+) -> Thing:
+    words = lexicon()
+    score = sum(found.score for found in group) / len(group)
+    witnesses = [label.score for label in scenes if words.same(label.name, name)]
+    if name == "person":
+        witnesses += [face.score for face in faces]
+    boxes = tuple(found.box for found in sorted(group, key=lambda found: found.box.left))
+    return Thing(
+        noun=name,
+        boxes=boxes,
+        score=score,
+        belief=believe(score, max(witnesses, default=0.0)),
+        band=Band.CERTAIN if min(f.score for f in group) >= SURE_OBJECT else Band.PROBABLE,
+        detail=_detail(name, scenes) if len(group) == 1 else None,
+        surface=_surface(name, boxes, surfaces),
+    )
+
+
+def _detail(name: str, scenes: Sequence[SceneLabel]) -> Label | None:
+    """The label that says more closely which ``name`` it is."""
+    words = lexicon()
+    narrower = [label for label in scenes if words.parent(label.name) == name]
+    best = max(narrower, key=lambda label: label.score, default=None)
+    total = max((label.score for label in scenes if label.name == name), default=0.0)
+    if best is None or best.score < max(DETAIL, DETAIL_SHARE * total):
+        return None
+    return Label(best.name, best.score, _scene_band(best.score))
+
+
+def _surface(name: str, boxes: Sequence[Box], surfaces: dict[str, Box]) -> str | None:
+    """The piece of furniture that all of ``boxes`` lie on, if they are things that do so."""
+    if name in surfaces or not lexicon().stands_on_furniture(name):
+        return None
+    for surface, under in surfaces.items():
+        if all(_inside(box, under) >= ON_SURFACE for box in boxes):
+            return surface
+    return None
+
+
+def _inside(box: Box, under: Box) -> float:
+    """The share of ``box`` that lies inside ``under``."""
+    width = min(box.right, under.right) - max(box.left, under.left)
+    height = min(box.bottom, under.bottom) - max(box.top, under.top)
+    return max(width, 0.0) * max(height, 0.0) / box.area if box.area > 0 else 0.0
+
+
+def _is_plausible(name: str, things: Sequence[Thing], *, people: bool) -> bool:
+    words = lexicon()
+    if people and words.is_a(name, "worn"):
+        return False
+    for thing in things:
+        if words.same(name, thing.noun):
+            return False  # said already, more closely placed
+        if any(words.is_a(name, k) and words.is_a(thing.noun, k) for k in EXCLUSIVE_KINDS):
+            return False
+    return True
+
+
+def _scene_band(score: float) -> Band:
+    if score >= CERTAIN:
+        return Band.CERTAIN
+    return Band.PROBABLE if score >= PROBABLE else Band.POSSIBLE

@@ -1,0 +1,77 @@
+"""Just enough English to put a noun into a sentence."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ocelli.backends.local import data
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+
+
+def number(count: int) -> str:
+    """ "two"; digits above twelve."""
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
+def counted(noun: str, count: int = 1) -> str:
+    """ "a cup", "two people", "a pair of scissors", and "broccoli" however much of it there is."""
+    rules = _rules()
+    if noun in rules["bare"]:
+        return noun
+    if noun in rules["pairs"]:
+        return f"a pair of {noun}" if count == 1 else f"{number(count)} pairs of {noun}"
+    if count == 1:
+        return f"{article(noun)} {noun}"
+    return f"{number(count)} {plural(noun)}"
+
+
+def article(noun: str) -> str:
+    """ "a" or "an", by sound as far as the first letters tell."""
+    rules, start = _rules(), noun.casefold()
+    if start.startswith(tuple(rules["an"])):
+        return "an"
+    if start.startswith(tuple(rules["a"])):
+        return "a"
+    return "an" if start[:1] in "aeiou" and start else "a"
+
+
+def plural(noun: str) -> str:
+    """The plural of a singular noun: of its head, if it is "an ear of corn"."""
+    head, of, rest = noun.partition(" of ")
+    *before, last = head.split(" ")
+    return " ".join([*before, _plural_word(last)]) + of + rest
+
+
+def listing(items: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    *firsts, last = items
+    return f"{', '.join(firsts)} and {last}" if firsts else last
+
+
+def sentence(words: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _plural_word(word: str) -> str:
+    irregular: dict[str, str] = _rules()["plurals"]
+    if word in irregular:
+        return irregular[word]
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+@cache
+def _rules() -> dict[str, Any]:
+    return data.read("nouns.toml")

@@ -1,0 +1,84 @@
+"""Entry point of the supervisor's children: ``api FD`` and ``worker``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+
+from ocelli.cli.processes import end_with_parent
+
+DSN = "OCELLI_CHILD_DSN"
+
+
+def main() -> None:
+    """Run one child; its database comes from the environment, so that no list shows it."""
+    # One core per process: native libraries would each start a thread per core.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
+        os.environ.setdefault(name, "1")
+    from ocelli.settings import Settings
+
+    settings = Settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s",
+    )
+    for noisy in ("procrastinate", "psycopg.pool"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    dsn = os.environ.pop(DSN)
+    match sys.argv[1:]:
+        case ["api", descriptor]:
+            _api(dsn, int(descriptor))
+        case ["worker"]:
+            asyncio.run(work(dsn))
+        case _:
+            sys.exit(f"unknown child: {sys.argv[1:]}")
+
+
+def _api(dsn: str, descriptor: int) -> None:
+    import uvicorn
+
+    from ocelli.settings import Settings
+    from ocelli.wiring import build_api
+
+    config = uvicorn.Config(
+        build_api(Settings(), dsn),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=6,
+        timeout_keep_alive=30,
+        backlog=2048,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = uvicorn.Server(config)
+
+    def end() -> None:
+        server.should_exit = True
+        server.force_exit = True
+
+    end_with_parent(end)
+    server.run(sockets=[socket.socket(fileno=descriptor)])
+
+
+async def work(dsn: str, *, until_empty: bool = False) -> None:
+    """Work until SIGTERM, or until the queue is empty."""
+    from ocelli.settings import Settings
+    from ocelli.wiring import build_worker
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+    end_with_parent(lambda: os._exit(0))  # the sweep gives back whatever we hold
+    async with build_worker(Settings(), dsn) as worker:
+        await worker.run(stop, until_empty=until_empty)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""``make demo``: the sample photos of scikit-image and scikit-learn, or the paths given."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from ocelli.cli.describe import describe
+from ocelli.cli.main import CANNOT_RUN, fail
+
+# Public-domain photos (and one page of text) that these packages carry.
+SAMPLES = {
+    "skimage": (
+        "data",
+        "astronaut.png camera.png chelsea.png coffee.png motorcycle_left.png page.png rocket.jpg",
+    ),
+    "sklearn": ("datasets/images", "china.jpg flower.jpg"),
+}
+
+
+def sample_photos() -> list[Path]:
+    """Those that are installed; found without importing the packages."""
+    photos = []
+    for package, (folder, names) in SAMPLES.items():
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None:
+            photos += [Path(spec.origin).parent / folder / name for name in names.split()]
+    return [photo for photo in photos if photo.exists()]
+
+
+def main() -> int:
+    """Describe them."""
+    paths = [Path(name).expanduser() for name in sys.argv[1:]] or sample_photos()
+    if not paths:
+        fail("no sample photos here", "pip install 'ocelli[server,dev]'")
+        return CANNOT_RUN
+    return describe(paths, as_json=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

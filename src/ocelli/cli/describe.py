@@ -1,0 +1,254 @@
+"""``ocelli describe``: the whole system for the length of one command.
+
+Postgres and the workers live in a temporary folder; pictures take the same way as with a server:
+upload use case, queue, worker, result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocelli.cli.child import DSN
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.options import load_settings, to_environment
+from ocelli.cli.processes import Supervisor
+from ocelli.domain.errors import OcelliError
+from ocelli.storage.embedded import EmbeddedPostgresError
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.files import Files
+from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.upload import Upload, UploadRequest
+from ocelli.wiring import default_tenant, embedded, objects, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Analysis
+    from ocelli.settings import Settings
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
+IN_FLIGHT_PER_WORKER = 4
+WRONG_USE = 2
+
+
+@dataclass(frozen=True)
+class Described:
+    """One picture's outcome: ``analysis`` if it was looked at, else ``error``."""
+
+    path: Path
+    analysis: Analysis | None = None
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no description."""
+        return self.problem is not None
+
+    @property
+    def problem(self) -> str | None:
+        """What went wrong, if anything did."""
+        if self.analysis is not None and self.analysis.failure is not None:
+            return self.analysis.failure.message
+        return self.error
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        found = self.analysis
+        return {
+            "file": str(self.path),
+            "status": "failed" if self.failed else "completed",
+            "description": found and found.description,
+            "tags": list(found.tags) if found else [],
+            "visible_text": found and found.visible_text,
+            "confidence": found and found.confidence and round(found.confidence, 4),
+            "source": [each.source for each in found.findings] if found else [],
+            "ms": found and found.processing_ms and round(found.processing_ms, 1),
+            "error": self.problem,
+        }
+
+
+def describe(paths: Sequence[Path], *, as_json: bool, **options: Any) -> int:
+    """Print a table as the pictures come in, or JSON at the end."""
+    files = list(expand(paths))
+    missing = [path for path in paths if not path.exists()]
+    for path in missing:
+        fail(f"no such file or folder: {path}")
+    if missing or not files:
+        if not missing:
+            fail("no pictures found", f"files that end in {', '.join(sorted(SUFFIXES))}")
+        return WRONG_USE
+    show = _silent if as_json else _table()
+    try:
+        results = run(files, show, **options)
+    except EmbeddedPostgresError as error:
+        fail(str(error))
+        return CANNOT_RUN
+    if as_json:
+        print_json([result.as_dict() for result in results])
+    return FAILED if any(result.failed for result in results) else 0
+
+
+def run(
+    files: Sequence[Path], show: Callable[[Iterator[Described], int], None], **options: Any
+) -> list[Described]:
+    """Describe ``files``; ``show`` is handed the outcomes as they come, and their number."""
+    with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
+        Path(folder).chmod(0o755)  # root's Postgres runs as another user
+        settings = load_settings(data=Path(folder), **_few_workers(options, len(files)))
+        if settings is None:
+            raise SystemExit(CANNOT_RUN)
+        with _system(settings) as dsn:
+            results: list[Described] = []
+
+            def collected() -> Iterator[Described]:
+                with asyncio.Runner() as runner:
+                    stream = _describe_all(settings, dsn, files)
+                    while (result := runner.run(_next(stream))) is not None:
+                        results.append(result)
+                        yield result
+
+            show(collected(), len(files))
+    return results
+
+
+def expand(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files as given; folders as the pictures in them, hidden ones left out, sorted."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in SUFFIXES
+                and file.is_file()
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+        elif path.exists():
+            yield path
+
+
+@contextlib.contextmanager
+def _system(settings: Settings) -> Iterator[str]:
+    """Postgres and workers, for the length of the block."""
+    postgres = embedded(settings)
+    stop = threading.Event()
+    with contextlib.ExitStack() as stack:
+        stack.callback(postgres.stop)
+        postgres.start()
+        prepare(settings, postgres.dsn)
+        objects(settings)
+        supervisor = Supervisor(postgres)
+        stack.callback(supervisor.stop)
+        for number in range(settings.workers):
+            supervisor.add(
+                f"worker {number + 1}",
+                ["worker"],
+                {**to_environment(settings), DSN: postgres.dsn},
+            )
+        keeper = threading.Thread(target=supervisor.keep_running, args=(stop,), daemon=True)
+        keeper.start()
+        stack.callback(keeper.join)
+        stack.callback(stop.set)
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        yield postgres.dsn
+
+
+async def _describe_all(
+    settings: Settings, dsn: str, files: Sequence[Path]
+) -> AsyncIterator[Described]:
+    """In the order in which they finish; a bounded number at a time."""
+    waiting = iter(files)
+    running: set[asyncio.Task[Described]] = set()
+    async with PostgresDatabase(dsn, max_connections=8) as database:
+        one = _One(settings, database, await default_tenant(database))
+        try:
+            while True:
+                room = IN_FLIGHT_PER_WORKER * settings.workers - len(running)
+                for path in _take(waiting, room):
+                    running.add(asyncio.create_task(one.describe(path)))
+                if not running:
+                    return
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in running:
+                task.cancel()
+
+
+class _One:
+    """One picture through the use cases."""
+
+    def __init__(self, settings: Settings, database: PostgresDatabase, tenant_id: UUID) -> None:
+        self._tenant_id = tenant_id
+        self._store = objects(settings)
+        self._upload = Upload(database, self._store, max_pixels=settings.max_pixels)
+        self._files = Files(database, self._store)
+        self._max_bytes = settings.max_upload_bytes
+
+    async def describe(self, path: Path) -> Described:
+        try:
+            with StagedFile(self._store.staging, max_bytes=self._max_bytes) as staged:
+                await asyncio.to_thread(_copy, path, staged)
+                accepted = await self._upload.accept(
+                    self._tenant_id, staged, UploadRequest(path.name, variants=False)
+                )
+            analysis = await self._final(str(accepted.image.id))
+            await self._store.delete(accepted.image.object_key)
+        except OcelliError as error:
+            return Described(path, error=error.message)
+        except OSError as error:
+            return Described(path, error=error.strerror or str(error))
+        return Described(path, analysis)
+
+    async def _final(self, id: str) -> Analysis:
+        wait = 0.01
+        while True:
+            analysis = (await self._files.get(self._tenant_id, id)).analysis
+            if analysis is not None and analysis.status.is_final:
+                return analysis
+            await asyncio.sleep(wait)
+            wait = min(0.1, wait * 1.3)
+
+
+def _copy(path: Path, staged: StagedFile) -> None:
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            staged.write(piece)
+
+
+def _take(waiting: Iterator[Path], count: int) -> Iterator[Path]:
+    for _ in range(count):
+        path = next(waiting, None)
+        if path is None:
+            return
+        yield path
+
+
+async def _next(stream: AsyncIterator[Described]) -> Described | None:
+    return await anext(stream, None)
+
+
+def _few_workers(options: dict[str, Any], files: int) -> dict[str, Any]:
+    """No more workers than pictures."""
+    settings = load_settings(**options)
+    return {**options, "workers": max(1, min(settings.workers, files))} if settings else options
+
+
+def _silent(results: Iterator[Described], total: int) -> None:
+    del total
+    for _ in results:
+        pass
+
+
+def _table() -> Callable[[Iterator[Described], int], None]:
+    from ocelli.cli.table import show
+
+    return show

@@ -1,0 +1,166 @@
+"""``ocelli models`` and ``ocelli doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.options import load_settings
+from ocelli.wiring import database_for_command, objects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ocelli.backends.local.inventory import Mismatch, ModelInfo
+    from ocelli.settings import Settings
+
+LITTLE_SPACE = 1024**3
+REINSTALL = "pip install --force-reinstall 'ocelli[server]'"
+
+
+def models(*, as_json: bool) -> int:
+    """What the local backend uses, checked against the pinned hashes."""
+    from ocelli.backends.local.backend import LocalBackend
+    from ocelli.backends.local.inventory import models as inventory
+    from ocelli.backends.local.inventory import verify
+
+    wrong = verify()
+    if not wrong:
+        LocalBackend().load()
+    listed = inventory()
+    if as_json:
+        print_json([_model_dict(model) for model in listed])
+    else:
+        _print_models(listed)
+    for problem in wrong:
+        fail(
+            f"{problem.path} is {_state(problem)}", "pip install --force-reinstall 'ocelli[server]'"
+        )
+    return FAILED if wrong else 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that an installation needs; ``advice`` is set if it is not right."""
+
+    name: str
+    found: str
+    advice: str | None = None
+
+
+def doctor(*, as_json: bool, **options: Any) -> int:
+    """Look at everything that has to be right; exit code 1 if something is not."""
+    settings = load_settings(**options)
+    if settings is None:
+        return CANNOT_RUN
+    checks = list(_checks(settings))
+    if as_json:
+        print_json([vars(check) for check in checks])
+    else:
+        _print_checks(checks)
+    return FAILED if any(check.advice for check in checks) else 0
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    yield Check("python", sys.version.split()[0])
+    yield _try("data folder", "choose another with --data or OCELLI_DATA", lambda: _data(settings))
+    yield _try(
+        "database",
+        "see the message; OCELLI_DATABASE_URL names a Postgres of your own",
+        lambda: _database(settings),
+    )
+    yield _try("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
+    yield _try("models", REINSTALL, _models)
+    free = shutil.disk_usage(_existing(settings.data)).free
+    yield Check(
+        "disk",
+        f"{free / 1024**3:.1f} GB free",
+        None if free > LITTLE_SPACE else "free some space: uploads stop when the disk is full",
+    )
+
+
+def _try(name: str, advice: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, check())
+    except Exception as error:  # whatever is wrong is the finding
+        return Check(name, f"{type(error).__name__}: {error}".strip(), advice)
+
+
+def _data(settings: Settings) -> str:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=settings.data):
+        return str(settings.data)
+
+
+def _database(settings: Settings) -> str:
+    import psycopg
+
+    with database_for_command(settings) as dsn, psycopg.connect(dsn, connect_timeout=5) as it:
+        version = it.info.server_version // 10_000
+        if version < 14:
+            raise RuntimeError(f"Postgres {version} is too old; 14 is the oldest that works")
+        kind = "embedded" if settings.database_url is None else "configured"
+        return f"Postgres {version}, {kind}"
+
+
+def _store(settings: Settings) -> str:
+    store = objects(settings)
+    asyncio.run(store.check())
+    return str(store.root)
+
+
+def _models() -> str:
+    from ocelli.backends.local.inventory import models as inventory
+    from ocelli.backends.local.inventory import verify
+
+    problems = verify()
+    if problems:
+        raise RuntimeError("; ".join(f"{it.path} is {_state(it)}" for it in problems))
+    return f"{len(inventory())} models, all hashes as pinned"
+
+
+def _state(problem: Mismatch) -> str:
+    return "missing" if problem.found is None else "not the file that Ocelli was tested with"
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _model_dict(model: ModelInfo) -> dict[str, Any]:
+    return asdict(model)
+
+
+def _print_checks(checks: list[Check]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "what", "found", "what to do")
+    for check in checks:
+        mark = "[red]✗[/red]" if check.advice else "[green]✓[/green]"
+        table.add_row(mark, check.name, check.found, check.advice or "")
+    Console().print(table)
+
+
+def _print_models(listed: list[ModelInfo]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "for", "from", "licence", "MB", "sha256", "loaded", show_lines=True)
+    for model in listed:
+        table.add_row(
+            model.title,
+            model.purpose,
+            f"{model.package} {model.package_version or 'missing'}",
+            model.licence,
+            f"{sum(file.size for file in model.files) / 1e6:.1f}",
+            "\n".join(file.sha256[:12] for file in model.files),
+            "yes" if model.loaded else "no",
+        )
+    Console().print(table)

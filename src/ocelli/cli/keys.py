@@ -1,0 +1,141 @@
+"""``ocelli keys``."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.options import load_settings
+from ocelli.domain.accounts import Tier
+from ocelli.storage.embedded import EmbeddedPostgresError
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.accounts import Accounts
+from ocelli.wiring import database_for_command, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ocelli.domain.accounts import ApiKey
+
+WRONG_USE = 2
+
+
+def create(tenant: str, tier: str, expires: str | None, name: str, **options: Any) -> int:
+    """Print the key alone on standard output."""
+    if tier not in list(Tier):
+        fail(f"no such tier: {tier}", "free, starter, professional or enterprise")
+        return WRONG_USE
+    try:
+        expires_at = _moment(expires) if expires else None
+    except ValueError as error:
+        fail(str(error), "--expires 2027-01-31T00:00Z")
+        return WRONG_USE
+
+    async def run(accounts: Accounts) -> int:
+        key = await accounts.create(tenant, Tier(tier), name=name, expires_at=expires_at)
+        typer.echo(key)
+        return 0
+
+    return _with_accounts(run, options)
+
+
+def show(*, as_json: bool, **options: Any) -> int:
+    """A table, or JSON."""
+
+    async def run(accounts: Accounts) -> int:
+        keys = await accounts.keys()
+        if as_json:
+            print_json([_as_dict(key) for key in keys])
+        else:
+            _print_table(keys)
+        return 0
+
+    return _with_accounts(run, options)
+
+
+def revoke(key: str, **options: Any) -> int:
+    """End it."""
+
+    async def run(accounts: Accounts) -> int:
+        ended = await accounts.revoke(key)
+        if not ended:
+            fail(f"no active key: {key}", "ocelli keys list")
+            return FAILED
+        typer.echo(f"{ended} key(s) revoked")
+        return 0
+
+    return _with_accounts(run, options)
+
+
+def _with_accounts(run: Callable[[Accounts], Awaitable[int]], options: dict[str, Any]) -> int:
+    settings = load_settings(**options)
+    if settings is None:
+        return CANNOT_RUN
+
+    async def main(dsn: str) -> int:
+        async with PostgresDatabase(dsn, max_connections=2) as database:
+            return await run(Accounts(database))
+
+    try:
+        with database_for_command(settings) as dsn:
+            first = prepare(settings, dsn)
+            if first is not None:
+                typer.echo(f"first key of `default` kept in {settings.data / 'api_key'}", err=True)
+            return asyncio.run(main(dsn))
+    except EmbeddedPostgresError as error:
+        fail(str(error))
+        return CANNOT_RUN
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"not an ISO 8601 time: {text}") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= datetime.now(UTC):
+        raise ValueError(f"{text} is in the past")
+    return moment
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at and key.expires_at <= datetime.now(UTC) else "active"
+
+
+def _as_dict(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "prefix": key.prefix,
+        "tenant": key.tenant.name,
+        "tier": key.tenant.tier,
+        "name": key.name,
+        "state": _state(key),
+        "created_at": key.created_at.isoformat(),
+        "expires_at": key.expires_at and key.expires_at.isoformat(),
+        "last_used_at": key.last_used_at and key.last_used_at.isoformat(),
+    }
+
+
+def _print_table(keys: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("prefix", "tenant", "tier", "name", "state", "created", "last used")
+    for key in keys:
+        used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
+        table.add_row(
+            key.prefix,
+            key.tenant.name,
+            key.tenant.tier,
+            key.name,
+            _state(key),
+            f"{key.created_at:%Y-%m-%d %H:%M}",
+            used,
+        )
+    Console().print(table)

@@ -1,0 +1,173 @@
+"""``ocelli``: commands for people (rich) and for programs (``--json``).
+
+Exit codes: 0 done, 1 something failed (a picture, a check), 2 wrong use, 3 cannot run here.
+Nothing heavy is imported before a command needs it: ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+FAILED, CANNOT_RUN = 1, 3
+
+app = typer.Typer(
+    name="ocelli",
+    help="Image understanding on your own machine: descriptions, tags, visible text, "
+    "colours, faces, safety.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder for everything that Ocelli keeps. Default: .ocelli"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    data: Data = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+) -> None:
+    """Run the whole system in the foreground: API, workers, Postgres."""
+    from ocelli.cli.serve import serve as run
+
+    _exit(run(**_given(host=host, port=port, data=data, workers=workers)))
+
+
+@app.command()
+def worker(
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    data: Data = None,
+) -> None:
+    """Run more workers, on this machine or another, against a configured database and store."""
+    from ocelli.cli.serve import work as run
+
+    _exit(run(**_given(workers=workers, data=data)))
+
+
+@app.command()
+def describe(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH...")],
+    as_json: AsJson = False,
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+) -> None:
+    """Describe pictures without a server."""
+    from ocelli.cli.describe import describe as run
+
+    _exit(run(paths, as_json=as_json, **_given(workers=workers)))
+
+
+@keys.command("create")
+def keys_create(
+    tenant: Annotated[str, typer.Option(help="Whose key; made if there is none.")] = "default",
+    tier: Annotated[
+        str, typer.Option(help="free, starter, professional or enterprise.")
+    ] = "enterprise",
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends, ISO 8601: 2027-01-31T00:00Z")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    data: Data = None,
+) -> None:
+    """Make a key; prints the key alone."""
+    from ocelli.cli.keys import create
+
+    _exit(create(tenant, tier, expires, name, **_given(data=data)))
+
+
+@keys.command("list")
+def keys_list(as_json: AsJson = False, data: Data = None) -> None:
+    """List the keys: their first characters, never the keys."""
+    from ocelli.cli.keys import show
+
+    _exit(show(as_json=as_json, **_given(data=data)))
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key: Annotated[str, typer.Argument(help="Its prefix or id, as `keys list` shows them.")],
+    data: Data = None,
+) -> None:
+    """End a key."""
+    from ocelli.cli.keys import revoke
+
+    _exit(revoke(key, **_given(data=data)))
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """Show every local model: version, licence, hash, size, whether it loads."""
+    from ocelli.cli.doctor import models as run
+
+    _exit(run(as_json=as_json))
+
+
+@app.command()
+def doctor(as_json: AsJson = False, data: Data = None) -> None:
+    """Say what is wrong with this installation, and what to do."""
+    from ocelli.cli.doctor import doctor as run
+
+    _exit(run(as_json=as_json, **_given(data=data)))
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from ocelli import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("ocelli", "aion"):
+            raise
+        fail(
+            f"This command needs the server's libraries ({error.name} is missing).",
+            "pip install 'ocelli[server]'",
+        )
+        sys.exit(CANNOT_RUN)
+
+
+def fail(message: str, hint: str | None = None) -> None:
+    """One line of what is wrong, one of what to do, on standard error."""
+    typer.secho(f"ocelli: {message}", fg="red", err=True)
+    if hint:
+        typer.echo(f"  try: {hint}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """For programs, on standard output."""
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Only the options that were given: the others are left to the settings."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Settings for a command: its own options over the environment over the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr, ValidationError
+
+from ocelli.cli.main import fail
+from ocelli.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def load_settings(**options: Any) -> Settings | None:
+    """The settings, or None after saying what is wrong with them."""
+    try:
+        settings = Settings(**options)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "OCELLI_" + "_".join(str(part) for part in problem["loc"]).upper()
+            fail(f"setting {name}: {problem['msg']}", "docs/settings.md lists them all")
+        return None
+    return settings.model_copy(update={"data": settings.data.absolute()})
+
+
+def to_environment(settings: Settings) -> Mapping[str, str]:
+    """For child processes, so that they see what this command sees."""
+    values = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is not None:
+            values[f"OCELLI_{name.upper()}"] = str(value)
+    return values

@@ -1,0 +1,142 @@
+"""The processes of one installation: a supervisor, the API, workers, Postgres.
+
+Each child holds the reading end of a pipe whose writing end only the supervisor has. When the
+supervisor dies, however it dies, the kernel closes the pipe and every child ends itself: nothing
+is left behind. A child that dies is started again, more slowly each time it dies young.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ocelli.storage.embedded import EmbeddedPostgres
+
+log = logging.getLogger("ocelli.serve")
+
+LIFELINE = "OCELLI_LIFELINE_FD"
+GRACE = 8.0
+YOUNG = 10.0
+SLOWEST = 5.0
+
+
+def end_with_parent(on_end: Callable[[], None]) -> None:
+    """In a child: call ``on_end`` (from a thread) once the supervisor is gone."""
+    descriptor = os.environ.pop(LIFELINE, None)
+    if descriptor is None:
+        return
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            os.read(int(descriptor), 1)
+        on_end()
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+@dataclass
+class Child:
+    """One process that is to be there."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: dict[str, str]
+    inherited: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    deaths: int = 0
+    start_at: float = field(default=0.0)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+
+class Supervisor:
+    """Starts the children and keeps them running until ``stop``."""
+
+    def __init__(self, postgres: EmbeddedPostgres | None = None) -> None:
+        self._postgres = postgres
+        self._children: list[Child] = []
+        self._lifeline, self._held = os.pipe()
+        os.set_inheritable(self._lifeline, True)
+
+    def add(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: dict[str, str],
+        *,
+        inherited: tuple[int, ...] = (),
+    ) -> None:
+        """Run ``python -m ocelli.cli.child`` with these arguments, again and again."""
+        child = Child(name, arguments, environment, inherited)
+        self._children.append(child)
+        self._start(child)
+
+    def keep_running(self, stop: threading.Event) -> None:
+        """Until ``stop`` is set."""
+        while not stop.wait(0.05):
+            if self._postgres is not None and not self._postgres.is_running:
+                log.error("Postgres died; starting it again")
+                self._postgres.start()
+            for child in self._children:
+                self._see_to(child)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether no child has died so far."""
+        return all(child.deaths == 0 for child in self._children)
+
+    def stop(self) -> None:
+        """SIGTERM to all; those that have not ended after the grace period are killed."""
+        for child in self._children:
+            if child.is_running and child.process is not None:
+                child.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        for child in self._children:
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("%s did not end in time", child.name)
+                child.process.kill()
+                child.process.wait()
+        os.close(self._held)
+        os.close(self._lifeline)
+
+    def _see_to(self, child: Child) -> None:
+        if child.is_running:
+            return
+        if child.process is not None:
+            code, child.process = child.process.returncode, None
+            age = time.monotonic() - child.started_at
+            child.deaths = child.deaths + 1 if age < YOUNG else 1
+            wait = min(SLOWEST, 0.1 * 2 ** (child.deaths - 1))
+            child.start_at = time.monotonic() + wait
+            log.error("%s ended (%s); starting it again in %.1f s", child.name, code, wait)
+        if time.monotonic() >= child.start_at:
+            self._start(child)
+
+    def _start(self, child: Child) -> None:
+        child.started_at = time.monotonic()
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "ocelli.cli.child", *child.arguments],
+            env={**os.environ, **child.environment, LIFELINE: str(self._lifeline)},
+            pass_fds=(self._lifeline, *child.inherited),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
+        )

@@ -1,0 +1,165 @@
+"""``ocelli serve`` and ``ocelli worker``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ocelli.cli.child import DSN
+from ocelli.cli.main import CANNOT_RUN, fail
+from ocelli.cli.options import load_settings, to_environment
+from ocelli.cli.processes import Supervisor
+from ocelli.storage.embedded import EmbeddedPostgresError, exclusive
+from ocelli.wiring import embedded, objects, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocelli.settings import Settings
+    from ocelli.storage.embedded import EmbeddedPostgres
+
+READY_TIMEOUT = 60.0
+
+
+def serve(**options: Any) -> int:
+    """Everything, until SIGTERM or Ctrl-C."""
+    settings = load_settings(**options)
+    if settings is None:
+        return CANNOT_RUN
+    _log(settings)
+    stop = _stop_on_signals()
+    try:
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(_listen(settings))
+            postgres, dsn = stack.enter_context(_database(settings))
+            key = prepare(settings, dsn)
+            objects(settings)  # makes the folder and the secret before children race for them
+            supervisor = Supervisor(postgres)
+            stack.callback(supervisor.stop)
+            environment = {**to_environment(settings), DSN: dsn}
+            supervisor.add(
+                "api",
+                ["api", str(listener.fileno())],
+                environment,
+                inherited=(listener.fileno(),),
+            )
+            for number in range(settings.workers):
+                supervisor.add(f"worker {number + 1}", ["worker"], environment)
+            address = f"http://{settings.host}:{listener.getsockname()[1]}"
+            _announce_when_ready(address, key, settings, stop)
+            supervisor.keep_running(stop)
+    except (EmbeddedPostgresError, OSError) as error:
+        fail(str(error))
+        return CANNOT_RUN
+    return 0
+
+
+def work(**options: Any) -> int:
+    """Workers alone, until SIGTERM or Ctrl-C."""
+    settings = load_settings(**options)
+    if settings is None:
+        return CANNOT_RUN
+    if settings.database_url is None:
+        fail(
+            "`ocelli worker` needs a database that it shares with the server.",
+            "OCELLI_DATABASE_URL=postgresql://... OCELLI_STORAGE_URL=... ocelli worker",
+        )
+        return CANNOT_RUN
+    _log(settings)
+    stop = _stop_on_signals()
+    dsn = settings.database_url.get_secret_value()
+    supervisor = Supervisor()
+    try:
+        for number in range(settings.workers):
+            supervisor.add(
+                f"worker {number + 1}", ["worker"], {**to_environment(settings), DSN: dsn}
+            )
+        supervisor.keep_running(stop)
+    finally:
+        supervisor.stop()
+    return 0
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[tuple[EmbeddedPostgres | None, str]]:
+    if settings.database_url is not None:
+        yield None, settings.database_url.get_secret_value()
+        return
+    postgres = embedded(settings)
+    with exclusive(settings.data):
+        postgres.start()
+        try:
+            yield postgres, postgres.dsn
+        finally:
+            postgres.stop()
+
+
+@contextlib.contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    """The socket belongs to the supervisor: while the API restarts, clients wait in its queue."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise OSError(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}). "
+                "Take another port with --port."
+            ) from error
+        listener.listen(2048)
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _announce_when_ready(
+    address: str, key: str | None, settings: Settings, stop: threading.Event
+) -> None:
+    def announce() -> None:
+        deadline = time.monotonic() + READY_TIMEOUT
+        while not stop.is_set():
+            if _is_ready(address):
+                if key is not None:
+                    typer.echo(f"first key {key} (kept in {settings.data / 'api_key'})")
+                typer.echo(f"ready {address}")
+                sys.stdout.flush()
+                return
+            if time.monotonic() > deadline:
+                fail(f"not ready after {READY_TIMEOUT:.0f} s", f"curl {address}/health/ready")
+                return
+            time.sleep(0.05)
+
+    threading.Thread(target=announce, name="announce", daemon=True).start()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/health/ready", timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: stop.set())
+    return stop
+
+
+def _log(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s",
+    )
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -1,0 +1,65 @@
+"""Descriptions for people: progress while they come, a table at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocelli.cli.describe import Described
+
+LONGEST_TEXT = 60
+MOST_TAGS = 8
+
+
+def show(results: Iterator[Described], total: int) -> None:
+    """Consume ``results``, then print them in the order of their names."""
+    console = Console()
+    columns = (
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    rows = []
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("loading models", total=total)
+        for row in results:
+            rows.append(row)
+            progress.update(task, advance=1, description="describing")
+    console.print(table(sorted(rows, key=lambda row: row.path)))
+
+
+def table(rows: list[Described]) -> Table:
+    """File, description, tags, text, confidence, ms."""
+    grid = Table(show_lines=True)
+    grid.add_column("file", style="bold", overflow="fold")
+    grid.add_column("description", ratio=5, min_width=24)
+    grid.add_column("tags", ratio=2, style="cyan")
+    grid.add_column("text", ratio=2, style="green")
+    for name in ("confidence", "ms"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        grid.add_row(*_cells(row))
+    return grid
+
+
+def _cells(row: Described) -> list[str]:
+    found = row.analysis
+    if row.failed or found is None:
+        return [escape(row.path.name), f"[red]{escape(row.problem or '')}[/red]", "", "", "", ""]
+    text = (found.visible_text or "").replace("\n", " / ")
+    return [
+        escape(row.path.name),
+        escape(found.description or ""),
+        escape(", ".join(found.tags[:MOST_TAGS])),
+        escape(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"),
+        "" if found.confidence is None else f"{found.confidence:.2f}",
+        "" if found.processing_ms is None else f"{found.processing_ms:.0f}",
+    ]

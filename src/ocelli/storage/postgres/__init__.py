@@ -1,0 +1,1 @@
+"""Everything that Ocelli keeps in Postgres: rows, the queue, the schema."""

@@ -1,0 +1,114 @@
+"""The table ``analyses``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from psycopg.types.json import Jsonb
+
+from ocelli.storage.postgres.rows import findings_to_json, to_analysis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Analysis, Failure
+    from ocelli.storage.postgres.rows import Connection
+
+_UNFINISHED = "status IN ('queued', 'processing')"
+
+
+class PostgresAnalyses:
+    """See ports.Analyses. A final state is never left: every change asks for an unfinished row."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, analysis: Analysis) -> None:
+        """Insert the row; its job must follow in the same transaction."""
+        await self._connection.execute(
+            "INSERT INTO analyses (id, tenant_id, image_id, object_key, level, status, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                analysis.id,
+                analysis.tenant_id,
+                analysis.image_id,
+                analysis.object_key,
+                analysis.level,
+                analysis.status,
+                analysis.created_at,
+            ),
+        )
+
+    async def start(self, id: UUID) -> Analysis | None:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "UPDATE analyses SET status = 'processing', attempts = attempts + 1,"
+            " started_at = coalesce(started_at, clock_timestamp())"
+            f" WHERE id = %s AND {_UNFINISHED} RETURNING *",
+            (id,),
+        )
+        row = await cursor.fetchone()
+        return to_analysis(row) if row else None
+
+    async def complete(self, analysis: Analysis) -> bool:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
+            " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
+            " failure = NULL, completed_at = clock_timestamp()"
+            f" WHERE id = %s AND {_UNFINISHED}",
+            (
+                analysis.looks,
+                findings_to_json(analysis.findings),
+                _storable(analysis.description),
+                _storable(analysis.visible_text),
+                [tag.replace("\0", "") for tag in analysis.tags],
+                analysis.confidence,
+                analysis.processing_ms,
+                analysis.id,
+            ),
+        )
+        return cursor.rowcount == 1
+
+    async def fail(self, id: UUID, failure: Failure) -> bool:
+        """Final: nothing will be tried again by itself."""
+        cursor = await self._connection.execute(
+            "UPDATE analyses SET status = 'failed', failure = %s, completed_at = clock_timestamp()"
+            f" WHERE id = %s AND {_UNFINISHED}",
+            (Jsonb(asdict(failure)), id),
+        )
+        return cursor.rowcount == 1
+
+    async def requeue(self, id: UUID) -> None:
+        """See ports.Analyses."""
+        await self._connection.execute(
+            "UPDATE analyses SET status = 'queued' WHERE id = %s AND status = 'processing'", (id,)
+        )
+
+    async def of_image(self, tenant_id: UUID, image_id: UUID) -> Sequence[Analysis]:
+        """Oldest first."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM analyses WHERE tenant_id = %s AND image_id = %s"
+            " ORDER BY created_at LIMIT 100",
+            (tenant_id, image_id),
+        )
+        return [to_analysis(row) for row in await cursor.fetchall()]
+
+    async def orphans(self, older_than: float) -> Sequence[Analysis]:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            f"SELECT * FROM analyses a WHERE {_UNFINISHED}"
+            " AND created_at < now() - make_interval(secs => %s)"
+            " AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs j"
+            " WHERE j.status IN ('todo', 'doing') AND j.args->>'analysis_id' = a.id::text)"
+            " ORDER BY created_at LIMIT 1000",
+            (older_than,),
+        )
+        return [to_analysis(row) for row in await cursor.fetchall()]
+
+
+def _storable(text: str | None) -> str | None:
+    """Without NUL, which Postgres cannot store."""
+    return text and text.replace("\0", "")

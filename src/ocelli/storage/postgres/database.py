@@ -1,0 +1,92 @@
+"""The pool, and one transaction per request or job."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from ocelli.domain.errors import Unavailable
+from ocelli.storage.postgres.accounts import PostgresAccounts
+from ocelli.storage.postgres.analyses import PostgresAnalyses
+from ocelli.storage.postgres.images import PostgresImages
+from ocelli.storage.postgres.jobs import PostgresJobs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ocelli.storage.postgres.rows import Connection
+
+
+class PostgresTransaction:
+    """The repositories over one connection; implements ports.Transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.images = PostgresImages(connection)
+        self.analyses = PostgresAnalyses(connection)
+        self.accounts = PostgresAccounts(connection)
+        self.jobs = PostgresJobs(connection)
+
+
+class PostgresDatabase:
+    """A pool of connections; implements ports.Database. Use as an async context manager.
+
+    Connections are checked when handed out, so that a restarted Postgres costs nobody an error.
+    """
+
+    def __init__(self, dsn: str, *, max_connections: int, wait: float = 5.0) -> None:
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            dsn,
+            kwargs={
+                "row_factory": dict_row,
+                "connect_timeout": 5,
+                "application_name": "ocelli",
+                "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+            },
+            min_size=1,
+            max_size=max_connections,
+            timeout=wait,
+            check=AsyncConnectionPool.check_connection,
+            reconnect_timeout=0.5,
+            open=False,
+        )
+
+    async def __aenter__(self) -> PostgresDatabase:
+        await self._pool.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close(timeout=2.0)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction that ends with the block."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable("The database does not answer right now. Try again.") from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        """See ports.Database."""
+        async with self.connection() as connection:
+            yield PostgresTransaction(connection)
+
+    @asynccontextmanager
+    async def try_lock(self, name: str) -> AsyncIterator[bool]:
+        """Whether this block is the only one of that name right now, in any process."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS held", (name,)
+            )
+            row = await cursor.fetchone()
+            yield bool(row and row["held"])
+
+    async def check(self) -> None:
+        """Raise Unavailable if no query can be answered."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")

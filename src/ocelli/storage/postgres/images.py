@@ -1,0 +1,168 @@
+"""The tables ``images`` and ``variants``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ocelli.storage.postgres.rows import to_analysis, to_image, to_variant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ocelli.domain.images import Image, Variant, VariantStatus
+    from ocelli.storage.postgres.rows import Connection, Row
+
+_PREFIX = re.compile(r"[0-9a-f]{8}")
+
+
+class PostgresImages:
+    """See ports.Images."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, image: Image) -> None:
+        """Insert the row; the file must be in the store already."""
+        await self._connection.execute(
+            "INSERT INTO images (id, tenant_id, session_id, filename, object_key, storage_target,"
+            " upload_method, content_type, format, size_bytes, sha256, width, height, title, tags,"
+            " content_created_at, created_at, updated_at) VALUES"
+            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                image.id,
+                image.tenant_id,
+                image.session_id,
+                image.filename,
+                image.object_key,
+                image.storage_target,
+                image.upload_method,
+                image.content_type,
+                image.format,
+                image.size_bytes,
+                bytes.fromhex(image.sha256),
+                image.width,
+                image.height,
+                image.title,
+                list(image.tags),
+                image.content_created_at,
+                image.created_at,
+                image.updated_at,
+            ),
+        )
+
+    async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
+        """By full id, or by its first 8 characters if exactly one picture has them."""
+        span = _id_span(id_or_prefix)
+        if span is None:
+            return None
+        rows = await self._select(
+            "tenant_id = %s AND id BETWEEN %s AND %s AND deleted_at IS NULL LIMIT 2",
+            (tenant_id, *span),
+        )
+        return rows[0] if len(rows) == 1 else None
+
+    async def find(self, id: UUID) -> Image | None:
+        """For workers."""
+        rows = await self._select("id = %s", (id,))
+        return rows[0] if rows else None
+
+    async def by_hash(self, tenant_id: UUID, sha256: str) -> Image | None:
+        """The tenant's oldest picture with these bytes."""
+        rows = await self._select(
+            "tenant_id = %s AND sha256 = %s AND deleted_at IS NULL ORDER BY created_at LIMIT 1",
+            (tenant_id, bytes.fromhex(sha256)),
+        )
+        return rows[0] if rows else None
+
+    async def page(
+        self, tenant_id: UUID, *, limit: int, offset: int
+    ) -> tuple[Sequence[Image], int]:
+        """One page, newest content first, and how many there are in all."""
+        cursor = await self._connection.execute(
+            "SELECT count(*) AS total FROM images WHERE tenant_id = %s AND deleted_at IS NULL",
+            (tenant_id,),
+        )
+        row = await cursor.fetchone()
+        images = await self._select(
+            "tenant_id = %s AND deleted_at IS NULL"
+            " ORDER BY coalesce(content_created_at, created_at) DESC, id LIMIT %s OFFSET %s",
+            (tenant_id, limit, offset),
+        )
+        return images, row["total"] if row else 0
+
+    async def delete(self, tenant_id: UUID, id: UUID) -> datetime | None:
+        """Mark as deleted; when, or None if there is no such picture."""
+        cursor = await self._connection.execute(
+            "UPDATE images SET deleted_at = now(), updated_at = now()"
+            " WHERE tenant_id = %s AND id = %s AND deleted_at IS NULL RETURNING deleted_at",
+            (tenant_id, id),
+        )
+        row = await cursor.fetchone()
+        return row["deleted_at"] if row else None
+
+    async def lock_content(self, tenant_id: UUID, sha256: str) -> None:
+        """See ports.Images."""
+        await self._connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{sha256}",)
+        )
+
+    async def set_variants(
+        self,
+        id: UUID,
+        status: VariantStatus,
+        variants: Sequence[Variant] = (),
+        *,
+        blur_hash: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Record how the variants stand; those given replace what was recorded before."""
+        await self._connection.execute(
+            "UPDATE images SET variant_status = %s, variant_error = %s,"
+            " blur_hash = coalesce(%s, blur_hash), updated_at = now() WHERE id = %s",
+            (status, error, blur_hash, id),
+        )
+        async with self._connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO variants (image_id, type, object_key, width, height, size_bytes)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (image_id, type) DO UPDATE SET"
+                " object_key = excluded.object_key, width = excluded.width,"
+                " height = excluded.height, size_bytes = excluded.size_bytes",
+                [(id, v.type, v.object_key, v.width, v.height, v.size_bytes) for v in variants],
+            )
+
+    async def _select(self, where: str, parameters: tuple[object, ...]) -> Sequence[Image]:
+        query = f"SELECT * FROM images WHERE {where}"
+        rows = await self._rows(query, parameters)
+        ids = [row["id"] for row in rows]
+        analyses = await self._rows(
+            "SELECT DISTINCT ON (image_id) * FROM analyses WHERE image_id = ANY(%s)"
+            " ORDER BY image_id, created_at DESC",
+            (ids,),
+        )
+        newest = {row["image_id"]: to_analysis(row) for row in analyses}
+        variants: dict[UUID, list[Variant]] = {}
+        for row in await self._rows("SELECT * FROM variants WHERE image_id = ANY(%s)", (ids,)):
+            variants.setdefault(row["image_id"], []).append(to_variant(row))
+        return [
+            to_image(row, variants=variants.get(row["id"], ()), analysis=newest.get(row["id"]))
+            for row in rows
+        ]
+
+    async def _rows(self, query: str, parameters: tuple[object, ...]) -> list[Row]:
+        cursor = await self._connection.execute(query.encode(), parameters)
+        return await cursor.fetchall()
+
+
+def _id_span(id_or_prefix: str) -> tuple[UUID, UUID] | None:
+    """The first and the last id that the text can stand for."""
+    if _PREFIX.fullmatch(id_or_prefix.lower()):
+        prefix = id_or_prefix.lower()
+        return UUID(prefix + "0" * 24), UUID(prefix + "f" * 24)
+    try:
+        id = UUID(id_or_prefix)
+    except ValueError:
+        return None
+    return id, id

@@ -1,0 +1,120 @@
+"""Between rows and the domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from pydantic import TypeAdapter
+
+from ocelli.domain.accounts import ApiKey, Tenant, Tier
+from ocelli.domain.analysis import Analysis, Failure, Level, Status
+from ocelli.domain.errors import FailureType
+from ocelli.domain.findings import Findings
+from ocelli.domain.images import (
+    Image,
+    ImageFormat,
+    StorageTarget,
+    Variant,
+    VariantStatus,
+    VariantType,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_findings = TypeAdapter(tuple[Findings, ...])
+
+Row = dict[str, Any]
+Connection = psycopg.AsyncConnection[Row]
+
+
+def findings_to_json(findings: tuple[Findings, ...]) -> str:
+    """Without NUL, which Postgres cannot store in text."""
+    return _findings.dump_json(findings).decode().replace("\\u0000", "")
+
+
+def to_analysis(row: Mapping[str, Any]) -> Analysis:
+    """A row of ``analyses``."""
+    failure = row["failure"]
+    return Analysis(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        image_id=row["image_id"],
+        object_key=row["object_key"],
+        level=Level(row["level"]),
+        status=Status(row["status"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+        attempts=row["attempts"],
+        looks=row["looks"],
+        findings=_findings.validate_python(row["findings"]),
+        description=row["description"],
+        visible_text=row["visible_text"],
+        tags=tuple(row["tags"]),
+        confidence=row["confidence"],
+        failure=failure
+        and Failure(FailureType(failure["type"]), failure["message"], failure["retryable"]),
+        processing_ms=row["processing_ms"],
+    )
+
+
+def to_variant(row: Mapping[str, Any]) -> Variant:
+    """A row of ``variants``."""
+    return Variant(
+        VariantType(row["type"]), row["object_key"], row["width"], row["height"], row["size_bytes"]
+    )
+
+
+def to_image(
+    row: Mapping[str, Any], *, variants: Iterable[Variant] = (), analysis: Analysis | None = None
+) -> Image:
+    """A row of ``images``, with what belongs to it."""
+    return Image(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        session_id=row["session_id"],
+        filename=row["filename"],
+        object_key=row["object_key"],
+        storage_target=StorageTarget(row["storage_target"]),
+        upload_method=row["upload_method"],
+        content_type=row["content_type"],
+        format=ImageFormat(row["format"]),
+        size_bytes=row["size_bytes"],
+        sha256=row["sha256"].hex(),
+        width=row["width"],
+        height=row["height"],
+        title=row["title"],
+        tags=tuple(row["tags"]),
+        blur_hash=row["blur_hash"],
+        variant_status=VariantStatus(row["variant_status"]),
+        variant_error=row["variant_error"],
+        content_created_at=row["content_created_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        deleted_at=row["deleted_at"],
+        variants=tuple(variants),
+        analysis=analysis,
+    )
+
+
+def to_key(row: Mapping[str, Any]) -> ApiKey:
+    """A row of ``api_keys`` joined with its tenant (columns prefixed ``tenant_``)."""
+    tenant = Tenant(
+        id=row["tenant_id"],
+        name=row["tenant_name"],
+        tier=Tier(row["tenant_tier"]),
+        created_at=row["tenant_created_at"],
+        requests_per_minute=row["tenant_requests_per_minute"],
+    )
+    return ApiKey(
+        id=row["id"],
+        tenant=tenant,
+        name=row["name"],
+        prefix=row["prefix"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )

@@ -1,0 +1,141 @@
+"""Pictures that are already here."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocelli.domain.errors import NotFound
+from ocelli.domain.images import Variant, VariantStatus, VariantType
+from ocelli.media.variants import render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+    from datetime import datetime
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Analysis
+    from ocelli.domain.images import Image
+    from ocelli.domain.ports import Database, Objects
+
+URL_LIFETIME = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of pictures."""
+
+    images: Sequence[Image]
+    total: int
+    has_more: bool
+
+
+class Files:
+    """Use cases of the API around one tenant's pictures."""
+
+    def __init__(self, database: Database, objects: Objects) -> None:
+        self._database = database
+        self._objects = objects
+
+    async def get(self, tenant_id: UUID, id: str) -> Image:
+        """By id or its first 8 characters. Raises NotFound."""
+        async with self._database.transaction() as tx:
+            image = await tx.images.get(tenant_id, id)
+        if image is None:
+            raise NotFound("File", id)
+        return image
+
+    async def history(self, image: Image) -> Sequence[Analysis]:
+        """Every analysis of it, oldest first."""
+        async with self._database.transaction() as tx:
+            return await tx.analyses.of_image(image.tenant_id, image.id)
+
+    async def page(self, tenant_id: UUID, *, limit: int, offset: int) -> Page:
+        """Newest content first."""
+        async with self._database.transaction() as tx:
+            images, total = await tx.images.page(tenant_id, limit=limit, offset=offset)
+        return Page(images, total, offset + len(images) < total)
+
+    async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
+        """Out of sight at once. Raises NotFound, also the second time."""
+        async with self._database.transaction() as tx:
+            image = await tx.images.get(tenant_id, id)
+            deleted_at = await tx.images.delete(tenant_id, image.id) if image else None
+        if image is None or deleted_at is None:
+            raise NotFound("File", id)
+        return image, deleted_at
+
+    def url(self, image: Image, type: VariantType) -> str | None:
+        """A URL of one size, good for an hour; None if that size does not exist (yet)."""
+        if type is VariantType.ORIGINAL:
+            return self._objects.url(
+                image.object_key, expires_in=URL_LIFETIME, content_type=image.content_type
+            )
+        for variant in image.variants:
+            if variant.type is type:
+                return self._objects.url(
+                    variant.object_key, expires_in=URL_LIFETIME, content_type="image/webp"
+                )
+        return None
+
+    def download_url(self, image: Image) -> str:
+        """A URL of the original that makes browsers save it under its name."""
+        return self._objects.url(
+            image.object_key,
+            expires_in=URL_LIFETIME,
+            content_type=image.content_type,
+            filename=image.filename,
+        )
+
+
+class MakeVariants:
+    """The worker's job for smaller copies. Safe to run twice."""
+
+    def __init__(
+        self, database: Database, objects: Objects, compute: Executor, *, max_pixels: int
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._compute = compute
+        self._max_pixels = max_pixels
+
+    async def run(self, id: UUID, *, last_attempt: bool) -> None:
+        """Make and store them all, then say so in one transaction. Raises to be tried again."""
+        async with self._database.transaction() as tx:
+            image = await tx.images.find(id)
+            if image is None or image.deleted_at is not None:
+                return
+            await tx.images.set_variants(id, VariantStatus.PROCESSING)
+        try:
+            variants, blur_hash = await self._make(image)
+        except Exception as error:
+            broken = getattr(error, "retryable", True) is False
+            if broken or last_attempt:
+                message = getattr(error, "message", "The smaller copies could not be made.")
+                await self.give_up(id, message)
+            if broken:
+                return
+            raise
+        async with self._database.transaction() as tx:
+            await tx.images.set_variants(id, VariantStatus.COMPLETED, variants, blur_hash=blur_hash)
+
+    async def give_up(self, id: UUID, message: str) -> None:
+        """For broken pictures, and for jobs whose workers died over and over."""
+        async with self._database.transaction() as tx:
+            await tx.images.set_variants(id, VariantStatus.FAILED, error=message)
+
+    async def _make(self, image: Image) -> tuple[list[Variant], str]:
+        data = await self._objects.read(image.object_key)
+        rendered = await asyncio.get_running_loop().run_in_executor(
+            self._compute, lambda: render(data, max_pixels=self._max_pixels)
+        )
+        variants = []
+        for each in rendered.variants:
+            key = f"variants/{image.tenant_id}/{image.id}/{each.type}.webp"
+            staged = self._objects.staging / f"{image.id}-{each.type}"
+            await asyncio.to_thread(staged.write_bytes, each.data)
+            await self._objects.put(key, staged, "image/webp")
+            variants.append(Variant(each.type, key, each.width, each.height, len(each.data)))
+        return variants, rendered.blur_hash

@@ -1,0 +1,60 @@
+"""A file that is still arriving."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import TYPE_CHECKING, Self
+
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.errors import TooLarge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StagedFile:
+    """Bytes on their way into the store: written, counted and hashed in one pass.
+
+    Use as a context manager: whatever is not taken over by the store is removed. ``write`` blocks
+    on the disk; call it from a thread.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self.path = folder / uuid.uuid4().hex
+        self.size = 0
+        self.head = b""
+        self._max_bytes = max_bytes
+        self._sha256 = hashlib.sha256()
+        self._file = self.path.open("xb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises TooLarge as soon as the limit is passed; OSError if the disk is full."""
+        self.size += len(data)
+        if self.size > self._max_bytes:
+            raise TooLarge(
+                f"The file is larger than the limit of {self._max_bytes // MEGABYTE} MB.",
+                details={"max_bytes": self._max_bytes},
+            )
+        if len(self.head) < 64:
+            self.head = (self.head + data[:64])[:64]
+        self._sha256.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def close(self) -> None:
+        """No more bytes."""
+        self._file.close()
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal, of what was written so far."""
+        return self._sha256.hexdigest()

@@ -1,0 +1,205 @@
+"""The composition root: settings become adapters, adapters become use cases."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ocelli.domain.accounts import Tier
+from ocelli.storage.embedded import EmbeddedPostgres, exclusive
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.health import queue_gauges, worker_alive
+from ocelli.storage.postgres.schema import migrate
+from ocelli.usecases.accounts import Accounts, RateLimiter
+from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.files import Files, MakeVariants
+from ocelli.usecases.upload import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from uuid import UUID
+
+    from fastapi import FastAPI
+
+    from ocelli.settings import Settings
+    from ocelli.worker.loop import Worker
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TENANT = "default"
+# The first key belongs to whoever owns the machine: a bound on runaway clients, not a throttle.
+OWNERS_REQUESTS_PER_MINUTE = 60_000
+KEY_USE_EVERY = 10.0
+
+
+def embedded(settings: Settings) -> EmbeddedPostgres:
+    """The embedded Postgres of this data folder, not started."""
+    return EmbeddedPostgres(settings.data / "postgres")
+
+
+@contextmanager
+def database_for_command(settings: Settings) -> Iterator[str]:
+    """A DSN for a short command: the configured one, the running server's, or our own for now."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    postgres = embedded(settings)
+    if postgres.runs_elsewhere:
+        yield postgres.dsn
+        return
+    with exclusive(settings.data):
+        postgres.start()
+        try:
+            yield postgres.dsn
+        finally:
+            postgres.stop()
+
+
+def prepare(settings: Settings, dsn: str) -> str | None:
+    """Bring the schema up to date and see to it that there is a key; the new key, if one was made.
+
+    A key that was made is also kept in ``data/api_key``, readable by its owner only.
+    """
+    migrate(dsn)
+    return asyncio.run(_first_key(settings, dsn))
+
+
+async def _first_key(settings: Settings, dsn: str) -> str | None:
+    async with PostgresDatabase(dsn, max_connections=2) as database:
+        accounts = Accounts(database)
+        await default_tenant(database)
+        fixed = settings.bootstrap_key
+        if fixed is None and await accounts.keys():
+            return None
+        key = await accounts.create(
+            DEFAULT_TENANT,
+            Tier.ENTERPRISE,
+            name="first key",
+            key=fixed.get_secret_value() if fixed else None,
+        )
+    if fixed is not None:
+        return None
+    _write_private(settings.data / "api_key", key + "\n")
+    return key
+
+
+async def default_tenant(database: PostgresDatabase) -> UUID:
+    """The tenant of whoever owns the machine, made if there is none."""
+    async with database.transaction() as tx:
+        tenant = await tx.accounts.add_tenant(
+            DEFAULT_TENANT, Tier.ENTERPRISE, requests_per_minute=OWNERS_REQUESTS_PER_MINUTE
+        )
+    return tenant.id
+
+
+def objects(settings: Settings) -> LocalObjects:
+    """Where pictures are kept."""
+    folder = settings.data / "objects"
+    if settings.storage_url is not None:
+        folder = Path(unquote(urlsplit(settings.storage_url).path))
+    return LocalObjects(folder, _secret(settings))
+
+
+def build_api(settings: Settings, dsn: str) -> FastAPI:
+    """The ASGI application of one API process."""
+    from ocelli.api.app import create_app
+    from ocelli.api.services import Services
+
+    database = PostgresDatabase(dsn, max_connections=settings.database_connections)
+    store = objects(settings)
+    accounts = Accounts(database)
+
+    async def worker_check() -> None:
+        async with database.connection() as connection:
+            await worker_alive(connection)
+
+    async def gauges() -> dict[str, dict[str, float]]:
+        async with database.connection() as connection:
+            return await queue_gauges(connection)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with database:
+            writer = asyncio.create_task(_write_down_use(accounts))
+            try:
+                yield
+            finally:
+                writer.cancel()
+                with contextlib.suppress(Exception):
+                    await accounts.write_down_use()
+
+    return create_app(
+        Services(
+            accounts=accounts,
+            rates=RateLimiter(),
+            upload=Upload(database, store, max_pixels=settings.max_pixels),
+            files=Files(database, store),
+            checks={"database": database.check, "store": store.check, "workers": worker_check},
+            gauges=gauges,
+            lifespan=lifespan,
+            max_upload_bytes=settings.max_upload_bytes,
+            signed_folder=store,
+            public_url=settings.public_url and settings.public_url.rstrip("/"),
+        )
+    )
+
+
+@asynccontextmanager
+async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
+    """One worker with its models loaded."""
+    from ocelli.backends.local.backend import LocalBackend
+    from ocelli.worker.loop import Worker
+
+    store = objects(settings)
+    with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
+        backend = LocalBackend(compute)
+        await asyncio.get_running_loop().run_in_executor(compute, backend.load)
+        async with PostgresDatabase(dsn, max_connections=4) as database:
+            limits = {"max_pixels": settings.max_pixels}
+            yield Worker(
+                dsn,
+                Analyse(database, store, backend, compute, **limits),
+                MakeVariants(database, store, compute, **limits),
+                database.try_lock,
+                max_attempts=settings.max_attempts,
+                job_timeout=settings.analysis_timeout,
+            )
+
+
+async def _write_down_use(accounts: Accounts) -> None:
+    while True:
+        await asyncio.sleep(KEY_USE_EVERY)
+        try:
+            await accounts.write_down_use()
+        except Exception as error:  # a statistic; the next round writes it
+            log.warning("the use of keys could not be written down: %s", error)
+
+
+def _secret(settings: Settings) -> bytes:
+    """What URLs are signed with; made once per installation."""
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    path = settings.data / "secret"
+    settings.data.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        mine = path.with_name(f"secret.{os.getpid()}")
+        _write_private(mine, secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(mine)  # whoever comes first wins, and nobody reads half of it
+        mine.unlink()
+    return path.read_bytes()
+
+
+def _write_private(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(text)

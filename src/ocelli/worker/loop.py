@@ -1,0 +1,154 @@
+"""Take jobs from the queue and run them, one core per process.
+
+What can end a worker: SIGTERM (finishes its jobs first), the death of its parent, a job that is
+stuck, a lost database. It never has to clean up: whatever it held is given back by the sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import procrastinate
+from procrastinate.retry import RetryDecision
+
+from ocelli.worker.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ocelli.usecases.analyse import Analyse
+    from ocelli.usecases.files import MakeVariants
+    from ocelli.worker.sweep import TryLock
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 1.0
+STALLED_AFTER = 3.5
+STUCK = 75  # exit code; EX_TEMPFAIL
+
+ANALYSE = "analyse"
+MAKE_VARIANTS = "make_variants"
+
+
+class Backoff(procrastinate.BaseRetryStrategy):
+    """Try again after 1, 2, 4, … seconds (at most 60), ``attempts`` times in all."""
+
+    def __init__(self, attempts: int) -> None:
+        self.attempts = attempts
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: procrastinate.jobs.Job
+    ) -> RetryDecision | None:
+        """See procrastinate."""
+        del exception
+        if job.attempts + 1 >= self.attempts:
+            return None
+        return RetryDecision(retry_in={"seconds": min(60, 2**job.attempts)})
+
+
+class Worker:
+    """One worker process. ``concurrency`` jobs overlap their waiting; computing is one thread."""
+
+    def __init__(
+        self,
+        dsn: str,
+        analyse: Analyse,
+        make_variants: MakeVariants,
+        try_lock: TryLock,
+        *,
+        max_attempts: int,
+        job_timeout: float,
+        concurrency: int = 2,
+    ) -> None:
+        self._analyse = analyse
+        self._make_variants = make_variants
+        self._try_lock = try_lock
+        self._max_attempts = max_attempts
+        self._job_timeout = job_timeout
+        self._concurrency = concurrency
+        self._started: dict[int, float] = {}
+        self._app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(
+                conninfo=dsn, min_size=1, max_size=4, timeout=5.0, reconnect_timeout=0.5
+            )
+        )
+        retry = Backoff(max_attempts)
+        for name, run in ((ANALYSE, self._run_analyse), (MAKE_VARIANTS, self._run_variants)):
+            self._app.task(name=name, pass_context=True, retry=retry)(run)
+
+    async def run(self, stop: asyncio.Event, *, until_empty: bool = False) -> None:
+        """Work until ``stop`` is set, or the queue is empty if ``until_empty``."""
+        async with self._app.open_async():
+            sweep = Sweep(
+                self._app,
+                self._analyse,
+                self._make_variants,
+                self._try_lock,
+                max_attempts=self._max_attempts,
+            )
+            helpers = [
+                asyncio.create_task(sweep.run(STALLED_AFTER), name="sweep"),
+                asyncio.create_task(self._watch(), name="watch"),
+            ]
+            worker = asyncio.create_task(
+                self._app.run_worker_async(
+                    concurrency=self._concurrency,
+                    wait=not until_empty,
+                    update_heartbeat_interval=HEARTBEAT,
+                    stalled_worker_timeout=STALLED_AFTER,
+                    fetch_job_polling_interval=2.0,
+                    shutdown_graceful_timeout=8.0,
+                    install_signal_handlers=False,
+                    delete_jobs="successful",
+                ),
+                name="worker",
+            )
+            stopping = asyncio.create_task(stop.wait(), name="stopping")
+            try:
+                await asyncio.wait({worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not worker.done():
+                    worker.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await worker
+            finally:
+                for task in (*helpers, stopping):
+                    task.cancel()
+                await asyncio.gather(*helpers, stopping, return_exceptions=True)
+
+    async def _run_analyse(self, context: procrastinate.JobContext, analysis_id: str) -> None:
+        await self._tracked(
+            context,
+            lambda last: self._analyse.run(UUID(analysis_id), last_attempt=last),
+        )
+
+    async def _run_variants(self, context: procrastinate.JobContext, image_id: str) -> None:
+        await self._tracked(
+            context,
+            lambda last: self._make_variants.run(UUID(image_id), last_attempt=last),
+        )
+
+    async def _tracked(
+        self, context: procrastinate.JobContext, run: Callable[[bool], Awaitable[Any]]
+    ) -> None:
+        job = context.job
+        assert job.id is not None
+        self._started[job.id] = time.monotonic()
+        try:
+            await run(job.attempts + 1 >= self._max_attempts)
+        finally:
+            del self._started[job.id]
+
+    async def _watch(self) -> None:
+        """Native code cannot be interrupted: a stuck worker ends itself, and the sweep goes on."""
+        while True:
+            await asyncio.sleep(1.0)
+            oldest = min(self._started.values(), default=time.monotonic())
+            if time.monotonic() - oldest > self._job_timeout:
+                log.error("a job is stuck after %.0f s; this worker ends", self._job_timeout)
+                os._exit(STUCK)

@@ -1,0 +1,103 @@
+"""Give back what dead workers held.
+
+The queue counts attempts but does not notice dead workers by itself: a job stays ``doing`` for
+ever unless somebody looks. Every worker looks; an advisory lock lets one at a time act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from procrastinate.jobs import Status
+
+from ocelli.domain.analysis import Failure
+from ocelli.domain.errors import FailureType, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    import procrastinate
+    from procrastinate.jobs import Job
+
+    from ocelli.usecases.analyse import Analyse
+    from ocelli.usecases.files import MakeVariants
+
+    TryLock = Callable[[str], AbstractAsyncContextManager[bool]]
+
+log = logging.getLogger(__name__)
+
+EVERY = 1.0
+RESCUE_EVERY = 30
+RESCUE_OLDER_THAN = 60.0
+
+
+class Sweep:
+    """Finds jobs whose worker has died, and rows that no job stands for."""
+
+    def __init__(
+        self,
+        app: procrastinate.App,
+        analyse: Analyse,
+        make_variants: MakeVariants,
+        try_lock: TryLock,
+        *,
+        max_attempts: int,
+    ) -> None:
+        self._app = app
+        self._analyse = analyse
+        self._make_variants = make_variants
+        self._try_lock = try_lock
+        self._max_attempts = max_attempts
+
+    async def run(self, stalled_after: float) -> None:
+        """For ever; a database that is away for a while ends nothing."""
+        rounds = 0
+        while True:
+            try:
+                async with self._try_lock("sweep") as alone:
+                    if alone:
+                        await self._give_back(stalled_after)
+                        if rounds % RESCUE_EVERY == 0:
+                            await self._rescue()
+            except Exception as error:  # the next round tries again
+                log.warning("sweep: %s", error if isinstance(error, Unavailable) else repr(error))
+            rounds += 1
+            await asyncio.sleep(EVERY)
+
+    async def _give_back(self, stalled_after: float) -> None:
+        for job in await self._app.job_manager.get_stalled_jobs(
+            seconds_since_heartbeat=stalled_after
+        ):
+            await self._handle(job)
+
+    async def _rescue(self) -> None:
+        rescued = await self._analyse.rescue(older_than=RESCUE_OLDER_THAN)
+        if rescued:
+            log.warning("%d analyses had no job; enqueued again", rescued)
+
+    async def _handle(self, job: Job) -> None:
+        """Must be safe to repeat: we may die after any line."""
+        assert job.id is not None
+        if job.attempts + 1 < self._max_attempts:
+            log.warning("job %d: its worker is gone; trying again", job.id)
+            await self._app.job_manager.retry_job_by_id_async(job.id, retry_at=datetime.now(UTC))
+            return
+        log.error("job %d: its worker is gone for the last time; failed", job.id)
+        reason = (
+            f"The worker died or hung {self._max_attempts} times while working on this picture."
+        )
+        if "analysis_id" in job.task_kwargs:
+            await self._analyse.give_up(
+                UUID(str(job.task_kwargs["analysis_id"])),
+                Failure(FailureType.RESOURCE_LIMIT, reason, retryable=False),
+            )
+        else:
+            await self._make_variants.give_up(UUID(str(job.task_kwargs["image_id"])), reason)
+        await self._app.job_manager.finish_job_by_id_async(
+            job.id, status=Status.FAILED, delete_job=False
+        )

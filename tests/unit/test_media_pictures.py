@@ -1,0 +1,566 @@
+"""Headers, decoding and variants, on files made here by Pillow and libvips."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin
+
+from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
+from ocelli.domain.images import ImageFormat, VariantType
+from ocelli.media.decode import Picture, decode
+from ocelli.media.header import read_header
+from ocelli.media.variants import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+LIMIT = 50_000_000
+RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 180, 60), (40, 60, 210), (255, 255, 255)
+CORNERS = (RED, GREEN, BLUE, WHITE)
+
+# ── files ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def quarters(width: int = 120, height: int = 80) -> Image.Image:
+    """Red, green, blue and white quarters: every rotation and mirror image looks different."""
+    image = Image.new("RGB", (width, height), RED)
+    image.paste(GREEN, (width // 2, 0, width, height // 2))
+    image.paste(BLUE, (0, height // 2, width // 2, height))
+    image.paste(WHITE, (width // 2, height // 2, width, height))
+    return image
+
+
+def noise(width: int = 640, height: int = 480) -> Image.Image:
+    pixels = np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    if format == "JPEG":
+        options = {"quality": 95, "subsampling": 0, **options}
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def exif(**tags: object) -> bytes:
+    """EXIF with ``orientation``, ``taken``, ``offset`` and a place in Dresden."""
+    block = Image.Exif()
+    if "orientation" in tags:
+        block[0x0112] = tags["orientation"]
+    details = block.get_ifd(0x8769)
+    if "taken" in tags:
+        details[0x9003] = tags["taken"]
+    if "offset" in tags:
+        details[0x9011] = tags["offset"]
+    block.get_ifd(0x8825).update({1: "N", 2: (51.0, 3.0, 0.0), 3: "E", 4: (13.0, 44.0, 0.0)})
+    return block.tobytes()
+
+
+def animated(format: str, frames: int = 3) -> bytes:
+    pictures = [
+        quarters(),
+        *(Image.new("RGB", (120, 80), (9 * n, 0, 90)) for n in range(1, frames)),
+    ]
+    options = {"lossless": True} if format == "WEBP" else {}
+    return saved(
+        pictures[0], format, save_all=True, append_images=pictures[1:], duration=40, **options
+    )
+
+
+def png_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def png_16_bit(width: int = 12, height: int = 8) -> bytes:
+    """Pillow writes no RGB with 16 bits. Every sample is 0x8040, which is 0x80 in 8 bits."""
+    rows = (b"\0" + b"\x80\x40" * 3 * width) * height
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return png_chunks((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+
+
+def bomb_png(side: int = 60_000) -> bytes:
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return png_chunks((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b""))
+
+
+def jpeg_claiming(width: int, height: int) -> bytes:
+    data = saved(quarters(8, 8), "JPEG")
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: saved(quarters(), "JPEG"),
+    "jpeg progressive": lambda: saved(quarters(), "JPEG", progressive=True),
+    "jpeg cmyk": lambda: saved(quarters().convert("CMYK"), "JPEG"),
+    "png": lambda: saved(quarters(), "PNG"),
+    "png palette": lambda: saved(quarters().quantize(8), "PNG"),
+    "png alpha": lambda: saved(quarters().convert("RGBA"), "PNG"),
+    "webp": lambda: saved(quarters(), "WEBP", quality=95),
+    "webp lossless": lambda: saved(quarters(), "WEBP", lossless=True),
+    "webp animated": lambda: animated("WEBP"),
+    "gif": lambda: saved(quarters().quantize(8), "GIF"),
+    "gif animated": lambda: animated("GIF"),
+}
+
+
+def corners(picture: Picture) -> list[tuple[int, ...]]:
+    """The colours in the middle of the four quarters: top left, top right, and below."""
+    height, width, _ = picture.pixels.shape
+    return [
+        tuple(int(value) for value in picture.pixels[y, x])
+        for y in (height // 4, height * 3 // 4)
+        for x in (width // 4, width * 3 // 4)
+    ]
+
+
+def assert_near(seen: object, wanted: object, tolerance: int) -> None:
+    assert np.abs(np.subtract(seen, wanted, dtype=int)).max() <= tolerance, (seen, wanted)
+
+
+def colour(data: bytes) -> tuple[int, ...]:
+    return tuple(int(value) for value in decode(data, max_pixels=LIMIT).pixels[0, 0])
+
+
+# ── header ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_header_from_bytes_and_from_a_file_whatever_its_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "holiday [shrink=2].txt"
+    path.write_bytes(FILES[name]())
+    header = read_header(path, max_pixels=LIMIT)
+    assert header == read_header(path.read_bytes(), max_pixels=LIMIT)
+    assert (header.format, header.width, header.height) == (name.split()[0], 120, 80)
+    assert header.taken_at is None
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_come_out_upright(format: str, orientation: int) -> None:
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    image = quarters()
+    stored = image.transpose(turns[orientation]) if orientation in turns else image
+    data = saved(stored, format, exif=exif(orientation=orientation), quality=95)
+    header = read_header(data, max_pixels=LIMIT)
+    picture = decode(data, max_pixels=LIMIT, max_side=60)
+    assert (header.width, header.height) == (picture.width, picture.height) == (120, 80)
+    assert picture.pixels.shape == (40, 60, 3)
+    assert_near(corners(picture), CORNERS, 12)
+    variant = Image.open(io.BytesIO(render(data, max_pixels=LIMIT).variants[0].data))
+    assert variant.size == (120, 80)
+    assert_near(variant.convert("RGB").getpixel((30, 20)), RED, 16)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("tags", "taken_at"),
+    [
+        ({"taken": "2024:05:17 13:45:10"}, datetime(2024, 5, 17, 13, 45, 10, tzinfo=UTC)),
+        (
+            {"taken": "2024:05:17 13:45:10", "offset": "+02:00"},
+            datetime(2024, 5, 17, 11, 45, 10, tzinfo=UTC),
+        ),
+        (
+            {"taken": "2024:05:17 13:45:10", "offset": "+99:99"},
+            datetime(2024, 5, 17, 13, 45, 10, tzinfo=UTC),
+        ),
+        ({"taken": "0000:00:00 00:00:00"}, None),
+        ({"taken": "2024:02:31 13:45:10"}, None),
+        ({"taken": "yesterday"}, None),
+        ({"taken": b"\xff\xfe\x80"}, None),
+        ({"offset": "+02:00"}, None),
+    ],
+)
+def test_time_of_the_photograph(
+    format: str, tags: dict[str, object], taken_at: datetime | None
+) -> None:
+    header = read_header(saved(quarters(), format, exif=exif(**tags)), max_pixels=LIMIT)
+    assert header.taken_at == taken_at
+    if "offset" in tags and tags["offset"] == "+02:00" and header.taken_at:
+        assert header.taken_at.utcoffset() == timedelta(hours=2)
+
+
+def test_broken_exif_is_ignored() -> None:
+    good = saved(quarters(), "JPEG", exif=exif(taken="2024:05:17 13:45:10"))
+    at = good.index(b"Exif\0\0") + 6
+    broken = good[:at] + b"\xa5" * 60 + good[at + 60 :]
+    assert read_header(broken, max_pixels=LIMIT).taken_at is None
+    assert decode(broken, max_pixels=LIMIT).pixels.shape == (80, 120, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (bomb_png(), "3,600,000,000 pixels (60,000 × 60,000)"),
+        (jpeg_claiming(65_000, 64_000), "4,160,000,000 pixels (65,000 × 64,000)"),
+    ],
+)
+def test_a_bomb_is_refused_by_its_header(data: bytes, says: str) -> None:
+    with pytest.raises(ValidationFailed) as failure:
+        read_header(data, max_pixels=LIMIT)
+    assert says in failure.value.message
+    assert "the limit of 50,000,000" in failure.value.message
+    assert failure.value.details["field"] == "file"
+    for function in (decode, render):
+        with pytest.raises(AnalysisFailed) as refusal:
+            function(data, max_pixels=LIMIT)
+        assert refusal.value.type is FailureType.VALIDATION
+        assert says in refusal.value.message
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_every_frame_of_an_animation_counts(format: str) -> None:
+    data = animated(format, frames=5)
+    assert read_header(data, max_pixels=120 * 80 * 5).width == 120
+    with pytest.raises(ValidationFailed, match="120 × 80 × 5 frames"):
+        read_header(data, max_pixels=120 * 80 * 5 - 1)
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    assert read_header(FILES["png"](), max_pixels=9600).height == 80
+    with pytest.raises(ValidationFailed):
+        read_header(FILES["png"](), max_pixels=9599)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_header(tmp_path / "none.jpg", max_pixels=LIMIT)
+
+
+def test_text_named_jpg(tmp_path: Path) -> None:
+    path = tmp_path / "cat.jpg"
+    path.write_text("not a cat")
+    with pytest.raises(ValidationFailed, match="plain text"):
+        read_header(path, max_pixels=LIMIT)
+    path.write_bytes(b"")
+    with pytest.raises(ValidationFailed, match="empty"):
+        read_header(path, max_pixels=LIMIT)
+
+
+# ── decode ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_file_shows_the_same_picture(name: str) -> None:
+    picture = decode(FILES[name](), max_pixels=LIMIT)
+    assert (picture.width, picture.height) == (120, 80)
+    assert picture.pixels.shape == (80, 120, 3)
+    assert picture.pixels.dtype == np.uint8
+    assert picture.pixels.flags.c_contiguous
+    assert not picture.pixels.flags.writeable
+    # CMYK without a profile has no exact colours; red must stay red.
+    assert_near(corners(picture), CORNERS, 90 if "cmyk" in name else 12)
+
+
+def test_16_bits_become_8() -> None:
+    assert_near(colour(png_16_bit()), (128, 128, 128), 1)
+    grey = Image.fromarray(np.full((8, 12), 0x8040, np.uint16))
+    assert_near(colour(saved(grey, "PNG")), (128, 128, 128), 1)
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        (Image.new("L", (9, 9), 77), (77, 77, 77)),
+        (Image.new("1", (9, 9), 1), WHITE),
+        (Image.new("LA", (9, 9), (0, 0)), WHITE),
+        (Image.new("RGBA", (9, 9), (0, 0, 0, 0)), WHITE),
+        (Image.new("RGBA", (9, 9), (200, 0, 0, 128)), (227, 127, 127)),
+    ],
+    ids=["grey", "one bit", "grey and alpha", "transparent", "half transparent red"],
+)
+def test_grey_and_transparent(image: Image.Image, wanted: tuple[int, ...]) -> None:
+    assert_near(colour(saved(image, "PNG")), wanted, 1)
+
+
+def test_transparent_palettes() -> None:
+    image = Image.new("P", (9, 9), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    assert_near(colour(saved(image, "PNG", transparency=1)), WHITE, 0)
+    assert_near(colour(saved(image, "GIF", transparency=1)), WHITE, 0)
+
+
+def test_colour_profiles_are_applied() -> None:
+    import pyvips
+
+    from ocelli.media._vips import vips
+
+    vips()
+    image = pyvips.Image.black(60, 40, bands=3).linear(1, [200, 100, 100]).cast("uchar")
+    image = image.copy(interpretation="srgb")
+    data = image.icc_transform("p3", input_profile="srgb").pngsave_buffer()
+    stored = np.asarray(Image.open(io.BytesIO(data)))[0, 0]
+    assert abs(int(stored[0]) - 200) > 5  # other numbers, same colour
+    assert_near(colour(data), (200, 100, 100), 2)
+    variant = Image.open(io.BytesIO(render(data, max_pixels=LIMIT).variants[0].data))
+    assert_near(variant.getpixel((5, 5)), (200, 100, 100), 4)
+    assert "icc_profile" not in variant.info
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("profile", ["garbage", "wrong space"])
+def test_a_useless_profile_is_ignored(mode: str, profile: str) -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    icc = {"garbage": b"no profile" * 20, "wrong space": lab}[profile]
+    plain = saved(quarters().convert(mode), "JPEG")
+    assert_near(
+        corners(decode(saved(quarters().convert(mode), "JPEG", icc_profile=icc), max_pixels=LIMIT)),
+        corners(decode(plain, max_pixels=LIMIT)),
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "max_side", "shape"),
+    [
+        ((1, 1), 2048, (1, 1)),
+        ((1, 3000), 2048, (2048, 1)),
+        ((3000, 1), 100, (1, 100)),
+        ((2048, 5), 2048, (5, 2048)),
+        ((2049, 1025), 2048, (1025, 2048)),
+        ((1601, 1200), 200, (150, 200)),
+    ],
+)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_sizes(format: str, size: tuple[int, int], max_side: int, shape: tuple[int, int]) -> None:
+    picture = decode(
+        saved(Image.new("RGB", size, BLUE), format), max_side=max_side, max_pixels=LIMIT
+    )
+    assert (picture.width, picture.height) == size
+    assert_near(picture.pixels.shape[:2], shape, 1)
+    assert max(picture.pixels.shape[:2]) == max(shape)
+    assert_near(picture.pixels, np.broadcast_to(BLUE, picture.pixels.shape), 20)
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("name", ["jpeg", "jpeg progressive", "png", "webp", "gif"])
+@pytest.mark.parametrize("max_side", [64, 2048])
+def test_truncated_files_are_errors(name: str, part: float, max_side: int) -> None:
+    format, *progressive = name.upper().split()
+    data = saved(noise(), format, quality=60, **({"progressive": True} if progressive else {}))
+    cut = data[: int(len(data) * part)]
+    with pytest.raises(AnalysisFailed, match=r"truncated|incomplete") as failure:
+        decode(cut, max_side=max_side, max_pixels=LIMIT)
+    assert failure.value.type is FailureType.VALIDATION
+    assert not failure.value.retryable
+    with pytest.raises(AnalysisFailed):
+        render(cut, max_pixels=LIMIT)
+
+
+def test_bytes_after_the_end_do_no_harm() -> None:
+    for name in ("jpeg", "png", "gif"):
+        assert_near(corners(decode(FILES[name]() + b"tail" * 99, max_pixels=LIMIT)), CORNERS, 12)
+
+
+def test_damage_that_a_checksum_finds() -> None:
+    data = bytearray(saved(noise(), "PNG"))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(AnalysisFailed, match="damaged"):
+        decode(bytes(data), max_pixels=LIMIT)
+
+
+def test_no_picture_at_all() -> None:
+    for data in (b"", b"hello", b"%PDF-1.7", b"\xff\xd8\xff"):
+        with pytest.raises(AnalysisFailed) as failure:
+            decode(data, max_pixels=LIMIT)
+        assert failure.value.type is FailureType.VALIDATION
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+def test_short_memory_is_a_resource_limit(tmp_path: Path) -> None:
+    path = tmp_path / "big.png"
+    Image.new("RGB", (6000, 6000)).save(path)
+    done = run(f"""
+import resource
+from pathlib import Path
+import numpy
+from ocelli.domain.errors import AnalysisFailed
+from ocelli.media._vips import vips
+from ocelli.media.decode import decode
+vips()
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + 6 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    decode(Path({str(path)!r}).read_bytes(), max_pixels=50_000_000)
+except AnalysisFailed as failure:
+    print(failure.type, failure.retryable)
+""")
+    assert (done.stdout.strip(), done.returncode) == ("resource_limit True", 0), done.stderr
+
+
+def test_importing_costs_nothing_and_stderr_stays_quiet(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jpg"
+    data = saved(noise(), "JPEG", exif=exif(taken=b"\xff\xfe\x80"))
+    path.write_bytes(data[: len(data) // 2])
+    done = run(f"""
+import logging, sys
+from pathlib import Path
+import ocelli.media.variants, ocelli.media.decode
+assert not {{"numpy", "pyvips"}} & set(sys.modules)
+logging.basicConfig(level=logging.INFO)
+try:
+    ocelli.media.decode.decode(Path({str(path)!r}).read_bytes(), max_pixels=10**9)
+except ocelli.media.decode.AnalysisFailed:
+    print("refused")
+""")
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+# ── variants ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", [(1600, 1000), (1000, 1600), (300, 200), (1, 1), (1, 3000)])
+def test_variants_have_their_sizes_and_are_never_enlarged(size: tuple[int, int]) -> None:
+    rendered = render(saved(quarters(*size), "PNG"), max_pixels=LIMIT)
+    assert {variant.type for variant in rendered.variants} == set(VariantType) - {
+        VariantType.ORIGINAL
+    }
+    for variant in rendered.variants:
+        image = Image.open(io.BytesIO(variant.data))
+        image.load()
+        assert image.format == "WEBP"
+        assert image.size == (variant.width, variant.height)
+        assert max(image.size) == min(variant.type.side or 0, max(size))
+        factor = max(image.size) / max(size)
+        assert_near(image.size, [max(1, round(side * factor)) for side in size], 1)
+    assert 6 <= len(rendered.blur_hash) <= 28
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_no_metadata_survives(format: str) -> None:
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>where-i-live</x:xmpmeta>"
+    options: dict[str, object] = {"exif": exif(taken="2024:05:17 13:45:10", orientation=6)}
+    if format == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        options["pnginfo"] = info
+    else:
+        options["xmp"] = xmp
+    data = saved(quarters(300, 200), format, **options)
+    assert Image.open(io.BytesIO(data)).getexif().get_ifd(0x8825)  # it was there
+    for variant in render(data, max_pixels=LIMIT).variants:
+        image = Image.open(io.BytesIO(variant.data))
+        assert image.size == (variant.width, variant.height)
+        assert not image.getexif()
+        assert not {"exif", "xmp", "icc_profile"} & set(image.info)
+        assert not any(mark in variant.data for mark in (b"EXIF", b"XMP ", b"ICCP", b"where-i"))
+
+
+def test_variants_keep_transparency_and_the_blurhash_is_on_white() -> None:
+    clear = render(saved(Image.new("RGBA", (90, 60), (0, 0, 0, 0)), "PNG"), max_pixels=LIMIT)
+    white = render(saved(Image.new("RGB", (90, 60), WHITE), "PNG"), max_pixels=LIMIT)
+    image = Image.open(io.BytesIO(clear.variants[0].data))
+    assert image.convert("RGBA").getpixel((9, 9))[3] == 0
+    assert clear.blur_hash == white.blur_hash
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_variants_show_the_first_frame(format: str) -> None:
+    rendered = render(animated(format), max_pixels=LIMIT)
+    image = Image.open(io.BytesIO(rendered.variants[0].data))
+    assert getattr(image, "n_frames", 1) == 1
+    assert_near(image.convert("RGB").getpixel((30, 20)), RED, 16)
+
+
+# ── whatever comes ─────────────────────────────────────────────────────────────────────────────
+
+MAGICS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x40\0\0\0WEBPVP8 ", b"")
+VALID = [
+    *(make() for make in FILES.values()),
+    saved(quarters(), "JPEG", exif=exif(orientation=6, taken="2024:05:17 13:45:10")),
+    saved(quarters(), "PNG", exif=exif(orientation=6, taken="2024:05:17 13:45:10")),
+    png_16_bit(),
+]
+several = settings(
+    max_examples=int(os.environ.get("OCELLI_FUZZ_EXAMPLES", "250")),
+    deadline=1000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def survives(data: bytes) -> None:
+    """A right answer or our own error, from everything."""
+    limit = 1_000_000
+    try:
+        header = read_header(data, max_pixels=limit)
+    except ValidationFailed as refusal:
+        assert refusal.details["field"] == "file"
+        assert refusal.message
+        header = None
+    try:
+        picture = decode(data, max_side=64, max_pixels=limit)
+    except AnalysisFailed as failure:
+        assert failure.type is FailureType.VALIDATION
+        assert failure.message
+    else:
+        assert header is not None
+        assert (picture.width, picture.height) == (header.width, header.height)
+        assert picture.pixels.dtype == np.uint8
+        assert picture.pixels.shape[2] == 3
+        assert max(picture.pixels.shape[:2]) <= 64
+
+
+@several
+@given(st.sampled_from(MAGICS), st.binary(max_size=400))
+def test_random_bytes(magic: bytes, tail: bytes) -> None:
+    survives(magic + tail)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(st.sampled_from(VALID)))
+    # Half of the changes hit the first bytes, where the structure is.
+    place = st.one_of(st.integers(0, 300), st.integers(0, len(data) - 1))
+    for at, value in draw(st.lists(st.tuples(place, st.integers(0, 255)), max_size=8)):
+        data[at % len(data)] = value
+    start, length = draw(st.tuples(place, st.integers(0, 40)))
+    kind = draw(st.sampled_from(["keep", "cut", "remove", "repeat"]))
+    if kind == "cut":
+        del data[start:]
+    elif kind == "remove":
+        del data[start : start + length]
+    elif kind == "repeat":
+        data[start:start] = data[start : start + length]
+    return bytes(data)
+
+
+@several
+@given(mutated())
+def test_damaged_pictures(data: bytes) -> None:
+    survives(data)
+
+
+def test_formats_are_those_of_the_domain() -> None:
+    assert {name.split()[0] for name in FILES} == set(ImageFormat)

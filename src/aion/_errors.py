@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from aion.exceptions import (
     AionvisionError,
@@ -20,6 +19,9 @@ from aion.exceptions import (
     ServerError,
     ValidationError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 QUOTA_CODES = frozenset({"USAGE_LIMIT_EXCEEDED", "STORAGE_QUOTA_EXCEEDED", "QUOTA_EXCEEDED"})
 INVALID_STATUSES = frozenset({400, 413, 415, 422})
@@ -58,8 +60,8 @@ def error_from_answer(
     if said.code:
         given["code"] = said.code
     if said.code in QUOTA_CODES and status in (402, 403, 413):
-        numbers = {k: _integer(details.get(k)) or 0 for k in ("available", "limit")}
-        return QuotaExceededError(message, **numbers, **given)
+        available, limit = (_integer(details.get(key)) or 0 for key in ("available", "limit"))
+        return QuotaExceededError(message, available=available, limit=limit, **given)
     if status == 401:
         return AuthenticationError(message, **given)
     if status == 403:
@@ -124,8 +126,10 @@ def _from_text(body: bytes) -> str | None:
     text = body[:4096].decode("utf-8", "replace").strip()
     if not text.startswith("<"):
         return " ".join(text.split())[:200] or None
-    title = re.search(r"<(title|h1)[^>]*>(.*?)</", text, re.IGNORECASE | re.DOTALL)
-    return f"Not JSON but HTML: {' '.join(title[2].split())[:200]}" if title else "Not JSON but HTML"
+    title = re.search(r"<(title|h1|message)[^>]*>(.*?)</", text, re.IGNORECASE | re.DOTALL)
+    return (
+        f"Not JSON but HTML: {' '.join(title[2].split())[:200]}" if title else "Not JSON but HTML"
+    )
 
 
 def _text(value: Any) -> str | None:
@@ -152,7 +156,9 @@ def _not_found(path: str, said: ErrorBody, given: dict[str, Any]) -> ResourceNot
     )
 
 
-def _rate_limited(headers: Mapping[str, str], message: str, given: dict[str, Any]) -> RateLimitError:
+def _rate_limited(
+    headers: Mapping[str, str], message: str, given: dict[str, Any]
+) -> RateLimitError:
     return RateLimitError(
         message,
         retry_after=parse_retry_after(headers.get("retry-after"), datetime.now(UTC)),

@@ -55,7 +55,7 @@ class Source:
             size = len(self.content)
         else:
             try:
-                size = os.stat(self.path or "").st_size
+                size = Path(self.path or "").stat().st_size
             except OSError as error:
                 raise FileFailed(self, _reason(error)) from error
         if size == 0:
@@ -67,7 +67,7 @@ class Source:
         if self.content is not None:
             return BytesIO(self.content)
         try:
-            return open(self.path or "", "rb", buffering=0)  # noqa: PTH123, SIM115 - fast path
+            return open(self.path or "", "rb", buffering=0)  # noqa: PTH123 - fast path
         except OSError as error:
             raise FileFailed(self, _reason(error)) from error
 
@@ -182,7 +182,7 @@ def expand(
     return found
 
 
-def _check_names(names: list[str], items: list[object], *, single: bool, several: bool) -> None:
+def _check_names(names: list[str], items: Sequence[object], *, single: bool, several: bool) -> None:
     if not names:
         return
     if not several and not single:
@@ -198,7 +198,7 @@ def walk(folder: Path, *, recursive: bool, include_hidden: bool) -> Iterator[Pat
 
 def _walk(folder: str, recursive: bool, hidden: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
     try:
-        status = os.stat(folder)
+        status = Path(folder).stat()
         identity = (status.st_dev, status.st_ino)
         if identity in seen:
             return

@@ -123,9 +123,7 @@ class Http:
         """The bytes behind a redirect; the key stays with the server it belongs to."""
         return (await self._send(self._foreign("GET", await self.location(path)))).content
 
-    async def put(
-        self, url: str, body: Body, *, method: str, headers: Mapping[str, str]
-    ) -> None:
+    async def put(self, url: str, body: Body, *, method: str, headers: Mapping[str, str]) -> None:
         """Send a file to a signed address, without the key."""
         given = {k: v for k, v in headers.items() if k.lower() != "content-length"}
         await self._send(self._foreign(method, url, headers=given, body=body))
@@ -251,7 +249,7 @@ class Http:
         return answer
 
     async def _wait_out_rate_limit(self) -> None:
-        while (wait := self._not_before - time.monotonic()) > 0:
+        while (wait := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
             await asyncio.sleep(wait)
 
 

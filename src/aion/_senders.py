@@ -12,7 +12,13 @@ from aion._bodies import FileBody, Multipart
 from aion._files import STREAM_LIMIT
 from aion._retry import backoff
 from aion._waiting import FIRST_POLL, fetch_result, fetch_rows, fetch_session_items
-from aion.exceptions import AionvisionError, AionvisionPermissionError, UploadError
+from aion.exceptions import (
+    AionvisionError,
+    AionvisionPermissionError,
+    AuthenticationError,
+    QuotaExceededError,
+    UploadError,
+)
 from aion.types.common import DescriptionErrorType, DescriptionStatus
 from aion.types.upload import ConfirmResult, PresignedUrlInfo, UploadResult
 
@@ -183,10 +189,8 @@ def _pending(answer: Mapping[str, Any], source: Source) -> UploadResult:
 
 def _refusal(slot: Slot, item: Mapping[str, Any], reason: str | None) -> Refusal:
     retryable = bool(item.get("retryable", item.get("is_retryable", False)))
-    said = item.get("error_type")
-    kind = DescriptionErrorType.UNKNOWN if retryable else DescriptionErrorType.VALIDATION
-    if said in DescriptionErrorType:
-        kind = DescriptionErrorType(said)
+    usual = DescriptionErrorType.UNKNOWN if retryable else DescriptionErrorType.VALIDATION
+    kind = next((k for k in DescriptionErrorType if k == item.get("error_type")), usual)
     message = reason or "the server refused it and gave no reason"
     return Refusal(
         UploadError(message, filename=slot.source.filename, stage="upload"), kind, retryable
@@ -207,6 +211,8 @@ async def _staged(stage: str, source: Source, work: Any) -> Any:
     """Await one step of a presigned upload; an error says which step it was."""
     try:
         return await work
+    except (QuotaExceededError, AuthenticationError):
+        raise
     except AionvisionError as error:
         raise UploadError(
             f"{source.filename}: {error.message}",

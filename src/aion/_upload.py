@@ -168,7 +168,9 @@ class UploadCall:
             return {}
         try:
             body = {"hashes": hashes}
-            return existing_ids(await self._http.json("POST", "/uploads/check-duplicates", json=body))
+            return existing_ids(
+                await self._http.json("POST", "/uploads/check-duplicates", json=body)
+            )
         except ResourceNotFoundError:
             self._lookup_offered = False
             return {}
@@ -230,6 +232,8 @@ class UploadCall:
     async def _refused(self, group: list[Slot], error: AionvisionError) -> None:
         """The server does not want this request: halve it, or find out which file it is."""
         if error.details.get("field") in (*self._options.fields, "storage_target"):
+            raise error
+        if not isinstance(error.__cause__ or error, ValidationError):
             raise error
         if len(group) > 1:
             if error.details.get("status") != 413:

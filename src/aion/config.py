@@ -40,7 +40,9 @@ _ENVIRONMENT = {
 }
 
 _KEY = re.compile(r"[a-z]+_[A-Za-z0-9_-]{20,}")
-_KEY_HELP = "Create one with `ocelli keys create` and pass it as api_key, or set AIONVISION_API_KEY."
+_KEY_HELP = (
+    "Create one with `ocelli keys create` and pass it as api_key, or set AIONVISION_API_KEY."
+)
 _LOOPBACK = re.compile(r"localhost|.*\.localhost|127(\.\d{1,3}){3}|::1")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})

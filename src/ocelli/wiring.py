@@ -22,6 +22,7 @@ from ocelli.storage.postgres.schema import migrate
 from ocelli.usecases.accounts import Accounts, RateLimiter
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.files import Files, MakeVariants
+from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.upload import Upload
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 dsn,
                 Analyse(database, store, backend, compute, **limits),
                 MakeVariants(database, store, compute, **limits),
+                Housekeeping(database, store),
                 database.try_lock,
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout,

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -323,6 +324,19 @@ def test_colour_profiles_are_applied() -> None:
     assert "icc_profile" not in variant.info
 
 
+def test_an_hdr_jpeg_of_a_phone_is_its_ordinary_picture() -> None:
+    import pyvips
+
+    flat = pyvips.Image.black(128, 96, bands=3).linear(0, [0.5, 0.2, 0.1]).cast("float")
+    data = flat.copy(interpretation="scrgb").uhdrsave_buffer()
+    picture = decode(data, max_pixels=LIMIT)
+    assert picture.pixels.shape == (96, 128, 3)
+    base = Image.open(io.BytesIO(data))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(base.info["icc_profile"]))
+    srgb = ImageCms.profileToProfile(base, profile, ImageCms.createProfile("sRGB"))
+    assert_near(picture.pixels, np.asarray(srgb), 4)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("profile", ["garbage", "wrong space"])
 def test_a_useless_profile_is_ignored(mode: str, profile: str) -> None:
@@ -383,6 +397,20 @@ def test_damage_that_a_checksum_finds() -> None:
     data[len(data) // 2] ^= 0xFF
     with pytest.raises(AnalysisFailed, match="damaged"):
         decode(bytes(data), max_pixels=LIMIT)
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    good, bad = saved(noise(), "JPEG"), saved(noise(), "PNG")[:90_000]
+
+    def outcome(data: bytes) -> str:
+        try:
+            return str(decode(data, max_pixels=LIMIT).pixels.sum())
+        except AnalysisFailed as failure:
+            return failure.message
+
+    expected = [outcome(good), outcome(bad)] * 10
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(outcome, [good, bad] * 10)) == expected
 
 
 def test_no_picture_at_all() -> None:

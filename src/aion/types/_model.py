@@ -1,35 +1,46 @@
 """One mechanism that turns the server's JSON into frozen dataclasses, and back.
 
-A field is filled from the key of its own name, or from the paths given to :func:`api`. Keys that
+A field is filled from the key of its own name, or from the paths of its :class:`From`. Keys that
 no field names are ignored, so a newer server never breaks an older client.
 """
 
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from aion.exceptions import ServerError
 
-_REQUIRED: Any = MISSING
 
-
-def api(*paths: str, default: Any = _REQUIRED) -> Any:
-    """A dataclass field filled from the first of ``paths`` that holds something.
-
-    A path is a key, or keys joined by dots (``"counts.total"``); ``-1`` takes a list's last item.
+@dataclass(frozen=True, init=False)
+class From:
+    """In ``Annotated[str, From("id", "counts.total")]``: fill the field from the first of these
+    paths that holds something. A path is a key, or keys joined by dots; ``-1`` is a list's last.
     """
-    if default is list or default is dict:
-        return field(default_factory=default, metadata={"api": paths})
-    return field(default=default, metadata={"api": paths})
+
+    paths: tuple[str, ...]
+
+    def __init__(self, *paths: str) -> None:
+        object.__setattr__(self, "paths", paths)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How one field is read."""
+
+    name: str
+    required: bool
+    paths: tuple[str, ...]
+    convert: Callable[[Any], Any]
 
 
 class Model:
     """Base of every answer type: :meth:`from_api_response` reads it, :meth:`to_dict` writes it."""
+
+    _read_by: ClassVar[tuple[_Reader, ...]]
 
     @classmethod
     def from_api_response(cls, data: Mapping[str, Any], **known: Any) -> Self:
@@ -41,12 +52,12 @@ class Model:
         if not isinstance(data, Mapping):
             raise _unreadable(cls, f"a JSON object was expected, not {type(data).__name__}")
         values = dict(known)
-        for item in _fields(cls):
-            if item.name not in values:
-                value = _pick(data, item)
+        for reader in _readers(cls):
+            if reader.name not in values:
+                value = _pick(data, reader.paths)
                 if value is not None:
-                    values[item.name] = _read(cls, item, value)
-        missing = [f.name for f in _fields(cls) if f.name not in values and _is_required(f)]
+                    values[reader.name] = _read(cls, reader, value)
+        missing = [r.name for r in _readers(cls) if r.required and r.name not in values]
         if missing:
             raise _unreadable(cls, f"it lacks {', '.join(missing)}")
         return cls(**values)
@@ -57,7 +68,7 @@ class Model:
         Args:
             exclude_none: leave out fields that are ``None`` (also in nested objects).
         """
-        pairs = ((f.name, getattr(self, f.name)) for f in _fields(type(self)))
+        pairs = ((r.name, getattr(self, r.name)) for r in _readers(type(self)))
         return {k: _plain(v, exclude_none) for k, v in pairs if not (exclude_none and v is None)}
 
 
@@ -67,19 +78,25 @@ def _unreadable(cls: type, why: str) -> ServerError:
     )
 
 
-@cache
-def _fields(cls: type) -> tuple[Field[Any], ...]:
-    return fields(cls)
+def _readers(cls: type[Model]) -> tuple[_Reader, ...]:
+    if "_read_by" not in cls.__dict__:
+        cls._read_by = tuple(map(_reader, fields(cls)))  # type: ignore[arg-type]
+    return cls._read_by
 
 
-def _is_required(item: Field[Any]) -> bool:
-    return item.default is MISSING and item.default_factory is MISSING
+def _reader(item: Field[Any]) -> _Reader:
+    hint, paths = item.type, (item.name,)
+    if typing.get_origin(hint) is Annotated:
+        hint, source = typing.get_args(hint)
+        paths = source.paths
+    required = item.default is MISSING and item.default_factory is MISSING
+    return _Reader(item.name, required, paths, _converter(hint))
 
 
-def _pick(data: Mapping[str, Any], item: Field[Any]) -> Any:
-    """The first value of the field's paths that is neither missing, null nor an empty list."""
+def _pick(data: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
+    """The first value of these paths that is neither missing, null nor an empty list."""
     empty = None
-    for path in item.metadata.get("api") or (item.name,):
+    for path in paths:
         value = _follow(data, path)
         if value is None:
             continue
@@ -100,14 +117,13 @@ def _follow(data: Any, path: str) -> Any:
     return data
 
 
-def _read(cls: type, item: Field[Any], value: Any) -> Any:
+def _read(cls: type[Model], reader: _Reader, value: Any) -> Any:
     try:
-        return _converter(item.type)(value)
+        return reader.convert(value)
     except (TypeError, ValueError, AttributeError) as error:
-        raise _unreadable(cls, f"{item.name} is {value!r}") from error
+        raise _unreadable(cls, f"{reader.name} is {value!r}") from error
 
 
-@cache
 def _converter(hint: Any) -> Callable[[Any], Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):

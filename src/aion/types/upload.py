@@ -1,12 +1,12 @@
 """What uploads answer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from aion.exceptions import DescriptionError
-from aion.types._model import Model, api
+from aion.types._model import From, Model
 from aion.types.common import DescriptionStatus
 
 
@@ -30,29 +30,29 @@ class UploadResult(Model):
         description_is_retryable: whether asking again can help.
     """
 
-    image_id: str = api("skipped_existing_image_id", "image_id", "id")
-    filename: str = api("filename", "original_filename", "title")
-    object_key: str = api("object_key")
-    description: str | None = api("upload_description", "description", default=None)
-    tags: list[str] | None = api("full_descriptions.-1.tags", "tags", default=None)
+    image_id: Annotated[str, From("skipped_existing_image_id", "image_id", "id")]
+    filename: Annotated[str, From("filename", "original_filename", "title")]
+    object_key: str
+    description: Annotated[str | None, From("upload_description", "description")] = None
+    tags: Annotated[list[str] | None, From("full_descriptions.-1.tags", "tags")] = None
     visible_text: str | None = None
-    confidence_score: float | None = api(
-        "confidence_score", "full_descriptions.-1.confidence_score", default=None
-    )
-    description_status: DescriptionStatus = api(
-        "description_status", "status", default=DescriptionStatus.PENDING
+    confidence_score: Annotated[
+        float | None, From("confidence_score", "full_descriptions.-1.confidence_score")
+    ] = None
+    description_status: Annotated[DescriptionStatus, From("description_status", "status")] = (
+        DescriptionStatus.PENDING
     )
     thumbnail_url: str | None = None
     created_at: datetime | None = None
-    description_error: str | None = api(
-        "description_error", "error_message", "error", default=None
+    description_error: Annotated[
+        str | None, From("description_error", "error_message", "error")
+    ] = None
+    description_error_type: Annotated[str | None, From("description_error_type", "error_type")] = (
+        None
     )
-    description_error_type: str | None = api(
-        "description_error_type", "error_type", default=None
-    )
-    description_is_retryable: bool | None = api(
-        "description_is_retryable", "is_retryable", default=None
-    )
+    description_is_retryable: Annotated[
+        bool | None, From("description_is_retryable", "is_retryable")
+    ] = None
 
     @property
     def is_failed(self) -> bool:
@@ -177,7 +177,7 @@ class PresignedUrlInfo(Model):
 
     upload_url: str
     upload_method: str = "PUT"
-    upload_headers: dict[str, str] = api("upload_headers", default=dict)
+    upload_headers: dict[str, str] = field(default_factory=dict)
     object_key: str = ""
     image_id: str | None = None
     expires_at: datetime | None = None
@@ -226,7 +226,7 @@ class BatchPresignedUrl(Model):
     filename: str
     upload_url: str
     upload_method: str = "PUT"
-    upload_headers: dict[str, str] = api("upload_headers", default=dict)
+    upload_headers: dict[str, str] = field(default_factory=dict)
     object_key: str = ""
     expires_at: datetime | None = None
     image_id: str | None = None
@@ -249,7 +249,7 @@ class BatchPrepareResult(Model):
 
     batch_id: str
     upload_plan: UploadPlan
-    presigned_urls: list[BatchPresignedUrl] = api("presigned_urls", default=list)
+    presigned_urls: list[BatchPresignedUrl] = field(default_factory=list)
     total_size_bytes: int = 0
     estimated_time_seconds: int = 0
 
@@ -274,9 +274,9 @@ class BatchConfirmResult(Model):
     successful_uploads: int = 0
     failed_uploads: int = 0
     processing_status: str = "queued"
-    failed_files: list[str] = api("failed_files", default=list)
+    failed_files: list[str] = field(default_factory=list)
     message: str = ""
-    stored_images: list[StoredImage] = api("stored_images", default=list)
+    stored_images: list[StoredImage] = field(default_factory=list)
 
 
 TERMINAL_BATCH_STATES = frozenset({"completed", "failed", "partially_completed", "cancelled"})
@@ -289,15 +289,13 @@ class UploadBatchStatusResult(Model):
     batch_id: str
     overall_status: str
     completion_percentage: float = 0.0
-    total: int = api("counts.total", "total", default=0)
-    completed: int = api("counts.completed", "completed", default=0)
-    failed: int = api("counts.failed", "failed", default=0)
-    processing: int = api("counts.processing", "processing", default=0)
-    queued: int = api("counts.queued", "queued", default=0)
+    total: Annotated[int, From("counts.total", "total")] = 0
+    completed: Annotated[int, From("counts.completed", "completed")] = 0
+    failed: Annotated[int, From("counts.failed", "failed")] = 0
+    processing: Annotated[int, From("counts.processing", "processing")] = 0
+    queued: Annotated[int, From("counts.queued", "queued")] = 0
 
     @property
     def is_terminal(self) -> bool:
         """Whether nothing will change any more (a property; ``batch`` jobs have a method)."""
         return self.overall_status in TERMINAL_BATCH_STATES
-
-

@@ -56,18 +56,12 @@ def _api(dsn: str, descriptor: int) -> None:
         backlog=2048,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    server = uvicorn.Server(config)
-
-    def end() -> None:
-        server.should_exit = True
-        server.force_exit = True
-
-    end_with_parent(end)
-    server.run(sockets=[socket.socket(fileno=descriptor)])
+    end_with_parent()
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
-async def work(dsn: str, *, until_empty: bool = False) -> None:
-    """Work until SIGTERM, or until the queue is empty."""
+async def work(dsn: str) -> None:
+    """Work until SIGTERM."""
     from ocelli.settings import Settings
     from ocelli.wiring import build_worker
 
@@ -75,9 +69,9 @@ async def work(dsn: str, *, until_empty: bool = False) -> None:
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)
-    end_with_parent(lambda: os._exit(0))  # the sweep gives back whatever we hold
+    end_with_parent()
     async with build_worker(Settings(), dsn) as worker:
-        await worker.run(stop, until_empty=until_empty)
+        await worker.run(stop)
 
 
 if __name__ == "__main__":

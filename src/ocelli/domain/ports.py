@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from pathlib import Path
@@ -44,6 +44,10 @@ class Objects(Protocol):
 
         With ``filename`` the answer is a download under that name.
         """
+        ...
+
+    def keys(self, *, older_than: float) -> AsyncIterator[Sequence[str]]:
+        """Every key that was written more than so many seconds ago, some hundreds at a time."""
         ...
 
     async def check(self) -> None:
@@ -94,6 +98,18 @@ class Images(Protocol):
 
     async def find(self, id: UUID) -> Image | None:
         """For workers, which act for every tenant."""
+        ...
+
+    async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
+        """Those object keys that no row speaks of."""
+        ...
+
+    async def deleted(self, *, older_than: float, limit: int) -> Sequence[Image]:
+        """Pictures of all tenants that were deleted more than so many seconds ago."""
+        ...
+
+    async def forget(self, id: UUID) -> None:
+        """Remove the row and all that belongs to it; its objects must be gone already."""
         ...
 
     async def set_variants(

@@ -8,8 +8,16 @@ import hmac
 import os
 import shutil
 import time
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+BATCH = 500
 
 
 class LocalObjects:
@@ -38,6 +46,12 @@ class LocalObjects:
     async def delete(self, key: str) -> None:
         """See ports.Objects."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+
+    async def keys(self, *, older_than: float) -> AsyncIterator[Sequence[str]]:
+        """See ports.Objects."""
+        found = self._found(time.time() - older_than)
+        while batch := await asyncio.to_thread(lambda: list(islice(found, BATCH))):
+            yield batch
 
     async def check(self) -> None:
         """Not writable, or less than 64 MB left, is an OSError."""
@@ -68,6 +82,14 @@ class LocalObjects:
         if not hmac.compare_digest(expected.encode(), given.encode()):
             return False
         return int(signed["expires"]) >= time.time()
+
+    def _found(self, before: float) -> Iterator[str]:
+        for path in self.root.rglob("*"):
+            relative = path.relative_to(self.root)
+            if relative.parts[0] != self.staging.name and path.is_file():
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before:
+                        yield relative.as_posix()
 
     def _sign(self, method: str, key: str, query: dict[str, str]) -> str:
         message = "\n".join([method, key, urlencode(sorted(query.items()))])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ocelli.usecases.analyse import Analyse
     from ocelli.usecases.files import MakeVariants
+    from ocelli.usecases.housekeeping import Housekeeping
     from ocelli.worker.sweep import TryLock
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ STUCK = 75  # exit code; EX_TEMPFAIL
 
 ANALYSE = "analyse"
 MAKE_VARIANTS = "make_variants"
+HOUSEKEEPING = "housekeeping"
+FAILED_JOBS_KEPT_HOURS = 7 * 24
 
 
 class Backoff(procrastinate.BaseRetryStrategy):
@@ -60,6 +63,7 @@ class Worker:
         dsn: str,
         analyse: Analyse,
         make_variants: MakeVariants,
+        housekeeping: Housekeeping,
         try_lock: TryLock,
         *,
         max_attempts: int,
@@ -68,6 +72,7 @@ class Worker:
     ) -> None:
         self._analyse = analyse
         self._make_variants = make_variants
+        self._housekeeping = housekeeping
         self._try_lock = try_lock
         self._max_attempts = max_attempts
         self._job_timeout = job_timeout
@@ -79,11 +84,17 @@ class Worker:
             )
         )
         retry = Backoff(max_attempts)
+        # Once an hour. It also keeps procrastinate's watch over its own tasks alive: with nothing
+        # periodic that watch ends at once, and a lost heartbeat or listener goes unnoticed (see
+        # docs/decisions/0003-queue.md).
+        self._app.periodic(cron="17 * * * *")(
+            self._app.task(name=HOUSEKEEPING, queue="ocelli")(self._run_housekeeping)
+        )
         for name, run in ((ANALYSE, self._run_analyse), (MAKE_VARIANTS, self._run_variants)):
             self._app.task(name=name, pass_context=True, retry=retry)(run)
 
-    async def run(self, stop: asyncio.Event, *, until_empty: bool = False) -> None:
-        """Work until ``stop`` is set, or the queue is empty if ``until_empty``."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set. Raises RuntimeError if the queue is lost before that."""
         async with self._app.open_async():
             sweep = Sweep(
                 self._app,
@@ -99,7 +110,6 @@ class Worker:
             worker = asyncio.create_task(
                 self._app.run_worker_async(
                     concurrency=self._concurrency,
-                    wait=not until_empty,
                     update_heartbeat_interval=HEARTBEAT,
                     stalled_worker_timeout=STALLED_AFTER,
                     fetch_job_polling_interval=2.0,
@@ -112,8 +122,9 @@ class Worker:
             stopping = asyncio.create_task(stop.wait(), name="stopping")
             try:
                 await asyncio.wait({worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not worker.done():
-                    worker.cancel()
+                if not stopping.done():
+                    raise RuntimeError("the queue was lost")
+                worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await worker
             finally:
@@ -132,6 +143,11 @@ class Worker:
             context,
             lambda last: self._make_variants.run(UUID(image_id), last_attempt=last),
         )
+
+    async def _run_housekeeping(self, timestamp: int) -> None:
+        del timestamp
+        log.info("swept: %s", await self._housekeeping.run())
+        await self._app.job_manager.delete_old_jobs(FAILED_JOBS_KEPT_HOURS, include_failed=True)
 
     async def _tracked(
         self, context: procrastinate.JobContext, run: Callable[[bool], Awaitable[Any]]

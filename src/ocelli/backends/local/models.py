@@ -137,11 +137,13 @@ class FaceDetector(Model):
         import cv2
 
         (path,) = files.values()
-        # OpenCV 5 warns at every start that this network cannot choose a target; it runs on the CPU.
-        level = cv2.setLogLevel(cv2.LOG_LEVEL_ERROR) if False else None
+        # OpenCV 5 warns that this network cannot choose where it runs; there is no other place.
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._detector = cv2.FaceDetectorYN.create(
             str(path), "", (320, 320), score_threshold=FACE_SCORE
         )
+        cv2.utils.logging.setLogLevel(level)
 
     def find(self, pixels: Any, clock: Clock) -> tuple[Face, ...]:
         """Faces with a score of at least ``FACE_SCORE``, best first."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
+from procrastinate.exceptions import ConnectorException
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -67,7 +68,7 @@ class PostgresDatabase:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (PoolTimeout, psycopg.OperationalError) as error:
+        except (PoolTimeout, psycopg.OperationalError, ConnectorException) as error:
             raise Unavailable("The database does not answer right now. Try again.") from error
 
     @asynccontextmanager

@@ -103,6 +103,27 @@ class PostgresImages:
         row = await cursor.fetchone()
         return row["deleted_at"] if row else None
 
+    async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
+        """See ports.Images."""
+        rows = await self._rows(
+            "SELECT key FROM unnest(%s::text[]) AS key"
+            " WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.object_key = key)"
+            " AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.object_key = key)",
+            (list(keys),),
+        )
+        return [row["key"] for row in rows]
+
+    async def deleted(self, *, older_than: float, limit: int) -> Sequence[Image]:
+        """See ports.Images."""
+        return await self._select(
+            "deleted_at < now() - make_interval(secs => %s) ORDER BY deleted_at LIMIT %s",
+            (older_than, limit),
+        )
+
+    async def forget(self, id: UUID) -> None:
+        """See ports.Images."""
+        await self._connection.execute("DELETE FROM images WHERE id = %s", (id,))
+
     async def lock_content(self, tenant_id: UUID, sha256: str) -> None:
         """See ports.Images."""
         await self._connection.execute(

@@ -49,6 +49,8 @@ CREATE TABLE images (
 CREATE INDEX images_by_tenant ON images
     (tenant_id, coalesce(content_created_at, created_at) DESC, id) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_content ON images (tenant_id, sha256) WHERE deleted_at IS NULL;
+CREATE INDEX images_by_key ON images (object_key);
+CREATE INDEX images_deleted ON images (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX images_by_session ON images (session_id) WHERE session_id IS NOT NULL;
 
 CREATE TABLE variants (
@@ -60,6 +62,7 @@ CREATE TABLE variants (
     size_bytes bigint NOT NULL,
     PRIMARY KEY (image_id, type)
 );
+CREATE INDEX variants_by_key ON variants (object_key);
 
 -- One request to look at one stored picture, with its answer once there is one.
 CREATE TABLE analyses (

@@ -1,0 +1,158 @@
+"""The asynchronous client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from aion._loop import delegated
+from aion._names import Names
+from aion.config import DEFAULT_BASE_URL, ClientConfig
+from aion.resources.analysis import Analysis
+from aion.resources.batch import Batch
+from aion.resources.colors import Colors
+from aion.resources.files import Files
+from aion.resources.settings import Settings
+from aion.resources.tenant import Tenant
+from aion.resources.uploads import Uploads
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from aion._http import Http
+
+
+class AionVision(Names):
+    """The client, for ``async`` programs.
+
+    ::
+
+        async with AionVision(api_key="aion_...") as client:
+            result = await client.upload_one("photo.jpg")
+            results = await client.upload("photos/")
+            print(results.summary())
+
+    Connections are opened when they are first needed and closed by ``async with`` or
+    :meth:`aclose`. A client belongs to one event loop; its methods may run side by side there.
+
+    Args:
+        api_key: ``aion_…``; made by ``ocelli keys create``.
+        base_url: where the server's ``/api/v2`` is.
+        timeout: seconds to wait for an answer.
+        max_retries: how often a request that failed transiently is tried again.
+        retry_delay: seconds; the base of the exponential backoff.
+        polling_interval: seconds between two questions about a description, at most.
+        polling_timeout: seconds to wait for a description.
+        tenant_id: sent as ``X-Tenant-ID``; by default ``AIONVISION_TENANT_ID``.
+        proxy_url: an ``http``, ``https`` or ``socks5`` proxy; by default
+            ``AIONVISION_PROXY_URL``.
+        enable_tracing: make OpenTelemetry spans, if ``opentelemetry`` is installed.
+
+    Attributes:
+        uploads: uploads, high-level and step by step.
+        files: the library of pictures.
+        batch: batch jobs.
+        colors: colours of pictures.
+        settings: a bucket of one's own.
+        tenant: settings and limits of the account.
+
+    Raises:
+        ValueError: the key is missing or malformed, or another argument makes no sense.
+
+    >>> AionVision(api_key="aion_...")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: 'aion_...' is the placeholder of the documentation, not a key. Create one with ...
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        timeout: float = 300.0,
+        max_retries: int = 3,
+        retry_delay: float = 1.0,
+        polling_interval: float = 2.0,
+        polling_timeout: float = 360.0,
+        tenant_id: str | None = None,
+        proxy_url: str | None = None,
+        enable_tracing: bool = False,
+    ) -> None:
+        optional: dict[str, Any] = {"tenant_id": tenant_id, "proxy_url": proxy_url}
+        self._set_up(
+            ClientConfig(
+                api_key=api_key,
+                base_url=base_url,
+                timeout=timeout,
+                max_retries=max_retries,
+                retry_delay=retry_delay,
+                polling_interval=polling_interval,
+                polling_timeout=polling_timeout,
+                enable_tracing=enable_tracing,
+                **{name: value for name, value in optional.items() if value is not None},
+            )
+        )
+
+    def _set_up(self, config: ClientConfig) -> None:
+        self.config = config
+        self._http: Http | None = None
+        self._closed = False
+        self.uploads = Uploads(config, self._connect)
+        self.files = Files(config, self._connect)
+        self.batch = Batch(config, self._connect)
+        self.colors = Colors(config, self._connect)
+        self.settings = Settings(config, self._connect)
+        self.tenant = Tenant(config, self._connect)
+        self._analysis = Analysis(config, self._connect)
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """A client set up by ``AIONVISION_*`` variables; ``overrides`` win over them.
+
+        Raises:
+            ValueError: no key, or a variable that cannot be read.
+        """
+        return cls.from_config(ClientConfig.from_env(**overrides))
+
+    @classmethod
+    def from_config(cls, config: ClientConfig) -> Self:
+        """A client with settings that the constructor does not offer, e.g. the breaker's."""
+        client = cls.__new__(cls)
+        client._set_up(config)
+        return client
+
+    def _connect(self) -> Http:
+        if self._closed:
+            raise RuntimeError("This client is closed: make a new one")
+        if self._http is None:
+            from aion._http import Http  # here, because it is half of the import time
+
+            self._http = Http(self.config)
+        return self._http
+
+    async def aclose(self) -> None:
+        """Close all connections; the client cannot be used after that."""
+        self._closed = True
+        if self._http is not None:
+            http, self._http = self._http, None
+            await http.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.config.base_url!r})"
+
+    upload_one = delegated("uploads", Uploads.upload_one)
+    upload = delegated("uploads", Uploads.upload)
+    describe = delegated("_analysis", Analysis.describe)
+    verify = delegated("_analysis", Analysis.verify)

@@ -1,0 +1,57 @@
+"""What all resources share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aion.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from typing import TypeVar
+
+    from aion._http import Http
+    from aion.config import ClientConfig
+
+    T = TypeVar("T")
+
+
+class Resource:
+    """A part of the API; ``connect`` gives the open connection."""
+
+    def __init__(self, config: ClientConfig, connect: Callable[[], Http]) -> None:
+        self._config = config
+        self._connect = connect
+
+    @property
+    def _http(self) -> Http:
+        return self._connect()
+
+
+def require(condition: bool, message: str, field: str) -> None:
+    """Refuse an argument before anything is sent."""
+    if not condition:
+        raise ValidationError(message, details={"field": field})
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def flag(value: bool) -> str:
+    """A boolean as the API wants it in queries and forms."""
+    return "true" if value else "false"
+
+
+async def pages(
+    fetch: Callable[[int], Awaitable[tuple[Sequence[T], bool]]],
+) -> AsyncIterator[T]:
+    """All items of a paged list: ``fetch(offset)`` gives a page and whether there is another."""
+    offset, more = 0, True
+    while more:
+        items, more = await fetch(offset)
+        for item in items:
+            yield item
+        offset += len(items)
+        more = more and bool(items)

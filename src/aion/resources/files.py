@@ -1,0 +1,199 @@
+"""The library of pictures: ``client.files``."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from aion._waiting import segment
+from aion.resources._base import Resource, flag, given, pages, require
+from aion.types.files import (
+    BatchDeleteFilesResponse,
+    DeleteFileResult,
+    FileList,
+    UpdateFileResult,
+    UserFile,
+    UserFileDetails,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+
+class Files(Resource):
+    """Find, read, change and delete pictures."""
+
+    async def list(
+        self,
+        *,
+        search: str | None = None,
+        search_mode: str = "all",
+        tags: Sequence[str] | None = None,
+        date_from: date | str | None = None,
+        date_to: date | str | None = None,
+        has_description: bool | None = None,
+        ids: Sequence[str] | None = None,
+        media_types: Sequence[str] | None = None,
+        limit: int = 20,
+        offset: int = 0,
+        sort_by: str = "content_created_at",
+        sort_order: str = "desc",
+    ) -> FileList:
+        """One page of the library.
+
+        Args:
+            search: words to look for.
+            search_mode: ``all``, ``metadata`` or ``visible_text``.
+            tags: the picture must have all of them.
+            date_from: not older than this (a date, a datetime, or ISO 8601).
+            date_to: not newer than this.
+            has_description: only those with, or only those without.
+            ids: only these, at most 500.
+            media_types: ``image``, ``video``, ``document`` or ``link``.
+            limit: size of the page, 1 to 100.
+            offset: where it begins.
+            sort_by: ``content_created_at``, ``created_at``, ``title`` or ``size_bytes``.
+            sort_order: ``desc`` or ``asc``.
+
+        Raises:
+            ValidationError: a value outside these.
+        """
+        require(1 <= limit <= 100, "limit must be from 1 to 100", "limit")
+        require(ids is None or len(ids) <= 500, "at most 500 ids", "ids")
+        params = given(
+            search=search,
+            search_mode=search_mode,
+            tags=_list(tags),
+            date_from=_date(date_from),
+            date_to=_date(date_to),
+            has_description=None if has_description is None else flag(has_description),
+            ids=_list(ids),
+            media_types=_list(media_types),
+            limit=limit,
+            offset=offset,
+            sort_by=sort_by,
+            sort_order=sort_order,
+        )
+        return FileList.from_api_response(
+            await self._http.json("GET", "/user-files", params=params)
+        )
+
+    async def list_all(
+        self,
+        *,
+        search: str | None = None,
+        search_mode: str = "all",
+        tags: Sequence[str] | None = None,
+        date_from: date | str | None = None,
+        date_to: date | str | None = None,
+        has_description: bool | None = None,
+        media_types: Sequence[str] | None = None,
+        sort_by: str = "content_created_at",
+        sort_order: str = "desc",
+        page_size: int = 50,
+    ) -> AsyncIterator[UserFile]:
+        """All pictures, page by page: ``async for file in client.files.list_all()``.
+
+        The filters are those of :meth:`list`; ``page_size`` is from 1 to 100.
+
+        Raises:
+            ValidationError: a value that :meth:`list` does not take.
+        """
+
+        async def fetch(offset: int) -> tuple[Sequence[UserFile], bool]:
+            page = await self.list(
+                search=search,
+                search_mode=search_mode,
+                tags=tags,
+                date_from=date_from,
+                date_to=date_to,
+                has_description=has_description,
+                media_types=media_types,
+                limit=page_size,
+                offset=offset,
+                sort_by=sort_by,
+                sort_order=sort_order,
+            )
+            return page.files, page.has_more
+
+        async for file in pages(fetch):
+            yield file
+
+    async def get(self, file_id: str) -> UserFileDetails:
+        """Everything about one picture (its id, or the first 8 characters of it).
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+        """
+        answer = await self._http.json("GET", f"/user-files/{segment(file_id)}")
+        return UserFileDetails.from_api_response(answer)
+
+    async def update(
+        self, file_id: str, *, title: str | None = None, tags: Sequence[str] | None = None
+    ) -> UpdateFileResult:
+        """Give a picture a title (up to 255 characters) or tags (up to 40).
+
+        Raises:
+            ValidationError: neither is given, or the server refuses one.
+            ResourceNotFoundError: no such picture.
+        """
+        require(title is not None or tags is not None, "give a title or tags", "title")
+        change = given(title=title, tags=_list(tags))
+        path = f"/user-files/{segment(file_id)}"
+        return UpdateFileResult.from_api_response(await self._http.json("PATCH", path, json=change))
+
+    async def delete(self, file_id: str) -> DeleteFileResult:
+        """Delete a picture; it can be recovered for 30 days.
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+        """
+        answer = await self._http.json("DELETE", f"/user-files/{segment(file_id)}")
+        return DeleteFileResult.from_api_response(answer)
+
+    async def batch_delete(self, file_ids: Sequence[str]) -> BatchDeleteFilesResponse:
+        """Delete 1 to 100 pictures; those being processed are skipped.
+
+        Raises:
+            ValidationError: none, more than 100, or one twice.
+        """
+        require(1 <= len(file_ids) <= 100, "give 1 to 100 ids", "file_ids")
+        require(len(set(file_ids)) == len(file_ids), "an id is there twice", "file_ids")
+        body = {"file_ids": _list(file_ids)}
+        answer = await self._http.json("POST", "/user-files/batch-delete", json=body)
+        return BatchDeleteFilesResponse.from_api_response(answer)
+
+    async def get_variant(self, file_id: str, variant_type: str = "medium_750") -> str:
+        """The address of a size: ``original``, ``tiny_64``, ``small_256``, ``medium_750`` or
+        ``large_1024``. It needs no key and lives for an hour.
+
+        Raises:
+            ResourceNotFoundError: no such picture or size.
+        """
+        path = f"/user-files/{segment(file_id)}/variant/{segment(variant_type)}"
+        return await self._http.location(path)
+
+    async def download(self, file_id: str) -> bytes:
+        """The original bytes.
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+        """
+        return await self._http.download(f"/user-files/{segment(file_id)}/download")
+
+    async def trigger_variant_generation(self, file_id: str) -> dict[str, Any]:
+        """Make the sizes of a picture again.
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+        """
+        path = f"/user-files/{segment(file_id)}/trigger-variants"
+        return dict(await self._http.json("POST", path))
+
+
+def _list(values: Sequence[str] | None) -> Any:
+    return None if values is None else [*values]
+
+
+def _date(value: date | str | None) -> str | None:
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,222 @@
+"""The same client without ``await``: a façade over :class:`AionVision` in a private thread.
+
+There is no logic here; every method is the asynchronous one, waited for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from aion._loop import LoopThread, blocking, iterating
+from aion._names import Names
+from aion.client import AionVision
+from aion.config import DEFAULT_BASE_URL, ClientConfig
+from aion.resources.batch import Batch
+from aion.resources.colors import Colors
+from aion.resources.files import Files
+from aion.resources.settings import Settings
+from aion.resources.tenant import Tenant
+from aion.resources.uploads import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from types import TracebackType
+
+    R = TypeVar("R")
+
+
+class _Part:
+    """A resource of the sync client."""
+
+    def __init__(self, client: SyncAionVision, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def _async(self) -> Any:
+        return getattr(self._client._async(), self._name)
+
+    def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        return self._client._run(coroutine)
+
+
+class SyncUploads(_Part):
+    """Uploads, high-level and step by step."""
+
+    upload_one = blocking(Uploads.upload_one)
+    upload = blocking(Uploads.upload)
+    upload_batch = blocking(Uploads.upload_batch)
+    check_quota = blocking(Uploads.check_quota)
+    request_presigned_url = blocking(Uploads.request_presigned_url)
+    confirm_upload = blocking(Uploads.confirm_upload)
+    wait_for_description = blocking(Uploads.wait_for_description)
+    batch_prepare = blocking(Uploads.batch_prepare)
+    batch_confirm = blocking(Uploads.batch_confirm)
+    get_batch_status = blocking(Uploads.get_batch_status)
+
+
+class SyncFiles(_Part):
+    """Find, read, change and delete pictures."""
+
+    list = blocking(Files.list)
+    list_all = iterating(Files.list_all)
+    get = blocking(Files.get)
+    update = blocking(Files.update)
+    delete = blocking(Files.delete)
+    batch_delete = blocking(Files.batch_delete)
+    get_variant = blocking(Files.get_variant)
+    download = blocking(Files.download)
+    trigger_variant_generation = blocking(Files.trigger_variant_generation)
+
+
+class SyncBatch(_Part):
+    """Jobs over many pictures."""
+
+    get_status = blocking(Batch.get_status)
+    get_results = blocking(Batch.get_results)
+    get_all_results = iterating(Batch.get_all_results)
+    cancel = blocking(Batch.cancel)
+    wait_for_completion = blocking(Batch.wait_for_completion)
+    submit_describe = blocking(Batch.submit_describe)
+    submit_verify = blocking(Batch.submit_verify)
+
+
+class SyncColors(_Part):
+    """Extract colours, and find pictures by them."""
+
+    extract = blocking(Colors.extract)
+    get = blocking(Colors.get)
+    search = blocking(Colors.search)
+    search_all = iterating(Colors.search_all)
+    list_families = blocking(Colors.list_families)
+    batch_extract = blocking(Colors.batch_extract)
+
+
+class SyncSettings(_Part):
+    """Where pictures with ``storage_target="custom"`` are stored."""
+
+    configure_custom_s3 = blocking(Settings.configure_custom_s3)
+    get_custom_s3_status = blocking(Settings.get_custom_s3_status)
+    validate_custom_s3 = blocking(Settings.validate_custom_s3)
+    remove_custom_s3 = blocking(Settings.remove_custom_s3)
+
+
+class SyncTenant(_Part):
+    """Settings and limits of the account."""
+
+    get_settings = blocking(Tenant.get_settings)
+    update_settings = blocking(Tenant.update_settings)
+    get_limits = blocking(Tenant.get_limits)
+
+
+class SyncAionVision(Names):
+    """The client, for programs without ``async``; also within a running loop, and in threads.
+
+    ::
+
+        with SyncAionVision(api_key="aion_...") as client:
+            print(client.upload_one("photo.jpg").description)
+
+    Arguments, methods and errors are those of :class:`AionVision`. Callbacks run in the client's
+    own thread and must not call the client. Ctrl-C cancels the call and closes its connections.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        timeout: float = 300.0,
+        max_retries: int = 3,
+        retry_delay: float = 1.0,
+        polling_interval: float = 2.0,
+        polling_timeout: float = 360.0,
+        tenant_id: str | None = None,
+        proxy_url: str | None = None,
+        enable_tracing: bool = False,
+    ) -> None:
+        self._set_up(
+            AionVision(
+                api_key,
+                base_url=base_url,
+                timeout=timeout,
+                max_retries=max_retries,
+                retry_delay=retry_delay,
+                polling_interval=polling_interval,
+                polling_timeout=polling_timeout,
+                tenant_id=tenant_id,
+                proxy_url=proxy_url,
+                enable_tracing=enable_tracing,
+            )
+        )
+
+    def _set_up(self, client: AionVision) -> None:
+        self._client = client
+        self._loop: LoopThread | None = None
+        self.config = client.config
+        self.uploads = SyncUploads(self, "uploads")
+        self.files = SyncFiles(self, "files")
+        self.batch = SyncBatch(self, "batch")
+        self.colors = SyncColors(self, "colors")
+        self.settings = SyncSettings(self, "settings")
+        self.tenant = SyncTenant(self, "tenant")
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """A client set up by ``AIONVISION_*`` variables; ``overrides`` win over them.
+
+        Raises:
+            ValueError: no key, or a variable that cannot be read.
+        """
+        return cls.from_config(ClientConfig.from_env(**overrides))
+
+    @classmethod
+    def from_config(cls, config: ClientConfig) -> Self:
+        """A client with settings that the constructor does not offer, e.g. the breaker's."""
+        client = cls.__new__(cls)
+        client._set_up(AionVision.from_config(config))
+        return client
+
+    @property
+    def async_client(self) -> AionVision:
+        """The client underneath.
+
+        Raises:
+            RuntimeError: it is not open yet.
+        """
+        if self._loop is None:
+            raise RuntimeError("Not open yet: use `with SyncAionVision(...) as client:`")
+        return self._client
+
+    def _async(self) -> AionVision:
+        return self._client
+
+    def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        if self._loop is None:
+            self._loop = LoopThread()
+        return self._loop.run(coroutine)
+
+    def close(self) -> None:
+        """Close all connections; the client cannot be used after that."""
+        if self._loop is not None:
+            self._loop.run(self._client.aclose())
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        self._run(self._client.__aenter__())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.config.base_url!r})"
+
+    upload_one = blocking(AionVision.upload_one)
+    upload = blocking(AionVision.upload)
+    describe = blocking(AionVision.describe)
+    verify = blocking(AionVision.verify)

@@ -1,0 +1,189 @@
+"""The colours of pictures."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from aion.types._model import Model
+
+
+class ColorFamily(StrEnum):
+    """Groups of colours that people name together."""
+
+    NEUTRAL = "neutral"
+    EARTH_TONE = "earth_tone"
+    WARM = "warm"
+    COOL = "cool"
+    METALLIC = "metallic"
+    PASTEL = "pastel"
+    VIBRANT = "vibrant"
+
+
+class ColorExtractionStatus(StrEnum):
+    """How far the extraction has come."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+def _family(name: str) -> ColorFamily | None:
+    return next((family for family in ColorFamily if family == name), None)
+
+
+@dataclass(frozen=True)
+class RGB(Model):
+    """Red, green and blue, 0 to 255."""
+
+    r: int
+    g: int
+    b: int
+
+
+@dataclass(frozen=True)
+class HSL(Model):
+    """Hue in degrees, saturation and lightness in percent."""
+
+    h: float
+    s: float
+    l: float  # noqa: E741 - a name of the contract
+
+
+@dataclass(frozen=True)
+class LAB(Model):
+    """CIE L*a*b*: lightness 0 to 100, green to red, blue to yellow."""
+
+    l: float  # noqa: E741 - a name of the contract
+    a: float
+    b: float
+
+
+@dataclass(frozen=True)
+class DominantColor(Model):
+    """One of a picture's main colours; ``percentage`` of its area."""
+
+    rank: int
+    percentage: float
+    rgb: RGB
+    hsl: HSL
+    lab: LAB
+    hex: str
+    name: str
+    family: str
+
+    @property
+    def family_enum(self) -> ColorFamily | None:
+        """The family, if this version knows it."""
+        return _family(self.family)
+
+
+@dataclass(frozen=True)
+class ColorTemperature(Model):
+    """``warm``, ``cool`` or ``neutral``."""
+
+    value: str
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class ColorLevel(Model):
+    """A mean and what to call it."""
+
+    average: float = 0.0
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class ColorAnalytics(Model):
+    """The picture as a whole."""
+
+    temperature: ColorTemperature
+    brightness: ColorLevel
+    saturation: ColorLevel
+
+
+@dataclass(frozen=True)
+class ColorAnalysis(Model):
+    """All about the colours of one picture."""
+
+    version: str = ""
+    dominant_colors: list[DominantColor] = field(default_factory=list)
+    analytics: ColorAnalytics | None = None
+    extracted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ColorExtractionResult(Model):
+    """How far the extraction has come, and what it found."""
+
+    image_id: str
+    status: str
+    color_analysis: ColorAnalysis | None = None
+    extracted_at: datetime | None = None
+
+    @property
+    def status_enum(self) -> ColorExtractionStatus | None:
+        """The status, if this version knows it."""
+        return next((s for s in ColorExtractionStatus if s == self.status), None)
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the analysis is there."""
+        return self.status == ColorExtractionStatus.COMPLETED
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it has not begun: pending or queued."""
+        return self.status in (ColorExtractionStatus.PENDING, ColorExtractionStatus.QUEUED)
+
+
+@dataclass(frozen=True)
+class ColorSearchResult(Model):
+    """One picture that matches; ``match_score`` from 0 to 1, higher is better."""
+
+    image_id: str
+    match_score: float = 0.0
+    thumbnail_url: str | None = None
+    color_analysis: ColorAnalysis | None = None
+    matched_hex: str | None = None
+    matched_percentage: float | None = None
+
+
+@dataclass(frozen=True)
+class ColorSearchResponse(Model):
+    """One page of matches."""
+
+    results: list[ColorSearchResult] = field(default_factory=list)
+    total_count: int = 0
+    limit: int = 50
+    offset: int = 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is another page."""
+        return self.offset + len(self.results) < self.total_count
+
+
+@dataclass(frozen=True)
+class ColorFamilyInfo(Model):
+    """A family of colours, explained."""
+
+    name: str
+    display_name: str = ""
+    description: str = ""
+    example_colors: list[str] = field(default_factory=list)
+
+    @property
+    def family_enum(self) -> ColorFamily | None:
+        """The family, if this version knows it."""
+        return _family(self.name)
+
+
+@dataclass(frozen=True)
+class BatchColorExtractionResult(Model):
+    """How many pictures were queued."""
+
+    queued_count: int = 0
+    message: str = ""

@@ -1,0 +1,85 @@
+"""What describing and verifying answer."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+from aion.types._model import From, Model
+
+
+@dataclass(frozen=True)
+class DescriptionStatus(Model):
+    """How far one description has come (``uploads.wait_for_description``).
+
+    Not the enum of the same name in ``aion.types.common``: ``status`` holds one of its values.
+    """
+
+    image_id: Annotated[str, From("image_id", "id")]
+    status: Annotated[str, From("description_status", "status")]
+    description: Annotated[str | None, From("upload_description", "description")] = None
+    tags: Annotated[list[str] | None, From("full_descriptions.-1.tags", "tags")] = None
+    visible_text: str | None = None
+    confidence_score: Annotated[
+        float | None, From("confidence_score", "full_descriptions.-1.confidence_score")
+    ] = None
+    error_message: str | None = None
+    created_at: datetime | None = None
+    completed_at: Annotated[datetime | None, From("completed_at", "description_generated_at")] = (
+        None
+    )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has ended, well or badly."""
+        return self.status in ("completed", "failed", "skipped")
+
+    @property
+    def is_successful(self) -> bool:
+        """Whether there is a description."""
+        return self.status == "completed"
+
+
+@dataclass(frozen=True)
+class DescriptionResult(Model):
+    """One description, made on request; the time in milliseconds."""
+
+    operation_id: str
+    description: str
+    confidence_score: Annotated[float | None, From("confidence_score", "consensus_score")] = None
+    key_elements: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    visible_text: str | None = None
+    provider_count: int = 1
+    processing_time_ms: float = 0
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VerificationIssue(Model):
+    """Something in the text that the picture does not bear out."""
+
+    type: str
+    description: str = ""
+    severity: str = "medium"
+    claim: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class VerificationResult(Model):
+    """Whether a text is true of a picture; scores from 0 to 1, the time in milliseconds."""
+
+    operation_id: str
+    is_verified: bool
+    confidence_score: float
+    risk_level: str
+    hallucination_probability: Annotated[float, From("hallucination_probability", "risk_score")] = (
+        0.0
+    )
+    verified_claims: list[Any] = field(default_factory=list)
+    issues: Annotated[list[VerificationIssue], From("issues", "detected_issues")] = field(
+        default_factory=list
+    )
+    summary: Annotated[str, From("summary", "explanation")] = ""
+    processing_time_ms: float = 0
+    providers_used: list[str] = field(default_factory=list)

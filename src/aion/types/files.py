@@ -1,0 +1,155 @@
+"""The library of pictures. Sizes are in bytes."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aion.types._model import Model
+
+
+@dataclass(frozen=True)
+class UserFile(Model):
+    """One row of the library."""
+
+    id: str
+    size_bytes: int = 0
+    has_full_description: bool = False
+    title: str | None = None
+    filename: str | None = None
+    thumbnail_url: str | None = None
+    upload_description: str | None = None
+    visible_text: str | None = None
+    tags: list[str] = field(default_factory=list)
+    created_at: datetime | None = None
+    content_created_at: datetime | None = None
+    dimensions: dict[str, int] | None = None
+    format: str | None = None
+    variant_status: str | None = None
+    variant_count: int | None = None
+    medium_url: str | None = None
+    full_url: str | None = None
+    blur_hash: str | None = None
+    description_status: str | None = None
+    description_error: str | None = None
+    content_type: str | None = None
+    media_type: str | None = None
+    video_metadata: dict[str, Any] | None = None
+    video_analysis_status: str | None = None
+    video_analysis_job_id: str | None = None
+    scene_count: int | None = None
+    has_audio_transcript: bool | None = None
+    video_url: str | None = None
+    confidence_score: float | None = None
+    variant_error: str | None = None
+
+
+@dataclass(frozen=True)
+class FileList(Model):
+    """One page of the library."""
+
+    files: list[UserFile] = field(default_factory=list)
+    total_count: int = 0
+    has_more: bool = False
+
+
+@dataclass(frozen=True)
+class FullDescription(Model):
+    """One description of a picture; the time in milliseconds."""
+
+    id: str
+    description: str | None = None
+    visible_text: str | None = None
+    confidence_score: float | None = None
+    processing_time_ms: float | None = None
+    created_at: datetime | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ProcessingHistory(Model):
+    """One thing that was done with a picture."""
+
+    id: str
+    status: str
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    error_message: str | None = None
+    operation_type: str | None = None
+
+
+@dataclass(frozen=True)
+class UserFileDetails(Model):
+    """Everything about one picture."""
+
+    id: str
+    object_key: str
+    size_bytes: int = 0
+    content_type: str = ""
+    hash: str = ""
+    title: str | None = None
+    tags: list[str] = field(default_factory=list)
+    media_type: str | None = None
+    dimensions: dict[str, int] | None = None
+    format: str | None = None
+    full_url: str | None = None
+    thumbnail_url: str | None = None
+    medium_url: str | None = None
+    original_url: str | None = None
+    upload_description: str | None = None
+    visible_text: str | None = None
+    description_generated_at: datetime | None = None
+    full_descriptions: list[FullDescription] = field(default_factory=list)
+    processing_history: list[ProcessingHistory] = field(default_factory=list)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    content_created_at: datetime | None = None
+    upload_method: str | None = None
+    original_filename: str | None = None
+    variant_status: str | None = None
+    variant_count: int | None = None
+    blur_hash: str | None = None
+    description_status: str | None = None
+    video_metadata: dict[str, Any] | None = None
+    video_url: str | None = None
+    document_type: str | None = None
+    text_extraction_status: str | None = None
+    source_url: str | None = None
+
+
+@dataclass(frozen=True)
+class UpdateFileResult(Model):
+    """The new title and tags."""
+
+    id: str
+    title: str | None = None
+    tags: list[str] = field(default_factory=list)
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class DeleteFileResult(Model):
+    """A deleted picture (it can be recovered for 30 days)."""
+
+    id: str
+    deleted_at: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class BatchDeleteFileResult(Model):
+    """What became of one picture that was to be deleted."""
+
+    id: str
+    status: str = ""
+    message: str | None = None
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class BatchDeleteFilesResponse(Model):
+    """What became of several pictures that were to be deleted."""
+
+    deleted: list[BatchDeleteFileResult] = field(default_factory=list)
+    skipped: list[BatchDeleteFileResult] = field(default_factory=list)
+    failed: list[BatchDeleteFileResult] = field(default_factory=list)
+    summary: dict[str, int] = field(default_factory=dict)

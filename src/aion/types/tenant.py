@@ -1,0 +1,83 @@
+"""The account: storage of one's own, settings, limits."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aion.types._model import Model
+
+
+@dataclass(frozen=True)
+class S3ConfigStatus(Model):
+    """Whether a bucket of one's own is configured."""
+
+    configured: bool
+    bucket_name: str | None = None
+    region: str | None = None
+    configured_at: str | None = None
+    is_validated: bool | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class S3ValidationResult(Model):
+    """Whether the configured bucket can be used."""
+
+    valid: bool
+    bucket_name: str | None = None
+    region: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TenantSettings(Model):
+    """The settings of an account."""
+
+    id: str
+    name: str = ""
+    owner_user_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    is_active: bool = True
+    webhook_url: str | None = None
+    allowed_vlm_providers: list[str] = field(default_factory=list)
+    allowed_domains: list[str] = field(default_factory=list)
+    max_monthly_credits: int | None = None
+    max_requests_per_minute: int | None = None
+    custom_config: dict[str, Any] = field(default_factory=dict)
+    subscription_tier: str | None = None
+    subscription_expires_at: datetime | None = None
+    current_month_credits: float = 0
+    current_month_cost: float = 0.0
+    total_credits: float = 0
+    total_cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class TenantLimits(Model):
+    """What may be used, what is used, and what is left, by name.
+
+    >>> limits = TenantLimits({"monthly_uploads": 10}, {"monthly_uploads": 3}, {})
+    >>> limits.get_limit("monthly_uploads"), limits.get_remaining("monthly_uploads")
+    (10, 7)
+    """
+
+    limits: dict[str, int] = field(default_factory=dict)
+    usage: dict[str, int] = field(default_factory=dict)
+    remaining: dict[str, int] = field(default_factory=dict)
+    subscription_tier: str | None = None
+
+    def get_limit(self, name: str) -> int | None:
+        """What may be used; None if there is no such limit."""
+        return self.limits.get(name)
+
+    def get_usage(self, name: str) -> int:
+        """What is used."""
+        return self.usage.get(name) or 0
+
+    def get_remaining(self, name: str) -> int | None:
+        """What is left; None if there is no such limit."""
+        if name in self.remaining:
+            return self.remaining[name]
+        limit = self.get_limit(name)
+        return None if limit is None else max(0, limit - self.get_usage(name))

@@ -1,0 +1,149 @@
+"""The local backend on real photos with the real models."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ocelli.backends.local import LocalBackend, inventory
+from ocelli.backends.local.clock import Timing
+from ocelli.backends.local.lexicon import lexicon
+from ocelli.domain.errors import AnalysisFailed
+from ocelli.domain.findings import Findings
+from ocelli.domain.ports import Backend
+
+FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    pixels: Any
+
+
+def photo(name: str) -> np.ndarray:
+    for package, folder in FOLDERS.items():
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        path = Path(spec.origin).parent / folder / name
+        if path.exists():
+            with Image.open(path) as image:
+                return np.array(image.convert("RGB"))
+    raise FileNotFoundError(name)
+
+
+Look = Callable[[str], tuple[Findings, Timing]]
+
+
+@pytest.fixture(scope="module")
+def backend() -> LocalBackend:
+    backend = LocalBackend()
+    backend.load()
+    return backend
+
+
+@pytest.fixture(scope="module")
+def look(backend: LocalBackend) -> Look:
+    return cache(lambda name: backend.look_timed(photo(name)))
+
+
+def words(findings: Findings) -> str:
+    assert findings.description
+    assert findings.confidence is not None
+    return findings.description.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "unsaid"),
+    [
+        ("chelsea.png", ["cat"], ["dog", "text"]),
+        ("coffee.png", ["cup", "table", "espresso"], ["text"]),
+        ("motorcycle_left.png", ["motorcycle"], ["bicycle"]),
+        ("camera.png", ["person", "tripod"], ["text"]),
+        ("astronaut.png", ["person", "one face"], ["football", "helmet"]),
+        ("page.png", ["page of text", "region-based segmentation"], ["crossword"]),
+        ("horse.png", ["horse"], ["dog", "retriever"]),
+        ("rocket.jpg", ["probably a rocket"], []),
+        ("china.jpg", ["building"], ["text"]),
+        ("flower.jpg", ["nothing that", "green"], ["mushroom", "daisy"]),
+        ("moon.png", ["nothing that", "grey"], ["tick"]),
+    ],
+)
+def test_descriptions(look: Look, name: str, expected: list[str], unsaid: list[str]) -> None:
+    said = words(look(name)[0])
+    assert all(word in said for word in expected), said
+    assert not any(word in said for word in unsaid), said
+
+
+def test_an_astronaut_has_one_face(look: Look) -> None:
+    assert len(look("astronaut.png")[0].faces) == 1
+
+
+def test_a_rocket_is_no_animal(look: Look) -> None:
+    assert not any(lexicon().is_a(tag.name, "animal") for tag in look("rocket.jpg")[0].tags)
+
+
+def test_a_page_is_read_completely_and_in_order(look: Look) -> None:
+    lines = (look("page.png")[0].visible_text or "").split("\n")
+    assert len(lines) == 7
+    assert lines[0] == "Region-based segmentation"
+    assert lines[3].startswith("unambiguously as either object")
+    assert "markers = np.zeros" in lines[6]
+
+
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "camera.png", "china.jpg"])
+def test_patterns_are_not_text(look: Look, name: str) -> None:
+    assert look(name)[0].visible_text is None
+
+
+def test_confidence_tells_a_cat_from_a_guess(look: Look) -> None:
+    cat, guess, nothing = (look(n)[0].confidence for n in ("chelsea.png", "china.jpg", "moon.png"))
+    assert cat is not None
+    assert guess is not None
+    assert nothing is not None
+    assert cat > 0.9 > guess > 0.5 > nothing > 0
+
+
+def test_the_same_pixels_give_the_same_findings(look: Look, backend: LocalBackend) -> None:
+    first = look("chelsea.png")[0]
+    again = backend.look_sync(photo("chelsea.png"))
+    assert replace(again, model_ms=0) == replace(first, model_ms=0)
+
+
+def test_our_own_code_costs_little_beside_the_models(look: Look) -> None:
+    timings = [look(name)[1] for name in ("coffee.png", "motorcycle_left.png", "page.png")]
+    wall = sum(timing.wall_ms for timing in timings)
+    assert wall <= 1.10 * sum(timing.total_model_ms for timing in timings)
+    assert look("coffee.png")[0].model_ms == pytest.approx(timings[0].total_model_ms)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (7, 5), (10, 400), (2048, 30)])
+def test_any_size(backend: LocalBackend, size: tuple[int, int]) -> None:
+    findings = backend.look_sync(np.full((*size, 3), 90, np.uint8))
+    assert findings.confidence == pytest.approx(0.1)
+    assert [tag.name for tag in findings.tags] == ["dark grey"]
+
+
+async def test_look_runs_in_the_given_executor() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        backend: Backend = LocalBackend(executor)
+        findings = await backend.look(Photo(np.zeros((32, 32, 3), np.uint8)))
+    assert findings.source == backend.name == "ocelli-local"
+    assert findings.model_version.startswith("local-")
+
+
+def test_grey_pixels_are_refused(backend: LocalBackend) -> None:
+    with pytest.raises(AnalysisFailed, match="RGB uint8"):
+        backend.look_sync(np.zeros((10, 10), np.uint8))
+
+
+def test_installed_weights_are_the_pinned_ones(backend: LocalBackend) -> None:
+    assert inventory.verify() == []
+    assert all(model.loaded for model in inventory.models())

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import pytest
+
+from ocelli.backends.local import LocalBackend, inventory
+from ocelli.backends.local.clock import Clock, Timing
+from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.models import distinct, scene_labels
+from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.findings import Box, DetectedObject
+
+
+def found(name: str, score: float, left: float = 0.1, right: float = 0.5) -> DetectedObject:
+    return DetectedObject(name, score, Box(left, 0.1, right, 0.5))
+
+
+def names(*objects: DetectedObject) -> list[str]:
+    return [kept.name for kept in distinct(objects)]
+
+
+def test_one_thing_is_detected_once() -> None:
+    assert names(found("cup", 0.9), found("cup", 0.8, 0.12)) == ["cup"]
+    assert names(found("bowl", 0.8), found("cup", 0.9, 0.12)) == ["cup"]
+
+
+def test_things_that_do_not_resemble_each_other_may_share_a_place() -> None:
+    assert names(found("person", 0.9), found("motorcycle", 0.8)) == ["person", "motorcycle"]
+
+
+def test_things_apart_are_two() -> None:
+    assert names(found("cup", 0.9, 0.1, 0.3), found("cup", 0.8, 0.6, 0.8)) == ["cup", "cup"]
+
+
+def test_small_scores_of_a_group_add_up_to_its_parent() -> None:
+    scores = [0.0] * 1000
+    for index, name in enumerate(lexicon().scenes):
+        if lexicon().parent(name) == "dog":
+            scores[index] = 0.006
+    (label,) = scene_labels(scores)
+    assert label.name == "dog"
+    assert label.score == pytest.approx(0.006 * 118)
+
+
+def test_a_single_class_is_listed_with_its_parent() -> None:
+    scores = [0.0] * 1000
+    scores[lexicon().scenes.index("Siamese cat")] = 0.6
+    scores[lexicon().scenes.index("tabby cat")] = 0.2
+    assert [(label.name, round(label.score, 2)) for label in scene_labels(scores)] == [
+        ("cat", 0.8),
+        ("Siamese cat", 0.6),
+        ("tabby cat", 0.2),
+    ]
+
+
+def test_classes_of_one_name_are_one_label() -> None:
+    scores = [0.0] * 1000
+    scores[657], scores[744] = 0.5, 0.3
+    (label,) = scene_labels(scores)
+    assert (label.name, round(label.score, 2)) == ("rocket", 0.8)
+
+
+def test_inventory_names_source_and_licence_of_every_model() -> None:
+    listed = inventory.models()
+    assert {model.name for model in listed} == {"objects", "scene", "text", "safety", "faces"}
+    for model in listed:
+        assert model.package_version
+        assert model.licence
+        assert model.origin
+        assert all(file.locate().stat().st_size == file.size for file in model.files)
+
+
+def test_verify_tells_a_file_that_is_not_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = inventory.models()[-1]
+    wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
+    gone = replace(model, files=(replace(model.files[0], path="ocelli/no/such/file"),))
+    monkeypatch.setattr(inventory, "models", lambda: [wrong, gone])
+    changed, missing = inventory.verify()
+    assert (changed.model, changed.found) == ("faces", model.files[0].sha256)
+    assert missing.found is None
+
+
+def test_weights_that_are_not_installed() -> None:
+    with pytest.raises(FileNotFoundError, match="no_such_package"):
+        inventory.ModelFile("no_such_package/model.onnx", "", 0).locate()
+
+
+def test_model_version_is_stable() -> None:
+    assert LocalBackend().model_version == LocalBackend().model_version
+    assert len(LocalBackend().model_version) <= 32
+
+
+def test_only_color_pixels_are_accepted() -> None:
+    for pixels in (None, [[0]], b""):
+        with pytest.raises(AnalysisFailed) as failed:
+            LocalBackend().look_sync(pixels)
+        assert failed.value.type is FailureType.VALIDATION
+        assert not failed.value.retryable
+
+
+def test_clock_adds_up_per_model() -> None:
+    clock = Clock()
+    for _ in range(2):
+        with clock("scene"):
+            pass
+    assert list(clock.model_ms) == ["scene"]
+    assert Timing(20.0, {"scene": 10.0}).overhead == 2.0
+    assert Timing(20.0, {}).overhead == 1.0

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aion.exceptions import (
     AionvisionError,
@@ -23,6 +23,7 @@ from aion.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOT_OFFERED = frozenset({404, 405, 501})  # by servers that lack an endpoint
 QUOTA_CODES = frozenset({"USAGE_LIMIT_EXCEEDED", "STORAGE_QUOTA_EXCEEDED", "QUOTA_EXCEEDED"})
 INVALID_STATUSES = frozenset({400, 413, 415, 422})
 
@@ -56,6 +57,9 @@ def error_from_answer(
     details = {**said.details, "status": status}
     if said.request_id:
         details["request_id"] = said.request_id
+    wait = parse_retry_after(headers.get("retry-after"), datetime.now(UTC))
+    if wait is not None:
+        details["retry_after"] = wait
     given: dict[str, Any] = {"details": details}
     if said.code:
         given["code"] = said.code
@@ -75,6 +79,11 @@ def error_from_answer(
     if status >= 500:
         return ServerError(message, **given)
     return AionvisionError(said.code or f"HTTP_{status}", message, details=details)
+
+
+def is_not_offered(error: AionvisionError) -> bool:
+    """Whether the server does not have this endpoint (or what it is asked about)."""
+    return error.details.get("status") in NOT_OFFERED
 
 
 def parse_error_body(body: bytes) -> ErrorBody:
@@ -161,7 +170,7 @@ def _rate_limited(
 ) -> RateLimitError:
     return RateLimitError(
         message,
-        retry_after=parse_retry_after(headers.get("retry-after"), datetime.now(UTC)),
+        retry_after=given["details"].get("retry_after"),
         limit=_integer(headers.get("x-ratelimit-limit")),
         reset=_integer(headers.get("x-ratelimit-reset")),
         **given,

@@ -82,6 +82,7 @@ class Http:
         self._tracing = Tracing(config)
         self._log = log.debug if config.enable_logging else _silent
         self._not_before = 0.0  # the server said 429: nobody asks it before this moment
+        self.rate_limited = 0  # how often it said so
         self._client = _client(config)
 
     async def aclose(self) -> None:
@@ -209,6 +210,7 @@ class Http:
             try:
                 return await self._try(request, note)
             except AionvisionError as error:
+                self.rate_limited += isinstance(error, RateLimitError)
                 wait = self._retry.delay(attempt, error, random.random())  # noqa: S311 - jitter
                 if wait is None:
                     raise

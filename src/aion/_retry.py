@@ -52,17 +52,16 @@ class RetryPolicy:
         >>> policy = RetryPolicy(max_retries=3, base_delay=1.0)
         >>> policy.delay(2, AionvisionConnectionError(), chance=0.5)
         2.0
-        >>> policy.delay(0, RateLimitError(retry_after=7, details={"status": 429}), chance=0.0)
+        >>> policy.delay(0, RateLimitError(details={"status": 429, "retry_after": 7.0}), 0.0)
         7.0
         """
         if attempt >= self.max_retries or not is_transient(error):
             return None
         wait = chance * min(self.max_delay, self.base_delay * 2.0 ** min(attempt, 30))
-        if isinstance(error, RateLimitError) and error.retry_after is not None:
-            if error.retry_after > self.max_retry_after:
-                return None
-            return error.retry_after + min(wait, 1.0)
-        return wait
+        asked = error.details.get("retry_after")
+        if asked is None:
+            return wait
+        return None if asked > self.max_retry_after else asked + min(wait, 1.0)
 
 
 @dataclass(slots=True)
@@ -139,13 +138,12 @@ class Window:
         """The number now, at least 1."""
         return max(1, int(self.limit))
 
-    def grow(self) -> None:
-        """A request went well."""
-        self.limit = min(float(self.ceiling), self.limit + 1.0 / max(self.limit, 1.0))
-
-    def shrink(self) -> None:
-        """The server asked for less."""
-        self.limit = max(1.0, self.limit / 2.0)
+    def adjust(self, *, overloaded: bool) -> None:
+        """A request has ended; the server asked for less meanwhile, or it did not."""
+        if overloaded:
+            self.limit = max(1.0, self.limit / 2.0)
+        else:
+            self.limit = min(float(self.ceiling), self.limit + 1.0 / max(self.limit, 1.0))
 
 
 def backoff(delay: float, ceiling: float) -> float:

@@ -17,7 +17,8 @@ async def tasks() -> AsyncIterator[asyncio.TaskGroup]:
         async with asyncio.TaskGroup() as group:
             yield group
     except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        first = _first(errors)
+        raise first from first.__cause__
 
 
 def _first(error: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aion._batch import DEFAULT_BATCH_SIZE, Slot, existing_ids, in_chunks, plan_requests
+from aion._errors import is_not_offered
 from aion._files import BATCH_CHUNK_SIZE, FileFailed, Reading, read_all
 from aion._ledger import Ledger
 from aion._retry import Window
@@ -21,7 +22,6 @@ from aion.exceptions import (
     AionvisionError,
     QuotaExceededError,
     RateLimitError,
-    ResourceNotFoundError,
     UploadError,
     ValidationError,
 )
@@ -122,7 +122,9 @@ class UploadCall:
         try:
             params = {"file_count": count}
             answer = await self._http.json("GET", "/uploads/quota-check", params=params)
-        except ResourceNotFoundError:
+        except AionvisionError as error:
+            if not is_not_offered(error):
+                raise
             return QuotaInfo(can_proceed=True)
         return QuotaInfo.from_api_response(answer)
 
@@ -171,7 +173,9 @@ class UploadCall:
             return existing_ids(
                 await self._http.json("POST", "/uploads/check-duplicates", json=body)
             )
-        except ResourceNotFoundError:
+        except AionvisionError as error:
+            if not is_not_offered(error):
+                raise
             self._lookup_offered = False
             return {}
 
@@ -201,22 +205,21 @@ class UploadCall:
                 self._room.notify_all()
 
     async def _send(self, group: list[Slot]) -> None:
-        successes = self._successes
+        successes, complaints = self._successes, self._http.rate_limited
         try:
             outcome = await self._sender.send(group)
         except FileFailed as failed:
             await self._send_without(group, failed)
         except RateLimitError:
-            self._window.shrink()
-            if self._successes == successes:
-                raise  # nobody gets through any more
+            if self._busy == 1 and self._successes == successes:
+                raise  # nobody else is in the way, and still we do not get through
             self._ready.append(group)
         except (ValidationError, UploadError) as error:
             await self._refused(group, error)
         else:
             self._successes += 1
-            self._window.grow()
             await self._note(outcome)
+        self._window.adjust(overloaded=self._http.rate_limited > complaints)
 
     async def _send_without(self, group: list[Slot], failed: FileFailed) -> None:
         """One file changed on disk: it fails, the others are sent again."""

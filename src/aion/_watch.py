@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aion._batch import SESSION_STATES_DONE
+from aion._errors import is_not_offered
 from aion._waiting import (
     Pulse,
     explain,
@@ -15,7 +16,7 @@ from aion._waiting import (
     segment,
     session_pulse,
 )
-from aion.exceptions import ResourceNotFoundError
+from aion.exceptions import AionvisionError
 from aion.types.upload import UploadResult
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class Watch:
             return {}
         try:
             return await fetch_rows(self._http, image_ids)
-        except ResourceNotFoundError:
+        except AionvisionError as error:
+            if not is_not_offered(error):
+                raise
             return {}
 
     async def _take(self, left: dict[str, Slot], items: dict[str, dict[str, Any]]) -> None:

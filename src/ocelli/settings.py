@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         100_000_000,
         ge=10_000,
-        description="Largest picture that is decoded, in pixels (width × height × frames read).",
+        description="Largest picture that is decoded, in pixels (of an animation, one frame counts).",
     )
     analysis_timeout: float = Field(
         120.0,

@@ -236,11 +236,11 @@ def test_a_bomb_is_refused_by_its_header(data: bytes, says: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
-def test_every_frame_of_an_animation_counts(format: str) -> None:
+def test_of_an_animation_one_frame_counts(format: str) -> None:
     data = animated(format, frames=5)
-    assert read_header(data, max_pixels=120 * 80 * 5).width == 120
-    with pytest.raises(ValidationFailed, match="120 × 80 × 5 frames"):
-        read_header(data, max_pixels=120 * 80 * 5 - 1)
+    assert read_header(data, max_pixels=120 * 80).width == 120
+    with pytest.raises(ValidationFailed, match="120 × 80"):
+        read_header(data, max_pixels=120 * 80 - 1)
 
 
 def test_the_limit_itself_is_allowed() -> None:

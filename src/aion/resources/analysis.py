@@ -15,8 +15,8 @@ from aion.types.batch import BatchImageInput, BatchItemResult, BatchVerifyInput
 from aion.types.describe import DescriptionResult, VerificationResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from aion.types.batch import BatchStatusResult, BatchSubmissionResult
 

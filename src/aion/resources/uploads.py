@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aion._callbacks import Callbacks
+from aion._errors import is_not_offered
 from aion._files import (
     BATCH_CHUNK_SIZE,
     MAX_BATCH_FILES,
@@ -18,7 +19,7 @@ from aion._files import (
     read,
 )
 from aion._waiting import fetch_result, segment, wait_for_result
-from aion.exceptions import DescriptionError, ResourceNotFoundError, UploadError
+from aion.exceptions import AionvisionError, DescriptionError, UploadError
 from aion.resources._base import Resource, given, require
 from aion.types import describe
 from aion.types.common import StorageTarget, VerificationLevel
@@ -127,7 +128,9 @@ class Uploads(Resource):
             )
             image_id = existing_ids(answer).get(reading.sha256)
             return await fetch_result(self._http, image_id, source.filename) if image_id else None
-        except ResourceNotFoundError:
+        except AionvisionError as error:
+            if not is_not_offered(error):
+                raise
             return None
 
     async def _wait(

@@ -17,7 +17,7 @@ class DescriptionStatus(Model):
     image_id: Annotated[str, From("image_id", "id")]
     status: Annotated[str, From("description_status", "status")]
     description: Annotated[str | None, From("upload_description", "description")] = None
-    tags: Annotated[list[str] | None, From("full_descriptions.-1.tags", "tags")] = None
+    tags: Annotated[list[str] | None, From("ai_tags", "full_descriptions.-1.tags", "tags")] = None
     visible_text: str | None = None
     confidence_score: Annotated[
         float | None, From("confidence_score", "full_descriptions.-1.confidence_score")

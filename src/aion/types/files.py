@@ -41,6 +41,7 @@ class UserFile(Model):
     video_url: str | None = None
     confidence_score: float | None = None
     variant_error: str | None = None
+    ai_tags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class UserFileDetails(Model):
     document_type: str | None = None
     text_extraction_status: str | None = None
     source_url: str | None = None
+    ai_tags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-REQUESTS = Counter("ocelli_http_requests_total", "Answers given.", ["method", "route", "status"])
+REQUESTS = Counter("ocelli_http_requests_total", "Answers given.", ["handler", "status"])
 SECONDS = Histogram(
     "ocelli_http_request_seconds",
     "Time from the first byte of a request to the last of its answer.",
-    ["method", "route"],
+    ["handler"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
@@ -53,9 +53,9 @@ class Envelope:
         try:
             await self._app(scope, receive, stamped)
         finally:
-            route = getattr(scope.get("route"), "path", "(none)")
-            REQUESTS.labels(scope["method"], route, status).inc()
-            SECONDS.labels(scope["method"], route).observe(time.perf_counter() - started)
+            handler = getattr(scope.get("endpoint"), "__name__", "none")
+            REQUESTS.labels(handler, status).inc()
+            SECONDS.labels(handler).observe(time.perf_counter() - started)
 
 
 def _request_id(scope: Scope) -> str:

@@ -29,8 +29,8 @@ def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
     offset: the time is then taken as UTC, for want of anything better. Unreadable EXIF is ignored.
 
     Raises ValidationFailed (field ``file``) if the content is no supported picture, its header
-    cannot be read, or it has more than ``max_pixels`` (width × height × frames): nothing may
-    decode it then. The picture data itself is not looked at; it can still be truncated.
+    cannot be read, or it has more than ``max_pixels``: nothing
+    may decode it then. The picture data itself is not looked at; it can still be truncated.
     """
     if isinstance(source, bytes):
         format = sniff(source[:HEAD_BYTES])
@@ -51,19 +51,19 @@ def _read(source: pyvips.Source, format: ImageFormat, max_pixels: int) -> ImageH
             field="file",
             issue="unreadable header",
         ) from error
-    _check_pixels(image.width, image.height, field(image, "n-pages") or 1, max_pixels)
+    _check_pixels(image.width, image.height, max_pixels)
     width, height = _upright(image)
     return ImageHeader(format, width, height, _taken_at(image))
 
 
-def _check_pixels(width: int, height: int, frames: int, max_pixels: int) -> None:
-    pixels = width * height * frames
+def _check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Of an animation only the first frame is ever decoded, so only that counts."""
+    pixels = width * height
     if pixels <= max_pixels:
         return
-    shape = f"{width:,} × {height:,}" + (f" × {frames:,} frames" if frames > 1 else "")
     raise ValidationFailed(
-        f"The picture has {pixels:,} pixels ({shape}), more than the limit of {max_pixels:,}. "
-        "Make it smaller and upload it again.",
+        f"The picture has {pixels:,} pixels ({width:,} × {height:,}), more than the limit of "
+        f"{max_pixels:,}. Make it smaller and upload it again.",
         field="file",
         issue="too many pixels",
     )

@@ -18,7 +18,7 @@ def clean_filename(name: str | None) -> str:
     """
     last = re.split(r"[/\\]", name or "")[-1]
     visible = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
-    visible = visible.strip().strip(".")
+    visible = re.sub(r"^[\s.]+|[\s.]+$", "", visible)
     if len(visible) <= 255:
         return visible or "upload"
     stem, dot, suffix = visible.rpartition(".")

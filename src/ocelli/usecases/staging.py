@@ -23,7 +23,6 @@ class StagedFile:
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         self.path = folder / uuid.uuid4().hex
         self.size = 0
-        self.head = b""
         self._max_bytes = max_bytes
         self._sha256 = hashlib.sha256()
         self._file = self.path.open("xb", buffering=0)
@@ -43,8 +42,6 @@ class StagedFile:
                 f"The file is larger than the limit of {self._max_bytes // MEGABYTE} MB.",
                 details={"max_bytes": self._max_bytes},
             )
-        if len(self.head) < 64:
-            self.head = (self.head + data[:64])[:64]
         self._sha256.update(data)
         view = memoryview(data)
         while view:

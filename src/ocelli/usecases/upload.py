@@ -12,7 +12,6 @@ from ocelli.domain.analysis import Analysis, Level, Status
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import Image
 from ocelli.media.header import read_header
-from ocelli.media.sniff import sniff
 from ocelli.usecases.names import clean_filename, key_name
 
 if TYPE_CHECKING:
@@ -99,7 +98,6 @@ class Upload:
 
     def _read_header(self, staged: StagedFile) -> ImageHeader:
         staged.close()
-        sniff(staged.head)
         return read_header(staged.path, max_pixels=self._max_pixels)
 
 
@@ -111,6 +109,9 @@ def check_labels(request: UploadRequest) -> None:
         )
     if len(request.tags) > MAX_TAGS:
         raise ValidationFailed(f"More than {MAX_TAGS} tags.", field="tags")
+    for field, text in (("title", request.title or ""), ("tags", "".join(request.tags))):
+        if "\0" in text:
+            raise ValidationFailed(f"`{field}` holds a NUL character.", field=field)
     if any(len(tag) > MAX_TAG_LENGTH for tag in request.tags):
         raise ValidationFailed(f"A tag is longer than {MAX_TAG_LENGTH} characters.", field="tags")
 

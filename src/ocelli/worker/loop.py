@@ -103,8 +103,9 @@ class Worker:
                 self._try_lock,
                 max_attempts=self._max_attempts,
             )
+            ended = asyncio.Event()
             helpers = [
-                asyncio.create_task(sweep.run(STALLED_AFTER), name="sweep"),
+                asyncio.create_task(sweep.run(ended, STALLED_AFTER), name="sweep"),
                 asyncio.create_task(self._watch(), name="watch"),
             ]
             worker = asyncio.create_task(
@@ -128,6 +129,7 @@ class Worker:
                 with contextlib.suppress(asyncio.CancelledError):
                     await worker
             finally:
+                ended.set()
                 for task in (*helpers, stopping):
                     task.cancel()
                 await asyncio.gather(*helpers, stopping, return_exceptions=True)

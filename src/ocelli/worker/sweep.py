@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -54,10 +55,14 @@ class Sweep:
         self._try_lock = try_lock
         self._max_attempts = max_attempts
 
-    async def run(self, stalled_after: float) -> None:
-        """For ever; a database that is away for a while ends nothing."""
+    async def run(self, stop: asyncio.Event, stalled_after: float) -> None:
+        """Until ``stop`` is set; a database that is away for a while ends nothing.
+
+        An event, because cancelling is not enough: on Python 3.11 ``asyncio.wait_for``, and with
+        it psycopg_pool, can swallow a cancellation that comes together with the result.
+        """
         rounds = 0
-        while True:
+        while not stop.is_set():
             try:
                 async with self._try_lock("sweep") as alone:
                     if alone:
@@ -67,7 +72,8 @@ class Sweep:
             except Exception as error:  # the next round tries again
                 log.warning("sweep: %s", error if isinstance(error, Unavailable) else repr(error))
             rounds += 1
-            await asyncio.sleep(EVERY)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), EVERY)
 
     async def _give_back(self, stalled_after: float) -> None:
         for job in await self._app.job_manager.get_stalled_jobs(

@@ -1,0 +1,122 @@
+"""What all tests share: a real Postgres, a real server, real photos."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ocelli.cli.demo import sample_photos
+from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.schema import migrate
+
+OCELLI = [sys.executable, "-m", "ocelli.cli.main"]
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, Path]:
+    """The sample photos by name, without suffix."""
+    return {path.stem: path for path in sample_photos()}
+
+
+@pytest.fixture(scope="session")
+def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated database: the one of OCELLI_TEST_DATABASE_URL, or an embedded one."""
+    given = os.environ.get("OCELLI_TEST_DATABASE_URL")
+    if given:
+        migrate(given)
+        yield given
+        return
+    postgres = EmbeddedPostgres(reachable(tmp_path_factory.mktemp("postgres")))
+    postgres.start()
+    migrate(postgres.dsn)
+    yield postgres.dsn
+    postgres.stop()
+
+
+@pytest.fixture(scope="session")
+async def database(dsn: str) -> AsyncIterator[PostgresDatabase]:
+    """A pool over it. Tests keep apart by making tenants of their own."""
+    async with PostgresDatabase(dsn, max_connections=8) as pool:
+        yield pool
+
+
+@dataclass
+class Server:
+    """A running ``ocelli serve``."""
+
+    process: subprocess.Popen[str]
+    url: str
+    data: Path
+
+    @property
+    def key(self) -> str:
+        return (self.data / "api_key").read_text().strip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def new_key(self, tenant: str, *options: str) -> str:
+        """A key of another tenant, made with the command line while the server runs."""
+        return ocelli("keys", "create", "--tenant", tenant, *options, data=self.data).strip()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def ocelli(*arguments: str, data: Path | None = None, check: bool = True) -> str:
+    """Run the command; its standard output."""
+    where = ["--data", str(data)] if data else []
+    done = subprocess.run(
+        [*OCELLI, *arguments, *where],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def reachable(path: Path) -> Path:
+    """pytest's folders are private; root's Postgres runs as another user."""
+    if os.geteuid() == 0:
+        for folder in (path, path.parent, path.parent.parent):
+            folder.chmod(0o755)
+    return path
+
+
+def start_server(data: Path, *options: str, **environment: str) -> Server:
+    """``ocelli serve`` on a free port; returns once it says that it is ready."""
+    log = (data.parent / f"{data.name}.log").open("a")
+    process = subprocess.Popen(
+        [*OCELLI, "serve", "--data", str(data), "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    log.close()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("ready "):
+            return Server(process, line.split()[1], data)
+    raise AssertionError(f"the server ended: {log.name}: {Path(log.name).read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that do not break it."""
+    running = start_server(reachable(tmp_path_factory.mktemp("server")) / "data")
+    yield running
+    running.stop()
+    assert running.process.stdout is not None
+    running.process.stdout.close()

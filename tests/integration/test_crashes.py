@@ -1,0 +1,142 @@
+"""Nothing accepted is ever lost: processes killed with -9, in the middle of their work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from tests.conftest import Server, reachable, start_server
+from tests.integration.test_main_job import API, finished, get, upload
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[Server]:
+    """A server of its own, to be broken."""
+    server = start_server(reachable(tmp_path) / "data")
+    yield server
+    server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+
+
+def children(server: Server, word: str) -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process(server.process.pid).children(recursive=True)
+        if is_alive(child) and word in " ".join(child.cmdline())
+    ]
+
+
+def until(true: Callable[[], bool], within: float) -> None:
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        time.sleep(0.02)
+
+
+def accepted(server: Server, photos: dict[str, Path], count: int) -> list[str]:
+    names = list(photos)
+    answers = [
+        upload(server, photos[names[number % len(names)]].read_bytes()) for number in range(count)
+    ]
+    return [answer.json()["image_id"] for answer in answers]
+
+
+def assert_each_described_once(server: Server, ids: list[str]) -> None:
+    for id in ids:
+        file = finished(server, id, within=90)
+        assert file["description_status"] == "completed"
+        assert len(file["full_descriptions"]) == 1
+    assert get(server, "/user-files").json()["total_count"] == len(ids)
+
+
+def is_processing(server: Server, id: str, retries: int = 0) -> bool:
+    status = get(server, f"/uploads/status/{id}").json()
+    described = status["component_statuses"]["description_status"]
+    return bool(described == "processing" and status["retry_count"] == retries)
+
+
+def test_a_killed_worker_costs_five_seconds(fragile: Server, photos: dict[str, Path]) -> None:
+    ids = accepted(fragile, photos, 6)
+    until(lambda: any(is_processing(fragile, id) for id in ids), 10)
+    children(fragile, "child worker")[0].kill()
+    assert_each_described_once(fragile, ids)
+
+
+def test_a_killed_api_comes_back(fragile: Server, photos: dict[str, Path]) -> None:
+    ids = accepted(fragile, photos, 3)
+    children(fragile, "child api")[0].kill()
+    assert_each_described_once(fragile, ids)  # the first poll waits in the listener's queue
+
+
+def test_a_killed_postgres_comes_back(fragile: Server, photos: dict[str, Path]) -> None:
+    ids = accepted(fragile, photos, 6)
+    until(lambda: any(is_processing(fragile, id) for id in ids), 10)
+    children(fragile, "bin/postgres")[0].kill()
+
+    def answers() -> bool:
+        return bool(requests.get(f"{fragile.url}/health/ready", timeout=10).status_code == 200)
+
+    until(answers, 30)
+    assert_each_described_once(fragile, ids)
+
+
+def test_a_killed_parent_leaves_nothing_behind(fragile: Server, photos: dict[str, Path]) -> None:
+    ids = accepted(fragile, photos, 6)
+    left = psutil.Process(fragile.process.pid).children(recursive=True)
+    assert len(left) >= 4
+    fragile.process.kill()
+    fragile.process.wait()
+    until(lambda: not any(is_alive(process) for process in left), 3)
+    assert fragile.process.stdout is not None
+    fragile.process.stdout.close()
+    again = start_server(fragile.data)
+    fragile.process, fragile.url = again.process, again.url
+    assert_each_described_once(fragile, ids)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_picture_that_kills_its_workers_ends_failed(
+    tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    server = start_server(reachable(tmp_path) / "data", "--workers", "1")
+    try:
+        (id,) = accepted(server, photos, 1)
+        for attempt in range(3):
+            until(lambda attempt=attempt: is_processing(server, id, attempt), 30)
+            children(server, "child worker")[0].kill()
+        file = finished(server, id, within=60)
+        assert file["description_status"] == "failed"
+        status = get(server, f"/uploads/status/{id}").json()
+        assert "3 times" in status["error_message"]
+        assert status["error_type"] == "resource_limit"
+        (other,) = accepted(server, photos, 1)
+        assert finished(server, other)["description_status"] == "completed"
+    finally:
+        server.stop()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+
+
+def test_sigterm_ends_everything_within_ten_seconds(
+    fragile: Server, photos: dict[str, Path]
+) -> None:
+    accepted(fragile, photos, 4)
+    left = psutil.Process(fragile.process.pid).children(recursive=True)
+    started = time.monotonic()
+    fragile.process.terminate()
+    assert fragile.process.wait(12) == 0
+    assert time.monotonic() - started < 10
+    assert not any(is_alive(process) for process in left)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{fragile.url}{API}/user-files", timeout=2)

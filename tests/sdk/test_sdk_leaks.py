@@ -1,0 +1,89 @@
+"""Stopped at any moment: no task, no socket, no file is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sdk_server import KEY, FakeServer, eventually
+
+from aion import AionVision
+
+Photos = Callable[..., list[Path]]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("after", [0, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("events", [True, False])
+async def test_cancelled(after: float, events: bool, server: FakeServer, photos: Photos) -> None:
+    server.events, server.describe_after, server.delay = events, 60, 0.01
+    paths = photos(150)
+    for path in paths[::10]:
+        path.write_bytes(os.urandom(600_000))
+    before = asyncio.all_tasks()
+    files = open_files()
+    async with AionVision(KEY, base_url=server.url, polling_interval=0.05) as client:
+        task = asyncio.create_task(client.upload(paths))
+        await asyncio.sleep(after)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.all_tasks() == before
+        # The client can be used on.
+        server.describe_after, server.delay = 0, 0
+        assert (await client.upload_one(paths[0])).is_completed
+    assert eventually(lambda: server.connections == 0)
+    assert asyncio.all_tasks() == before
+    gc.collect()
+    assert eventually(lambda: open_files() <= files)
+
+
+@pytest.mark.parametrize("after", [0.001, 0.02, 0.1])
+async def test_one_cancelled(after: float, server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(os.urandom(30 * 2**20))
+    server.describe_after = 60
+    before = asyncio.all_tasks()
+    async with AionVision(KEY, base_url=server.url, polling_interval=0.05) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.upload_one(path), after)
+        assert asyncio.all_tasks() == before
+    assert eventually(lambda: server.connections == 0)
+
+
+async def test_failed(server: FakeServer, photos: Photos) -> None:
+    before = asyncio.all_tasks()
+    server.fault("/stream-batch", "cut", times=10**6)
+    async with AionVision(KEY, base_url=server.url, retry_delay=0.01) as client:
+        with pytest.raises(client.AionvisionError):
+            await client.upload(photos(50))
+        assert asyncio.all_tasks() == before
+    assert eventually(lambda: server.connections == 0)
+
+
+def test_with_debugging_on(server: FakeServer, photos: Photos) -> None:
+    """Nothing is awaited twice, or never, or in the wrong thread."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        problems: list[dict[str, object]] = []
+        loop.set_exception_handler(lambda _, context: problems.append(context))
+        async with AionVision(KEY, base_url=server.url, polling_interval=0.05) as client:
+            assert (await client.upload(photos(30))).succeeded_count == 30
+            task = asyncio.create_task(client.upload(photos(*(f"b{n}.jpg" for n in range(30)))))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        gc.collect()
+        assert problems == []
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main(), debug=True)

@@ -1,0 +1,157 @@
+"""The sync client is the async one, waited for."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import gc
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sdk_server import KEY, FakeServer, eventually
+
+from aion import AionVision, AuthenticationError, DescriptionError, SyncAionVision
+from aion.resources._base import Resource
+
+Photos = Callable[..., list[Path]]
+PARTS = ("uploads", "files", "batch", "colors", "settings", "tenant")
+
+
+def open_client(server: FakeServer) -> SyncAionVision:
+    return SyncAionVision(KEY, base_url=server.url, polling_interval=0.05, retry_delay=0.01)
+
+
+def public_methods(thing: type) -> dict[str, Callable[..., object]]:
+    found = inspect.getmembers(thing, inspect.isfunction)
+    return {name: method for name, method in found if not name.startswith("_")}
+
+
+def pairs() -> list[tuple[type, type]]:
+    both = AionVision(KEY), SyncAionVision(KEY)
+    parts = [tuple(type(getattr(client, part)) for client in both) for part in PARTS]
+    return [(AionVision, SyncAionVision), *parts]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(("its", "ours"), pairs())
+def test_same_signatures(its: type, ours: type) -> None:
+    renamed = {"aclose": "close"}
+    wanted = {renamed.get(n, n): m for n, m in public_methods(its).items()}
+    assert wanted.keys() == public_methods(ours).keys()
+    for name, method in public_methods(ours).items():
+        assert inspect.signature(method) == inspect.signature(wanted[name]), name
+        assert inspect.getdoc(method), name
+        assert not inspect.iscoroutinefunction(method)
+
+
+def test_same_constructor_and_names() -> None:
+    assert inspect.signature(AionVision) == inspect.signature(SyncAionVision)
+    resources = {n for n, v in vars(AionVision(KEY)).items() if isinstance(v, Resource)}
+    assert {n for n in resources if not n.startswith("_")} == set(PARTS)
+    assert all(hasattr(SyncAionVision(KEY), part) for part in PARTS)
+
+
+def test_within_a_running_loop(server: FakeServer, photos: Photos) -> None:
+    async def main() -> None:
+        with open_client(server) as client:
+            assert client.upload_one(photos(1)[0]).is_completed
+
+    asyncio.run(main())
+
+
+def test_from_many_threads(server: FakeServer, photos: Photos) -> None:
+    paths = photos(40)
+    with open_client(server) as client, ThreadPoolExecutor(10) as pool:
+        results = list(pool.map(client.upload_one, paths))
+    assert [r.filename for r in results] == [p.name for p in paths]
+    assert len({r.image_id for r in results}) == 40
+
+
+def test_iterators(server: FakeServer, photos: Photos) -> None:
+    with open_client(server) as client:
+        client.upload(photos(12))
+        assert len(list(client.files.list_all(page_size=5))) == 12
+        for _ in client.files.list_all(page_size=5):
+            break  # left early: closed all the same
+
+
+def test_errors_arrive_as_they_are(server: FakeServer, photos: Photos) -> None:
+    server.fail_names = "img"
+    with open_client(server) as client, pytest.raises(DescriptionError):
+        client.upload_one(photos(1)[0])
+    with (
+        SyncAionVision("aion_" + "w" * 24, base_url=server.url) as client,
+        pytest.raises(AuthenticationError),
+    ):
+        client.files.list()
+
+
+def test_life(server: FakeServer) -> None:
+    before = threading.active_count()
+    client = open_client(server)
+    assert threading.active_count() == before
+    with pytest.raises(RuntimeError, match="Not open yet"):
+        _ = client.async_client
+    with client:
+        assert client.async_client.config is client.config
+        client.uploads.check_quota()
+    assert threading.active_count() == before
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.uploads.check_quota()
+    loose = open_client(server)
+    loose.uploads.check_quota()  # opens by itself
+    loose.close()
+    assert threading.active_count() == before
+    assert eventually(lambda: server.connections == 0)
+
+
+def test_callbacks(server: FakeServer, photos: Photos, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[int] = []
+
+    async def note(event: AionVision.FileCompleteEvent) -> None:
+        seen.append(event.file_index)
+
+    with open_client(server) as client:
+        client.upload(photos(5), on_file_complete=note)
+        assert sorted(seen) == [0, 1, 2, 3, 4]
+        # One that calls the client it belongs to would wait for ever: it is told so instead.
+        paths = photos("x.jpg", "y.jpg")
+        client.upload(paths, on_progress=lambda event: client.uploads.check_quota())
+    assert "A callback cannot call the client" in caplog.text
+
+
+def test_ctrl_c(server: FakeServer, photos: Photos) -> None:
+    server.describe_after = 60
+    before = threading.active_count()
+    with open_client(server) as client:
+        timer = threading.Timer(0.3, _thread.interrupt_main)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            client.upload(photos(8))
+        timer.join()
+        assert time.monotonic() - began < 3
+        tasks = client._run(_count_tasks())
+        assert tasks == 1
+        assert client.uploads.check_quota().can_proceed
+    assert threading.active_count() == before
+    assert eventually(lambda: server.connections == 0)
+
+
+async def _count_tasks() -> int:
+    return len(asyncio.all_tasks())
+
+
+def test_forgotten(server: FakeServer) -> None:
+    """Not closed at all: the interpreter still ends (the thread is a daemon)."""
+    client = open_client(server)
+    client.uploads.check_quota()
+    assert client._loop is not None
+    assert client._loop._thread.daemon
+    client.close()
+    gc.collect()

@@ -1,0 +1,105 @@
+"""The folder store: durable, signed, and never outside its folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocelli.domain.errors import TooLarge
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.usecases.staging import StagedFile
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalObjects:
+    return LocalObjects(tmp_path / "objects", b"secret")
+
+
+def staged(store: LocalObjects, data: bytes) -> Path:
+    path = store.staging / "one"
+    path.write_bytes(data)
+    return path
+
+
+async def test_put_read_delete(store: LocalObjects) -> None:
+    await store.put("a/b/c.jpg", staged(store, b"1"), "image/jpeg")
+    assert await store.read("a/b/c.jpg") == b"1"
+    assert list(store.staging.iterdir()) == []
+    await store.put("a/b/c.jpg", staged(store, b"2"), "image/jpeg")
+    assert await store.read("a/b/c.jpg") == b"2"
+    await store.delete("a/b/c.jpg")
+    await store.delete("a/b/c.jpg")
+    with pytest.raises(FileNotFoundError):
+        await store.read("a/b/c.jpg")
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "", "a\0b", ".."])
+def test_keys_stay_inside(store: LocalObjects, key: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.path(key)
+
+
+def query_of(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+@given(name=st.none() | st.text(st.characters(exclude_categories=["Cs"])), seconds=st.integers(1))
+def test_a_signature_is_for_exactly_one_thing(
+    tmp_path_factory: pytest.TempPathFactory, name: str | None, seconds: int
+) -> None:
+    store = LocalObjects(tmp_path_factory.getbasetemp() / "signed", b"secret")
+    url = store.url("a/b", expires_in=min(seconds, 10**6), content_type="image/png", filename=name)
+    query = query_of(url) if not name else dict(parse_qsl(urlsplit(url).query, True))
+    if name == "":
+        query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    assert store.allows("GET", "a/b", query)
+    assert not store.allows("PUT", "a/b", query)
+    assert not store.allows("GET", "a/c", query)
+    for field in query:
+        assert not store.allows("GET", "a/b", {**query, field: query[field] + "0"})
+        assert not store.allows("GET", "a/b", {k: v for k, v in query.items() if k != field})
+    assert not store.allows("GET", "a/b", {**query, "more": "1"})
+    other = LocalObjects(store.root, b"other secret")
+    assert not other.allows("GET", "a/b", query)
+
+
+def test_urls_expire(store: LocalObjects) -> None:
+    assert not store.allows(
+        "GET", "a", query_of(store.url("a", expires_in=-1, content_type="image/png"))
+    )
+
+
+async def test_old_keys_are_found_in_batches(store: LocalObjects) -> None:
+    for number in range(700):
+        path = store.path(f"a/{number}")
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        os.utime(path, (0, time.time() - 100 if number else time.time()))
+    batches = [batch async for batch in store.keys(older_than=50)]
+    assert sum(map(len, batches)) == 699
+    assert max(map(len, batches)) <= 500
+
+
+@given(st.lists(st.binary(max_size=3000), max_size=10))
+def test_staged_files_count_and_hash(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
+    import hashlib
+
+    folder = tmp_path_factory.getbasetemp()
+    whole = b"".join(pieces)
+    with StagedFile(folder, max_bytes=len(whole)) as file:
+        for piece in pieces:
+            file.write(piece)
+        assert file.size == len(whole)
+        assert file.sha256 == hashlib.sha256(whole).hexdigest()
+        assert file.path.read_bytes() == whole
+        with pytest.raises(TooLarge):
+            file.write(b"x")
+    assert not file.path.exists()

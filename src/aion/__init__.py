@@ -11,6 +11,8 @@
 :class:`SyncAionVision` is the same without ``await``.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from aion.client import AionVision
 from aion.config import (
     ENV_API_KEY,
@@ -47,7 +49,6 @@ from aion.exceptions import (
     UploadError,
     ValidationError,
 )
-from aion.sync import SyncAionVision
 from aion.types import (
     HSL,
     LAB,
@@ -115,6 +116,9 @@ from aion.types import (
     VerificationLevel,
     VerificationResult,
 )
+
+if TYPE_CHECKING:
+    from aion.sync import SyncAionVision
 
 __all__ = [
     "ENV_API_KEY",
@@ -216,3 +220,11 @@ __all__ = [
     "VerificationResult",
     "load_dotenv",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SyncAionVision":  # when it is asked for: it needs asyncio, half of the import time
+        from aion.sync import SyncAionVision
+
+        return SyncAionVision
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from aion.exceptions import (
@@ -187,6 +186,8 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return None
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value.strip()):
         return float(value)
+    from email.utils import parsedate_to_datetime  # rare, and slow to import
+
     try:
         when = parsedate_to_datetime(value)
     except (ValueError, OverflowError):

@@ -38,6 +38,11 @@ class LoopThread:
             asyncio.set_event_loop(None)
             self._loop.close()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._loop.is_closed()
+
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """Run to the end and return what it returns; Ctrl-C cancels it and cleans up first."""
         if threading.current_thread() is self._thread:
@@ -45,7 +50,7 @@ class LoopThread:
             raise RuntimeError(
                 "A callback cannot call the client it belongs to: return first, then call"
             )
-        if self._loop.is_closed():
+        if self.is_closed:
             coroutine.close()
             raise RuntimeError("This client is closed")
         done: Future[R] = Future()
@@ -74,7 +79,7 @@ class LoopThread:
 
     def close(self) -> None:
         """End the loop and its thread."""
-        if not self._loop.is_closed():
+        if not self.is_closed:
             self._loop.call_soon_threadsafe(self._loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join(CLEAN_UP)
@@ -129,15 +134,3 @@ async def _next(items: AsyncIterator[R]) -> Any:
 async def _close(items: Any) -> None:
     if hasattr(items, "aclose"):
         await items.aclose()
-
-
-def delegated(
-    attribute: str, method: Callable[Concatenate[Any, P], R]
-) -> Callable[Concatenate[Any, P], R]:
-    """A method that is found on ``self.<attribute>`` too; signature and docstring stay."""
-
-    @functools.wraps(method)
-    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(getattr(self, attribute), *args, **kwargs)
-
-    return call

@@ -8,14 +8,13 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+from aion._paths import segment
 from aion._retry import backoff
 from aion.exceptions import (
     AionvisionError,
     AionvisionTimeoutError,
     ResourceNotFoundError,
-    ValidationError,
 )
 from aion.types.common import DescriptionFailure
 from aion.types.upload import UploadResult
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("aion")
 
 FIRST_POLL = 0.05  # seconds; a fast server should feel fast
-
-
-def segment(identifier: str) -> str:
-    """An id as a part of a path.
-
-    >>> segment("a/b")
-    'a%2Fb'
-    """
-    if not identifier or not isinstance(identifier, str):
-        raise ValidationError("an id must be a text that is not empty", details={"field": "id"})
-    return quote(identifier, safe="")
 
 
 async def fetch_result(http: Http, image_id: str, filename: str | None = None) -> UploadResult:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from aion._batch import SESSION_STATES_DONE
 from aion._errors import is_not_offered
+from aion._paths import segment
 from aion._waiting import (
     Pulse,
     explain,
     fetch_rows,
     fetch_session_items,
     merge,
-    segment,
     session_pulse,
 )
 from aion.exceptions import AionvisionError

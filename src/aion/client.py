@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from aion._loop import delegated
+from aion._delegate import delegated
 from aion._names import Names
 from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.analysis import Analysis

@@ -197,7 +197,7 @@ class SyncAionVision(Names):
 
     def close(self) -> None:
         """Close all connections; the client cannot be used after that."""
-        if self._loop is not None:
+        if self._loop is not None and not self._loop.is_closed:
             self._loop.run(self._client.aclose())
             self._loop.close()
 

@@ -20,7 +20,86 @@ SOURCE = Path(aion.__file__).parent
 MODULES = [
     m.name for m in pkgutil.walk_packages([str(SOURCE)], "aion.") if m.name != "aion.__main__"
 ]
-CONTRACT = ["UploadProgressEvent", "FileCompleteEvent", "DescriptionFailedEvent", "DescriptionProgressEvent", "DescriptionStatus", "StorageTarget", "MessageRole", "ChatTokenType", "DescriptionErrorType", "DescriptionFailure", "DescriptionResult", "BatchStatus", "BatchItemStatus", "BatchStatusResult", "BatchResults", "BatchItemResult", "BatchResultsPagination", "BatchResultsSummary", "BatchImageInput", "BatchVerifyInput", "BatchSubmissionResult", "UploadResult", "BatchUploadResults", "QuotaInfo", "PresignedUrlInfo", "ConfirmResult", "FileInfo", "UploadConfirmation", "BatchPrepareResult", "BatchConfirmResult", "UploadBatchStatusResult", "VerificationLevel", "VerificationResult", "VerificationIssue", "AionvisionError", "AuthenticationError", "AionvisionPermissionError", "QuotaExceededError", "ResourceNotFoundError", "ValidationError", "RateLimitError", "ServerError", "AionvisionTimeoutError", "AionvisionConnectionError", "CircuitBreakerError", "UploadError", "DescriptionError", "BatchError", "DocumentProcessingError", "CloudStorageError", "ChatError", "SSEStreamError", "FileList", "UserFile", "UserFileDetails", "FullDescription", "ProcessingHistory", "UpdateFileResult", "DeleteFileResult", "BatchDeleteFileResult", "BatchDeleteFilesResponse", "S3ConfigStatus", "S3ValidationResult", "TenantSettings", "TenantLimits", "ColorExtractionResult", "ColorAnalysis", "DominantColor", "RGB", "HSL", "LAB", "ColorAnalytics", "ColorSearchResponse", "ColorSearchResult", "ColorFamilyInfo", "BatchColorExtractionResult", "ColorFamily", "ColorExtractionStatus"]
+CONTRACT = [
+    "UploadProgressEvent",
+    "FileCompleteEvent",
+    "DescriptionFailedEvent",
+    "DescriptionProgressEvent",
+    "DescriptionStatus",
+    "StorageTarget",
+    "MessageRole",
+    "ChatTokenType",
+    "DescriptionErrorType",
+    "DescriptionFailure",
+    "DescriptionResult",
+    "BatchStatus",
+    "BatchItemStatus",
+    "BatchStatusResult",
+    "BatchResults",
+    "BatchItemResult",
+    "BatchResultsPagination",
+    "BatchResultsSummary",
+    "BatchImageInput",
+    "BatchVerifyInput",
+    "BatchSubmissionResult",
+    "UploadResult",
+    "BatchUploadResults",
+    "QuotaInfo",
+    "PresignedUrlInfo",
+    "ConfirmResult",
+    "FileInfo",
+    "UploadConfirmation",
+    "BatchPrepareResult",
+    "BatchConfirmResult",
+    "UploadBatchStatusResult",
+    "VerificationLevel",
+    "VerificationResult",
+    "VerificationIssue",
+    "AionvisionError",
+    "AuthenticationError",
+    "AionvisionPermissionError",
+    "QuotaExceededError",
+    "ResourceNotFoundError",
+    "ValidationError",
+    "RateLimitError",
+    "ServerError",
+    "AionvisionTimeoutError",
+    "AionvisionConnectionError",
+    "CircuitBreakerError",
+    "UploadError",
+    "DescriptionError",
+    "BatchError",
+    "DocumentProcessingError",
+    "CloudStorageError",
+    "ChatError",
+    "SSEStreamError",
+    "FileList",
+    "UserFile",
+    "UserFileDetails",
+    "FullDescription",
+    "ProcessingHistory",
+    "UpdateFileResult",
+    "DeleteFileResult",
+    "BatchDeleteFileResult",
+    "BatchDeleteFilesResponse",
+    "S3ConfigStatus",
+    "S3ValidationResult",
+    "TenantSettings",
+    "TenantLimits",
+    "ColorExtractionResult",
+    "ColorAnalysis",
+    "DominantColor",
+    "RGB",
+    "HSL",
+    "LAB",
+    "ColorAnalytics",
+    "ColorSearchResponse",
+    "ColorSearchResult",
+    "ColorFamilyInfo",
+    "BatchColorExtractionResult",
+    "ColorFamily",
+    "ColorExtractionStatus",
+]
 
 
 @pytest.mark.parametrize("client", [AionVision, SyncAionVision])
@@ -30,7 +109,7 @@ def test_every_name_is_on_the_class(client: type) -> None:
 
 
 def test_all_is_complete() -> None:
-    assert sorted(aion.__all__) == aion.__all__
+    assert len(set(aion.__all__)) == len(aion.__all__)
     assert set(CONTRACT) <= set(aion.__all__)
     for name in aion.__all__:
         getattr(aion, name)

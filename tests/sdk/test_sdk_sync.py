@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import gc
 import inspect
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -129,7 +130,7 @@ def test_ctrl_c(server: FakeServer, photos: Photos) -> None:
     server.describe_after = 60
     before = threading.active_count()
     with open_client(server) as client:
-        timer = threading.Timer(0.3, _thread.interrupt_main)
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):

@@ -8,11 +8,12 @@ from aion.exceptions import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from typing import TypeVar
+    from typing import ParamSpec, TypeVar
 
     from aion._http import Http
     from aion.config import ClientConfig
 
+    P = ParamSpec("P")
     T = TypeVar("T")
 
 
@@ -42,6 +43,13 @@ def given(**values: Any) -> dict[str, Any]:
 def flag(value: bool) -> str:
     """A boolean as the API wants it in queries and forms."""
     return "true" if value else "false"
+
+
+async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that reads the disk without holding up the event loop."""
+    import asyncio  # here, because it is half of this package's import time
+
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def pages(

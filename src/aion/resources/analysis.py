@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 from typing import TYPE_CHECKING, Any
 
 from aion._files import Source, one_source
 from aion.exceptions import BatchError, ValidationError
-from aion.resources._base import Resource, given, require
+from aion.resources._base import Resource, given, in_thread, require
 from aion.resources.batch import Batch
 from aion.types.batch import BatchImageInput, BatchItemResult, BatchVerifyInput
 from aion.types.describe import DescriptionResult, VerificationResult
@@ -73,7 +72,7 @@ class Analysis(Resource):
             ValidationError: no picture, or more than one way of naming them.
             BatchError: a picture of several could not be described.
         """
-        inputs, several = await asyncio.to_thread(_inputs, image, object_key, object_keys)
+        inputs, several = await in_thread(_inputs, image, object_key, object_keys)
         options = given(
             providers=_list(providers),
             prompt=prompt,
@@ -136,7 +135,7 @@ class Analysis(Resource):
             BatchError: a picture of several could not be checked.
         """
         require(image is None or images is None, "give image or images, not both", "image")
-        inputs, several = await asyncio.to_thread(
+        inputs, several = await in_thread(
             _inputs, image if images is None else list(images), object_key, object_keys
         )
         texts = list(contents or []) if several else [content]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from aion._paths import segment
 from aion._retry import backoff
-from aion._waiting import FIRST_POLL, segment
 from aion.exceptions import AionvisionTimeoutError, BatchError
 from aion.resources._base import Resource, flag, given, pages, require
 from aion.types.batch import (
@@ -98,9 +97,11 @@ class Batch(Resource):
             BatchError: it failed.
             AionvisionTimeoutError: it has not ended in time; ``last_result`` is the last status.
         """
+        import asyncio
+
         patience = self._config.polling_timeout if timeout is None else timeout
         interval = poll_interval or self._config.polling_interval
-        deadline, delay = time.monotonic() + patience, min(FIRST_POLL, interval)
+        deadline, delay = time.monotonic() + patience, min(0.05, interval)
         while True:
             status = await self.get_status(batch_id)
             if on_progress is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aion._waiting import segment
+from aion._paths import segment
 from aion.resources._base import Resource, flag, given, pages, require
 from aion.types.colors import (
     BatchColorExtractionResult,

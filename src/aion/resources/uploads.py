@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aion._callbacks import Callbacks
@@ -18,9 +17,9 @@ from aion._files import (
     one_source,
     read,
 )
-from aion._waiting import fetch_result, segment, wait_for_result
+from aion._paths import segment
 from aion.exceptions import AionvisionError, DescriptionError, UploadError
-from aion.resources._base import Resource, given, require
+from aion.resources._base import Resource, given, in_thread, require
 from aion.types import describe
 from aion.types.common import StorageTarget, VerificationLevel
 from aion.types.upload import (
@@ -97,18 +96,20 @@ class Uploads(Resource):
         """
         from aion._senders import Sender
 
-        source = await asyncio.to_thread(one_source, file, filename)
+        source = await in_thread(one_source, file, filename)
         fields = _fields(verification_level)
         sender = Sender(self._http, fields, StorageTarget(storage_target).value)
         try:
             result = await self._existing(source)
             if result is None:
-                result = await sender.send_one(source, await asyncio.to_thread(source.size))
+                result = await sender.send_one(source, await in_thread(source.size))
         except FileFailed as failed:
             name = str(source.path or source.filename)
             raise UploadError(f"{name}: {failed.reason}", filename=name, stage="upload") from failed
         if wait_for_descriptions and result.is_pending:
-            result = await self._wait(result.image_id, description_timeout, source.filename)
+            result = await self._wait(
+                result.image_id, description_timeout, filename=source.filename
+            )
         if raise_on_failure:
             _raise_if_failed(result)
         return result
@@ -116,10 +117,11 @@ class Uploads(Resource):
     async def _existing(self, source: Source) -> UploadResult | None:
         """The picture, if it is large enough to ask for first and the server has it."""
         from aion._batch import existing_ids
+        from aion._waiting import fetch_result
 
-        if await asyncio.to_thread(source.size) < LOOK_UP_FROM:
+        if await in_thread(source.size) < LOOK_UP_FROM:
             return None
-        reading = await asyncio.to_thread(read, source)
+        reading = await in_thread(read, source)
         if reading.failure:
             raise FileFailed(source, reading.failure)
         try:
@@ -134,13 +136,19 @@ class Uploads(Resource):
             return None
 
     async def _wait(
-        self, image_id: str, timeout: float | None, filename: str | None = None
+        self,
+        image_id: str,
+        timeout: float | None,
+        interval: float | None = None,
+        filename: str | None = None,
     ) -> UploadResult:
+        from aion._waiting import wait_for_result
+
         return await wait_for_result(
             self._http,
             image_id,
             timeout=self._config.polling_timeout if timeout is None else timeout,
-            interval=self._config.polling_interval,
+            interval=interval or self._config.polling_interval,
             filename=filename,
         )
 
@@ -209,7 +217,7 @@ class Uploads(Resource):
         """
         from aion._upload import Options, UploadCall
 
-        sources = await asyncio.to_thread(
+        sources = await in_thread(
             expand,
             files,
             filename=filename,
@@ -369,12 +377,7 @@ class Uploads(Resource):
             DescriptionError: it could not be described.
             AionvisionTimeoutError: it was not in time.
         """
-        result = await wait_for_result(
-            self._http,
-            image_id,
-            timeout=self._config.polling_timeout if timeout is None else timeout,
-            interval=poll_interval or self._config.polling_interval,
-        )
+        result = await self._wait(image_id, timeout, poll_interval)
         _raise_if_failed(result)
         return describe.DescriptionStatus(
             image_id=image_id,

@@ -1,12 +1,12 @@
 """Batch jobs."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from aion.exceptions import ValidationError
-from aion.types._model import Model
+from aion.types._model import Model, record
 
 
 class BatchStatus(StrEnum):
@@ -35,7 +35,7 @@ class BatchItemStatus(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True)
+@record
 class BatchImageInput(Model):
     """A picture for a batch job: exactly one of address, data URL and object key.
 
@@ -54,7 +54,7 @@ class BatchImageInput(Model):
             raise ValidationError("give exactly one of image_url, image_base64 and object_key")
 
 
-@dataclass(frozen=True)
+@record
 class BatchVerifyInput(Model):
     """A picture and a text about it."""
 
@@ -62,7 +62,7 @@ class BatchVerifyInput(Model):
     content: str
 
 
-@dataclass(frozen=True)
+@record
 class BatchSubmissionResult(Model):
     """A batch job that was accepted."""
 
@@ -72,7 +72,7 @@ class BatchSubmissionResult(Model):
     estimated_completion_time: datetime | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BatchStatusResult(Model):
     """How far a batch job has come; ``success_rate`` from 0 to 1, the time in milliseconds."""
 
@@ -95,7 +95,7 @@ class BatchStatusResult(Model):
         return self.status.is_final
 
 
-@dataclass(frozen=True)
+@record
 class BatchItemResult(Model):
     """One item of a batch job; the time in milliseconds."""
 
@@ -125,7 +125,7 @@ class BatchItemResult(Model):
         return (self.output_data or {}).get("is_verified")
 
 
-@dataclass(frozen=True)
+@record
 class BatchResultsPagination(Model):
     """Which part of the results this is."""
 
@@ -135,7 +135,7 @@ class BatchResultsPagination(Model):
     has_more: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class BatchResultsSummary(Model):
     """The counts of a batch job; the time in milliseconds."""
 
@@ -146,7 +146,7 @@ class BatchResultsSummary(Model):
     processing_time_ms: float | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BatchResults(Model):
     """One page of a batch job's results."""
 

@@ -1,13 +1,12 @@
 """The events that upload callbacks receive."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from aion.types._model import Model
+from aion.types._model import Model, record
 from aion.types.upload import UploadResult
 
 
-@dataclass(frozen=True)
+@record
 class UploadProgressEvent(Model):
     """A file has been read and is about to be sent: once per file; sizes in bytes."""
 
@@ -22,7 +21,7 @@ class UploadProgressEvent(Model):
         return 100.0
 
 
-@dataclass(frozen=True)
+@record
 class FileCompleteEvent(Model):
     """A file has arrived; its description may still be to come."""
 
@@ -30,7 +29,7 @@ class FileCompleteEvent(Model):
     result: UploadResult
 
 
-@dataclass(frozen=True)
+@record
 class DescriptionProgressEvent(Model):
     """One more description has ended, well or badly."""
 
@@ -49,7 +48,7 @@ class DescriptionProgressEvent(Model):
         return self.total_count - self.completed_count
 
 
-@dataclass(frozen=True)
+@record
 class DescriptionFailedEvent(Model):
     """A file has no description and will get none: ``result`` says why."""
 

@@ -1,10 +1,10 @@
 """The colours of pictures."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
-from aion.types._model import Model
+from aion.types._model import Model, record
 
 
 class ColorFamily(StrEnum):
@@ -33,7 +33,7 @@ def _family(name: str) -> ColorFamily | None:
     return next((family for family in ColorFamily if family == name), None)
 
 
-@dataclass(frozen=True)
+@record
 class RGB(Model):
     """Red, green and blue, 0 to 255."""
 
@@ -42,7 +42,7 @@ class RGB(Model):
     b: int
 
 
-@dataclass(frozen=True)
+@record
 class HSL(Model):
     """Hue in degrees, saturation and lightness in percent."""
 
@@ -51,7 +51,7 @@ class HSL(Model):
     l: float  # noqa: E741 - a name of the contract
 
 
-@dataclass(frozen=True)
+@record
 class LAB(Model):
     """CIE L*a*b*: lightness 0 to 100, green to red, blue to yellow."""
 
@@ -60,7 +60,7 @@ class LAB(Model):
     b: float
 
 
-@dataclass(frozen=True)
+@record
 class DominantColor(Model):
     """One of a picture's main colours; ``percentage`` of its area."""
 
@@ -79,7 +79,7 @@ class DominantColor(Model):
         return _family(self.family)
 
 
-@dataclass(frozen=True)
+@record
 class ColorTemperature(Model):
     """``warm``, ``cool`` or ``neutral``."""
 
@@ -87,7 +87,7 @@ class ColorTemperature(Model):
     score: float = 0.0
 
 
-@dataclass(frozen=True)
+@record
 class ColorLevel(Model):
     """A mean and what to call it."""
 
@@ -95,7 +95,7 @@ class ColorLevel(Model):
     category: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class ColorAnalytics(Model):
     """The picture as a whole."""
 
@@ -104,7 +104,7 @@ class ColorAnalytics(Model):
     saturation: ColorLevel
 
 
-@dataclass(frozen=True)
+@record
 class ColorAnalysis(Model):
     """All about the colours of one picture."""
 
@@ -114,7 +114,7 @@ class ColorAnalysis(Model):
     extracted_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@record
 class ColorExtractionResult(Model):
     """How far the extraction has come, and what it found."""
 
@@ -139,7 +139,7 @@ class ColorExtractionResult(Model):
         return self.status in (ColorExtractionStatus.PENDING, ColorExtractionStatus.QUEUED)
 
 
-@dataclass(frozen=True)
+@record
 class ColorSearchResult(Model):
     """One picture that matches; ``match_score`` from 0 to 1, higher is better."""
 
@@ -151,7 +151,7 @@ class ColorSearchResult(Model):
     matched_percentage: float | None = None
 
 
-@dataclass(frozen=True)
+@record
 class ColorSearchResponse(Model):
     """One page of matches."""
 
@@ -166,7 +166,7 @@ class ColorSearchResponse(Model):
         return self.offset + len(self.results) < self.total_count
 
 
-@dataclass(frozen=True)
+@record
 class ColorFamilyInfo(Model):
     """A family of colours, explained."""
 
@@ -181,7 +181,7 @@ class ColorFamilyInfo(Model):
         return _family(self.name)
 
 
-@dataclass(frozen=True)
+@record
 class BatchColorExtractionResult(Model):
     """How many pictures were queued."""
 

@@ -1,11 +1,10 @@
 """The words that the server and the client share."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from aion.types._model import Model
+from aion.types._model import Model, record
 
 
 class DescriptionStatus(StrEnum):
@@ -91,7 +90,7 @@ _PATTERNS = (
 )
 
 
-@dataclass(frozen=True)
+@record
 class DescriptionFailure(Model):
     """One description that failed, with what can be done about it."""
 

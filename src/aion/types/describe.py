@@ -1,13 +1,13 @@
 """What describing and verifying answer."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any
 
-from aion.types._model import From, Model
+from aion.types._model import From, Model, record
 
 
-@dataclass(frozen=True)
+@record
 class DescriptionStatus(Model):
     """How far one description has come (``uploads.wait_for_description``).
 
@@ -39,7 +39,7 @@ class DescriptionStatus(Model):
         return self.status == "completed"
 
 
-@dataclass(frozen=True)
+@record
 class DescriptionResult(Model):
     """One description, made on request; the time in milliseconds."""
 
@@ -54,7 +54,7 @@ class DescriptionResult(Model):
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class VerificationIssue(Model):
     """Something in the text that the picture does not bear out."""
 
@@ -65,7 +65,7 @@ class VerificationIssue(Model):
     confidence: float | None = None
 
 
-@dataclass(frozen=True)
+@record
 class VerificationResult(Model):
     """Whether a text is true of a picture; scores from 0 to 1, the time in milliseconds."""
 

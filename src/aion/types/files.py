@@ -1,13 +1,13 @@
 """The library of pictures. Sizes are in bytes."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from aion.types._model import Model
+from aion.types._model import Model, record
 
 
-@dataclass(frozen=True)
+@record
 class UserFile(Model):
     """One row of the library."""
 
@@ -44,7 +44,7 @@ class UserFile(Model):
     ai_tags: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@record
 class FileList(Model):
     """One page of the library."""
 
@@ -53,7 +53,7 @@ class FileList(Model):
     has_more: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class FullDescription(Model):
     """One description of a picture; the time in milliseconds."""
 
@@ -66,7 +66,7 @@ class FullDescription(Model):
     tags: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@record
 class ProcessingHistory(Model):
     """One thing that was done with a picture."""
 
@@ -78,7 +78,7 @@ class ProcessingHistory(Model):
     operation_type: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class UserFileDetails(Model):
     """Everything about one picture."""
 
@@ -118,7 +118,7 @@ class UserFileDetails(Model):
     ai_tags: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@record
 class UpdateFileResult(Model):
     """The new title and tags."""
 
@@ -128,7 +128,7 @@ class UpdateFileResult(Model):
     updated_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@record
 class DeleteFileResult(Model):
     """A deleted picture (it can be recovered for 30 days)."""
 
@@ -137,7 +137,7 @@ class DeleteFileResult(Model):
     message: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class BatchDeleteFileResult(Model):
     """What became of one picture that was to be deleted."""
 
@@ -147,7 +147,7 @@ class BatchDeleteFileResult(Model):
     deleted_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BatchDeleteFilesResponse(Model):
     """What became of several pictures that were to be deleted."""
 

@@ -1,13 +1,13 @@
 """The account: storage of one's own, settings, limits."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from aion.types._model import Model
+from aion.types._model import Model, record
 
 
-@dataclass(frozen=True)
+@record
 class S3ConfigStatus(Model):
     """Whether a bucket of one's own is configured."""
 
@@ -19,7 +19,7 @@ class S3ConfigStatus(Model):
     error: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class S3ValidationResult(Model):
     """Whether the configured bucket can be used."""
 
@@ -29,7 +29,7 @@ class S3ValidationResult(Model):
     error: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class TenantSettings(Model):
     """The settings of an account."""
 
@@ -53,7 +53,7 @@ class TenantSettings(Model):
     total_cost: float = 0.0
 
 
-@dataclass(frozen=True)
+@record
 class TenantLimits(Model):
     """What may be used, what is used, and what is left, by name.
 

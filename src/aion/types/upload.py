@@ -1,16 +1,16 @@
 """What uploads answer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from aion.exceptions import DescriptionError
-from aion.types._model import From, Model
+from aion.types._model import From, Model, record
 from aion.types.common import DescriptionStatus
 
 
-@dataclass(frozen=True)
+@record
 class UploadResult(Model):
     """One uploaded picture, with its description once there is one.
 
@@ -156,7 +156,7 @@ class BatchUploadResults(list[UploadResult]):
         return ", ".join(parts)
 
 
-@dataclass(frozen=True)
+@record
 class QuotaInfo(Model):
     """Whether so many files may be uploaded now, and the limits of the plan (counts of files)."""
 
@@ -171,7 +171,7 @@ class QuotaInfo(Model):
     max_concurrent_uploads: int | None = None
 
 
-@dataclass(frozen=True)
+@record
 class PresignedUrlInfo(Model):
     """Where and how to send one file's bytes, without a key; sizes in bytes."""
 
@@ -187,7 +187,7 @@ class PresignedUrlInfo(Model):
     bucket_name: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class ConfirmResult(Model):
     """A confirmed upload; ``upload_id`` is the picture's id."""
 
@@ -197,7 +197,7 @@ class ConfirmResult(Model):
     confirmed: bool = True
 
 
-@dataclass(frozen=True)
+@record
 class FileInfo(Model):
     """One file that will be uploaded in a presigned batch; its size in bytes."""
 
@@ -207,7 +207,7 @@ class FileInfo(Model):
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class UploadConfirmation(Model):
     """What became of one presigned upload; the size in bytes."""
 
@@ -218,7 +218,7 @@ class UploadConfirmation(Model):
     error_message: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BatchPresignedUrl(Model):
     """Where to send one file of a presigned batch."""
 
@@ -233,7 +233,7 @@ class BatchPresignedUrl(Model):
     upload_fields: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@record
 class UploadPlan(Model):
     """How the server would like a presigned batch to be sent; the timeout in seconds."""
 
@@ -243,7 +243,7 @@ class UploadPlan(Model):
     retry_policy: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BatchPrepareResult(Model):
     """A prepared presigned batch; the size in bytes, the time in seconds."""
 
@@ -254,7 +254,7 @@ class BatchPrepareResult(Model):
     estimated_time_seconds: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class StoredImage(Model):
     """One picture of a confirmed batch."""
 
@@ -266,7 +266,7 @@ class StoredImage(Model):
     created_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BatchConfirmResult(Model):
     """A confirmed presigned batch."""
 
@@ -282,7 +282,7 @@ class BatchConfirmResult(Model):
 TERMINAL_BATCH_STATES = frozenset({"completed", "failed", "partially_completed", "cancelled"})
 
 
-@dataclass(frozen=True)
+@record
 class UploadBatchStatusResult(Model):
     """How far a presigned batch has come."""
 

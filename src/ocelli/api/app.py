@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from ocelli import __version__
 from ocelli.api import objects, operations
 from ocelli.api.aion import errors as aion_errors
-from ocelli.api.aion import routes as aion
+from ocelli.api.aion.router import router as aion_router
 from ocelli.api.middleware import Envelope
 from ocelli.domain.errors import OcelliError
 
@@ -46,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(Envelope)
-    app.include_router(aion.router)
+    app.include_router(aion_router)
     app.include_router(objects.router)
     app.include_router(operations.router)
     app.add_exception_handler(OcelliError, _ours)

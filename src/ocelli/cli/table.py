@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 60
 MOST_TAGS = 8
+PIPED_WIDTH = 140
 
 
 def show(results: Iterator[Described], total: int) -> None:
     """Consume ``results``, then print them in the order of their names."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
     columns = (
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -39,12 +42,12 @@ def show(results: Iterator[Described], total: int) -> None:
 def table(rows: list[Described]) -> Table:
     """File, description, tags, text, confidence, ms."""
     grid = Table(show_lines=True)
-    grid.add_column("file", style="bold", overflow="fold")
-    grid.add_column("description", ratio=5, min_width=24)
-    grid.add_column("tags", ratio=2, style="cyan")
-    grid.add_column("text", ratio=2, style="green")
+    grid.add_column("file", style="bold", overflow="fold", max_width=20)
+    grid.add_column("description", ratio=5)
+    grid.add_column("tags", ratio=3, style="cyan")
+    grid.add_column("text", ratio=3, style="green")
     for name in ("confidence", "ms"):
-        grid.add_column(name, justify="right", no_wrap=True)
+        grid.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for row in rows:
         grid.add_row(*_cells(row))
     return grid

@@ -1,0 +1,44 @@
+"""What the routes of every resource share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Request
+
+from ocelli.api.aion.errors import ErrorEnvelope
+from ocelli.api.services import Services
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope, "description": text}
+    for status, text in {
+        400: "The request cannot be read.",
+        401: "No key, or not a good one.",
+        404: "Not found, or somebody else's.",
+        413: "Too large.",
+        422: "Something in it cannot be accepted.",
+        429: "Too many requests; `Retry-After` says for how many seconds.",
+        503: "The database or the store does not answer right now.",
+    }.items()
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documented errors of a route: these, and those that every route has."""
+    return {status: _ERRORS[status] for status in (*statuses, 401, 422, 429, 503)}
+
+
+FileId = Annotated[
+    str,
+    Path(max_length=36, description="The id, or its first 8 characters.", examples=["9b1f8f52"]),
+]
+
+
+def base_url(request: Request, mine: Services) -> str:
+    """The server's address as the client knows it."""
+    return mine.public_url or str(request.base_url).rstrip("/")
+
+
+def absolute(request: Request, mine: Services, url: str) -> str:
+    """A URL of ours made absolute; others are so already."""
+    return base_url(request, mine) + url if url.startswith("/") else url

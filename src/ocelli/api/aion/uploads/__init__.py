@@ -1,0 +1,1 @@
+"""Uploads, sessions and batches."""

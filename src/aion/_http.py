@@ -6,6 +6,7 @@ Nothing else in this package imports httpx2.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json as jsonlib
 import logging
 import random
@@ -14,7 +15,7 @@ import ssl
 import time
 import uuid
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -66,6 +67,14 @@ class _Request:
     ours: bool = True  # to the server itself, rather than to a signed address
 
 
+@dataclass(slots=True)
+class _Gate:
+    """What 429s told all users of a connection."""
+
+    not_before: float = 0.0  # nobody asks before this moment (``time.monotonic``)
+    complaints: int = 0
+
+
 class Http:
     """A connection pool with manners."""
 
@@ -81,9 +90,25 @@ class Http:
         )
         self._tracing = Tracing(config)
         self._log = log.debug if config.enable_logging else _silent
-        self._not_before = 0.0  # the server said 429: nobody asks it before this moment
-        self.rate_limited = 0  # how often it said so
+        self._gate = _Gate()
+        self._worked = False
         self._client = _client(config)
+
+    def patient(self) -> Http:
+        """The same connections for one long call.
+
+        Once something has worked there, an outage (a restart, say) is waited out for longer than
+        ``max_retries`` alone would: 30 times ``retry_delay``.
+        """
+        view = copy.copy(self)
+        view._retry = replace(self._retry, patience=30 * self._config.retry_delay)
+        view._worked = False
+        return view
+
+    @property
+    def complaints(self) -> int:
+        """How often the server has asked for fewer requests."""
+        return self._gate.complaints
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -205,21 +230,30 @@ class Http:
         return answer
 
     async def _try_until_it_works(self, request: _Request, note: Any) -> Answer:
-        attempt = 0
+        attempt, began = 0, 0.0
         while True:
             try:
-                return await self._try(request, note)
+                answer = await self._try(request, note)
             except AionvisionError as error:
-                self.rate_limited += isinstance(error, RateLimitError)
-                wait = self._retry.delay(attempt, error, random.random())  # noqa: S311 - jitter
+                began = began or time.monotonic()
+                wait = self._wait_after(error, attempt, time.monotonic() - began)
                 if wait is None:
                     raise
-                if isinstance(error, RateLimitError) and request.ours:
-                    self._not_before = max(self._not_before, time.monotonic() + wait)
                 attempt += 1
                 note("http.request.resend_count", attempt)
                 self._log("%s %s: %s; again in %.2f s", request.method, request.path, error, wait)
                 await asyncio.sleep(wait)
+            else:
+                self._worked = True
+                return answer
+
+    def _wait_after(self, error: AionvisionError, attempt: int, elapsed: float) -> float | None:
+        policy = self._retry if self._worked else replace(self._retry, patience=0.0)
+        wait = policy.delay(attempt, error, random.random(), elapsed)  # noqa: S311 - jitter
+        if isinstance(error, RateLimitError):
+            self._gate.complaints += 1
+            self._gate.not_before = max(self._gate.not_before, time.monotonic() + (wait or 0.0))
+        return wait
 
     async def _try(self, request: _Request, note: Any) -> Answer:
         if request.ours:
@@ -251,7 +285,7 @@ class Http:
         return answer
 
     async def _wait_out_rate_limit(self) -> None:
-        while (wait := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
+        while (wait := self._gate.not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
             await asyncio.sleep(wait)
 
 

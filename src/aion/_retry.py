@@ -40,14 +40,18 @@ class RetryPolicy:
     base_delay: float = 1.0
     max_delay: float = 60.0
     max_retry_after: float = 300.0
+    patience: float = 0.0  # beyond max_retries, while a server that worked is away
 
-    def delay(self, attempt: int, error: AionvisionError, chance: float) -> float | None:
+    def delay(
+        self, attempt: int, error: AionvisionError, chance: float, elapsed: float = 0.0
+    ) -> float | None:
         """Seconds until attempt ``attempt + 1``, or None to give up.
 
         Args:
             attempt: 0 for the first one, which has just failed.
             error: why it failed.
             chance: a random number from 0 to 1.
+            elapsed: seconds since the first failure.
 
         >>> policy = RetryPolicy(max_retries=3, base_delay=1.0)
         >>> policy.delay(2, AionvisionConnectionError(), chance=0.5)
@@ -55,13 +59,19 @@ class RetryPolicy:
         >>> policy.delay(0, RateLimitError(details={"status": 429, "retry_after": 7.0}), 0.0)
         7.0
         """
-        if attempt >= self.max_retries or not is_transient(error):
+        if not is_transient(error) or not self._goes_on(attempt, error, elapsed):
             return None
-        wait = chance * min(self.max_delay, self.base_delay * 2.0 ** min(attempt, 30))
+        exponent = min(attempt, self.max_retries, 30)
+        wait = chance * min(self.max_delay, self.base_delay * 2.0**exponent)
         asked = error.details.get("retry_after")
         if asked is None:
             return wait
         return None if asked > self.max_retry_after else asked + min(wait, 1.0)
+
+    def _goes_on(self, attempt: int, error: AionvisionError, elapsed: float) -> bool:
+        if attempt < self.max_retries:
+            return True
+        return self.max_retries > 0 and is_outage(error) and elapsed < self.patience
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ class UploadCall:
     def __init__(
         self, http: Http, sources: Sequence[Source], options: Options, callbacks: Callbacks
     ) -> None:
-        self._http = http
+        self._http = http = http.patient()
         self._options = options
         self._ledger = Ledger(sources, callbacks, wait=options.wait)
         self._sender = Sender(http, options.fields, options.storage_target)
@@ -134,7 +134,12 @@ class UploadCall:
         async with self._preparing:
             while not self._ready and self._unread:
                 await self._prepare(self._unread.popleft())
-            return self._ready.popleft() if self._ready else None
+            if not self._ready:
+                return None
+            group = self._ready.popleft()
+            if rest := group[self._batch_size :]:
+                self._ready.appendleft(rest)
+            return group[: self._batch_size]
 
     async def _prepare(self, chunk: Sequence[Slot]) -> None:
         """Read and hash a chunk; settle what needs no sending; plan requests for the rest."""
@@ -205,7 +210,7 @@ class UploadCall:
                 self._room.notify_all()
 
     async def _send(self, group: list[Slot]) -> None:
-        successes, complaints = self._successes, self._http.rate_limited
+        successes, complaints = self._successes, self._http.complaints
         try:
             outcome = await self._sender.send(group)
         except FileFailed as failed:
@@ -216,10 +221,15 @@ class UploadCall:
             self._ready.append(group)
         except (ValidationError, UploadError) as error:
             await self._refused(group, error)
+        except AionvisionError as error:
+            if len(group) == 1 or not is_not_offered(error):
+                raise
+            self._batch_size = 1  # a server that takes files one by one only
+            self._ready.appendleft(group)
         else:
             self._successes += 1
             await self._note(outcome)
-        self._window.adjust(overloaded=self._http.rate_limited > complaints)
+        self._window.adjust(overloaded=self._http.complaints > complaints)
 
     async def _send_without(self, group: list[Slot], failed: FileFailed) -> None:
         """One file changed on disk: it fails, the others are sent again."""
@@ -265,10 +275,10 @@ class UploadCall:
         pending = [s for s in slots if s.result and s.result.is_pending]
         if not self._options.wait or not pending:
             return
-        watch = self._watch
-        self._watchers.create_task(
-            watch.session(session_id, pending) if session_id else watch.files(pending)
-        )
+        if session_id:
+            self._watchers.create_task(self._watch.session(session_id, pending))
+        elif self._watch.add(pending):
+            self._watchers.create_task(self._watch.files())
 
 
 async def _read(sources: list[Source]) -> list[Reading]:

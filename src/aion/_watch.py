@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aion._batch import SESSION_STATES_DONE
@@ -39,6 +40,8 @@ class Watch:
         self._interval = interval
         self._turn = asyncio.Semaphore(MAX_WATCHED_AT_ONCE)
         self._events_offered = True
+        self._loose: dict[str, Slot] = {}
+        self._polling = False
 
     async def session(self, session_id: str, slots: Iterable[Slot]) -> None:
         """Until every file of a session is described.
@@ -84,17 +87,29 @@ class Watch:
         rows = await self._rows_of(lacking)
         return {key: merge(rows.get(key, {}), item) for key, item in fresh.items()}
 
-    async def files(self, slots: Iterable[Slot]) -> None:
-        """The same for files without a session."""
-        async with self._turn:
-            await self._rows(_by_image(slots))
+    def add(self, slots: Iterable[Slot]) -> bool:
+        """Follow these too, which have no session; whether :meth:`files` has to be started."""
+        self._loose |= _by_image(slots)
+        if self._polling or not self._loose:
+            return False
+        self._polling = True
+        return True
+
+    async def files(self) -> None:
+        """Until every file that was added is described: the oldest hundred in one request.
+
+        Raises:
+            AionvisionTimeoutError: nothing was described for too long.
+        """
+        await self._rows(self._loose)
+        self._polling = False
 
     async def _rows(self, left: dict[str, Slot]) -> None:
         pulse = Pulse(min(0.1, self._interval), self._interval)
         while left:
-            rows = await self._rows_of(list(left))
-            await self._take(left, rows)
-            if left:
+            before = len(left)
+            await self._take(left, await self._rows_of([*islice(left, 100)]))
+            if left and len(left) == before:
                 self._ledger.check_time(self._timeout)
                 await pulse.wait()
 

@@ -23,14 +23,16 @@ from ocelli.usecases.accounts import Accounts, RateLimiter
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.files import Files, MakeVariants
 from ocelli.usecases.housekeeping import Housekeeping
+from ocelli.usecases.quota import Quota
+from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from uuid import UUID
 
     from fastapi import FastAPI
 
+    from ocelli.domain.accounts import Tenant
     from ocelli.settings import Settings
     from ocelli.worker.loop import Worker
 
@@ -93,13 +95,15 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
     return key
 
 
-async def default_tenant(database: PostgresDatabase) -> UUID:
+async def default_tenant(database: PostgresDatabase) -> Tenant:
     """The tenant of whoever owns the machine, made if there is none."""
     async with database.transaction() as tx:
-        tenant = await tx.accounts.add_tenant(
-            DEFAULT_TENANT, Tier.ENTERPRISE, requests_per_minute=OWNERS_REQUESTS_PER_MINUTE
+        return await tx.accounts.add_tenant(
+            DEFAULT_TENANT,
+            Tier.ENTERPRISE,
+            requests_per_minute=OWNERS_REQUESTS_PER_MINUTE,
+            unmetered=True,
         )
-    return tenant.id
 
 
 def objects(settings: Settings) -> LocalObjects:
@@ -117,6 +121,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
 
     database = PostgresDatabase(dsn, max_connections=settings.database_connections)
     store = objects(settings)
+    stores = Stores(store)
+    quota = Quota(database)
     accounts = Accounts(database)
 
     async def worker_check() -> None:
@@ -142,8 +148,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
         Services(
             accounts=accounts,
             rates=RateLimiter(),
-            upload=Upload(database, store, max_pixels=settings.max_pixels),
-            files=Files(database, store),
+            upload=Upload(database, stores, quota, max_pixels=settings.max_pixels),
+            files=Files(database, stores),
             checks={"database": database.check, "store": store.check, "workers": worker_check},
             gauges=gauges,
             lifespan=lifespan,
@@ -160,7 +166,7 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.worker.loop import Worker
 
-    store = objects(settings)
+    stores = Stores(objects(settings))
     with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
         backend = LocalBackend(compute)
         await asyncio.get_running_loop().run_in_executor(compute, backend.load)
@@ -168,9 +174,9 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
             limits = {"max_pixels": settings.max_pixels}
             yield Worker(
                 dsn,
-                Analyse(database, store, backend, compute, **limits),
-                MakeVariants(database, store, compute, **limits),
-                Housekeeping(database, store),
+                Analyse(database, stores, backend, compute, **limits),
+                MakeVariants(database, stores, compute, **limits),
+                Housekeeping(database, stores),
                 database.try_lock,
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout,

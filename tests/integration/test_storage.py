@@ -20,6 +20,7 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
 from ocelli.usecases.housekeeping import Housekeeping
+from ocelli.usecases.stores import Stores
 
 
 async def a_tenant(database: PostgresDatabase) -> uuid.UUID:
@@ -213,7 +214,7 @@ async def test_housekeeping_removes_what_nobody_knows(
         write(store.staging / "new", time.time()),
     ]
     gone = [write(store.path("uploads/orphan"), old), write(store.staging / "abandoned", old)]
-    swept = await Housekeeping(database, store).run()
+    swept = await Housekeeping(database, Stores(store)).run()
     assert (swept.staged, swept.objects) == (1, 1)
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
@@ -222,7 +223,7 @@ async def test_housekeeping_removes_what_nobody_knows(
         await connection.execute(
             "UPDATE images SET deleted_at = now() - interval '31 days' WHERE id = %s", (image.id,)
         )
-    swept = await Housekeeping(database, store).run()
+    swept = await Housekeeping(database, Stores(store)).run()
     assert swept.images == 1
     assert not store.path(image.object_key).exists()
     assert not store.path(variant.object_key).exists()

@@ -84,6 +84,13 @@ class FakeServer:
         self.loop.call_soon_threadsafe(self.stopping.set)
         self.thread.join(10)
 
+    def restart(self, away: float) -> None:
+        """Die, with everything that is under way, and come back after so many seconds."""
+        self.stop()
+        time.sleep(away)
+        self.started.clear()
+        self.start()
+
     async def _main(self) -> None:
         self.loop, self.stopping = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=2**30, middlewares=[self._middleware])
@@ -112,7 +119,7 @@ class FakeServer:
         app.router.add_get(f"{api}/uploads/batch/{{id}}/status", self.batch_status)
         app.router.add_route("*", f"{api}/{{rest:.*}}", self.canned)
         self.answers: dict[tuple[str, str], Any] = {}
-        self.runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
+        self.runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.02)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", getattr(self, "port", 0))
         await site.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -283,6 +284,39 @@ async def test_a_server_that_dies(server: FakeServer, client: AionVision, photos
     assert results.summary() == "230 succeeded"
     assert len(server.images) == 230
     assert known <= {r.image_id for r in results}
+
+
+@pytest.mark.parametrize("at", [60, 229])
+async def test_a_server_that_restarts(at: int, server: FakeServer, photos: Photos) -> None:
+    """In the middle of the upload, or of the descriptions: the call goes on."""
+    server.describe_after = 0.3
+    restarts: list[threading.Thread] = []
+
+    def strike(event: AionVision.FileCompleteEvent) -> None:
+        if len(restarts) == 0 and event.file_index >= at:
+            restarts.append(threading.Thread(target=server.restart, args=(0.5,)))
+            restarts[0].start()
+
+    async with AionVision(
+        KEY, base_url=server.url, polling_interval=0.05, retry_delay=0.1
+    ) as patient:
+        results = await patient.upload(photos(230), on_file_complete=strike)
+    restarts[0].join()
+    assert results.summary() == "230 succeeded"
+    assert len(server.images) == 230
+
+
+async def test_a_server_that_takes_single_files_only(
+    server: FakeServer, client: AionVision, photos: Photos
+) -> None:
+    server.offers, server.describe_after = set(), 0.2
+    recorder = Recorder()
+    results = await client.upload(photos(45), **recorder.options())
+    assert results.summary() == "45 succeeded"
+    assert set(recorder.counts().values()) == {45}
+    assert len(server.images) == 45
+    polls = sum(path == "/api/v2/user-files" for _, path in server.seen)
+    assert polls < 15  # not one for each file
 
 
 async def test_a_server_that_is_not_there(photos: Photos) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from aion._http import Http
     from aion.types.callbacks import (
         DescriptionFailedCallback,
         DescriptionProgressCallback,
@@ -98,7 +99,8 @@ class Uploads(Resource):
 
         source = await in_thread(one_source, file, filename)
         fields = _fields(verification_level)
-        sender = Sender(self._http, fields, StorageTarget(storage_target).value)
+        http = self._http.patient()
+        sender = Sender(http, fields, StorageTarget(storage_target).value)
         try:
             result = await self._existing(source)
             if result is None:
@@ -108,7 +110,7 @@ class Uploads(Resource):
             raise UploadError(f"{name}: {failed.reason}", filename=name, stage="upload") from failed
         if wait_for_descriptions and result.is_pending:
             result = await self._wait(
-                result.image_id, description_timeout, filename=source.filename
+                http, result.image_id, description_timeout, filename=source.filename
             )
         if raise_on_failure:
             _raise_if_failed(result)
@@ -137,6 +139,7 @@ class Uploads(Resource):
 
     async def _wait(
         self,
+        http: Http,
         image_id: str,
         timeout: float | None,
         interval: float | None = None,
@@ -145,7 +148,7 @@ class Uploads(Resource):
         from aion._waiting import wait_for_result
 
         return await wait_for_result(
-            self._http,
+            http,
             image_id,
             timeout=self._config.polling_timeout if timeout is None else timeout,
             interval=interval or self._config.polling_interval,
@@ -377,7 +380,7 @@ class Uploads(Resource):
             DescriptionError: it could not be described.
             AionvisionTimeoutError: it was not in time.
         """
-        result = await self._wait(image_id, timeout, poll_interval)
+        result = await self._wait(self._http.patient(), image_id, timeout, poll_interval)
         _raise_if_failed(result)
         return describe.DescriptionStatus(
             image_id=image_id,

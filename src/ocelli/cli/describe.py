@@ -23,14 +23,16 @@ from ocelli.domain.errors import OcelliError
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.files import Files
+from ocelli.usecases.quota import Quota
 from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload, UploadRequest
 from ocelli.wiring import default_tenant, embedded, objects, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-    from uuid import UUID
 
+    from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis
     from ocelli.settings import Settings
 
@@ -186,11 +188,12 @@ async def _describe_all(
 class _One:
     """One picture through the use cases."""
 
-    def __init__(self, settings: Settings, database: PostgresDatabase, tenant_id: UUID) -> None:
-        self._tenant_id = tenant_id
+    def __init__(self, settings: Settings, database: PostgresDatabase, tenant: Tenant) -> None:
+        self._tenant = tenant
         self._store = objects(settings)
-        self._upload = Upload(database, self._store, max_pixels=settings.max_pixels)
-        self._files = Files(database, self._store)
+        stores = Stores(self._store)
+        self._upload = Upload(database, stores, Quota(database), max_pixels=settings.max_pixels)
+        self._files = Files(database, stores)
         self._max_bytes = settings.max_upload_bytes
 
     async def describe(self, path: Path) -> Described:
@@ -198,7 +201,7 @@ class _One:
             with StagedFile(self._store.staging, max_bytes=self._max_bytes) as staged:
                 await asyncio.to_thread(_copy, path, staged)
                 accepted = await self._upload.accept(
-                    self._tenant_id, staged, UploadRequest(path.name, variants=False)
+                    self._tenant, staged, UploadRequest(path.name, variants=False)
                 )
             analysis = await self._final(str(accepted.image.id))
             await self._store.delete(accepted.image.object_key)
@@ -211,7 +214,7 @@ class _One:
     async def _final(self, id: str) -> Analysis:
         wait = 0.01
         while True:
-            analysis = (await self._files.get(self._tenant_id, id)).analysis
+            analysis = (await self._files.get(self._tenant.id, id)).analysis
             if analysis is not None and analysis.status.is_final:
                 return analysis
             await asyncio.sleep(wait)

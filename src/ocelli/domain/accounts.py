@@ -51,13 +51,17 @@ TIER_LIMITS: dict[Tier, TierLimits] = {
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Whoever owns pictures. ``requests_per_minute`` overrides the tier's."""
+    """Whoever owns pictures. ``requests_per_minute`` overrides the tier's.
+
+    ``unmetered`` tenants have no monthly limits: the owner of the machine.
+    """
 
     id: UUID
     name: str
     tier: Tier
     created_at: datetime
     requests_per_minute: int | None = None
+    unmetered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ocelli.domain.images import StorageTarget
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
@@ -21,6 +23,11 @@ class Level(StrEnum):
     STANDARD = "standard"
     THOROUGH = "thorough"
     CRITICAL = "critical"
+
+    @property
+    def looks(self) -> int:
+        """Model calls per picture, and so credits."""
+        return {Level.QUICK: 1, Level.STANDARD: 2, Level.THOROUGH: 2, Level.CRITICAL: 3}[self]
 
 
 class Status(StrEnum):
@@ -64,6 +71,7 @@ class Analysis:
     level: Level
     status: Status
     created_at: datetime
+    storage_target: StorageTarget = StorageTarget.DEFAULT
     started_at: datetime | None = None
     completed_at: datetime | None = None
     attempts: int = 0

@@ -74,6 +74,34 @@ class NotFound(OcelliError):
         super().__init__(f"{what} not found: {id}", details={"resource": what, "id": id})
 
 
+class UsageLimitExceeded(OcelliError):
+    """The month's share is used up."""
+
+    code = "USAGE_LIMIT_EXCEEDED"
+    status = 403
+
+
+class StorageQuotaExceeded(OcelliError):
+    """The tenant's storage is full."""
+
+    code = "STORAGE_QUOTA_EXCEEDED"
+    status = 413
+
+
+class Conflict(OcelliError):
+    """The thing is in a state in which this cannot be done, or somebody else is doing it."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class NotCancellable(OcelliError):
+    """It has ended already."""
+
+    code = "NOT_CANCELLABLE"
+    status = 400
+
+
 class TooLarge(OcelliError):
     """More bytes than the limit allows."""
 
@@ -100,6 +128,24 @@ class Unavailable(OcelliError):
     status = 503
     retryable = True
     retry_after = 2
+
+
+class StorageAccessDenied(OcelliError):
+    """A bucket refuses us: credentials revoked, permissions missing, or the bucket is gone."""
+
+    code = "STORAGE_ACCESS_DENIED"
+    status = 502
+    retryable = True
+
+
+class CustomStorageMissing(ValidationFailed):
+    """``storage_target=custom`` without a bucket of one's own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No custom storage is configured for this tenant: POST /tenant/s3-config comes first.",
+            field="storage_target",
+        )
 
 
 class FailureType(StrEnum):

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
-    from datetime import datetime
+    from datetime import date, datetime
     from pathlib import Path
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey, Tenant, Tier
-    from ocelli.domain.analysis import Analysis, Failure
+    from ocelli.domain.analysis import Analysis, Failure, Level
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
+    from ocelli.domain.sessions import (
+        Item,
+        ItemCounts,
+        ItemState,
+        Session,
+        SessionStatus,
+        UploadMethod,
+    )
+    from ocelli.domain.usage import Delivered, MonthlyUse
 
 
 class Objects(Protocol):
@@ -146,11 +155,137 @@ class Analyses(Protocol):
         ...
 
 
+class Sessions(Protocol):
+    """Files that come together. Counters follow the items within the same transaction."""
+
+    async def add(self, session: Session, items: Sequence[Item]) -> None:
+        """The session with its counters as they are, and its items."""
+        ...
+
+    async def add_item(self, item: Item) -> None:
+        """One that belongs to no session."""
+        ...
+
+    async def extend(self, session: Session, items: Sequence[Item]) -> bool:
+        """Add ``items`` and the counters of ``session`` to the one that has its id.
+
+        False if the tenant has none of that id, or it was cancelled or has expired. The items'
+        positions go on from those that are there.
+        """
+        ...
+
+    async def get(self, tenant_id: UUID, id: UUID) -> Session | None: ...
+    async def page(
+        self,
+        tenant_id: UUID,
+        *,
+        status: SessionStatus | None,
+        method: UploadMethod | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[Sequence[Session], int]:
+        """Newest first, and how many there are in all."""
+        ...
+
+    async def results(
+        self, session_id: UUID, *, include_failed: bool, limit: int, offset: int
+    ) -> tuple[Sequence[Item], int]:
+        """Items in a final state with their pictures, in the order of the request."""
+        ...
+
+    async def recent(self, session_id: UUID, *, failed: bool, limit: int) -> Sequence[Item]:
+        """The newest items that ended well (or not), with their pictures."""
+        ...
+
+    async def counts(self, session_id: UUID) -> ItemCounts: ...
+    async def items(self, tenant_id: UUID, session_id: UUID) -> Sequence[Item]:
+        """All, in the order of the request."""
+        ...
+
+    async def item_by_key(self, tenant_id: UUID, object_key: str) -> Item | None: ...
+    async def item_by_idempotency_key(self, tenant_id: UUID, key: str) -> Item | None: ...
+    async def take(self, id: UUID) -> bool:
+        """From uploading to confirming; False if somebody else has it.
+
+        One that has been confirming for minutes belonged to a process that died.
+        """
+        ...
+
+    async def give_back(self, id: UUID) -> None:
+        """From confirming to uploading: the confirmation could not be carried through."""
+        ...
+
+    async def move(
+        self,
+        id: UUID,
+        to: ItemState,
+        *,
+        image_id: UUID | None = None,
+        error: str | None = None,
+        retryable: bool | None = None,
+    ) -> bool:
+        """Change an item that is not final, and its session's counters; False if it is final."""
+        ...
+
+    async def cancel(self, session: Session) -> int:
+        """End what has not begun; the number of analyses that will not be made."""
+        ...
+
+    async def expire(self, limit: int) -> int:
+        """Fail reservations that nobody used in time; how many."""
+        ...
+
+
+class Usage(Protocol):
+    """Meters, exact under concurrency."""
+
+    async def month(self, tenant_id: UUID) -> MonthlyUse: ...
+    async def reserve(
+        self,
+        tenant_id: UUID,
+        *,
+        uploads: int,
+        descriptions: int,
+        credits: int,
+        max_uploads: int | None,
+        max_descriptions: int | None,
+    ) -> bool:
+        """Count them if that stays within the limits; False, and nothing counted, if not."""
+        ...
+
+    async def give_back(self, tenant_id: UUID, *, descriptions: int, credits: int) -> None: ...
+    async def store(
+        self, tenant_id: UUID, size_bytes: int, *, max_bytes: int | None = None
+    ) -> bool:
+        """Count bytes that are stored (or, negative, no longer are) within the limit."""
+        ...
+
+    async def delivered(
+        self,
+        tenant_id: UUID,
+        *,
+        operation: str,
+        level: Level,
+        succeeded: int,
+        failed: int,
+        credits: int,
+        milliseconds: float,
+    ) -> None: ...
+    async def days(self, tenant_id: UUID, start: date, end: date) -> Sequence[Delivered]:
+        """Both days included."""
+        ...
+
+
 class Accounts(Protocol):
     """Tenants and keys."""
 
     async def add_tenant(
-        self, name: str, tier: Tier, *, requests_per_minute: int | None = None
+        self,
+        name: str,
+        tier: Tier,
+        *,
+        requests_per_minute: int | None = None,
+        unmetered: bool = False,
     ) -> Tenant:
         """The tenant of that name, created if there is none."""
         ...
@@ -183,6 +318,10 @@ class Transaction(Protocol):
     def images(self) -> Images: ...
     @property
     def analyses(self) -> Analyses: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def usage(self) -> Usage: ...
     @property
     def accounts(self) -> Accounts: ...
     @property

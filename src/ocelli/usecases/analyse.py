@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Failure
-from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Unavailable
+from ocelli.domain.sessions import ItemState
 from ocelli.media.decode import decode
 
 if TYPE_CHECKING:
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.ports import Backend, Database, Objects
+    from ocelli.domain.ports import Backend, Database, Transaction
+    from ocelli.usecases.stores import Stores
+
+
+DESCRIBE = "describe"
 
 
 class Analyse:
@@ -28,14 +33,14 @@ class Analyse:
     def __init__(
         self,
         database: Database,
-        objects: Objects,
+        stores: Stores,
         backend: Backend,
         compute: Executor,
         *,
         max_pixels: int,
     ) -> None:
         self._database = database
-        self._objects = objects
+        self._stores = stores
         self._backend = backend
         self._compute = compute
         self._max_pixels = max_pixels
@@ -59,19 +64,21 @@ class Analyse:
                 if again:
                     await tx.analyses.requeue(id)
                 else:
-                    await tx.analyses.fail(
-                        id, Failure(failed.type, failed.message, failed.retryable)
+                    await _fail(
+                        tx, analysis, Failure(failed.type, failed.message, failed.retryable)
                     )
-            if again or not isinstance(error, AnalysisFailed):
+            if again or not isinstance(error, AnalysisFailed | OcelliError):
                 raise failed from error
             return
         async with self._database.transaction() as tx:
-            await tx.analyses.complete(done)
+            await _complete(tx, done)
 
     async def give_up(self, id: UUID, failure: Failure) -> None:
         """For jobs whose workers died over and over."""
         async with self._database.transaction() as tx:
-            await tx.analyses.fail(id, failure)
+            analysis = await tx.analyses.start(id)
+            if analysis is not None:
+                await _fail(tx, analysis, failure)
 
     async def rescue(self, *, older_than: float) -> int:
         """Enqueue again what no job stands for any more; how many."""
@@ -83,7 +90,8 @@ class Analyse:
 
     async def _look(self, analysis: Analysis) -> Analysis:
         started = time.perf_counter()
-        data = await self._objects.read(analysis.object_key)
+        store = await self._stores.holding(analysis)
+        data = await store.read(analysis.object_key)
         picture = await asyncio.get_running_loop().run_in_executor(
             self._compute, lambda: decode(data, max_pixels=self._max_pixels)
         )
@@ -100,6 +108,50 @@ class Analyse:
         )
 
 
+async def _complete(tx: Transaction, done: Analysis) -> None:
+    """The answer, the session's counters and the meters; nothing if another run was first."""
+    if not await tx.analyses.complete(done):
+        return
+    if done.image_id is not None:
+        await tx.sessions.move(done.image_id, ItemState.COMPLETED)
+    await tx.usage.delivered(
+        done.tenant_id,
+        operation=DESCRIBE,
+        level=done.level,
+        succeeded=1,
+        failed=0,
+        credits=done.looks,
+        milliseconds=done.processing_ms or 0.0,
+    )
+    if done.looks < done.level.looks:
+        await tx.usage.give_back(
+            done.tenant_id, descriptions=0, credits=done.level.looks - done.looks
+        )
+
+
+async def _fail(tx: Transaction, analysis: Analysis, failure: Failure) -> None:
+    """What was reserved for it is given back: only what is delivered is paid for."""
+    if not await tx.analyses.fail(analysis.id, failure):
+        return
+    if analysis.image_id is not None:
+        await tx.sessions.move(
+            analysis.image_id,
+            ItemState.FAILED,
+            error=failure.message,
+            retryable=failure.retryable,
+        )
+    await tx.usage.delivered(
+        analysis.tenant_id,
+        operation=DESCRIBE,
+        level=analysis.level,
+        succeeded=0,
+        failed=1,
+        credits=0,
+        milliseconds=0.0,
+    )
+    await tx.usage.give_back(analysis.tenant_id, descriptions=1, credits=analysis.level.looks)
+
+
 def _classify(error: Exception) -> AnalysisFailed:
     match error:
         case AnalysisFailed():
@@ -108,10 +160,12 @@ def _classify(error: Exception) -> AnalysisFailed:
             return AnalysisFailed(
                 FailureType.VALIDATION, "The stored file is gone.", retryable=False
             )
-        case OSError() | TimeoutError():
+        case OSError() | TimeoutError() | Unavailable():
             return AnalysisFailed(
                 FailureType.TIMEOUT, "The store did not answer in time.", retryable=True
             )
+        case OcelliError():
+            return AnalysisFailed(FailureType.UNKNOWN, error.message, retryable=error.retryable)
         case MemoryError():
             return AnalysisFailed(
                 FailureType.RESOURCE_LIMIT, "Not enough memory for this picture.", retryable=False

@@ -11,14 +11,15 @@ from ocelli.domain.images import Variant, VariantStatus, VariantType
 from ocelli.media.variants import render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.images import Image
+    from ocelli.domain.images import Image, StorageTarget
     from ocelli.domain.ports import Database, Objects
+    from ocelli.usecases.stores import Stores
 
 URL_LIFETIME = 3600
 
@@ -35,9 +36,9 @@ class Page:
 class Files:
     """Use cases of the API around one tenant's pictures."""
 
-    def __init__(self, database: Database, objects: Objects) -> None:
+    def __init__(self, database: Database, stores: Stores) -> None:
         self._database = database
-        self._objects = objects
+        self._stores = stores
 
     async def get(self, tenant_id: UUID, id: str) -> Image:
         """By id or its first 8 characters. Raises NotFound."""
@@ -67,22 +68,17 @@ class Files:
             raise NotFound("File", id)
         return image, deleted_at
 
-    def url(self, image: Image, type: VariantType) -> str | None:
-        """A URL of one size, good for an hour; None if that size does not exist (yet)."""
-        if type is VariantType.ORIGINAL:
-            return self._objects.url(
-                image.object_key, expires_in=URL_LIFETIME, content_type=image.content_type
-            )
-        for variant in image.variants:
-            if variant.type is type:
-                return self._objects.url(
-                    variant.object_key, expires_in=URL_LIFETIME, content_type="image/webp"
-                )
-        return None
+    async def links(self, images: Iterable[Image]) -> Links:
+        """What makes URLs of these pictures."""
+        return Links(await self._stores.usable(images))
 
-    def download_url(self, image: Image) -> str:
-        """A URL of the original that makes browsers save it under its name."""
-        return self._objects.url(
+    async def download_url(self, image: Image) -> str:
+        """A URL of the original that makes browsers save it under its name; good for an hour.
+
+        Raises StorageAccessDenied if its bucket is no longer configured.
+        """
+        store = await self._stores.holding(image)
+        return store.url(
             image.object_key,
             expires_in=URL_LIFETIME,
             content_type=image.content_type,
@@ -90,14 +86,37 @@ class Files:
         )
 
 
+class Links:
+    """URLs of pictures that need no key, good for an hour."""
+
+    def __init__(self, stores: Mapping[tuple[UUID, StorageTarget], Objects]) -> None:
+        self._stores = stores
+
+    def url(self, image: Image, type: VariantType) -> str | None:
+        """None if that size does not exist (yet), or its store is no longer configured."""
+        store = self._stores.get((image.tenant_id, image.storage_target))
+        if store is None:
+            return None
+        if type is VariantType.ORIGINAL:
+            return store.url(
+                image.object_key, expires_in=URL_LIFETIME, content_type=image.content_type
+            )
+        for variant in image.variants:
+            if variant.type is type:
+                return store.url(
+                    variant.object_key, expires_in=URL_LIFETIME, content_type="image/webp"
+                )
+        return None
+
+
 class MakeVariants:
     """The worker's job for smaller copies. Safe to run twice."""
 
     def __init__(
-        self, database: Database, objects: Objects, compute: Executor, *, max_pixels: int
+        self, database: Database, stores: Stores, compute: Executor, *, max_pixels: int
     ) -> None:
         self._database = database
-        self._objects = objects
+        self._stores = stores
         self._compute = compute
         self._max_pixels = max_pixels
 
@@ -127,15 +146,16 @@ class MakeVariants:
             await tx.images.set_variants(id, VariantStatus.FAILED, error=message)
 
     async def _make(self, image: Image) -> tuple[list[Variant], str]:
-        data = await self._objects.read(image.object_key)
+        store = await self._stores.holding(image)
+        data = await store.read(image.object_key)
         rendered = await asyncio.get_running_loop().run_in_executor(
             self._compute, lambda: render(data, max_pixels=self._max_pixels)
         )
         variants = []
         for each in rendered.variants:
             key = f"variants/{image.tenant_id}/{image.id}/{each.type}.webp"
-            staged = self._objects.staging / f"{image.id}-{each.type}"
+            staged = self._stores.staging / f"{image.id}-{each.type}"
             await asyncio.to_thread(staged.write_bytes, each.data)
-            await self._objects.put(key, staged, "image/webp")
+            await store.put(key, staged, "image/webp")
             variants.append(Variant(each.type, key, each.width, each.height, len(each.data)))
         return variants, rendered.blur_hash

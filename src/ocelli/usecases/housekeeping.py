@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ocelli.domain.ports import Database, Objects
+    from ocelli.domain.ports import Database
+    from ocelli.usecases.stores import Stores
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -29,9 +30,9 @@ class Swept:
 class Housekeeping:
     """Run once an hour by one worker."""
 
-    def __init__(self, database: Database, objects: Objects) -> None:
+    def __init__(self, database: Database, stores: Stores) -> None:
         self._database = database
-        self._objects = objects
+        self._stores = stores
 
     async def run(self) -> Swept:
         """Files of uploads that broke off, objects without a row, pictures deleted long ago."""
@@ -43,7 +44,7 @@ class Housekeeping:
 
     def _staged(self) -> int:
         removed = 0
-        for file in self._objects.staging.iterdir():
+        for file in self._stores.staging.iterdir():
             if file.stat().st_mtime < time.time() - ABANDONED_AFTER:
                 file.unlink(missing_ok=True)
                 removed += 1
@@ -52,11 +53,11 @@ class Housekeeping:
     async def _orphans(self) -> int:
         """An upload stores its file before its row: after a day the row is not coming."""
         removed = 0
-        async for keys in self._objects.keys(older_than=ABANDONED_AFTER):
+        async for keys in self._stores.default.keys(older_than=ABANDONED_AFTER):
             async with self._database.transaction() as tx:
                 unknown = await tx.images.unknown(keys)
             for key in unknown:
-                await self._objects.delete(key)
+                await self._stores.default.delete(key)
             removed += len(unknown)
         return removed
 
@@ -68,7 +69,7 @@ class Housekeeping:
                 images = await tx.images.deleted(older_than=RECOVERABLE_FOR, limit=AT_ONCE)
             for image in images:
                 for key in (image.object_key, *(each.object_key for each in image.variants)):
-                    await self._objects.delete(key)
+                    await self._stores.default.delete(key)
                 async with self._database.transaction() as tx:
                     await tx.images.forget(image.id)
             removed += len(images)

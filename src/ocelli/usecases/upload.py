@@ -1,35 +1,51 @@
-"""Accept a picture: once ``accept`` has returned, it reaches a final state."""
+"""Accept pictures: once an ``accept`` has returned, they reach a final state."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.analysis import Analysis, Level, Status
-from ocelli.domain.errors import ValidationFailed
-from ocelli.domain.images import Image
+from ocelli.domain.errors import (
+    NotFound,
+    OcelliError,
+    TooLarge,
+    ValidationFailed,
+)
+from ocelli.domain.images import Image, StorageTarget
+from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.media.header import read_header
 from ocelli.usecases.names import clean_filename, key_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from uuid import UUID
 
+    from ocelli.domain.accounts import Tenant
     from ocelli.domain.images import ImageHeader
-    from ocelli.domain.ports import Database, Objects, Transaction
+    from ocelli.domain.ports import Database, Transaction
+    from ocelli.usecases.quota import Quota
     from ocelli.usecases.staging import StagedFile
+    from ocelli.usecases.stores import Stores
 
 MAX_TAGS = 40
 MAX_TAG_LENGTH = 50
 MAX_TITLE_LENGTH = 255
+STORED_AT_ONCE = 4
+
+# Until claims are verified, one look is what every level gets: the honest name of that is quick.
+DEFAULT_LEVEL = Level.QUICK
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """What a client says about the file that it sends."""
+    """What a client says about a file that it sends."""
 
     filename: str | None
     title: str | None = None
@@ -37,7 +53,18 @@ class UploadRequest:
     describe: bool = True
     skip_duplicates: bool = False
     variants: bool = True
-    level: Level = Level.QUICK
+    level: Level = DEFAULT_LEVEL
+    upload_method: str = "STREAMING"
+    storage_target: StorageTarget = StorageTarget.DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One file of several: ``staged`` if it came, ``refused`` if something is wrong with it."""
+
+    request: UploadRequest
+    staged: StagedFile | None = None
+    refused: OcelliError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,53 +75,191 @@ class Accepted:
     duplicate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedBatch:
+    """The session, and for each file of the request what became of it."""
+
+    session: Session
+    outcomes: Sequence[Accepted | OcelliError]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A file in the store that no row speaks of yet, or one that was there before."""
+
+    image: Image
+    request: UploadRequest
+    existing: Image | None = field(default=None)
+
+
 class Upload:
     """Use cases around pictures that come in."""
 
-    def __init__(self, database: Database, objects: Objects, *, max_pixels: int) -> None:
+    def __init__(
+        self, database: Database, stores: Stores, quota: Quota, *, max_pixels: int
+    ) -> None:
         self._database = database
-        self._objects = objects
+        self._stores = stores
+        self._quota = quota
         self._max_pixels = max_pixels
 
     @property
     def staging(self) -> Path:
         """Where StagedFile belongs."""
-        return self._objects.staging
+        return self._stores.staging
 
-    async def accept(self, tenant_id: UUID, staged: StagedFile, request: UploadRequest) -> Accepted:
+    async def accept(
+        self,
+        tenant: Tenant,
+        staged: StagedFile,
+        request: UploadRequest,
+        *,
+        reservation: Item | None = None,
+    ) -> Accepted:
         """Store the file, then the rows and the jobs in one transaction.
 
-        Raises ValidationFailed if it is no picture that we read. A failure or a crash leaves at
-        most an object that no row knows, for the sweep to find: whether a broken commit took
-        place cannot be told, so the object is never removed here.
+        With ``reservation`` the picture gets its id, and it is moved on in the same transaction.
+        Raises ValidationFailed if it is no picture that we read, UsageLimitExceeded & co. A failure
+        or a crash leaves at most an object that no row knows, for the sweep to find: whether a
+        broken commit took place cannot be told, so the object is never removed here.
         """
-        check_labels(request)
-        header = await asyncio.to_thread(self._read_header, staged)
-        if request.skip_duplicates:
-            async with self._database.transaction() as tx:
-                existing = await tx.images.by_hash(tenant_id, staged.sha256)
-            if existing is not None:
-                return Accepted(existing, duplicate=True)
-        image = _new_image(tenant_id, staged, request, header)
-        await self._objects.put(image.object_key, staged.path, image.content_type)
-        accepted = await self._record(image, request)
-        if accepted.duplicate:
-            await self._objects.delete(image.object_key)
+        id = reservation.id if reservation else None
+        stored = await self._store(tenant, staged, request, id)
+        async with self._database.transaction() as tx:
+            accepted = await self._record(tx, stored)
+            if reservation is not None:
+                await tx.sessions.move(
+                    reservation.id, _state(accepted, request), image_id=accepted.image.id
+                )
+            await self._count(tx, tenant, [(accepted, request)])
+        await self._discard_duplicates([(stored, accepted)])
         return accepted
 
-    async def _record(self, image: Image, request: UploadRequest) -> Accepted:
+    async def accept_batch(
+        self,
+        tenant: Tenant,
+        files: Sequence[Incoming],
+        *,
+        level: Level,
+        intent: Intent = Intent.DESCRIBE,
+        into: UUID | None = None,
+    ) -> AcceptedBatch:
+        """All of a request's files in one transaction; a bad one does not spoil the others.
+
+        ``into`` adds them to a session that exists (NotFound if the tenant has none of that id).
+        Raises UsageLimitExceeded if they are more than the month has left; then nothing is stored.
+        """
+        results = await self._store_all(tenant, files)
         async with self._database.transaction() as tx:
-            if request.skip_duplicates:
-                await tx.images.lock_content(image.tenant_id, image.sha256)
-                existing = await tx.images.by_hash(image.tenant_id, image.sha256)
-                if existing is not None:
-                    return Accepted(existing, duplicate=True)
-            await tx.images.add(image)
-            if request.variants:
-                await tx.jobs.make_variants(image)
-            if request.describe:
-                await _ask(tx, image, request.level)
+            outcomes: list[Accepted | OcelliError] = []
+            # In the order of the hashes: two requests with the same files never wait in a circle.
+            for stored in sorted(
+                (each for each in results if isinstance(each, _Stored)),
+                key=lambda each: each.image.sha256,
+            ):
+                if stored.request.skip_duplicates:
+                    await tx.images.lock_content(tenant.id, stored.image.sha256)
+            for each in results:
+                outcomes.append(await self._record(tx, each) if isinstance(each, _Stored) else each)
+            session = await _record_session(tx, tenant, files, outcomes, level, intent, into)
+            await self._count(
+                tx,
+                tenant,
+                [
+                    (outcome, file.request)
+                    for outcome, file in zip(outcomes, files, strict=True)
+                    if isinstance(outcome, Accepted)
+                ],
+            )
+        await self._discard_duplicates(
+            [
+                (stored, outcome)
+                for stored, outcome in zip(results, outcomes, strict=True)
+                if isinstance(stored, _Stored) and isinstance(outcome, Accepted)
+            ]
+        )
+        return AcceptedBatch(session, outcomes)
+
+    async def _store_all(
+        self, tenant: Tenant, files: Sequence[Incoming]
+    ) -> list[_Stored | OcelliError]:
+        room = asyncio.Semaphore(STORED_AT_ONCE)
+
+        async def one(file: Incoming) -> _Stored | OcelliError:
+            if file.refused is not None or file.staged is None:
+                return file.refused or ValidationFailed("No file came.", field="files")
+            try:
+                async with room:
+                    return await self._store(tenant, file.staged, file.request)
+            except (ValidationFailed, TooLarge) as error:
+                return error
+
+        return await asyncio.gather(*(one(file) for file in files))
+
+    async def _store(
+        self,
+        tenant: Tenant,
+        staged: StagedFile,
+        request: UploadRequest,
+        id: UUID | None = None,
+    ) -> _Stored:
+        check_labels(request)
+        max_bytes = self._quota.limits(tenant).max_image_bytes
+        if staged.size > max_bytes:
+            raise TooLarge(
+                f"The file is larger than the {max_bytes // MEGABYTE} MB of the tier "
+                f"{tenant.tier}.",
+                details={"max_bytes": max_bytes},
+            )
+        header = await asyncio.to_thread(self._read_header, staged)
+        image = _new_image(tenant.id, staged, request, header, id)
+        if request.skip_duplicates:
+            async with self._database.transaction() as tx:
+                existing = await tx.images.by_hash(tenant.id, staged.sha256)
+            if existing is not None:
+                return _Stored(image, request, existing)
+        store = await self._stores.of(tenant.id, request.storage_target)
+        await store.put(image.object_key, staged.path, image.content_type)
+        return _Stored(image, request)
+
+    async def _record(self, tx: Transaction, stored: _Stored) -> Accepted:
+        image, request = stored.image, stored.request
+        if stored.existing is not None:
+            return Accepted(stored.existing, duplicate=True)
+        if request.skip_duplicates:
+            await tx.images.lock_content(image.tenant_id, image.sha256)
+            existing = await tx.images.by_hash(image.tenant_id, image.sha256)
+            if existing is not None:
+                return Accepted(existing, duplicate=True)
+        await tx.images.add(image)
+        if request.variants:
+            await tx.jobs.make_variants(image)
+        if request.describe:
+            await _ask(tx, image, request.level)
         return Accepted(image)
+
+    async def _count(
+        self, tx: Transaction, tenant: Tenant, accepted: Sequence[tuple[Accepted, UploadRequest]]
+    ) -> None:
+        new = [(each.image, request) for each, request in accepted if not each.duplicate]
+        if not new:
+            return
+        described = [request for _, request in new if request.describe]
+        await self._quota.reserve(
+            tx,
+            tenant,
+            uploads=len(new),
+            descriptions=len(described),
+            credits=sum(request.level.looks for request in described),
+        )
+        await self._quota.store(tx, tenant, sum(image.size_bytes for image, _ in new))
+
+    async def _discard_duplicates(self, pairs: Sequence[tuple[_Stored, Accepted]]) -> None:
+        for stored, accepted in pairs:
+            if accepted.duplicate and stored.existing is None:
+                image = stored.image
+                store = await self._stores.of(image.tenant_id, image.storage_target)
+                await store.delete(image.object_key)
 
     def _read_header(self, staged: StagedFile) -> ImageHeader:
         staged.close()
@@ -109,11 +274,89 @@ def check_labels(request: UploadRequest) -> None:
         )
     if len(request.tags) > MAX_TAGS:
         raise ValidationFailed(f"More than {MAX_TAGS} tags.", field="tags")
-    for field, text in (("title", request.title or ""), ("tags", "".join(request.tags))):
+    for field_name, text in (("title", request.title or ""), ("tags", "".join(request.tags))):
         if "\0" in text:
-            raise ValidationFailed(f"`{field}` holds a NUL character.", field=field)
+            raise ValidationFailed(f"`{field_name}` holds a NUL character.", field=field_name)
     if any(len(tag) > MAX_TAG_LENGTH for tag in request.tags):
         raise ValidationFailed(f"A tag is longer than {MAX_TAG_LENGTH} characters.", field="tags")
+
+
+async def _record_session(
+    tx: Transaction,
+    tenant: Tenant,
+    files: Sequence[Incoming],
+    outcomes: Sequence[Accepted | OcelliError],
+    level: Level,
+    intent: Intent,
+    into: UUID | None,
+) -> Session:
+    now = datetime.now(UTC)
+    states = [_state(outcome, file.request) for outcome, file in zip(outcomes, files, strict=True)]
+    counts = Counter(states)
+    session = Session(
+        id=into or uuid.uuid4(),
+        tenant_id=tenant.id,
+        upload_method=UploadMethod.STREAMING,
+        level=level,
+        intent=intent,
+        total=len(files),
+        completed=counts[ItemState.COMPLETED],
+        failed=counts[ItemState.FAILED],
+        skipped=counts[ItemState.SKIPPED],
+        created_at=now,
+        started_at=now,
+    )
+    if not session.pending:
+        session = replace(session, completed_at=now)
+    items = [
+        _item(session, position, file, outcome, state)
+        for position, (file, outcome, state) in enumerate(zip(files, outcomes, states, strict=True))
+    ]
+    if into is None:
+        await tx.sessions.add(session, items)
+    elif not await tx.sessions.extend(session, items):
+        raise NotFound("Open session", str(into))
+    found = await tx.sessions.get(tenant.id, session.id)
+    assert found is not None
+    return found
+
+
+def _item(
+    session: Session,
+    position: int,
+    file: Incoming,
+    outcome: Accepted | OcelliError,
+    state: ItemState,
+) -> Item:
+    item = Item(
+        id=uuid.uuid4(),
+        tenant_id=session.tenant_id,
+        session_id=session.id,
+        position=position,
+        filename=clean_filename(file.request.filename),
+        state=state,
+        created_at=session.created_at,
+        storage_target=file.request.storage_target,
+    )
+    if isinstance(outcome, OcelliError):
+        return replace(item, error=outcome.message, retryable=outcome.retryable)
+    image = outcome.image
+    return replace(
+        item,
+        id=item.id if outcome.duplicate else image.id,
+        image_id=image.id,
+        object_key=None if outcome.duplicate else image.object_key,
+        content_type=image.content_type,
+        size_bytes=image.size_bytes,
+    )
+
+
+def _state(outcome: Accepted | OcelliError, request: UploadRequest) -> ItemState:
+    if isinstance(outcome, OcelliError):
+        return ItemState.FAILED
+    if outcome.duplicate:
+        return ItemState.SKIPPED
+    return ItemState.QUEUED if request.describe else ItemState.COMPLETED
 
 
 async def _ask(tx: Transaction, image: Image, level: Level) -> None:
@@ -131,9 +374,13 @@ async def _ask(tx: Transaction, image: Image, level: Level) -> None:
 
 
 def _new_image(
-    tenant_id: UUID, staged: StagedFile, request: UploadRequest, header: ImageHeader
+    tenant_id: UUID,
+    staged: StagedFile,
+    request: UploadRequest,
+    header: ImageHeader,
+    id: UUID | None,
 ) -> Image:
-    id = uuid.uuid4()
+    id = id or uuid.uuid4()
     filename = clean_filename(request.filename)
     now = datetime.now(UTC)
     return Image(
@@ -152,4 +399,6 @@ def _new_image(
         title=request.title,
         tags=request.tags,
         content_created_at=header.taken_at,
+        upload_method=request.upload_method,
+        storage_target=request.storage_target,
     )

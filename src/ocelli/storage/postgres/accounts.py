@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "SELECT k.*, t.name AS tenant_name, t.tier AS tenant_tier, t.created_at AS tenant_created_at,"
-    " t.requests_per_minute AS tenant_requests_per_minute"
+    " t.requests_per_minute AS tenant_requests_per_minute, t.unmetered AS tenant_unmetered"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
 )
 
@@ -29,18 +29,29 @@ class PostgresAccounts:
         self._connection = connection
 
     async def add_tenant(
-        self, name: str, tier: Tier, *, requests_per_minute: int | None = None
+        self,
+        name: str,
+        tier: Tier,
+        *,
+        requests_per_minute: int | None = None,
+        unmetered: bool = False,
     ) -> Tenant:
         """See ports.Accounts."""
         cursor = await self._connection.execute(
-            "INSERT INTO tenants (name, tier, requests_per_minute) VALUES (%s, %s, %s)"
+            "INSERT INTO tenants (name, tier, requests_per_minute, unmetered)"
+            " VALUES (%s, %s, %s, %s)"
             " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING *",
-            (name, tier, requests_per_minute),
+            (name, tier, requests_per_minute, unmetered),
         )
         row = await cursor.fetchone()
         assert row is not None
         return Tenant(
-            row["id"], row["name"], Tier(row["tier"]), row["created_at"], row["requests_per_minute"]
+            id=row["id"],
+            name=row["name"],
+            tier=Tier(row["tier"]),
+            created_at=row["created_at"],
+            requests_per_minute=row["requests_per_minute"],
+            unmetered=row["unmetered"],
         )
 
     async def add_key(

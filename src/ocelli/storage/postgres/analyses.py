@@ -28,13 +28,14 @@ class PostgresAnalyses:
     async def add(self, analysis: Analysis) -> None:
         """Insert the row; its job must follow in the same transaction."""
         await self._connection.execute(
-            "INSERT INTO analyses (id, tenant_id, image_id, object_key, level, status, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO analyses (id, tenant_id, image_id, object_key, storage_target, level, status,"
+            " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 analysis.id,
                 analysis.tenant_id,
                 analysis.image_id,
                 analysis.object_key,
+                analysis.storage_target,
                 analysis.level,
                 analysis.status,
                 analysis.created_at,

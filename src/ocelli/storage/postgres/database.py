@@ -15,6 +15,8 @@ from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
+from ocelli.storage.postgres.sessions import PostgresSessions
+from ocelli.storage.postgres.usage import PostgresUsage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +31,8 @@ class PostgresTransaction:
         self.images = PostgresImages(connection)
         self.analyses = PostgresAnalyses(connection)
         self.accounts = PostgresAccounts(connection)
+        self.sessions = PostgresSessions(connection)
+        self.usage = PostgresUsage(connection)
         self.jobs = PostgresJobs(connection)
 
 

@@ -69,6 +69,10 @@ class PostgresImages:
         rows = await self._select("id = %s", (id,))
         return rows[0] if rows else None
 
+    async def by_ids(self, ids: list[UUID]) -> Sequence[Image]:
+        """Those that exist and are not deleted, in no order."""
+        return await self._select("id = ANY(%s) AND deleted_at IS NULL", (ids,))
+
     async def by_hash(self, tenant_id: UUID, sha256: str) -> Image | None:
         """The tenant's oldest picture with these bytes."""
         rows = await self._select(

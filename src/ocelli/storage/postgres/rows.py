@@ -42,6 +42,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         tenant_id=row["tenant_id"],
         image_id=row["image_id"],
         object_key=row["object_key"],
+        storage_target=StorageTarget(row["storage_target"]),
         level=Level(row["level"]),
         status=Status(row["status"]),
         created_at=row["created_at"],
@@ -107,6 +108,7 @@ def to_key(row: Mapping[str, Any]) -> ApiKey:
         tier=Tier(row["tenant_tier"]),
         created_at=row["tenant_created_at"],
         requests_per_minute=row["tenant_requests_per_minute"],
+        unmetered=row["tenant_unmetered"],
     )
     return ApiKey(
         id=row["id"],

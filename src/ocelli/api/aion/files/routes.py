@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -27,7 +28,7 @@ async def list_files(
 ) -> schemas.FileList:
     """Newest content first."""
     page = await mine.files.page(key.tenant.id, limit=limit, offset=offset)
-    url_of = _urls(request, mine)
+    url_of = await urls(request, mine, page.images)
     return schemas.FileList(
         files=[mapping.file_summary(image, url_of) for image in page.images],
         total_count=page.total,
@@ -42,7 +43,7 @@ async def get_file(
     """Poll this for the description, or `/uploads/status/{id}` for less."""
     image = await mine.files.get(key.tenant.id, file_id)
     history = await mine.files.history(image)
-    return mapping.file_details(image, history, _urls(request, mine))
+    return mapping.file_details(image, history, await urls(request, mine, [image]))
 
 
 @router.get(
@@ -61,7 +62,7 @@ async def get_variant(
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
     image = await mine.files.get(key.tenant.id, file_id)
-    url = _urls(request, mine)(image, variant_type)
+    url = (await urls(request, mine, [image]))(image, variant_type)
     if url is None:
         raise NotFound("Variant", f"{file_id}/{variant_type}")
     return RedirectResponse(url, 302)
@@ -79,7 +80,7 @@ async def download(
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key, as a download."""
     image = await mine.files.get(key.tenant.id, file_id)
-    return RedirectResponse(absolute(request, mine, mine.files.download_url(image)), 302)
+    return RedirectResponse(absolute(request, mine, await mine.files.download_url(image)), 302)
 
 
 @router.delete("/{file_id}", summary="Delete a file", responses=errors(404))
@@ -93,9 +94,12 @@ async def delete_file(
     )
 
 
-def _urls(request: Request, mine: Services) -> mapping.UrlOf:
+async def urls(request: Request, mine: Services, images: Iterable[Image]) -> mapping.UrlOf:
+    """What makes absolute URLs of these pictures."""
+    links = await mine.files.links(images)
+
     def url_of(image: Image, type: VariantType) -> str | None:
-        url = mine.files.url(image, type)
+        url = links.url(image, type)
         return url and absolute(request, mine, url)
 
     return url_of

@@ -70,7 +70,7 @@ async def upload_stream(
         if part.error is not None:
             raise part.error
         wanted = _upload_request(part.filename, form.fields)
-        accepted = await mine.upload.accept(key.tenant.id, part.staged, wanted)
+        accepted = await mine.upload.accept(key.tenant, part.staged, wanted)
     return mapping.stream_upload(
         accepted,
         describe=wanted.describe,

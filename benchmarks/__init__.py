@@ -1,0 +1,1 @@
+"""Claims about speed, each a ratio against a baseline of the same run: ``python -m benchmarks``."""

@@ -1,0 +1,61 @@
+"""``python -m benchmarks [NAME…] [--quick] [--json]``: exit code 1 if a claim misses its target."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import analysis, reads, throughput, uploads
+from benchmarks.report import Bench, Row, table
+
+CLAIMS = {claim.NAME: claim.run for claim in (analysis, throughput, uploads, reads)}
+
+
+def main() -> int:
+    """Run the claims that are asked for, all by default."""
+    wanted = _arguments()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    folder = Path(tempfile.mkdtemp(prefix="ocelli-bench-", dir=wanted.folder))
+    folder.chmod(0o755)  # root's Postgres runs as another user
+    bench = Bench(folder, wanted.quick, wanted.workers or cores or 1)
+    rows: list[Row] = []
+    try:
+        for name in wanted.names or CLAIMS:
+            started = time.monotonic()
+            print(f"{name}:", file=sys.stderr, flush=True)
+            rows += CLAIMS[name](bench)
+            print(f"  done in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    machine = {"cpus": cores, "workers": bench.workers, "python": platform.python_version()}
+    if wanted.json:
+        answer = {"machine": machine, "quick": bench.quick, "rows": [row.as_dict() for row in rows]}
+        print(json.dumps(answer, indent=2))
+    else:
+        print(table(rows))
+    return 1 if any(row.verdict == "MISS" for row in rows) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", choices=[*CLAIMS, []], metavar="NAME", help=", ".join(CLAIMS)
+    )
+    parser.add_argument("--quick", action="store_true", help="smaller and noisier, below 90 s")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--workers", type=int, help="default: one per core")
+    parser.add_argument(
+        "--folder", type=Path, help="on the disk to measure; default: a temporary one"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

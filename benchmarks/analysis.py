@@ -1,0 +1,129 @@
+"""One picture: how much of an analysis is our own code rather than the models."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.photos import make_photos
+from benchmarks.processes import ONE_CORE
+from benchmarks.report import Bench, Row, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ocelli.backends.local.backend import LocalBackend
+
+NAME = "analysis"
+TARGET = Target(1.10, "at most")
+PHONE = 15  # the sixteenth photo of the set has the size of one from a phone
+
+
+@dataclass(frozen=True)
+class Look:
+    """Milliseconds of one analysis."""
+
+    decode: float
+    wall: float
+    models: float
+    networks: float
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """Each photo several times in turns; of each its median; of these the sums."""
+    os.environ.update(ONE_CORE)
+    from ocelli.backends.local.backend import LocalBackend
+    from ocelli.cli.demo import sample_photos
+
+    networks = _Networks()
+    backend = LocalBackend()
+    bench.say(f"{NAME}: loading the models")
+    backend.load()
+    phone = make_photos(bench.folder / "phone", PHONE + 1)[PHONE]
+    rounds = 3 if bench.quick else 15
+    bench.say(f"{NAME}: {rounds} rounds over the sample photos")
+    photos = sample_photos()
+    looks = _medians([[_look(backend, networks, path) for path in photos] for _ in range(rounds)])
+    models = sum(each.models for each in looks)
+    against = "sum of its model calls"
+    for what, ours in (
+        ("look at decoded pixels", sum(each.wall for each in looks)),
+        ("decode and look", sum(each.wall + each.decode for each in looks)),
+    ):
+        yield Row(NAME, what, ours / len(looks), "ms", models / len(looks), against, TARGET)
+    worst = max(looks, key=lambda each: (each.wall + each.decode) / each.models)
+    yield Row(
+        NAME,
+        "decode and look, the sample photo with the worst ratio",
+        worst.wall + worst.decode,
+        "ms",
+        worst.models,
+        against,
+    )
+    (large,) = _medians([[_look(backend, networks, phone)] for _ in range(rounds)])
+    yield Row(
+        NAME,
+        "decode and look, 12 megapixels",
+        large.wall + large.decode,
+        "ms",
+        large.models,
+        against,
+    )
+    yield Row(
+        NAME,
+        "look at decoded pixels",
+        sum(each.wall for each in looks) / len(looks),
+        "ms",
+        sum(each.networks for each in looks) / len(looks),
+        "networks alone (a model call is also resizing, boxes, …)",
+    )
+
+
+def _look(backend: LocalBackend, networks: _Networks, path: Path) -> Look:
+    from ocelli.media.decode import decode
+
+    data = path.read_bytes()
+    started = perf_counter()
+    picture = decode(data, max_pixels=100_000_000)
+    decoded = perf_counter()
+    networks.ms = 0.0
+    _, timing = backend.look_timed(picture.pixels)
+    runs = networks.ms + timing.model_ms["objects"] + timing.model_ms["scene"]
+    runs += timing.model_ms["faces"]
+    return Look((decoded - started) * 1000, timing.wall_ms, timing.total_model_ms, runs)
+
+
+def _medians(rounds: Sequence[Sequence[Look]]) -> list[Look]:
+    """Per picture."""
+    return [
+        Look(
+            median(each.decode for each in turns),
+            median(each.wall for each in turns),
+            median(each.models for each in turns),
+            median(each.networks for each in turns),
+        )
+        for turns in zip(*rounds, strict=True)
+    ]
+
+
+class _Networks:
+    """Milliseconds inside onnxruntime; the other runtimes' calls are bare in our models already."""
+
+    def __init__(self) -> None:
+        import onnxruntime
+
+        self.ms = 0.0
+        original = onnxruntime.InferenceSession.run
+
+        def timed(session: Any, *arguments: Any, **options: Any) -> Any:
+            started = perf_counter()
+            try:
+                return original(session, *arguments, **options)
+            finally:
+                self.ms += (perf_counter() - started) * 1000
+
+        onnxruntime.InferenceSession.run = timed

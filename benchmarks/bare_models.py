@@ -1,0 +1,102 @@
+"""The baseline of throughput: processes that do nothing but read, decode and run the models.
+
+No database, no queue, no composing of descriptions. Processes share their work through a pipe
+that holds the number of every file: each takes the next one until none is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.processes import one_core_environment, python
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NUMBER = 4  # bytes
+
+
+@dataclass(frozen=True)
+class Run:
+    """Several pictures, by however many processes: seconds since the start of the first one."""
+
+    wall: float
+    finished: tuple[float, ...]
+    cpu: float
+
+
+def run(files: Sequence[Path], processes: int) -> Run:
+    """All ``files`` by so many processes at once."""
+    reading, writing = os.pipe()
+    os.write(writing, b"".join(n.to_bytes(NUMBER, "big") for n in range(len(files))))
+    os.close(writing)
+    started = time.monotonic()
+    children = [
+        subprocess.Popen(
+            python("benchmarks.bare_models", str(reading)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(reading,),
+            env=one_core_environment(),
+        )
+        for _ in range(processes)
+    ]
+    os.close(reading)
+    names = "\n".join(map(str, files)).encode()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write(names)
+        child.stdin.close()
+    answers = []
+    for child in children:
+        assert child.stdout is not None
+        with child.stdout:
+            answers.append(json.loads(child.stdout.read()))
+        child.wait()
+    wall = time.monotonic() - started
+    finished = sorted(at - started for answer in answers for at in answer["finished"])
+    return Run(wall, tuple(finished), sum(answer["cpu"] for answer in answers))
+
+
+def _main(descriptor: int) -> None:
+    from ocelli.backends.local.backend import Models
+    from ocelli.backends.local.clock import Clock
+    from ocelli.media.decode import decode
+
+    files = [Path(line) for line in sys.stdin.read().splitlines()]
+    models = Models()
+    models.load()
+    clock = Clock()
+    finished = []
+    while number := os.read(descriptor, NUMBER):
+        data = files[int.from_bytes(number, "big")].read_bytes()
+        look(models, decode(data, max_pixels=100_000_000).pixels, clock)
+        finished.append(time.monotonic())
+    print(json.dumps({"finished": finished, "cpu": time.process_time()}))
+
+
+def look(models: Any, pixels: Any, clock: Any) -> None:
+    """Every model once, on what the local backend gives them."""
+    import cv2
+
+    from ocelli.backends.local.backend import VIEW_SIDE
+
+    height, width = pixels.shape[:2]
+    scale = min(1.0, VIEW_SIDE / max(height, width))
+    size = round(width * scale), round(height * scale)
+    view = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+    for model in (models.objects, models.scene, models.faces, models.safety):
+        model.find(view, clock)
+    models.text.find(pixels, clock)
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))

@@ -1,0 +1,157 @@
+"""The programs under measurement, as processes of their own, and what they use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+# As ocelli.cli.child sets them: one core per process.
+ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command line of one of our modules."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that answers HTTP on ``port``."""
+
+    process: subprocess.Popen[str]
+    port: int
+    key: str = ""
+
+    def child(self, role: str) -> psutil.Process:
+        """Its first child that was started as ``ocelli.cli.child ROLE``."""
+        for each in psutil.Process(self.process.pid).children():
+            if role in each.cmdline():
+                return each
+        raise LookupError(role)
+
+
+@contextlib.contextmanager
+def ocelli_serve(data: Path, *options: str) -> Iterator[Server]:
+    """``ocelli serve`` on a free port, with a folder of its own."""
+    command = python("ocelli.cli.main", "serve", "--data", str(data), "--port", "0", *options)
+    with _started(command, data.with_suffix(".log")) as (process, port):
+        yield Server(process, port, (data / "api_key").read_text().strip())
+
+
+@contextlib.contextmanager
+def bare_server(folder: Path) -> Iterator[Server]:
+    """``benchmarks.bare_server``: the same uvicorn without Ocelli."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = python("benchmarks.bare_server", str(folder))
+    with _started(command, folder.with_suffix(".log")) as (process, port):
+        yield Server(process, port)
+
+
+@contextlib.contextmanager
+def _started(command: Sequence[str], log: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    with (
+        log.open("a") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        try:
+            yield process, _port(process, log)
+        finally:
+            process.terminate()
+
+
+def _port(process: subprocess.Popen[str], log: Path) -> int:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("ready "):
+            return int(line.rsplit(":", 1)[1])
+    raise RuntimeError(f"the server ended: {log.read_text()[-2000:]}")
+
+
+class Watch:
+    """Samples in a thread: CPU seconds by role over a tree of processes, or one process's RSS."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def sample(self) -> None:
+        """One look; the process may be gone already."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                self.sample()
+
+
+class MemoryPeak(Watch):
+    """The largest resident set of one process, in MB."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        super().__init__(0.01)
+        self._process = process
+        self.before = self.peak = _resident(process)
+
+    def sample(self) -> None:
+        """See Watch."""
+        self.peak = max(self.peak, _resident(self._process))
+
+
+class CpuByRole(Watch):
+    """CPU seconds of ``ocelli describe``: its workers, Postgres, and the command itself."""
+
+    def __init__(self, root: int) -> None:
+        super().__init__(0.25)
+        self._root = psutil.Process(root)
+        self._seconds: dict[int, tuple[str, float]] = {}
+
+    def sample(self) -> None:
+        """See Watch."""
+        for process in (self._root, *self._root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                role = self._role(process)
+                self._seconds[process.pid] = role, times.user + times.system
+
+    def totals(self) -> dict[str, float]:
+        """Seconds by role."""
+        totals: dict[str, float] = {}
+        for role, seconds in self._seconds.values():
+            totals[role] = totals.get(role, 0.0) + seconds
+        return totals
+
+    def _role(self, process: psutil.Process) -> str:
+        if process.pid in self._seconds:
+            return self._seconds[process.pid][0]
+        if process.pid == self._root.pid:
+            return "command"
+        return "workers" if "ocelli.cli.child" in process.cmdline() else "postgres"
+
+
+def one_core_environment() -> dict[str, str]:
+    """Our environment, with native libraries held to one thread."""
+    return {**os.environ, **ONE_CORE}
+
+
+def _resident(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / 1e6

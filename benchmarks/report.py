@@ -1,0 +1,121 @@
+"""What a claim prints: rows with a value, its baseline, their ratio and a verdict."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+Verdict = Literal["ok", "MISS", ""]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on a row's ratio, or on its value where the claim is absolute."""
+
+    limit: float
+    kind: Literal["at most", "at least"]
+    of: Literal["ratio", "value"] = "ratio"
+
+    def holds(self, row: Row) -> bool:
+        """Whether the row keeps to it."""
+        measured = row.value if self.of == "value" else row.ratio
+        if measured is None:
+            return False
+        return measured <= self.limit if self.kind == "at most" else measured >= self.limit
+
+    def __str__(self) -> str:
+        sign = "≤" if self.kind == "at most" else "≥"
+        return f"{sign} {self.limit:.2f}" if self.of == "ratio" else f"{sign} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement. Rows without a target say where the limit is, and how far away we are."""
+
+    claim: str
+    what: str
+    value: float
+    unit: str
+    baseline: float | None = None
+    against: str = ""
+    target: Target | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Value over baseline."""
+        return self.value / self.baseline if self.baseline else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the target is met; nothing if there is none."""
+        if self.target is None:
+            return ""
+        return "ok" if self.target.holds(self) else "MISS"
+
+    def cells(self) -> tuple[str, ...]:
+        """As the table shows it."""
+        return (
+            self.claim,
+            self.what,
+            f"{_number(self.value)} {self.unit}",
+            f"{_number(self.baseline)} {self.unit}" if self.baseline is not None else "",
+            f"{self.ratio:.3f}" if self.ratio is not None else "",
+            str(self.target or ""),
+            self.verdict,
+            self.against,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "claim": self.claim,
+            "what": self.what,
+            "value": self.value,
+            "unit": self.unit,
+            "baseline": self.baseline,
+            "against": self.against or None,
+            "ratio": self.ratio,
+            "target": str(self.target) if self.target else None,
+            "verdict": self.verdict or None,
+        }
+
+
+HEADERS = ("claim", "what", "value", "baseline", "ratio", "target", "verdict", "baseline is")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every claim is given."""
+
+    folder: Path
+    quick: bool
+    workers: int
+
+    def say(self, text: str) -> None:
+        """Progress, on standard error."""
+        print(f"  … {text}", file=sys.stderr, flush=True)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Aligned columns; numbers to the right."""
+    lines = [HEADERS, *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = {2, 3, 4}
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _number(value: float) -> str:
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

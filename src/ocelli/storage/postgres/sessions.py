@@ -1,0 +1,385 @@
+"""The tables ``sessions`` and ``items``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ocelli.domain.analysis import Level
+from ocelli.domain.images import StorageTarget
+from ocelli.domain.sessions import (
+    Intent,
+    Item,
+    ItemCounts,
+    ItemState,
+    Session,
+    SessionStatus,
+    UploadMethod,
+)
+from ocelli.storage.postgres.images import PostgresImages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+    from uuid import UUID
+
+    from ocelli.domain.images import Image
+    from ocelli.storage.postgres.rows import Connection, Row
+
+CHANNEL = "ocelli_sessions"
+
+_FINAL = "('completed', 'failed', 'skipped')"
+_CONFIRMING_FOR = "2 minutes"
+
+# One more or one less of each counter, from the states before and after.
+_COUNT = """
+UPDATE sessions s SET
+    uploading = s.uploading - (%(before)s IN ('uploading', 'confirming'))::int
+                            + (%(after)s IN ('uploading', 'confirming'))::int,
+    completed = s.completed + (%(after)s = 'completed')::int,
+    failed = s.failed + (%(after)s = 'failed')::int,
+    skipped = s.skipped + (%(after)s = 'skipped')::int,
+    started_at = coalesce(s.started_at, clock_timestamp()),
+    last_activity_at = clock_timestamp(),
+    completed_at = CASE
+        WHEN s.completed_at IS NULL AND %(after)s IN ('completed', 'failed', 'skipped')
+             AND s.completed + s.failed + s.skipped + 1 >= s.total THEN clock_timestamp()
+        ELSE s.completed_at END
+WHERE s.id = %(session)s
+"""
+
+
+class PostgresSessions:
+    """See ports.Sessions.
+
+    Locks are always taken in the order analysis, item, session, so that nobody waits in a circle.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, session: Session, items: Sequence[Item]) -> None:
+        """See ports.Sessions."""
+        await self._connection.execute(
+            "INSERT INTO sessions (id, tenant_id, upload_method, intent, level, total, uploading,"
+            " completed, failed, skipped, created_at, started_at, completed_at, last_activity_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                session.id,
+                session.tenant_id,
+                session.upload_method,
+                session.intent,
+                session.level,
+                session.total,
+                session.uploading,
+                session.completed,
+                session.failed,
+                session.skipped,
+                session.created_at,
+                session.started_at,
+                session.completed_at,
+                session.created_at,
+            ),
+        )
+        for item in items:
+            await self.add_item(item)
+
+    async def extend(self, session: Session, items: Sequence[Item]) -> bool:
+        """See ports.Sessions."""
+        rows = await self._rows(
+            "UPDATE sessions SET total = total + %(total)s, completed = completed + %(completed)s,"
+            " failed = failed + %(failed)s, skipped = skipped + %(skipped)s,"
+            " completed_at = CASE WHEN completed + failed + skipped + %(done)s"
+            " >= total + %(total)s THEN clock_timestamp() END,"
+            " last_activity_at = clock_timestamp() WHERE id = %(id)s AND tenant_id = %(tenant)s"
+            " AND cancelled_at IS NULL AND expired_at IS NULL RETURNING total",
+            {
+                "total": session.total,
+                "completed": session.completed,
+                "failed": session.failed,
+                "skipped": session.skipped,
+                "done": session.done,
+                "id": session.id,
+                "tenant": session.tenant_id,
+            },
+        )
+        if not rows:
+            return False
+        first = rows[0]["total"] - session.total
+        for item in items:
+            await self.add_item(replace(item, position=first + item.position))
+        await self._notify(session.id)
+        return True
+
+    async def add_item(self, item: Item) -> None:
+        """See ports.Sessions."""
+        await self._connection.execute(
+            "INSERT INTO items (id, tenant_id, session_id, position, filename, content_type,"
+            " size_bytes, object_key, storage_target, idempotency_key, state, image_id, error,"
+            " retryable, created_at, changed_at, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                item.id,
+                item.tenant_id,
+                item.session_id,
+                item.position,
+                item.filename,
+                item.content_type,
+                item.size_bytes,
+                item.object_key,
+                item.storage_target,
+                item.idempotency_key,
+                item.state,
+                item.image_id,
+                item.error,
+                item.retryable,
+                item.created_at,
+                item.created_at,
+                item.expires_at,
+            ),
+        )
+
+    async def get(self, tenant_id: UUID, id: UUID) -> Session | None:
+        """One indexed row: cheap to poll."""
+        rows = await self._rows(
+            "SELECT * FROM sessions WHERE tenant_id = %s AND id = %s", (tenant_id, id)
+        )
+        return _to_session(rows[0]) if rows else None
+
+    async def page(
+        self,
+        tenant_id: UUID,
+        *,
+        status: SessionStatus | None,
+        method: UploadMethod | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[Sequence[Session], int]:
+        """See ports.Sessions."""
+        where = (
+            "FROM sessions WHERE tenant_id = %s AND (%s::text IS NULL OR status = %s)"
+            " AND (%s::text IS NULL OR upload_method = %s)"
+        )
+        filters = (tenant_id, status, status, method, method)
+        total = await self._rows(f"SELECT count(*) AS total {where}", filters)
+        rows = await self._rows(
+            f"SELECT * {where} ORDER BY created_at DESC, id LIMIT %s OFFSET %s",
+            (*filters, limit, offset),
+        )
+        return [_to_session(row) for row in rows], total[0]["total"]
+
+    async def results(
+        self, session_id: UUID, *, include_failed: bool, limit: int, offset: int
+    ) -> tuple[Sequence[Item], int]:
+        """See ports.Sessions."""
+        states = _FINAL if include_failed else "('completed', 'skipped')"
+        where = f"FROM items WHERE session_id = %s AND state IN {states}"
+        total = await self._rows(f"SELECT count(*) AS total {where}", (session_id,))
+        rows = await self._rows(
+            f"SELECT * {where} ORDER BY position LIMIT %s OFFSET %s", (session_id, limit, offset)
+        )
+        return await self._with_images(rows), total[0]["total"]
+
+    async def recent(self, session_id: UUID, *, failed: bool, limit: int) -> Sequence[Item]:
+        """See ports.Sessions."""
+        states = "('failed')" if failed else "('completed', 'skipped')"
+        rows = await self._rows(
+            f"SELECT * FROM items WHERE session_id = %s AND state IN {states}"
+            f" AND state IN {_FINAL} ORDER BY changed_at DESC LIMIT %s",
+            (session_id, limit),
+        )
+        return await self._with_images(rows)
+
+    async def counts(self, session_id: UUID) -> ItemCounts:
+        """See ports.Sessions."""
+        rows = await self._rows(
+            "SELECT CASE WHEN i.state = 'queued' AND a.status = 'processing' THEN 'processing'"
+            " ELSE i.state END AS state, count(*) AS items"
+            " FROM items i LEFT JOIN analyses a ON a.image_id = i.id AND a.status = 'processing'"
+            " WHERE i.session_id = %s GROUP BY 1",
+            (session_id,),
+        )
+        return ItemCounts(**{row["state"]: row["items"] for row in rows})
+
+    async def items(self, tenant_id: UUID, session_id: UUID) -> Sequence[Item]:
+        """See ports.Sessions."""
+        rows = await self._rows(
+            "SELECT * FROM items WHERE tenant_id = %s AND session_id = %s ORDER BY position",
+            (tenant_id, session_id),
+        )
+        return [_to_item(row) for row in rows]
+
+    async def item_by_key(self, tenant_id: UUID, object_key: str) -> Item | None:
+        """The reservation of that key."""
+        rows = await self._rows(
+            "SELECT * FROM items WHERE tenant_id = %s AND object_key = %s", (tenant_id, object_key)
+        )
+        return _to_item(rows[0]) if rows else None
+
+    async def item_by_idempotency_key(self, tenant_id: UUID, key: str) -> Item | None:
+        """The reservation that was made with that key."""
+        rows = await self._rows(
+            "SELECT * FROM items WHERE tenant_id = %s AND idempotency_key = %s", (tenant_id, key)
+        )
+        return _to_item(rows[0]) if rows else None
+
+    async def take(self, id: UUID) -> bool:
+        """See ports.Sessions."""
+        cursor = await self._connection.execute(
+            "UPDATE items SET state = 'confirming', changed_at = clock_timestamp()"
+            " WHERE id = %s AND (state = 'uploading' OR (state = 'confirming'"
+            f" AND changed_at < clock_timestamp() - interval '{_CONFIRMING_FOR}'))",
+            (id,),
+        )
+        return cursor.rowcount == 1
+
+    async def give_back(self, id: UUID) -> None:
+        """See ports.Sessions."""
+        await self._connection.execute(
+            "UPDATE items SET state = 'uploading', changed_at = clock_timestamp()"
+            " WHERE id = %s AND state = 'confirming'",
+            (id,),
+        )
+
+    async def move(
+        self,
+        id: UUID,
+        to: ItemState,
+        *,
+        image_id: UUID | None = None,
+        error: str | None = None,
+        retryable: bool | None = None,
+    ) -> bool:
+        """See ports.Sessions."""
+        rows = await self._rows(
+            "WITH old AS (SELECT id, state FROM items WHERE id = %s"
+            f" AND state NOT IN {_FINAL} FOR UPDATE)"
+            " UPDATE items i SET state = %s, image_id = coalesce(%s, image_id), error = %s,"
+            " retryable = %s, changed_at = clock_timestamp() FROM old WHERE i.id = old.id"
+            " RETURNING i.session_id, old.state AS before",
+            (id, to, image_id, error, retryable),
+        )
+        if not rows:
+            return False
+        if rows[0]["session_id"] is not None:
+            await self._connection.execute(
+                _COUNT,
+                {"before": rows[0]["before"], "after": to, "session": rows[0]["session_id"]},
+            )
+            await self._notify(rows[0]["session_id"])
+        return True
+
+    async def cancel(self, session: Session) -> int:
+        """Jobs of what is ended go too; one that just started finds its analysis final."""
+        ended = await self._rows(
+            "UPDATE analyses SET status = 'skipped', completed_at = clock_timestamp()"
+            " WHERE status = 'queued' AND image_id IN"
+            " (SELECT id FROM items WHERE session_id = %s AND state = 'queued')"
+            " RETURNING id, image_id",
+            (session.id,),
+        )
+        await self._connection.execute(
+            "DELETE FROM procrastinate_jobs WHERE status = 'todo' AND task_name = 'analyse'"
+            " AND args->>'analysis_id' = ANY(%s)",
+            ([str(row["id"]) for row in ended],),
+        )
+        skipped = await self._rows(
+            "UPDATE items SET state = 'skipped', error = 'The session was cancelled.',"
+            " retryable = true, changed_at = clock_timestamp()"
+            " WHERE session_id = %s AND (state = 'uploading' OR (state = 'queued'"
+            " AND id = ANY(%s))) RETURNING id",
+            (session.id, [row["image_id"] for row in ended]),
+        )
+        await self._connection.execute(
+            "UPDATE sessions s SET cancelled_at = clock_timestamp(),"
+            " last_activity_at = clock_timestamp(), skipped = skipped + %s,"
+            " uploading = (SELECT count(*) FROM items WHERE session_id = s.id"
+            " AND state = 'confirming') WHERE id = %s",
+            (len(skipped), session.id),
+        )
+        await self._notify(session.id)
+        return len(ended)
+
+    async def expire(self, limit: int) -> int:
+        """See ports.Sessions."""
+        rows = await self._rows(
+            "SELECT id, session_id FROM items WHERE state IN ('uploading', 'confirming')"
+            " AND expires_at < clock_timestamp() - interval '2 minutes'"
+            " ORDER BY session_id, id LIMIT %s FOR UPDATE SKIP LOCKED",
+            (limit,),
+        )
+        for row in rows:
+            await self.move(
+                row["id"],
+                ItemState.FAILED,
+                error="The file did not come before the URL expired.",
+                retryable=True,
+            )
+        await self._connection.execute(
+            "UPDATE sessions SET expired_at = clock_timestamp() WHERE id = ANY(%s)"
+            " AND failed = total AND cancelled_at IS NULL",
+            (list({row["session_id"] for row in rows if row["session_id"]}),),
+        )
+        return len(rows)
+
+    async def _notify(self, session_id: UUID) -> None:
+        """Delivered with the commit; several within one transaction are one."""
+        await self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(session_id)))
+
+    async def _with_images(self, rows: list[Row]) -> Sequence[Item]:
+        ids = [row["image_id"] or row["id"] for row in rows]
+        images = {image.id: image for image in await self._images(ids)}
+        return [_to_item(row, images.get(row["image_id"] or row["id"])) for row in rows]
+
+    async def _images(self, ids: list[UUID]) -> Sequence[Image]:
+        return await PostgresImages(self._connection).by_ids(ids)
+
+    async def _rows(
+        self, query: str, parameters: tuple[object, ...] | dict[str, object]
+    ) -> list[Row]:
+        cursor = await self._connection.execute(query.encode(), parameters)
+        return await cursor.fetchall()
+
+
+def _to_session(row: Mapping[str, Any]) -> Session:
+    return Session(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        upload_method=UploadMethod(row["upload_method"]),
+        intent=Intent(row["intent"]),
+        level=Level(row["level"]),
+        total=row["total"],
+        uploading=row["uploading"],
+        completed=row["completed"],
+        failed=row["failed"],
+        skipped=row["skipped"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+        cancelled_at=row["cancelled_at"],
+        last_activity_at=row["last_activity_at"],
+        status=SessionStatus(row["status"]),
+    )
+
+
+def _to_item(row: Mapping[str, Any], image: Image | None = None) -> Item:
+    return Item(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        session_id=row["session_id"],
+        position=row["position"],
+        filename=row["filename"],
+        state=ItemState(row["state"]),
+        created_at=row["created_at"],
+        content_type=row["content_type"],
+        size_bytes=row["size_bytes"],
+        object_key=row["object_key"],
+        storage_target=StorageTarget(row["storage_target"]),
+        idempotency_key=row["idempotency_key"],
+        image_id=row["image_id"],
+        error=row["error"],
+        retryable=row["retryable"],
+        changed_at=row["changed_at"],
+        expires_at=row["expires_at"],
+        image=image,
+    )

@@ -1,0 +1,108 @@
+"""What a tenant may still use. Checked and counted in the transaction that uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from ocelli.domain.accounts import TIER_LIMITS
+from ocelli.domain.errors import StorageQuotaExceeded, UsageLimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocelli.domain.accounts import Tenant, Tier, TierLimits
+    from ocelli.domain.ports import Database, Transaction
+    from ocelli.domain.usage import Delivered, MonthlyUse
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A tenant's limits and what it has used of them this month."""
+
+    limits: TierLimits
+    used: MonthlyUse
+    reset: date
+
+    @property
+    def uploads_left(self) -> int | None:
+        """None: unlimited."""
+        return _left(self.limits.monthly_uploads, self.used.uploads)
+
+    @property
+    def descriptions_left(self) -> int | None:
+        """None: unlimited."""
+        return _left(self.limits.monthly_descriptions, self.used.descriptions)
+
+
+class Quota:
+    """The tiers' tables against the meters."""
+
+    def __init__(self, database: Database, tiers: Mapping[Tier, TierLimits] = TIER_LIMITS) -> None:
+        self._database = database
+        self._tiers = tiers
+
+    def limits(self, tenant: Tenant) -> TierLimits:
+        """The tier's; the owner of the machine has no monthly ones."""
+        limits = self._tiers[tenant.tier]
+        if tenant.unmetered:
+            limits = replace(
+                limits, monthly_uploads=None, monthly_descriptions=None, storage_bytes=None
+            )
+        return limits
+
+    async def standing(self, tenant: Tenant) -> Standing:
+        """For answers; ``reserve`` is what decides."""
+        async with self._database.transaction() as tx:
+            used = await tx.usage.month(tenant.id)
+        return Standing(self.limits(tenant), used, _next_month(used.month))
+
+    async def delivered(self, tenant: Tenant, start: date, end: date) -> list[Delivered]:
+        """What the tenant got in these days, both included."""
+        async with self._database.transaction() as tx:
+            return list(await tx.usage.days(tenant.id, start, end))
+
+    async def reserve(
+        self, tx: Transaction, tenant: Tenant, *, uploads: int, descriptions: int, credits: int
+    ) -> None:
+        """Count files and descriptions. Raises UsageLimitExceeded.
+
+        Must come last in its transaction: it holds the tenant's meters until the commit.
+        """
+        limits = self.limits(tenant)
+        if not await tx.usage.reserve(
+            tenant.id,
+            uploads=uploads,
+            descriptions=descriptions,
+            credits=credits,
+            max_uploads=limits.monthly_uploads,
+            max_descriptions=limits.monthly_descriptions,
+        ):
+            raise UsageLimitExceeded(
+                f"This month's limit of the tier {tenant.tier} is reached: "
+                f"{_said(limits.monthly_uploads)} uploads, "
+                f"{_said(limits.monthly_descriptions)} descriptions.",
+                details={"tier": tenant.tier, "files": uploads, "descriptions": descriptions},
+            )
+
+    async def store(self, tx: Transaction, tenant: Tenant, size_bytes: int) -> None:
+        """Count stored bytes. Raises StorageQuotaExceeded. Must come last, too."""
+        limit = self.limits(tenant).storage_bytes
+        if not await tx.usage.store(tenant.id, size_bytes, max_bytes=limit):
+            raise StorageQuotaExceeded(
+                "The storage of this tenant is full. Delete some files first.",
+                details={"max_bytes": limit},
+            )
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(0, limit - used)
+
+
+def _said(limit: int | None) -> str:
+    return "unlimited" if limit is None else f"{limit:,}"
+
+
+def _next_month(month: date) -> date:
+    return (month + timedelta(days=32)).replace(day=1)

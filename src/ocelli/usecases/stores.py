@@ -1,0 +1,79 @@
+"""Which store holds what: the installation's own, or the tenant's bucket."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from ocelli.domain.errors import CustomStorageMissing, StorageAccessDenied
+from ocelli.domain.images import StorageTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from uuid import UUID
+
+    from ocelli.domain.ports import Objects
+
+
+class Buckets(Protocol):
+    """The tenants' own buckets."""
+
+    async def store(self, tenant_id: UUID) -> Objects | None:
+        """The store of this tenant; None if it has configured none. Raises StorageAccessDenied."""
+        ...
+
+
+class Held(Protocol):
+    """Something whose bytes lie in a store: a picture, an analysis."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def storage_target(self) -> StorageTarget: ...
+
+
+class Stores:
+    """The stores of all tenants: ask for one each time, configurations change."""
+
+    def __init__(self, default: Objects, buckets: Buckets | None = None) -> None:
+        self.default = default
+        self._buckets = buckets
+
+    @property
+    def staging(self) -> Path:
+        """Where files arrive, whichever store they go to."""
+        return self.default.staging
+
+    async def of(self, tenant_id: UUID, target: StorageTarget) -> Objects:
+        """The store that ``target`` means for this tenant.
+
+        Raises CustomStorageMissing if it means the tenant's own and there is none, and
+        StorageAccessDenied if its credentials cannot be read any more.
+        """
+        if target is StorageTarget.DEFAULT:
+            return self.default
+        store = await self._buckets.store(tenant_id) if self._buckets is not None else None
+        if store is None:
+            raise CustomStorageMissing
+        return store
+
+    async def holding(self, held: Held) -> Objects:
+        """The store in which something that was accepted lies.
+
+        Raises StorageAccessDenied if that was the tenant's own and it is configured no more.
+        """
+        try:
+            return await self.of(held.tenant_id, held.storage_target)
+        except CustomStorageMissing:
+            raise StorageAccessDenied(
+                "This file lies in a bucket of your own that is no longer configured."
+            ) from None
+
+    async def usable(self, those: Iterable[Held]) -> dict[tuple[UUID, StorageTarget], Objects]:
+        """The stores that hold them, without those that cannot be opened."""
+        found: dict[tuple[UUID, StorageTarget], Objects] = {}
+        for each in {(one.tenant_id, one.storage_target): one for one in those}.values():
+            with suppress(StorageAccessDenied):
+                found[each.tenant_id, each.storage_target] = await self.holding(each)
+        return found

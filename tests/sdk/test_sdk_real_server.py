@@ -1,0 +1,79 @@
+"""The same against a server that is really one: OCELLI_URL and OCELLI_KEY name it."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from collections import Counter
+
+import pytest
+
+from aion import AionVision, SyncAionVision, ValidationError
+
+pytestmark = pytest.mark.skipif(
+    not {"OCELLI_URL", "OCELLI_KEY"} <= os.environ.keys(), reason="OCELLI_URL is not set"
+)
+
+
+def settings() -> dict[str, str]:
+    return {
+        "api_key": os.environ["OCELLI_KEY"],
+        "base_url": os.environ["OCELLI_URL"] + "/api/v2",
+    }
+
+
+def photo() -> bytes:
+    """A small JPEG that no other is equal to."""
+    from PIL import Image
+
+    picture = Image.frombytes("RGB", (64, 48), random.randbytes(64 * 48 * 3))
+    file = io.BytesIO()
+    picture.save(file, "JPEG")
+    return file.getvalue()
+
+
+async def test_one_and_the_same_again() -> None:
+    async with AionVision(**settings()) as client:
+        content = photo()
+        first = await client.upload_one(content, filename="a.jpg")
+        assert first.is_completed
+        assert first.description
+        assert first.confidence_score is not None
+        again = await client.upload_one(content, filename="b.jpg", wait_for_descriptions=False)
+        assert (again.image_id, again.description) == (first.image_id, first.description)
+        details = await client.files.get(first.image_id)
+        assert details.original_filename == "a.jpg"
+        assert await client.files.download(first.image_id) == content
+        assert (await client.files.delete(first.image_id)).id == first.image_id
+
+
+async def test_not_a_picture() -> None:
+    async with AionVision(**settings()) as client:
+        with pytest.raises(ValidationError):
+            await client.upload_one(b"plain text", filename="a.jpg")
+        results = await client.upload(
+            [photo(), b"plain text", photo()],
+            filenames=["a.jpg", "b.jpg", "c.jpg"],
+            raise_on_failure=False,
+        )
+        assert [r.is_failed for r in results] == [False, True, False]
+        assert results.summary() == "2 succeeded, 1 failed (0 retryable)"
+
+
+def test_several_without_await() -> None:
+    photos = [photo() for _ in range(23)]
+    photos[7] = photos[3]
+    counts: Counter[str] = Counter()
+    with SyncAionVision(**settings()) as client:
+        results = client.upload(
+            photos,
+            filenames=[f"{n}.jpg" for n in range(23)],
+            on_progress=lambda _: counts.update(["read"]),
+            on_file_complete=lambda _: counts.update(["complete"]),
+            on_description_progress=lambda _: counts.update(["described"]),
+        )
+    assert results.summary() == "23 succeeded"
+    assert [r.filename for r in results] == [f"{n}.jpg" for n in range(23)]
+    assert results[3].image_id == results[7].image_id
+    assert counts == {"read": 23, "complete": 23, "described": 23}

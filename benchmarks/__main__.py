@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from benchmarks import analysis, reads, throughput, uploads
-from benchmarks.report import Bench, Row, table
+from benchmarks.processes import Foreign
+from benchmarks.report import Bench, Row, line, table
 
 CLAIMS = {claim.NAME: claim.run for claim in (analysis, throughput, uploads, reads)}
 
@@ -28,10 +29,17 @@ def main() -> int:
     rows: list[Row] = []
     try:
         for name in wanted.names or CLAIMS:
-            started = time.monotonic()
+            started, foreign = time.monotonic(), Foreign()
             print(f"{name}:", file=sys.stderr, flush=True)
-            rows += CLAIMS[name](bench)
-            print(f"  done in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+            for row in CLAIMS[name](bench):
+                rows.append(row)
+                print(f"  {line(row)}", file=sys.stderr, flush=True)
+            print(
+                f"  done in {time.monotonic() - started:.0f} s; other programs took "
+                f"{foreign.share():.0%} of the machine",
+                file=sys.stderr,
+                flush=True,
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     machine = {"cpus": cores, "workers": bench.workers, "python": platform.python_version()}

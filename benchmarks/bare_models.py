@@ -29,6 +29,7 @@ class Run:
 
     wall: float
     finished: tuple[float, ...]
+    took: dict[Path, float]  # each picture by itself
     cpu: float
 
 
@@ -62,8 +63,10 @@ def run(files: Sequence[Path], processes: int) -> Run:
             answers.append(json.loads(child.stdout.read()))
         child.wait()
     wall = time.monotonic() - started
-    finished = sorted(at - started for answer in answers for at in answer["finished"])
-    return Run(wall, tuple(finished), sum(answer["cpu"] for answer in answers))
+    done = [each for answer in answers for each in answer["done"]]
+    finished = sorted(at - started for _, at, _ in done)
+    took = {files[number]: seconds for number, _, seconds in done}
+    return Run(wall, tuple(finished), took, sum(answer["cpu"] for answer in answers))
 
 
 def _main(descriptor: int) -> None:
@@ -75,12 +78,15 @@ def _main(descriptor: int) -> None:
     models = Models()
     models.load()
     clock = Clock()
-    finished = []
-    while number := os.read(descriptor, NUMBER):
-        data = files[int.from_bytes(number, "big")].read_bytes()
-        look(models, decode(data, max_pixels=100_000_000).pixels, clock)
-        finished.append(time.monotonic())
-    print(json.dumps({"finished": finished, "cpu": time.process_time()}))
+    done = []
+    while taken := os.read(descriptor, NUMBER):
+        number = int.from_bytes(taken, "big")
+        started = time.monotonic()
+        picture = decode(files[number].read_bytes(), max_pixels=100_000_000)
+        look(models, picture.pixels, clock)
+        now = time.monotonic()
+        done.append((number, now, now - started))
+    print(json.dumps({"done": done, "cpu": time.process_time()}))
 
 
 def look(models: Any, pixels: Any, clock: Any) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +41,22 @@ class Server:
             if role in each.cmdline():
                 return each
         raise LookupError(role)
+
+    @contextlib.contextmanager
+    def workers_suspended(self) -> Iterator[None]:
+        """Take the workers off the machine; the supervisor sees them alive."""
+        workers = [
+            each
+            for each in psutil.Process(self.process.pid).children()
+            if each.cmdline()[-1] == "worker"
+        ]
+        for worker in workers:
+            worker.suspend()
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.resume()
 
 
 @contextlib.contextmanager
@@ -78,6 +96,25 @@ def _port(process: subprocess.Popen[str], log: Path) -> int:
     raise RuntimeError(f"the server ended: {log.read_text()[-2000:]}")
 
 
+class Foreign:
+    """How much of the machine goes to programs that are none of ours: much of it spoils a run."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._before = self._seconds()
+
+    def share(self) -> float:
+        """Of all cores, since the start; our own processes must have ended."""
+        elapsed = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        return max(0.0, self._seconds() - self._before) / elapsed
+
+    def _seconds(self) -> float:
+        machine = psutil.cpu_times()
+        mine = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        busy = machine.user + machine.nice + machine.system
+        return float(busy) - sum(each.ru_utime + each.ru_stime for each in mine)
+
+
 class Watch:
     """Samples in a thread: CPU seconds by role over a tree of processes, or one process's RSS."""
 
@@ -86,7 +123,7 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

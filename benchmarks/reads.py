@@ -127,20 +127,22 @@ def _send(server: Server, photos: Sequence[Path]) -> str:
     with Connection(server.port, server.key) as connection:
         for photo in photos:
             answer = _good(connection.upload(f"{FILES}/upload/stream", photo))
-            id = str(json.loads(answer.body)["id"])
+            id = str(json.loads(answer.body)["image_id"])
     return id
 
 
 def _is_done(connection: Connection, id: str) -> bool:
     answer = json.loads(_good(connection.get(f"{FILES}/{id}")).body)
-    return answer["full_description"] is not None
+    return answer["description_status"] in ("completed", "failed")
 
 
 def _until_idle(server: Server) -> None:
     with Connection(server.port) as connection:
         while True:
             metrics = _good(connection.get("/metrics")).body.decode()
-            jobs = re.findall(r'^ocelli_jobs{status="(?:todo|doing)"} (\S+)$', metrics, re.M)
+            jobs = re.findall(
+                r'^ocelli_jobs{status="(?:todo|doing)"} (\S+)$', metrics, re.MULTILINE
+            )
             if sum(map(float, jobs)) == 0:
                 return
             time.sleep(0.1)

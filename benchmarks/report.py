@@ -101,6 +101,13 @@ class Bench:
         print(f"  … {text}", file=sys.stderr, flush=True)
 
 
+def line(row: Row) -> str:
+    """One row by itself."""
+    _, what, value, baseline, ratio, target, verdict, against = row.cells()
+    compared = f" against {baseline} ({against}): {ratio}" if baseline else ""
+    return f"{what}: {value}{compared}" + (f", target {target}: {verdict}" if verdict else "")
+
+
 def table(rows: Iterable[Row]) -> str:
     """Aligned columns; numbers to the right."""
     lines = [HEADERS, *(row.cells() for row in rows)]

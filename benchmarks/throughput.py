@@ -41,7 +41,7 @@ def run(bench: Bench) -> Iterator[Row]:
     for number in range(1, rounds + 1):
         where = f"{NAME}: round {number} of {rounds}"
         bench.say(f"{where}, one bare process alone on {alone} photos")
-        singles.append(bare_models.run(files[:: count // alone][:alone], 1))
+        singles.append(bare_models.run(files[:alone], 1))
         bench.say(f"{where}, {bench.workers} bare processes on {count} photos")
         together.append(bare_models.run(files, bench.workers))
         bench.say(f"{where}, ocelli describe with {bench.workers} workers")
@@ -58,7 +58,7 @@ def _rows(
 ) -> Iterator[Row]:
     steady = median(_rate(each.finished) for each in ours)
     crowd = median(_rate(each.finished) for each in together)
-    single = median(_rate(each.finished) for each in singles)
+    slowdown = median(map(_slowdown, together, singles))
     against = f"{workers} bare processes at once"
     yield Row(NAME, "describe, under way", steady, "photos/s", crowd, against, TARGET)
     yield Row(
@@ -71,21 +71,23 @@ def _rows(
         TARGET,
     )
     against = f"{workers} × one bare process alone on the machine"
-    yield Row(NAME, "describe, under way", steady, "photos/s", workers * single, against)
+    yield Row(NAME, "describe, under way", steady, "photos/s", crowd * slowdown, against)
     yield Row(
-        NAME, f"{workers} bare processes at once", crowd, "photos/s", workers * single, against
+        NAME, f"{workers} bare processes at once", crowd, "photos/s", crowd * slowdown, against
     )
 
     bare_ms = median(each.cpu for each in together) / count * 1000
     for role in ("workers", "command", "postgres"):
         used = median(each.cpu.get(role, 0.0) for each in ours) / count * 1000
-        yield Row(NAME, f"CPU of {role}", used, "ms/photo", bare_ms, "CPU of the bare processes")
+        yield Row(NAME, f"CPU of {role}", used, "ms/photo", bare_ms, "bare processes")
+    everything = median(sum(each.cpu.values()) for each in ours) / count * 1000
+    yield Row(NAME, "CPU of everything", everything, "ms/photo", bare_ms, "bare processes")
     yield Row(
         NAME,
         "one analysis, read to findings",
         median(each.analysing for each in ours),
         "ms",
-        workers * 1000 / crowd,
+        median(sum(each.took.values()) for each in together) / count * 1000,
         "the same in a bare process",
     )
     yield Row(
@@ -102,6 +104,11 @@ def _rows(
         median(each.wall - each.finished[-1] for each in ours),
         "s",
     )
+
+
+def _slowdown(crowd: bare_models.Run, single: bare_models.Run) -> float:
+    """How much longer the same pictures take when every core is busy."""
+    return sum(crowd.took[path] for path in single.took) / sum(single.took.values())
 
 
 def _describe(folder: Path, count: int, workers: int) -> Described:

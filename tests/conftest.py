@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from ocelli.cli.demo import sample_photos
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
+from tests.s3.store import s3 as s3
 
+READY_WITHIN = 60.0
 OCELLI = [sys.executable, "-m", "ocelli.cli.main"]
 
 
@@ -106,8 +109,11 @@ def start_server(data: Path, *options: str, **environment: str) -> Server:
     )
     log.close()
     assert process.stdout is not None
+    too_late = threading.Timer(READY_WITHIN, process.terminate)
+    too_late.start()
     for line in process.stdout:
         if line.startswith("ready "):
+            too_late.cancel()
             return Server(process, line.split()[1], data)
     raise AssertionError(f"the server ended: {log.name}: {Path(log.name).read_text()[-2000:]}")
 

@@ -131,8 +131,10 @@ class Pulse:
         """Sleep until it is time to look again."""
         delay = self._interval if self.listening else self._delay
         self._delay = backoff(self._delay, self._interval)
+        # Not wait_for: before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._changed.wait()
         self._changed.clear()
 
 
@@ -154,8 +156,7 @@ async def session_pulse(
         yield pulse
     finally:
         listener.cancel()
-        with suppress(asyncio.CancelledError):
-            await listener
+        await asyncio.wait([listener])
 
 
 async def _listen(

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aion._batch import SESSION_STATES_DONE
-from aion._errors import is_not_offered
 from aion._paths import segment
 from aion._waiting import (
     Pulse,
@@ -17,7 +16,7 @@ from aion._waiting import (
     merge,
     session_pulse,
 )
-from aion.exceptions import AionvisionError
+from aion.exceptions import ResourceNotFoundError
 from aion.types.upload import UploadResult
 
 if TYPE_CHECKING:
@@ -28,6 +27,14 @@ if TYPE_CHECKING:
     from aion._ledger import Ledger
 
 MAX_WATCHED_AT_ONCE = 8  # the oldest ones: the server works in order, so the others can wait
+
+MAX_ASKED_SINGLY = 20
+DELETED = {
+    "description_status": "failed",
+    "description_error": "the picture was deleted before it was described",
+    "error_type": "unknown",
+    "is_retryable": False,
+}
 
 
 class Watch:
@@ -107,21 +114,25 @@ class Watch:
     async def _rows(self, left: dict[str, Slot]) -> None:
         pulse = Pulse(min(0.1, self._interval), self._interval)
         while left:
-            before = len(left)
-            await self._take(left, await self._rows_of([*islice(left, 100)]))
-            if left and len(left) == before:
+            asked = [*islice(left, 100)]
+            await self._take(left, await self._rows_of(asked))
+            if any(image_id in left for image_id in asked):
                 self._ledger.check_time(self._timeout)
                 await pulse.wait()
 
     async def _rows_of(self, image_ids: list[str]) -> dict[str, dict[str, Any]]:
-        if not image_ids:
-            return {}
+        """What the library says about these; the few that it does not list are asked for."""
+        rows = await fetch_rows(self._http, image_ids) if image_ids else {}
+        for image_id in [i for i in image_ids if i not in rows][:MAX_ASKED_SINGLY]:
+            rows[image_id] = await self._row_of(image_id)
+        return rows
+
+    async def _row_of(self, image_id: str) -> dict[str, Any]:
         try:
-            return await fetch_rows(self._http, image_ids)
-        except AionvisionError as error:
-            if not is_not_offered(error):
-                raise
-            return {}
+            row: dict[str, Any] = await self._http.json("GET", f"/user-files/{segment(image_id)}")
+        except ResourceNotFoundError:
+            return DELETED
+        return row
 
     async def _take(self, left: dict[str, Slot], items: dict[str, dict[str, Any]]) -> None:
         for image_id, item in items.items():

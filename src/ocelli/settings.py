@@ -7,10 +7,12 @@ the defaults. Read where the program is put together, and nowhere else.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,7 +20,39 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE
+from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
+from ocelli.domain.storage import parse_bucket_url
+
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+CountOrUnlimited = Count | Literal["unlimited"]
+
+# What a tier calls its limit, where that is not what it is called here, and in which unit.
+_UNITS = {
+    "max_image_mb": ("max_image_bytes", MEGABYTE),
+    "storage_gb": ("storage_bytes", 1024 * MEGABYTE),
+}
+
+
+class TierChange(BaseModel):
+    """What is different from the tier's own limits; see docs/settings.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: Count | None = None
+    files_per_batch: int | None = Field(None, ge=1, le=50)
+    concurrent_uploads: Count | None = None
+    monthly_uploads: CountOrUnlimited | None = None
+    monthly_descriptions: CountOrUnlimited | None = None
+    max_image_mb: int | None = Field(None, ge=1, le=10_000)
+    storage_gb: CountOrUnlimited | None = None
+
+    def applied_to(self, limits: TierLimits) -> TierLimits:
+        """``limits`` with these changes."""
+        changes: dict[str, Any] = {}
+        for name, value in self.model_dump(exclude_none=True).items():
+            field, unit = _UNITS.get(name, (name, 1))
+            changes[field] = None if value == "unlimited" else value * unit
+        return replace(limits, **changes)
 
 
 class Settings(BaseSettings):
@@ -62,6 +96,16 @@ class Settings(BaseSettings):
         "`s3://bucket/prefix?endpoint=https://host&region=us-east-1` with the usual AWS "
         "credentials. Default: a folder in `data`.",
     )
+    custom_s3_endpoint: str | None = Field(
+        None,
+        description="Where tenants' own buckets are if a tenant names no `endpoint_url`: a store "
+        "that speaks S3, `https://minio.example.com`. Default: AWS.",
+    )
+    custom_s3_allow_private: bool = Field(
+        False,
+        description="Whether an `endpoint_url` that a tenant names may lead to addresses that are "
+        "not public, such as those of your own network.",
+    )
     bootstrap_key: SecretStr | None = Field(
         None,
         description="A fixed first key, for automation (`aion_` and at least 20 letters, digits, "
@@ -79,7 +123,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         100_000_000,
         ge=10_000,
-        description="Largest picture that is decoded, in pixels (of an animation, one frame counts).",
+        description="Largest picture that is decoded, in pixels; of an animation, one frame.",
     )
     analysis_timeout: float = Field(
         120.0,
@@ -91,6 +135,14 @@ class Settings(BaseSettings):
     )
     database_connections: int = Field(
         10, ge=2, le=100, description="Connections to Postgres per process, at most."
+    )
+    tiers: dict[Tier, TierChange] = Field(
+        default_factory=dict,
+        description="Other limits for tiers: a table `[tiers.free]` in `ocelli.toml`, JSON in the "
+        'environment (`{"free": {"requests_per_minute": 60}}`). Per tier any of '
+        "`requests_per_minute`, `files_per_batch`, `concurrent_uploads`, `monthly_uploads`, "
+        "`monthly_descriptions`, `max_image_mb`, `storage_gb`; the monthly ones and "
+        'the storage may be `"unlimited"`.',
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
@@ -106,7 +158,17 @@ class Settings(BaseSettings):
     def _storage_is_known(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in ("file", "s3"):
             raise ValueError("must start with file:// or s3://")
+        if url is not None and url.startswith("s3:"):
+            parse_bucket_url(url)
         return url
+
+    @field_validator("custom_s3_endpoint")
+    @classmethod
+    def _endpoint_is_an_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be https://host or http://host")
+        return url and url.rstrip("/")
 
     @field_validator("log_level")
     @classmethod
@@ -114,6 +176,14 @@ class Settings(BaseSettings):
         if level.lower() not in ("debug", "info", "warning", "error"):
             raise ValueError("must be debug, info, warning or error")
         return level.lower()
+
+    @property
+    def tier_limits(self) -> dict[Tier, TierLimits]:
+        """The limits of every tier, with the changes of ``tiers``."""
+        return {
+            tier: self.tiers[tier].applied_to(limits) if tier in self.tiers else limits
+            for tier, limits in TIER_LIMITS.items()
+        }
 
     @property
     def max_upload_bytes(self) -> int:

@@ -9,30 +9,43 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ocelli.domain.accounts import Tier
+from ocelli.domain.accounts import KeyDraft, Tier
+from ocelli.domain.scopes import EVERYTHING
+from ocelli.domain.storage import parse_bucket_url
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
+from ocelli.storage.postgres.notifications import SessionChanges
 from ocelli.storage.postgres.schema import migrate
-from ocelli.usecases.accounts import Accounts, RateLimiter
+from ocelli.storage.sealing import Sealing
+from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.usecases.files import Files, MakeVariants
 from ocelli.usecases.housekeeping import Housekeeping
+from ocelli.usecases.idempotency import RENEW_EVERY, Idempotency
+from ocelli.usecases.keys import Keys
+from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
+from ocelli.usecases.rates import RateLimiter, UploadSlots
+from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from fastapi import FastAPI
 
     from ocelli.domain.accounts import Tenant
+    from ocelli.domain.storage import Bucket, Credentials
     from ocelli.settings import Settings
     from ocelli.worker.loop import Worker
 
@@ -42,6 +55,7 @@ DEFAULT_TENANT = "default"
 # The first key belongs to whoever owns the machine: a bound on runaway clients, not a throttle.
 OWNERS_REQUESTS_PER_MINUTE = 60_000
 KEY_USE_EVERY = 10.0
+GIVE_BACK_EVERY = 1.0
 
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
@@ -78,16 +92,16 @@ def prepare(settings: Settings, dsn: str) -> str | None:
 
 async def _first_key(settings: Settings, dsn: str) -> str | None:
     async with PostgresDatabase(dsn, max_connections=2) as database:
-        accounts = Accounts(database)
+        keys = Keys(database)
         await default_tenant(database)
         fixed = settings.bootstrap_key
-        if fixed is None and await accounts.keys():
+        if fixed is None and await keys.everyones():
             return None
-        key = await accounts.create(
+        key = await keys.issue(
             DEFAULT_TENANT,
             Tier.ENTERPRISE,
-            name="first key",
-            key=fixed.get_secret_value() if fixed else None,
+            KeyDraft("first key", EVERYTHING),
+            fixed.get_secret_value() if fixed else None,
         )
     if fixed is not None:
         return None
@@ -106,12 +120,31 @@ async def default_tenant(database: PostgresDatabase) -> Tenant:
         )
 
 
-def objects(settings: Settings) -> LocalObjects:
+def objects(settings: Settings) -> LocalObjects | S3Objects:
     """Where pictures are kept."""
-    folder = settings.data / "objects"
-    if settings.storage_url is not None:
-        folder = Path(unquote(urlsplit(settings.storage_url).path))
-    return LocalObjects(folder, _secret(settings))
+    url = settings.storage_url
+    if url is None:
+        return LocalObjects(settings.data / "objects", _secret(settings))
+    if url.startswith("s3:"):
+        return S3Objects(parse_bucket_url(url), settings.data / "staging")
+    return LocalObjects(Path(unquote(urlsplit(url).path)), _secret(settings))
+
+
+def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:
+    """The tenants' own buckets. Few threads each: a slow one holds up its own tenant only."""
+
+    def open_bucket(bucket: Bucket, credentials: Credentials, *, guarded: bool) -> S3Objects:
+        return S3Objects(bucket, staging, credentials=credentials, guarded=guarded, threads=4)
+
+    return CustomStorage(
+        database,
+        Sealing(_secret(settings)),
+        partial(open_bucket, guarded=False),
+        partial(open_bucket, guarded=True),
+        staging,
+        endpoint=settings.custom_s3_endpoint,
+        allow_private=settings.custom_s3_allow_private,
+    )
 
 
 def build_api(settings: Settings, dsn: str) -> FastAPI:
@@ -120,10 +153,16 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     from ocelli.api.services import Services
 
     database = PostgresDatabase(dsn, max_connections=settings.database_connections)
+    tiers = settings.tier_limits
     store = objects(settings)
-    stores = Stores(store)
-    quota = Quota(database)
+    buckets = custom_storage(settings, database, store.staging)
+    stores = Stores(store, buckets)
+    quota = Quota(database, tiers)
+    upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
     accounts = Accounts(database)
+    rates = RateLimiter(database, tiers)
+    idempotency = Idempotency(database)
+    changes = SessionChanges(dsn)
 
     async def worker_check() -> None:
         async with database.connection() as connection:
@@ -136,25 +175,40 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with database:
-            writer = asyncio.create_task(_write_down_use(accounts))
+            tasks = [
+                asyncio.create_task(_every(KEY_USE_EVERY, accounts.write_down_use)),
+                asyncio.create_task(_every(GIVE_BACK_EVERY, rates.give_back)),
+                asyncio.create_task(_every(RENEW_EVERY, idempotency.renew)),
+                asyncio.create_task(changes.run()),
+            ]
             try:
                 yield
             finally:
-                writer.cancel()
+                for task in tasks:
+                    task.cancel()
                 with contextlib.suppress(Exception):
                     await accounts.write_down_use()
+                    await rates.give_back(idle=0.0)
 
     return create_app(
         Services(
             accounts=accounts,
-            rates=RateLimiter(),
-            upload=Upload(database, stores, quota, max_pixels=settings.max_pixels),
+            keys=Keys(database),
+            rates=rates,
+            slots=UploadSlots(tiers),
+            idempotency=idempotency,
+            quota=quota,
+            upload=upload,
+            presigned=Presigned(database, stores, upload, quota),
+            sessions=Sessions(database),
+            listen=changes.listen,
             files=Files(database, stores),
+            custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},
             gauges=gauges,
             lifespan=lifespan,
             max_upload_bytes=settings.max_upload_bytes,
-            signed_folder=store,
+            signed_folder=store if isinstance(store, LocalObjects) else None,
             public_url=settings.public_url and settings.public_url.rstrip("/"),
         )
     )
@@ -166,11 +220,12 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.worker.loop import Worker
 
-    stores = Stores(objects(settings))
+    store = objects(settings)
     with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
         backend = LocalBackend(compute)
         await asyncio.get_running_loop().run_in_executor(compute, backend.load)
         async with PostgresDatabase(dsn, max_connections=4) as database:
+            stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
             yield Worker(
                 dsn,
@@ -178,18 +233,20 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 MakeVariants(database, stores, compute, **limits),
                 Housekeeping(database, stores),
                 database.try_lock,
+                chores=(Sessions(database).expire,),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout,
             )
 
 
-async def _write_down_use(accounts: Accounts) -> None:
+async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    """For chores that lose nothing by waiting for the next round."""
     while True:
-        await asyncio.sleep(KEY_USE_EVERY)
+        await asyncio.sleep(seconds)
         try:
-            await accounts.write_down_use()
-        except Exception as error:  # a statistic; the next round writes it
-            log.warning("the use of keys could not be written down: %s", error)
+            await chore()
+        except Exception as error:
+            log.warning("%s: %s", chore.__qualname__, error)
 
 
 def _secret(settings: Settings) -> bytes:
@@ -208,6 +265,7 @@ def _secret(settings: Settings) -> bytes:
 
 
 def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(path, flags, 0o600), "w") as file:
         file.write(text)

@@ -213,7 +213,11 @@ async def test_housekeeping_removes_what_nobody_knows(
         write(store.path("uploads/new"), time.time()),
         write(store.staging / "new", time.time()),
     ]
-    gone = [write(store.path("uploads/orphan"), old), write(store.staging / "abandoned", old)]
+    kept.append(write(store.path(f"uploads/{uuid.uuid4()}/of another installation"), old))
+    gone = [
+        write(store.path(f"uploads/{image.tenant_id}/orphan"), old),
+        write(store.staging / "abandoned", old),
+    ]
     swept = await Housekeeping(database, Stores(store)).run()
     assert (swept.staged, swept.objects) == (1, 1)
     assert all(path.exists() for path in kept)

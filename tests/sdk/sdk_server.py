@@ -128,11 +128,16 @@ class FakeServer:
         self.started.set()
         await self.stopping.wait()
         await self.runner.cleanup()
+        await asyncio.sleep(0.02)  # lets the loop close what the clean-up has let go
 
     @property
     def connections(self) -> int:
         """How many clients are connected now."""
         return len(self.runner.server.connections) if self.runner.server else 0
+
+    def forget(self, image_id: str) -> None:
+        """Somebody deletes a picture."""
+        self.by_hash.pop(self.images.pop(image_id).sha256, None)
 
     def count(self, path: str) -> int:
         """How many requests went to paths that contain this."""
@@ -391,6 +396,8 @@ class FakeServer:
     def _items(self, session_id: str) -> list[dict[str, Any]]:
         items = []
         for index, (image_id, filename) in enumerate(self.sessions[session_id]):
+            if image_id not in self.images:
+                continue
             row = self._row(self.images[image_id])
             item = {
                 "image_id": image_id,

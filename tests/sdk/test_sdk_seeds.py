@@ -28,6 +28,7 @@ def test_printed_programs(program: str, server: FakeServer, folder: Path) -> Non
     if not (PROGRAMS / program).exists():
         pytest.skip("the seed programs are not here")
     server.offers.add("custom")
+    server.batch_polls = 1  # the printed program would sleep for five seconds
     s3 = {"configured": True, "bucket_name": "b", "region": "us-east-1"}
     server.answers["POST", "tenant/s3-config"] = s3
     secrets = {"S3_KEY": "k" * 16, "S3_SECRET": "s" * 20, "S3_BUCKET": "bucket"}

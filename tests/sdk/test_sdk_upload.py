@@ -319,6 +319,22 @@ async def test_a_server_that_takes_single_files_only(
     assert polls < 15  # not one for each file
 
 
+async def test_a_picture_that_somebody_deletes(
+    server: FakeServer, client: AionVision, photos: Photos
+) -> None:
+    server.describe_after = 0.4
+
+    def delete(event: AionVision.FileCompleteEvent) -> None:
+        if event.result.filename == "img0.jpg":
+            threading.Timer(0.1, server.forget, (event.result.image_id,)).start()
+
+    for offers in (set(), {"batch"}):
+        server.offers = offers
+        results = await client.upload(photos(4), on_file_complete=delete, raise_on_failure=False)
+        assert results.summary() == "3 succeeded, 1 failed (0 retryable)"
+        assert "deleted" in (results[0].description_error or "")
+
+
 async def test_a_server_that_is_not_there(photos: Photos) -> None:
     async with AionVision(KEY, base_url="http://127.0.0.1:9/api/v2", retry_delay=0.01) as client:
         with pytest.raises(AionvisionConnectionError):

@@ -81,7 +81,7 @@ async def test_old_keys_are_found_in_batches(store: LocalObjects) -> None:
         path.parent.mkdir(exist_ok=True)
         path.touch()
         os.utime(path, (0, time.time() - 100 if number else time.time()))
-    batches = [batch async for batch in store.keys(older_than=50)]
+    batches = [batch async for batch in store.keys(under="a", older_than=50)]
     assert sum(map(len, batches)) == 699
     assert max(map(len, batches)) <= 500
 

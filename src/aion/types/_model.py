@@ -143,7 +143,7 @@ def _follow(data: Any, path: str) -> Any:
 def _read(cls: type[Model], reader: _Reader, value: Any) -> Any:
     try:
         return reader.convert(value)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise _unreadable(cls, f"{reader.name} is {value!r}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -14,6 +14,7 @@ from ocelli import __version__
 from ocelli.api import objects, operations
 from ocelli.api.aion import errors as aion_errors
 from ocelli.api.aion.router import router as aion_router
+from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.domain.errors import OcelliError
 
@@ -45,15 +46,31 @@ def create_app(services: Services) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
+    app.add_middleware(KeepAnswer)
     app.add_middleware(Envelope)
     app.include_router(aion_router)
     app.include_router(objects.router)
     app.include_router(operations.router)
     app.add_exception_handler(OcelliError, _ours)
+    app.add_exception_handler(Replay, replay)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _status)
     app.add_exception_handler(Exception, _unexpected)
+    _complete_openapi(app)
     return app
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        fresh = app.openapi_schema is None
+        schema = generate()
+        if fresh:
+            document(schema)
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from ocelli.api import idempotency
+from ocelli.api.policy import policy_of
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 
@@ -27,11 +29,18 @@ async def current_key(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> ApiKey:
-    """Who asks; counts the request. Raises InvalidKey & co. and RateLimited."""
+    """Who asks, and whether they may; counts the request.
+
+    Raises InvalidKey & co., RateLimited, NotAllowed, and see ocelli.api.idempotency.
+    """
     mine = services(request)
     key = await mine.accounts.authenticate(credentials.credentials if credentials else None)
-    request.state.rate = mine.rates.count(key)
+    route = request.scope["endpoint"].__name__
+    policy = policy_of(route)
+    request.state.rate = await mine.rates.count(key, route, policy.per_minute)
     request.state.rate.enforce()
+    policy.enforce(key.scopes)
+    await idempotency.begin(request, mine.idempotency, key.tenant.id)
     return key
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Histogram
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from ocelli.usecases.accounts import RateState
+    from ocelli.domain.rates import RateState
 
 _CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 

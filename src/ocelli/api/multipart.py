@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from starlette.requests import ClientDisconnect
 from streaming_form_data import ParseFailedException, StreamingFormDataParser
 from streaming_form_data.targets import BaseTarget
 
@@ -17,7 +18,7 @@ from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
 from ocelli.usecases.staging import StagedFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
     from starlette.requests import Request
@@ -51,6 +52,7 @@ class Form:
 
     def __init__(self) -> None:
         self.files: list[FilePart] = []
+        self.too_many = False
         self.fields: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -74,16 +76,15 @@ class _Files(BaseTarget):  # type: ignore[misc]
 
     def on_start(self) -> None:
         if len(self._form.files) >= self._max_files:
-            raise TooLarge(
-                f"More than {self._max_files} file(s) in one request.",
-                details={"max_files": self._max_files},
-            )
+            self._form.too_many = True  # said once the body has been read, or nobody would hear it
+            return
         staged = StagedFile(self._folder, max_bytes=self._max_bytes)
         self._form.files.append(FilePart(self.multipart_filename, staged))
         self.multipart_filename = None
 
     def on_data_received(self, chunk: bytes) -> None:
-        self._form.files[-1].write(chunk)
+        if not self._form.too_many:
+            self._form.files[-1].write(chunk)
 
     def on_finish(self) -> None:
         self._form.files[-1].complete = True
@@ -132,7 +133,7 @@ async def receive(
     bytes are still read: a client that is cut off in mid-sending never sees the answer.
     """
     limit = max_files * max_bytes + FRAMING
-    _refuse_announced(request, limit + max_bytes // 4)
+    refuse_announced(request, limit + max_bytes // 4)
     try:
         parser = StreamingFormDataParser(headers=request.headers)
     except (ParseFailedException, UnicodeError):
@@ -143,23 +144,31 @@ async def receive(
     for name in text_fields:
         parser.register(name, _Field(form, name))
     try:
-        await _pump(request, parser, limit + max_bytes // 4)
+        await pump(request, parser.data_received, limit + max_bytes // 4)
     except ParseFailedException:
         raise MalformedRequest("The multipart body cannot be parsed.", field="body") from None
     except OSError as error:
         raise Unavailable("The file cannot be stored right now. Try again later.") from error
+    if form.too_many:
+        raise TooLarge(
+            f"More than {max_files} file(s) in one request.", details={"max_files": max_files}
+        )
     if form.files and not form.files[-1].complete:
         raise MalformedRequest("The body ended in the middle of the file.", field=file_field)
 
 
-async def _pump(request: Request, parser: StreamingFormDataParser, limit: int) -> None:
-    """Receive the next megabyte while the last one is parsed, hashed and written."""
+async def pump(request: Request, take: Callable[[bytes], None], limit: int) -> None:
+    """Give the body to ``take`` in a thread, megabyte by megabyte, while the next one is received.
+
+    Raises TooLarge for a body of more than ``limit`` bytes, MalformedRequest for one that breaks
+    off, and whatever ``take`` raises.
+    """
     working: asyncio.Task[None] | None = None
     try:
         async for piece in _pieces(request, limit):
             if working is not None:
                 await working
-            working = asyncio.create_task(asyncio.to_thread(parser.data_received, piece))
+            working = asyncio.create_task(asyncio.to_thread(take, piece))
         if working is not None:
             await working
     except BaseException:
@@ -181,6 +190,8 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
             raise MalformedRequest(
                 f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
             ) from None
+        except ClientDisconnect:
+            raise MalformedRequest("The client hung up in mid-body.", field="body") from None
         if chunk is None:
             break
         total += len(chunk)
@@ -195,7 +206,8 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
         yield b"".join(waiting)
 
 
-def _refuse_announced(request: Request, limit: int) -> None:
+def refuse_announced(request: Request, limit: int) -> None:
+    """Raise TooLarge if the body says that it has more bytes, before it is read."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise TooLarge(

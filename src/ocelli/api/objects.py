@@ -1,4 +1,4 @@
-"""Serve what a signed URL of the folder store names."""
+"""Serve, and take, what a signed URL of the folder store names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from ocelli.api.auth import CurrentServices
-from ocelli.domain.errors import NotFound
+from ocelli.api.multipart import FRAMING, FilePart, pump, refuse_announced
+from ocelli.domain.errors import Conflict, MalformedRequest, NotAllowed, NotFound, Unavailable
+from ocelli.usecases.staging import StagedFile
 
 router = APIRouter(include_in_schema=False)
+
+_TWICE = "A file was sent to this URL already; it can be used once."
 
 
 @router.api_route("/objects/{key:path}", methods=["GET", "HEAD"])
@@ -31,3 +35,39 @@ async def get_object(key: str, request: Request, mine: CurrentServices) -> Respo
     if "name" in query:
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(query['name'])}"
     return FileResponse(path, media_type=query["type"], headers=headers)
+
+
+@router.put("/objects/{key:path}")
+async def put_object(key: str, request: Request, mine: CurrentServices) -> Response:
+    """The raw body becomes the object: once, whole or not at all.
+
+    The signature is the permission. It names the type, the largest size and the time; a client
+    need not send a type, but must not send another one.
+    """
+    query = dict(request.query_params)
+    folder = mine.signed_folder
+    if folder is None or not folder.allows("PUT", key, query):
+        raise NotAllowed("This URL is not valid, or no longer. Ask for a new one.")
+    given = request.headers.get("content-type", query["type"]).partition(";")[0].strip().lower()
+    if given != query["type"].lower():
+        raise NotAllowed(f"This URL is for {query['type']}, not for {given}.")
+    max_bytes = int(query["size"])
+    limit = max_bytes + max_bytes // 4 + FRAMING  # beyond, nobody hears the answer
+    refuse_announced(request, limit)
+    if folder.path(key).exists():
+        raise Conflict(_TWICE)
+    try:
+        with StagedFile(folder.staging, max_bytes=max_bytes) as staged:
+            part = FilePart(None, staged)
+            await pump(request, part.write, limit)
+            if part.error is not None:
+                raise part.error
+            if not staged.size:
+                raise MalformedRequest("The body is empty.", field="body")
+            staged.close()
+            await folder.put_once(key, staged.path)
+    except FileExistsError:
+        raise Conflict(_TWICE) from None
+    except OSError as error:
+        raise Unavailable("The file cannot be stored right now. Try again later.") from error
+    return Response(headers={"ETag": f'"{staged.sha256}"'})

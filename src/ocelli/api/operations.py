@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
@@ -14,6 +14,12 @@ from ocelli.api.auth import CurrentServices
 router = APIRouter(tags=["operations"])
 
 CHECK_TIMEOUT = 3.0
+
+
+@router.get("/", include_in_schema=False)
+async def home() -> RedirectResponse:
+    """Whoever opens the address in a browser wants to know what this is."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/health/live", summary="Is the process alive?")

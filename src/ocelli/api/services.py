@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+    from uuid import UUID
 
-    from ocelli.usecases.accounts import Accounts, RateLimiter
+    from ocelli.usecases.accounts import Accounts
+    from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.files import Files
+    from ocelli.usecases.idempotency import Idempotency
+    from ocelli.usecases.keys import Keys
+    from ocelli.usecases.presigned import Presigned
+    from ocelli.usecases.quota import Quota
+    from ocelli.usecases.rates import RateLimiter, UploadSlots
+    from ocelli.usecases.sessions import Sessions
     from ocelli.usecases.upload import Upload
 
 
@@ -26,15 +35,32 @@ class SignedFolder(Protocol):
         """The file of ``key``."""
         ...
 
+    @property
+    def staging(self) -> Path:
+        """Where StagedFile belongs."""
+        ...
+
+    async def put_once(self, key: str, source: Path) -> None:
+        """Take over ``source`` as ``key``; FileExistsError if it is there already."""
+        ...
+
 
 @dataclass(frozen=True)
 class Services:
     """One per API process."""
 
     accounts: Accounts
+    keys: Keys
     rates: RateLimiter
+    slots: UploadSlots
+    idempotency: Idempotency
+    quota: Quota
     upload: Upload
+    presigned: Presigned
+    sessions: Sessions
     files: Files
+    custom_storage: CustomStorage
+    listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
     checks: dict[str, Callable[[], Awaitable[None]]]
     gauges: Callable[[], Awaitable[dict[str, dict[str, float]]]]
     lifespan: Callable[[], AbstractAsyncContextManager[Any]]

@@ -112,7 +112,7 @@ def _database(settings: Settings) -> str:
 def _store(settings: Settings) -> str:
     store = objects(settings)
     asyncio.run(store.check())
-    return str(store.root)
+    return str(store)
 
 
 def _models() -> str:

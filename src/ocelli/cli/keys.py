@@ -10,10 +10,12 @@ import typer
 
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
-from ocelli.domain.accounts import Tier
+from ocelli.domain.accounts import KeyDraft, Tier
+from ocelli.domain.errors import MalformedRequest
+from ocelli.domain.scopes import checked
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.accounts import Accounts
+from ocelli.usecases.keys import Keys
 from ocelli.wiring import database_for_command, prepare
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 WRONG_USE = 2
 
 
-def create(tenant: str, tier: str, expires: str | None, name: str, **options: Any) -> int:
+def create(
+    tenant: str, tier: str, expires: str | None, name: str, scopes: str, **options: Any
+) -> int:
     """Print the key alone on standard output."""
     if tier not in list(Tier):
         fail(f"no such tier: {tier}", "free, starter, professional or enterprise")
@@ -34,51 +38,57 @@ def create(tenant: str, tier: str, expires: str | None, name: str, **options: An
     except ValueError as error:
         fail(str(error), "--expires 2027-01-31T00:00Z")
         return WRONG_USE
+    try:
+        wanted = checked(scope.strip() for scope in scopes.split(","))
+    except MalformedRequest as error:
+        fail(error.message, "--scopes read,write")
+        return WRONG_USE
 
-    async def run(accounts: Accounts) -> int:
-        key = await accounts.create(tenant, Tier(tier), name=name, expires_at=expires_at)
-        typer.echo(key)
+    async def run(keys: Keys) -> int:
+        typer.echo(
+            await keys.issue(tenant, Tier(tier), KeyDraft(name, wanted, expires_at=expires_at))
+        )
         return 0
 
-    return _with_accounts(run, options)
+    return _with_keys(run, options)
 
 
 def show(*, as_json: bool, **options: Any) -> int:
     """A table, or JSON."""
 
-    async def run(accounts: Accounts) -> int:
-        keys = await accounts.keys()
+    async def run(keys: Keys) -> int:
+        all_keys = await keys.everyones()
         if as_json:
-            print_json([_as_dict(key) for key in keys])
+            print_json([_as_dict(key) for key in all_keys])
         else:
-            _print_table(keys)
+            _print_table(all_keys)
         return 0
 
-    return _with_accounts(run, options)
+    return _with_keys(run, options)
 
 
 def revoke(key: str, **options: Any) -> int:
     """End it."""
 
-    async def run(accounts: Accounts) -> int:
-        ended = await accounts.revoke(key)
+    async def run(keys: Keys) -> int:
+        ended = await keys.revoke(key)
         if not ended:
             fail(f"no active key: {key}", "ocelli keys list")
             return FAILED
         typer.echo(f"{ended} key(s) revoked")
         return 0
 
-    return _with_accounts(run, options)
+    return _with_keys(run, options)
 
 
-def _with_accounts(run: Callable[[Accounts], Awaitable[int]], options: dict[str, Any]) -> int:
+def _with_keys(run: Callable[[Keys], Awaitable[int]], options: dict[str, Any]) -> int:
     settings = load_settings(**options)
     if settings is None:
         return CANNOT_RUN
 
     async def main(dsn: str) -> int:
         async with PostgresDatabase(dsn, max_connections=2) as database:
-            return await run(Accounts(database))
+            return await run(Keys(database))
 
     try:
         with database_for_command(settings) as dsn:
@@ -116,9 +126,11 @@ def _as_dict(key: ApiKey) -> dict[str, Any]:
         "tier": key.tenant.tier,
         "name": key.name,
         "state": _state(key),
+        "scopes": list(key.scopes),
         "created_at": key.created_at.isoformat(),
         "expires_at": key.expires_at and key.expires_at.isoformat(),
         "last_used_at": key.last_used_at and key.last_used_at.isoformat(),
+        "usage_count": key.usage_count,
     }
 
 
@@ -126,7 +138,9 @@ def _print_table(keys: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("prefix", "tenant", "tier", "name", "state", "created", "last used")
+    from ocelli.cli.table import PIPED_WIDTH
+
+    table = Table("prefix", "tenant", "tier", "name", "scopes", "state", "created", "last used")
     for key in keys:
         used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
         table.add_row(
@@ -134,8 +148,10 @@ def _print_table(keys: Any) -> None:
             key.tenant.name,
             key.tenant.tier,
             key.name,
+            ", ".join(key.scopes),
             _state(key),
             f"{key.created_at:%Y-%m-%d %H:%M}",
             used,
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)

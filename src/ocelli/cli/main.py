@@ -59,7 +59,7 @@ def worker(
 
 @app.command()
 def describe(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
     as_json: AsJson = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
 ) -> None:
@@ -79,12 +79,16 @@ def keys_create(
         str | None, typer.Option(help="When it ends, ISO 8601: 2027-01-31T00:00Z")
     ] = None,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    scopes: Annotated[
+        str,
+        typer.Option(help="What it may do: read, write, admin, usage:read, ... Comma-separated."),
+    ] = "admin",
     data: Data = None,
 ) -> None:
     """Make a key; prints the key alone."""
     from ocelli.cli.keys import create
 
-    _exit(create(tenant, tier, expires, name, **_given(data=data)))
+    _exit(create(tenant, tier, expires, name, scopes, **_given(data=data)))
 
 
 @keys.command("list")
@@ -151,7 +155,7 @@ def fail(message: str, hint: str | None = None) -> None:
     """One line of what is wrong, one of what to do, on standard error."""
     typer.secho(f"ocelli: {message}", fg="red", err=True)
     if hint:
-        typer.echo(f"  try: {hint}", err=True)
+        typer.echo(f"  → {hint}", err=True)
 
 
 def print_json(value: Any) -> None:

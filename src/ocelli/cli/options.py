@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
@@ -19,8 +20,11 @@ def load_settings(**options: Any) -> Settings | None:
         settings = Settings(**options)
     except ValidationError as error:
         for problem in error.errors():
-            name = "OCELLI_" + "_".join(str(part) for part in problem["loc"]).upper()
-            fail(f"setting {name}: {problem['msg']}", "docs/settings.md lists them all")
+            name = "_".join(str(part) for part in problem["loc"])
+            fail(
+                f"{name} (OCELLI_{name.upper()}): {problem['msg']}",
+                "docs/settings.md lists all settings",
+            )
         return None
     return settings.model_copy(update={"data": settings.data.absolute()})
 
@@ -32,6 +36,8 @@ def to_environment(settings: Settings) -> Mapping[str, str]:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
+        if isinstance(value, dict):  # a table of models; pydantic-settings reads it as JSON
+            value = json.dumps({key: each.model_dump() for key, each in value.items()})
         if value is not None:
             values[f"OCELLI_{name.upper()}"] = str(value)
     return values

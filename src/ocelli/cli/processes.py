@@ -15,8 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ocelli.storage.embedded import EmbeddedPostgresError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,11 @@ LIFELINE = "OCELLI_LIFELINE_FD"
 GRACE = 8.0
 YOUNG = 10.0
 SLOWEST = 5.0
+HOPELESS = 5  # early deaths in a row
+
+
+class ChildrenFailed(RuntimeError):
+    """A child dies whenever it is started: something is wrong with the installation."""
 
 
 def end_with_parent() -> None:
@@ -60,7 +67,8 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0
-    start_at: float = field(default=0.0)
+    start_at: float = 0.0
+    has_lived: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -91,18 +99,12 @@ class Supervisor:
         self._start(child)
 
     def keep_running(self, stop: threading.Event) -> None:
-        """Until ``stop`` is set."""
+        """Until ``stop`` is set. Raises ChildrenFailed if one dies again and again at once."""
         while not stop.wait(0.05):
             if self._postgres is not None and not self._postgres.is_running:
-                log.error("Postgres died; starting it again")
-                self._postgres.start()
+                self._restart(self._postgres)
             for child in self._children:
                 self._see_to(child)
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether no child has died so far."""
-        return all(child.deaths == 0 for child in self._children)
 
     def stop(self) -> None:
         """SIGTERM to all; those that have not ended after the grace period are killed."""
@@ -122,6 +124,14 @@ class Supervisor:
         os.close(self._held)
         os.close(self._lifeline)
 
+    def _restart(self, postgres: EmbeddedPostgres) -> None:
+        log.error("Postgres died; starting it again")
+        try:
+            postgres.start()
+        except EmbeddedPostgresError as error:  # a full disk, say: the next round tries again
+            log.error("%s", error)
+            time.sleep(1.0)
+
     def _see_to(self, child: Child) -> None:
         if child.is_running:
             return
@@ -129,6 +139,9 @@ class Supervisor:
             code, child.process = child.process.returncode, None
             age = time.monotonic() - child.started_at
             child.deaths = child.deaths + 1 if age < YOUNG else 1
+            child.has_lived = child.has_lived or age >= YOUNG
+            if child.deaths >= HOPELESS and not child.has_lived:
+                raise ChildrenFailed(f"{child.name} cannot start; see the messages above")
             wait = min(SLOWEST, 0.1 * 2 ** (child.deaths - 1))
             child.start_at = time.monotonic() + wait
             log.error("%s ended (%s); starting it again in %.1f s", child.name, code, wait)

@@ -18,7 +18,7 @@ import typer
 from ocelli.cli.child import DSN
 from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.options import load_settings, to_environment
-from ocelli.cli.processes import Supervisor
+from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.storage.embedded import EmbeddedPostgresError, exclusive
 from ocelli.wiring import embedded, objects, prepare
 
@@ -58,7 +58,7 @@ def serve(**options: Any) -> int:
             address = f"http://{settings.host}:{listener.getsockname()[1]}"
             _announce_when_ready(address, key, settings, stop)
             supervisor.keep_running(stop)
-    except (EmbeddedPostgresError, OSError) as error:
+    except (EmbeddedPostgresError, ChildrenFailed, OSError) as error:
         fail(str(error))
         return CANNOT_RUN
     return 0
@@ -85,6 +85,9 @@ def work(**options: Any) -> int:
                 f"worker {number + 1}", ["worker"], {**to_environment(settings), DSN: dsn}
             )
         supervisor.keep_running(stop)
+    except ChildrenFailed as error:
+        fail(str(error), "ocelli doctor")
+        return CANNOT_RUN
     finally:
         supervisor.stop()
     return 0
@@ -96,7 +99,7 @@ def _database(settings: Settings) -> Iterator[tuple[EmbeddedPostgres | None, str
         yield None, settings.database_url.get_secret_value()
         return
     postgres = embedded(settings)
-    with exclusive(settings.data):
+    with exclusive(settings.data, wait=2.0):
         postgres.start()
         try:
             yield postgres, postgres.dsn

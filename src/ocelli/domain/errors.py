@@ -20,6 +20,7 @@ class OcelliError(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -95,6 +96,17 @@ class Conflict(OcelliError):
     status = 409
 
 
+class StillRunning(Conflict):
+    """The same request is being carried out; ``retry_after`` is in whole seconds."""
+
+    retryable = True
+    retry_after = 1
+
+
+class AnswerNotKept(Conflict):
+    """The same request was carried out, and what was answered cannot be said again."""
+
+
 class NotCancellable(OcelliError):
     """It has ended already."""
 
@@ -128,6 +140,13 @@ class Unavailable(OcelliError):
     status = 503
     retryable = True
     retry_after = 2
+
+
+class NotAllowed(OcelliError):
+    """Known who asks, and not allowed: a scope is missing, a signature is wrong or has expired."""
+
+    code = "AUTHZ_ERROR"
+    status = 403
 
 
 class StorageAccessDenied(OcelliError):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import date, datetime
     from pathlib import Path
     from uuid import UUID
 
-    from ocelli.domain.accounts import ApiKey, Tenant, Tier
     from ocelli.domain.analysis import Analysis, Failure, Level
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
+    from ocelli.domain.ports_access import Accounts, IdempotencyKeys, Rates
     from ocelli.domain.sessions import (
         Item,
         ItemCounts,
@@ -23,11 +24,28 @@ if TYPE_CHECKING:
         SessionStatus,
         UploadMethod,
     )
+    from ocelli.domain.storage import BucketConfig
     from ocelli.domain.usage import Delivered, MonthlyUse
 
 
+@dataclass(frozen=True, slots=True)
+class SignedUpload:
+    """How a client sends one object by itself, without a key.
+
+    ``headers`` must be sent exactly so; with None, none are needed.
+    """
+
+    url: str
+    method: str = "PUT"
+    headers: Mapping[str, str] | None = None
+
+
 class Objects(Protocol):
-    """Where bytes live, by key."""
+    """Where bytes live, by key.
+
+    Every call may raise Unavailable or OSError where the store does not answer, and
+    StorageAccessDenied where it refuses us.
+    """
 
     @property
     def staging(self) -> Path:
@@ -40,6 +58,17 @@ class Objects(Protocol):
 
     async def read(self, key: str) -> bytes:
         """All bytes of ``key``; FileNotFoundError if there is none."""
+        ...
+
+    async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
+        """Give all bytes of ``key`` to ``write``, in pieces of a megabyte, in a thread.
+
+        FileNotFoundError if there is none; whatever ``write`` raises ends it and is raised.
+        """
+        ...
+
+    async def size(self, key: str) -> int | None:
+        """Bytes of ``key``; None if there is none."""
         ...
 
     async def delete(self, key: str) -> None:
@@ -55,8 +84,19 @@ class Objects(Protocol):
         """
         ...
 
-    def keys(self, *, older_than: float) -> AsyncIterator[Sequence[str]]:
-        """Every key that was written more than so many seconds ago, some hundreds at a time."""
+    def upload_url(
+        self, key: str, *, expires_in: int, content_type: str, max_bytes: int
+    ) -> SignedUpload:
+        """How a client may send ``key`` itself within ``expires_in`` seconds.
+
+        The store holds it to the type, and to ``max_bytes`` and one single time if it can (ours
+        can; S3 cannot): whoever takes the object over checks again.
+        """
+        ...
+
+    def keys(self, *, under: str, older_than: float) -> AsyncIterator[Sequence[str]]:
+        """Every key that begins with the folder ``under`` and was written more than so many
+        seconds ago, some hundreds at a time."""
         ...
 
     async def check(self) -> None:
@@ -96,6 +136,14 @@ class Images(Protocol):
 
     async def add(self, image: Image) -> None: ...
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None: ...
+    async def by_hashes(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
+        """From those hashes that the tenant has to the oldest picture of each."""
+        ...
+
+    async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
+        """Whose analysis has been unfinished for so long, oldest first."""
+        ...
+
     async def by_hash(self, tenant_id: UUID, sha256: str) -> Image | None: ...
     async def page(
         self, tenant_id: UUID, *, limit: int, offset: int
@@ -110,11 +158,17 @@ class Images(Protocol):
         ...
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
-        """Those object keys that no row speaks of."""
+        """Those object keys of our tenants that no row speaks of.
+
+        Keys read ``kind/tenant/...``; of what is not so, and may be somebody else's, none.
+        """
         ...
 
-    async def deleted(self, *, older_than: float, limit: int) -> Sequence[Image]:
-        """Pictures of all tenants that were deleted more than so many seconds ago."""
+    async def deleted(
+        self, *, older_than: float, limit: int, skip: int = 0
+    ) -> Sequence[Image]:
+        """Pictures of all tenants that were deleted more than so many seconds ago, without the
+        ``skip`` longest deleted."""
         ...
 
     async def forget(self, id: UUID) -> None:
@@ -276,31 +330,26 @@ class Usage(Protocol):
         ...
 
 
-class Accounts(Protocol):
-    """Tenants and keys."""
+class S3Configs(Protocol):
+    """The tenants' own buckets."""
 
-    async def add_tenant(
-        self,
-        name: str,
-        tier: Tier,
-        *,
-        requests_per_minute: int | None = None,
-        unmetered: bool = False,
-    ) -> Tenant:
-        """The tenant of that name, created if there is none."""
+    async def get(self, tenant_id: UUID) -> BucketConfig | None: ...
+    async def put(self, config: BucketConfig) -> None:
+        """Set it, in place of what was set before."""
         ...
 
-    async def add_key(
-        self, tenant_id: UUID, key: str, *, name: str, expires_at: datetime | None
-    ) -> ApiKey: ...
-    async def key_by_hash(self, key_hash: bytes) -> ApiKey | None: ...
-    async def keys(self) -> Sequence[ApiKey]: ...
-    async def revoke(self, prefix_or_id: str) -> int:
-        """Revoke every key that matches; the number of those that were active."""
+    async def remove(self, tenant_id: UUID) -> bool: ...
+    async def tenants(self) -> Sequence[UUID]:
+        """All that have one."""
         ...
 
-    async def touch(self, used: dict[UUID, datetime]) -> None:
-        """Write down when keys were last used."""
+
+class Sealing(Protocol):
+    """Encryption of secrets at rest; ``context`` says what they are for, and is not secret."""
+
+    def seal(self, plain: bytes, *, context: str) -> bytes: ...
+    def open(self, sealed: bytes, *, context: str) -> bytes:
+        """Raises ValueError if it was sealed with another secret or for another context."""
         ...
 
 
@@ -323,7 +372,13 @@ class Transaction(Protocol):
     @property
     def usage(self) -> Usage: ...
     @property
+    def s3_configs(self) -> S3Configs: ...
+    @property
     def accounts(self) -> Accounts: ...
+    @property
+    def rates(self) -> Rates: ...
+    @property
+    def idempotency(self) -> IdempotencyKeys: ...
     @property
     def jobs(self) -> Jobs: ...
 

@@ -127,6 +127,8 @@ class Item:
     object_key: str | None = None
     storage_target: StorageTarget = StorageTarget.DEFAULT
     idempotency_key: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
     image_id: UUID | None = None
     error: str | None = None
     retryable: bool | None = None

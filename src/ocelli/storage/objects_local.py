@@ -14,10 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from ocelli.domain.ports import SignedUpload
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 BATCH = 500
+PIECE = 1024 * 1024
 
 
 class LocalObjects:
@@ -34,6 +37,9 @@ class LocalObjects:
         self.staging.mkdir(parents=True, exist_ok=True)
         self._secret = secret
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     async def put(self, key: str, source: Path, content_type: str) -> None:
         """See ports.Objects."""
         del content_type  # a folder keeps no metadata; the row does
@@ -43,13 +49,31 @@ class LocalObjects:
         """See ports.Objects."""
         return await asyncio.to_thread(self.path(key).read_bytes)
 
+    async def put_once(self, key: str, source: Path) -> None:
+        """Take over ``source`` as ``key`` if there is no such object yet, else FileExistsError.
+
+        Of several at the same time exactly one succeeds.
+        """
+        await asyncio.to_thread(self._put, self.path(key), source, once=True)
+
+    async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
+        """See ports.Objects."""
+        await asyncio.to_thread(self._copy_to, self.path(key), write)
+
+    async def size(self, key: str) -> int | None:
+        """See ports.Objects."""
+        try:
+            return (await asyncio.to_thread(self.path(key).stat)).st_size
+        except FileNotFoundError:
+            return None
+
     async def delete(self, key: str) -> None:
         """See ports.Objects."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
-    async def keys(self, *, older_than: float) -> AsyncIterator[Sequence[str]]:
+    async def keys(self, *, under: str, older_than: float) -> AsyncIterator[Sequence[str]]:
         """See ports.Objects."""
-        found = self._found(time.time() - older_than)
+        found = self._found(self.path(under), time.time() - older_than)
         while batch := await asyncio.to_thread(lambda: list(islice(found, BATCH))):
             yield batch
 
@@ -74,6 +98,18 @@ class LocalObjects:
         query["signature"] = self._sign("GET", key, query)
         return f"/objects/{quote(key)}?{urlencode(query)}"
 
+    def upload_url(
+        self, key: str, *, expires_in: int, content_type: str, max_bytes: int
+    ) -> SignedUpload:
+        """See ports.Objects; relative to the server's address."""
+        query = {
+            "expires": str(int(time.time()) + expires_in),
+            "type": content_type,
+            "size": str(max_bytes),
+        }
+        query["signature"] = self._sign("PUT", key, query)
+        return SignedUpload(f"/objects/{quote(key)}?{urlencode(query)}")
+
     def allows(self, method: str, key: str, query: dict[str, str]) -> bool:
         """Whether ``query`` carries our signature for exactly this, and has not expired."""
         signed = {name: value for name, value in query.items() if name != "signature"}
@@ -83,23 +119,30 @@ class LocalObjects:
             return False
         return int(signed["expires"]) >= time.time()
 
-    def _found(self, before: float) -> Iterator[str]:
-        for path in self.root.rglob("*"):
-            relative = path.relative_to(self.root)
-            if relative.parts[0] != self.staging.name and path.is_file():
-                with suppress(FileNotFoundError):
-                    if path.stat().st_mtime < before:
-                        yield relative.as_posix()
+    def _found(self, folder: Path, before: float) -> Iterator[str]:
+        for path in folder.rglob("*"):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < before:
+                    yield path.relative_to(self.root).as_posix()
 
     def _sign(self, method: str, key: str, query: dict[str, str]) -> str:
         message = "\n".join([method, key, urlencode(sorted(query.items()))])
         return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
 
-    def _put(self, target: Path, source: Path) -> None:
+    def _copy_to(self, path: Path, write: Callable[[bytes], object]) -> None:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(PIECE):
+                write(piece)
+
+    def _put(self, target: Path, source: Path, *, once: bool = False) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb") as file:
             os.fsync(file.fileno())
-        source.rename(target)
+        if once:
+            target.hardlink_to(source)
+            source.unlink()
+        else:
+            source.rename(target)
         for folder in (target.parent, target.parent.parent):
             _sync_folder(folder)
 

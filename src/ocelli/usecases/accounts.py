@@ -1,27 +1,17 @@
-"""Who is asking, and how often."""
+"""Who is asking."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ocelli.domain.accounts import (
-    KEY_PATTERN,
-    TIER_LIMITS,
-    ApiKey,
-    Tier,
-    hash_key,
-    new_key,
-)
-from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey, RateLimited
+from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyUse, hash_key
+from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from ocelli.domain.accounts import TierLimits
     from ocelli.domain.ports import Database
 
 REMEMBERED_FOR = 2.0
@@ -29,7 +19,7 @@ REMEMBERED_KEYS = 10_000
 
 
 class Accounts:
-    """Keys: issuing, checking, revoking.
+    """Checks keys and counts their use.
 
     A key that was good is remembered for two seconds, so a revoked one dies within two seconds.
     """
@@ -37,7 +27,7 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[bytes, tuple[float, ApiKey]] = {}
-        self._used: dict[UUID, datetime] = {}
+        self._used: dict[UUID, KeyUse] = {}
 
     async def authenticate(self, key: str | None) -> ApiKey:
         """The key's record. Raises InvalidKey, ExpiredKey or DeactivatedKey."""
@@ -53,41 +43,30 @@ class Accounts:
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:
             raise ExpiredKey("This API key has expired.")
-        self._used[found.id] = now
+        self._count(found.id, KeyUse(now, 1))
         return found
 
     async def write_down_use(self) -> None:
-        """Save when keys were last used: once in a while, not once per request."""
+        """Save how keys were used: once in a while, not once per request.
+
+        What cannot be saved now is saved next time.
+        """
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             async with self._database.transaction() as tx:
                 await tx.accounts.touch(used)
+        except BaseException:
+            for id, use in used.items():
+                self._count(id, use)
+            raise
 
-    async def create(
-        self,
-        tenant: str,
-        tier: Tier,
-        *,
-        name: str,
-        expires_at: datetime | None = None,
-        key: str | None = None,
-    ) -> str:
-        """A new key (or ``key``) for the tenant of that name, made if there is none."""
-        secret = key or new_key()
-        async with self._database.transaction() as tx:
-            owner = await tx.accounts.add_tenant(tenant, tier)
-            await tx.accounts.add_key(owner.id, secret, name=name, expires_at=expires_at)
-        return secret
-
-    async def keys(self) -> Sequence[ApiKey]:
-        """Every key, newest first."""
-        async with self._database.transaction() as tx:
-            return await tx.accounts.keys()
-
-    async def revoke(self, prefix_or_id: str) -> int:
-        """How many active keys that ended."""
-        async with self._database.transaction() as tx:
-            return await tx.accounts.revoke(prefix_or_id)
+    def _count(self, id: UUID, use: KeyUse) -> None:
+        before = self._used.get(id)
+        if before is not None:
+            use = KeyUse(max(before.last_used_at, use.last_used_at), before.count + use.count)
+        self._used[id] = use
 
     def _remembered(self, hashed: bytes) -> ApiKey | None:
         since, key = self._known.get(hashed, (0.0, None))
@@ -104,42 +83,3 @@ class Accounts:
             self._known.clear()
         self._known[hashed] = (time.monotonic(), key)
         return key
-
-
-@dataclass(frozen=True, slots=True)
-class RateState:
-    """What the ``X-RateLimit-*`` headers say; ``reset`` is in Unix seconds."""
-
-    limit: int
-    remaining: int
-    reset: int
-    exceeded: bool = False
-
-    def enforce(self, now: float | None = None) -> None:
-        """Raise RateLimited if the share is used up."""
-        if self.exceeded:
-            wait = max(1, self.reset - int(time.time() if now is None else now))
-            raise RateLimited(
-                f"More than {self.limit} requests in this minute. Try again in {wait} s.",
-                retry_after=wait,
-            )
-
-
-class RateLimiter:
-    """So many requests per key and calendar minute."""
-
-    def __init__(self, limits: Mapping[Tier, TierLimits] = TIER_LIMITS) -> None:
-        self._limits = limits
-        self._minute = 0
-        self._counts: dict[UUID, int] = {}
-
-    def count(self, key: ApiKey, now: float | None = None) -> RateState:
-        """Count one request. The share is used up when ``exceeded`` is set."""
-        at = time.time() if now is None else now
-        minute = int(at // 60)
-        if minute != self._minute:
-            self._minute, self._counts = minute, {}
-        override = key.tenant.requests_per_minute
-        limit = override or self._limits[key.tenant.tier].requests_per_minute
-        used = self._counts[key.id] = self._counts.get(key.id, 0) + 1
-        return RateState(limit, max(0, limit - used), (minute + 1) * 60, exceeded=used > limit)

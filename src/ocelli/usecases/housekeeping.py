@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocelli.domain.errors import OcelliError
+from ocelli.domain.images import StorageTarget
+from ocelli.usecases.idempotency import KEPT_FOR
+
 if TYPE_CHECKING:
-    from ocelli.domain.ports import Database
+    from ocelli.domain.images import Image
+    from ocelli.domain.ports import Database, Objects
     from ocelli.usecases.stores import Stores
 
 HOUR = 3600.0
@@ -16,6 +22,9 @@ DAY = 24 * HOUR
 ABANDONED_AFTER = DAY  # longer than any upload takes
 RECOVERABLE_FOR = 30 * DAY
 AT_ONCE = 100
+FOLDERS = ("incoming", "uploads", "variants")  # of object keys: folder/tenant/...
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,7 @@ class Swept:
     staged: int
     objects: int
     images: int
+    answers: int = 0
 
 
 class Housekeeping:
@@ -40,7 +50,13 @@ class Housekeeping:
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),
             images=await self._deleted(),
+            answers=await self._answers(),
         )
+
+    async def _answers(self) -> int:
+        """To requests with an Idempotency-Key."""
+        async with self._database.transaction() as tx:
+            return await tx.idempotency.purge(older_than=KEPT_FOR)
 
     def _staged(self) -> int:
         removed = 0
@@ -51,27 +67,60 @@ class Housekeeping:
         return removed
 
     async def _orphans(self) -> int:
-        """An upload stores its file before its row: after a day the row is not coming."""
+        """An upload stores its file before its row: after a day the row is not coming.
+
+        In a bucket that is a tenant's own, only what it sent by signed URLs and never confirmed.
+        """
         removed = 0
-        async for keys in self._stores.default.keys(older_than=ABANDONED_AFTER):
+        for folder in FOLDERS:
+            removed += await self._unknown(self._stores.default, folder)
+        async with self._database.transaction() as tx:
+            tenants = await tx.s3_configs.tenants()
+        for tenant_id in tenants:
+            try:
+                bucket = await self._stores.of(tenant_id, StorageTarget.CUSTOM)
+                removed += await self._unknown(bucket, f"incoming/{tenant_id}")
+            except (OcelliError, OSError) as error:
+                log.warning("the bucket of tenant %s was not swept: %s", tenant_id, error)
+        return removed
+
+    async def _unknown(self, store: Objects, folder: str) -> int:
+        removed = 0
+        async for keys in store.keys(under=folder, older_than=ABANDONED_AFTER):
             async with self._database.transaction() as tx:
                 unknown = await tx.images.unknown(keys)
             for key in unknown:
-                await self._stores.default.delete(key)
+                await store.delete(key)
             removed += len(unknown)
         return removed
 
     async def _deleted(self) -> int:
-        """Objects first: a row without objects is found again, objects without a row cost."""
-        removed = 0
+        """Objects first: a row without objects is found again, objects without a row cost.
+
+        What lies in a bucket that does not let us in now stays for the next time.
+        """
+        removed = kept = 0
         while True:
             async with self._database.transaction() as tx:
-                images = await tx.images.deleted(older_than=RECOVERABLE_FOR, limit=AT_ONCE)
+                images = await tx.images.deleted(
+                    older_than=RECOVERABLE_FOR, limit=AT_ONCE, skip=kept
+                )
             for image in images:
-                for key in (image.object_key, *(each.object_key for each in image.variants)):
-                    await self._stores.default.delete(key)
-                async with self._database.transaction() as tx:
-                    await tx.images.forget(image.id)
-            removed += len(images)
+                try:
+                    await self._remove(image)
+                except (OcelliError, OSError) as error:
+                    log.warning("image %s could not be removed: %s", image.id, error)
+                    kept += 1
+                else:
+                    removed += 1
             if len(images) < AT_ONCE:
                 return removed
+
+    async def _remove(self, image: Image) -> None:
+        """A bucket that is configured no more keeps what is in it."""
+        store = await self._stores.find(image.tenant_id, image.storage_target)
+        if store is not None:
+            for key in (image.object_key, *(each.object_key for each in image.variants)):
+                await store.delete(key)
+        async with self._database.transaction() as tx:
+            await tx.images.forget(image.id)

@@ -28,9 +28,14 @@ class Held(Protocol):
     """Something whose bytes lie in a store: a picture, an analysis."""
 
     @property
-    def tenant_id(self) -> UUID: ...
+    def tenant_id(self) -> UUID:
+        """Whose it is."""
+        ...
+
     @property
-    def storage_target(self) -> StorageTarget: ...
+    def storage_target(self) -> StorageTarget:
+        """In which store it lies."""
+        ...
 
 
 class Stores:
@@ -45,15 +50,18 @@ class Stores:
         """Where files arrive, whichever store they go to."""
         return self.default.staging
 
-    async def of(self, tenant_id: UUID, target: StorageTarget) -> Objects:
-        """The store that ``target`` means for this tenant.
+    async def find(self, tenant_id: UUID, target: StorageTarget) -> Objects | None:
+        """The store that ``target`` means for this tenant; None if it has none of its own.
 
-        Raises CustomStorageMissing if it means the tenant's own and there is none, and
-        StorageAccessDenied if its credentials cannot be read any more.
+        Raises StorageAccessDenied if its credentials cannot be read any more.
         """
         if target is StorageTarget.DEFAULT:
             return self.default
-        store = await self._buckets.store(tenant_id) if self._buckets is not None else None
+        return await self._buckets.store(tenant_id) if self._buckets is not None else None
+
+    async def of(self, tenant_id: UUID, target: StorageTarget) -> Objects:
+        """The store for something new. Raises CustomStorageMissing if the tenant has none."""
+        store = await self.find(tenant_id, target)
         if store is None:
             raise CustomStorageMissing
         return store
@@ -63,12 +71,12 @@ class Stores:
 
         Raises StorageAccessDenied if that was the tenant's own and it is configured no more.
         """
-        try:
-            return await self.of(held.tenant_id, held.storage_target)
-        except CustomStorageMissing:
+        store = await self.find(held.tenant_id, held.storage_target)
+        if store is None:
             raise StorageAccessDenied(
                 "This file lies in a bucket of your own that is no longer configured."
-            ) from None
+            )
+        return store
 
     async def usable(self, those: Iterable[Held]) -> dict[tuple[UUID, StorageTarget], Objects]:
         """The stores that hold them, without those that cannot be opened."""

@@ -108,6 +108,16 @@ class Upload:
         """Where StagedFile belongs."""
         return self._stores.staging
 
+    async def known(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
+        """From those SHA-256 sums that the tenant has to the picture of each."""
+        async with self._database.transaction() as tx:
+            return await tx.images.by_hashes(tenant_id, hashes)
+
+    async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
+        """Pictures whose description has been unfinished for so long, oldest first."""
+        async with self._database.transaction() as tx:
+            return await tx.images.stuck(tenant_id, minutes=minutes, limit=limit)
+
     async def accept(
         self,
         tenant: Tenant,
@@ -151,7 +161,6 @@ class Upload:
         """
         results = await self._store_all(tenant, files)
         async with self._database.transaction() as tx:
-            outcomes: list[Accepted | OcelliError] = []
             # In the order of the hashes: two requests with the same files never wait in a circle.
             for stored in sorted(
                 (each for each in results if isinstance(each, _Stored)),
@@ -159,8 +168,10 @@ class Upload:
             ):
                 if stored.request.skip_duplicates:
                     await tx.images.lock_content(tenant.id, stored.image.sha256)
-            for each in results:
-                outcomes.append(await self._record(tx, each) if isinstance(each, _Stored) else each)
+            outcomes: list[Accepted | OcelliError] = [
+                await self._record(tx, each) if isinstance(each, _Stored) else each
+                for each in results
+            ]
             session = await _record_session(tx, tenant, files, outcomes, level, intent, into)
             await self._count(
                 tx,

@@ -20,7 +20,7 @@ from procrastinate.retry import RetryDecision
 from ocelli.worker.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ocelli.usecases.analyse import Analyse
     from ocelli.usecases.files import MakeVariants
@@ -66,6 +66,7 @@ class Worker:
         housekeeping: Housekeeping,
         try_lock: TryLock,
         *,
+        chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
         job_timeout: float,
         concurrency: int = 2,
@@ -74,6 +75,7 @@ class Worker:
         self._make_variants = make_variants
         self._housekeeping = housekeeping
         self._try_lock = try_lock
+        self._chores = chores
         self._max_attempts = max_attempts
         self._job_timeout = job_timeout
         self._concurrency = concurrency
@@ -101,6 +103,7 @@ class Worker:
                 self._analyse,
                 self._make_variants,
                 self._try_lock,
+                chores=self._chores,
                 max_attempts=self._max_attempts,
             )
             ended = asyncio.Event()

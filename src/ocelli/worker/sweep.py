@@ -10,7 +10,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from procrastinate.jobs import Status
@@ -19,7 +19,7 @@ from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import FailureType, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import procrastinate
@@ -47,12 +47,14 @@ class Sweep:
         make_variants: MakeVariants,
         try_lock: TryLock,
         *,
+        chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
     ) -> None:
         self._app = app
         self._analyse = analyse
         self._make_variants = make_variants
         self._try_lock = try_lock
+        self._chores = chores
         self._max_attempts = max_attempts
 
     async def run(self, stop: asyncio.Event, stalled_after: float) -> None:
@@ -69,6 +71,8 @@ class Sweep:
                         await self._give_back(stalled_after)
                         if rounds % RESCUE_EVERY == 0:
                             await self._rescue()
+                            for chore in self._chores:
+                                await chore()
             except Exception as error:  # the next round tries again
                 log.warning("sweep: %s", error if isinstance(error, Unavailable) else repr(error))
             rounds += 1

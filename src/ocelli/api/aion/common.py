@@ -14,7 +14,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     for status, text in {
         400: "The request cannot be read.",
         401: "No key, or not a good one.",
+        403: "The key lacks the scope, or a limit of the plan is reached.",
         404: "Not found, or somebody else's.",
+        409: "Its state does not allow that, or the same request is being carried out.",
         413: "Too large.",
         422: "Something in it cannot be accepted.",
         429: "Too many requests; `Retry-After` says for how many seconds.",
@@ -25,7 +27,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documented errors of a route: these, and those that every route has."""
-    return {status: _ERRORS[status] for status in (*statuses, 401, 422, 429, 503)}
+    return {status: _ERRORS[status] for status in (*statuses, 401, 403, 422, 429, 503)}
 
 
 FileId = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from ocelli.domain.errors import OcelliError, RateLimited, Unavailable
+from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -36,6 +36,7 @@ CODES_BY_STATUS = {
     403: "AUTHZ_ERROR",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
     422: "VALIDATION_ERROR",
     429: "RATE_LIMIT_ERROR",
 }
@@ -46,7 +47,7 @@ def render(request: Request, error: OcelliError) -> JSONResponse:
     headers = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, RateLimited | Unavailable):
+    if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     return _answer(request, error.status, error.code, error.message, error.details, headers)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
 
 from ocelli.domain.accounts import Tenant, Tier, hash_key, key_prefix
 from ocelli.storage.postgres.rows import to_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from ocelli.domain.accounts import ApiKey
+    from ocelli.domain.accounts import ApiKey, KeyDraft, KeyUse
     from ocelli.storage.postgres.rows import Connection
 
 _KEYS = (
@@ -20,6 +21,7 @@ _KEYS = (
     " t.requests_per_minute AS tenant_requests_per_minute, t.unmetered AS tenant_unmetered"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
 )
+_ACTIVE = "k.revoked_at IS NULL AND coalesce(k.expires_at > now(), true)"
 
 
 class PostgresAccounts:
@@ -54,29 +56,83 @@ class PostgresAccounts:
             unmetered=row["unmetered"],
         )
 
-    async def add_key(
-        self, tenant_id: UUID, key: str, *, name: str, expires_at: datetime | None
-    ) -> ApiKey:
-        """Store the hash of ``key``; the same key again is the same row."""
+    async def add_key(self, tenant_id: UUID, key: str, draft: KeyDraft) -> ApiKey:
+        """See ports.Accounts."""
         await self._connection.execute(
-            "INSERT INTO api_keys (tenant_id, name, key_hash, prefix, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (key_hash) DO NOTHING",
-            (tenant_id, name, hash_key(key), key_prefix(key), expires_at),
+            "INSERT INTO api_keys (tenant_id, name, description, scopes, metadata, key_hash,"
+            " prefix, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (key_hash) DO NOTHING",
+            (
+                tenant_id,
+                draft.name,
+                draft.description,
+                list(draft.scopes),
+                Jsonb(draft.metadata),
+                hash_key(key),
+                key_prefix(key),
+                draft.expires_at,
+            ),
         )
         stored = await self.key_by_hash(hash_key(key))
         assert stored is not None
         return stored
 
     async def key_by_hash(self, key_hash: bytes) -> ApiKey | None:
-        """Active or not: the caller decides what a revoked or expired key means."""
-        cursor = await self._connection.execute(f"{_KEYS} WHERE k.key_hash = %s", (key_hash,))
-        row = await cursor.fetchone()
-        return to_key(row) if row else None
+        """See ports.Accounts."""
+        return await self._one("k.key_hash = %s", (key_hash,))
+
+    async def key(self, tenant_id: UUID, id: UUID) -> ApiKey | None:
+        """See ports.Accounts."""
+        return await self._one("k.tenant_id = %s AND k.id = %s", (tenant_id, id))
 
     async def keys(self) -> Sequence[ApiKey]:
-        """Of every tenant, newest first, at most 1,000."""
+        """See ports.Accounts."""
         cursor = await self._connection.execute(f"{_KEYS} ORDER BY k.created_at DESC LIMIT 1000")
         return [to_key(row) for row in await cursor.fetchall()]
+
+    async def page(
+        self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
+    ) -> tuple[Sequence[ApiKey], int]:
+        """See ports.Accounts."""
+        where = "WHERE k.tenant_id = %(tenant)s" + ("" if inactive else f" AND {_ACTIVE}")
+        values = {"tenant": tenant_id, "limit": limit, "offset": offset}
+        cursor = await self._connection.execute(
+            f"{_KEYS} {where} ORDER BY k.created_at DESC, k.id LIMIT %(limit)s OFFSET %(offset)s",
+            values,
+        )
+        keys = [to_key(row) for row in await cursor.fetchall()]
+        cursor = await self._connection.execute(
+            f"SELECT count(*) AS total FROM api_keys k {where}", values
+        )
+        row = await cursor.fetchone()
+        return keys, row["total"] if row else 0
+
+    async def change_key(
+        self,
+        tenant_id: UUID,
+        id: UUID,
+        *,
+        name: str | None,
+        description: str | None,
+        metadata: Mapping[str, Any],
+    ) -> ApiKey | None:
+        """See ports.Accounts."""
+        await self._connection.execute(
+            "UPDATE api_keys SET name = coalesce(%s, name),"
+            " description = nullif(coalesce(%s, description), ''), metadata = metadata || %s"
+            " WHERE tenant_id = %s AND id = %s",
+            (name, description, Jsonb(metadata), tenant_id, id),
+        )
+        return await self.key(tenant_id, id)
+
+    async def revoke_key(self, tenant_id: UUID, id: UUID, metadata: Mapping[str, Any]) -> bool:
+        """See ports.Accounts."""
+        await self._connection.execute(
+            "UPDATE api_keys SET revoked_at = now(), metadata = metadata || %s"
+            " WHERE tenant_id = %s AND id = %s AND revoked_at IS NULL",
+            (Jsonb(metadata), tenant_id, id),
+        )
+        return await self.key(tenant_id, id) is not None
 
     async def revoke(self, prefix_or_id: str) -> int:
         """See ports.Accounts."""
@@ -87,10 +143,16 @@ class PostgresAccounts:
         )
         return cursor.rowcount
 
-    async def touch(self, used: dict[UUID, datetime]) -> None:
+    async def touch(self, used: Mapping[UUID, KeyUse]) -> None:
         """See ports.Accounts."""
         async with self._connection.cursor() as cursor:
             await cursor.executemany(
-                "UPDATE api_keys SET last_used_at = greatest(last_used_at, %s) WHERE id = %s",
-                [(when, id) for id, when in sorted(used.items())],
+                "UPDATE api_keys SET last_used_at = greatest(last_used_at, %s),"
+                " usage_count = usage_count + %s WHERE id = %s",
+                [(use.last_used_at, use.count, id) for id, use in sorted(used.items())],
             )
+
+    async def _one(self, where: str, values: tuple[Any, ...]) -> ApiKey | None:
+        cursor = await self._connection.execute(f"{_KEYS} WHERE {where}", values)
+        row = await cursor.fetchone()
+        return to_key(row) if row else None

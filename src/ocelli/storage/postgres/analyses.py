@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
 
+from ocelli.storage.postgres.library import Library
 from ocelli.storage.postgres.rows import findings_to_json, to_analysis
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class PostgresAnalyses:
     async def add(self, analysis: Analysis) -> None:
         """Insert the row; its job must follow in the same transaction."""
         await self._connection.execute(
-            "INSERT INTO analyses (id, tenant_id, image_id, object_key, storage_target, level, status,"
-            " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO analyses (id, tenant_id, image_id, object_key, storage_target, level,"
+            " status, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 analysis.id,
                 analysis.tenant_id,
@@ -71,6 +72,8 @@ class PostgresAnalyses:
                 analysis.id,
             ),
         )
+        if cursor.rowcount and analysis.image_id is not None:
+            await Library(self._connection).refresh(analysis.image_id)
         return cursor.rowcount == 1
 
     async def fail(self, id: UUID, failure: Failure) -> bool:

@@ -13,8 +13,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.analyses import PostgresAnalyses
+from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
+from ocelli.storage.postgres.rates import PostgresRates
+from ocelli.storage.postgres.s3_configs import PostgresS3Configs
 from ocelli.storage.postgres.sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
 
@@ -30,9 +33,12 @@ class PostgresTransaction:
     def __init__(self, connection: Connection) -> None:
         self.images = PostgresImages(connection)
         self.analyses = PostgresAnalyses(connection)
+        self.s3_configs = PostgresS3Configs(connection)
         self.accounts = PostgresAccounts(connection)
         self.sessions = PostgresSessions(connection)
         self.usage = PostgresUsage(connection)
+        self.rates = PostgresRates(connection)
+        self.idempotency = PostgresIdempotencyKeys(connection)
         self.jobs = PostgresJobs(connection)
 
 

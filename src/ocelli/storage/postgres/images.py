@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ocelli.storage.postgres.library import Library
 from ocelli.storage.postgres.rows import to_analysis, to_image, to_variant
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class PostgresImages:
                 image.updated_at,
             ),
         )
+        await Library(self._connection).refresh(image.id)
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
         """By full id, or by its first 8 characters if exactly one picture has them."""
@@ -72,6 +74,25 @@ class PostgresImages:
     async def by_ids(self, ids: list[UUID]) -> Sequence[Image]:
         """Those that exist and are not deleted, in no order."""
         return await self._select("id = ANY(%s) AND deleted_at IS NULL", (ids,))
+
+    async def by_hashes(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
+        """See ports.Images."""
+        rows = await self._rows(
+            "SELECT DISTINCT ON (sha256) sha256, id FROM images WHERE tenant_id = %s"
+            " AND sha256 = ANY(%s) AND deleted_at IS NULL ORDER BY sha256, created_at",
+            (tenant_id, [bytes.fromhex(each) for each in hashes]),
+        )
+        return {row["sha256"].hex(): row["id"] for row in rows}
+
+    async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
+        """See ports.Images."""
+        return await self._select(
+            "tenant_id = %s AND deleted_at IS NULL AND id IN (SELECT image_id FROM analyses"
+            " WHERE tenant_id = %s AND status IN ('queued', 'processing')"
+            " AND created_at < now() - make_interval(mins => %s) ORDER BY created_at LIMIT %s)"
+            " ORDER BY created_at",
+            (tenant_id, tenant_id, minutes, limit),
+        )
 
     async def by_hash(self, tenant_id: UUID, sha256: str) -> Image | None:
         """The tenant's oldest picture with these bytes."""
@@ -105,23 +126,43 @@ class PostgresImages:
             (tenant_id, id),
         )
         row = await cursor.fetchone()
+        await Library(self._connection).refresh(id)
         return row["deleted_at"] if row else None
+
+    async def update(
+        self, tenant_id: UUID, id: UUID, *, title: str | None, tags: Sequence[str] | None
+    ) -> datetime | None:
+        """What a person says about it; None leaves as it is, an empty title removes the title.
+
+        When, or None if there is no such picture.
+        """
+        cursor = await self._connection.execute(
+            "UPDATE images SET title = nullif(coalesce(%s, title), ''),"
+            " tags = coalesce(%s::text[], tags), updated_at = now()"
+            " WHERE tenant_id = %s AND id = %s AND deleted_at IS NULL RETURNING updated_at",
+            (title, None if tags is None else list(tags), tenant_id, id),
+        )
+        row = await cursor.fetchone()
+        await Library(self._connection).refresh(id)
+        return row["updated_at"] if row else None
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
         """See ports.Images."""
         rows = await self._rows(
             "SELECT key FROM unnest(%s::text[]) AS key"
-            " WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.object_key = key)"
+            " WHERE split_part(key, '/', 2) IN (SELECT id::text FROM tenants)"
+            " AND NOT EXISTS (SELECT 1 FROM images i WHERE i.object_key = key)"
             " AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.object_key = key)",
             (list(keys),),
         )
         return [row["key"] for row in rows]
 
-    async def deleted(self, *, older_than: float, limit: int) -> Sequence[Image]:
+    async def deleted(self, *, older_than: float, limit: int, skip: int = 0) -> Sequence[Image]:
         """See ports.Images."""
         return await self._select(
-            "deleted_at < now() - make_interval(secs => %s) ORDER BY deleted_at LIMIT %s",
-            (older_than, limit),
+            "deleted_at < now() - make_interval(secs => %s) ORDER BY deleted_at, id"
+            " LIMIT %s OFFSET %s",
+            (older_than, limit, skip),
         )
 
     async def forget(self, id: UUID) -> None:

@@ -119,4 +119,8 @@ def to_key(row: Mapping[str, Any]) -> ApiKey:
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
         last_used_at=row["last_used_at"],
+        description=row["description"],
+        scopes=tuple(row["scopes"]),
+        metadata=row["metadata"],
+        usage_count=row["usage_count"],
     )

@@ -115,9 +115,9 @@ class PostgresSessions:
         """See ports.Sessions."""
         await self._connection.execute(
             "INSERT INTO items (id, tenant_id, session_id, position, filename, content_type,"
-            " size_bytes, object_key, storage_target, idempotency_key, state, image_id, error,"
-            " retryable, created_at, changed_at, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " size_bytes, object_key, storage_target, idempotency_key, title, tags, state,"
+            " image_id, error, retryable, created_at, changed_at, expires_at) VALUES"
+            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 item.id,
                 item.tenant_id,
@@ -129,6 +129,8 @@ class PostgresSessions:
                 item.object_key,
                 item.storage_target,
                 item.idempotency_key,
+                item.title,
+                list(item.tags),
                 item.state,
                 item.image_id,
                 item.error,
@@ -376,6 +378,8 @@ def _to_item(row: Mapping[str, Any], image: Image | None = None) -> Item:
         object_key=row["object_key"],
         storage_target=StorageTarget(row["storage_target"]),
         idempotency_key=row["idempotency_key"],
+        title=row["title"],
+        tags=tuple(row["tags"]),
         image_id=row["image_id"],
         error=row["error"],
         retryable=row["retryable"],

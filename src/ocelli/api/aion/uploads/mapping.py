@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocelli.api.aion.files.mapping import description_status
 from ocelli.api.aion.uploads import schemas
 from ocelli.domain.analysis import Status
+from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import VariantStatus
+from ocelli.usecases.names import clean_filename
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image
-    from ocelli.usecases.upload import Accepted
+    from ocelli.usecases.quota import Standing
+    from ocelli.usecases.upload import Accepted, AcceptedBatch, Incoming
 
 STUCK_AFTER = timedelta(minutes=30)
+IMMEDIATE = 5  # files up to which the answer says what became of each
+UNLIMITED = 2**31 - 1  # where a client wants a number
 
 
 def stream_upload(
@@ -33,6 +40,84 @@ def stream_upload(
         skipped=duplicate,
         skipped_existing_image_id=str(image.id) if duplicate else None,
         storage_target=image.storage_target,
+    )
+
+
+def batch_upload(done: AcceptedBatch, files: Sequence[Incoming]) -> schemas.BatchUploadResponse:
+    """The answer to an upload of several files."""
+    refused = [
+        schemas.Rejection(
+            filename=clean_filename(file.request.filename),
+            index=index,
+            reason=outcome.message,
+            retryable=outcome.retryable,
+        )
+        for index, (file, outcome) in enumerate(zip(files, done.outcomes, strict=True))
+        if isinstance(outcome, OcelliError)
+    ]
+    id, accepted = done.session.id, len(files) - len(refused)
+    return schemas.BatchUploadResponse(
+        session_id=str(id),
+        total_files=len(files),
+        accepted_files=accepted,
+        rejected_files=len(refused),
+        status=_batch_state(done, accepted, len(refused)),
+        immediate_results=[
+            _immediate(file, outcome) for file, outcome in zip(files, done.outcomes, strict=True)
+        ]
+        if len(files) <= IMMEDIATE
+        else None,
+        status_url=f"/api/v2/uploads/sessions/{id}/status",
+        websocket_channel=f"batch.{id}",
+        rejections=refused or None,
+    )
+
+
+def _batch_state(done: AcceptedBatch, accepted: int, refused: int) -> Any:
+    if not accepted:
+        return "rejected"
+    if refused:
+        return "partial"
+    return "processing" if done.session.pending else "completed"
+
+
+def _immediate(file: Incoming, outcome: Accepted | OcelliError) -> schemas.ImmediateResult:
+    if isinstance(outcome, OcelliError):
+        return schemas.ImmediateResult(
+            image_id=None,
+            filename=clean_filename(file.request.filename),
+            object_key=None,
+            status="failed",
+            error=outcome.message,
+            storage_target=file.request.storage_target,
+        )
+    image = outcome.image
+    state = "processing" if file.request.describe else "completed"
+    return schemas.ImmediateResult(
+        image_id=str(image.id),
+        filename=clean_filename(file.request.filename),
+        object_key=image.object_key,
+        status="skipped" if outcome.duplicate else state,
+        skipped=outcome.duplicate,
+        skipped_existing_image_id=str(image.id) if outcome.duplicate else None,
+        storage_target=image.storage_target,
+    )
+
+
+def quota(standing: Standing, requested: int) -> schemas.QuotaResponse:
+    """Whether so many files can be uploaded; unlimited is a number that nobody reaches."""
+    limits, left = standing.limits, standing.uploads_left
+    available = UNLIMITED if left is None else left
+    can = requested <= available
+    return schemas.QuotaResponse(
+        can_proceed=can,
+        requested=requested,
+        available=available,
+        monthly_limit=UNLIMITED if limits.monthly_uploads is None else limits.monthly_uploads,
+        current_usage=standing.used.uploads,
+        max_batch_size=limits.files_per_batch,
+        max_concurrent_uploads=limits.concurrent_uploads,
+        message=None if can else f"Only {available} uploads are left until {standing.reset}.",
     )
 
 

@@ -3,49 +3,77 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from ocelli.api.aion.common import FileId, errors
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.multipart import Form, receive
+from ocelli.domain.analysis import Level
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import StorageTarget
-from ocelli.usecases.upload import UploadRequest
+from ocelli.domain.sessions import Intent
+from ocelli.usecases.upload import DEFAULT_LEVEL, Incoming, UploadRequest
 
 router = APIRouter(tags=["uploads"])
 
+Choice = TypeVar("Choice", bound=StrEnum)
+
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
-_STREAM_FIELDS = ("title", "tags", "auto_describe", "skip_duplicates", "storage_target")
+_STREAM_FIELDS = (
+    "title",
+    "tags",
+    "auto_describe",
+    "skip_duplicates",
+    "storage_target",
+    "verification_level",
+)
+_BATCH_FIELDS = (*_STREAM_FIELDS[1:], "intent", "session_id")
+
+_COMMON_PROPERTIES: dict[str, Any] = {
+    "tags": {"type": "string", "description": "comma-separated"},
+    "auto_describe": {"type": "boolean", "default": True},
+    "skip_duplicates": {"type": "boolean", "default": False},
+    "storage_target": {"type": "string", "enum": ["default", "custom"], "default": "default"},
+    "verification_level": {
+        "type": "string",
+        "enum": ["default", "quick", "standard", "thorough", "critical"],
+        "default": "default",
+    },
+}
+
+
+def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": [required],
+        "properties": {**properties, **_COMMON_PROPERTIES},
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": schema}},
+        }
+    }
 
 
 @router.post(
     "/user-files/upload/stream",
     summary="Upload one picture",
     responses=errors(400, 413),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {
-                            "file": {"type": "string", "format": "binary"},
-                            "title": {"type": "string", "maxLength": 255},
-                            "tags": {"type": "string", "description": "comma-separated"},
-                            "auto_describe": {"type": "boolean", "default": True},
-                            "skip_duplicates": {"type": "boolean", "default": False},
-                            "storage_target": {"type": "string", "enum": ["default", "custom"]},
-                        },
-                    }
-                }
-            },
-        }
-    },
+    openapi_extra=_form(
+        "file",
+        {
+            "file": {"type": "string", "format": "binary"},
+            "title": {"type": "string", "maxLength": 255},
+        },
+    ),
 )
 async def upload_stream(
     request: Request, key: CurrentKey, mine: CurrentServices
@@ -55,26 +83,118 @@ async def upload_stream(
     With 200 the picture is durable and everything asked for is queued.
     """
     started = time.perf_counter()
+    async with mine.slots.taken(key.tenant):
+        with Form() as form:
+            await receive(
+                request,
+                form,
+                mine.upload.staging,
+                file_field="file",
+                text_fields=_STREAM_FIELDS,
+                max_bytes=mine.max_upload_bytes,
+            )
+            if not form.files:
+                raise ValidationFailed("The form has no part `file`.", field="file")
+            part = form.files[0]
+            if part.error is not None:
+                raise part.error
+            wanted = _upload_request(part.filename, form.fields)
+            accepted = await mine.upload.accept(key.tenant, part.staged, wanted)
+    return mapping.stream_upload(
+        accepted,
+        describe=wanted.describe,
+        milliseconds=(time.perf_counter() - started) * 1000,
+    )
+
+
+@router.post(
+    "/user-files/upload/stream-batch",
+    summary="Upload several pictures",
+    responses=errors(400, 403, 404, 413),
+    openapi_extra=_form(
+        "files",
+        {
+            "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+            "intent": {"type": "string", "enum": list(Intent), "default": "describe"},
+            "session_id": {
+                "type": "string",
+                "format": "uuid",
+                "description": "Add them to this session instead of opening one.",
+            },
+        },
+    ),
+)
+async def upload_stream_batch(
+    request: Request, key: CurrentKey, mine: CurrentServices
+) -> schemas.BatchUploadResponse:
+    """As many parts `files` as the tier allows (10, 20, 20 or 50); one is fine.
+
+    One bad file does not fail the request: `rejections` says which and why.
+    """
     with Form() as form:
         await receive(
             request,
             form,
             mine.upload.staging,
-            file_field="file",
-            text_fields=_STREAM_FIELDS,
+            file_field="files",
+            text_fields=_BATCH_FIELDS,
             max_bytes=mine.max_upload_bytes,
+            max_files=mine.quota.limits(key.tenant).files_per_batch,
         )
         if not form.files:
-            raise ValidationFailed("The form has no part `file`.", field="file")
-        part = form.files[0]
-        if part.error is not None:
-            raise part.error
-        wanted = _upload_request(part.filename, form.fields)
-        accepted = await mine.upload.accept(key.tenant, part.staged, wanted)
-    return mapping.stream_upload(
-        accepted,
-        describe=wanted.describe,
-        milliseconds=(time.perf_counter() - started) * 1000,
+            raise ValidationFailed("The form has no part `files`.", field="files")
+        wanted = _upload_request(None, form.fields)
+        files = [
+            Incoming(replace(wanted, filename=part.filename), part.staged, part.error)
+            for part in form.files
+        ]
+        done = await mine.upload.accept_batch(
+            key.tenant,
+            files,
+            level=wanted.level,
+            intent=_choice(form.fields, "intent", Intent, Intent.DESCRIBE),
+            into=_session_id(form.fields),
+        )
+    return mapping.batch_upload(done, files)
+
+
+@router.post(
+    "/uploads/check-duplicates", summary="Which files are here already", responses=errors()
+)
+async def check_duplicates(
+    body: schemas.DuplicatesRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.DuplicatesResponse:
+    """By SHA-256 of the bytes, among the tenant's own files."""
+    hashes = list(dict.fromkeys(each.lower() for each in body.hashes))
+    existing = await mine.upload.known(key.tenant.id, hashes)
+    return schemas.DuplicatesResponse(
+        duplicates=[each for each in hashes if each in existing],
+        unique=[each for each in hashes if each not in existing],
+        existing={each: str(id) for each, id in existing.items()},
+    )
+
+
+@router.get("/uploads/quota-check", summary="May so many files come?", responses=errors())
+async def quota_check(
+    key: CurrentKey,
+    mine: CurrentServices,
+    file_count: Annotated[int, Query(ge=1, le=1_000_000)],
+) -> schemas.QuotaResponse:
+    """For now; the upload itself decides."""
+    return mapping.quota(await mine.quota.standing(key.tenant), file_count)
+
+
+@router.get("/uploads/stuck-uploads", summary="Uploads that do not move", responses=errors())
+async def stuck_uploads(
+    key: CurrentKey,
+    mine: CurrentServices,
+    stuck_minutes: Annotated[int, Query(ge=1, le=100_000)] = 30,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> schemas.StuckUploads:
+    """Those whose description has been waiting for so long."""
+    images = await mine.upload.stuck(key.tenant.id, minutes=stuck_minutes, limit=limit)
+    return schemas.StuckUploads(
+        stuck_count=len(images), images=[mapping.upload_status(image) for image in images]
     )
 
 
@@ -89,23 +209,38 @@ async def upload_status(
 
 
 def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:
-    target = fields.get("storage_target") or StorageTarget.DEFAULT
-    if target not in list(StorageTarget):
-        raise ValidationFailed(
-            f"Unknown storage target: {target}. Use default or custom.", field="storage_target"
-        )
-    if target != StorageTarget.DEFAULT:
-        raise ValidationFailed(
-            "No custom storage is configured for this tenant.", field="storage_target"
-        )
     tags = [tag.strip() for tag in fields.get("tags", "").split(",")]
+    level = fields.get("verification_level", "")
     return UploadRequest(
         filename=filename,
         title=fields.get("title") or None,
         tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
         describe=_flag(fields, "auto_describe", default=True),
         skip_duplicates=_flag(fields, "skip_duplicates", default=False),
+        storage_target=_choice(fields, "storage_target", StorageTarget, StorageTarget.DEFAULT),
+        level=DEFAULT_LEVEL
+        if level == "default"
+        else _choice(fields, "verification_level", Level, DEFAULT_LEVEL),
     )
+
+
+def _choice(fields: dict[str, str], name: str, kind: type[Choice], default: Choice) -> Choice:
+    value = fields.get(name, "")
+    if not value:
+        return default
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(kind)
+        raise ValidationFailed(f"`{name}` must be one of {choices}.", field=name) from None
+
+
+def _session_id(fields: dict[str, str]) -> UUID | None:
+    value = fields.get("session_id", "")
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        raise ValidationFailed("`session_id` must be a session's id.", field="session_id") from None
 
 
 def _flag(fields: dict[str, str], name: str, *, default: bool) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,6 +62,78 @@ class StreamUploadResponse(BaseModel):
     text_extraction_status: str | None = None
 
 
+class ImmediateResult(BaseModel):
+    """What became of one file of a small request."""
+
+    image_id: str | None
+    filename: str
+    object_key: str | None
+    status: Literal["completed", "processing", "failed", "skipped"]
+    processing_time_ms: float | None = None
+    skipped: bool = False
+    skipped_existing_image_id: str | None = None
+    error: str | None = None
+    storage_target: StorageTarget
+    media_type: str | None = "image"
+    document_type: str | None = None
+    text_extraction_status: str | None = None
+
+
+class Rejection(BaseModel):
+    """A file that was not accepted, and why."""
+
+    filename: str
+    index: int
+    reason: str
+    retryable: bool
+
+
+class BatchUploadResponse(BaseModel):
+    """What was accepted is durable and queued; one bad file does not spoil the others."""
+
+    session_id: str
+    total_files: int
+    accepted_files: int
+    rejected_files: int
+    status: Literal["processing", "partial", "rejected", "completed"]
+    immediate_results: list[ImmediateResult] | None = Field(
+        description="For requests of up to five files."
+    )
+    status_url: str
+    websocket_channel: str = Field(description="A name only; see `/uploads/sessions/{id}/events`.")
+    rejections: list[Rejection] | None
+
+
+class DuplicatesRequest(BaseModel):
+    """SHA-256 sums of files that a client is about to send."""
+
+    hashes: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]] = Field(
+        min_length=1, max_length=500
+    )
+
+
+class DuplicatesResponse(BaseModel):
+    """Which of them the tenant has already."""
+
+    duplicates: list[str]
+    unique: list[str]
+    existing: dict[str, str] = Field(description="From hash to the id of the picture.")
+
+
+class QuotaResponse(BaseModel):
+    """Whether so many files can be uploaded now."""
+
+    can_proceed: bool
+    requested: int
+    available: int = Field(description="What is left this month.")
+    monthly_limit: int
+    current_usage: int
+    prepaid_credits: int = 0
+    max_batch_size: int = Field(description="Most files of one streaming request.")
+    max_concurrent_uploads: int
+    message: str | None
+
+
 class ComponentStatuses(BaseModel):
     """What the unified status is made of."""
 
@@ -94,3 +166,10 @@ class UploadStatus(BaseModel):
     processing_duration_seconds: float | None
     is_stuck: bool
     is_terminal: bool
+
+
+class StuckUploads(BaseModel):
+    """Uploads that have not moved for a while."""
+
+    stuck_count: int
+    images: list[UploadStatus]

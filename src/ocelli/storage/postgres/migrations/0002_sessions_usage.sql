@@ -48,6 +48,8 @@ CREATE TABLE items (
     object_key text,
     storage_target text NOT NULL,
     idempotency_key text,
+    title text,
+    tags text[] NOT NULL DEFAULT '{}',
     state text NOT NULL,
     image_id uuid,
     error text,

@@ -1,0 +1,77 @@
+"""Routes of ``/api-keys``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+
+from ocelli.api.aion.common import errors
+from ocelli.api.aion.keys import mapping, schemas
+from ocelli.api.auth import CurrentKey, CurrentServices
+
+router = APIRouter(prefix="/api-keys", tags=["keys"])
+
+KeyId = Annotated[UUID, Path(description="The id, not the key.")]
+
+
+@router.post("", summary="Make a key", status_code=201, responses=errors(400))
+async def create_key(
+    body: schemas.NewKey, response: Response, key: CurrentKey, mine: CurrentServices
+) -> schemas.CreatedKey:
+    """It may do what its scopes say, and never more than the key that asks for it."""
+    made, secret = await mine.keys.create(key, mapping.draft(body))
+    response.headers["Cache-Control"] = "no-store"
+    return mapping.created_key(made, secret)
+
+
+@router.get("", summary="List keys", responses=errors())
+async def list_keys(
+    key: CurrentKey,
+    mine: CurrentServices,
+    include_inactive: Annotated[
+        bool, Query(description="Deactivated and expired ones, too.")
+    ] = False,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+) -> schemas.KeyList:
+    """Of this tenant, newest first."""
+    keys, total = await mine.keys.page(
+        key.tenant.id, inactive=include_inactive, limit=limit, offset=offset
+    )
+    return schemas.KeyList(api_keys=[mapping.key(each) for each in keys], total=total)
+
+
+@router.get("/{key_id}", summary="One key", responses=errors(404))
+async def get_key(key_id: KeyId, key: CurrentKey, mine: CurrentServices) -> schemas.Key:
+    """Active or not."""
+    return mapping.key(await mine.keys.get(key.tenant.id, key_id))
+
+
+@router.put("/{key_id}", summary="Change a key", responses=errors(400, 404))
+async def update_key(
+    key_id: KeyId, body: schemas.KeyChange, key: CurrentKey, mine: CurrentServices
+) -> schemas.Key:
+    """Name, description and metadata; an empty description removes it."""
+    changed = await mine.keys.change(
+        key.tenant.id,
+        key_id,
+        name=body.name,
+        description=body.description,
+        metadata=body.metadata,
+    )
+    return mapping.key(changed)
+
+
+@router.delete("/{key_id}", summary="Deactivate a key", status_code=204, responses=errors(404))
+async def delete_key(
+    key_id: KeyId,
+    key: CurrentKey,
+    mine: CurrentServices,
+    reason: Annotated[
+        str | None, Query(max_length=500, pattern=r"^[^\x00]*$", description="Kept in `metadata`.")
+    ] = None,
+) -> None:
+    """It ends within two seconds and stays in lists of inactive ones; again changes nothing."""
+    await mine.keys.deactivate(key.tenant.id, key_id, reason)

@@ -1,0 +1,1 @@
+"""Signed upload URLs, one by one and in batches."""

@@ -1,0 +1,1 @@
+"""Sessions: files that come together."""

@@ -1,0 +1,55 @@
+"""Live progress of a session as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ocelli.api.aion.sessions import mapping
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ocelli.api.services import Services
+    from ocelli.domain.sessions import Session
+
+AT_MOST_EVERY = 0.1
+ALIVE_EVERY = 15.0
+LONGEST = 3600.0
+
+
+def frame(event: str, data: str) -> str:
+    r"""One event of a stream; ``data`` has no line breaks.
+
+    >>> frame("done", "{}")
+    'event: done\ndata: {}\n\n'
+    """
+    return f"event: {event}\ndata: {data}\n\n"
+
+
+async def progress(mine: Services, session: Session) -> AsyncIterator[str]:
+    """The state now, then whenever something has changed, at most ten times a second.
+
+    Ends with the session, or after an hour: clients come again.
+    """
+    ends_at = asyncio.get_running_loop().time() + LONGEST
+    async with mine.listen(session.id) as changed:
+        while True:
+            changed.clear()  # before reading, so that no change falls between
+            found = await mine.sessions.details(session.tenant_id, str(session.id))
+            over = found.session.status.is_final and not found.session.pending
+            yield frame("done" if over else "progress", mapping.details(found).model_dump_json())
+            if over or asyncio.get_running_loop().time() > ends_at:
+                return
+            await asyncio.sleep(AT_MOST_EVERY)
+            while not await _within(changed, ALIVE_EVERY):
+                yield ": still here\n\n"
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,131 @@
+"""From the domain to the bodies of sessions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ocelli.api.aion.files.mapping import ai_tags, confidence
+from ocelli.api.aion.sessions import schemas
+from ocelli.domain.images import VariantType
+from ocelli.domain.sessions import ItemState
+
+if TYPE_CHECKING:
+    from ocelli.api.aion.files.mapping import UrlOf
+    from ocelli.domain.sessions import Item, Session
+    from ocelli.usecases.sessions import ResultsPage, SessionDetails
+
+EXCERPT = 100
+
+
+def summary(session: Session) -> schemas.SessionSummary:
+    """A row of the list."""
+    return schemas.SessionSummary(**_counters(session))
+
+
+def details(found: SessionDetails) -> schemas.SessionDetails:
+    """How far it has come."""
+    session = found.session
+    return schemas.SessionDetails(
+        **_counters(session),
+        pending_files=session.pending,
+        started_at=session.started_at,
+        estimated_completion_time=_estimate(session),
+        recent_completions=[_completion(item) for item in found.completions],
+        recent_errors=[
+            schemas.RecentError(
+                filename=item.filename,
+                index=item.position,
+                error=item.error or "failed",
+                retryable=bool(item.retryable),
+            )
+            for item in found.errors
+        ],
+        results_url=f"/api/v2/uploads/sessions/{session.id}/results",
+        websocket_channel=f"batch.{session.id}",
+    )
+
+
+def results(page: ResultsPage, limit: int, offset: int, url_of: UrlOf) -> schemas.SessionResults:
+    """One page of finished files."""
+    session = page.session
+    return schemas.SessionResults(
+        session_id=str(session.id),
+        results=[result(item, url_of) for item in page.items],
+        total_count=page.total,
+        offset=offset,
+        limit=limit,
+        has_more=offset + len(page.items) < page.total,
+        summary=schemas.ResultsSummary(
+            total_files=session.total,
+            completed=session.completed,
+            failed=session.failed,
+            skipped=session.skipped,
+        ),
+    )
+
+
+def result(item: Item, url_of: UrlOf) -> schemas.SessionResult:
+    """One finished file; of a duplicate, what is known of the picture that was there."""
+    image = item.image
+    analysis = image.analysis if image else None
+    failure = analysis.failure if analysis else None
+    return schemas.SessionResult(
+        image_id=_id(item),
+        filename=item.filename,
+        object_key=image.object_key if image else item.object_key,
+        status=item.state.value,
+        description=analysis.description if analysis else None,
+        visible_text=analysis.visible_text if analysis else None,
+        tags=ai_tags(image) if image else [],
+        confidence_score=confidence(analysis),
+        processing_time_ms=analysis.processing_ms if analysis else None,
+        error_message=item.error,
+        error_type=failure.type if failure else None,
+        is_retryable=item.retryable,
+        thumbnail_url=url_of(image, VariantType.SMALL) if image else None,
+        created_at=item.created_at,
+    )
+
+
+def _counters(session: Session) -> dict[str, Any]:
+    return {
+        "session_id": str(session.id),
+        "status": session.status,
+        "upload_method": session.upload_method,
+        "total_files": session.total,
+        "completed_files": session.completed,
+        "failed_files": session.failed,
+        "skipped_files": session.skipped,
+        "progress_percentage": session.progress,
+        "created_at": session.created_at,
+        "completed_at": session.completed_at,
+    }
+
+
+def _estimate(session: Session) -> datetime | None:
+    """At the pace so far; None before anything is done and once all is."""
+    if not session.done or not session.pending or session.status.is_final:
+        return None
+    now = datetime.now(UTC)
+    return now + (now - session.created_at) / session.done * session.pending
+
+
+def _completion(item: Item) -> schemas.RecentCompletion:
+    analysis = item.image.analysis if item.image else None
+    description = analysis.description if analysis else None
+    return schemas.RecentCompletion(
+        filename=item.filename,
+        image_id=_id(item),
+        status=item.state,
+        description=description and description[:EXCERPT],
+        processing_time_ms=analysis.processing_ms if analysis else None,
+        error_message=item.error,
+    )
+
+
+def _id(item: Item) -> str | None:
+    """A refused file has become no picture."""
+    if item.image_id is not None:
+        return str(item.image_id)
+    return str(item.id) if item.image is not None and item.state is not ItemState.FAILED else None

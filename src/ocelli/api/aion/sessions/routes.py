@@ -1,0 +1,105 @@
+"""Routes of sessions: list, status, results, live progress, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import StreamingResponse
+
+from ocelli.api.aion.common import errors
+from ocelli.api.aion.files.routes import urls
+from ocelli.api.aion.sessions import mapping, schemas
+from ocelli.api.aion.sessions.events import progress
+from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.domain.sessions import SessionStatus, UploadMethod
+
+router = APIRouter(prefix="/uploads/sessions", tags=["sessions"])
+
+SessionId = Annotated[str, Path(max_length=64, description="The session's id.")]
+MAX_OFFSET = 2**31
+
+
+@router.get("", summary="List sessions", responses=errors())
+async def list_sessions(
+    key: CurrentKey,
+    mine: CurrentServices,
+    status: SessionStatus | None = None,
+    upload_method: UploadMethod | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+) -> schemas.SessionList:
+    """Newest first."""
+    page = await mine.sessions.page(
+        key.tenant.id, status=status, method=upload_method, limit=limit, offset=offset
+    )
+    return schemas.SessionList(
+        sessions=[mapping.summary(session) for session in page.sessions],
+        total_count=page.total,
+        offset=offset,
+        limit=limit,
+        has_more=offset + len(page.sessions) < page.total,
+    )
+
+
+@router.get("/{session_id}/status", summary="How far a session has come", responses=errors(404))
+async def session_status(
+    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+) -> schemas.SessionDetails:
+    """Exact at every moment: the counters change with the files."""
+    return mapping.details(await mine.sessions.details(key.tenant.id, session_id))
+
+
+@router.get("/{session_id}/results", summary="Finished files", responses=errors(404))
+async def session_results(
+    request: Request,
+    session_id: SessionId,
+    key: CurrentKey,
+    mine: CurrentServices,
+    include_failed: bool = True,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> schemas.SessionResults:
+    """In the order of the request."""
+    page = await mine.sessions.results(
+        key.tenant.id, session_id, include_failed=include_failed, limit=limit, offset=offset
+    )
+    images = [item.image for item in page.items if item.image is not None]
+    return mapping.results(page, limit, offset, await urls(request, mine, images))
+
+
+@router.get(
+    "/{session_id}/events",
+    summary="Live progress",
+    response_class=StreamingResponse,
+    responses={
+        **errors(404),
+        200: {
+            "description": "Server-sent events: `progress` with the body of `/status` at once and "
+            "whenever something has changed, `done` with the last one; then the stream ends.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+    },
+)
+async def session_events(
+    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+) -> StreamingResponse:
+    """Instead of polling."""
+    session = await mine.sessions.get(key.tenant.id, session_id)
+
+    async def stream() -> AsyncIterator[str]:
+        async for event in progress(mine, session):
+            yield event
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+
+
+@router.post("/{session_id}/cancel", summary="Cancel a session", responses=errors(400, 404))
+async def cancel_session(
+    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+) -> schemas.SessionDetails:
+    """What has not begun is ended and its credits are given back; results stay."""
+    await mine.sessions.cancel(key.tenant.id, session_id)
+    return mapping.details(await mine.sessions.details(key.tenant.id, session_id))

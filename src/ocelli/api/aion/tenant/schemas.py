@@ -1,0 +1,64 @@
+"""Bodies of ``/tenant``, field by field as clients know them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class S3Config(BaseModel):
+    """A bucket of one's own. At AWS a key id has 16 characters or more, a secret 20 or more."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "access_key_id": "AKIAIOSFODNN7EXAMPLE",
+                    "secret_access_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                    "bucket_name": "my-company-uploads",
+                    "region": "us-east-1",
+                }
+            ]
+        }
+    )
+
+    access_key_id: Annotated[SecretStr, Field(min_length=3, max_length=128)]
+    secret_access_key: Annotated[SecretStr, Field(min_length=3, max_length=128)]
+    bucket_name: str = Field(min_length=3, max_length=63)
+    region: str = Field(min_length=2, max_length=32, examples=["us-east-1"])
+    endpoint_url: str | None = Field(
+        None,
+        max_length=255,
+        description="`https://host` of a store that speaks S3. Default: AWS, or what the "
+        "operator has set.",
+    )
+
+
+class S3ConfigStatus(BaseModel):
+    """Which bucket is configured; never its credentials."""
+
+    configured: bool
+    bucket_name: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    configured_at: datetime | None = None
+    is_validated: bool | None = Field(None, description="Whether it was tried; null: not now.")
+    error: str | None = None
+
+
+class S3Validation(BaseModel):
+    """Whether the bucket can be used right now."""
+
+    valid: bool
+    bucket_name: str | None = None
+    region: str | None = None
+    error: str | None = None
+
+
+class S3Removed(BaseModel):
+    """Whether there was something to remove."""
+
+    removed: bool
+    message: str

@@ -1,0 +1,134 @@
+"""From the meters to the bodies about limits and use."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
+
+from ocelli.api.aion.uploads.mapping import UNLIMITED
+from ocelli.api.aion.usage import schemas
+from ocelli.domain.analysis import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.accounts import Tenant
+    from ocelli.domain.usage import Delivered
+    from ocelli.domain.rates import RateState
+    from ocelli.usecases.quota import Standing
+
+
+def check(standing: Standing, count: int, level: Level) -> schemas.UsageCheck:
+    """Whether so many descriptions may come."""
+    left = standing.descriptions_left
+    can = left is None or count <= left
+    return schemas.UsageCheck(
+        can_proceed=can,
+        current_usage=standing.used.descriptions,
+        monthly_limit=_number(standing.limits.monthly_descriptions),
+        required_credits=count * level.looks,
+        available_credits=_number(left),
+        reset_date=standing.reset,
+        message=None if can else f"Only {left} descriptions are left until {standing.reset}.",
+    )
+
+
+def summary(
+    tenant: Tenant, standing: Standing, delivered: Sequence[Delivered], start: date, end: date
+) -> schemas.UsageSummary:
+    """A period and the month."""
+    succeeded = sum(each.succeeded for each in delivered)
+    failed = sum(each.failed for each in delivered)
+    milliseconds = sum(each.milliseconds for each in delivered)
+    used, limit = standing.used.descriptions, standing.limits.monthly_descriptions
+    left, percent = _number(standing.descriptions_left), _percent(used, limit)
+    return schemas.UsageSummary(
+        period=schemas.Period(
+            start=datetime.combine(start, time.min, UTC), end=datetime.combine(end, time.max, UTC)
+        ),
+        usage=schemas.UsageCounts(
+            describe_count=_of(delivered, "describe"),
+            verify_count=_of(delivered, "verify"),
+            batch_count=_of(delivered, "batch_describe") + _of(delivered, "batch_verify"),
+            total_requests=succeeded + failed,
+            successful_requests=succeeded,
+            failed_requests=failed,
+        ),
+        performance=schemas.Performance(
+            avg_response_time_ms=round(milliseconds / succeeded, 1) if succeeded else 0.0
+        ),
+        limits=schemas.UsageLimits(
+            monthly_limit=_number(limit),
+            used_this_month=used,
+            remaining=left,
+            percentage_used=percent,
+        ),
+        plan=schemas.Plan(
+            name=tenant.tier,
+            requests_limit=_number(limit),
+            requests_used=used,
+            requests_remaining=left,
+            usage_percentage=percent,
+            renewal_date=standing.reset,
+        ),
+        total_credits=sum(each.credits for each in delivered),
+    )
+
+
+def breakdown(standing: Standing, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
+    """Where this month's credits went. The limit is on descriptions, so it is given as such."""
+    limit = standing.limits.monthly_descriptions
+    operations = ("describe", "verify", "batch_describe", "batch_verify")
+    return schemas.UsageBreakdown(
+        current_month=f"{standing.used.month:%Y-%m}",
+        total_credits_used=standing.used.credits,
+        monthly_limit=_number(limit),
+        remaining_credits=_number(standing.descriptions_left),
+        usage_percentage=_percent(standing.used.descriptions, limit),
+        reset_date=standing.reset,
+        by_verification_level={
+            level: sum(each.credits for each in delivered if each.level is level) for level in Level
+        },
+        by_operation_type={
+            name: sum(each.credits for each in delivered if each.operation == name)
+            for name in operations
+        },
+    )
+
+
+def limits(tenant: Tenant, standing: Standing, rate: RateState) -> schemas.TenantLimits:
+    """As integer maps; unlimited is a number that nobody reaches."""
+    tier, used = standing.limits, standing.used
+    allowed = {
+        "monthly_uploads": _number(tier.monthly_uploads),
+        "monthly_descriptions": _number(tier.monthly_descriptions),
+        "api_calls_per_minute": rate.limit,
+        "files_per_batch": tier.files_per_batch,
+        "concurrent_uploads": tier.concurrent_uploads,
+        "max_image_bytes": tier.max_image_bytes,
+        "storage_bytes": 2**53 if tier.storage_bytes is None else tier.storage_bytes,
+    }
+    taken = {
+        "monthly_uploads": used.uploads,
+        "monthly_descriptions": used.descriptions,
+        "api_calls_per_minute": rate.limit - rate.remaining,
+        "storage_bytes": used.storage_bytes,
+    }
+    return schemas.TenantLimits(
+        limits=allowed,
+        usage=taken,
+        remaining={name: max(0, allowed[name] - value) for name, value in taken.items()},
+        subscription_tier=tenant.tier,
+    )
+
+
+def _of(delivered: Sequence[Delivered], operation: str) -> int:
+    return sum(each.succeeded for each in delivered if each.operation == operation)
+
+
+def _number(limit: int | None) -> int:
+    return UNLIMITED if limit is None else limit
+
+
+def _percent(used: int, limit: int | None) -> float:
+    return round(100 * used / limit, 2) if limit else 0.0

@@ -1,0 +1,67 @@
+"""Routes about limits and use."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+
+from ocelli.api.aion.common import errors
+from ocelli.api.aion.usage import mapping, schemas
+from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.domain.errors import ValidationFailed
+
+router = APIRouter(tags=["usage"])
+
+_DAYS = {"day": 1, "week": 7, "month": 30}
+
+
+@router.post("/usage/check", summary="May so many pictures be described?", responses=errors())
+async def usage_check(
+    body: schemas.UsageCheckRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.UsageCheck:
+    """For now; the request itself decides."""
+    standing = await mine.quota.standing(key.tenant)
+    return mapping.check(standing, body.item_count, body.verification_level)
+
+
+@router.get("/usage/summary", summary="What was used in a period", responses=errors())
+async def usage_summary(
+    key: CurrentKey,
+    mine: CurrentServices,
+    start_date: Annotated[date | None, Query(description="First day (UTC).")] = None,
+    end_date: Annotated[date | None, Query(description="Last day (UTC). Default: today.")] = None,
+    period: Annotated[
+        Literal["day", "week", "month"], Query(description="Where no start_date is given.")
+    ] = "month",
+) -> schemas.UsageSummary:
+    """Days are UTC; both are included."""
+    end = end_date or datetime.now(UTC).date()
+    start = start_date or max(date.min + timedelta(days=31), end) - timedelta(
+        days=_DAYS[period] - 1
+    )
+    if start > end:
+        raise ValidationFailed("start_date is after end_date.", field="start_date")
+    standing = await mine.quota.standing(key.tenant)
+    delivered = await mine.quota.delivered(key.tenant, start, end)
+    return mapping.summary(key.tenant, standing, delivered, start, end)
+
+
+@router.get("/usage/breakdown", summary="Where this month's credits went", responses=errors())
+async def usage_breakdown(key: CurrentKey, mine: CurrentServices) -> schemas.UsageBreakdown:
+    """By verification level and by operation."""
+    standing = await mine.quota.standing(key.tenant)
+    delivered = await mine.quota.delivered(
+        key.tenant, standing.used.month, datetime.now(UTC).date()
+    )
+    return mapping.breakdown(standing, delivered)
+
+
+@router.get("/tenant/limits", summary="The tier's limits", responses=errors())
+async def tenant_limits(
+    request: Request, key: CurrentKey, mine: CurrentServices
+) -> schemas.TenantLimits:
+    """What they are, what is used of them, what remains."""
+    standing = await mine.quota.standing(key.tenant)
+    return mapping.limits(key.tenant, standing, request.state.rate)

@@ -1,0 +1,86 @@
+"""What each route asks of a key: the one table. A route that is not in it asks for everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocelli.domain.errors import NotAllowed
+from ocelli.domain.scopes import Role, allows
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The role that opens a route, or the one scope that opens it besides.
+
+    ``per_minute`` is a limit of the route's own, per key, beside the key's limit on all of them.
+    """
+
+    role: Role
+    scope: str | None = None
+    per_minute: int | None = None
+
+    def enforce(self, scopes: tuple[str, ...]) -> None:
+        """Raise NotAllowed if the scopes do not open the route."""
+        if not allows(scopes, self.role, self.scope):
+            wanted = f"`{self.role}`" + (f" or `{self.scope}`" if self.scope else "")
+            held = ", ".join(scopes) or "none"
+            raise NotAllowed(f"This needs a key with the scope {wanted}; this one has: {held}.")
+
+
+_READ = Policy(Role.READ)
+_WRITE = Policy(Role.WRITE)
+_EVERYTHING = Policy(Role.ADMIN)
+
+# By the name of the function behind the route; /docs shows them all with their addresses.
+POLICIES: dict[str, Policy] = {
+    # uploads
+    "upload_stream": _WRITE,
+    "upload_stream_batch": _WRITE,
+    "upload_status": _READ,
+    "check_duplicates": _READ,
+    "quota_check": _READ,
+    "stuck_uploads": _READ,
+    "request_presigned_url": _WRITE,
+    "confirm_upload": _WRITE,
+    "initiate_upload": _WRITE,
+    "confirm_file": _WRITE,
+    # batches and sessions
+    "batch_prepare": _WRITE,
+    "batch_confirm": _WRITE,
+    "batch_status": _READ,
+    "cancel_batch": _WRITE,
+    "list_sessions": _READ,
+    "session_status": _READ,
+    "session_results": _READ,
+    "session_events": _READ,
+    "cancel_session": _WRITE,
+    # files
+    "list_files": _READ,
+    "get_file": _READ,
+    "get_variant": _READ,
+    "download": _READ,
+    "delete_file": _WRITE,
+    # usage and tenant
+    "usage_check": Policy(Role.READ, "usage:read", per_minute=60),
+    "usage_summary": Policy(Role.READ, "usage:read", per_minute=30),
+    "usage_breakdown": Policy(Role.READ, "usage:read", per_minute=30),
+    "tenant_limits": Policy(Role.READ, "tenants:read"),
+    "get_s3_config": Policy(Role.READ, "cloud_storage:read"),
+    "configure_s3": Policy(Role.ADMIN, "cloud_storage:write", per_minute=5),
+    "validate_s3": Policy(Role.ADMIN, "cloud_storage:write", per_minute=10),
+    "remove_s3": Policy(Role.ADMIN, "cloud_storage:delete", per_minute=5),
+    # keys
+    "create_key": Policy(Role.ADMIN, "api_keys:write"),
+    "list_keys": Policy(Role.READ, "api_keys:read"),
+    "get_key": Policy(Role.READ, "api_keys:read"),
+    "update_key": Policy(Role.ADMIN, "api_keys:write"),
+    "delete_key": Policy(Role.ADMIN, "api_keys:delete"),
+}
+
+# Routes without a key: signed addresses, and what operators and their tools ask.
+OPEN = frozenset({"get_object", "put_object", "live", "ready", "metrics"})
+
+
+def policy_of(route: str) -> Policy:
+    """The policy of the route whose function has this name."""
+    return POLICIES.get(route, _EVERYTHING)

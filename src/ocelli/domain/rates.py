@@ -1,0 +1,124 @@
+"""So many requests per key and minute, shared by all API processes: the arithmetic.
+
+A process leases slices of a minute's budget and spends them without asking again. What it leases
+ahead follows what it spent in the last second, so that a slow client's every request is counted
+exactly where all can see it, and a fast one's costs a query per second. Nothing here waits or
+knows a database; times are seconds of any clock that only goes forward.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocelli.domain.errors import RateLimited
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+IDLE = 1.0  # seconds after which an unspent slice goes back
+ASK_AGAIN = 1.0  # seconds for which "nothing is left" is believed: others may give some back
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is counted: a key's requests on one route, or with the route '' on all of them."""
+
+    key_id: UUID
+    route: str
+    per_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A slice of this minute.
+
+    ``free`` is what is left for everybody after it, ``reset`` the end of the minute in Unix
+    seconds, ``seconds_left`` the time until then.
+    """
+
+    granted: int
+    free: int
+    reset: int
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """What the ``X-RateLimit-*`` headers say; ``reset`` is in Unix seconds.
+
+    ``retry_after`` is 0, or the whole seconds to wait if the request is one too many.
+    """
+
+    limit: int
+    remaining: int
+    reset: int
+    retry_after: int = 0
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether the request must be refused."""
+        return self.retry_after > 0
+
+    def enforce(self) -> None:
+        """Raise RateLimited if the share is used up."""
+        if self.exceeded:
+            raise RateLimited(
+                f"More than {self.limit} requests in this minute. "
+                f"Try again in {self.retry_after} s.",
+                retry_after=self.retry_after,
+            )
+
+
+class Lease:
+    """What one process holds of one budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._grant = Grant(0, 0, 0, 0.0)
+        self._held = 0
+        self._free = 0
+        self._granted_at = self._spent_at = self._ends = -math.inf
+
+    @property
+    def reset(self) -> int:
+        """The end of its minute in Unix seconds."""
+        return self._grant.reset
+
+    def is_over(self, now: float) -> bool:
+        """Whether its minute has ended."""
+        return now >= self._ends
+
+    def spend(self, now: float) -> RateState | None:
+        """Count one request; None if a slice must be asked for first."""
+        if self.is_over(now):
+            return None
+        if self._held:
+            self._held -= 1
+            self._spent_at = now
+            return RateState(self.budget.per_minute, self._held + self._free, self.reset)
+        if self._free == 0 and now < self._granted_at + ASK_AGAIN:
+            wait = max(1, math.ceil(self._ends - now))
+            return RateState(self.budget.per_minute, 0, self.reset, wait)
+        return None
+
+    def wish(self, now: float) -> int:
+        """How large a slice would last a second at the present pace; it doubles at most."""
+        taken = max(now - self._granted_at, 0.001)
+        return min(2 * self._grant.granted, int(self._grant.granted / taken))
+
+    def receive(self, grant: Grant, *, asked_at: float, now: float) -> None:
+        """Hold what was granted. It ends by the time of asking, so never after the minute does."""
+        self._grant = grant
+        self._held, self._free = grant.granted, grant.free
+        self._ends = asked_at + grant.seconds_left
+        self._granted_at = self._spent_at = now
+
+    def give_back(self, now: float, *, idle: float = IDLE) -> int:
+        """Let go of what nobody has wanted for ``idle`` seconds; how much that is."""
+        if self.is_over(now) or now - self._spent_at < idle:
+            return 0
+        unused, self._held = self._held, 0
+        self._free += unused
+        return unused

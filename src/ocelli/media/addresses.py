@@ -1,0 +1,46 @@
+"""Where we go on somebody else's behalf: to the public Internet, not into our own network."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+class ForbiddenAddress(OSError):
+    """The name leads to an address that is not public."""
+
+
+def public_addresses(host: str, port: int) -> list[str]:
+    """The addresses of ``host``, best first; blocks on the name server.
+
+    Raises ForbiddenAddress if a single one of them is not public, OSError if there are none. Go to
+    one of these: asked again, the same name may give another answer.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(each[4][0]) for each in found]
+    if not all(is_public(address) for address in addresses):
+        raise ForbiddenAddress(f"{host} leads to an address that is not public.")
+    return list(dict.fromkeys(addresses))
+
+
+def is_public(address: str) -> bool:
+    """Whether it is routed on the Internet; of a translated address, whether both sides are.
+
+    >>> is_public("1.1.1.1"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
+    (True, False, False)
+    """
+    ip = ip_address(address.split("%")[0])
+    inner = _inside(ip)
+    return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
+
+
+def _inside(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for."""
+    if isinstance(ip, IPv4Address):
+        return None
+    if ip in _NAT64:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    teredo = ip.teredo
+    return ip.ipv4_mapped or ip.sixtofour or (teredo[1] if teredo else None)

@@ -1,0 +1,187 @@
+"""The table ``library``: what lists and searches look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.library import SortBy
+from ocelli.domain.search import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from ocelli.domain.library import FileQuery
+    from ocelli.storage.postgres.rows import Connection, Row
+
+# Of more matches than this the newest are ranked, and the others follow by age: ranking reads
+# every vector, which for a word of every other picture would take seconds.
+RANKED = 1_000
+LONGEST_TEXT = 50_000  # characters; a vector holds a megabyte
+LONGEST_LABEL = 255  # characters; a lexeme holds 2,046 bytes
+
+_COLUMNS = {
+    SortBy.SHOWN_AT: "shown_at",
+    SortBy.CREATED_AT: "created_at",
+    SortBy.TITLE: "name",
+    SortBy.SIZE: "size_bytes",
+}
+# The planner does not know that vectors lie outside of the rows, and would read them all for a word
+# of every third picture: ten times slower than the index. Matches are kept in memory, not on disk.
+_FOR_SEARCHES = (
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('work_mem', '32MB', true)"
+)
+_SOURCE = (
+    "SELECT i.*, a.id IS NOT NULL AS described, a.description, a.visible_text,"
+    " coalesce(a.tags, '{}') AS ai_tags"
+    " FROM images i LEFT JOIN LATERAL (SELECT * FROM analyses"
+    " WHERE image_id = i.id AND status = 'completed' ORDER BY created_at DESC LIMIT 1) a ON true"
+    " WHERE i.id = %s AND i.deleted_at IS NULL"
+)
+_WORDS = " || ".join(
+    f"setweight(to_tsvector('simple', %({text})s) || to_tsvector('english', %({text})s), '{weight}')"
+    for text, weight in (("title", "A"), ("tags", "B"), ("description", "C"), ("seen", "D"))
+)
+_STORE = (
+    "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
+    " words) VALUES (%(id)s, %(tenant_id)s, %(shown_at)s, %(created_at)s, %(size_bytes)s,"
+    f" %(described)s, %(name)s, {_WORDS} || array_to_tsvector(%(labels)s::text[]))"
+    " ON CONFLICT (image_id) DO UPDATE SET shown_at = excluded.shown_at,"
+    " described = excluded.described, name = excluded.name, words = excluded.words"
+)
+
+
+class Library:
+    """Keeps the rows of ``library`` true, and answers from them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def refresh(self, image_id: UUID) -> None:
+        """Tell again what a picture's rows say; must follow every change of them."""
+        cursor = await self._connection.execute(_SOURCE, (image_id,))
+        row = await cursor.fetchone()
+        if row is None:
+            await self._connection.execute("DELETE FROM library WHERE image_id = %s", (image_id,))
+        else:
+            await self._connection.execute(_STORE, _entry(row))
+
+    async def page(
+        self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
+    ) -> tuple[Sequence[UUID], int]:
+        """The ids of one page in their order, and how many pictures match in all."""
+        where, values = _where(tenant_id, query)
+        if query.search is None and not query.tags:
+            sql = _listed(where, query)
+        else:
+            await self._connection.execute(_FOR_SEARCHES)
+            by_rank = query.sort_by is SortBy.RELEVANCE and query.search is not None
+            sql = _searched(where, query, ranked=by_rank and offset < RANKED)
+        values |= {"limit": limit, "offset": offset}
+        cursor = await self._connection.execute(sql.encode(), values)
+        row = await cursor.fetchone()
+        assert row is not None
+        return row["ids"], row["total"]
+
+
+def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
+    """Conditions, and the values that they name."""
+    conditions = ["tenant_id = %(tenant)s"]
+    values: dict[str, Any] = {"tenant": tenant_id}
+    for condition, name, value in (
+        ("described = %(described)s", "described", query.described),
+        ("shown_at >= %(since)s", "since", query.since),
+        ("shown_at < %(before)s", "before", query.before),
+        ("image_id = ANY(%(ids)s)", "ids", None if query.ids is None else list(query.ids)),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values[name] = value
+    labels = [_tenant(tenant_id), *map(_label, query.tags)]
+    values["labels"] = " & ".join(_quoted(label) for label in labels)
+    if query.search is not None:
+        values["expression"] = query.search.expression(query.mode)
+        values["ranked"] = RANKED
+        values["exact"] = query.search.expression(query.mode, prefix=False)
+    return " AND ".join(conditions), values
+
+
+def _listed(where: str, query: FileQuery) -> str:
+    order = _by_column(f"library WHERE {where}", query)
+    return (
+        f"SELECT (SELECT count(*) FROM library WHERE {where}) AS total,"
+        f" ARRAY({order} LIMIT %(limit)s OFFSET %(offset)s) AS ids"
+    )
+
+
+def _searched(where: str, query: FileQuery, *, ranked: bool) -> str:
+    """The matches once, by index; then what else is asked of them, their number and one page."""
+    condition = "words @@ %(labels)s::tsquery"
+    if query.search is not None:
+        condition = f"words @@ (%(labels)s::tsquery && ({_tsquery('expression')}))"
+    order = _by_relevance() if ranked else _by_column("hits", query)
+    return (
+        "WITH found AS MATERIALIZED (SELECT image_id, tenant_id, shown_at, created_at, size_bytes,"
+        f" described, name FROM library WHERE {condition}),"
+        f" hits AS NOT MATERIALIZED (SELECT * FROM found WHERE {where})"
+        " SELECT (SELECT count(*) FROM hits) AS total,"
+        f" ARRAY({order} LIMIT %(limit)s OFFSET %(offset)s) AS ids"
+    )
+
+
+def _by_column(table: str, query: FileQuery) -> str:
+    """Relevance is age where there is nothing to rank."""
+    descending = query.descending or query.sort_by is SortBy.RELEVANCE
+    direction = "DESC" if descending else "ASC"
+    column = _COLUMNS.get(query.sort_by, "shown_at")
+    return f"SELECT image_id FROM {table} ORDER BY {column} {direction}, image_id {direction}"
+
+
+def _by_relevance() -> str:
+    """Whole words count, beginnings only find. The best first; those not ranked by age."""
+    newest = "ORDER BY shown_at DESC, image_id DESC"
+    rank = f"SELECT ts_rank(words, {_tsquery('exact')}) FROM library l WHERE l.image_id = n.image_id"
+    return (
+        f"SELECT image_id FROM (SELECT image_id, shown_at, row_number() OVER ({newest}) AS nth"
+        f" FROM (SELECT * FROM hits {newest} LIMIT %(ranked)s + %(limit)s) AS newest) AS n"
+        f" ORDER BY CASE WHEN nth <= %(ranked)s THEN ({rank}) END DESC NULLS LAST,"
+        " shown_at DESC, image_id DESC"
+    )
+
+
+def _tsquery(name: str) -> str:
+    """Words as they are written, or their English stems: either will do."""
+    return f"to_tsquery('simple', %({name})s) || to_tsquery('english', %({name})s)"
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    tags = [*row["tags"], *row["ai_tags"]]
+    return {
+        "id": row["id"],
+        "tenant_id": row["tenant_id"],
+        "shown_at": row["content_created_at"] or row["created_at"],
+        "created_at": row["created_at"],
+        "size_bytes": row["size_bytes"],
+        "described": row["described"],
+        "name": fold(row["title"] or row["filename"]),
+        "title": fold(f"{row['title'] or ''} {row['filename']}"),
+        "tags": fold(" ".join(tags)),
+        "description": fold((row["description"] or "")[:LONGEST_TEXT]),
+        "seen": fold((row["visible_text"] or "")[:LONGEST_TEXT]),
+        "labels": [_tenant(row["tenant_id"]), *sorted({_label(tag) for tag in tags})],
+    }
+
+
+def _tenant(tenant_id: UUID) -> str:
+    """The lexeme of all rows of a tenant; no word begins like it."""
+    return f"@{tenant_id}"
+
+
+def _label(tag: str) -> str:
+    """The lexeme of a tag; no word begins like it. A tag of signs alone stays what it is."""
+    return f"#{fold(tag) or tag.strip().casefold()}"[:LONGEST_LABEL]
+
+
+def _quoted(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"

@@ -1,0 +1,67 @@
+"""One connection per process that hears which sessions have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import psycopg
+
+from ocelli.storage.postgres.sessions import CHANNEL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER = 0.5
+
+
+class SessionChanges:
+    """Wakes those who wait for a session. A lost connection wakes everybody, to look again."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+
+    @asynccontextmanager
+    async def listen(self, session_id: UUID) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever the session has changed (or may have)."""
+        event = asyncio.Event()
+        self._waiting.setdefault(session_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            others = self._waiting[session_id]
+            others.discard(event)
+            if not others:
+                del self._waiting[session_id]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._hear()
+            except psycopg.Error as error:
+                log.warning("session changes: %s", type(error).__name__)
+            for session_id in list(self._waiting):
+                self._wake(session_id)
+            await asyncio.sleep(AGAIN_AFTER)
+
+    async def _hear(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._dsn, autocommit=True, connect_timeout=5, application_name="ocelli events"
+        )
+        async with connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            for session_id in list(self._waiting):
+                self._wake(session_id)  # what changed while nobody listened
+            async for notification in connection.notifies():
+                self._wake(UUID(notification.payload))
+
+    def _wake(self, session_id: UUID) -> None:
+        for event in self._waiting.get(session_id, ()):
+            event.set()

@@ -1,0 +1,37 @@
+"""Secrets at rest: AES-256-GCM under a key that is derived from the installation's secret."""
+
+from __future__ import annotations
+
+import os
+
+_VERSION = b"\x01"
+_NONCE = 12
+
+
+class Sealing:
+    """Implements ports.Sealing. Whoever has the database but not the secret has nothing."""
+
+    def __init__(self, secret: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        key = HKDF(SHA256(), 32, salt=None, info=b"ocelli sealed credentials").derive(secret)
+        self._cipher = AESGCM(key)
+
+    def seal(self, plain: bytes, *, context: str) -> bytes:
+        """See ports.Sealing."""
+        nonce = os.urandom(_NONCE)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, plain, context.encode())
+
+    def open(self, sealed: bytes, *, context: str) -> bytes:
+        """See ports.Sealing."""
+        from cryptography.exceptions import InvalidTag
+
+        nonce, ciphertext = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+        if sealed[:1] != _VERSION:
+            raise ValueError("sealed by another version")
+        try:
+            return self._cipher.decrypt(nonce, ciphertext, context.encode())
+        except InvalidTag:
+            raise ValueError("sealed with another secret, or for another purpose") from None

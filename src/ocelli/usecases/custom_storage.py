@@ -1,0 +1,237 @@
+"""Buckets of the tenants' own: tried before they are kept, their credentials sealed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
+from ocelli.domain.storage import BucketConfig, Credentials
+from ocelli.media.addresses import ForbiddenAddress, public_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from uuid import UUID
+
+    from ocelli.domain.ports import Database, Objects, Sealing
+    from ocelli.domain.storage import Bucket
+
+    OpenBucket = Callable[[Bucket, Credentials], Objects]
+
+TRIED_FOR = 20.0
+OPEN_AT_ONCE = 200
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
+_VISIBLE = re.compile(r"[!-~]+")
+_AWS_KEY_ID = 16
+_AWS_SECRET = 20
+
+
+class CustomStorage:
+    """Use cases around a tenant's own bucket; implements usecases.stores.Buckets.
+
+    ``open_trusted`` opens buckets at AWS and at endpoints of the operator's choice,
+    ``open_guarded`` those at an endpoint that a tenant named: it goes to public addresses only.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sealing: Sealing,
+        open_trusted: OpenBucket,
+        open_guarded: OpenBucket,
+        staging: Path,
+        *,
+        endpoint: str | None = None,
+        allow_private: bool = False,
+    ) -> None:
+        self._database = database
+        self._sealing = sealing
+        self._open_trusted = open_trusted
+        self._open_guarded = open_guarded
+        self._staging = staging
+        self._endpoint = endpoint
+        self._allow_private = allow_private
+        self._opened: OrderedDict[UUID, tuple[UUID, Objects]] = OrderedDict()
+
+    async def configure(
+        self, tenant_id: UUID, bucket: Bucket, credentials: Credentials
+    ) -> BucketConfig:
+        """Try the bucket, then keep it in place of the one before.
+
+        Raises ValidationFailed if something is malformed or the bucket cannot be written, read and
+        cleaned up; then nothing changes.
+        """
+        bucket = replace(bucket, endpoint_url=_endpoint(bucket.endpoint_url) or self._endpoint)
+        _check(bucket, credentials)
+        if not self._trusted(bucket):
+            await _check_address(bucket)
+        reason = await self._try(tenant_id, self._open(bucket, credentials))
+        if reason is not None:
+            raise ValidationFailed(
+                f"The bucket cannot be used: {reason}", field="bucket_name", issue=reason
+            )
+        plain = json.dumps([credentials.access_key_id, credentials.secret_access_key])
+        config = BucketConfig(
+            tenant_id=tenant_id,
+            version=uuid.uuid4(),
+            bucket=bucket,
+            configured_at=datetime.now(UTC),
+            sealed=self._sealing.seal(plain.encode(), context=_context(tenant_id, bucket)),
+        )
+        async with self._database.transaction() as tx:
+            await tx.s3_configs.put(config)
+        return config
+
+    async def get(self, tenant_id: UUID) -> BucketConfig | None:
+        """What is configured."""
+        async with self._database.transaction() as tx:
+            return await tx.s3_configs.get(tenant_id)
+
+    async def validate(self, tenant_id: UUID) -> tuple[BucketConfig | None, str | None]:
+        """What is configured, and why it cannot be used (None: it can). Changes nothing."""
+        config = await self.get(tenant_id)
+        if config is None:
+            return None, "No custom storage is configured."
+        try:
+            store = self._store(config)
+        except StorageAccessDenied as error:
+            return config, error.message
+        return config, await self._try(tenant_id, store)
+
+    async def remove(self, tenant_id: UUID) -> bool:
+        """Forget it; whether there was one. What is in the bucket stays there."""
+        async with self._database.transaction() as tx:
+            return await tx.s3_configs.remove(tenant_id)
+
+    async def store(self, tenant_id: UUID) -> Objects | None:
+        """See usecases.stores.Buckets. Asks the database each time: one row, and never stale."""
+        config = await self.get(tenant_id)
+        return self._store(config) if config is not None else None
+
+    def _store(self, config: BucketConfig) -> Objects:
+        version, store = self._opened.get(config.tenant_id, (None, None))
+        if store is None or version != config.version:
+            store = self._open(config.bucket, self._credentials(config))
+            self._opened[config.tenant_id] = config.version, store
+            if len(self._opened) > OPEN_AT_ONCE:
+                self._opened.popitem(last=False)
+        self._opened.move_to_end(config.tenant_id)
+        return store
+
+    def _credentials(self, config: BucketConfig) -> Credentials:
+        try:
+            plain = self._sealing.open(
+                config.sealed, context=_context(config.tenant_id, config.bucket)
+            )
+        except ValueError:
+            raise StorageAccessDenied(
+                "The credentials of your bucket cannot be read any more. Configure it again."
+            ) from None
+        return Credentials(*json.loads(plain))
+
+    def _open(self, bucket: Bucket, credentials: Credentials) -> Objects:
+        opened_by = self._open_trusted if self._trusted(bucket) else self._open_guarded
+        return opened_by(bucket, credentials)
+
+    def _trusted(self, bucket: Bucket) -> bool:
+        return self._allow_private or bucket.endpoint_url in (None, self._endpoint)
+
+    async def _try(self, tenant_id: UUID, store: Objects) -> str | None:
+        """Write, read and remove a small object; what is wrong, if anything."""
+        key = f"uploads/{tenant_id}/access-test-{uuid.uuid4()}"
+        probe = self._staging / uuid.uuid4().hex
+        content = probe.name.encode()
+        try:
+            async with asyncio.timeout(TRIED_FOR):
+                await asyncio.to_thread(probe.write_bytes, content)
+                await store.put(key, probe, "application/octet-stream")
+                try:
+                    if await store.read(key) != content:
+                        return "It gave back something else than was put into it."
+                finally:
+                    await store.delete(key)
+        except TimeoutError:
+            return f"It did not answer within {TRIED_FOR:.0f} seconds."
+        except FileNotFoundError:
+            return "What was put into it was not there afterwards."
+        except OcelliError as error:
+            return error.message
+        finally:
+            probe.unlink(missing_ok=True)
+        return None
+
+
+def _context(tenant_id: UUID, bucket: Bucket) -> str:
+    """Sealed credentials open for this tenant's bucket at this place, and nowhere else."""
+    return json.dumps([str(tenant_id), bucket.name, bucket.region, bucket.endpoint_url])
+
+
+def _endpoint(url: str | None) -> str | None:
+    """In its one spelling. Raises ValidationFailed if it is not ``http(s)://host[:port]``."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not _VISIBLE.fullmatch(url)
+        or "@" in parts.netloc
+        or parts.path not in ("", "/")
+        or "?" in url
+        or "#" in url
+    ):
+        raise ValidationFailed(
+            "Must be `https://host` or `http://host`, with a port if need be.",
+            field="endpoint_url",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _check(bucket: Bucket, credentials: Credentials) -> None:
+    if not _BUCKET.fullmatch(bucket.name) or ".." in bucket.name:
+        raise ValidationFailed(
+            "A bucket name has 3 to 63 lower-case letters, digits, dots and hyphens.",
+            field="bucket_name",
+        )
+    if not _REGION.fullmatch(bucket.region):
+        raise ValidationFailed("This is no region, such as `us-east-1`.", field="region")
+    at_aws = bucket.endpoint_url is None
+    for field, value, least in (
+        ("access_key_id", credentials.access_key_id, _AWS_KEY_ID),
+        ("secret_access_key", credentials.secret_access_key, _AWS_SECRET),
+    ):
+        if not _VISIBLE.fullmatch(value):
+            raise ValidationFailed("Only visible ASCII characters are possible.", field=field)
+        if at_aws and len(value) < least:
+            raise ValidationFailed(f"At AWS it has at least {least} characters.", field=field)
+
+
+async def _check_address(bucket: Bucket) -> None:
+    """For an early and clear answer; what counts is the same check when connecting."""
+    assert bucket.endpoint_url is not None
+    parts = urlsplit(bucket.endpoint_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(TRIED_FOR):
+            await asyncio.to_thread(public_addresses, parts.hostname or "", port)
+    except ForbiddenAddress as error:
+        raise ValidationFailed(str(error), field="endpoint_url") from None
+    except OSError:
+        raise ValidationFailed(
+            f"No address is known for {parts.hostname}.", field="endpoint_url"
+        ) from None

@@ -1,0 +1,102 @@
+"""The same request twice is one request.
+
+The key's row is written before the work, so of two requests with one key one works and the other
+waits. Whoever dies at work stops renewing its row, and a minute later the next attempt may begin:
+it finds what the work itself has committed, no more and no less than any other repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+from ocelli.domain.errors import AnswerNotKept, StillRunning, ValidationFailed
+from ocelli.domain.idempotency import Claim, StoredAnswer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from uuid import UUID
+
+    from ocelli.domain.idempotency import Earlier
+    from ocelli.domain.ports import Database, Transaction
+
+KEPT_FOR = 3600.0
+ABANDONED_AFTER = 60.0
+RENEW_EVERY = 20.0
+WAIT = 2.0  # seconds that a request waits for its twin
+LOOK_EVERY = 0.1
+
+
+class Idempotency:
+    """One per process."""
+
+    def __init__(self, database: Database, *, abandoned_after: float = ABANDONED_AFTER) -> None:
+        self._database = database
+        self._abandoned_after = abandoned_after
+        self._at_work: dict[UUID, Ticket] = {}
+
+    async def begin(self, tenant_id: UUID, key: str, fingerprint: bytes) -> Ticket | StoredAnswer:
+        """A ticket for the work, or the answer that was given before.
+
+        Raises ValidationFailed if the key belongs to another request, StillRunning if its twin has
+        not ended within two seconds, AnswerNotKept if it has and its answer was not stored.
+        """
+        claim = Claim(tenant_id, key, fingerprint, uuid.uuid4())
+        for _ in range(int(WAIT / LOOK_EVERY)):
+            async with self._database.transaction() as tx:
+                earlier = await tx.idempotency.claim(
+                    claim, abandoned_after=self._abandoned_after, kept_for=KEPT_FOR
+                )
+            if earlier is None:
+                ticket = self._at_work[claim.owner] = Ticket(self._database, claim, self._at_work)
+                return ticket
+            if earlier.fingerprint != fingerprint:
+                raise ValidationFailed(
+                    "This Idempotency-Key was sent before, with another request. "
+                    "Take a new key for a new request.",
+                    field="Idempotency-Key",
+                )
+            if earlier.finished:
+                return _answer(earlier)
+            await asyncio.sleep(LOOK_EVERY)
+        raise StillRunning("The first request with this Idempotency-Key is still running.")
+
+    async def renew(self) -> None:
+        """Say that what is at work here is alive; run it every ``RENEW_EVERY`` seconds."""
+        owners = sorted(self._at_work)
+        if owners:
+            async with self._database.transaction() as tx:
+                await tx.idempotency.renew(owners)
+
+
+class Ticket:
+    """The right to carry out one request. Ends with ``finish`` or ``release``."""
+
+    def __init__(self, database: Database, claim: Claim, at_work: dict[UUID, Ticket]) -> None:
+        self._database = database
+        self._claim = claim
+        self._at_work = at_work
+
+    async def finish(self, answer: StoredAnswer | None) -> None:
+        """The work is done; with None its answer is not kept, only that there was one."""
+        async with self._ended() as tx:
+            await tx.idempotency.finish(self._claim, answer)
+
+    async def release(self) -> None:
+        """Nothing was done: the same key may be sent again."""
+        async with self._ended() as tx:
+            await tx.idempotency.release(self._claim)
+
+    def _ended(self) -> AbstractAsyncContextManager[Transaction]:
+        self._at_work.pop(self._claim.owner, None)
+        return self._database.transaction()
+
+
+def _answer(earlier: Earlier) -> StoredAnswer:
+    if earlier.answer is None:
+        raise AnswerNotKept(
+            "The first request with this Idempotency-Key was carried out, and its answer is not "
+            "kept (it was a secret, or too large). Look at what it made."
+        )
+    return earlier.answer

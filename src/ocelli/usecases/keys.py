@@ -1,0 +1,143 @@
+"""Making, listing, changing and ending API keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.accounts import KeyDraft, new_key
+from ocelli.domain.errors import MalformedRequest, NotAllowed, NotFound, ValidationFailed
+from ocelli.domain.scopes import EVERYTHING, checked, covers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from ocelli.domain.accounts import ApiKey, Tier
+    from ocelli.domain.ports import Database
+
+RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
+MAX_METADATA_BYTES = 16 * 1024
+
+
+class Keys:
+    """Keys of one tenant, for a key of that tenant; and all keys, for the operator."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def issue(self, tenant: str, tier: Tier, draft: KeyDraft, key: str | None = None) -> str:
+        """The operator's way: a new key (or ``key``) for the tenant of that name.
+
+        The tenant is made if there is none. Without scopes the key may do everything.
+        """
+        secret = key or new_key()
+        draft = replace(draft, scopes=checked(draft.scopes) or EVERYTHING)
+        async with self._database.transaction() as tx:
+            owner = await tx.accounts.add_tenant(tenant, tier)
+            await tx.accounts.add_key(owner.id, secret, draft)
+        return secret
+
+    async def everyones(self) -> Sequence[ApiKey]:
+        """Every key of every tenant, newest first."""
+        async with self._database.transaction() as tx:
+            return await tx.accounts.keys()
+
+    async def revoke(self, prefix_or_id: str) -> int:
+        """How many active keys that ended, whoever they belong to."""
+        async with self._database.transaction() as tx:
+            return await tx.accounts.revoke(prefix_or_id)
+
+    async def create(self, creator: ApiKey, draft: KeyDraft) -> tuple[ApiKey, str]:
+        """A new key of the creator's tenant, and the secret: it cannot be had again.
+
+        Without scopes it gets the creator's. Raises NotAllowed for more rights than the creator
+        has, MalformedRequest for unknown scopes and reserved metadata, ValidationFailed.
+        """
+        scopes = checked(draft.scopes) or creator.scopes
+        if not covers(creator.scopes, scopes):
+            raise NotAllowed(
+                "A key cannot make a key that may do more than itself. "
+                f"This one has: {', '.join(creator.scopes)}."
+            )
+        if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
+            raise ValidationFailed("`expires_at` is in the past.", field="expires_at")
+        _check_metadata(draft.metadata)
+        secret = new_key()
+        async with self._database.transaction() as tx:
+            made = await tx.accounts.add_key(
+                creator.tenant.id, secret, replace(draft, scopes=scopes)
+            )
+        return made, secret
+
+    async def page(
+        self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
+    ) -> tuple[Sequence[ApiKey], int]:
+        """Newest first, and how many there are in all."""
+        async with self._database.transaction() as tx:
+            return await tx.accounts.page(tenant_id, inactive=inactive, limit=limit, offset=offset)
+
+    async def get(self, tenant_id: UUID, id: UUID) -> ApiKey:
+        """Raises NotFound."""
+        async with self._database.transaction() as tx:
+            return _found(await tx.accounts.key(tenant_id, id), id)
+
+    async def change(
+        self,
+        tenant_id: UUID,
+        id: UUID,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> ApiKey:
+        """None leaves a field as it is, metadata is merged. Raises NotFound, and as ``create``."""
+        _check_metadata(metadata or {})
+        async with self._database.transaction() as tx:
+            changed = _found(
+                await tx.accounts.change_key(
+                    tenant_id, id, name=name, description=description, metadata=metadata or {}
+                ),
+                id,
+            )
+            _check_size(changed.metadata)
+        return changed
+
+    async def deactivate(self, tenant_id: UUID, id: UUID, reason: str | None) -> None:
+        """End it; the row stays. Once ended, nothing changes. Raises NotFound."""
+        about = {"deactivated_at": datetime.now(UTC).isoformat()}
+        if reason:
+            about["deactivation_reason"] = reason
+        async with self._database.transaction() as tx:
+            if not await tx.accounts.revoke_key(tenant_id, id, about):
+                raise NotFound("API key", str(id))
+
+
+def _found(key: ApiKey | None, id: UUID) -> ApiKey:
+    if key is None:
+        raise NotFound("API key", str(id))
+    return key
+
+
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+    """What is ours and what cannot be stored is refused."""
+    for name in RESERVED_METADATA:
+        if name in metadata:
+            raise MalformedRequest(f"The metadata key `{name}` is reserved.", field="metadata")
+    _check_size(metadata)
+
+
+def _check_size(metadata: Mapping[str, Any]) -> None:
+    try:
+        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except ValueError:  # NaN, or half a character
+        raise ValidationFailed("The metadata is no JSON.", field="metadata") from None
+    if "\\u0000" in text:
+        raise ValidationFailed("The metadata holds a NUL character.", field="metadata")
+    if size > MAX_METADATA_BYTES:
+        raise ValidationFailed(
+            f"The metadata is larger than {MAX_METADATA_BYTES} bytes.", field="metadata"
+        )

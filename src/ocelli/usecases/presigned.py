@@ -1,0 +1,313 @@
+"""Files that go straight to the store: reserve, send, confirm."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.errors import (
+    Conflict,
+    NotFound,
+    OcelliError,
+    TooLarge,
+    ValidationFailed,
+)
+from ocelli.domain.images import ImageFormat, StorageTarget
+from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
+from ocelli.usecases.names import clean_filename, key_name
+from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.accounts import Tenant
+    from ocelli.domain.analysis import Level
+    from ocelli.domain.ports import Database, SignedUpload
+    from ocelli.usecases.quota import Quota
+    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.upload import Upload
+
+LIFETIME = timedelta(minutes=10)
+MAX_BATCH = 5
+CONTENT_TYPES = frozenset({"image/jpg"} | {format.content_type for format in ImageFormat})
+CHUNK = MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that a client wants to send."""
+
+    filename: str
+    content_type: str
+    size_bytes: int
+    storage_target: StorageTarget = StorageTarget.DEFAULT
+    idempotency_key: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Where to send it. ``item.id`` is the id that the picture will have."""
+
+    item: Item
+    upload: SignedUpload
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a client says about a file that it has sent (or not, if ``error`` is set)."""
+
+    object_key: str
+    size_bytes: int
+    checksum: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedBatch:
+    """The batch, and for each confirmation the item or what is wrong."""
+
+    session: Session
+    outcomes: Sequence[Item | OcelliError]
+
+
+class Presigned:
+    """Use cases around signed upload URLs: good for ten minutes, one file, once."""
+
+    def __init__(self, database: Database, stores: Stores, upload: Upload, quota: Quota) -> None:
+        self._database = database
+        self._stores = stores
+        self._upload = upload
+        self._quota = quota
+
+    async def reserve(self, tenant: Tenant, wanted: Wanted) -> Reservation:
+        """One file. The same ``idempotency_key`` gives the same reservation again."""
+        self._check(tenant, wanted)
+        async with self._database.transaction() as tx:
+            item = None
+            if wanted.idempotency_key is not None:
+                await tx.images.lock_content(tenant.id, f"reservation {wanted.idempotency_key}")
+                item = await tx.sessions.item_by_idempotency_key(tenant.id, wanted.idempotency_key)
+            if item is None:
+                item = _item(tenant, wanted)
+                await tx.sessions.add_item(item)
+            elif (item.filename, item.size_bytes) != (
+                clean_filename(wanted.filename),
+                wanted.size_bytes,
+            ):
+                raise Conflict("This idempotency_key was used for another file.")
+        return await self._signed(tenant, item)
+
+    async def reserve_batch(
+        self, tenant: Tenant, wanted: Sequence[Wanted], *, intent: Intent, level: Level
+    ) -> tuple[Session, list[Reservation]]:
+        """One to five files as a session."""
+        for each in wanted:
+            self._check(tenant, each)
+        now = datetime.now(UTC)
+        session = Session(
+            id=uuid.uuid4(),
+            tenant_id=tenant.id,
+            upload_method=UploadMethod.PRESIGNED,
+            intent=intent,
+            level=level,
+            total=len(wanted),
+            uploading=len(wanted),
+            created_at=now,
+        )
+        items = [
+            replace(_item(tenant, each), session_id=session.id, position=position)
+            for position, each in enumerate(wanted)
+        ]
+        reservations = [await self._signed(tenant, item) for item in items]
+        async with self._database.transaction() as tx:
+            await tx.sessions.add(session, items)
+        return session, reservations
+
+    async def confirm(
+        self, tenant: Tenant, confirmation: Confirmation, *, describe: bool = True
+    ) -> Item:
+        """Check what has arrived and accept it; again gives the same answer.
+
+        Raises NotFound if nothing was reserved or nothing has arrived, ValidationFailed if it is
+        not what was said, Conflict if the reservation has ended or is being confirmed.
+        """
+        async with self._database.transaction() as tx:
+            item = await tx.sessions.item_by_key(tenant.id, confirmation.object_key)
+            if item is None:
+                raise NotFound("Upload", confirmation.object_key)
+            session = item.session_id and await tx.sessions.get(tenant.id, item.session_id)
+            taken = await tx.sessions.take(item.id)
+        if not taken:
+            return _already(item)
+        level = session.level if session else DEFAULT_LEVEL
+        try:
+            await self._accept(tenant, item, confirmation, describe=describe, level=level)
+        except BaseException:
+            # Shielded: a client that hangs up must not leave the item taken.
+            await asyncio.shield(self._give_back(item))
+            raise
+        return item
+
+    async def confirm_batch(
+        self,
+        tenant: Tenant,
+        batch_id: str,
+        confirmations: Sequence[Confirmation],
+        *,
+        describe: bool,
+    ) -> ConfirmedBatch:
+        """Each on its own: one that is wrong ends failed, and does not spoil the others."""
+        session, items = await self._batch(tenant, batch_id)
+        outcomes: list[Item | OcelliError] = []
+        for confirmation in confirmations:
+            item = items.get(confirmation.object_key)
+            try:
+                if item is None:
+                    raise NotFound("Upload", confirmation.object_key)
+                if confirmation.error is not None:
+                    raise ValidationFailed(confirmation.error, field="confirmations")
+                outcomes.append(await self.confirm(tenant, confirmation, describe=describe))
+            except OcelliError as error:
+                outcomes.append(error)
+                if item is not None and not error.retryable and not isinstance(error, Conflict):
+                    await self._end(item, error)
+        async with self._database.transaction() as tx:
+            now = await tx.sessions.get(tenant.id, session.id)
+        assert now is not None
+        return ConfirmedBatch(now, outcomes)
+
+    async def _accept(
+        self,
+        tenant: Tenant,
+        item: Item,
+        confirmation: Confirmation,
+        *,
+        describe: bool,
+        level: Level,
+    ) -> None:
+        key = confirmation.object_key
+        store = await self._stores.of(tenant.id, item.storage_target)
+        size = await store.size(key)
+        if size is None:
+            raise NotFound("Uploaded object", key)
+        if size != confirmation.size_bytes:
+            raise ValidationFailed(
+                f"The object has {size} bytes, not {confirmation.size_bytes}.", field="size_bytes"
+            )
+        max_bytes = self._max_bytes(tenant, item.size_bytes or size)
+        with StagedFile(self._stores.staging, max_bytes=max_bytes) as staged:
+            await store.copy_to(key, staged.write)
+            _check_sum(staged.sha256, confirmation.checksum)
+            request = UploadRequest(
+                filename=item.filename,
+                title=item.title,
+                tags=item.tags,
+                describe=describe,
+                level=level,
+                upload_method="PRESIGNED",
+                storage_target=item.storage_target,
+            )
+            await self._upload.accept(tenant, staged, request, reservation=item)
+        await store.delete(key)  # its copy is the original now; the URL cannot change that one
+
+    async def _signed(self, tenant: Tenant, item: Item) -> Reservation:
+        if item.object_key is None or item.expires_at is None or item.content_type is None:
+            raise Conflict("This reservation cannot be used any more.")
+        store = await self._stores.of(tenant.id, item.storage_target)
+        max_bytes = self._max_bytes(tenant, item.size_bytes or 0)
+        left = (item.expires_at - datetime.now(UTC)).total_seconds()
+        upload = store.upload_url(
+            item.object_key,
+            expires_in=max(1, round(left)),
+            content_type=item.content_type,
+            max_bytes=max_bytes,
+        )
+        return Reservation(item, upload, max_bytes)
+
+    async def _batch(self, tenant: Tenant, batch_id: str) -> tuple[Session, dict[str, Item]]:
+        try:
+            id = UUID(batch_id)
+        except ValueError:
+            raise NotFound("Batch", batch_id) from None
+        async with self._database.transaction() as tx:
+            session = await tx.sessions.get(tenant.id, id)
+            if session is None:
+                raise NotFound("Batch", batch_id)
+            items = await tx.sessions.items(tenant.id, id)
+        return session, {item.object_key: item for item in items if item.object_key}
+
+    async def _give_back(self, item: Item) -> None:
+        async with self._database.transaction() as tx:
+            await tx.sessions.give_back(item.id)
+
+    async def _end(self, item: Item, error: OcelliError) -> None:
+        async with self._database.transaction() as tx:
+            await tx.sessions.move(
+                item.id, ItemState.FAILED, error=error.message, retryable=error.retryable
+            )
+
+    def _check(self, tenant: Tenant, wanted: Wanted) -> None:
+        check_labels(UploadRequest(wanted.filename, title=wanted.title, tags=wanted.tags))
+        if wanted.content_type.lower() not in CONTENT_TYPES:
+            raise ValidationFailed(
+                f"{wanted.content_type} is not supported. Send JPEG, PNG, WebP or GIF.",
+                field="content_type",
+            )
+        limit = self._quota.limits(tenant).max_image_bytes
+        if wanted.size_bytes > limit:
+            raise TooLarge(
+                f"The file is larger than the {limit // MEGABYTE} MB of the tier {tenant.tier}.",
+                details={"max_bytes": limit},
+            )
+
+    def _max_bytes(self, tenant: Tenant, declared: int) -> int:
+        """The declared size is the cap; the tier's holds in any case."""
+        return min(declared, self._quota.limits(tenant).max_image_bytes)
+
+
+def _item(tenant: Tenant, wanted: Wanted) -> Item:
+    id, now = uuid.uuid4(), datetime.now(UTC)
+    filename = clean_filename(wanted.filename)
+    return Item(
+        id=id,
+        tenant_id=tenant.id,
+        session_id=None,
+        position=0,
+        filename=filename,
+        state=ItemState.UPLOADING,
+        created_at=now,
+        content_type=wanted.content_type.lower(),
+        size_bytes=wanted.size_bytes,
+        object_key=f"incoming/{tenant.id}/{id}/{key_name(filename)}",
+        storage_target=wanted.storage_target,
+        idempotency_key=wanted.idempotency_key,
+        title=wanted.title,
+        tags=wanted.tags,
+        expires_at=now + LIFETIME,
+    )
+
+
+def _already(item: Item) -> Item:
+    """The item could not be taken: it is through, it has failed, or somebody else has it."""
+    if item.image_id is not None:
+        return item
+    if item.state is ItemState.CONFIRMING or not item.state.is_final:
+        raise Conflict("This upload is being confirmed by another request.")
+    raise Conflict(item.error or "This upload has ended.", details={"state": item.state})
+
+
+def _check_sum(actual: str, given: str | None) -> None:
+    if given is not None and given.lower().removeprefix("sha256:") != actual:
+        raise ValidationFailed(
+            "The checksum does not fit: it must be the SHA-256 of the file, hexadecimal.",
+            field="checksum",
+        )

@@ -1,0 +1,129 @@
+"""How often a key may ask, and how much a tenant may send at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ocelli.domain.accounts import TIER_LIMITS
+from ocelli.domain.errors import RateLimited
+from ocelli.domain.rates import IDLE, Budget, Lease, RateState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from uuid import UUID
+
+    from ocelli.domain.accounts import ApiKey, Tenant, Tier, TierLimits
+    from ocelli.domain.ports import Database
+
+ALL_ROUTES = ""
+
+
+class RateLimiter:
+    """Counts requests per key and minute, exactly, over all processes on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        limits: Mapping[Tier, TierLimits] = TIER_LIMITS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._clock = clock
+        self._leases: dict[Budget, _Shared] = {}
+
+    async def count(self, key: ApiKey, route: str, per_minute: int | None = None) -> RateState:
+        """Count one request against the key's limit, and the route's own if it has one.
+
+        The answer speaks of the limit that is nearer. Raises Unavailable without a database.
+        """
+        limit = key.tenant.requests_per_minute or self._limits[key.tenant.tier].requests_per_minute
+        state = await self._spend(Budget(key.id, ALL_ROUTES, limit))
+        if state.exceeded or per_minute is None:
+            return state
+        own = await self._spend(Budget(key.id, route, per_minute))
+        return own if own.exceeded or own.remaining < state.remaining else state
+
+    async def give_back(self, *, idle: float = IDLE) -> None:
+        """Return what was leased and not wanted for ``idle`` seconds; run it once a second."""
+        now = self._clock()
+        self._leases = {
+            budget: lease for budget, lease in self._leases.items() if not lease.is_over(now)
+        }
+        unused = [
+            (lease, count)
+            for lease in self._leases.values()
+            if (count := lease.give_back(now, idle=idle))
+        ]
+        if unused:
+            async with self._database.transaction() as tx:
+                for lease, count in unused:
+                    await tx.rates.give_back(lease.budget, count, reset=lease.reset)
+
+    async def _spend(self, budget: Budget) -> RateState:
+        lease = self._leases.get(budget)
+        if lease is None:
+            lease = self._leases[budget] = _Shared(budget)
+        state = lease.spend(self._clock())
+        return state if state is not None else await self._ask_and_spend(lease)
+
+    async def _ask_and_spend(self, lease: _Shared) -> RateState:
+        """One asks for all who wait."""
+        lease.waiting += 1
+        try:
+            async with lease.lock:
+                while (state := lease.spend(self._clock())) is None:
+                    await self._ask(lease)
+        finally:
+            lease.waiting -= 1
+        return state
+
+    async def _ask(self, lease: _Shared) -> None:
+        asked_at = self._clock()
+        async with self._database.transaction() as tx:
+            grant = await tx.rates.lease(
+                lease.budget, needed=lease.waiting, wished=lease.wish(asked_at)
+            )
+        lease.receive(grant, asked_at=asked_at, now=self._clock())
+
+
+class _Shared(Lease):
+    """A lease, and the requests that wait for it."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
+class UploadSlots:
+    """How many uploads of one tenant run at the same time, counted in this process.
+
+    Each API process counts for itself: the limit protects its memory and disk, it is no quota.
+    """
+
+    def __init__(self, limits: Mapping[Tier, TierLimits] = TIER_LIMITS) -> None:
+        self._limits = limits
+        self._running: Counter[UUID] = Counter()
+
+    @asynccontextmanager
+    async def taken(self, tenant: Tenant) -> AsyncIterator[None]:
+        """One upload runs inside this block. Raises RateLimited if it is one too many."""
+        most = self._limits[tenant.tier].concurrent_uploads
+        if self._running[tenant.id] >= most:
+            raise RateLimited(
+                f"More than {most} uploads at the same time. Try again when one has ended.",
+                retry_after=1,
+            )
+        self._running[tenant.id] += 1
+        try:
+            yield
+        finally:
+            self._running[tenant.id] -= 1
+            if not self._running[tenant.id]:
+                del self._running[tenant.id]

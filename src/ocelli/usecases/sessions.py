@@ -1,0 +1,140 @@
+"""Looking at sessions, and ending them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ocelli.domain.errors import NotCancellable, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.ports import Database
+    from ocelli.domain.sessions import Item, ItemCounts, Session, SessionStatus, UploadMethod
+
+RECENT = 5
+EXPIRED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDetails:
+    """A session with what happened last in it."""
+
+    session: Session
+    completions: Sequence[Item]
+    errors: Sequence[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One page of sessions."""
+
+    sessions: Sequence[Session]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsPage:
+    """A session and one page of its finished files."""
+
+    session: Session
+    items: Sequence[Item]
+    total: int
+
+
+class Sessions:
+    """Use cases around one tenant's sessions; an unknown id is NotFound everywhere."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, tenant_id: UUID, id: str) -> Session:
+        """The counters alone: one indexed row."""
+        async with self._database.transaction() as tx:
+            return _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+
+    async def details(self, tenant_id: UUID, id: str) -> SessionDetails:
+        """The counters and what happened last."""
+        async with self._database.transaction() as tx:
+            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            return SessionDetails(
+                session,
+                await tx.sessions.recent(session.id, failed=False, limit=RECENT),
+                await tx.sessions.recent(session.id, failed=True, limit=RECENT),
+            )
+
+    async def page(
+        self,
+        tenant_id: UUID,
+        *,
+        status: SessionStatus | None,
+        method: UploadMethod | None,
+        limit: int,
+        offset: int,
+    ) -> SessionPage:
+        """Newest first."""
+        async with self._database.transaction() as tx:
+            sessions, total = await tx.sessions.page(
+                tenant_id, status=status, method=method, limit=limit, offset=offset
+            )
+        return SessionPage(sessions, total)
+
+    async def results(
+        self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
+    ) -> ResultsPage:
+        """Files in a final state, in the order of the request."""
+        async with self._database.transaction() as tx:
+            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            items, total = await tx.sessions.results(
+                session.id, include_failed=include_failed, limit=limit, offset=offset
+            )
+        return ResultsPage(session, items, total)
+
+    async def counts(self, tenant_id: UUID, id: str) -> tuple[Session, ItemCounts, Sequence[Item]]:
+        """Where the files are, and the newest errors."""
+        async with self._database.transaction() as tx:
+            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            return (
+                session,
+                await tx.sessions.counts(session.id),
+                await tx.sessions.recent(session.id, failed=True, limit=RECENT),
+            )
+
+    async def cancel(self, tenant_id: UUID, id: str) -> Session:
+        """End what has not begun; what is being looked at right now finishes.
+
+        Finished files keep their results; what was reserved for the others is given back. Raises
+        NotCancellable if the session has ended already.
+        """
+        async with self._database.transaction() as tx:
+            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            if session.status.is_final:
+                raise NotCancellable(
+                    f"The session has ended already ({session.status}).",
+                    details={"status": session.status},
+                )
+            unmade = await tx.sessions.cancel(session)
+            await tx.usage.give_back(
+                tenant_id, descriptions=unmade, credits=unmade * session.level.looks
+            )
+            return _found(await tx.sessions.get(tenant_id, session.id), id)
+
+    async def expire(self) -> int:
+        """Fail what was reserved and never came; how many. For every tenant."""
+        async with self._database.transaction() as tx:
+            return await tx.sessions.expire(EXPIRED_AT_ONCE)
+
+
+def _found(session: Session | None, id: str) -> Session:
+    if session is None:
+        raise NotFound("Session", id)
+    return session
+
+
+def _uuid(id: str) -> UUID:
+    try:
+        return UUID(id)
+    except ValueError:
+        raise NotFound("Session", id) from None

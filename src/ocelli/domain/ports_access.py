@@ -58,7 +58,7 @@ class Accounts(Protocol):
         description: str | None,
         metadata: Mapping[str, Any],
     ) -> ApiKey | None:
-        """None leaves a field as it is, metadata is merged. Returns None if there is no such key."""
+        """None leaves a field as it is, metadata is merged. None: no such key."""
         ...
 
     async def revoke_key(self, tenant_id: UUID, id: UUID, metadata: Mapping[str, Any]) -> bool:

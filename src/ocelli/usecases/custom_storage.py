@@ -80,13 +80,12 @@ class CustomStorage:
             raise ValidationFailed(
                 f"The bucket cannot be used: {reason}", field="bucket_name", issue=reason
             )
-        plain = json.dumps([credentials.access_key_id, credentials.secret_access_key])
         config = BucketConfig(
             tenant_id=tenant_id,
             version=uuid.uuid4(),
             bucket=bucket,
             configured_at=datetime.now(UTC),
-            sealed=self._sealing.seal(plain.encode(), context=_context(tenant_id, bucket)),
+            sealed=seal(self._sealing, tenant_id, bucket, credentials),
         )
         async with self._database.transaction() as tx:
             await tx.s3_configs.put(config)
@@ -121,23 +120,12 @@ class CustomStorage:
     def _store(self, config: BucketConfig) -> Objects:
         version, store = self._opened.get(config.tenant_id, (None, None))
         if store is None or version != config.version:
-            store = self._open(config.bucket, self._credentials(config))
+            store = self._open(config.bucket, unseal(self._sealing, config))
             self._opened[config.tenant_id] = config.version, store
             if len(self._opened) > OPEN_AT_ONCE:
                 self._opened.popitem(last=False)
         self._opened.move_to_end(config.tenant_id)
         return store
-
-    def _credentials(self, config: BucketConfig) -> Credentials:
-        try:
-            plain = self._sealing.open(
-                config.sealed, context=_context(config.tenant_id, config.bucket)
-            )
-        except ValueError:
-            raise StorageAccessDenied(
-                "The credentials of your bucket cannot be read any more. Configure it again."
-            ) from None
-        return Credentials(*json.loads(plain))
 
     def _open(self, bucket: Bucket, credentials: Credentials) -> Objects:
         opened_by = self._open_trusted if self._trusted(bucket) else self._open_guarded
@@ -169,6 +157,23 @@ class CustomStorage:
         finally:
             probe.unlink(missing_ok=True)
         return None
+
+
+def seal(sealing: Sealing, tenant_id: UUID, bucket: Bucket, credentials: Credentials) -> bytes:
+    """The credentials as they are kept."""
+    plain = json.dumps([credentials.access_key_id, credentials.secret_access_key])
+    return sealing.seal(plain.encode(), context=_context(tenant_id, bucket))
+
+
+def unseal(sealing: Sealing, config: BucketConfig) -> Credentials:
+    """Raises StorageAccessDenied if the installation's secret, or the row, is another one."""
+    try:
+        plain = sealing.open(config.sealed, context=_context(config.tenant_id, config.bucket))
+    except ValueError:
+        raise StorageAccessDenied(
+            "The credentials of your bucket cannot be read any more. Configure it again."
+        ) from None
+    return Credentials(*json.loads(plain))
 
 
 def _context(tenant_id: UUID, bucket: Bucket) -> str:

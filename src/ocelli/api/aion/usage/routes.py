@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator
 
 from ocelli.api.aion.common import errors
 from ocelli.api.aion.usage import mapping, schemas
@@ -14,6 +15,15 @@ from ocelli.domain.errors import ValidationFailed
 
 router = APIRouter(tags=["usage"])
 
+
+def _not_a_number(value: object) -> object:
+    """Pydantic would take ``0`` for the first of January 1970."""
+    if isinstance(value, str) and value.lstrip("-").replace(".", "", 1).isdigit():
+        raise ValueError("must be an ISO 8601 date, like 2026-11-21")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_not_a_number)]
 _DAYS = {"day": 1, "week": 7, "month": 30}
 
 
@@ -30,8 +40,8 @@ async def usage_check(
 async def usage_summary(
     key: CurrentKey,
     mine: CurrentServices,
-    start_date: Annotated[date | None, Query(description="First day (UTC).")] = None,
-    end_date: Annotated[date | None, Query(description="Last day (UTC). Default: today.")] = None,
+    start_date: Annotated[Day | None, Query(description="First day (UTC).")] = None,
+    end_date: Annotated[Day | None, Query(description="Last day (UTC). Default: today.")] = None,
     period: Annotated[
         Literal["day", "week", "month"], Query(description="Where no start_date is given.")
     ] = "month",

@@ -1,0 +1,211 @@
+"""What was said about pictures, and the table ``exports``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from ocelli.domain.history import (
+    Export,
+    ExportRequest,
+    ExportStatus,
+    HistoryRecord,
+    HistoryStatistics,
+    SourceType,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from uuid import UUID
+
+    from ocelli.domain.history import HistoryQuery
+    from ocelli.storage.postgres.rows import Connection, Row
+
+_request = TypeAdapter(ExportRequest)
+
+AT_ONCE = 500
+_FIFTHS = 5
+_FROM = " FROM analyses a JOIN images i ON i.id = a.image_id"
+_SOURCE = "CASE WHEN i.session_id IS NULL THEN 'single' ELSE 'batch' END"
+_RECORDS = (
+    "SELECT a.id, a.image_id, i.session_id, a.created_at, i.filename, i.title, a.description,"
+    " a.visible_text, a.tags, a.confidence, a.level, i.content_type, i.size_bytes, i.width,"
+    " i.height, a.failure->>'message' AS error"
+)
+_ORDER = " ORDER BY a.created_at DESC, a.id"
+
+
+class PostgresHistory:
+    """See ports_library.History."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def page(
+        self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
+    ) -> Sequence[HistoryRecord]:
+        """See ports_library.History."""
+        where, values = _where(tenant_id, query)
+        cursor = await self._connection.execute(
+            f"{_RECORDS}{_FROM}{where}{_ORDER} LIMIT %(limit)s OFFSET %(offset)s".encode(),
+            {**values, "limit": limit, "offset": offset},
+        )
+        return [_to_record(row) for row in await cursor.fetchall()]
+
+    async def statistics(self, tenant_id: UUID, query: HistoryQuery) -> HistoryStatistics:
+        """All in one pass."""
+        where, values = _where(tenant_id, query)
+        cursor = await self._connection.execute(
+            (
+                "SELECT fifth, day, source, count(*) AS records, avg(confidence) AS average,"
+                " grouping(fifth, day, source) AS kind FROM (SELECT a.confidence,"
+                f" least(floor(a.confidence * {_FIFTHS}), {_FIFTHS - 1})::int AS fifth,"
+                f" (a.created_at AT TIME ZONE 'UTC')::date AS day, {_SOURCE} AS source"
+                f"{_FROM}{where}) AS matching"
+                " GROUP BY GROUPING SETS ((), (fifth), (day), (source)) ORDER BY day"
+            ).encode(),
+            values,
+        )
+        return _to_statistics(await cursor.fetchall())
+
+    async def stream(
+        self, tenant_id: UUID, query: HistoryQuery, *, limit: int
+    ) -> AsyncIterator[Sequence[HistoryRecord]]:
+        """By a cursor in the database: memory holds one batch."""
+        where, values = _where(tenant_id, query)
+        async with self._connection.cursor("history") as cursor:
+            await cursor.execute(
+                f"{_RECORDS}{_FROM}{where}{_ORDER} LIMIT %(limit)s".encode(),
+                {**values, "limit": limit},
+            )
+            while rows := await cursor.fetchmany(AT_ONCE):
+                yield [_to_record(row) for row in rows]
+
+
+class PostgresExports:
+    """See ports_library.Exports."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, id: UUID, tenant_id: UUID, request: ExportRequest) -> Export:
+        """Queued; its job must follow in the same transaction."""
+        rows = await self._rows(
+            "INSERT INTO exports (id, tenant_id, request, status, created_at)"
+            " VALUES (%s, %s, %s::jsonb, 'queued', clock_timestamp()) RETURNING *",
+            (id, tenant_id, _request.dump_json(request).decode()),
+        )
+        return _to_export(rows[0])
+
+    async def get(self, tenant_id: UUID, id: UUID) -> Export | None:
+        """See ports_library.Exports."""
+        rows = await self._rows(
+            "SELECT * FROM exports WHERE tenant_id = %s AND id = %s", (tenant_id, id)
+        )
+        return _to_export(rows[0]) if rows else None
+
+    async def start(self, id: UUID) -> Export | None:
+        """See ports_library.Exports."""
+        rows = await self._rows(
+            "UPDATE exports SET status = 'processing' WHERE id = %s"
+            " AND status IN ('queued', 'processing') RETURNING *",
+            (id,),
+        )
+        return _to_export(rows[0]) if rows else None
+
+    async def complete(self, id: UUID, object_key: str, record_count: int) -> None:
+        """The object must be in the store already."""
+        await self._connection.execute(
+            "UPDATE exports SET status = 'completed', object_key = %s, record_count = %s,"
+            " completed_at = clock_timestamp() WHERE id = %s AND status = 'processing'",
+            (object_key, record_count, id),
+        )
+
+    async def fail(self, id: UUID, error: str) -> None:
+        """See ports_library.Exports."""
+        await self._connection.execute(
+            "UPDATE exports SET status = 'failed', error = %s, completed_at = clock_timestamp()"
+            " WHERE id = %s AND status IN ('queued', 'processing')",
+            (error, id),
+        )
+
+    async def purge(self, *, older_than: float) -> int:
+        """See ports_library.Exports."""
+        cursor = await self._connection.execute(
+            "DELETE FROM exports WHERE created_at < now() - make_interval(secs => %s)",
+            (older_than,),
+        )
+        return cursor.rowcount
+
+    async def _rows(self, query: str, parameters: tuple[object, ...]) -> list[Row]:
+        cursor = await self._connection.execute(query.encode(), parameters)
+        return await cursor.fetchall()
+
+
+def _where(tenant_id: UUID, query: HistoryQuery) -> tuple[str, dict[str, Any]]:
+    """Conditions, and the values that they name."""
+    ended = "IN ('completed', 'failed')" if query.failed_too else "= 'completed'"
+    conditions = [
+        "a.tenant_id = %(tenant)s",
+        f"a.status {ended}",
+        "a.image_id IS NOT NULL",
+        "i.deleted_at IS NULL",
+    ]
+    values: dict[str, Any] = {"tenant": tenant_id}
+    text = "concat_ws(' ', i.title, a.description, a.visible_text)"
+    for condition, name, value in (
+        ("a.created_at >= %(since)s", "since", query.since),
+        ("a.created_at < %(before)s", "before", query.before),
+        ("a.confidence >= %(least)s", "least", query.min_confidence),
+        ("a.confidence <= %(most)s", "most", query.max_confidence),
+        (f"{text} ILIKE ALL(%(terms)s)", "terms", [_pattern(term) for term in query.terms] or None),
+        (f"{_SOURCE} = ANY(%(sources)s)", "sources", _sources(query)),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values[name] = value
+    return " WHERE " + " AND ".join(conditions), values
+
+
+def _sources(query: HistoryQuery) -> list[str] | None:
+    return None if query.sources == frozenset(SourceType) else sorted(query.sources)
+
+
+def _pattern(term: str) -> str:
+    escaped = term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _to_record(row: Mapping[str, Any]) -> HistoryRecord:
+    return HistoryRecord(**{**row, "tags": tuple(row["tags"])})
+
+
+def _to_statistics(rows: Sequence[Row]) -> HistoryStatistics:
+    """``kind`` is a bit mask of the columns that a row is not grouped by."""
+    everything = next(row for row in rows if row["kind"] == 0b111)
+    fifths = {row["fifth"]: row["records"] for row in rows if row["kind"] == 0b011}
+    average = everything["average"]
+    return HistoryStatistics(
+        total=everything["records"],
+        average_confidence=None if average is None else float(average),
+        confidences=(*(fifths.get(fifth, 0) for fifth in range(_FIFTHS)),),  # type: ignore[arg-type]
+        days=[(row["day"], row["records"]) for row in rows if row["kind"] == 0b101],
+        sources={
+            SourceType(row["source"]): row["records"] for row in rows if row["kind"] == 0b110
+        },
+    )
+
+
+def _to_export(row: Mapping[str, Any]) -> Export:
+    return Export(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        request=_request.validate_python(row["request"]),
+        status=ExportStatus(row["status"]),
+        created_at=row["created_at"],
+        object_key=row["object_key"],
+        record_count=row["record_count"],
+        error=row["error"],
+        completed_at=row["completed_at"],
+    )

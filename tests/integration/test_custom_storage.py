@@ -1,0 +1,559 @@
+"""Buckets of the tenants' own: tried first, kept sealed, kept apart, and lost without losing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+from tests.conftest import Server, reachable, start_server
+from tests.integration.test_main_job import API, noise
+from tests.integration.test_storage import a_tenant, an_analysis, an_image
+from tests.s3.store import REGION, S3
+
+from ocelli.domain.errors import StorageAccessDenied, Unavailable, ValidationFailed
+from ocelli.domain.images import Image, StorageTarget
+from ocelli.domain.storage import Bucket, BucketConfig, Credentials
+from ocelli.storage import guarded_http
+from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.objects_s3 import S3Objects
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.sealing import Sealing
+from ocelli.usecases import housekeeping
+from ocelli.usecases.custom_storage import CustomStorage, seal, unseal
+from ocelli.usecases.stores import Stores
+
+CONFIG = "/tenant/s3-config"
+WRONG_SECRET = "a-secret-that-opens-nothing-at-all"
+
+
+@pytest.fixture(scope="module")
+def server(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose operator has a store for buckets of tenants, and logs all there is to log."""
+    running = start_server(
+        reachable(tmp_path_factory.mktemp("custom")) / "data",
+        OCELLI_CUSTOM_S3_ENDPOINT=s3.endpoint,
+        OCELLI_LOG_LEVEL="debug",
+    )
+    yield running
+    running.stop()
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+
+
+@dataclass
+class Tenant:
+    """A tenant of the server, over HTTP."""
+
+    server: Server
+    key: str
+
+    def ask(self, method: str, path: str, **options: Any) -> Any:
+        return requests.request(
+            method,
+            f"{self.server.url}{API}{path}",
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=60,
+            **options,
+        )
+
+    def configure(self, s3: S3, bucket: str, **changes: Any) -> Any:
+        body = {
+            "access_key_id": s3.key,
+            "secret_access_key": s3.secret,
+            "bucket_name": bucket,
+            "region": REGION,
+        }
+        return self.ask("POST", CONFIG, json={**body, **changes})
+
+    def upload(self, data: bytes, **fields: Any) -> Any:
+        return self.ask(
+            "POST",
+            "/user-files/upload/stream",
+            files={"file": ("a.png", data)},
+            data={"storage_target": "custom", **fields},
+        )
+
+    def file(self, id: str) -> dict[str, Any]:
+        return dict(self.ask("GET", f"/user-files/{id}").json())
+
+    def finished(self, id: str) -> dict[str, Any]:
+        for _ in range(600):
+            status = self.ask("GET", f"/uploads/status/{id}").json()
+            if status["is_terminal"]:
+                return dict(status)
+            time.sleep(0.1)
+        raise AssertionError(status)
+
+
+@pytest.fixture
+def tenant(server: Server) -> Tenant:
+    return Tenant(server, server.new_key(f"t-{uuid.uuid4()}", "--tier", "enterprise"))
+
+
+def error(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    body = dict(answer.json()["error"])
+    assert body["code"] == code
+    return body
+
+
+def on_disk(server: Server, key: str) -> bool:
+    return (server.data / "objects" / key).exists()
+
+
+def test_the_whole_way(server: Server, s3: S3, tenant: Tenant, photos: dict[str, Path]) -> None:
+    bucket = s3.new_bucket()
+    answer = tenant.configure(s3, bucket)
+    assert answer.status_code == 200, answer.text
+    status = answer.json()
+    assert datetime.fromisoformat(status.pop("configured_at"))
+    assert status == {
+        "configured": True,
+        "bucket_name": bucket,
+        "region": REGION,
+        "endpoint_url": s3.endpoint,
+        "is_validated": True,
+        "error": None,
+    }
+    assert s3.keys(bucket) == [], "the test object is gone"
+    assert tenant.ask("GET", CONFIG).json()["bucket_name"] == bucket
+    assert tenant.ask("POST", f"{CONFIG}/validate").json() == {
+        "valid": True,
+        "bucket_name": bucket,
+        "region": REGION,
+        "error": None,
+    }
+    data = photos["coffee"].read_bytes()
+    accepted = tenant.upload(data).json()
+    assert accepted["storage_target"] == "custom"
+    assert tenant.finished(accepted["image_id"])["unified_status"] == "completed"
+    file = tenant.file(accepted["image_id"])
+    assert "cup" in file["upload_description"].lower()
+    keys = s3.keys(bucket)
+    assert file["object_key"] in keys
+    assert len([key for key in keys if key.startswith("variants/")]) == 5
+    assert not any(on_disk(server, key) for key in keys)
+    for url in ("original_url", "medium_url", "thumbnail_url", "full_url"):
+        assert file[url].startswith(f"{s3.endpoint}/{bucket}/")
+        assert requests.get(file[url], timeout=10).status_code == 200
+    download = tenant.ask("GET", f"/user-files/{file['id']}/download")
+    assert download.content == data
+    assert "attachment" in download.headers["Content-Disposition"]
+    default = tenant.upload(noise(1), storage_target="default", auto_describe="false").json()
+    assert default["storage_target"] == "default"
+    assert on_disk(server, default["object_key"])
+
+
+def test_presigned(s3: S3, tenant: Tenant) -> None:
+    bucket = s3.new_bucket()
+    assert tenant.configure(s3, bucket).status_code == 200
+    data = noise(2)
+    body = {
+        "filename": "a.png",
+        "content_type": "image/png",
+        "size_bytes": len(data),
+        "storage_target": "custom",
+    }
+    reserved = tenant.ask("POST", "/uploads/request-presigned-url", json=body).json()
+    assert reserved["upload_url"].startswith(f"{s3.endpoint}/{bucket}/incoming/")
+    assert reserved["upload_headers"] == {"Content-Type": "image/png"}
+    confirmation = {"object_key": reserved["object_key"], "size_bytes": len(data)}
+    error(tenant.ask("POST", "/uploads/confirm", json=confirmation), 404, "NOT_FOUND")
+    wrong = requests.put(reserved["upload_url"], data, headers={"Content-Type": "a/b"}, timeout=10)
+    assert wrong.status_code == 403
+    sent = requests.put(
+        reserved["upload_url"], data, headers=reserved["upload_headers"], timeout=10
+    )
+    assert sent.ok
+    confirmed = tenant.ask("POST", "/uploads/confirm", json=confirmation)
+    assert confirmed.status_code == 200, confirmed.text
+    id = confirmed.json()["upload_id"]
+    assert tenant.finished(id)["unified_status"] == "completed"
+    assert requests.get(tenant.file(id)["original_url"], timeout=10).content == data
+    assert not [key for key in s3.keys(bucket) if key.startswith("incoming/")]
+
+
+def test_without_a_bucket_it_is_refused(tenant: Tenant) -> None:
+    refusal = error(tenant.upload(noise(3)), 422, "VALIDATION_ERROR")
+    assert refusal["details"]["field"] == "storage_target"
+    body = {
+        "filename": "a.png",
+        "content_type": "image/png",
+        "size_bytes": 9,
+        "storage_target": "custom",
+    }
+    refusal = error(
+        tenant.ask("POST", "/uploads/request-presigned-url", json=body), 422, "VALIDATION_ERROR"
+    )
+    assert refusal["details"]["field"] == "storage_target"
+    assert tenant.ask("GET", CONFIG).json()["configured"] is False
+    validation = tenant.ask("POST", f"{CONFIG}/validate").json()
+    assert validation["valid"] is False
+    assert validation["error"]
+    assert tenant.ask("DELETE", CONFIG).json()["removed"] is False
+
+
+def test_tenants_are_apart(server: Server, s3: S3, tenant: Tenant) -> None:
+    other = Tenant(server, server.new_key(f"t-{uuid.uuid4()}", "--tier", "enterprise"))
+    mine, theirs = s3.new_bucket(), s3.new_bucket()
+    assert tenant.configure(s3, mine).status_code == 200
+    assert other.ask("GET", CONFIG).json()["configured"] is False
+    error(other.upload(noise(4)), 422, "VALIDATION_ERROR")
+    assert other.configure(s3, theirs).status_code == 200
+    assert other.upload(noise(5), auto_describe="false").status_code == 200
+    assert s3.keys(mine) == []
+    assert tenant.ask("GET", CONFIG).json()["bucket_name"] == mine
+    assert other.ask("DELETE", CONFIG).json()["removed"] is True
+    assert tenant.upload(noise(6), auto_describe="false").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("secret_access_key", WRONG_SECRET),
+        ("access_key_id", "nobody:nobody-at-all"),
+        ("bucket_name", "there-is-no-such-bucket-here"),
+        ("bucket_name", "Not_A_Bucket"),
+        ("region", "nowhere at all"),
+        ("endpoint_url", "ftp://example.com"),
+        ("endpoint_url", "https://user:password@example.com"),
+        ("endpoint_url", "https://example.com/path"),
+        ("endpoint_url", "https://example.com?x=y"),
+        ("endpoint_url", "https://[::1"),
+        ("endpoint_url", "http://127.0.0.1:9000"),
+        ("endpoint_url", "http://127.1:9000"),
+        ("endpoint_url", "http://localhost"),
+        ("endpoint_url", "http://169.254.169.254"),
+        ("endpoint_url", "http://[::1]"),
+        ("endpoint_url", "http://[::ffff:10.0.0.1]"),
+        ("endpoint_url", "http://10.1.2.3"),
+        ("endpoint_url", "https://no-such-name.invalid"),
+    ],
+)
+def test_what_cannot_be_used_changes_nothing(
+    server: Server, s3: S3, tenant: Tenant, field: str, value: str
+) -> None:
+    bucket = s3.new_bucket()
+    assert tenant.configure(s3, bucket).status_code == 200
+    before = tenant.ask("GET", CONFIG).json()
+    answer = tenant.configure(s3, bucket, **{field: value})
+    refusal = error(answer, 422, "VALIDATION_ERROR")
+    about = "bucket_name" if "secret" in field or "key" in field else field
+    assert refusal["details"]["field"] == about
+    assert s3.secret not in answer.text
+    if field != "bucket_name":
+        assert value not in answer.text
+    assert tenant.ask("GET", CONFIG).json() == before
+    assert tenant.ask("POST", f"{CONFIG}/validate").json()["valid"]
+
+
+def test_secrets_are_nowhere(server: Server, s3: S3, tenant: Tenant) -> None:
+    answers = [tenant.configure(s3, s3.new_bucket(), **{"endpoint_url": s3.endpoint})]
+    answers.append(tenant.ask("GET", CONFIG))
+    answers.append(tenant.ask("POST", f"{CONFIG}/validate"))
+    answers.append(tenant.configure(s3, "no", secret_access_key=WRONG_SECRET))
+    answers.append(tenant.configure(s3, s3.new_bucket(), secret_access_key=WRONG_SECRET))
+    answers.append(tenant.upload(noise(7), auto_describe="false"))
+    said = "".join(f"{answer.text}{answer.headers}" for answer in answers)
+    said += (server.data.parent / f"{server.data.name}.log").read_text()
+    with psycopg.connect(EmbeddedPostgres(server.data / "postgres").dsn) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        assert ("public.s3_configs",) in tables
+        for (table,) in tables:
+            rows = connection.execute(f"SELECT t::text FROM {table} t").fetchall()
+            said += "\n".join(row for (row,) in rows)
+    for secret in (s3.secret, s3.key, WRONG_SECRET):
+        raw = secret.encode()
+        for form in (secret, raw.hex(), base64.b64encode(raw).decode().rstrip("=")):
+            # Signed URLs name the key that signed them; nothing else may.
+            assert form not in said
+
+
+def reseal(server: Server, secret: str) -> None:
+    """As if every customer had withdrawn the credentials that we know."""
+
+    async def change() -> None:
+        sealing = Sealing((server.data / "secret").read_bytes())
+        dsn = EmbeddedPostgres(server.data / "postgres").dsn
+        async with (
+            PostgresDatabase(dsn, max_connections=2) as database,
+            database.transaction() as tx,
+        ):
+            for tenant_id in await tx.s3_configs.tenants():
+                config = await tx.s3_configs.get(tenant_id)
+                assert config is not None
+                wrong = replace(unseal(sealing, config), secret_access_key=secret)
+                sealed = seal(sealing, tenant_id, config.bucket, wrong)
+                await tx.s3_configs.put(replace(config, version=uuid.uuid4(), sealed=sealed))
+
+    asyncio.run(change())
+
+
+def test_credentials_rotated_away(server: Server, s3: S3, tenant: Tenant) -> None:
+    bucket = s3.new_bucket()
+    assert tenant.configure(s3, bucket).status_code == 200
+    kept = tenant.upload(noise(8)).json()["image_id"]
+    assert tenant.finished(kept)["unified_status"] == "completed"
+    reseal(server, WRONG_SECRET)
+    before = tenant.ask("GET", "/user-files").json()["total_count"]
+    refusal = error(tenant.upload(noise(9)), 502, "STORAGE_ACCESS_DENIED")
+    assert bucket in refusal["message"]
+    assert WRONG_SECRET not in refusal["message"]
+    assert tenant.ask("POST", f"{CONFIG}/validate").json()["valid"] is False
+    assert tenant.ask("GET", "/user-files").json()["total_count"] == before
+    assert tenant.file(kept)["upload_description"]
+    assert tenant.configure(s3, bucket).status_code == 200
+    assert requests.get(tenant.file(kept)["original_url"], timeout=10).content == noise(8)
+    assert tenant.upload(noise(9), auto_describe="false").status_code == 200
+
+
+def test_an_analysis_whose_bucket_refuses_fails_retryably(
+    server: Server, s3: S3, tenant: Tenant
+) -> None:
+    assert tenant.configure(s3, s3.new_bucket()).status_code == 200
+    first = tenant.upload(noise(10)).json()["image_id"]
+    assert tenant.finished(first)["unified_status"] == "completed"
+    reseal(server, WRONG_SECRET)
+
+    async def ask_again() -> uuid.UUID:
+        dsn = EmbeddedPostgres(server.data / "postgres").dsn
+        async with (
+            PostgresDatabase(dsn, max_connections=2) as database,
+            database.transaction() as tx,
+        ):
+            image = await tx.images.find(uuid.UUID(first))
+            assert image is not None
+            analysis = replace(an_analysis(image), storage_target=image.storage_target)
+            await tx.jobs.analyse(analysis)
+            await tx.analyses.add(analysis)
+            return image.id
+
+    id = str(asyncio.run(ask_again()))
+    status = tenant.finished(id)
+    assert status["unified_status"] == "failed"
+    assert status["is_retryable"] is True
+    assert status["retry_count"] == 2
+    assert "refuses access" in status["error_message"]
+
+
+def test_the_bucket_is_deleted_half_way(s3: S3, tenant: Tenant) -> None:
+    bucket = s3.new_bucket()
+    assert tenant.configure(s3, bucket).status_code == 200
+    kept = tenant.upload(noise(11)).json()["image_id"]
+    assert tenant.finished(kept)["unified_status"] == "completed"
+    data = noise(12)
+    body = {
+        "filename": "a.png",
+        "content_type": "image/png",
+        "size_bytes": len(data),
+        "storage_target": "custom",
+    }
+    reserved = tenant.ask("POST", "/uploads/request-presigned-url", json=body).json()
+    confirmation = {"object_key": reserved["object_key"], "size_bytes": len(data)}
+    s3.drop(bucket)
+    refusal = error(tenant.upload(noise(13)), 502, "STORAGE_ACCESS_DENIED")
+    assert "does not exist" in refusal["message"]
+    error(tenant.ask("POST", "/uploads/confirm", json=confirmation), 502, "STORAGE_ACCESS_DENIED")
+    assert tenant.ask("GET", "/user-files").json()["total_count"] == 1
+    assert tenant.file(kept)["upload_description"]
+    s3.client.create_bucket(Bucket=bucket)
+    headers = reserved["upload_headers"]
+    assert requests.put(reserved["upload_url"], data, headers=headers, timeout=10).ok
+    assert tenant.ask("POST", "/uploads/confirm", json=confirmation).status_code == 200
+
+
+def test_removed_and_configured_again(s3: S3, tenant: Tenant) -> None:
+    bucket = s3.new_bucket()
+    assert tenant.configure(s3, bucket).status_code == 200
+    id = tenant.upload(noise(14), auto_describe="false").json()["image_id"]
+    tenant.finished(id)
+    before = s3.keys(bucket)
+    assert tenant.ask("DELETE", CONFIG).json()["removed"] is True
+    assert tenant.ask("DELETE", CONFIG).json()["removed"] is False
+    file = tenant.file(id)
+    assert (file["original_url"], file["thumbnail_url"]) == (None, None)
+    error(tenant.ask("GET", f"/user-files/{id}/download"), 502, "STORAGE_ACCESS_DENIED")
+    assert s3.keys(bucket) == before
+    assert tenant.configure(s3, bucket).status_code == 200
+    assert requests.get(tenant.file(id)["original_url"], timeout=10).content == noise(14)
+
+
+def test_it_is_limited_per_minute(s3: S3, tenant: Tenant) -> None:
+    for _ in range(5):
+        assert tenant.ask("DELETE", CONFIG).status_code == 200
+    answer = tenant.ask("DELETE", CONFIG)
+    error(answer, 429, "RATE_LIMIT_ERROR")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+# The same use cases without HTTP.
+
+
+def buckets(database: PostgresDatabase, s3: S3, folder: Path, **options: Any) -> CustomStorage:
+    def opened(bucket: Bucket, credentials: Credentials, *, guarded: bool) -> S3Objects:
+        return S3Objects(bucket, folder, credentials=credentials, guarded=guarded, threads=2)
+
+    return CustomStorage(
+        database,
+        Sealing(b"secret"),
+        partial(opened, guarded=False),
+        partial(opened, guarded=True),
+        folder,
+        **{"endpoint": s3.endpoint, **options},
+    )
+
+
+async def test_clients_are_kept_until_something_changes(
+    database: PostgresDatabase, s3: S3, tmp_path: Path
+) -> None:
+    custom, elsewhere = (buckets(database, s3, tmp_path) for _ in range(2))
+    tenant_id = await a_tenant(database)
+    assert await custom.store(tenant_id) is None
+    bucket, credentials = Bucket(s3.new_bucket(), REGION), Credentials(s3.key, s3.secret)
+    config = await custom.configure(tenant_id, bucket, credentials)
+    assert s3.secret not in repr(config)
+    assert s3.secret not in repr(credentials)
+    first = await custom.store(tenant_id)
+    assert first is await custom.store(tenant_id)
+    await elsewhere.configure(tenant_id, bucket, credentials)
+    assert first is not await custom.store(tenant_id), "another process changed it"
+    await elsewhere.remove(tenant_id)
+    assert await custom.store(tenant_id) is None
+
+
+async def test_sealed_credentials_open_for_one_tenant_and_bucket(
+    database: PostgresDatabase, s3: S3, tmp_path: Path
+) -> None:
+    custom = buckets(database, s3, tmp_path)
+    mine, theirs = await a_tenant(database), await a_tenant(database)
+    bucket = Bucket(s3.new_bucket(), REGION)
+    config = await custom.configure(mine, bucket, Credentials(s3.key, s3.secret))
+    for changed in (
+        replace(config, tenant_id=theirs),
+        replace(config, bucket=replace(config.bucket, endpoint_url="http://evil.example")),
+        replace(config, sealed=config.sealed[:-1] + bytes([config.sealed[-1] ^ 1])),
+        replace(config, sealed=b""),
+    ):
+        async with database.transaction() as tx:
+            await tx.s3_configs.put(replace(changed, version=uuid.uuid4()))
+        with pytest.raises(StorageAccessDenied, match="Configure it again"):
+            await custom.store(changed.tenant_id)
+        assert (await custom.validate(changed.tenant_id))[1] is not None
+    image = replace(an_image(mine), storage_target=StorageTarget.CUSTOM)
+    links = await Stores(LocalObjects(tmp_path, b"s"), custom).usable([image])
+    assert links == {}
+
+
+async def test_a_guarded_client_goes_to_the_address_that_was_checked(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(s3.endpoint.rpartition(":")[2])
+    bucket = Bucket(s3.new_bucket(), REGION, f"http://store.invalid:{port}")
+    credentials = Credentials(s3.key, s3.secret)
+    asked: list[str] = []
+
+    def checked(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(guarded_http, "public_addresses", checked)
+    store = S3Objects(bucket, tmp_path, credentials=credentials, guarded=True)
+    (tmp_path / "x").write_bytes(b"1")
+    await store.put("a", tmp_path / "x", "image/png")
+    assert await store.read("a") == b"1", "the name exists nowhere: only the checked address counts"
+    assert set(asked) == {"store.invalid"}
+    monkeypatch.undo()
+    monkeypatch.setenv("HTTP_PROXY", s3.endpoint)
+    private = S3Objects(
+        replace(bucket, endpoint_url=s3.endpoint), tmp_path, credentials=credentials, guarded=True
+    )
+    with pytest.raises(Unavailable):
+        await private.read("a")
+
+
+async def test_who_may_go_to_private_addresses(
+    database: PostgresDatabase, s3: S3, tmp_path: Path
+) -> None:
+    tenant_id = await a_tenant(database)
+    bucket = Bucket(s3.new_bucket(), REGION, s3.endpoint)
+    credentials = Credentials(s3.key, s3.secret)
+    with pytest.raises(ValidationFailed, match="not public"):
+        await buckets(database, s3, tmp_path, endpoint=None).configure(
+            tenant_id, bucket, credentials
+        )
+    allowed = buckets(database, s3, tmp_path, endpoint=None, allow_private=True)
+    assert (await allowed.configure(tenant_id, bucket, credentials)).bucket == bucket
+    no_longer = buckets(database, s3, tmp_path, endpoint=None)
+    assert (await no_longer.validate(tenant_id))[1] is not None
+
+
+async def a_deleted_image(
+    database: PostgresDatabase, custom: CustomStorage, tenant_id: uuid.UUID, folder: Path
+) -> Image:
+    """In the tenant's bucket, out of sight for longer than it can be brought back."""
+    image = replace(an_image(tenant_id), storage_target=StorageTarget.CUSTOM)
+    store = await custom.store(tenant_id)
+    assert store is not None
+    for key in (image.object_key, f"incoming/{tenant_id}/{uuid.uuid4()}/a.png"):
+        (folder / "x").write_bytes(b"1")
+        await store.put(key, folder / "x", "image/png")
+    async with database.transaction() as tx:
+        await tx.images.add(image)
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE images SET deleted_at = now() - interval '31 days' WHERE id = %s", (image.id,)
+        )
+    return image
+
+
+async def test_housekeeping_in_buckets_of_tenants(
+    database: PostgresDatabase, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "ABANDONED_AFTER", -60.0)
+    custom = buckets(database, s3, tmp_path / "in")
+    clean = housekeeping.Housekeeping(
+        database, Stores(LocalObjects(tmp_path / "objects", b"s"), custom)
+    )
+    (tmp_path / "in").mkdir()
+    images, names = [], []
+    for _ in range(3):
+        tenant_id, bucket = await a_tenant(database), s3.new_bucket()
+        await custom.configure(tenant_id, Bucket(bucket, REGION), Credentials(s3.key, s3.secret))
+        images.append(await a_deleted_image(database, custom, tenant_id, tmp_path))
+        names.append(bucket)
+    foreign = "uploads/somebody/else.png"
+    s3.client.put_object(Bucket=names[0], Key=foreign, Body=b"1")
+    s3.drop(names[1])
+    await custom.remove(images[2].tenant_id)
+    await clean.run()
+    assert s3.keys(names[0]) == [foreign], "ours are gone, with what was never confirmed"
+    assert images[2].object_key in s3.keys(names[2]), "a bucket that was forgotten is not touched"
+    async with database.transaction() as tx:
+        rows = [await tx.images.find(image.id) for image in images]
+    assert [row is None for row in rows] == [True, False, True]
+    s3.client.create_bucket(Bucket=names[1])
+    await clean.run()
+    async with database.transaction() as tx:
+        assert await tx.images.find(images[1].id) is None
+
+
+def test_a_configuration_as_a_row() -> None:
+    config = BucketConfig(
+        uuid.uuid4(), uuid.uuid4(), Bucket("b", REGION), datetime.now(UTC), b"sealed"
+    )
+    assert "sealed" not in repr(config)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 Verdict = Literal["ok", "MISS", ""]
@@ -35,7 +36,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement. Rows without a target say where the limit is, and how far away we are."""
+    """One measurement. Rows without a target say where the limit is, and how far away we are.
+
+    ``paired`` is the median over rounds of value ÷ baseline *within* a round. Other programs spoil
+    both halves of a round alike, so it is steadier than the ratio of the two medians.
+    """
 
     claim: str
     what: str
@@ -44,10 +49,13 @@ class Row:
     baseline: float | None = None
     against: str = ""
     target: Target | None = None
+    paired: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """Value over baseline."""
+        if self.paired is not None:
+            return self.paired
         return self.value / self.baseline if self.baseline else None
 
     @property
@@ -56,6 +64,21 @@ class Row:
         if self.target is None:
             return ""
         return "ok" if self.target.holds(self) else "MISS"
+
+    @classmethod
+    def of_rounds(
+        cls,
+        claim: str,
+        what: str,
+        values: Sequence[float],
+        unit: str,
+        baselines: Sequence[float],
+        against: str,
+        target: Target | None = None,
+    ) -> Row:
+        """From one value and one baseline a round."""
+        ratio = median(value / base for value, base in zip(values, baselines, strict=True))
+        return cls(claim, what, median(values), unit, median(baselines), against, target, ratio)
 
     def cells(self) -> tuple[str, ...]:
         """As the table shows it."""

@@ -56,26 +56,28 @@ def _rows(
     ours: Sequence[Described],
     singles: Sequence[bare_models.Run],
 ) -> Iterator[Row]:
-    steady = median(_rate(each.finished) for each in ours)
-    crowd = median(_rate(each.finished) for each in together)
-    slowdown = median(map(_slowdown, together, singles))
+    steady = [_rate(each.finished) for each in ours]
+    crowd = [_rate(each.finished) for each in together]
+    alone = [
+        _rate(crowded.finished) * _slowdown(crowded, single)
+        for crowded, single in zip(together, singles, strict=True)
+    ]
     against = f"{workers} bare processes at once"
-    yield Row(NAME, "describe, under way", steady, "photos/s", crowd, against, TARGET)
-    yield Row(
+    yield Row.of_rounds(NAME, "describe, under way", steady, "photos/s", crowd, against, TARGET)
+    yield Row.of_rounds(
         NAME,
         "describe, whole command with start and stop",
-        median(count / each.wall for each in ours),
+        [count / each.wall for each in ours],
         "photos/s",
-        median(count / each.wall for each in together),
+        [count / each.wall for each in together],
         f"{against}, with loading their models",
         TARGET,
     )
     against = f"{workers} × one bare process alone on the machine"
-    yield Row(NAME, "describe, under way", steady, "photos/s", crowd * slowdown, against)
-    yield Row(
-        NAME, f"{workers} bare processes at once", crowd, "photos/s", crowd * slowdown, against
+    yield Row.of_rounds(NAME, "describe, under way", steady, "photos/s", alone, against)
+    yield Row.of_rounds(
+        NAME, f"{workers} bare processes at once", crowd, "photos/s", alone, against
     )
-
     bare_ms = median(each.cpu for each in together) / count * 1000
     for role in ("workers", "command", "postgres"):
         used = median(each.cpu.get(role, 0.0) for each in ours) / count * 1000

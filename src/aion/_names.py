@@ -1,92 +1,103 @@
 """Every name of the package as an attribute of the clients: ``AionVision.UploadResult``."""
 
-from aion import exceptions, types
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from aion import exceptions
+from aion._lazy import TYPES, LazyName
+
+if TYPE_CHECKING:
+    from aion import types
 
 
 class Names:
     """Exceptions, enums and answer types, for annotations and ``except`` without more imports."""
 
-    AionvisionConnectionError = exceptions.AionvisionConnectionError
-    AionvisionError = exceptions.AionvisionError
-    AionvisionPermissionError = exceptions.AionvisionPermissionError
-    AionvisionTimeoutError = exceptions.AionvisionTimeoutError
-    AuthenticationError = exceptions.AuthenticationError
-    BatchError = exceptions.BatchError
-    ChatError = exceptions.ChatError
-    CircuitBreakerError = exceptions.CircuitBreakerError
-    CloudStorageError = exceptions.CloudStorageError
-    DescriptionError = exceptions.DescriptionError
-    DocumentProcessingError = exceptions.DocumentProcessingError
-    QuotaExceededError = exceptions.QuotaExceededError
-    RateLimitError = exceptions.RateLimitError
-    ResourceNotFoundError = exceptions.ResourceNotFoundError
-    SSEStreamError = exceptions.SSEStreamError
-    ServerError = exceptions.ServerError
-    UploadError = exceptions.UploadError
-    ValidationError = exceptions.ValidationError
+    AionvisionConnectionError: TypeAlias = exceptions.AionvisionConnectionError
+    AionvisionError: TypeAlias = exceptions.AionvisionError
+    AionvisionPermissionError: TypeAlias = exceptions.AionvisionPermissionError
+    AionvisionTimeoutError: TypeAlias = exceptions.AionvisionTimeoutError
+    AuthenticationError: TypeAlias = exceptions.AuthenticationError
+    BatchError: TypeAlias = exceptions.BatchError
+    ChatError: TypeAlias = exceptions.ChatError
+    CircuitBreakerError: TypeAlias = exceptions.CircuitBreakerError
+    CloudStorageError: TypeAlias = exceptions.CloudStorageError
+    DescriptionError: TypeAlias = exceptions.DescriptionError
+    DocumentProcessingError: TypeAlias = exceptions.DocumentProcessingError
+    QuotaExceededError: TypeAlias = exceptions.QuotaExceededError
+    RateLimitError: TypeAlias = exceptions.RateLimitError
+    ResourceNotFoundError: TypeAlias = exceptions.ResourceNotFoundError
+    SSEStreamError: TypeAlias = exceptions.SSEStreamError
+    ServerError: TypeAlias = exceptions.ServerError
+    UploadError: TypeAlias = exceptions.UploadError
+    ValidationError: TypeAlias = exceptions.ValidationError
 
-    BatchColorExtractionResult = types.BatchColorExtractionResult
-    BatchConfirmResult = types.BatchConfirmResult
-    BatchDeleteFileResult = types.BatchDeleteFileResult
-    BatchDeleteFilesResponse = types.BatchDeleteFilesResponse
-    BatchImageInput = types.BatchImageInput
-    BatchItemResult = types.BatchItemResult
-    BatchItemStatus = types.BatchItemStatus
-    BatchPrepareResult = types.BatchPrepareResult
-    BatchPresignedUrl = types.BatchPresignedUrl
-    BatchResults = types.BatchResults
-    BatchResultsPagination = types.BatchResultsPagination
-    BatchResultsSummary = types.BatchResultsSummary
-    BatchStatus = types.BatchStatus
-    BatchStatusResult = types.BatchStatusResult
-    BatchSubmissionResult = types.BatchSubmissionResult
-    BatchUploadResults = types.BatchUploadResults
-    BatchVerifyInput = types.BatchVerifyInput
-    ChatTokenType = types.ChatTokenType
-    ColorAnalysis = types.ColorAnalysis
-    ColorAnalytics = types.ColorAnalytics
-    ColorExtractionResult = types.ColorExtractionResult
-    ColorExtractionStatus = types.ColorExtractionStatus
-    ColorFamily = types.ColorFamily
-    ColorFamilyInfo = types.ColorFamilyInfo
-    ColorLevel = types.ColorLevel
-    ColorSearchResponse = types.ColorSearchResponse
-    ColorSearchResult = types.ColorSearchResult
-    ColorTemperature = types.ColorTemperature
-    ConfirmResult = types.ConfirmResult
-    DeleteFileResult = types.DeleteFileResult
-    DescriptionErrorType = types.DescriptionErrorType
-    DescriptionFailedEvent = types.DescriptionFailedEvent
-    DescriptionFailure = types.DescriptionFailure
-    DescriptionProgressEvent = types.DescriptionProgressEvent
-    DescriptionResult = types.DescriptionResult
-    DescriptionStatus = types.DescriptionStatus
-    DominantColor = types.DominantColor
-    FileCompleteEvent = types.FileCompleteEvent
-    FileInfo = types.FileInfo
-    FileList = types.FileList
-    FullDescription = types.FullDescription
-    HSL = types.HSL
-    LAB = types.LAB
-    MessageRole = types.MessageRole
-    PresignedUrlInfo = types.PresignedUrlInfo
-    ProcessingHistory = types.ProcessingHistory
-    QuotaInfo = types.QuotaInfo
-    RGB = types.RGB
-    S3ConfigStatus = types.S3ConfigStatus
-    S3ValidationResult = types.S3ValidationResult
-    StorageTarget = types.StorageTarget
-    StoredImage = types.StoredImage
-    TenantLimits = types.TenantLimits
-    TenantSettings = types.TenantSettings
-    UpdateFileResult = types.UpdateFileResult
-    UploadBatchStatusResult = types.UploadBatchStatusResult
-    UploadConfirmation = types.UploadConfirmation
-    UploadPlan = types.UploadPlan
-    UploadProgressEvent = types.UploadProgressEvent
-    UploadResult = types.UploadResult
-    UserFile = types.UserFile
-    UserFileDetails = types.UserFileDetails
-    VerificationIssue = types.VerificationIssue
-    VerificationLevel = types.VerificationLevel
-    VerificationResult = types.VerificationResult
+    if TYPE_CHECKING:
+        BatchColorExtractionResult: TypeAlias = types.BatchColorExtractionResult
+        BatchConfirmResult: TypeAlias = types.BatchConfirmResult
+        BatchDeleteFileResult: TypeAlias = types.BatchDeleteFileResult
+        BatchDeleteFilesResponse: TypeAlias = types.BatchDeleteFilesResponse
+        BatchImageInput: TypeAlias = types.BatchImageInput
+        BatchItemResult: TypeAlias = types.BatchItemResult
+        BatchItemStatus: TypeAlias = types.BatchItemStatus
+        BatchPrepareResult: TypeAlias = types.BatchPrepareResult
+        BatchPresignedUrl: TypeAlias = types.BatchPresignedUrl
+        BatchResults: TypeAlias = types.BatchResults
+        BatchResultsPagination: TypeAlias = types.BatchResultsPagination
+        BatchResultsSummary: TypeAlias = types.BatchResultsSummary
+        BatchStatus: TypeAlias = types.BatchStatus
+        BatchStatusResult: TypeAlias = types.BatchStatusResult
+        BatchSubmissionResult: TypeAlias = types.BatchSubmissionResult
+        BatchUploadResults: TypeAlias = types.BatchUploadResults
+        BatchVerifyInput: TypeAlias = types.BatchVerifyInput
+        ChatTokenType: TypeAlias = types.ChatTokenType
+        ColorAnalysis: TypeAlias = types.ColorAnalysis
+        ColorAnalytics: TypeAlias = types.ColorAnalytics
+        ColorExtractionResult: TypeAlias = types.ColorExtractionResult
+        ColorExtractionStatus: TypeAlias = types.ColorExtractionStatus
+        ColorFamily: TypeAlias = types.ColorFamily
+        ColorFamilyInfo: TypeAlias = types.ColorFamilyInfo
+        ColorLevel: TypeAlias = types.ColorLevel
+        ColorSearchResponse: TypeAlias = types.ColorSearchResponse
+        ColorSearchResult: TypeAlias = types.ColorSearchResult
+        ColorTemperature: TypeAlias = types.ColorTemperature
+        ConfirmResult: TypeAlias = types.ConfirmResult
+        DeleteFileResult: TypeAlias = types.DeleteFileResult
+        DescriptionErrorType: TypeAlias = types.DescriptionErrorType
+        DescriptionFailedEvent: TypeAlias = types.DescriptionFailedEvent
+        DescriptionFailure: TypeAlias = types.DescriptionFailure
+        DescriptionProgressEvent: TypeAlias = types.DescriptionProgressEvent
+        DescriptionResult: TypeAlias = types.DescriptionResult
+        DescriptionStatus: TypeAlias = types.DescriptionStatus
+        DominantColor: TypeAlias = types.DominantColor
+        FileCompleteEvent: TypeAlias = types.FileCompleteEvent
+        FileInfo: TypeAlias = types.FileInfo
+        FileList: TypeAlias = types.FileList
+        FullDescription: TypeAlias = types.FullDescription
+        HSL: TypeAlias = types.HSL
+        LAB: TypeAlias = types.LAB
+        MessageRole: TypeAlias = types.MessageRole
+        PresignedUrlInfo: TypeAlias = types.PresignedUrlInfo
+        ProcessingHistory: TypeAlias = types.ProcessingHistory
+        QuotaInfo: TypeAlias = types.QuotaInfo
+        RGB: TypeAlias = types.RGB
+        S3ConfigStatus: TypeAlias = types.S3ConfigStatus
+        S3ValidationResult: TypeAlias = types.S3ValidationResult
+        StorageTarget: TypeAlias = types.StorageTarget
+        StoredImage: TypeAlias = types.StoredImage
+        TenantLimits: TypeAlias = types.TenantLimits
+        TenantSettings: TypeAlias = types.TenantSettings
+        UpdateFileResult: TypeAlias = types.UpdateFileResult
+        UploadBatchStatusResult: TypeAlias = types.UploadBatchStatusResult
+        UploadConfirmation: TypeAlias = types.UploadConfirmation
+        UploadPlan: TypeAlias = types.UploadPlan
+        UploadProgressEvent: TypeAlias = types.UploadProgressEvent
+        UploadResult: TypeAlias = types.UploadResult
+        UserFile: TypeAlias = types.UserFile
+        UserFileDetails: TypeAlias = types.UserFileDetails
+        VerificationIssue: TypeAlias = types.VerificationIssue
+        VerificationLevel: TypeAlias = types.VerificationLevel
+        VerificationResult: TypeAlias = types.VerificationResult
+    else:
+        vars().update({name: LazyName(home) for name, home in TYPES.items()})

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aion._batch import match_answers
+from aion._batch import existing_ids, match_answers
 from aion._bodies import FileBody, Multipart
+from aion._errors import is_not_offered
 from aion._files import STREAM_LIMIT
 from aion._retry import backoff
-from aion._waiting import FIRST_POLL, fetch_result, fetch_rows, fetch_session_items
+from aion._waiting import FIRST_POLL, fetch_existing, fetch_result, fetch_session_items
 from aion.exceptions import (
     AionvisionError,
     AionvisionPermissionError,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from aion._batch import Slot
     from aion._files import Source
     from aion._http import Http
+
+    Found = list[tuple[Slot, Mapping[str, Any]]]
 
 LISTING_TIMEOUT = 30.0  # seconds until a session must name the pictures that it accepted
 
@@ -143,24 +146,41 @@ class Sender:
         self, outcome: Outcome, accepted: list[Slot], items: list[dict[str, Any]]
     ) -> None:
         """Find the picture of every accepted file: in the answer, or in the session's results."""
-        deadline, delay = time.monotonic() + LISTING_TIMEOUT, FIRST_POLL
         found = match_answers(items, accepted)
-        while len(found) < len(accepted) and outcome.session_id:
-            found = match_answers(
-                await fetch_session_items(self._http, outcome.session_id), accepted
-            )
-            if len(found) >= len(accepted) or time.monotonic() > deadline:
-                break
+        if len(found) < len(accepted) and outcome.session_id:
+            found = await self._listed(outcome.session_id, accepted)
+        if len(found) < len(accepted):
+            found += await self._by_hash(accepted, {slot.index for slot, _ in found})
+        deadline, delay = time.monotonic() + LISTING_TIMEOUT, FIRST_POLL
+        while len(found) < len(accepted) and outcome.session_id and time.monotonic() < deadline:
             await asyncio.sleep(delay)
             delay = backoff(delay, 2.0)
+            found = await self._listed(outcome.session_id, accepted)
         await self._sort(outcome, found)
         listed = {slot.index for slot, _ in found}
         for slot in accepted:
             if slot.index not in listed:
                 outcome.refused.append((slot, _unlisted(slot, outcome.session_id)))
 
-    async def _sort(self, outcome: Outcome, found: list[tuple[Slot, Mapping[str, Any]]]) -> None:
-        existing = {}
+    async def _listed(self, session_id: str, accepted: list[Slot]) -> Found:
+        return match_answers(await fetch_session_items(self._http, session_id), accepted)
+
+    async def _by_hash(self, accepted: list[Slot], known: set[int]) -> Found:
+        """A session may list a file only once it is described; its content is known at once."""
+        slots = [slot for slot in accepted if slot.index not in known]
+        try:
+            body = {"hashes": [slot.sha256 for slot in slots]}
+            ids = existing_ids(
+                await self._http.json("POST", "/uploads/check-duplicates", json=body)
+            )
+        except AionvisionError as error:
+            if not is_not_offered(error):
+                raise
+            return []
+        return [(slot, {"image_id": ids[slot.sha256]}) for slot in slots if slot.sha256 in ids]
+
+    async def _sort(self, outcome: Outcome, found: Found) -> None:
+        existing: dict[str, Slot] = {}
         for slot, item in found:
             if item.get("status") == "skipped" or item.get("skipped"):
                 existing[item.get("skipped_existing_image_id") or item["image_id"]] = slot
@@ -169,13 +189,13 @@ class Sender:
                 outcome.refused.append((slot, _refusal(slot, item, reason)))
             else:
                 outcome.arrived.append((slot, _pending(item, slot.source)))
-        if existing:
-            rows = await fetch_rows(self._http, list(existing))
-            for image_id, slot in existing.items():
-                row = rows.get(image_id, {"id": image_id, "status": "skipped"})
-                known = {"filename": slot.source.filename, "object_key": row.get("object_key", "")}
-                result = UploadResult.from_api_response(row, **known)
-                outcome.arrived.append((slot, result))
+        names = {image_id: slot.source.filename for image_id, slot in existing.items()}
+        results = await fetch_existing(self._http, names)
+        for image_id, slot in existing.items():
+            if image_id in results:
+                outcome.arrived.append((slot, results[image_id]))
+            else:
+                outcome.refused.append((slot, _unlisted(slot, outcome.session_id)))
 
 
 def _pending(answer: Mapping[str, Any], source: Source) -> UploadResult:

@@ -16,7 +16,7 @@ from aion._ledger import Ledger
 from aion._retry import Window
 from aion._senders import Outcome, Sender
 from aion._tasks import tasks
-from aion._waiting import fetch_rows
+from aion._waiting import fetch_existing
 from aion._watch import Watch
 from aion.exceptions import (
     AionvisionError,
@@ -25,7 +25,7 @@ from aion.exceptions import (
     UploadError,
     ValidationError,
 )
-from aion.types.upload import BatchUploadResults, QuotaInfo, UploadResult
+from aion.types.upload import BatchUploadResults, QuotaInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -159,14 +159,11 @@ class UploadCall:
     async def _without_existing(self, slots: list[Slot]) -> list[Slot]:
         """Settles the files that the server has already; returns the others."""
         ids = await self._look_up([s.sha256 for s in slots])
-        if not ids:
-            return slots
-        rows = await fetch_rows(self._http, list(ids.values()))
-        existing = [s for s in slots if ids.get(s.sha256) in rows]
+        names = {ids[s.sha256]: s.source.filename for s in slots if s.sha256 in ids}
+        results = await fetch_existing(self._http, names)
+        existing = [s for s in slots if ids.get(s.sha256) in results]
         for slot in existing:
-            row = rows[ids[slot.sha256]]
-            known = {"filename": slot.source.filename, "object_key": row.get("object_key") or ""}
-            await self._ledger.arrived(slot, UploadResult.from_api_response(row, **known))
+            await self._ledger.arrived(slot, results[ids[slot.sha256]])
         self._wait_for(existing)
         return [s for s in slots if not s.arrived]
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("aion")
 
 FIRST_POLL = 0.05  # seconds; a fast server should feel fast
+AFTER_EVENT = 1.0  # seconds between two looks at a session that sends events
 
 
 async def fetch_result(http: Http, image_id: str, filename: str | None = None) -> UploadResult:
@@ -96,6 +97,22 @@ async def fetch_rows(http: Http, image_ids: Sequence[str]) -> dict[str, dict[str
     return {row["id"]: row for row in answer.get("files", [])}
 
 
+async def fetch_existing(http: Http, filenames: dict[str, str]) -> dict[str, UploadResult]:
+    """What is known about pictures that were there before: id → result under a new file name."""
+    if not filenames:
+        return {}
+    rows = await fetch_rows(http, list(filenames))
+    results = {}
+    for image_id, filename in filenames.items():
+        if row := rows.get(image_id):
+            known = {"filename": filename, "object_key": row.get("object_key") or ""}
+            results[image_id] = await explain(http, UploadResult.from_api_response(row, **known))
+            continue
+        with suppress(ResourceNotFoundError):  # deleted meanwhile
+            results[image_id] = await fetch_result(http, image_id, filename)
+    return results
+
+
 async def fetch_session_items(http: Http, session_id: str) -> list[dict[str, Any]]:
     """All results of an upload session."""
     items: list[dict[str, Any]] = []
@@ -115,7 +132,11 @@ def merge(row: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
 
 
 class Pulse:
-    """When to look again: after a while, or as soon as the server sends an event."""
+    """When to look again: after a while, or soon after the server has sent an event.
+
+    The while grows from ``first`` to ``interval`` seconds; events do not make it shorter than
+    that, but for ``AFTER_EVENT`` at most, so that a busy session is not asked for every file.
+    """
 
     def __init__(self, first: float, interval: float) -> None:
         self._delay = first
@@ -129,8 +150,15 @@ class Pulse:
 
     async def wait(self) -> None:
         """Sleep until it is time to look again."""
-        delay = self._interval if self.listening else self._delay
-        self._delay = backoff(self._delay, self._interval)
+        delay, self._delay = self._delay, backoff(self._delay, self._interval)
+        if not self.listening:
+            await self._sleep(delay)
+            return
+        pause = min(delay, AFTER_EVENT)
+        await asyncio.sleep(pause)
+        await self._sleep(self._interval - pause)
+
+    async def _sleep(self, delay: float) -> None:
         # Not wait_for: before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):

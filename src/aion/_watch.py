@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aion._http import Http
     from aion._ledger import Ledger
 
-MAX_WATCHED_AT_ONCE = 8  # the oldest ones: the server works in order, so the others can wait
+MAX_WATCHED_AT_ONCE = 2  # the oldest: the server works in order, and counts our requests
 
 MAX_ASKED_SINGLY = 20
 DELETED = {
@@ -90,7 +90,7 @@ class Watch:
         """What is new, with the confidence that a session's results may lack."""
         items = await fetch_session_items(self._http, session_id)
         fresh = {i["image_id"]: i for i in items if i.get("image_id") in left and _may_be_final(i)}
-        lacking = [key for key, item in fresh.items() if "confidence_score" not in item]
+        lacking = [key for key, item in fresh.items() if _lacks_something(item)]
         rows = await self._rows_of(lacking)
         return {key: merge(rows.get(key, {}), item) for key, item in fresh.items()}
 
@@ -161,3 +161,8 @@ def _may_be_final(item: dict[str, Any]) -> bool:
         "processing",
         "uploading",
     )
+
+
+def _lacks_something(item: dict[str, Any]) -> bool:
+    """A skipped file has the description of the picture that was there before."""
+    return "confidence_score" not in item or item.get("status") == "skipped"

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from aion._delegate import delegated
 from aion._names import Names
 from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.analysis import Analysis
-from aion.resources.batch import Batch
-from aion.resources.colors import Colors
-from aion.resources.files import Files
-from aion.resources.settings import Settings
-from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from aion._http import Http
+    from aion.resources.batch import Batch
+    from aion.resources.colors import Colors
+    from aion.resources.files import Files
+    from aion.resources.settings import Settings
+    from aion.resources.tenant import Tenant
 
 
 class AionVision(Names):
@@ -98,12 +99,42 @@ class AionVision(Names):
         self._http: Http | None = None
         self._closed = False
         self.uploads = Uploads(config, self._connect)
-        self.files = Files(config, self._connect)
-        self.batch = Batch(config, self._connect)
-        self.colors = Colors(config, self._connect)
-        self.settings = Settings(config, self._connect)
-        self.tenant = Tenant(config, self._connect)
         self._analysis = Analysis(config, self._connect)
+
+    @cached_property
+    def files(self) -> Files:
+        """The library of pictures."""
+        from aion.resources.files import Files
+
+        return Files(self.config, self._connect)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """Batch jobs."""
+        from aion.resources.batch import Batch
+
+        return Batch(self.config, self._connect)
+
+    @cached_property
+    def colors(self) -> Colors:
+        """Colours of pictures."""
+        from aion.resources.colors import Colors
+
+        return Colors(self.config, self._connect)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """A bucket of one's own."""
+        from aion.resources.settings import Settings
+
+        return Settings(self.config, self._connect)
+
+    @cached_property
+    def tenant(self) -> Tenant:
+        """Settings and limits of the account."""
+        from aion.resources.tenant import Tenant
+
+        return Tenant(self.config, self._connect)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:

@@ -22,13 +22,16 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
+from ocelli.storage.postgres.jobs import ANALYSE, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
 from ocelli.storage.postgres.notifications import SessionChanges
 from ocelli.storage.postgres.schema import migrate
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.colors import Colors, ExtractColors
 from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.usecases.files import Files, MakeVariants
+from ocelli.usecases.history import History, WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.idempotency import RENEW_EVERY, Idempotency
 from ocelli.usecases.keys import Keys
@@ -55,6 +58,7 @@ DEFAULT_TENANT = "default"
 # The first key belongs to whoever owns the machine: a bound on runaway clients, not a throttle.
 OWNERS_REQUESTS_PER_MINUTE = 60_000
 KEY_USE_EVERY = 10.0
+RESCUE_OLDER_THAN = 60.0
 GIVE_BACK_EVERY = 1.0
 
 
@@ -203,6 +207,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             sessions=Sessions(database),
             listen=changes.listen,
             files=Files(database, stores),
+            colors=Colors(database),
+            history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},
             gauges=gauges,
@@ -227,13 +233,21 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
         async with PostgresDatabase(dsn, max_connections=4) as database:
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
+            analyse = Analyse(database, stores, backend, compute, **limits)
             yield Worker(
                 dsn,
-                Analyse(database, stores, backend, compute, **limits),
-                MakeVariants(database, stores, compute, **limits),
+                {
+                    ANALYSE: analyse,
+                    MAKE_VARIANTS: MakeVariants(database, stores, compute, **limits),
+                    EXTRACT_COLORS: ExtractColors(database, stores, compute, **limits),
+                    EXPORT: WriteExport(database, store),
+                },
                 Housekeeping(database, stores),
                 database.try_lock,
-                chores=(Sessions(database).expire,),
+                chores=(
+                    partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
+                    Sessions(database).expire,
+                ),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout,
             )

@@ -19,7 +19,7 @@ import pytest
 import requests
 from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API, noise
-from tests.unit.test_rates import EPOCH, Minute
+from tests.unit.test_leases import EPOCH, Minute
 
 from ocelli.domain.accounts import ApiKey, KeyDraft, Tier, hash_key
 from ocelli.domain.rates import Budget

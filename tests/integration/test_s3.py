@@ -10,9 +10,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from tests.conftest import Server, reachable, start_server
+from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.s3.store import REGION, S3
 
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
@@ -237,3 +240,74 @@ def test_storage_urls() -> None:
     for wrong in ("s3://", "s3:///p", "http://b", "s3://b?enpoint=x", "s3://b?x", "s3://b#f"):
         with pytest.raises(ValueError, match=r"."):
             parse_bucket_url(wrong)
+
+
+@pytest.fixture(scope="module")
+def server(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that keeps everything in a bucket."""
+    bucket = s3.new_bucket()
+    running = start_server(
+        reachable(tmp_path_factory.mktemp("on_s3")) / "data",
+        OCELLI_STORAGE_URL=s3.url(bucket, "in/here"),
+        **s3.environment,
+    )
+    yield running
+    running.stop()
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+
+
+def test_a_server_on_a_bucket(server: Server, s3: S3, photos: dict[str, Path]) -> None:
+    data = photos["coffee"].read_bytes()
+    id = upload(server, data, "my coffee.png").json()["image_id"]
+    file = finished(server, id)
+    assert "cup" in file["upload_description"].lower()
+    assert file["variant_count"] == 5
+    for url in ("original_url", "medium_url", "thumbnail_url", "full_url"):
+        assert file[url].startswith(s3.endpoint)
+        assert requests.get(file[url], timeout=10).status_code == 200
+    download = get(server, f"/user-files/{id}/download")
+    assert download.content == data
+    assert download.headers["Content-Disposition"].endswith("my%20coffee.png")
+    assert not (server.data / "objects").exists()
+    ready = requests.get(f"{server.url}/health/ready", timeout=10).json()
+    assert ready["checks"]["store"] == "ok"
+    for method in (requests.get, requests.put):
+        assert method(f"{server.url}/objects/a?signature=b", timeout=10).status_code in (403, 404)
+    refused = upload(server, noise(20), storage_target="custom")
+    assert refused.status_code == 422
+
+
+def test_a_presigned_upload_into_the_bucket(server: Server, s3: S3) -> None:
+    def ask(path: str, **body: Any) -> Any:
+        url = f"{server.url}{API}/uploads/{path}"
+        return requests.post(url, headers=server.headers, json=body, timeout=60)
+
+    data = noise(21)
+    wanted = {"filename": "a.png", "content_type": "image/png", "size_bytes": len(data)}
+    reserved = ask("request-presigned-url", **wanted).json()
+    assert reserved["upload_url"].startswith(s3.endpoint)
+    url, key = reserved["upload_url"], reserved["object_key"]
+    assert requests.put(url, data, headers=reserved["upload_headers"], timeout=10).ok
+    too_few = ask("confirm", object_key=key, size_bytes=len(data) - 1)
+    assert too_few.status_code == 422
+    confirmed = ask("confirm", object_key=key, size_bytes=len(data))
+    assert confirmed.status_code == 200, confirmed.text
+    file = finished(server, confirmed.json()["upload_id"])
+    assert requests.get(file["original_url"], timeout=10).content == data
+
+
+def test_a_reservation_takes_no_more_than_it_says(server: Server) -> None:
+    """S3 has no bound on a signed PUT: the confirmation finds out."""
+
+    def ask(path: str, **body: Any) -> Any:
+        url = f"{server.url}{API}/uploads/{path}"
+        return requests.post(url, headers=server.headers, json=body, timeout=60)
+
+    data = noise(22) + bytes(1000)
+    wanted = {"filename": "a.png", "content_type": "image/png", "size_bytes": len(data) - 900}
+    reserved = ask("request-presigned-url", **wanted).json()
+    headers = reserved["upload_headers"]
+    assert requests.put(reserved["upload_url"], data, headers=headers, timeout=10).ok
+    answer = ask("confirm", object_key=reserved["object_key"], size_bytes=len(data))
+    assert answer.status_code in (413, 422), answer.text

@@ -63,6 +63,7 @@ class FakeServer:
         self.offers: set[str] = {"quota", "duplicates", "batch"}
         self.events = False
         self.list_index = True
+        self.list_processing = True  # whether a session lists files that are not described yet
         self.confidence_in_session = False
         self.delay = 0.0
         self.busy = self.most_busy = 0
@@ -433,6 +434,8 @@ class FakeServer:
 
     async def session_results(self, request: web.Request) -> web.Response:
         items = self._items(request.match_info["id"])
+        if not self.list_processing:
+            items = [item for item in items if item["status"] != "processing"]
         limit, offset = int(request.query["limit"]), int(request.query["offset"])
         more = offset + limit < len(items)
         page = items[offset : offset + limit]

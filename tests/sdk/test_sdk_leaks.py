@@ -20,7 +20,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.parametrize("after", [0, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("after", [0, 0.005, 0.02, 0.06, 0.15, 0.4])
 @pytest.mark.parametrize("events", [True, False])
 async def test_cancelled(after: float, events: bool, server: FakeServer, photos: Photos) -> None:
     server.events, server.describe_after, server.delay = events, 60, 0.01

@@ -51,7 +51,8 @@ def test_same_signatures(its: type, ours: type) -> None:
 
 def test_same_constructor_and_names() -> None:
     assert inspect.signature(AionVision) == inspect.signature(SyncAionVision)
-    resources = {n for n, v in vars(AionVision(KEY)).items() if isinstance(v, Resource)}
+    client = AionVision(KEY)
+    resources = {n for n in dir(client) if isinstance(getattr(client, n), Resource)}
     assert {n for n in resources if not n.startswith("_")} == set(PARTS)
     assert all(hasattr(SyncAionVision(KEY), part) for part in PARTS)
 

@@ -198,7 +198,8 @@ async def test_failed_descriptions(server: FakeServer, client: AionVision, photo
     assert event.result.description_error_type == "vlm_error"
     with pytest.raises(DescriptionError, match=r"1 of 8 failed, first bad4\.jpg") as caught:
         await client.upload(paths)
-    assert caught.value.partial_results == results
+    assert caught.value.partial_results is not None
+    assert caught.value.partial_results.summary() == results.summary()
 
 
 async def test_descriptions_that_never_come(
@@ -360,7 +361,7 @@ async def test_crowds_are_waited_out(
     server: FakeServer, client: AionVision, photos: Photos
 ) -> None:
     """More 429s than there are retries, but somebody gets through all the time."""
-    server.max_batch_size, server.most_uploads, server.upload_time = 2, 1, 0.1
+    server.max_batch_size, server.most_uploads, server.upload_time = 2, 1, 0.05
     results = await client.upload(photos(40))
     assert results.summary() == "40 succeeded"
     assert len(server.images) == 40
@@ -473,6 +474,23 @@ async def test_events(
     assert server.count("/events") >= 1
 
 
+async def test_sessions_that_list_only_what_is_described(
+    server: FakeServer, client: AionVision, photos: Photos
+) -> None:
+    server.list_processing, server.describe_after = False, 60
+    recorder = Recorder()
+    paths = photos(30)
+    results = await asyncio.wait_for(
+        client.upload(paths, wait_for_descriptions=False, **recorder.options()), 3
+    )
+    assert results.pending_count == 30
+    assert len({r.image_id for r in results}) == len(recorder["file_complete"]) == 30
+    for path, result in zip(paths, results, strict=True):
+        assert server.images[result.image_id].filename == path.name
+    server.describe_after = 0.3
+    assert (await client.upload(photos(*(f"n{n}.jpg" for n in range(30))))).succeeded_count == 30
+
+
 async def test_upload_batch(server: FakeServer, client: AionVision, photos: Photos) -> None:
     results = await client.uploads.upload_batch(
         photos(6), storage_target="default", verification_level="thorough"
@@ -503,6 +521,7 @@ async def test_no_file_is_forgotten_by_the_session(
     monkeypatch.setattr(senders, "LISTING_TIMEOUT", 0.2)
     original = server._items
     monkeypatch.setattr(server, "_items", lambda session: original(session)[:-1])
+    server.offers.discard("duplicates")
     results = await client.upload(photos(8), raise_on_failure=False)
     assert (results.succeeded_count, results.failed_count) == (7, 1)
     assert results.failed()[0].description_is_retryable

@@ -20,7 +20,6 @@ from aion._files import (
 from aion._paths import segment
 from aion.exceptions import AionvisionError, DescriptionError, UploadError
 from aion.resources._base import Resource, given, in_thread, require
-from aion.types import describe
 from aion.types.common import StorageTarget, VerificationLevel
 from aion.types.upload import (
     BatchConfirmResult,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aion._http import Http
+    from aion.types import describe
     from aion.types.callbacks import (
         DescriptionFailedCallback,
         DescriptionProgressCallback,
@@ -380,6 +380,8 @@ class Uploads(Resource):
             DescriptionError: it could not be described.
             AionvisionTimeoutError: it was not in time.
         """
+        from aion.types import describe
+
         result = await self._wait(self._http.patient(), image_id, timeout, poll_interval)
         _raise_if_failed(result)
         return describe.DescriptionStatus(

@@ -1,77 +1,85 @@
-"""What the server answers, as frozen dataclasses and enums."""
+"""What the server answers, as frozen dataclasses and enums.
 
-from aion.types.batch import (
-    BatchImageInput,
-    BatchItemResult,
-    BatchItemStatus,
-    BatchResults,
-    BatchResultsPagination,
-    BatchResultsSummary,
-    BatchStatus,
-    BatchStatusResult,
-    BatchSubmissionResult,
-    BatchVerifyInput,
-)
-from aion.types.callbacks import (
-    DescriptionFailedEvent,
-    DescriptionProgressEvent,
-    FileCompleteEvent,
-    UploadProgressEvent,
-)
-from aion.types.colors import (
-    HSL,
-    LAB,
-    RGB,
-    BatchColorExtractionResult,
-    ColorAnalysis,
-    ColorAnalytics,
-    ColorExtractionResult,
-    ColorExtractionStatus,
-    ColorFamily,
-    ColorFamilyInfo,
-    ColorLevel,
-    ColorSearchResponse,
-    ColorSearchResult,
-    ColorTemperature,
-    DominantColor,
-)
-from aion.types.common import (
-    ChatTokenType,
-    DescriptionErrorType,
-    DescriptionFailure,
-    DescriptionStatus,
-    MessageRole,
-    StorageTarget,
-    VerificationLevel,
-)
-from aion.types.describe import DescriptionResult, VerificationIssue, VerificationResult
-from aion.types.files import (
-    BatchDeleteFileResult,
-    BatchDeleteFilesResponse,
-    DeleteFileResult,
-    FileList,
-    FullDescription,
-    ProcessingHistory,
-    UpdateFileResult,
-    UserFile,
-    UserFileDetails,
-)
-from aion.types.tenant import S3ConfigStatus, S3ValidationResult, TenantLimits, TenantSettings
-from aion.types.upload import (
-    BatchConfirmResult,
-    BatchPrepareResult,
-    BatchPresignedUrl,
-    BatchUploadResults,
-    ConfirmResult,
-    FileInfo,
-    PresignedUrlInfo,
-    QuotaInfo,
-    StoredImage,
-    UploadBatchStatusResult,
-    UploadConfirmation,
-    UploadPlan,
-    UploadResult,
-)
+A module is imported when a name of it is first asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from aion._lazy import TYPES, lazy
+
+if TYPE_CHECKING:
+    from aion.types.batch import (
+        BatchImageInput,
+        BatchItemResult,
+        BatchItemStatus,
+        BatchResults,
+        BatchResultsPagination,
+        BatchResultsSummary,
+        BatchStatus,
+        BatchStatusResult,
+        BatchSubmissionResult,
+        BatchVerifyInput,
+    )
+    from aion.types.callbacks import (
+        DescriptionFailedEvent,
+        DescriptionProgressEvent,
+        FileCompleteEvent,
+        UploadProgressEvent,
+    )
+    from aion.types.colors import (
+        HSL,
+        LAB,
+        RGB,
+        BatchColorExtractionResult,
+        ColorAnalysis,
+        ColorAnalytics,
+        ColorExtractionResult,
+        ColorExtractionStatus,
+        ColorFamily,
+        ColorFamilyInfo,
+        ColorLevel,
+        ColorSearchResponse,
+        ColorSearchResult,
+        ColorTemperature,
+        DominantColor,
+    )
+    from aion.types.common import (
+        ChatTokenType,
+        DescriptionErrorType,
+        DescriptionFailure,
+        DescriptionStatus,
+        MessageRole,
+        StorageTarget,
+        VerificationLevel,
+    )
+    from aion.types.describe import DescriptionResult, VerificationIssue, VerificationResult
+    from aion.types.files import (
+        BatchDeleteFileResult,
+        BatchDeleteFilesResponse,
+        DeleteFileResult,
+        FileList,
+        FullDescription,
+        ProcessingHistory,
+        UpdateFileResult,
+        UserFile,
+        UserFileDetails,
+    )
+    from aion.types.tenant import S3ConfigStatus, S3ValidationResult, TenantLimits, TenantSettings
+    from aion.types.upload import (
+        BatchConfirmResult,
+        BatchPrepareResult,
+        BatchPresignedUrl,
+        BatchUploadResults,
+        ConfirmResult,
+        FileInfo,
+        PresignedUrlInfo,
+        QuotaInfo,
+        StoredImage,
+        UploadBatchStatusResult,
+        UploadConfirmation,
+        UploadPlan,
+        UploadResult,
+    )
 
 __all__ = [
     "HSL",
@@ -140,3 +148,5 @@ __all__ = [
     "VerificationLevel",
     "VerificationResult",
 ]
+
+__getattr__ = lazy(__name__, TYPES)

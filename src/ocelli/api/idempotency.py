@@ -47,7 +47,6 @@ _PARAMETER = {
     "`Idempotent-Replayed: true`) and not carried out again; another request with it is refused "
     "with 422, and 409 says that the first one is still running.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": PATTERN},
-    "example": "7f0c5d0e-5f0f-4a8e-9e0a-3f1d1c1a2b3c",
 }
 _STATUSES = {
     "400": "The request cannot be read.",

@@ -60,6 +60,23 @@ POLICIES: dict[str, Policy] = {
     "get_variant": _READ,
     "download": _READ,
     "delete_file": _WRITE,
+    "update_file": _WRITE,
+    "delete_files": _WRITE,
+    "trigger_variants": _WRITE,
+    # colours
+    "get_colors": _READ,
+    "extract_colors": _WRITE,
+    "extract_colors_of_many": _WRITE,
+    "search_colors": _READ,
+    "list_color_families": _READ,
+    # history and exports
+    "list_descriptions": _READ,
+    "create_export": _READ,
+    "get_export": _READ,
+    "get_image": _READ,
+    "get_thumbnail": _READ,
+    "get_image_variant": _READ,
+    "list_variants": _READ,
     # usage and tenant
     "usage_check": Policy(Role.READ, "usage:read", per_minute=60),
     "usage_summary": Policy(Role.READ, "usage:read", per_minute=30),

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.usecases.accounts import Accounts
+    from ocelli.usecases.colors import Colors
     from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.files import Files
+    from ocelli.usecases.history import History
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.keys import Keys
     from ocelli.usecases.presigned import Presigned
@@ -59,6 +61,8 @@ class Services:
     presigned: Presigned
     sessions: Sessions
     files: Files
+    colors: Colors
+    history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
     checks: dict[str, Callable[[], Awaitable[None]]]

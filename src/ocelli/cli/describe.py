@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.cli.child import DSN
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings, to_environment
-from ocelli.cli.processes import Supervisor
+from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
@@ -90,7 +90,7 @@ def describe(paths: Sequence[Path], *, as_json: bool, **options: Any) -> int:
     show = _silent if as_json else _table()
     try:
         results = run(files, show, **options)
-    except EmbeddedPostgresError as error:
+    except (EmbeddedPostgresError, ChildrenFailed) as error:
         fail(str(error))
         return CANNOT_RUN
     if as_json:
@@ -107,12 +107,12 @@ def run(
         settings = load_settings(data=Path(folder), **_few_workers(options, len(files)))
         if settings is None:
             raise SystemExit(CANNOT_RUN)
-        with _system(settings) as dsn:
+        with _system(settings) as (dsn, check):
             results: list[Described] = []
 
             def collected() -> Iterator[Described]:
                 with asyncio.Runner() as runner:
-                    stream = _describe_all(settings, dsn, files)
+                    stream = _describe_all(settings, dsn, files, check)
                     while (result := runner.run(_next(stream))) is not None:
                         results.append(result)
                         yield result
@@ -137,10 +137,22 @@ def expand(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _system(settings: Settings) -> Iterator[str]:
-    """Postgres and workers, for the length of the block."""
+def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Postgres and workers, for the length of the block; and a check that raises once they fail."""
     postgres = embedded(settings)
     stop = threading.Event()
+    failures: list[ChildrenFailed] = []
+
+    def keep() -> None:
+        try:
+            supervisor.keep_running(stop)
+        except ChildrenFailed as error:
+            failures.append(error)
+
+    def check() -> None:
+        if failures:
+            raise failures[0]
+
     with contextlib.ExitStack() as stack:
         stack.callback(postgres.stop)
         postgres.start()
@@ -154,16 +166,16 @@ def _system(settings: Settings) -> Iterator[str]:
                 ["worker"],
                 {**to_environment(settings), DSN: postgres.dsn},
             )
-        keeper = threading.Thread(target=supervisor.keep_running, args=(stop,), daemon=True)
+        keeper = threading.Thread(target=keep, daemon=True)
         keeper.start()
         stack.callback(keeper.join)
         stack.callback(stop.set)
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        yield postgres.dsn
+        yield postgres.dsn, check
 
 
 async def _describe_all(
-    settings: Settings, dsn: str, files: Sequence[Path]
+    settings: Settings, dsn: str, files: Sequence[Path], check: Callable[[], None]
 ) -> AsyncIterator[Described]:
     """In the order in which they finish; a bounded number at a time."""
     waiting = iter(files)
@@ -177,7 +189,10 @@ async def _describe_all(
                     running.add(asyncio.create_task(one.describe(path)))
                 if not running:
                     return
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                check()
+                done, running = await asyncio.wait(
+                    running, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
+                )
                 for task in done:
                     yield task.result()
         finally:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis, Failure, Level
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
+    from ocelli.domain.library import FileQuery
     from ocelli.domain.ports_access import Accounts, IdempotencyKeys, Rates
+    from ocelli.domain.ports_library import Colors, Exports, History
+    from ocelli.domain.ports_storage import S3Configs
     from ocelli.domain.sessions import (
         Item,
         ItemCounts,
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
         SessionStatus,
         UploadMethod,
     )
-    from ocelli.domain.storage import BucketConfig
     from ocelli.domain.usage import Delivered, MonthlyUse
 
 
@@ -144,10 +146,23 @@ class Images(Protocol):
         """Whose analysis has been unfinished for so long, oldest first."""
         ...
 
+    async def by_ids(self, ids: list[UUID]) -> Sequence[Image]:
+        """Those that exist and are not deleted, of any tenant, in no order."""
+        ...
+
     async def by_hash(self, tenant_id: UUID, sha256: str) -> Image | None: ...
     async def page(
-        self, tenant_id: UUID, *, limit: int, offset: int
-    ) -> tuple[Sequence[Image], int]: ...
+        self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
+    ) -> tuple[Sequence[Image], int]:
+        """One page, and how many there are in all."""
+        ...
+
+    async def update(
+        self, tenant_id: UUID, id: UUID, *, title: str | None, tags: Sequence[str] | None
+    ) -> datetime | None:
+        """What a person says; None leaves as it is, an empty title removes it. When, or None."""
+        ...
+
     async def delete(self, tenant_id: UUID, id: UUID) -> datetime | None: ...
     async def lock_content(self, tenant_id: UUID, sha256: str) -> None:
         """Hold everybody else who stores the same bytes until this transaction ends."""
@@ -164,9 +179,7 @@ class Images(Protocol):
         """
         ...
 
-    async def deleted(
-        self, *, older_than: float, limit: int, skip: int = 0
-    ) -> Sequence[Image]:
+    async def deleted(self, *, older_than: float, limit: int, skip: int = 0) -> Sequence[Image]:
         """Pictures of all tenants that were deleted more than so many seconds ago, without the
         ``skip`` longest deleted."""
         ...
@@ -330,34 +343,13 @@ class Usage(Protocol):
         ...
 
 
-class S3Configs(Protocol):
-    """The tenants' own buckets."""
-
-    async def get(self, tenant_id: UUID) -> BucketConfig | None: ...
-    async def put(self, config: BucketConfig) -> None:
-        """Set it, in place of what was set before."""
-        ...
-
-    async def remove(self, tenant_id: UUID) -> bool: ...
-    async def tenants(self) -> Sequence[UUID]:
-        """All that have one."""
-        ...
-
-
-class Sealing(Protocol):
-    """Encryption of secrets at rest; ``context`` says what they are for, and is not secret."""
-
-    def seal(self, plain: bytes, *, context: str) -> bytes: ...
-    def open(self, sealed: bytes, *, context: str) -> bytes:
-        """Raises ValueError if it was sealed with another secret or for another context."""
-        ...
-
-
 class Jobs(Protocol):
     """The queue, inside the same transaction as the rows that a job is about."""
 
     async def analyse(self, analysis: Analysis) -> None: ...
     async def make_variants(self, image: Image) -> None: ...
+    async def extract_colors(self, image_id: UUID) -> None: ...
+    async def export(self, export_id: UUID) -> None: ...
 
 
 class Transaction(Protocol):
@@ -375,6 +367,12 @@ class Transaction(Protocol):
     def s3_configs(self) -> S3Configs: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def colors(self) -> Colors: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def exports(self) -> Exports: ...
     @property
     def rates(self) -> Rates: ...
     @property

@@ -68,8 +68,14 @@ class History(Protocol):
 
     async def page(
         self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
-    ) -> Sequence[HistoryRecord]: ...
-    async def statistics(self, tenant_id: UUID, query: HistoryQuery) -> HistoryStatistics: ...
+    ) -> Sequence[HistoryRecord]:
+        """One page."""
+        ...
+
+    async def statistics(self, tenant_id: UUID, query: HistoryQuery) -> HistoryStatistics:
+        """Of all that match."""
+        ...
+
     def stream(
         self, tenant_id: UUID, query: HistoryQuery, *, limit: int
     ) -> AsyncIterator[Sequence[HistoryRecord]]:
@@ -80,14 +86,26 @@ class History(Protocol):
 class Exports(Protocol):
     """Files that people asked for."""
 
-    async def add(self, id: UUID, tenant_id: UUID, request: ExportRequest) -> Export: ...
-    async def get(self, tenant_id: UUID, id: UUID) -> Export | None: ...
+    async def add(self, id: UUID, tenant_id: UUID, request: ExportRequest) -> Export:
+        """Queued; its job must follow in the same transaction."""
+        ...
+
+    async def get(self, tenant_id: UUID, id: UUID) -> Export | None:
+        """None also for another tenant's."""
+        ...
+
     async def start(self, id: UUID) -> Export | None:
         """Mark as processing; None if it is unknown or has ended."""
         ...
 
-    async def complete(self, id: UUID, object_key: str, record_count: int) -> None: ...
-    async def fail(self, id: UUID, error: str) -> None: ...
+    async def complete(self, id: UUID, object_key: str, record_count: int) -> None:
+        """The object must be in the store already."""
+        ...
+
+    async def fail(self, id: UUID, error: str) -> None:
+        """Final."""
+        ...
+
     async def purge(self, *, older_than: float) -> int:
         """Forget those made more than so many seconds ago; their objects become orphans."""
         ...

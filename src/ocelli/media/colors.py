@@ -88,8 +88,8 @@ def clusters(points: Any, most: int, *, shades: float = SHADES) -> list[tuple[An
     count = min(most, len(points))
     cv2.setRNGSeed(SEED)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
-    labels = np.zeros((len(points), 1), np.int32)
-    _, labels, centers = cv2.kmeans(points, count, labels, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    start = np.zeros((len(points), 1), np.int32)
+    _, labels, centers = cv2.kmeans(points, count, start, criteria, 1, cv2.KMEANS_PP_CENTERS)
     sizes = np.bincount(labels.ravel(), minlength=count)
     return [(lab, size / len(points)) for lab, size in _merged(centers, sizes, shades)]
 
@@ -105,6 +105,13 @@ def lab_of(rgb: Any) -> Any:
     root = np.where(xyz > EPSILON**3, np.cbrt(xyz), xyz / (3 * EPSILON**2) + 4 / 29)
     x, y, z = np.moveaxis(root, -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1).astype(np.float32)
+
+
+def unpacked(numbers: Any) -> Any:
+    """RGB of shape (n, 3) from ``Rgb.number`` of shape (n,)."""
+    import numpy as np
+
+    return np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], -1)
 
 
 def rgb_of(lab: Any) -> Rgb:

@@ -9,7 +9,7 @@ _NONCE = 12
 
 
 class Sealing:
-    """Implements ports.Sealing. Whoever has the database but not the secret has nothing."""
+    """Implements ports_storage.Sealing. Whoever has the database but not the secret has nothing."""
 
     def __init__(self, secret: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,17 +20,17 @@ class Sealing:
         self._cipher = AESGCM(key)
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
-        """See ports.Sealing."""
+        """See ports_storage.Sealing."""
         nonce = os.urandom(_NONCE)
         return _VERSION + nonce + self._cipher.encrypt(nonce, plain, context.encode())
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
-        """See ports.Sealing."""
+        """See ports_storage.Sealing."""
         from cryptography.exceptions import InvalidTag
 
         nonce, ciphertext = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
-        if sealed[:1] != _VERSION:
-            raise ValueError("sealed by another version")
+        if sealed[:1] != _VERSION or len(nonce) != _NONCE:
+            raise ValueError("not sealed by this version")
         try:
             return self._cipher.decrypt(nonce, ciphertext, context.encode())
         except InvalidTag:

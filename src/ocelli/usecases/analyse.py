@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Unavailable
 from ocelli.domain.sessions import ItemState
+from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 
 if TYPE_CHECKING:
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.ports import Backend, Database, Transaction
+    from ocelli.domain.colors import Palette
+    from ocelli.domain.ports import Backend, Database, Picture, Transaction
     from ocelli.usecases.stores import Stores
 
 
 DESCRIBE = "describe"
+
+log = logging.getLogger(__name__)
 
 
 class Analyse:
@@ -56,7 +61,7 @@ class Analyse:
         if analysis is None:
             return
         try:
-            done = await self._look(analysis)
+            done, palette = await self._look(analysis)
         except Exception as error:
             failed = _classify(error)
             again = failed.retryable and not last_attempt
@@ -71,10 +76,11 @@ class Analyse:
                 raise failed from error
             return
         async with self._database.transaction() as tx:
-            await _complete(tx, done)
+            await _complete(tx, done, palette)
 
-    async def give_up(self, id: UUID, failure: Failure) -> None:
+    async def give_up(self, id: UUID, reason: str) -> None:
         """For jobs whose workers died over and over."""
+        failure = Failure(FailureType.RESOURCE_LIMIT, reason, retryable=False)
         async with self._database.transaction() as tx:
             analysis = await tx.analyses.start(id)
             if analysis is not None:
@@ -86,17 +92,19 @@ class Analyse:
             orphans = await tx.analyses.orphans(older_than)
             for orphan in orphans:
                 await tx.jobs.analyse(orphan)
+        if orphans:
+            log.warning("%d analyses had no job; enqueued again", len(orphans))
         return len(orphans)
 
-    async def _look(self, analysis: Analysis) -> Analysis:
+    async def _look(self, analysis: Analysis) -> tuple[Analysis, Palette]:
         started = time.perf_counter()
         store = await self._stores.holding(analysis)
         data = await store.read(analysis.object_key)
-        picture = await asyncio.get_running_loop().run_in_executor(
-            self._compute, lambda: decode(data, max_pixels=self._max_pixels)
+        picture, palette = await asyncio.get_running_loop().run_in_executor(
+            self._compute, self._open, data
         )
         findings = await self._backend.look(picture)
-        return replace(
+        done = replace(
             analysis,
             looks=1,
             findings=(findings,),
@@ -106,13 +114,22 @@ class Analyse:
             confidence=findings.confidence,
             processing_ms=(time.perf_counter() - started) * 1000,
         )
+        return done, palette
+
+    def _open(self, data: bytes) -> tuple[Picture, Palette]:
+        picture = decode(data, max_pixels=self._max_pixels)
+        return picture, extract(picture.pixels)
 
 
-async def _complete(tx: Transaction, done: Analysis) -> None:
-    """The answer, the session's counters and the meters; nothing if another run was first."""
+async def _complete(tx: Transaction, done: Analysis, palette: Palette) -> None:
+    """The answer, the colours, the session's counters and the meters.
+
+    Nothing if another run was first.
+    """
     if not await tx.analyses.complete(done):
         return
     if done.image_id is not None:
+        await tx.colors.complete(done.image_id, palette)
         await tx.sessions.move(done.image_id, ItemState.COMPLETED)
     await tx.usage.delivered(
         done.tenant_id,

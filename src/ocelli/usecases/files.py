@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
-from ocelli.domain.errors import NotFound
+from ocelli.domain.analysis import Status
+from ocelli.domain.errors import NotFound, ValidationFailed
 from ocelli.domain.images import Variant, VariantStatus, VariantType
+from ocelli.media.colors import extract
+from ocelli.media.decode import decode
 from ocelli.media.variants import render
+from ocelli.usecases.upload import UploadRequest, check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
-    from datetime import datetime
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
+    from ocelli.domain.colors import Palette
     from ocelli.domain.images import Image, StorageTarget
+    from ocelli.domain.library import FileQuery
     from ocelli.domain.ports import Database, Objects
+    from ocelli.media.variants import Rendered
     from ocelli.usecases.stores import Stores
 
 URL_LIFETIME = 3600
+COLOR_SIDE = 256  # pixels; colours need no more
+LOST_AFTER = timedelta(minutes=10)  # smaller copies that were not made by then are made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,16 @@ class Page:
     images: Sequence[Image]
     total: int
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What became of one of several files that were to be deleted."""
+
+    id: str
+    status: Literal["deleted", "skipped", "failed"]
+    message: str | None = None
+    deleted_at: datetime | None = None
 
 
 class Files:
@@ -53,11 +72,26 @@ class Files:
         async with self._database.transaction() as tx:
             return await tx.analyses.of_image(image.tenant_id, image.id)
 
-    async def page(self, tenant_id: UUID, *, limit: int, offset: int) -> Page:
-        """Newest content first."""
+    async def page(self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int) -> Page:
+        """What matches, in the order that the query asks for."""
         async with self._database.transaction() as tx:
-            images, total = await tx.images.page(tenant_id, limit=limit, offset=offset)
+            images, total = await tx.images.page(tenant_id, query, limit=limit, offset=offset)
         return Page(images, total, offset + len(images) < total)
+
+    async def update(
+        self, tenant_id: UUID, id: str, *, title: str | None, tags: Sequence[str] | None
+    ) -> Image:
+        """What a person says about it; None leaves as it is, an empty title removes the title.
+
+        Raises NotFound, and ValidationFailed if neither is given or one is out of bounds.
+        """
+        if title is None and tags is None:
+            raise ValidationFailed("Give a title or tags.", field="title")
+        check_labels(UploadRequest(None, title=title, tags=tuple(tags or ())))
+        image = await self.get(tenant_id, id)
+        async with self._database.transaction() as tx:
+            await tx.images.update(tenant_id, image.id, title=title, tags=tags)
+        return await self.get(tenant_id, str(image.id))
 
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
         """Out of sight at once. Raises NotFound, also the second time."""
@@ -67,6 +101,31 @@ class Files:
         if image is None or deleted_at is None:
             raise NotFound("File", id)
         return image, deleted_at
+
+    async def delete_many(self, tenant_id: UUID, ids: Sequence[str]) -> Sequence[Deletion]:
+        """Each by itself, in their order; those that are worked on right now are left alone."""
+        return [await self._delete(tenant_id, id) for id in dict.fromkeys(ids)]
+
+    async def remake_variants(self, tenant_id: UUID, id: str) -> tuple[Image, bool]:
+        """Make the smaller copies again; False if that is under way already. Raises NotFound."""
+        image = await self.get(tenant_id, id)
+        unfinished = image.variant_status in (VariantStatus.PENDING, VariantStatus.PROCESSING)
+        if unfinished and datetime.now(UTC) - image.updated_at < LOST_AFTER:
+            return image, False
+        async with self._database.transaction() as tx:
+            await tx.images.set_variants(image.id, VariantStatus.PENDING)
+            await tx.jobs.make_variants(image)
+        return replace(image, variant_status=VariantStatus.PENDING), True
+
+    async def _delete(self, tenant_id: UUID, id: str) -> Deletion:
+        try:
+            image = await self.get(tenant_id, id)
+            if is_worked_on(image):
+                return Deletion(id, "skipped", "It is being processed. Try again in a moment.")
+            image, deleted_at = await self.delete(tenant_id, str(image.id))
+        except NotFound as error:
+            return Deletion(id, "failed", error.message)
+        return Deletion(str(image.id), "deleted", None, deleted_at)
 
     async def links(self, images: Iterable[Image]) -> Links:
         """What makes URLs of these pictures."""
@@ -84,6 +143,12 @@ class Files:
             content_type=image.content_type,
             filename=image.filename,
         )
+
+
+def is_worked_on(image: Image) -> bool:
+    """Whether a worker has it in its hands."""
+    analysed = image.analysis is not None and image.analysis.status is Status.PROCESSING
+    return analysed or image.variant_status is VariantStatus.PROCESSING
 
 
 class Links:
@@ -128,7 +193,7 @@ class MakeVariants:
                 return
             await tx.images.set_variants(id, VariantStatus.PROCESSING)
         try:
-            variants, blur_hash = await self._make(image)
+            variants, blur_hash, palette = await self._make(image)
         except Exception as error:
             broken = getattr(error, "retryable", True) is False
             if broken or last_attempt:
@@ -139,17 +204,20 @@ class MakeVariants:
             raise
         async with self._database.transaction() as tx:
             await tx.images.set_variants(id, VariantStatus.COMPLETED, variants, blur_hash=blur_hash)
+            if palette is not None:
+                await tx.colors.complete(id, palette)
 
-    async def give_up(self, id: UUID, message: str) -> None:
+    async def give_up(self, id: UUID, reason: str) -> None:
         """For broken pictures, and for jobs whose workers died over and over."""
         async with self._database.transaction() as tx:
-            await tx.images.set_variants(id, VariantStatus.FAILED, error=message)
+            await tx.images.set_variants(id, VariantStatus.FAILED, error=reason)
 
-    async def _make(self, image: Image) -> tuple[list[Variant], str]:
+    async def _make(self, image: Image) -> tuple[list[Variant], str, Palette | None]:
         store = await self._stores.holding(image)
         data = await store.read(image.object_key)
-        rendered = await asyncio.get_running_loop().run_in_executor(
-            self._compute, lambda: render(data, max_pixels=self._max_pixels)
+        # Colours come with the analysis; where there is none, with the smaller copies.
+        rendered, palette = await asyncio.get_running_loop().run_in_executor(
+            self._compute, self._render, data, image.analysis is None
         )
         variants = []
         for each in rendered.variants:
@@ -158,4 +226,11 @@ class MakeVariants:
             await asyncio.to_thread(staged.write_bytes, each.data)
             await store.put(key, staged, "image/webp")
             variants.append(Variant(each.type, key, each.width, each.height, len(each.data)))
-        return variants, rendered.blur_hash
+        return variants, rendered.blur_hash, palette
+
+    def _render(self, data: bytes, colors: bool) -> tuple[Rendered, Palette | None]:
+        rendered = render(data, max_pixels=self._max_pixels)
+        if not colors:
+            return rendered, None
+        small = decode(data, max_side=COLOR_SIDE, max_pixels=self._max_pixels)
+        return rendered, extract(small.pixels)

@@ -22,7 +22,8 @@ DAY = 24 * HOUR
 ABANDONED_AFTER = DAY  # longer than any upload takes
 RECOVERABLE_FOR = 30 * DAY
 AT_ONCE = 100
-FOLDERS = ("incoming", "uploads", "variants")  # of object keys: folder/tenant/...
+EXPORTS_KEPT_FOR = 7 * DAY
+FOLDERS = ("exports", "incoming", "uploads", "variants")  # of object keys: folder/tenant/...
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Housekeeping:
 
     async def run(self) -> Swept:
         """Files of uploads that broke off, objects without a row, pictures deleted long ago."""
+        async with self._database.transaction() as tx:
+            await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
         return Swept(
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),

@@ -202,7 +202,7 @@ class Upload:
             try:
                 async with room:
                     return await self._store(tenant, file.staged, file.request)
-            except (ValidationFailed, TooLarge) as error:
+            except OcelliError as error:  # also a bucket that refuses: the others are not spoilt
                 return error
 
         return await asyncio.gather(*(one(file) for file in files))
@@ -376,6 +376,7 @@ async def _ask(tx: Transaction, image: Image, level: Level) -> None:
         tenant_id=image.tenant_id,
         image_id=image.id,
         object_key=image.object_key,
+        storage_target=image.storage_target,
         level=level,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),

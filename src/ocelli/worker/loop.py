@@ -12,19 +12,18 @@ import logging
 import os
 import time
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import procrastinate
 from procrastinate.retry import RetryDecision
 
+from ocelli.worker.jobs import subject
 from ocelli.worker.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from ocelli.usecases.analyse import Analyse
-    from ocelli.usecases.files import MakeVariants
     from ocelli.usecases.housekeeping import Housekeeping
+    from ocelli.worker.jobs import Job
     from ocelli.worker.sweep import TryLock
 
 log = logging.getLogger(__name__)
@@ -33,8 +32,6 @@ HEARTBEAT = 1.0
 STALLED_AFTER = 3.5
 STUCK = 75  # exit code; EX_TEMPFAIL
 
-ANALYSE = "analyse"
-MAKE_VARIANTS = "make_variants"
 HOUSEKEEPING = "housekeeping"
 FAILED_JOBS_KEPT_HOURS = 7 * 24
 
@@ -61,8 +58,7 @@ class Worker:
     def __init__(
         self,
         dsn: str,
-        analyse: Analyse,
-        make_variants: MakeVariants,
+        jobs: Mapping[str, Job],
         housekeeping: Housekeeping,
         try_lock: TryLock,
         *,
@@ -71,8 +67,7 @@ class Worker:
         job_timeout: float,
         concurrency: int = 2,
     ) -> None:
-        self._analyse = analyse
-        self._make_variants = make_variants
+        self._jobs = jobs
         self._housekeeping = housekeeping
         self._try_lock = try_lock
         self._chores = chores
@@ -92,16 +87,15 @@ class Worker:
         self._app.periodic(cron="17 * * * *")(
             self._app.task(name=HOUSEKEEPING, queue="ocelli")(self._run_housekeeping)
         )
-        for name, run in ((ANALYSE, self._run_analyse), (MAKE_VARIANTS, self._run_variants)):
-            self._app.task(name=name, pass_context=True, retry=retry)(run)
+        for name, job in jobs.items():
+            self._app.task(name=name, pass_context=True, retry=retry)(self._running(job))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set. Raises RuntimeError if the queue is lost before that."""
         async with self._app.open_async():
             sweep = Sweep(
                 self._app,
-                self._analyse,
-                self._make_variants,
+                self._jobs,
                 self._try_lock,
                 chores=self._chores,
                 max_attempts=self._max_attempts,
@@ -137,17 +131,12 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(*helpers, stopping, return_exceptions=True)
 
-    async def _run_analyse(self, context: procrastinate.JobContext, analysis_id: str) -> None:
-        await self._tracked(
-            context,
-            lambda last: self._analyse.run(UUID(analysis_id), last_attempt=last),
-        )
+    def _running(self, job: Job) -> Callable[..., Awaitable[None]]:
+        async def run(context: procrastinate.JobContext, **arguments: str) -> None:
+            id = subject(arguments)
+            await self._tracked(context, lambda last: job.run(id, last_attempt=last))
 
-    async def _run_variants(self, context: procrastinate.JobContext, image_id: str) -> None:
-        await self._tracked(
-            context,
-            lambda last: self._make_variants.run(UUID(image_id), last_attempt=last),
-        )
+        return run
 
     async def _run_housekeeping(self, timestamp: int) -> None:
         del timestamp

@@ -11,48 +11,42 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from procrastinate.jobs import Status
 
-from ocelli.domain.analysis import Failure
-from ocelli.domain.errors import FailureType, Unavailable
+from ocelli.domain.errors import Unavailable
+from ocelli.worker.jobs import subject
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import procrastinate
-    from procrastinate.jobs import Job
 
-    from ocelli.usecases.analyse import Analyse
-    from ocelli.usecases.files import MakeVariants
+    from ocelli.worker.jobs import Job
 
     TryLock = Callable[[str], AbstractAsyncContextManager[bool]]
 
 log = logging.getLogger(__name__)
 
 EVERY = 1.0
-RESCUE_EVERY = 30
-RESCUE_OLDER_THAN = 60.0
+CHORES_EVERY = 30
 
 
 class Sweep:
-    """Finds jobs whose worker has died, and rows that no job stands for."""
+    """Finds jobs whose worker has died; now and then does the ``chores``."""
 
     def __init__(
         self,
         app: procrastinate.App,
-        analyse: Analyse,
-        make_variants: MakeVariants,
+        jobs: Mapping[str, Job],
         try_lock: TryLock,
         *,
         chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
     ) -> None:
         self._app = app
-        self._analyse = analyse
-        self._make_variants = make_variants
+        self._jobs = jobs
         self._try_lock = try_lock
         self._chores = chores
         self._max_attempts = max_attempts
@@ -69,8 +63,7 @@ class Sweep:
                 async with self._try_lock("sweep") as alone:
                     if alone:
                         await self._give_back(stalled_after)
-                        if rounds % RESCUE_EVERY == 0:
-                            await self._rescue()
+                        if rounds % CHORES_EVERY == 0:
                             for chore in self._chores:
                                 await chore()
             except Exception as error:  # the next round tries again
@@ -85,12 +78,7 @@ class Sweep:
         ):
             await self._handle(job)
 
-    async def _rescue(self) -> None:
-        rescued = await self._analyse.rescue(older_than=RESCUE_OLDER_THAN)
-        if rescued:
-            log.warning("%d analyses had no job; enqueued again", rescued)
-
-    async def _handle(self, job: Job) -> None:
+    async def _handle(self, job: procrastinate.jobs.Job) -> None:
         """Must be safe to repeat: we may die after any line."""
         assert job.id is not None
         if job.attempts + 1 < self._max_attempts:
@@ -98,16 +86,9 @@ class Sweep:
             await self._app.job_manager.retry_job_by_id_async(job.id, retry_at=datetime.now(UTC))
             return
         log.error("job %d: its worker is gone for the last time; failed", job.id)
-        reason = (
-            f"The worker died or hung {self._max_attempts} times while working on this picture."
-        )
-        if "analysis_id" in job.task_kwargs:
-            await self._analyse.give_up(
-                UUID(str(job.task_kwargs["analysis_id"])),
-                Failure(FailureType.RESOURCE_LIMIT, reason, retryable=False),
-            )
-        else:
-            await self._make_variants.give_up(UUID(str(job.task_kwargs["image_id"])), reason)
+        reason = f"The worker died or hung {self._max_attempts} times while working on this."
+        if job.task_name in self._jobs:
+            await self._jobs[job.task_name].give_up(subject(job.task_kwargs), reason)
         await self._app.job_manager.finish_job_by_id_async(
             job.id, status=Status.FAILED, delete_job=False
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from ocelli.api.aion.colors import routes as colors
+from ocelli.api.aion.data import routes as data
 from ocelli.api.aion.files import routes as files
 from ocelli.api.aion.keys import routes as keys
 from ocelli.api.aion.presigned import routes as presigned
@@ -18,5 +20,7 @@ router.include_router(presigned.router)
 router.include_router(sessions.router)
 router.include_router(usage.router)
 router.include_router(files.router)
+router.include_router(colors.router)
+router.include_router(data.router)
 router.include_router(tenant.router)
 router.include_router(keys.router)

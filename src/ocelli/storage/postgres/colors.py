@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from ocelli.domain.colors import Extraction, Palette, PaletteStatus
+from ocelli.domain.colors import MAX_COLORS, Extraction, Palette, PaletteStatus
 from ocelli.media.colors import cell_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class PostgresColors:
             " ON CONFLICT (image_id) DO UPDATE SET status = 'completed', error = NULL,"
             " analysis = excluded.analysis, extracted_at = excluded.extracted_at"
             " RETURNING number, tenant_id",
-            (len(palette.colors), _palette.dump_json(palette).decode(), image_id),
+            (MAX_COLORS, _palette.dump_json(palette).decode(), image_id),
         )
         if rows:
             await self._store_colors(rows[0]["number"], rows[0]["tenant_id"], palette)

@@ -13,6 +13,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.analyses import PostgresAnalyses
+from ocelli.storage.postgres.colors import PostgresColors
+from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
@@ -37,6 +39,9 @@ class PostgresTransaction:
         self.accounts = PostgresAccounts(connection)
         self.sessions = PostgresSessions(connection)
         self.usage = PostgresUsage(connection)
+        self.colors = PostgresColors(connection)
+        self.history = PostgresHistory(connection)
+        self.exports = PostgresExports(connection)
         self.rates = PostgresRates(connection)
         self.idempotency = PostgresIdempotencyKeys(connection)
         self.jobs = PostgresJobs(connection)

@@ -189,11 +189,9 @@ def _to_statistics(rows: Sequence[Row]) -> HistoryStatistics:
     return HistoryStatistics(
         total=everything["records"],
         average_confidence=None if average is None else float(average),
-        confidences=(*(fifths.get(fifth, 0) for fifth in range(_FIFTHS)),),  # type: ignore[arg-type]
+        confidences=(*(fifths.get(fifth, 0) for fifth in range(_FIFTHS)),),
         days=[(row["day"], row["records"]) for row in rows if row["kind"] == 0b101],
-        sources={
-            SourceType(row["source"]): row["records"] for row in rows if row["kind"] == 0b110
-        },
+        sources={SourceType(row["source"]): row["records"] for row in rows if row["kind"] == 0b110},
     )
 
 

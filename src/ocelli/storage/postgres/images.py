@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ocelli.domain.images import Image, Variant, VariantStatus
+    from ocelli.domain.library import FileQuery
     from ocelli.storage.postgres.rows import Connection, Row
 
 _PREFIX = re.compile(r"[0-9a-f]{8}")
@@ -103,20 +104,14 @@ class PostgresImages:
         return rows[0] if rows else None
 
     async def page(
-        self, tenant_id: UUID, *, limit: int, offset: int
+        self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[Image], int]:
-        """One page, newest content first, and how many there are in all."""
-        cursor = await self._connection.execute(
-            "SELECT count(*) AS total FROM images WHERE tenant_id = %s AND deleted_at IS NULL",
-            (tenant_id,),
+        """See ports.Images."""
+        ids, total = await Library(self._connection).page(
+            tenant_id, query, limit=limit, offset=offset
         )
-        row = await cursor.fetchone()
-        images = await self._select(
-            "tenant_id = %s AND deleted_at IS NULL"
-            " ORDER BY coalesce(content_created_at, created_at) DESC, id LIMIT %s OFFSET %s",
-            (tenant_id, limit, offset),
-        )
-        return images, row["total"] if row else 0
+        found = {image.id: image for image in await self.by_ids(list(ids))}
+        return [found[id] for id in ids if id in found], total
 
     async def delete(self, tenant_id: UUID, id: UUID) -> datetime | None:
         """Mark as deleted; when, or None if there is no such picture."""
@@ -132,10 +127,7 @@ class PostgresImages:
     async def update(
         self, tenant_id: UUID, id: UUID, *, title: str | None, tags: Sequence[str] | None
     ) -> datetime | None:
-        """What a person says about it; None leaves as it is, an empty title removes the title.
-
-        When, or None if there is no such picture.
-        """
+        """See ports.Images."""
         cursor = await self._connection.execute(
             "UPDATE images SET title = nullif(coalesce(%s, title), ''),"
             " tags = coalesce(%s::text[], tags), updated_at = now()"
@@ -152,7 +144,8 @@ class PostgresImages:
             "SELECT key FROM unnest(%s::text[]) AS key"
             " WHERE split_part(key, '/', 2) IN (SELECT id::text FROM tenants)"
             " AND NOT EXISTS (SELECT 1 FROM images i WHERE i.object_key = key)"
-            " AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.object_key = key)",
+            " AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.object_key = key)"
+            " AND NOT EXISTS (SELECT 1 FROM exports e WHERE e.object_key = key)",
             (list(keys),),
         )
         return [row["key"] for row in rows]

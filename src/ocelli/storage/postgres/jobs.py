@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 ANALYSE = "analyse"
 MAKE_VARIANTS = "make_variants"
+EXTRACT_COLORS = "extract_colors"
+EXPORT = "export"
 
 # A description is what people wait for; variants come when nobody waits.
 _VARIANTS_PRIORITY = -10_000
+_LATER = -5_000
 _MOST_BACKLOG = 1_000
 
 _unconnected = procrastinate.App(connector=procrastinate.PsycopgConnector())
@@ -38,6 +41,14 @@ class PostgresJobs:
     async def make_variants(self, image: Image) -> None:
         """At the lowest priority."""
         await self._enqueue(MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id)
+
+    async def extract_colors(self, image_id: UUID) -> None:
+        """After descriptions, before variants."""
+        await self._enqueue(EXTRACT_COLORS, _LATER, "image_id", image_id)
+
+    async def export(self, export_id: UUID) -> None:
+        """After descriptions, before variants."""
+        await self._enqueue(EXPORT, _LATER, "export_id", export_id)
 
     async def _enqueue(self, task: str, priority: int, argument: str, id: UUID) -> None:
         await _unconnected.configure_task(

@@ -36,10 +36,11 @@ _SOURCE = (
     " coalesce(a.tags, '{}') AS ai_tags"
     " FROM images i LEFT JOIN LATERAL (SELECT * FROM analyses"
     " WHERE image_id = i.id AND status = 'completed' ORDER BY created_at DESC LIMIT 1) a ON true"
-    " WHERE i.id = %s AND i.deleted_at IS NULL"
+    " WHERE i.id = %s AND i.deleted_at IS NULL FOR SHARE OF i"
 )
 _WORDS = " || ".join(
-    f"setweight(to_tsvector('simple', %({text})s) || to_tsvector('english', %({text})s), '{weight}')"
+    f"setweight(to_tsvector('simple', %({text})s) || to_tsvector('english', %({text})s),"
+    f" '{weight}')"
     for text, weight in (("title", "A"), ("tags", "B"), ("description", "C"), ("seen", "D"))
 )
 _STORE = (
@@ -58,13 +59,24 @@ class Library:
         self._connection = connection
 
     async def refresh(self, image_id: UUID) -> None:
-        """Tell again what a picture's rows say; must follow every change of them."""
+        """Tell again what a picture's rows say; must follow every change of them.
+
+        The lock lets changes at the same time follow each other, so that the last one sees both.
+        """
         cursor = await self._connection.execute(_SOURCE, (image_id,))
         row = await cursor.fetchone()
         if row is None:
-            await self._connection.execute("DELETE FROM library WHERE image_id = %s", (image_id,))
+            await self._remove(image_id)
         else:
             await self._connection.execute(_STORE, _entry(row))
+
+    async def _remove(self, image_id: UUID) -> None:
+        await self._connection.execute("DELETE FROM library WHERE image_id = %s", (image_id,))
+        await self._connection.execute(
+            "DELETE FROM image_colors WHERE number = (SELECT number FROM palettes"
+            " WHERE image_id = %s)",
+            (image_id,),
+        )
 
     async def page(
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
@@ -140,7 +152,9 @@ def _by_column(table: str, query: FileQuery) -> str:
 def _by_relevance() -> str:
     """Whole words count, beginnings only find. The best first; those not ranked by age."""
     newest = "ORDER BY shown_at DESC, image_id DESC"
-    rank = f"SELECT ts_rank(words, {_tsquery('exact')}) FROM library l WHERE l.image_id = n.image_id"
+    rank = (
+        f"SELECT ts_rank(words, {_tsquery('exact')}) FROM library l WHERE l.image_id = n.image_id"
+    )
     return (
         f"SELECT image_id FROM (SELECT image_id, shown_at, row_number() OVER ({newest}) AS nth"
         f" FROM (SELECT * FROM hits {newest} LIMIT %(ranked)s + %(limit)s) AS newest) AS n"

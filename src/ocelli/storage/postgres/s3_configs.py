@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PostgresS3Configs:
-    """See ports.S3Configs."""
+    """See ports_storage.S3Configs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

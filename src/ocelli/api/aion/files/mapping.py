@@ -7,16 +7,39 @@ from typing import TYPE_CHECKING
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
 from ocelli.domain.images import VariantStatus, VariantType
+from ocelli.domain.library import FileQuery, SortBy
+from ocelli.domain.search import parse
+from ocelli.domain.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image
+    from ocelli.usecases.files import Deletion
 
     UrlOf = Callable[[Image, VariantType], str | None]
 
 SIGNIFICANT = 4  # digits of a confidence that carry meaning
+
+
+def file_query(asked: schemas.FileFilters) -> FileQuery:
+    """Files of other kinds and in folders do not exist: asking for them finds nothing."""
+    search = parse(asked.search) if asked.search and not asked.search.isspace() else None
+    nothing = asked.folder_id is not None or (
+        asked.media_types and schemas.MediaType.IMAGE not in asked.media_types
+    )
+    return FileQuery(
+        search=search,
+        mode=asked.search_mode,
+        tags=tuple(asked.tags),
+        described=asked.has_description,
+        ids=() if nothing else tuple(asked.ids) or None,
+        since=moment(asked.date_from),
+        before=moment(asked.date_to, end_of_day=True),
+        sort_by=asked.sort_by or (SortBy.RELEVANCE if search else SortBy.SHOWN_AT),
+        descending=asked.sort_order is schemas.SortOrder.DESC,
+    )
 
 
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
@@ -157,3 +180,39 @@ def confidence(analysis: Analysis | None) -> float | None:
 def error_message(analysis: Analysis | None) -> str | None:
     """Why the analysis failed, if it did."""
     return analysis.failure.message if analysis and analysis.failure else None
+
+
+def updated_file(image: Image) -> schemas.UpdatedFile:
+    """What a person says about it."""
+    return schemas.UpdatedFile(
+        id=str(image.id), title=image.title, tags=list(image.tags), updated_at=image.updated_at
+    )
+
+
+def batch_deleted(deletions: Sequence[Deletion]) -> schemas.BatchDeleted:
+    """By what became of them."""
+    results = [
+        schemas.DeletionResult(
+            id=each.id, status=each.status, message=each.message, deleted_at=each.deleted_at
+        )
+        for each in deletions
+    ]
+    deleted, skipped, failed = (
+        [result for result in results if result.status == status]
+        for status in ("deleted", "skipped", "failed")
+    )
+    summary = schemas.DeletionSummary(
+        total=len(results), deleted=len(deleted), skipped=len(skipped), failed=len(failed)
+    )
+    return schemas.BatchDeleted(deleted=deleted, skipped=skipped, failed=failed, summary=summary)
+
+
+def variants_triggered(image: Image, begun: bool) -> schemas.VariantsTriggered:
+    """Whether smaller copies will be made."""
+    return schemas.VariantsTriggered(
+        message="The smaller copies will be made." if begun else "They are being made already.",
+        task_id=f"make_variants:{image.id}",
+        current_status=image.variant_status,
+        image_id=str(image.id),
+        skipped_duplicate=not begun,
+    )

@@ -23,11 +23,12 @@ async def list_files(
     request: Request,
     key: CurrentKey,
     mine: CurrentServices,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    asked: Annotated[schemas.FileFilters, Query()],
 ) -> schemas.FileList:
-    """Newest content first."""
-    page = await mine.files.page(key.tenant.id, limit=limit, offset=offset)
+    """All filters must hold. `search` knows `"several words"`, `-without` and `or`."""
+    page = await mine.files.page(
+        key.tenant.id, mapping.file_query(asked), limit=asked.limit, offset=asked.offset
+    )
     url_of = await urls(request, mine, page.images)
     return schemas.FileList(
         files=[mapping.file_summary(image, url_of) for image in page.images],
@@ -81,6 +82,33 @@ async def download(
     """Redirects to a URL that works for an hour without a key, as a download."""
     image = await mine.files.get(key.tenant.id, file_id)
     return RedirectResponse(absolute(request, mine, await mine.files.download_url(image)), 302)
+
+
+@router.patch("/{file_id}", summary="Change title or tags", responses=errors(400, 404))
+async def update_file(
+    file_id: FileId, body: schemas.FileUpdate, key: CurrentKey, mine: CurrentServices
+) -> schemas.UpdatedFile:
+    """What is not given stays; an empty title or an empty list removes."""
+    image = await mine.files.update(key.tenant.id, file_id, title=body.title, tags=body.tags)
+    return mapping.updated_file(image)
+
+
+@router.post("/batch-delete", summary="Delete several files", responses=errors(400))
+async def delete_files(
+    body: schemas.BatchDelete, key: CurrentKey, mine: CurrentServices
+) -> schemas.BatchDeleted:
+    """Files that are worked on right now are skipped, unknown ones fail; the rest is deleted."""
+    return mapping.batch_deleted(await mine.files.delete_many(key.tenant.id, body.file_ids))
+
+
+@router.post(
+    "/{file_id}/trigger-variants", summary="Make smaller copies again", responses=errors(404)
+)
+async def trigger_variants(
+    file_id: FileId, key: CurrentKey, mine: CurrentServices
+) -> schemas.VariantsTriggered:
+    """They replace the present ones. While they are being made, asking again changes nothing."""
+    return mapping.variants_triggered(*await mine.files.remake_variants(key.tenant.id, file_id))
 
 
 @router.delete("/{file_id}", summary="Delete a file", responses=errors(404))

@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ocelli.domain.analysis import Status
 from ocelli.domain.images import VariantStatus
+from ocelli.domain.library import SortBy
+from ocelli.domain.search import SearchMode
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+
+
+class MediaType(StrEnum):
+    """What a file is; so far all are images."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    DOCUMENT = "document"
+    LINK = "link"
+
+
+class SortOrder(StrEnum):
+    """From the largest, or from the smallest."""
+
+    DESC = "desc"
+    ASC = "asc"
+
+
+class FileFilters(BaseModel):
+    """The query of the list."""
+
+    search: Text | None = Field(
+        None,
+        max_length=500,
+        description="All words must occur, the last one may go on; English words in any form.",
+        examples=['red "sports car" -toy'],
+    )
+    search_mode: SearchMode = Field(
+        SearchMode.ALL, description="metadata: title, file name, tags and description."
+    )
+    tags: list[Text] = Field([], max_length=40, description="Must all be there, whoever gave them.")
+    media_types: list[MediaType] = Field([], max_length=10)
+    folder_id: str | None = Field(
+        None, max_length=100, description="There are no folders: matches nothing."
+    )
+    has_description: bool | None = None
+    ids: list[UUID] = Field([], max_length=500)
+    date_from: datetime | date | None = Field(
+        None, description="When the photo was taken, or else when it came."
+    )
+    date_to: datetime | date | None = Field(None, description="A day is included as a whole.")
+    sort_by: SortBy | None = Field(
+        None, description="Default: relevance for a search, content_created_at otherwise."
+    )
+    sort_order: SortOrder = Field(SortOrder.DESC, description="The best first by relevance.")
+    limit: int = Field(20, ge=1, le=100)
+    offset: int = Field(0, ge=0, le=2**31)
 
 
 class Dimensions(BaseModel):
@@ -125,3 +185,71 @@ class DeletedFile(BaseModel):
     id: str
     deleted_at: datetime
     message: str
+
+
+class FileUpdate(BaseModel):
+    """What a person says about a file; what machines say is kept apart and never in its place."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "Breakfast", "tags": ["coffee", "morning"]}]}
+    )
+
+    title: str | None = Field(None, description="Up to 255 characters.")
+    tags: list[str] | None = Field(None, description="Up to 40, of up to 50 characters each.")
+
+
+class UpdatedFile(BaseModel):
+    """What a person says about a file now."""
+
+    id: str
+    title: str | None
+    tags: list[str]
+    updated_at: datetime
+
+
+class BatchDelete(BaseModel):
+    """Which files to delete."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"file_ids": ["9b1f8f52-3f37-4a4e-9d2f-0a7c8a3c1c55"]}]}
+    )
+
+    file_ids: list[Annotated[str, Field(max_length=36)]] = Field(min_length=1, max_length=100)
+
+
+class DeletionResult(BaseModel):
+    """What became of one file."""
+
+    id: str
+    status: Literal["deleted", "skipped", "failed"]
+    message: str | None
+    deleted_at: datetime | None
+
+
+class DeletionSummary(BaseModel):
+    """How many."""
+
+    total: int
+    deleted: int
+    skipped: int
+    failed: int
+
+
+class BatchDeleted(BaseModel):
+    """What became of each."""
+
+    deleted: list[DeletionResult]
+    skipped: list[DeletionResult]
+    failed: list[DeletionResult]
+    summary: DeletionSummary
+
+
+class VariantsTriggered(BaseModel):
+    """Whether smaller copies will be made."""
+
+    success: bool = True
+    message: str
+    task_id: str | None = Field(description="Names the work; there is one per picture at a time.")
+    current_status: VariantStatus
+    image_id: str
+    skipped_duplicate: bool = Field(description="They are being made already.")

@@ -14,6 +14,8 @@ from ocelli.api.aion.common import FileId, errors
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.multipart import Form, receive
+from ocelli.api.services import Services
+from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import Level
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import StorageTarget
@@ -131,6 +133,13 @@ async def upload_stream_batch(
 
     One bad file does not fail the request: `rejections` says which and why.
     """
+    async with mine.slots.taken(key.tenant):
+        return await _stream_batch(request, key, mine)
+
+
+async def _stream_batch(
+    request: Request, key: ApiKey, mine: Services
+) -> schemas.BatchUploadResponse:
     with Form() as form:
         await receive(
             request,

@@ -1,0 +1,70 @@
+"""Names that are imported when they are asked for: importing ``aion`` stays quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HOMES = {
+    "aion.types.batch": """
+        BatchImageInput BatchItemResult BatchItemStatus BatchResults BatchResultsPagination
+        BatchResultsSummary BatchStatus BatchStatusResult BatchSubmissionResult
+        BatchVerifyInput
+    """,
+    "aion.types.callbacks": """
+        DescriptionFailedEvent DescriptionProgressEvent FileCompleteEvent
+        UploadProgressEvent
+    """,
+    "aion.types.colors": """
+        HSL LAB RGB BatchColorExtractionResult ColorAnalysis ColorAnalytics
+        ColorExtractionResult ColorExtractionStatus ColorFamily ColorFamilyInfo ColorLevel
+        ColorSearchResponse ColorSearchResult ColorTemperature DominantColor
+    """,
+    "aion.types.common": """
+        ChatTokenType DescriptionErrorType DescriptionFailure DescriptionStatus MessageRole
+        StorageTarget VerificationLevel
+    """,
+    "aion.types.describe": """
+        DescriptionResult VerificationIssue VerificationResult
+    """,
+    "aion.types.files": """
+        BatchDeleteFileResult BatchDeleteFilesResponse DeleteFileResult FileList
+        FullDescription ProcessingHistory UpdateFileResult UserFile UserFileDetails
+    """,
+    "aion.types.tenant": """
+        S3ConfigStatus S3ValidationResult TenantLimits TenantSettings
+    """,
+    "aion.types.upload": """
+        BatchConfirmResult BatchPrepareResult BatchPresignedUrl BatchUploadResults
+        ConfirmResult FileInfo PresignedUrlInfo QuotaInfo StoredImage
+        UploadBatchStatusResult UploadConfirmation UploadPlan UploadResult
+    """,
+}
+TYPES = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def lazy(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` for names that live elsewhere."""
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return getattr(import_module(homes[name]), name)
+
+    return get
+
+
+class LazyName:
+    """A class attribute that lives elsewhere."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return getattr(import_module(self._home), self._name)

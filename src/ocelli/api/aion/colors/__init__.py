@@ -1,0 +1,1 @@
+"""Colours of pictures, and finding pictures by them."""

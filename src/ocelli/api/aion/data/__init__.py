@@ -1,0 +1,1 @@
+"""The history of descriptions, exports of it, and addresses of pictures."""

@@ -1,0 +1,172 @@
+"""Between the domain and the bodies of ``/data``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ocelli.api.aion.data import schemas
+from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.history import ExportRequest, HistoryQuery, SourceType
+from ocelli.domain.images import VariantType
+from ocelli.domain.times import moment
+from ocelli.usecases.history import METADATA_FIELDS, checked_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date, datetime
+
+    from ocelli.api.aion.files.mapping import UrlOf
+    from ocelli.domain.history import Export, HistoryRecord, HistoryStatistics
+    from ocelli.domain.images import Image
+
+MOST_TERMS = 20
+
+
+def history_query(
+    *,
+    start: datetime | date | None,
+    end: datetime | date | None,
+    min_confidence: float | None,
+    max_confidence: float | None,
+    terms: Iterable[str],
+    sources: Iterable[str],
+    failed_too: bool = False,
+) -> HistoryQuery:
+    """Raises ValidationFailed."""
+    wanted = frozenset(source.strip() for source in sources if source.strip())
+    if unknown := wanted.difference(SourceType):
+        raise ValidationFailed(
+            f"Unknown source type: {min(unknown)[:50]}. Use single or batch.", field="source_types"
+        )
+    said = tuple(term.strip() for term in terms if term.strip())
+    if len(said) > MOST_TERMS or any("\0" in term for term in said):
+        raise ValidationFailed(
+            f"At most {MOST_TERMS} terms, none with a NUL character.", field="search"
+        )
+    return HistoryQuery(
+        since=moment(start),
+        before=moment(end, end_of_day=True),
+        min_confidence=min_confidence,
+        max_confidence=max_confidence,
+        terms=said,
+        sources=frozenset(map(SourceType, wanted)) or frozenset(SourceType),
+        failed_too=failed_too,
+    )
+
+
+def description(
+    record: HistoryRecord, image: Image | None, url_of: UrlOf
+) -> schemas.DescriptionRecord:
+    """One record with addresses of its picture."""
+    original = image and url_of(image, VariantType.ORIGINAL)
+    metadata: dict[str, Any] = {name: read(record) for name, read in METADATA_FIELDS.items()}
+    return schemas.DescriptionRecord(
+        id=str(record.id),
+        source_type=record.source,
+        source_id=metadata.pop("source_id"),
+        created_at=record.created_at,
+        image_id=str(record.image_id),
+        image_url=original,
+        stored_image_url=original,
+        thumbnail_url=image and url_of(image, VariantType.SMALL),
+        description=record.description,
+        confidence_score=record.confidence and round(record.confidence, 4),
+        metadata={
+            **{name: value for name, value in metadata.items() if name != "source_type"},
+            "visible_text": record.visible_text,
+            "tags": list(record.tags),
+        },
+    )
+
+
+def statistics(numbers: HistoryStatistics) -> schemas.Statistics:
+    """Of all that match."""
+    average = numbers.average_confidence
+    return schemas.Statistics(
+        total_count=numbers.total,
+        average_confidence=average and round(average, 4),
+        confidence_distribution={
+            f"{fifth / 5:.1f}-{(fifth + 1) / 5:.1f}": count
+            for fifth, count in enumerate(numbers.confidences)
+        },
+        daily_counts=[schemas.DayCount(date=day, count=count) for day, count in numbers.days],
+        source_distribution={source: numbers.sources.get(source, 0) for source in SourceType},
+    )
+
+
+def filters_applied(query: HistoryQuery) -> schemas.FiltersApplied:
+    """Which filters were used, also in words."""
+    used = {
+        "date range": query.since is not None or query.before is not None,
+        "confidence range": query.min_confidence is not None or query.max_confidence is not None,
+        "search": bool(query.terms),
+        "source types": query.sources != frozenset(SourceType),
+    }
+    dates, confidences, search, sources = used.values()
+    return schemas.FiltersApplied(
+        date_range_applied=dates,
+        confidence_range_applied=confidences,
+        search_applied=search,
+        source_types_filtered=sources,
+        filter_summary=", ".join(name for name, it_is in used.items() if it_is) or "none",
+    )
+
+
+def page_info(*, offset: int, limit: int, total: int) -> schemas.PageInfo:
+    """Pages count from 1."""
+    return schemas.PageInfo(
+        offset=offset,
+        limit=limit,
+        has_next=offset + limit < total,
+        has_previous=offset > 0,
+        total_pages=math.ceil(total / limit),
+        current_page=offset // limit + 1,
+    )
+
+
+def export_request(body: schemas.ExportRequest) -> ExportRequest:
+    """Raises ValidationFailed."""
+    query = history_query(
+        start=body.start_date,
+        end=body.end_date,
+        min_confidence=body.min_confidence,
+        max_confidence=body.max_confidence,
+        terms=body.search_terms,
+        sources=body.source_types,
+        failed_too=body.include_failed,
+    )
+    fields = checked_fields(body.fields, metadata=body.include_metadata)
+    return ExportRequest(body.format, query, fields, body.limit)
+
+
+def export_state(export: Export, url: str | None) -> schemas.ExportState:
+    """How far it has come."""
+    return schemas.ExportState(
+        export_id=str(export.id),
+        status=export.status,
+        download_url=url,
+        record_count=export.record_count,
+        format=export.request.format,
+        created_at=export.created_at,
+        completed_at=export.completed_at,
+        error_message=export.error,
+    )
+
+
+def variant_links(image: Image, url_of: UrlOf) -> schemas.VariantLinks:
+    """All sizes that exist."""
+    return schemas.VariantLinks(
+        image_id=str(image.id),
+        variant_status=image.variant_status,
+        variants=[
+            schemas.VariantLink(
+                type=variant.type,
+                url=url_of(image, variant.type),
+                width=variant.width,
+                height=variant.height,
+                size_bytes=variant.size_bytes,
+            )
+            for variant in image.variants
+        ],
+    )

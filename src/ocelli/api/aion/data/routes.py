@@ -1,0 +1,172 @@
+"""Routes of ``/data``: what was said, files of it, and addresses of pictures."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse
+
+from ocelli.api.aion.common import FileId, absolute, errors
+from ocelli.api.aion.data import mapping, schemas
+from ocelli.api.aion.files.routes import urls
+from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.services import Services
+from ocelli.domain.accounts import ApiKey
+from ocelli.domain.errors import NotFound
+from ocelli.domain.history import Export
+from ocelli.domain.images import VariantType
+
+router = APIRouter(prefix="/data", tags=["data"])
+
+Size = Literal["tiny", "small", "medium"]
+_VARIANTS: dict[Size, VariantType] = {
+    "tiny": VariantType.TINY,
+    "small": VariantType.SMALL,
+    "medium": VariantType.MEDIUM,
+}
+Confidence = Annotated[float | None, Query(ge=0, le=1)]
+
+
+@router.get("/descriptions", summary="Every description so far", responses=errors())
+async def list_descriptions(
+    request: Request,
+    key: CurrentKey,
+    mine: CurrentServices,
+    start_date: datetime | date | None = None,
+    end_date: Annotated[
+        datetime | date | None, Query(description="A day is included as a whole.")
+    ] = None,
+    min_confidence: Confidence = None,
+    max_confidence: Confidence = None,
+    search: Annotated[
+        str, Query(max_length=500, description="Terms with commas between; all must occur.")
+    ] = "",
+    source_types: Annotated[
+        str, Query(max_length=50, description="single, batch, or both with a comma.")
+    ] = "",
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> schemas.DescriptionHistory:
+    """Newest first, with numbers about all that match."""
+    query = mapping.history_query(
+        start=start_date,
+        end=end_date,
+        min_confidence=min_confidence,
+        max_confidence=max_confidence,
+        terms=search.split(","),
+        sources=source_types.split(","),
+    )
+    records, numbers, images = await mine.history.page(
+        key.tenant.id, query, limit=limit, offset=offset
+    )
+    url_of = await urls(request, mine, images)
+    by_id = {image.id: image for image in images}
+    return schemas.DescriptionHistory(
+        results=[mapping.description(each, by_id.get(each.image_id), url_of) for each in records],
+        total_count=numbers.total,
+        statistics=mapping.statistics(numbers),
+        filters_applied=mapping.filters_applied(query),
+        page_info=mapping.page_info(offset=offset, limit=limit, total=numbers.total),
+    )
+
+
+@router.post("/export", status_code=202, summary="Export descriptions", responses=errors())
+async def create_export(
+    request: Request, body: schemas.ExportRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.ExportState:
+    """Answers at once; poll `GET /data/export/{id}` for the address of the file."""
+    export = await mine.history.export(key.tenant.id, mapping.export_request(body))
+    return _state(request, mine, export)
+
+
+@router.get("/export/{export_id}", summary="How far an export has come", responses=errors(404))
+async def get_export(
+    request: Request, export_id: UUID, key: CurrentKey, mine: CurrentServices
+) -> schemas.ExportState:
+    """Ends as `completed` with an address, or as `failed` with a reason."""
+    return _state(request, mine, await mine.history.get_export(key.tenant.id, export_id))
+
+
+@router.get(
+    "/images/{image_id}",
+    summary="A picture",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses=errors(404),
+)
+async def get_image(
+    request: Request,
+    image_id: FileId,
+    key: CurrentKey,
+    mine: CurrentServices,
+    thumbnail: Annotated[bool, Query(description="False: the original.")] = True,
+    size: Size = "small",
+) -> RedirectResponse:
+    """Redirects to a URL that works for an hour without a key."""
+    type = _VARIANTS[size] if thumbnail else VariantType.ORIGINAL
+    return await _redirect(request, mine, key, image_id, type)
+
+
+@router.get(
+    "/images/{image_id}/thumbnail",
+    summary="A smaller copy of a picture by its size",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses=errors(404),
+)
+async def get_thumbnail(
+    request: Request,
+    image_id: FileId,
+    key: CurrentKey,
+    mine: CurrentServices,
+    size: Annotated[
+        Size, Query(description="tiny: 64 pixels, small: 256, medium: 750 on the longer side.")
+    ] = "small",
+) -> RedirectResponse:
+    """Redirects to a URL that works for an hour without a key."""
+    return await _redirect(request, mine, key, image_id, _VARIANTS[size])
+
+
+@router.get(
+    "/images/{image_id}/variant/{variant_type}",
+    summary="A smaller copy of a picture by its type",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses=errors(404),
+)
+async def get_image_variant(
+    request: Request,
+    image_id: FileId,
+    variant_type: VariantType,
+    key: CurrentKey,
+    mine: CurrentServices,
+) -> RedirectResponse:
+    """Redirects to a URL that works for an hour without a key."""
+    return await _redirect(request, mine, key, image_id, variant_type)
+
+
+@router.get("/images/{image_id}/variants", summary="All copies of a picture", responses=errors(404))
+async def list_variants(
+    request: Request, image_id: FileId, key: CurrentKey, mine: CurrentServices
+) -> schemas.VariantLinks:
+    """With addresses that work for an hour without a key."""
+    image = await mine.files.get(key.tenant.id, image_id)
+    return mapping.variant_links(image, await urls(request, mine, [image]))
+
+
+def _state(request: Request, mine: Services, export: Export) -> schemas.ExportState:
+    url = mine.history.download_url(export)
+    return mapping.export_state(export, url and absolute(request, mine, url))
+
+
+async def _redirect(
+    request: Request, mine: Services, key: ApiKey, image_id: str, type: VariantType
+) -> RedirectResponse:
+    image = await mine.files.get(key.tenant.id, image_id)
+    url = (await urls(request, mine, [image]))(image, type)
+    if url is None:
+        raise NotFound("Variant", f"{image_id}/{type}")
+    return RedirectResponse(url, 302)

@@ -1,0 +1,30 @@
+"""Moments, as people give them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+
+def moment(given: datetime | date | None, *, end_of_day: bool = False) -> datetime | None:
+    """A moment with a zone: UTC unless it says another one; a day begins at its midnight.
+
+    With ``end_of_day`` what is meant is the first moment that no longer belongs to what was given:
+    the next midnight after a day, the next microsecond after a moment.
+
+    >>> moment(date(2026, 5, 1), end_of_day=True).isoformat()
+    '2026-05-02T00:00:00+00:00'
+    """
+    if given is None:
+        return None
+    if isinstance(given, datetime):
+        zoned = given if given.tzinfo else given.replace(tzinfo=UTC)
+        step = timedelta(microseconds=1)
+    else:
+        zoned = datetime.combine(given, time(), UTC)
+        step = timedelta(days=1)
+    if not end_of_day:
+        return zoned
+    try:
+        return zoned + step
+    except OverflowError:  # the end of time
+        return zoned

@@ -1,0 +1,179 @@
+"""The colours of pictures: what they are, extracting them, finding pictures by them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ocelli.domain.colors import ColorMatch, Extraction, Rgb, match_score
+from ocelli.domain.errors import NotFound, ValidationFailed
+from ocelli.media import colors
+from ocelli.media.decode import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
+    from uuid import UUID
+
+    from ocelli.domain.colors import ColorQuery, Palette
+    from ocelli.domain.images import Image
+    from ocelli.domain.ports import Database
+    from ocelli.usecases.stores import Stores
+
+
+class Colors:
+    """Use cases of the API around colours."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, tenant_id: UUID, id: str) -> Extraction:
+        """How far the extraction of a picture has come. Raises NotFound."""
+        async with self._database.transaction() as tx:
+            image = await tx.images.get(tenant_id, id)
+            if image is None:
+                raise NotFound("File", id)
+            found = await tx.colors.get(tenant_id, image.id)
+        return found or Extraction(image.id, tenant_id)
+
+    async def request(self, tenant_id: UUID, id: str, *, n_colors: int, force: bool) -> Extraction:
+        """Extract them anew, if they are missing or ``force`` is set. Raises NotFound."""
+        image_id = (await self.get(tenant_id, id)).image_id
+        await self.request_many(tenant_id, [image_id], n_colors=n_colors, force=force)
+        return await self.get(tenant_id, str(image_id))
+
+    async def request_many(
+        self, tenant_id: UUID, ids: Sequence[UUID], *, n_colors: int, force: bool
+    ) -> int:
+        """How many are queued by this; ids of nobody's pictures are passed over."""
+        async with self._database.transaction() as tx:
+            queued = await tx.colors.request(tenant_id, ids, n_colors=n_colors, force=force)
+            for image_id in queued:
+                await tx.jobs.extract_colors(image_id)
+        return len(queued)
+
+    async def search(
+        self, tenant_id: UUID, query: ColorQuery, *, limit: int, offset: int
+    ) -> tuple[Sequence[ColorMatch], int]:
+        """One page, the best first, and how many match in all.
+
+        Without a colour to be near to every match is a full one, and the larger share is better.
+        """
+        cells = None
+        if query.near is not None:
+            cells = await asyncio.to_thread(colors.cells_near, query.near, query.threshold)
+        async with self._database.transaction() as tx:
+            numbers, found, percentages = await tx.colors.candidates(tenant_id, query, cells)
+            ranked = await asyncio.to_thread(_best, query, numbers, found, percentages)
+            page = ranked[offset : offset + limit]
+            ids = await tx.colors.image_ids([number for number, *_ in page])
+        matches = [
+            ColorMatch(ids[number], score, Rgb.of_number(rgb), percentage)
+            for number, score, rgb, percentage in page
+            if number in ids
+        ]
+        return matches, len(ranked)
+
+    async def shown(
+        self, tenant_id: UUID, matches: Sequence[ColorMatch]
+    ) -> tuple[Mapping[UUID, Image], Mapping[UUID, Extraction]]:
+        """The pictures of one page of matches and all of their colours."""
+        ids = [match.image_id for match in matches]
+        async with self._database.transaction() as tx:
+            images = await tx.images.by_ids(ids)
+            palettes = await tx.colors.palettes(ids)
+        return {image.id: image for image in images if image.tenant_id == tenant_id}, palettes
+
+
+class ExtractColors:
+    """The worker's job for colours that somebody asked for. Safe to run twice."""
+
+    def __init__(
+        self, database: Database, stores: Stores, compute: Executor, *, max_pixels: int
+    ) -> None:
+        self._database = database
+        self._stores = stores
+        self._compute = compute
+        self._max_pixels = max_pixels
+
+    async def run(self, id: UUID, *, last_attempt: bool) -> None:
+        """Extract and store them. Raises to be tried again."""
+        async with self._database.transaction() as tx:
+            image = await tx.images.find(id)
+            wanted = await tx.colors.start(id)
+        if image is None or wanted is None:
+            return
+        try:
+            palette = await self._extract(image, wanted.n_colors)
+        except Exception as error:
+            broken = getattr(error, "retryable", True) is False
+            if broken or last_attempt:
+                message = getattr(error, "message", "The colours could not be extracted.")
+                await self.give_up(id, message)
+            if broken:
+                return
+            raise
+        async with self._database.transaction() as tx:
+            await tx.colors.complete(id, palette)
+
+    async def give_up(self, id: UUID, reason: str) -> None:
+        """For broken pictures, and for jobs whose workers died over and over."""
+        async with self._database.transaction() as tx:
+            await tx.colors.fail(id, reason)
+
+    async def _extract(self, image: Image, most: int) -> Palette:
+        store = await self._stores.holding(image)
+        data = await store.read(image.object_key)
+
+        def work() -> Palette:
+            return colors.extract(decode(data, max_pixels=self._max_pixels).pixels, most=most)
+
+        return await asyncio.get_running_loop().run_in_executor(self._compute, work)
+
+
+def named(name: str) -> tuple[str | None, Rgb | None]:
+    """What a colour's name stands for: a word of ours, or else a colour of CSS to be near to.
+
+    Raises ValidationFailed for a name that is neither.
+
+    >>> named("Dark_Gray")
+    ('dark grey', None)
+    >>> named("tomato")
+    (None, Rgb(r=255, g=99, b=71))
+    """
+    words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+    ours = words.replace("gray", "grey")
+    if ours in colors.names():
+        return ours, None
+    css = colors.css_colors().get(words.replace(" ", ""))
+    if css is None:
+        known = ", ".join(sorted(colors.names()))
+        raise ValidationFailed(
+            f"Unknown colour name. Known are {known}, and those of CSS.", field="color_name"
+        )
+    return None, css
+
+
+def _best(
+    query: ColorQuery,
+    numbers: Sequence[int],
+    found: Sequence[int],
+    percentages: Sequence[float],
+) -> list[tuple[int, float, int, float]]:
+    """Of each picture the colour that fits best, as (number, score, colour, percentage)."""
+    import numpy as np
+
+    rgb = np.array(found, np.int64)
+    shares = np.array(percentages, np.float64)
+    distances = np.zeros(len(rgb))
+    if query.near is not None:
+        distances = colors.delta_e(np.array(query.near.lab), colors.lab_of(colors.unpacked(rgb)))
+    order = np.lexsort((np.array(numbers, np.int64), -shares, distances))
+    best: dict[int, tuple[int, float, int, float]] = {}
+    for at in order:
+        if distances[at] > query.threshold:
+            break
+        score = match_score(float(distances[at]), query.threshold)
+        number = int(numbers[at])
+        best.setdefault(number, (number, score, int(rgb[at]), float(shares[at])))
+    return list(best.values())

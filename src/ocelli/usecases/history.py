@@ -1,0 +1,214 @@
+"""What was said about pictures: pages of it, numbers about it, files of it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import uuid
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from ocelli.domain.errors import NotFound, OcelliError, ValidationFailed
+from ocelli.domain.history import ExportFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from uuid import UUID
+
+    from ocelli.domain.history import (
+        Export,
+        ExportRequest,
+        HistoryQuery,
+        HistoryRecord,
+        HistoryStatistics,
+    )
+    from ocelli.domain.images import Image
+    from ocelli.domain.ports import Database, Objects
+
+URL_LIFETIME = 3600
+# What a spreadsheet would take for a formula.
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+
+FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
+    "id": lambda record: str(record.id),
+    "image_id": lambda record: str(record.image_id),
+    "created_at": lambda record: record.created_at.isoformat(),
+    "description": lambda record: record.description,
+    "visible_text": lambda record: record.visible_text,
+    "tags": lambda record: list(record.tags),
+    "confidence_score": lambda record: record.confidence and round(record.confidence, 4),
+    "error_message": lambda record: record.error,
+}
+METADATA_FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
+    "source_type": lambda record: str(record.source),
+    "source_id": lambda record: str(record.session_id or record.image_id),
+    "filename": lambda record: record.filename,
+    "title": lambda record: record.title,
+    "verification_level": lambda record: record.level,
+    "content_type": lambda record: record.content_type,
+    "size_bytes": lambda record: record.size_bytes,
+    "width": lambda record: record.width,
+    "height": lambda record: record.height,
+}
+ALL_FIELDS = FIELDS | METADATA_FIELDS
+
+
+class History:
+    """Use cases of the API."""
+
+    def __init__(self, database: Database, store: Objects) -> None:
+        self._database = database
+        self._store = store
+
+    async def page(
+        self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
+    ) -> tuple[Sequence[HistoryRecord], HistoryStatistics, Sequence[Image]]:
+        """One page, newest first, numbers about all that match, and the pictures of the page."""
+        async with self._database.transaction() as tx:
+            records = await tx.history.page(tenant_id, query, limit=limit, offset=offset)
+            statistics = await tx.history.statistics(tenant_id, query)
+            images = await tx.images.by_ids(list({record.image_id for record in records}))
+        return records, statistics, images
+
+    async def export(self, tenant_id: UUID, request: ExportRequest) -> Export:
+        """Have a file written."""
+        async with self._database.transaction() as tx:
+            export = await tx.exports.add(uuid.uuid4(), tenant_id, request)
+            await tx.jobs.export(export.id)
+        return export
+
+    async def get_export(self, tenant_id: UUID, id: UUID) -> Export:
+        """How far it has come. Raises NotFound."""
+        async with self._database.transaction() as tx:
+            export = await tx.exports.get(tenant_id, id)
+        if export is None:
+            raise NotFound("Export", str(id))
+        return export
+
+    def download_url(self, export: Export) -> str | None:
+        """Good for an hour, needs no key; None until the file is there."""
+        if export.object_key is None:
+            return None
+        return self._store.url(
+            export.object_key,
+            expires_in=URL_LIFETIME,
+            content_type=export.request.format.content_type,
+            filename=f"descriptions-{str(export.id)[:8]}.{export.request.format}",
+        )
+
+
+class WriteExport:
+    """The worker's job for files. Memory holds some hundred records. Safe to run twice."""
+
+    def __init__(self, database: Database, store: Objects) -> None:
+        self._database = database
+        self._store = store
+
+    async def run(self, id: UUID, *, last_attempt: bool) -> None:
+        """Write the file and store it. Raises to be tried again."""
+        async with self._database.transaction() as tx:
+            export = await tx.exports.start(id)
+        if export is None:
+            return
+        try:
+            key, count = await self._write(export)
+        except Exception as error:
+            if last_attempt:
+                known = isinstance(error, OcelliError)
+                await self.give_up(id, str(error) if known else "The file could not be written.")
+            raise
+        async with self._database.transaction() as tx:
+            await tx.exports.complete(id, key, count)
+
+    async def give_up(self, id: UUID, reason: str) -> None:
+        """For what fails, and for jobs whose workers died over and over."""
+        async with self._database.transaction() as tx:
+            await tx.exports.fail(id, reason)
+
+    async def _write(self, export: Export) -> tuple[str, int]:
+        request = export.request
+        path = self._store.staging / f"export-{uuid.uuid4().hex}"
+        key = f"exports/{export.tenant_id}/{export.id}.{request.format}"
+        try:
+            count = await self._write_records(export, path)
+            await self._store.put(key, path, request.format.content_type)
+        finally:
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(path.unlink)
+        return key, count
+
+    async def _write_records(self, export: Export, path: Path) -> int:
+        request = export.request
+        file = await asyncio.to_thread(path.open, "w", encoding="utf-8", newline="")
+        with file:
+            writer = ExportWriter(file, request.format, request.fields)
+            async with self._database.transaction() as tx:
+                stream = tx.history.stream(export.tenant_id, request.query, limit=request.limit)
+                async for records in stream:
+                    await asyncio.to_thread(writer.write, records)
+            await asyncio.to_thread(writer.close)
+        return writer.count
+
+
+class ExportWriter:
+    """Records as CSV with a header, as one JSON array, or as one JSON object a line."""
+
+    def __init__(self, file: IO[str], format: ExportFormat, fields: Sequence[str]) -> None:
+        self.count = 0
+        self._file = file
+        self._format = format
+        self._fields = {name: ALL_FIELDS[name] for name in fields}
+        self._rows = csv.writer(file)
+        match format:
+            case ExportFormat.CSV:
+                self._rows.writerow(self._fields)
+            case ExportFormat.JSON:
+                file.write("[")
+
+    def write(self, records: Sequence[HistoryRecord]) -> None:
+        """Blocks on the disk: call it from a thread."""
+        for record in records:
+            values = {name: read(record) for name, read in self._fields.items()}
+            match self._format:
+                case ExportFormat.CSV:
+                    self._rows.writerow(cell(value) for value in values.values())
+                case ExportFormat.JSON:
+                    separator = "\n" if self.count == 0 else ",\n"
+                    self._file.write(separator + json.dumps(values, ensure_ascii=False))
+                case ExportFormat.JSONL:
+                    self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
+            self.count += 1
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        if self._format is ExportFormat.JSON:
+            self._file.write("\n]\n")
+
+
+def checked_fields(fields: Sequence[str], *, metadata: bool) -> tuple[str, ...]:
+    """Those asked for, or all of them. Raises ValidationFailed for an unknown one."""
+    if not fields:
+        return tuple(ALL_FIELDS if metadata else FIELDS)
+    for field in fields:
+        if field not in ALL_FIELDS:
+            known = ", ".join(ALL_FIELDS)
+            raise ValidationFailed(f"Unknown field. Known are {known}.", field="fields")
+    return tuple(dict.fromkeys(fields))
+
+
+def cell(value: Any) -> str | int | float:
+    """What stands in a cell of CSV. No spreadsheet takes it for a formula.
+
+    >>> cell("=1+1")
+    "'=1+1"
+    >>> cell(["cat", "-dog"])
+    'cat; -dog'
+    """
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return value
+    text = "; ".join(value) if isinstance(value, list) else str(value)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_SIGNS) else text

@@ -1,0 +1,281 @@
+"""Finding files: every filter and order, against a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.integration.test_storage import a_tenant, an_analysis, an_image
+
+from ocelli.domain.analysis import Analysis
+from ocelli.domain.images import Image
+from ocelli.domain.library import FileQuery, SortBy
+from ocelli.domain.search import SearchMode, parse
+from ocelli.storage.postgres.database import PostgresDatabase
+
+TEXTS = {
+    "cat": ("My cat", "A cat sits on a red sofa.", "EXIT", ("animal", "Red Sofa")),
+    "car": (None, "A red sports car in a street.", "Café 東京タワー\nmilk & honey", ("vehicle",)),
+    "zoo": (None, "Zebras and cathedrals.", None, ("animal", "zebra")),
+    "run": ("Läufer", "People running in the park.", "finish line", ("sport", "people")),
+}
+
+
+async def store(database: PostgresDatabase, image: Image, **answer: Any) -> Analysis | None:
+    async with database.transaction() as tx:
+        await tx.images.add(image)
+        if not answer:
+            return None
+        analysis = an_analysis(image)
+        await tx.analyses.add(analysis)
+        started = await tx.analyses.start(analysis.id)
+        assert started is not None
+        done = replace(started, **answer)
+        assert await tx.analyses.complete(done)
+    return done
+
+
+@pytest.fixture(scope="module")
+async def library(database: PostgresDatabase) -> dict[str, Image]:
+    tenant = await a_tenant(database)
+    images = {}
+    for age, (name, (title, description, seen, tags)) in enumerate(TEXTS.items()):
+        created = datetime(2026, 1, 10, tzinfo=UTC) - timedelta(days=age)
+        image = replace(
+            an_image(tenant),
+            title=title,
+            filename=f"{name}.png",
+            tags=("mine",) if name == "cat" else (),
+            created_at=created,
+            content_created_at=datetime(2020, 1, 1, tzinfo=UTC) if name == "zoo" else None,
+            size_bytes=1000 + len(name) * age,
+        )
+        images[name] = image
+        await store(database, image, description=description, visible_text=seen, tags=tags)
+    plain = replace(an_image(tenant), filename="bare.png", tags=(), size_bytes=5)
+    images["bare"] = replace(plain, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    await store(database, images["bare"])
+    return images
+
+
+async def found(
+    database: PostgresDatabase, library: dict[str, Image], query: FileQuery
+) -> list[str]:
+    names = {image.id: name for name, image in library.items()}
+    tenant = library["cat"].tenant_id
+    async with database.transaction() as tx:
+        images, total = await tx.images.page(tenant, query, limit=100, offset=0)
+    assert total == len(images)
+    return [names[image.id] for image in images]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("cat", {"cat", "zoo"}),  # the last word may go on: cathedrals
+        ("cat ", {"cat"}),
+        ("cats ", {"cat"}),
+        ("run ", {"run"}),
+        ("runs ", {"run"}),
+        ("red", {"cat", "car"}),
+        ("red -sofa", {"car"}),
+        ("-red", {"zoo", "run", "bare"}),
+        ('"red sports"', {"car"}),
+        ('"sports red"', set()),
+        ("zebra or exit", {"zoo", "cat"}),
+        ("the street", {"car"}),
+        ("cafe", {"car"}),
+        ("CAFÉ", {"car"}),
+        ("東京", {"car"}),
+        ("京東", set()),
+        ("タワー", {"car"}),
+        ("laufer", {"run"}),
+        ("vehicle", {"car"}),
+        ("mine", {"cat"}),
+        ("bare", {"bare"}),
+        ("car.png", {"car"}),
+        ("!!!", set()),
+        ("'; DROP TABLE images; --", set()),
+        ("finish exit", set()),
+        ("cat exit", {"cat"}),
+    ],
+)
+async def test_search(
+    database: PostgresDatabase, library: dict[str, Image], text: str, names: set[str]
+) -> None:
+    query = FileQuery(search=parse(text), sort_by=SortBy.RELEVANCE)
+    assert set(await found(database, library, query)) == names
+
+
+@pytest.mark.parametrize(
+    ("mode", "names"),
+    [
+        (SearchMode.ALL, ["car", "run"]),
+        (SearchMode.METADATA, ["run"]),
+        (SearchMode.VISIBLE_TEXT, ["car"]),
+    ],
+)
+async def test_search_modes(
+    database: PostgresDatabase, library: dict[str, Image], mode: SearchMode, names: list[str]
+) -> None:
+    query = FileQuery(search=parse("honey or park "), mode=mode)
+    assert await found(database, library, query) == names
+
+
+async def test_titles_and_tags_weigh_more(
+    database: PostgresDatabase, library: dict[str, Image]
+) -> None:
+    query = FileQuery(search=parse("cat or zebras or street "), sort_by=SortBy.RELEVANCE)
+    assert (await found(database, library, query))[0] == "cat"
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        (FileQuery(), ["cat", "car", "run", "bare", "zoo"]),
+        (FileQuery(descending=False), ["zoo", "bare", "run", "car", "cat"]),
+        (FileQuery(sort_by=SortBy.CREATED_AT), ["cat", "car", "zoo", "run", "bare"]),
+        (FileQuery(sort_by=SortBy.SIZE), ["run", "zoo", "car", "cat", "bare"]),
+        (
+            FileQuery(sort_by=SortBy.TITLE, descending=False),
+            ["bare", "car", "run", "cat", "zoo"],  # läufer and my cat by title, others by name
+        ),
+        (FileQuery(sort_by=SortBy.RELEVANCE), ["cat", "car", "run", "bare", "zoo"]),
+        (FileQuery(tags=("ANIMAL",)), ["cat", "zoo"]),
+        (FileQuery(tags=("animal", "mine")), ["cat"]),
+        (FileQuery(tags=("animal", "vehicle")), []),
+        (FileQuery(tags=("red sofa",)), ["cat"]),
+        (FileQuery(tags=("red",)), []),
+        (FileQuery(tags=("'\\",)), []),
+        (FileQuery(described=False), ["bare"]),
+        (FileQuery(described=True, tags=("sport",)), ["run"]),
+        (FileQuery(since=datetime(2026, 1, 9, tzinfo=UTC)), ["cat", "car"]),
+        (FileQuery(before=datetime(2021, 1, 1, tzinfo=UTC)), ["zoo"]),
+        (
+            FileQuery(search=parse("red "), since=datetime(2026, 1, 10, tzinfo=UTC)),
+            ["cat"],
+        ),
+        (FileQuery(ids=()), []),
+    ],
+)
+async def test_filters_and_orders(
+    database: PostgresDatabase, library: dict[str, Image], query: FileQuery, names: list[str]
+) -> None:
+    assert await found(database, library, query) == names
+
+
+async def test_ids(database: PostgresDatabase, library: dict[str, Image]) -> None:
+    ids = (library["zoo"].id, library["car"].id, uuid.uuid4())
+    assert await found(database, library, FileQuery(ids=ids)) == ["car", "zoo"]
+    query = FileQuery(ids=ids, search=parse("red "))
+    assert await found(database, library, query) == ["car"]
+
+
+@given(text=st.text(st.sampled_from("ab \"-or'\\:*&|!()<>東é "), max_size=30) | st.text())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_postgres_reads_every_search(
+    database: PostgresDatabase, library: dict[str, Image], text: str
+) -> None:
+    for mode in SearchMode:
+        await found(database, library, FileQuery(search=parse(text), mode=mode))
+
+
+async def test_changes_are_found_at_once(database: PostgresDatabase) -> None:
+    image = replace(an_image(await a_tenant(database)), tags=())
+    await store(database, image, description="A dog.", tags=("dog",))
+
+    async def finds(text: str) -> bool:
+        async with database.transaction() as tx:
+            query = FileQuery(search=parse(text + " "))
+            _, total = await tx.images.page(image.tenant_id, query, limit=1, offset=0)
+        return total == 1
+
+    assert await finds("dog")
+    assert not await finds("holiday")
+    async with database.transaction() as tx:
+        await tx.images.update(image.tenant_id, image.id, title="Holiday", tags=["beach"])
+    assert await finds("holiday beach dog")
+    async with database.transaction() as tx:
+        await tx.images.update(image.tenant_id, image.id, title="", tags=None)
+    assert not await finds("holiday")
+    assert await finds("beach")
+    async with database.transaction() as tx:
+        await tx.images.delete(image.tenant_id, image.id)
+    assert not await finds("dog")
+
+
+async def test_a_person_and_a_machine_at_the_same_time(database: PostgresDatabase) -> None:
+    """Whoever commits last sees what the other one wrote."""
+    tenant = await a_tenant(database)
+    for _ in range(20):
+        image = replace(an_image(tenant), tags=())
+        analysis = an_analysis(image)
+        async with database.transaction() as tx:
+            await tx.images.add(image)
+            await tx.analyses.add(analysis)
+            started = await tx.analyses.start(analysis.id)
+        assert started is not None
+        done = replace(started, description="Sunrise.")
+
+        async def person(image: Image = image) -> None:
+            async with database.transaction() as tx:
+                await tx.images.update(tenant, image.id, title="Vacation", tags=None)
+                await asyncio.sleep(random.random() / 100)
+
+        async def machine(done: Analysis = done) -> None:
+            async with database.transaction() as tx:
+                await tx.analyses.complete(done)
+                await asyncio.sleep(random.random() / 100)
+
+        await asyncio.gather(person(), machine())
+        async with database.transaction() as tx:
+            query = FileQuery(search=parse("vacation sunrise "), ids=(image.id,))
+            _, total = await tx.images.page(tenant, query, limit=1, offset=0)
+            assert total == 1
+            found = await tx.images.get(tenant, str(image.id))
+        assert found is not None
+        assert found.title == "Vacation"
+
+
+async def test_other_tenants_are_not_found(
+    database: PostgresDatabase, library: dict[str, Image]
+) -> None:
+    stranger = await a_tenant(database)
+    ids = tuple(image.id for image in library.values())
+    async with database.transaction() as tx:
+        for query in (
+            FileQuery(),
+            FileQuery(ids=ids),
+            FileQuery(search=parse("red")),
+            FileQuery(search=parse("-nothing")),
+            FileQuery(search=parse(f"red or @{library['cat'].tenant_id}")),
+            FileQuery(tags=("animal",)),
+        ):
+            assert await tx.images.page(stranger, query, limit=10, offset=0) == ([], 0)
+        assert await tx.images.update(stranger, ids[0], title="x", tags=None) is None
+    assert "cat" in await found(database, library, FileQuery(search=parse("my ")))
+
+
+async def test_pages_hang_together(database: PostgresDatabase) -> None:
+    tenant = await a_tenant(database)
+    async with database.transaction() as tx:
+        for number in range(25):
+            await tx.images.add(
+                replace(an_image(tenant), title="page" if number % 3 else "page page page")
+            )
+    for sort_by in SortBy:
+        query = FileQuery(search=parse("page "), sort_by=sort_by)
+        seen: list[uuid.UUID] = []
+        async with database.transaction() as tx:
+            for offset in range(0, 30, 10):
+                images, total = await tx.images.page(tenant, query, limit=10, offset=offset)
+                assert total == 25
+                seen += [image.id for image in images]
+        assert len(set(seen)) == 25

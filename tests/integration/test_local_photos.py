@@ -72,7 +72,7 @@ def words(findings: Findings) -> str:
         ("horse.png", ["horse"], ["dog", "retriever"]),
         ("rocket.jpg", ["probably a rocket"], []),
         ("china.jpg", ["building"], ["text"]),
-        ("flower.jpg", ["nothing that", "green"], ["mushroom", "daisy"]),
+        ("flower.jpg", ["nothing that", "dark teal"], ["mushroom", "daisy"]),
         ("moon.png", ["nothing that", "grey"], ["tick"]),
     ],
 )

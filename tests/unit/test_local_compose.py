@@ -10,20 +10,60 @@ from hypothesis import strategies as st
 
 from ocelli.backends.local import grammar
 from ocelli.backends.local.compose import (
-    EMPTY, LONGEST_TAG, MOST_TAGS, UNSAFE, Claim, Topic, compose, confidence, is_page, quote,
+    EMPTY,
+    LONGEST_TAG,
+    MOST_TAGS,
+    UNSAFE,
+    Claim,
+    Topic,
+    compose,
+    confidence,
+    is_page,
+    quote,
 )  # fmt: skip
 from ocelli.backends.local.evidence import DETAIL, SCENE_ALONE, SCENE_BESIDE_PEOPLE, believe
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
 from ocelli.domain.findings import (
-    Box, Color, DetectedObject, Face, Safety, SceneLabel, TextLine,
+    Box,
+    Color,
+    DetectedObject,
+    Face,
+    Safety,
+    SceneLabel,
+    TextLine,
 )  # fmt: skip
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
-GLUE = set(
-    "and with on what looks like probably possibly a page of text that reads may read is are "
-    "visible the setting picture there nothing local models recognise".split()
-)
+GLUE = {
+    "and",
+    "with",
+    "on",
+    "what",
+    "looks",
+    "like",
+    "probably",
+    "possibly",
+    "a",
+    "page",
+    "of",
+    "text",
+    "that",
+    "reads",
+    "may",
+    "read",
+    "is",
+    "are",
+    "visible",
+    "the",
+    "setting",
+    "picture",
+    "there",
+    "nothing",
+    "local",
+    "models",
+    "recognise",
+}
 
 scores = st.floats(0.0, 1.0, width=32)
 

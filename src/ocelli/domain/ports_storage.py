@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 class S3Configs(Protocol):
     """The tenants' own buckets."""
 
-    async def get(self, tenant_id: UUID) -> BucketConfig | None: ...
+    async def get(self, tenant_id: UUID) -> BucketConfig | None:
+        """What is configured."""
+        ...
+
     async def put(self, config: BucketConfig) -> None:
         """Set it, in place of what was set before."""
         ...
 
-    async def remove(self, tenant_id: UUID) -> bool: ...
+    async def remove(self, tenant_id: UUID) -> bool:
+        """Whether there was one."""
+        ...
+
     async def tenants(self) -> Sequence[UUID]:
         """All that have one."""
         ...
@@ -28,7 +34,10 @@ class S3Configs(Protocol):
 class Sealing(Protocol):
     """Encryption of secrets at rest; ``context`` says what they are for, and is not secret."""
 
-    def seal(self, plain: bytes, *, context: str) -> bytes: ...
+    def seal(self, plain: bytes, *, context: str) -> bytes:
+        """Not the same twice."""
+        ...
+
     def open(self, sealed: bytes, *, context: str) -> bytes:
         """Raises ValueError if it was sealed with another secret or for another context."""
         ...

@@ -95,7 +95,7 @@ def clusters(points: Any, most: int, *, shades: float = SHADES) -> list[tuple[An
 
 
 def lab_of(rgb: Any) -> Any:
-    """CIELAB, float32, of sRGB from 0 to 255; both of shape (n, 3)."""
+    """CIELAB, float32, of sRGB from 0 to 255; both of shape (..., 3)."""
     import numpy as np
 
     # Not OpenCV's: it interpolates in a table, and is off by up to 0.2.
@@ -108,7 +108,7 @@ def lab_of(rgb: Any) -> Any:
 
 
 def unpacked(numbers: Any) -> Any:
-    """RGB of shape (n, 3) from ``Rgb.number`` of shape (n,)."""
+    """RGB of shape (..., 3) from ``Rgb.number`` of shape (...)."""
     import numpy as np
 
     return np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], -1)

@@ -167,7 +167,8 @@ def _best(
     shares = np.array(percentages, np.float64)
     distances = np.zeros(len(rgb))
     if query.near is not None:
-        distances = colors.delta_e(np.array(query.near.lab), colors.lab_of(colors.unpacked(rgb)))
+        near = colors.lab_of(colors.unpacked(np.array(query.near.number)))
+        distances = colors.delta_e(near, colors.lab_of(colors.unpacked(rgb)))
     order = np.lexsort((np.array(numbers, np.int64), -shares, distances))
     best: dict[int, tuple[int, float, int, float]] = {}
     for at in order:

@@ -60,7 +60,7 @@ class PostgresHistory:
             (
                 "SELECT fifth, day, source, count(*) AS records, avg(confidence) AS average,"
                 " grouping(fifth, day, source) AS kind FROM (SELECT a.confidence,"
-                f" least(floor(a.confidence * {_FIFTHS}), {_FIFTHS - 1})::int AS fifth,"
+                f" (floor(a.confidence * {_FIFTHS}) - (a.confidence >= 1)::int)::int AS fifth,"
                 f" (a.created_at AT TIME ZONE 'UTC')::date AS day, {_SOURCE} AS source"
                 f"{_FROM}{where}) AS matching"
                 " GROUP BY GROUPING SETS ((), (fifth), (day), (source)) ORDER BY day"

@@ -82,6 +82,8 @@ class Library:
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[UUID], int]:
         """The ids of one page in their order, and how many pictures match in all."""
+        if query.search is not None and not query.search.alternatives:
+            return [], 0  # there is no word in it
         where, values = _where(tenant_id, query)
         if query.search is None and not query.tags:
             sql = _listed(where, query)

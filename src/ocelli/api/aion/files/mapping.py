@@ -47,6 +47,7 @@ def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
     analysis = image.analysis
     return schemas.FileSummary(
         id=str(image.id),
+        object_key=image.object_key,
         title=image.title,
         filename=image.filename,
         thumbnail_url=url_of(image, VariantType.SMALL),

@@ -82,6 +82,7 @@ class FileSummary(BaseModel):
     """A row of the list."""
 
     id: str
+    object_key: str
     title: str | None
     filename: str
     thumbnail_url: str | None = Field(description="Signed, good for an hour, needs no key.")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.usage import Delivered
     from ocelli.domain.rates import RateState
+    from ocelli.domain.usage import Delivered
     from ocelli.usecases.quota import Standing
 
 

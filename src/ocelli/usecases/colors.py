@@ -64,15 +64,16 @@ class Colors:
             cells = await asyncio.to_thread(colors.cells_near, query.near, query.threshold)
         async with self._database.transaction() as tx:
             numbers, found, percentages = await tx.colors.candidates(tenant_id, query, cells)
-            ranked = await asyncio.to_thread(_best, query, numbers, found, percentages)
-            page = ranked[offset : offset + limit]
-            ids = await tx.colors.image_ids([number for number, *_ in page])
+            best, total = await asyncio.to_thread(
+                _best, query, numbers, found, percentages, slice(offset, offset + limit)
+            )
+            ids = await tx.colors.image_ids([number for number, *_ in best])
         matches = [
             ColorMatch(ids[number], score, Rgb.of_number(rgb), percentage)
-            for number, score, rgb, percentage in page
+            for number, score, rgb, percentage in best
             if number in ids
         ]
-        return matches, len(ranked)
+        return matches, total
 
     async def shown(
         self, tenant_id: UUID, matches: Sequence[ColorMatch]
@@ -159,22 +160,29 @@ def _best(
     numbers: Sequence[int],
     found: Sequence[int],
     percentages: Sequence[float],
-) -> list[tuple[int, float, int, float]]:
-    """Of each picture the colour that fits best, as (number, score, colour, percentage)."""
+    page: slice,
+) -> tuple[list[tuple[int, float, int, float]], int]:
+    """Of each picture the colour that fits best: (number, score, colour, percentage) of those of
+    one page, and how many there are in all.
+    """
     import numpy as np
 
-    rgb = np.array(found, np.int64)
-    shares = np.array(percentages, np.float64)
+    of, rgb, shares = np.array(numbers, np.int64), np.array(found, np.int64), np.array(percentages)
     distances = np.zeros(len(rgb))
     if query.near is not None:
         near = colors.lab_of(colors.unpacked(np.array(query.near.number)))
         distances = colors.delta_e(near, colors.lab_of(colors.unpacked(rgb)))
-    order = np.lexsort((np.array(numbers, np.int64), -shares, distances))
-    best: dict[int, tuple[int, float, int, float]] = {}
-    for at in order:
-        if distances[at] > query.threshold:
-            break
-        score = match_score(float(distances[at]), query.threshold)
-        number = int(numbers[at])
-        best.setdefault(number, (number, score, int(rgb[at]), float(shares[at])))
-    return list(best.values())
+    order = np.lexsort((of, -shares, distances))
+    order = order[distances[order] <= query.threshold]
+    _, firsts = np.unique(of[order], return_index=True)
+    best = order[np.sort(firsts)]
+    rows = [
+        (
+            int(of[at]),
+            match_score(float(distances[at]), query.threshold),
+            int(rgb[at]),
+            float(shares[at]),
+        )
+        for at in best[page]
+    ]
+    return rows, len(best)

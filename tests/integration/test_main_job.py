@@ -33,16 +33,18 @@ def get(server: Server, path: str, **options: Any) -> Any:
     return requests.get(f"{server.url}{API}{path}", timeout=60, **options)
 
 
-def finished(server: Server, id: str, within: float = 60) -> dict[str, Any]:
+def finished(
+    server: Server, id: str, within: float = 60, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     """The file's details once nothing changes any more."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        answer = get(server, f"/uploads/status/{id}")
+        answer = get(server, f"/uploads/status/{id}", headers=headers or server.headers)
         status = answer.json()
         if answer.status_code == 503:  # the database is coming back
             assert answer.headers["Retry-After"]
         elif status["is_terminal"]:
-            return get(server, f"/user-files/{id}").json()
+            return get(server, f"/user-files/{id}", headers=headers or server.headers).json()
         time.sleep(0.05)
     raise AssertionError(f"not final after {within} s: {status}")
 

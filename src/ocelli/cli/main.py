@@ -69,6 +69,39 @@ def describe(
     _exit(run(paths, as_json=as_json, **_given(workers=workers)))
 
 
+@app.command()
+def upload(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AIONVISION_BASE_URL",
+            metavar="URL",
+            help="Which server. Default: the one on this machine.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AIONVISION_API_KEY",
+            help="API key. Default, for the server on this machine: .ocelli/api_key",
+        ),
+    ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(help="Verification: quick, standard, thorough or critical."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Upload pictures and folders to a server, and wait for their descriptions."""
+    from ocelli.cli.upload import upload as run
+
+    _exit(run(paths, server=server, key=key, level=level, wait=wait, as_json=as_json))
+
+
 @keys.command("create")
 def keys_create(
     tenant: Annotated[str, typer.Option(help="Whose key; made if there is none.")] = "default",

@@ -1,0 +1,393 @@
+"""``ocelli upload``: pictures and folders to a server, over the SDK. Needs no server libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from aion import (
+    AionvisionConnectionError,
+    AionvisionError,
+    AionvisionPermissionError,
+    AionvisionTimeoutError,
+    AuthenticationError,
+    BatchUploadResults,
+    InsecureTransportWarning,
+    QuotaExceededError,
+    SyncAionVision,
+    UploadError,
+    ValidationError,
+    VerificationLevel,
+)
+from aion._files import SUPPORTED_EXTENSIONS, expand
+from aion.config import DEFAULT_BASE_URL, check_api_key
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.table import LONGEST_TEXT, MOST_TAGS, PIPED_WIDTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aion import (
+        DescriptionProgressEvent,
+        FileCompleteEvent,
+        UploadResult,
+    )
+
+WRONG_USE = 2
+FIRST_KEY = Path(".ocelli/api_key")  # where `ocelli serve` keeps it
+LOCAL_SERVER = frozenset({DEFAULT_BASE_URL, DEFAULT_BASE_URL.removesuffix("/api/v2")})
+MOST_ROWS = 100  # a longer table shows only what failed
+STEADY = 120.0  # seconds over which speed is measured; descriptions come slowly
+AGAIN = "run the same command again: only what is missing is sent"
+
+
+@dataclass
+class Outcome:
+    """What became of one file: ``result`` if the server said anything about it, else ``error``."""
+
+    path: Path
+    result: UploadResult | None = None
+    error: str | None = None
+
+    @property
+    def status(self) -> str:
+        """A description status, or ``not_uploaded``."""
+        return self.result.description_status.value if self.result else "not_uploaded"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is not there, or cannot be described."""
+        return self.result is None or self.result.is_failed
+
+    @property
+    def problem(self) -> str | None:
+        """Why it failed, for people."""
+        return self.result.description_error if self.result else self.error
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        found = self.result
+        return {
+            "file": str(self.path),
+            "status": self.status,
+            "image_id": (found and found.image_id) or None,
+            "description": found and found.description,
+            "tags": (found and found.tags) or [],
+            "visible_text": found and found.visible_text,
+            "confidence": found and found.confidence_score,
+            "error": self.problem,
+            "error_type": found and found.description_error_type,
+            "retryable": bool(found.description_is_retryable) if found else True,
+        }
+
+
+@dataclass
+class Report:
+    """The outcomes of the command, in the order of the files, and its exit code."""
+
+    outcomes: list[Outcome]
+    code: int
+    summary: str
+
+
+def upload(
+    paths: Sequence[Path],
+    *,
+    server: str | None,
+    key: str | None,
+    level: str | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Upload, then print a table or JSON."""
+    if level is not None and level not in list(VerificationLevel):
+        fail(f"no such level: {level}", ", ".join(VerificationLevel))
+        return WRONG_USE
+    try:
+        files = [source.path for source in expand(list(paths)) if source.path]
+    except (ValidationError, UploadError) as error:
+        fail(error.message)
+        return WRONG_USE
+    if not files:
+        fail("no pictures found", f"files that end in {', '.join(sorted(SUPPORTED_EXTENSIONS))}")
+        return WRONG_USE
+    key = key or local_key(server)
+    if not key:
+        fail(
+            "no API key",
+            "give --key or set AIONVISION_API_KEY; `ocelli keys create` makes one, and "
+            f"`ocelli serve` keeps its first in {FIRST_KEY} of its folder",
+        )
+        return CANNOT_RUN
+    try:
+        client = _client(server, key)
+    except ValueError as error:
+        fail(str(error))
+        return WRONG_USE
+    with client:
+        try:
+            report = _run(client, files, level=level, wait=wait)
+        except AionvisionError as error:
+            fail(error.message, _hint(error))
+            return CANNOT_RUN
+        except KeyboardInterrupt:
+            fail("stopped", AGAIN)
+            raise
+    if as_json:
+        print_json([outcome.as_dict() for outcome in report.outcomes])
+    else:
+        _show(report)
+    return report.code
+
+
+def local_key(server: str | None) -> str | None:
+    """The first key of the server that runs in this folder: for that server, and no other."""
+    if server is not None and server.rstrip("/") not in LOCAL_SERVER:
+        return None
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return FIRST_KEY.read_text(encoding="utf-8").strip() or None
+    return None
+
+
+def _client(server: str | None, key: str) -> SyncAionVision:
+    check_api_key(key)
+    given = {"api_key": key} if server is None else {"api_key": key, "base_url": server}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InsecureTransportWarning)
+        client = SyncAionVision.from_env(**given)
+    for warning in caught:
+        typer.secho(f"ocelli: {warning.message}", fg="yellow", err=True)
+    return client
+
+
+# ---------------------------------------------------------------------------------------------
+# The call
+
+
+def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: bool) -> Report:
+    """Upload everything. What breaks it off before any file has arrived is raised."""
+    sizes = [_size(path) for path in files]
+    with _Bars(sizes, wait=wait) as bars:
+        try:
+            results = client.upload(
+                files,
+                wait_for_descriptions=wait,
+                raise_on_failure=False,
+                verification_level=level,
+                on_file_complete=bars.arrived,
+                on_description_failed=lambda event: bars.failed(event.file_index, event.result),
+                on_description_progress=bars.described,
+            )
+        except AionvisionError as error:
+            partial = _partial(error)
+            if not partial:
+                raise
+            stopped, reason = error, _reason(error)
+        else:
+            outcomes = [Outcome(*pair) for pair in zip(files, results, strict=True)]
+            return Report(outcomes, FAILED if results.has_failures else 0, results.summary())
+    fail(stopped.message, AGAIN)
+    outcomes = [Outcome(path, error=reason) for path in files]
+    for index, result in {
+        **bars.rejected,
+        **dict(zip(sorted(bars.complete), partial, strict=False)),
+    }.items():
+        outcomes[index].result = result
+    missing = sum(outcome.result is None for outcome in outcomes)
+    summary = partial.summary() + (f", {missing} not uploaded" if missing else "")
+    return Report(outcomes, FAILED, summary)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # gone already; the upload says so
+
+
+def _partial(error: AionvisionError) -> BatchUploadResults | None:
+    """What had arrived before the call broke off: in the order of the files."""
+    if isinstance(error, AionvisionTimeoutError):
+        return error.last_result if isinstance(error.last_result, BatchUploadResults) else None
+    return getattr(error, "partial_results", None)
+
+
+def _reason(error: AionvisionError) -> str:
+    cause = error.__cause__
+    return cause.message if isinstance(cause, AionvisionError) else error.message
+
+
+def _hint(error: AionvisionError) -> str | None:
+    match error:
+        case AionvisionConnectionError():
+            return "start one with `ocelli serve`, or name another with --server URL"
+        case AuthenticationError():
+            return "give this server's key with --key or AIONVISION_API_KEY; `ocelli keys list`"
+        case AionvisionPermissionError():
+            return "this key may not upload: `ocelli keys create --scopes read,write`"
+        case QuotaExceededError():
+            return "upload fewer files, or use a key of a larger tier"
+        case AionvisionTimeoutError():
+            return "is the server overloaded? AIONVISION_TIMEOUT sets how many seconds to wait"
+    return None
+
+
+# ---------------------------------------------------------------------------------------------
+# For people
+
+
+@dataclass
+class _Bars:
+    """Two lines on standard error while it runs: uploading, and describing if that is awaited.
+
+    Its methods are the SDK's callbacks, which come from the client's thread.
+    """
+
+    sizes: list[int]
+    wait: bool
+    complete: set[int] = field(default_factory=set)
+    rejected: dict[int, UploadResult] = field(default_factory=dict)
+    _failed: int = 0
+    _ended: int = 0
+    _describing: TaskID | None = None
+
+    def __enter__(self) -> _Bars:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[files]}"),
+            _Bytes(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            speed_estimate_period=STEADY,
+        )
+        total = len(self.sizes)
+        self._progress.start()
+        self._uploading = self._progress.add_task(
+            "uploading", total=sum(self.sizes), files=f"0/{total} files", bytes=True
+        )
+        if self.wait:
+            self._describing = self._progress.add_task(
+                "describing", total=total, files=self._counts(), bytes=False
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def arrived(self, event: FileCompleteEvent) -> None:
+        """The server has it."""
+        self.complete.add(event.file_index)
+        self._settle(event.file_index)
+
+    def failed(self, index: int, result: UploadResult) -> None:
+        """It could not be uploaded, or not be described."""
+        self._failed += 1
+        if index not in self.complete:
+            self.rejected[index] = result
+            self._settle(index)
+        self._count()
+
+    def described(self, event: DescriptionProgressEvent) -> None:
+        """One more has ended."""
+        self._ended = event.completed_count
+        self._count()
+
+    def _settle(self, index: int) -> None:
+        settled = len(self.complete) + len(self.rejected)
+        refused = f", [red]{len(self.rejected)} refused[/red]" if self.rejected else ""
+        self._progress.update(
+            self._uploading,
+            advance=self.sizes[index],
+            files=f"{settled}/{len(self.sizes)} files{refused}",
+        )
+
+    def _count(self) -> None:
+        if self._describing is not None:
+            self._progress.update(self._describing, completed=self._ended, files=self._counts())
+
+    def _counts(self) -> str:
+        done = max(0, self._ended - self._failed)
+        failed = f", [red]{self._failed} failed[/red]" if self._failed else ""
+        return f"{done}/{len(self.sizes)} described{failed}"
+
+
+class _Bytes(DownloadColumn):
+    """Only where bytes are counted."""
+
+    def render(self, task: Any) -> Any:
+        """Sent, of all."""
+        return super().render(task) if task.fields["bytes"] else ""
+
+
+class _Rate(TransferSpeedColumn):
+    """Bytes per second, or pictures per second."""
+
+    def render(self, task: Any) -> Any:
+        """The speed so far."""
+        if task.fields["bytes"]:
+            return super().render(task)
+        return f"{task.speed:.1f} pictures/s" if task.speed else ""
+
+
+def _show(report: Report) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    rows = report.outcomes
+    if len(rows) > MOST_ROWS:
+        rows = [outcome for outcome in rows if outcome.failed]
+    if rows:
+        console.print(_table(rows))
+    console.print(escape(report.summary), highlight=False)
+
+
+def _table(rows: list[Outcome]) -> Table:
+    """File, id, description (or status, or reason), tags, text, confidence."""
+    grid = Table(show_lines=True)
+    grid.add_column("file", style="bold", overflow="fold", max_width=20)
+    grid.add_column("id", no_wrap=True)
+    grid.add_column("description", ratio=5)
+    grid.add_column("tags", ratio=3, style="cyan")
+    grid.add_column("text", ratio=3, style="green")
+    grid.add_column("confidence", justify="right", no_wrap=True, min_width=len("confidence"))
+    for cells in _cells(rows):
+        grid.add_row(*cells)
+    return grid
+
+
+def _cells(rows: list[Outcome]) -> Iterator[list[str]]:
+    for row in rows:
+        found = row.result
+        name, id = escape(row.path.name), found.image_id[:8] if found else ""
+        if found is None or found.is_failed:
+            yield [name, id, f"[red]{escape(row.problem or 'no reason given')}[/red]", "", "", ""]
+            continue
+        text = (found.visible_text or "").replace("\n", " / ")
+        yield [
+            name,
+            id,
+            escape(found.description or "") or f"[dim]{row.status}[/dim]",
+            escape(", ".join((found.tags or [])[:MOST_TAGS])),
+            escape(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"),
+            "" if found.confidence_score is None else f"{found.confidence_score:.2f}",
+        ]

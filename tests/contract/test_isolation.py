@@ -1,0 +1,180 @@
+"""Tenants never see each other: every route, with the ids of somebody else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from typing import Any
+
+import pytest
+import requests
+from tests.conftest import Server
+from tests.integration.test_main_job import API, finished, noise
+from tests.integration.test_sessions import upload_batch
+
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Victim:
+    """A tenant that has one of everything."""
+
+    def __init__(self, server: Server) -> None:
+        self.key = server.new_key("victim")
+        self.headers = {"Authorization": f"Bearer {self.key}"}
+        self.data = noise(777_000)
+        batch = upload_batch(server, [("a.png", self.data)], self.key).json()
+        image = batch["immediate_results"][0]["image_id"]
+        self.reservation = requests.post(
+            f"{server.url}{API}/uploads/request-presigned-url",
+            headers=self.headers,
+            json={"filename": "b.png", "content_type": "image/png", "size_bytes": 9},
+            timeout=10,
+        ).json()
+        export = requests.post(
+            f"{server.url}{API}/data/export",
+            headers=self.headers,
+            json={"data_type": "descriptions", "format": "json"},
+            timeout=10,
+        ).json()["export_id"]
+        key = requests.get(f"{server.url}{API}/api-keys", headers=self.headers, timeout=10)
+        self.ids = {
+            "file_id": image,
+            "image_id": image,
+            "item_id": image,
+            "session_id": batch["session_id"],
+            "batch_id": batch["session_id"],
+            "export_id": export,
+            "key_id": key.json()["api_keys"][0]["id"],
+            "variant_type": "original",
+        }
+
+
+@pytest.fixture(scope="module")
+def victim(server: Server) -> Victim:
+    return Victim(server)
+
+
+@pytest.fixture(scope="module")
+def stranger(server: Server) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.new_key('stranger-walk')}"}
+
+
+def routes(server: Server) -> list[tuple[str, str]]:
+    paths = requests.get(f"{server.url}/openapi.json", timeout=10).json()["paths"]
+    return [(method.upper(), path) for path, item in paths.items() for method in item]
+
+
+def body_for(path: str, victim: Victim) -> dict[str, Any]:
+    """Bodies that name what belongs to the victim."""
+    key = victim.reservation["object_key"]
+    confirmation = {"object_key": key, "success": True, "file_size": 9}
+    return {
+        f"{API}/uploads/confirm": {"object_key": key, "size_bytes": 9},
+        f"{API}/user-files/upload/confirm": {
+            "object_key": key,
+            "size_bytes": 9,
+            "image_id": victim.reservation["image_id"],
+        },
+        f"{API}/uploads/batch-confirm": {
+            "batch_id": victim.ids["batch_id"],
+            "confirmations": [confirmation],
+        },
+    }[path]
+
+
+def test_every_route_with_somebody_elses_ids(
+    server: Server, victim: Victim, stranger: dict[str, str]
+) -> None:
+    walked = 0
+    for method, path in routes(server):
+        names = PARAMETER.findall(path)
+        if not names:
+            continue
+        assert set(names) <= set(victim.ids), f"{path}: teach this test its ids"
+        mine = PARAMETER.sub(lambda match: victim.ids[match[1]], path)
+        nobodys = PARAMETER.sub(
+            lambda match: "original" if match[1] == "variant_type" else str(uuid.uuid4()), path
+        )
+        options: dict[str, Any] = {"headers": stranger, "timeout": 20, "allow_redirects": False}
+        if method in ("PUT", "PATCH"):
+            options["json"] = {"title" if "user-files" in path else "name": "mine now"}
+        answer = requests.request(method, f"{server.url}{mine}", **options)
+        unknown = requests.request(method, f"{server.url}{nobodys}", **options)
+        assert answer.status_code == unknown.status_code == 404, f"{method} {path}: {answer.text}"
+        assert answer.json()["error"]["code"] == unknown.json()["error"]["code"]
+        walked += 1
+    assert walked >= 15
+
+
+def test_bodies_that_name_somebody_elses_things(
+    server: Server, victim: Victim, stranger: dict[str, str]
+) -> None:
+    for path in ("/uploads/confirm", "/user-files/upload/confirm", "/uploads/batch-confirm"):
+        answer = requests.post(
+            f"{server.url}{API}{path}",
+            headers=stranger,
+            json=body_for(f"{API}{path}", victim),
+            timeout=10,
+        )
+        assert answer.status_code == 404, path
+    deleted = requests.post(
+        f"{server.url}{API}/user-files/batch-delete",
+        headers=stranger,
+        json={"file_ids": [victim.ids["image_id"]]},
+        timeout=10,
+    ).json()
+    assert not deleted["deleted"]
+    answer = upload_batch(
+        server,
+        [("c.png", noise(777_001))],
+        stranger["Authorization"].split()[1],
+        session_id=victim.ids["session_id"],
+    )
+    assert answer.status_code == 404
+
+
+def test_hashes_tell_nothing(server: Server, victim: Victim, stranger: dict[str, str]) -> None:
+    digest = hashlib.sha256(victim.data).hexdigest()
+    answer = requests.post(
+        f"{server.url}{API}/uploads/check-duplicates",
+        headers=stranger,
+        json={"hashes": [digest]},
+        timeout=10,
+    ).json()
+    assert answer["unique"] == [digest]
+    mine = upload_batch(
+        server,
+        [("a.png", victim.data)],
+        stranger["Authorization"].split()[1],
+        skip_duplicates="true",
+        auto_describe="false",
+    ).json()
+    assert not mine["immediate_results"][0]["skipped"]
+
+
+def test_lists_and_searches_are_empty(server: Server, victim: Victim) -> None:
+    finished(server, victim.ids["image_id"], headers=victim.headers)
+    nobody = {"Authorization": f"Bearer {server.new_key('nobody-walk')}"}
+    lists = {
+        "/user-files": "files",
+        "/uploads/sessions": "sessions",
+        "/data/descriptions": "results",
+    }
+    for path, name in lists.items():
+        answer = requests.get(f"{server.url}{API}{path}", headers=nobody, timeout=10).json()
+        assert answer[name] == [], path
+        assert answer["total_count"] == 0
+    ids = requests.get(
+        f"{server.url}{API}/user-files?ids={victim.ids['image_id']}", headers=nobody, timeout=10
+    )
+    assert ids.json()["files"] == []
+    colors = requests.post(
+        f"{server.url}{API}/colors/search",
+        headers=nobody,
+        json={"hex_code": "#808080", "delta_e_threshold": 100, "min_percentage": 0},
+        timeout=10,
+    ).json()
+    assert colors["results"] == []
+    keys = requests.get(f"{server.url}{API}/api-keys", headers=nobody, timeout=10).json()
+    assert keys["total"] == 1

@@ -1,0 +1,201 @@
+"""``ocelli upload`` against a real server."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from tests.conftest import OCELLI, Server
+
+from aion.config import DEFAULT_BASE_URL
+from ocelli.cli.upload import local_key
+
+FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
+HEAVY = "pydantic fastapi psycopg numpy cv2 onnxruntime uvicorn procrastinate ocelli.settings"
+
+
+def picture() -> bytes:
+    """A small JPEG that no other is equal to."""
+    stream = io.BytesIO()
+    Image.frombytes("RGB", (64, 48), random.randbytes(64 * 48 * 3)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures in folders, what is none, what is hidden."""
+    folder = tmp_path / "photos"
+    for name in ("a.jpg", "b.jpg", "sub/a.jpg", ".hidden/c.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture())
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def run(
+    *arguments: object, cwd: Path, server: Server | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The command in ``cwd``, with the key and address of ``server`` in its environment."""
+    known = {k: v for k, v in os.environ.items() if not k.startswith("AIONVISION_")}
+    if server is not None:
+        known |= {"AIONVISION_API_KEY": server.key, "AIONVISION_BASE_URL": server.url}
+    return subprocess.run(
+        [*OCELLI, "upload", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+        env={**known, **environment},
+    )
+
+
+def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return json.loads(done.stdout)
+
+
+def test_a_folder(server: Server, folder: Path) -> None:
+    done = run(
+        folder, "--server", server.url, "--key", server.key, "--level", "quick", "--json",
+        cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = rows(done)
+    assert [row["file"] for row in found] == [
+        str(folder / name) for name in ("a.jpg", "b.jpg", "sub/a.jpg")
+    ]
+    for row in found:
+        assert row["status"] == "completed"
+        assert row["description"]
+        assert 0 <= row["confidence"] <= 1
+        assert row["error"] is None
+    assert len({row["image_id"] for row in found}) == 3
+
+
+def test_files_and_folders_mixed(
+    server: Server, folder: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copy(photos["chelsea"], tmp_path / "chelsea.png")
+    done = run("chelsea.png", folder, cwd=tmp_path, server=server)
+    assert done.returncode == 0, done.stderr
+    assert "chelsea.png" in done.stdout
+    assert "cat" in done.stdout
+    assert done.stdout.splitlines()[-1] == "4 succeeded"
+
+
+def test_the_same_again_is_the_same_picture(server: Server, folder: Path) -> None:
+    first, again = (rows(run(folder, "--json", cwd=folder, server=server)) for _ in range(2))
+    assert [row["image_id"] for row in again] == [row["image_id"] for row in first]
+
+
+def test_a_bad_file_fails_alone(server: Server, folder: Path) -> None:
+    (folder / "bad.jpg").write_text("this is [b]no[/b] picture\n" * 50)
+    (folder / "empty.jpg").touch()
+    done = run(folder, cwd=folder, server=server)
+    assert done.returncode == FAILED
+    assert done.stdout.splitlines()[-1] == "3 succeeded, 2 failed (0 retryable)"
+    done = run(folder, "--json", cwd=folder, server=server)
+    assert done.returncode == FAILED
+    by_name = {Path(row["file"]).name: row for row in rows(done)}
+    assert by_name["bad.jpg"]["status"] == by_name["empty.jpg"]["status"] == "failed"
+    assert "text" in by_name["bad.jpg"]["error"]
+    assert by_name["empty.jpg"]["error"] == "the file is empty"
+    assert by_name["b.jpg"]["status"] == "completed"
+
+
+def test_without_waiting(server: Server, folder: Path) -> None:
+    done = run(folder, "--no-wait", "--json", cwd=folder, server=server)
+    assert done.returncode == 0, done.stderr
+    assert all(row["image_id"] for row in rows(done))
+    assert {row["status"] for row in rows(done)} <= {"pending", "queued", "processing", "completed"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.jpg"], "does not exist"),
+        (["notes.txt"], "not a supported picture"),
+        (["nothing"], "no pictures found"),
+        (["a.jpg", "--level", "sloppy"], "no such level: sloppy"),
+        (["a.jpg", "--key", "aion_..."], "placeholder"),
+        (["a.jpg", "--server", "ftp://example.org"], "http://"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_use(folder: Path, arguments: list[str], words: str) -> None:
+    (folder / "nothing").mkdir()
+    done = run(*arguments, cwd=folder, AIONVISION_API_KEY="aion_" + "x" * 32)
+    assert done.returncode == WRONG_USE
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_no_key(folder: Path) -> None:
+    done = run("a.jpg", cwd=folder)
+    assert done.returncode == CANNOT_RUN
+    assert "no API key" in done.stderr
+    assert "ocelli keys create" in done.stderr
+
+
+def test_a_key_that_the_server_does_not_know(server: Server, folder: Path) -> None:
+    done = run("a.jpg", "--key", "aion_" + "x" * 32, "--json", cwd=folder, server=server)
+    assert done.returncode == CANNOT_RUN
+    assert "--key" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens at, kept for us."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def test_the_server_is_down(folder: Path, closed_port: int) -> None:
+    done = run(
+        folder, "--server", f"http://127.0.0.1:{closed_port}", "--key", "aion_" + "x" * 32,
+        cwd=folder, AIONVISION_RETRY_DELAY="0.01",
+    )  # fmt: skip
+    assert done.returncode == CANNOT_RUN
+    assert "Nobody listens" in done.stderr
+    assert "→ start one with `ocelli serve`" in done.stderr
+
+
+def test_the_local_servers_first_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert local_key(None) is None
+    (tmp_path / ".ocelli").mkdir()
+    (tmp_path / ".ocelli/api_key").write_text("aion_first\n")
+    assert local_key(None) == "aion_first"
+    assert local_key(DEFAULT_BASE_URL) == local_key("http://127.0.0.1:8000/") == "aion_first"
+    assert local_key("https://example.org/api/v2") is None
+    assert local_key("http://127.0.0.1:8001") is None
+
+
+def test_the_local_key_is_not_for_other_servers(server: Server, folder: Path) -> None:
+    (folder / ".ocelli").mkdir()
+    (folder / ".ocelli/api_key").write_text(server.key)
+    done = run("a.jpg", "--server", server.url, cwd=folder)
+    assert done.returncode == CANNOT_RUN
+    assert "no API key" in done.stderr
+
+
+def test_it_needs_no_server_libraries() -> None:
+    code = (
+        "import sys, ocelli.cli.upload\n"
+        f"assert not (loaded := sys.modules.keys() & set({HEAVY.split()!r})), loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

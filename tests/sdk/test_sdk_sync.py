@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -127,6 +127,15 @@ def test_callbacks(server: FakeServer, photos: Photos, caplog: pytest.LogCapture
     assert "A callback cannot call the client" in caplog.text
 
 
+@pytest.fixture
+def listening_to_ctrl_c() -> Iterator[None]:
+    """A shell that starts us in the background has told us to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening_to_ctrl_c")
 def test_ctrl_c(server: FakeServer, photos: Photos) -> None:
     server.describe_after = 60
     before = threading.active_count()

@@ -288,6 +288,8 @@ async def test_a_server_that_dies(server: FakeServer, client: AionVision, photos
     assert known <= {r.image_id for r in results}
 
 
+# The test's server is torn down hard, in its own thread: its sockets complain, ours must not.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("at", [60, 229])
 async def test_a_server_that_restarts(at: int, server: FakeServer, photos: Photos) -> None:
     """In the middle of the upload, or of the descriptions: the call goes on."""

@@ -142,8 +142,8 @@ def _class(cls: type, level: str) -> Iterator[str]:
 
 def _fields(cls: type) -> Iterator[str]:
     if issubclass(cls, Enum):
-        for item in cls:
-            yield f'{INDENT}{item.name} = "{item.value}"'
+        for value in cls:
+            yield f'{INDENT}{value.name} = "{value.value}"'
         return
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         hint: Any = item.type
@@ -220,7 +220,11 @@ def _hint(hint: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) else repr(value)
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if dataclasses.is_dataclass(value):
+        return f"{type(value).__name__}()"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def markdown(doc: str | None, language: str = "python") -> str:

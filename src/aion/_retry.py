@@ -20,7 +20,11 @@ def is_transient(error: AionvisionError) -> bool:
     """Whether the same request can succeed in a moment."""
     if isinstance(error, AionvisionConnectionError | AionvisionTimeoutError):
         return not error.details.get("permanent", False)
-    return error.details.get("status") in TRANSIENT_STATUSES
+    status = error.details.get("status")
+    # 409 with Retry-After: our own first try is still counted as running (its server has died).
+    return status in TRANSIENT_STATUSES or (
+        status == 409 and error.details.get("retry_after") is not None
+    )
 
 
 def is_outage(error: AionvisionError) -> bool:

@@ -10,13 +10,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from PIL import Image
-from tests.conftest import OCELLI, Server
+from tests.conftest import OCELLI, Server, reachable, start_server
 
 from aion.config import DEFAULT_BASE_URL
 from ocelli.cli.upload import local_key
@@ -59,6 +61,34 @@ def run(
         cwd=cwd,
         env={**known, **environment},
     )
+
+
+def upload_in_background(folder: Path, server: Server) -> subprocess.Popen[str]:
+    """The command with ``--json``, running."""
+    environment = {
+        "AIONVISION_API_KEY": server.key,
+        "AIONVISION_BASE_URL": server.url,
+        "AIONVISION_RETRY_DELAY": "0.01",
+    }
+    return subprocess.Popen(
+        [*OCELLI, "upload", "--json", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def wait_for_files(server: Server, count: int) -> None:
+    """Until the server has them, and its answers are out."""
+    end = time.monotonic() + 30
+    found = 0
+    while found < count:
+        assert time.monotonic() < end, f"{found} of {count} files"
+        time.sleep(0.05)
+        answer = requests.get(f"{server.url}/api/v2/user-files", headers=server.headers)
+        found = answer.json()["total_count"]
+    time.sleep(0.5)
 
 
 def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -172,6 +202,26 @@ def test_the_server_is_down(folder: Path, closed_port: int) -> None:
     assert done.returncode == CANNOT_RUN
     assert "Nobody listens" in done.stderr
     assert "→ start one with `ocelli serve`" in done.stderr
+
+
+def test_the_server_goes_away_while_descriptions_are_awaited(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(60):
+        (pictures / f"{number}.jpg").write_bytes(picture())
+    own = start_server(reachable(tmp_path) / "data", "--workers", "1")
+    with own.process, upload_in_background(pictures, own) as command:
+        try:
+            wait_for_files(own, 60)
+        finally:
+            own.stop()
+        stdout, stderr = command.communicate(timeout=60)
+    assert command.returncode == FAILED, stderr
+    assert "run the same command again" in stderr
+    found = json.loads(stdout)
+    assert len(found) == 60
+    assert all(row["image_id"] for row in found)
+    assert {row["status"] for row in found} & {"pending", "queued", "processing"}
 
 
 def test_the_local_servers_first_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

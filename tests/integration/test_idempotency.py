@@ -197,7 +197,7 @@ async def test_the_second_waits_not_for_ever(database: PostgresDatabase) -> None
         await keys.begin(tenant, "k", b"another one")
 
 
-async def test_who_died_at_work_is_replaced_after_a_minute(database: PostgresDatabase) -> None:
+async def test_who_died_at_work_is_replaced_after_a_while(database: PostgresDatabase) -> None:
     tenant = await a_tenant(database)
     dead = await ticket(Idempotency(database), tenant)
     await age(database, tenant, 61)

@@ -183,9 +183,9 @@ def _client(server: str | None, key: str) -> SyncAionVision:
 
 def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: bool) -> Report:
     """Upload everything. What breaks it off before any file has arrived is raised."""
-    sizes = [_size(path) for path in files]
-    with _Bars(sizes, wait=wait) as bars:
-        try:
+    bars = _Bars([_size(path) for path in files], wait=wait)
+    try:
+        with bars:
             results = client.upload(
                 files,
                 wait_for_descriptions=wait,
@@ -195,23 +195,20 @@ def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: 
                 on_description_failed=lambda event: bars.failed(event.file_index, event.result),
                 on_description_progress=bars.described,
             )
-        except AionvisionError as error:
-            partial = _partial(error)
-            if not partial:
-                raise
-            stopped, reason = error, _reason(error)
-        else:
-            outcomes = [Outcome(*pair) for pair in zip(files, results, strict=True)]
-            return Report(outcomes, FAILED if results.has_failures else 0, results.summary())
-    fail(stopped.message, AGAIN)
-    outcomes = [Outcome(path, error=reason) for path in files]
-    for index, result in {
-        **bars.rejected,
-        **dict(zip(sorted(bars.complete), partial, strict=False)),
-    }.items():
-        outcomes[index].result = result
-    missing = sum(outcome.result is None for outcome in outcomes)
-    summary = partial.summary() + (f", {missing} not uploaded" if missing else "")
+    except AionvisionError as error:
+        if not bars.results:
+            raise
+        fail(error.message, AGAIN)
+        return _broken_off(files, bars.results, _reason(error))
+    outcomes = [Outcome(*pair) for pair in zip(files, results, strict=True)]
+    return Report(outcomes, FAILED if results.has_failures else 0, results.summary())
+
+
+def _broken_off(files: list[Path], known: dict[int, UploadResult], reason: str) -> Report:
+    outcomes = [Outcome(path, known.get(index), reason) for index, path in enumerate(files)]
+    summary = BatchUploadResults(known.values()).summary()
+    if missing := len(files) - len(known):
+        summary += f", {missing} not uploaded"
     return Report(outcomes, FAILED, summary)
 
 
@@ -220,13 +217,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # gone already; the upload says so
-
-
-def _partial(error: AionvisionError) -> BatchUploadResults | None:
-    """What had arrived before the call broke off: in the order of the files."""
-    if isinstance(error, AionvisionTimeoutError):
-        return error.last_result if isinstance(error.last_result, BatchUploadResults) else None
-    return getattr(error, "partial_results", None)
 
 
 def _reason(error: AionvisionError) -> str:
@@ -262,8 +252,9 @@ class _Bars:
 
     sizes: list[int]
     wait: bool
-    complete: set[int] = field(default_factory=set)
-    rejected: dict[int, UploadResult] = field(default_factory=dict)
+    results: dict[int, UploadResult] = field(default_factory=dict)  # all that is known so far
+    _places: dict[str, list[int]] = field(default_factory=dict)  # image id → its files
+    _refused: int = 0
     _failed: int = 0
     _ended: int = 0
     _describing: TaskID | None = None
@@ -296,29 +287,34 @@ class _Bars:
 
     def arrived(self, event: FileCompleteEvent) -> None:
         """The server has it."""
-        self.complete.add(event.file_index)
-        self._settle(event.file_index)
+        self._places.setdefault(event.result.image_id, []).append(event.file_index)
+        self._settle(event.file_index, event.result)
 
     def failed(self, index: int, result: UploadResult) -> None:
         """It could not be uploaded, or not be described."""
         self._failed += 1
-        if index not in self.complete:
-            self.rejected[index] = result
-            self._settle(index)
+        if index in self.results:
+            self.results[index] = result
+        else:
+            self._refused += 1
+            self._settle(index, result)
         self._count()
 
     def described(self, event: DescriptionProgressEvent) -> None:
         """One more has ended."""
         self._ended = event.completed_count
+        if (result := event.latest_result) is not None:
+            for index in self._places.get(result.image_id, ()):
+                self.results[index] = result
         self._count()
 
-    def _settle(self, index: int) -> None:
-        settled = len(self.complete) + len(self.rejected)
-        refused = f", [red]{len(self.rejected)} refused[/red]" if self.rejected else ""
+    def _settle(self, index: int, result: UploadResult) -> None:
+        self.results[index] = result
+        refused = f", [red]{self._refused} refused[/red]" if self._refused else ""
         self._progress.update(
             self._uploading,
             advance=self.sizes[index],
-            files=f"{settled}/{len(self.sizes)} files{refused}",
+            files=f"{len(self.results)}/{len(self.sizes)} files{refused}",
         )
 
     def _count(self) -> None:

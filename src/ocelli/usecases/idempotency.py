@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ocelli.domain.ports import Database, Transaction
 
 KEPT_FOR = 3600.0
-ABANDONED_AFTER = 60.0
-RENEW_EVERY = 20.0
+ABANDONED_AFTER = 15.0  # clients wait so long after a crash before their retry goes through
+RENEW_EVERY = 4.0
 WAIT = 2.0  # seconds that a request waits for its twin
 LOOK_EVERY = 0.1
 

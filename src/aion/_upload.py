@@ -20,6 +20,8 @@ from aion._waiting import fetch_existing
 from aion._watch import Watch
 from aion.exceptions import (
     AionvisionError,
+    AionvisionTimeoutError,
+    DescriptionError,
     QuotaExceededError,
     RateLimitError,
     UploadError,
@@ -83,17 +85,31 @@ class UploadCall:
         slots = self._ledger.slots
         if not slots:
             return BatchUploadResults()
-        async with tasks() as self._watchers:
-            try:
-                await self._ask_for_limits()
-                async with tasks() as senders:
-                    for _ in range(min(self._window.ceiling, len(slots))):
-                        senders.create_task(self._send_groups())
-            except AionvisionError as error:
-                self._fatal = self._fatal or error
-            if self._fatal:
-                raise self._ledger.broken_off(self._fatal)
+        stopped: AionvisionError | None = None
+        try:
+            async with tasks() as self._watchers:
+                await self._send_all()
+        except (AionvisionTimeoutError, DescriptionError) as error:
+            if error is not self._fatal:
+                raise  # waiting took too long, or what came of it is bad: nothing broke off
+            stopped = error
+        except AionvisionError as error:
+            stopped = error
+        if stopped:
+            raise self._ledger.broken_off(stopped)
         return self._ledger.conclude(raise_on_failure=self._options.raise_on_failure)
+
+    async def _send_all(self) -> None:
+        """Raises what stopped it, after all requests under way have ended."""
+        try:
+            await self._ask_for_limits()
+            async with tasks() as senders:
+                for _ in range(min(self._window.ceiling, len(self._ledger.slots))):
+                    senders.create_task(self._send_groups())
+        except AionvisionError as error:
+            self._fatal = self._fatal or error
+        if self._fatal:
+            raise self._fatal
 
     # --- the plan's limits -------------------------------------------------------------------
 

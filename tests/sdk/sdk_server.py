@@ -82,7 +82,8 @@ class FakeServer:
         return self
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.stopping.set)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.stopping.set)
         self.thread.join(10)
 
     def restart(self, away: float) -> None:

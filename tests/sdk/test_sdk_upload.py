@@ -310,6 +310,28 @@ async def test_a_server_that_restarts(at: int, server: FakeServer, photos: Photo
     assert len(server.images) == 230
 
 
+# The test's server is torn down hard, in its own thread: its sockets complain, ours must not.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_server_that_dies_while_we_wait(server: FakeServer, photos: Photos) -> None:
+    """Everything has arrived, descriptions are awaited: what is known comes with the error."""
+    server.describe_after = 60
+    arrived: list[int] = []
+
+    def strike(event: AionVision.FileCompleteEvent) -> None:
+        arrived.append(event.file_index)
+        if len(arrived) == 30:
+            threading.Thread(target=server.stop).start()
+
+    async with AionVision(
+        KEY, base_url=server.url, polling_interval=0.05, retry_delay=0.01, max_retries=1
+    ) as hasty:
+        with pytest.raises(UploadError) as raised:
+            await hasty.upload(photos(30), on_file_complete=strike)
+    assert raised.value.partial_results is not None
+    assert len(raised.value.partial_results) == 30
+    assert raised.value.session_id
+
+
 async def test_a_server_that_takes_single_files_only(
     server: FakeServer, client: AionVision, photos: Photos
 ) -> None:

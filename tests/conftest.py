@@ -126,3 +126,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
     assert running.process.stdout is not None
     running.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def real_server(server: Server) -> Server:
+    """The same, for folders in which ``server`` is another one."""
+    return server

@@ -1,26 +1,19 @@
-"""The same against a server that is really one: OCELLI_URL and OCELLI_KEY name it."""
+"""The same against a server that is really one."""
 
 from __future__ import annotations
 
 import io
-import os
 import random
 from collections import Counter
 
 import pytest
+from tests.conftest import Server
 
 from aion import AionVision, SyncAionVision, ValidationError
 
-pytestmark = pytest.mark.skipif(
-    not {"OCELLI_URL", "OCELLI_KEY"} <= os.environ.keys(), reason="OCELLI_URL is not set"
-)
 
-
-def settings() -> dict[str, str]:
-    return {
-        "api_key": os.environ["OCELLI_KEY"],
-        "base_url": os.environ["OCELLI_URL"] + "/api/v2",
-    }
+def settings(real: Server) -> dict[str, str]:
+    return {"api_key": real.key, "base_url": f"{real.url}/api/v2"}
 
 
 def photo() -> bytes:
@@ -33,8 +26,8 @@ def photo() -> bytes:
     return file.getvalue()
 
 
-async def test_one_and_the_same_again() -> None:
-    async with AionVision(**settings()) as client:
+async def test_one_and_the_same_again(real_server: Server) -> None:
+    async with AionVision(**settings(real_server)) as client:
         content = photo()
         first = await client.upload_one(content, filename="a.jpg")
         assert first.is_completed
@@ -48,8 +41,8 @@ async def test_one_and_the_same_again() -> None:
         assert (await client.files.delete(first.image_id)).id == first.image_id
 
 
-async def test_not_a_picture() -> None:
-    async with AionVision(**settings()) as client:
+async def test_not_a_picture(real_server: Server) -> None:
+    async with AionVision(**settings(real_server)) as client:
         with pytest.raises(ValidationError):
             await client.upload_one(b"plain text", filename="a.jpg")
         results = await client.upload(
@@ -61,11 +54,11 @@ async def test_not_a_picture() -> None:
         assert results.summary() == "2 succeeded, 1 failed (0 retryable)"
 
 
-def test_several_without_await() -> None:
+def test_several_without_await(real_server: Server) -> None:
     photos = [photo() for _ in range(23)]
     photos[7] = photos[3]
     counts: Counter[str] = Counter()
-    with SyncAionVision(**settings()) as client:
+    with SyncAionVision(**settings(real_server)) as client:
         results = client.upload(
             photos,
             filenames=[f"{n}.jpg" for n in range(23)],

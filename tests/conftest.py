@@ -119,16 +119,16 @@ def start_server(data: Path, *options: str, **environment: str) -> Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests that do not break it."""
+def server(real_server: Server) -> Server:
+    """One server for all tests that do not break it; tests/sdk has another one of this name."""
+    return real_server
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """``ocelli serve`` for the whole run."""
     running = start_server(reachable(tmp_path_factory.mktemp("server")) / "data")
     yield running
     running.stop()
     assert running.process.stdout is not None
     running.process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def real_server(server: Server) -> Server:
-    """The same, for folders in which ``server`` is another one."""
-    return server

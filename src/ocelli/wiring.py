@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ocelli.domain.accounts import KeyDraft, Tier
+from ocelli.domain.accounts import KeyDraft, Tier, new_key
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.domain.storage import parse_bucket_url
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
@@ -101,16 +101,11 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
         fixed = settings.bootstrap_key
         if fixed is None and await keys.everyones():
             return None
-        key = await keys.issue(
-            DEFAULT_TENANT,
-            Tier.ENTERPRISE,
-            KeyDraft("first key", EVERYTHING),
-            fixed.get_secret_value() if fixed else None,
-        )
-    if fixed is not None:
-        return None
-    _write_private(settings.data / "api_key", key + "\n")
-    return key
+        key = fixed.get_secret_value() if fixed else new_key()
+        if fixed is None:  # before it counts: a crash in between must not lose it
+            _write_private(settings.data / "api_key", key + "\n")
+        await keys.issue(DEFAULT_TENANT, Tier.ENTERPRISE, KeyDraft("first key", EVERYTHING), key)
+    return None if fixed else key
 
 
 async def default_tenant(database: PostgresDatabase) -> Tenant:

@@ -10,11 +10,12 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import analysis, reads, throughput, uploads
 from benchmarks.processes import Foreign
-from benchmarks.report import Bench, Row, line, table
+from benchmarks.report import Bench, Row, table
 
 CLAIMS = {claim.NAME: claim.run for claim in (analysis, throughput, uploads, reads)}
 
@@ -30,13 +31,15 @@ def main() -> int:
     try:
         for name in wanted.names or CLAIMS:
             started, foreign = time.monotonic(), Foreign()
-            print(f"{name}:", file=sys.stderr, flush=True)
+            found: list[Row] = []
             for row in CLAIMS[name](bench):
-                rows.append(row)
-                print(f"  {line(row)}", file=sys.stderr, flush=True)
+                found.append(row)
+                print(f"  {row.what}: {row.cells()[2]}", file=sys.stderr, flush=True)
+            share = foreign.share()
+            rows += [replace(row, foreign=share) for row in found]
             print(
                 f"  done in {time.monotonic() - started:.0f} s; other programs took "
-                f"{foreign.share():.0%} of the machine",
+                f"{share:.0%} of the machine",
                 file=sys.stderr,
                 flush=True,
             )

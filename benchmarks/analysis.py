@@ -44,7 +44,7 @@ def run(bench: Bench) -> Iterator[Row]:
     bench.say(f"{NAME}: loading the models")
     backend.load()
     phone = make_photos(bench.folder / "phone", PHONE + 1)[PHONE]
-    rounds = 3 if bench.quick else 15
+    rounds = 3 if bench.quick else 9
     bench.say(f"{NAME}: {rounds} rounds over the sample photos")
     photos = sample_photos()
     looks = _medians([[_look(backend, networks, path) for path in photos] for _ in range(rounds)])

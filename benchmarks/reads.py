@@ -43,7 +43,7 @@ class Times:
 
 def run(bench: Bench) -> Iterator[Row]:
     """Rounds of: idle, then with every worker busy."""
-    rounds, seconds = (2, 2.0) if bench.quick else (4, 4.0)
+    rounds, seconds = (2, 2.0) if bench.quick else (4, 3.0)
     photos = make_photos(bench.folder / "reads-photos", 12)
     idle, busy = Times(), Times()
     bench.say(f"{NAME}: starting ocelli serve")
@@ -75,6 +75,7 @@ def run(bench: Bench) -> Iterator[Row]:
             _percentile(idle.ours, share),
             "idle",
             AIM if share == 0.50 else None,
+            by_clock=True,
         )
     yield Row(
         NAME,

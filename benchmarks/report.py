@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-Verdict = Literal["ok", "MISS", ""]
+Verdict = Literal["ok", "MISS", "noisy", ""]
+
+# With more of the machine than this in other hands, two measurements by the clock do not compare.
+FOREIGN = 0.10
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class Row:
 
     ``paired`` is the median over rounds of value ÷ baseline *within* a round. Other programs spoil
     both halves of a round alike, so it is steadier than the ratio of the two medians.
+
+    ``by_clock``: measured at two different times, so other programs can turn it either way;
+    ``foreign`` is their share of the machine.
     """
 
     claim: str
@@ -50,6 +56,8 @@ class Row:
     against: str = ""
     target: Target | None = None
     paired: float | None = None
+    by_clock: bool = False
+    foreign: float = 0.0
 
     @property
     def ratio(self) -> float | None:
@@ -60,9 +68,11 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the target is met; nothing if there is none."""
+        """Whether the target is met; nothing if there is none, or if nobody can tell."""
         if self.target is None:
             return ""
+        if self.by_clock and self.foreign > FOREIGN:
+            return "noisy"
         return "ok" if self.target.holds(self) else "MISS"
 
     @classmethod
@@ -78,7 +88,17 @@ class Row:
     ) -> Row:
         """From one value and one baseline a round."""
         ratio = median(value / base for value, base in zip(values, baselines, strict=True))
-        return cls(claim, what, median(values), unit, median(baselines), against, target, ratio)
+        return cls(
+            claim,
+            what,
+            median(values),
+            unit,
+            median(baselines),
+            against,
+            target,
+            ratio,
+            by_clock=True,
+        )
 
     def cells(self) -> tuple[str, ...]:
         """As the table shows it."""
@@ -105,6 +125,7 @@ class Row:
             "ratio": self.ratio,
             "target": str(self.target) if self.target else None,
             "verdict": self.verdict or None,
+            "foreign": self.foreign,
         }
 
 
@@ -122,13 +143,6 @@ class Bench:
     def say(self, text: str) -> None:
         """Progress, on standard error."""
         print(f"  … {text}", file=sys.stderr, flush=True)
-
-
-def line(row: Row) -> str:
-    """One row by itself."""
-    _, what, value, baseline, ratio, target, verdict, against = row.cells()
-    compared = f" against {baseline} ({against}): {ratio}" if baseline else ""
-    return f"{what}: {value}{compared}" + (f", target {target}: {verdict}" if verdict else "")
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -1,12 +1,13 @@
 """Visible text: PP-OCRv6 small through RapidOCR, cleaned of noise, in reading order.
 
-Measured on one core, milliseconds with RapidOCR's defaults and with the settings below:
-coffee 340 → 95, motorcycle 376 → 148, page 1187 → 390, retina (1411 x 1411) 1667 → 440.
+Measured on one thread, both in one run, warm, median of five, milliseconds with RapidOCR's defaults
+and with the settings below: coffee 353 → 104, motorcycle 389 → 167, camera 240 → 80,
+page 1207 → 466, retina (1411 x 1411) 1484 → 497. The machine was shared; trust the ratios.
 
 - ``limit_type=max``: the default enlarges small pictures until their shorter side has 736 pixels.
   Not enlarging is two to four times as fast, finds less noise, and reads "YAMAHA" where the default
-  reads "YAWANA". Detection at 960 pixels still finds 10-pixel letters in a 2,048-pixel page;
-  recognition always reads the original pixels.
+  reads "YAWANA". Detection at 960 pixels still found text of size 10 on a clean 2,048-pixel page
+  drawn for it; recognition reads up to 2,000 pixels a side (RapidOCR's own limit).
 - ``use_cls=False``: the 180-degree classifier turned an upright line of the page upside down, and
   our pictures are upright already.
 - ``rec_batch_num=1``: a batch is padded to its widest line, which costs a single thread a quarter.

@@ -31,6 +31,7 @@ from ocelli.wiring import default_tenant, embedded, objects, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 IN_FLIGHT_PER_WORKER = 4
+LOOK_EVERY = 0.05
+WORKERS_LOG = "workers.log"
 WRONG_USE = 2
 
 
@@ -151,14 +154,15 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
 
     def check() -> None:
         if failures:
-            raise failures[0]
+            said = (settings.data / WORKERS_LOG).read_text(errors="replace")
+            raise ChildrenFailed(f"{failures[0]}\n{said[-2000:]}")
 
     with contextlib.ExitStack() as stack:
         stack.callback(postgres.stop)
         postgres.start()
         prepare(settings, postgres.dsn)
         objects(settings)
-        supervisor = Supervisor(postgres)
+        supervisor = Supervisor(postgres, log_file=settings.data / WORKERS_LOG)
         stack.callback(supervisor.stop)
         for number in range(settings.workers):
             supervisor.add(
@@ -182,6 +186,7 @@ async def _describe_all(
     running: set[asyncio.Task[Described]] = set()
     async with PostgresDatabase(dsn, max_connections=8) as database:
         one = _One(settings, database, await default_tenant(database))
+        watcher = asyncio.create_task(one.watch())
         try:
             while True:
                 room = IN_FLIGHT_PER_WORKER * settings.workers - len(running)
@@ -190,12 +195,15 @@ async def _describe_all(
                 if not running:
                     return
                 check()
+                if watcher.done():
+                    watcher.result()
                 done, running = await asyncio.wait(
                     running, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
                 )
                 for task in done:
                     yield task.result()
         finally:
+            watcher.cancel()
             for task in running:
                 task.cancel()
 
@@ -210,6 +218,7 @@ class _One:
         self._upload = Upload(database, stores, Quota(database), max_pixels=settings.max_pixels)
         self._files = Files(database, stores)
         self._max_bytes = settings.max_upload_bytes
+        self._waiting: dict[UUID, asyncio.Future[Analysis]] = {}
 
     async def describe(self, path: Path) -> Described:
         try:
@@ -218,7 +227,7 @@ class _One:
                 accepted = await self._upload.accept(
                     self._tenant, staged, UploadRequest(path.name, variants=False)
                 )
-            analysis = await self._final(str(accepted.image.id))
+            analysis = await self._final(accepted.image.id)
             await self._store.delete(accepted.image.object_key)
         except OcelliError as error:
             return Described(path, error=error.message)
@@ -226,14 +235,19 @@ class _One:
             return Described(path, error=error.strerror or str(error))
         return Described(path, analysis)
 
-    async def _final(self, id: str) -> Analysis:
-        wait = 0.01
+    async def _final(self, id: UUID) -> Analysis:
+        self._waiting[id] = asyncio.get_running_loop().create_future()
+        return await self._waiting[id]
+
+    async def watch(self) -> None:
+        """Hand out what is final, with one question for all that are waited for."""
         while True:
-            analysis = (await self._files.get(self._tenant.id, id)).analysis
-            if analysis is not None and analysis.status.is_final:
-                return analysis
-            await asyncio.sleep(wait)
-            wait = min(0.1, wait * 1.3)
+            await asyncio.sleep(LOOK_EVERY)
+            if not self._waiting:
+                continue
+            for analysis in await self._files.finished(self._tenant.id, list(self._waiting)):
+                if analysis.image_id in self._waiting:
+                    self._waiting.pop(analysis.image_id).set_result(analysis)
 
 
 def _copy(path: Path, staged: StagedFile) -> None:

@@ -22,6 +22,7 @@ from ocelli.storage.embedded import EmbeddedPostgresError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ocelli.storage.embedded import EmbeddedPostgres
 
@@ -79,8 +80,12 @@ class Child:
 class Supervisor:
     """Starts the children and keeps them running until ``stop``."""
 
-    def __init__(self, postgres: EmbeddedPostgres | None = None) -> None:
+    def __init__(
+        self, postgres: EmbeddedPostgres | None = None, *, log_file: Path | None = None
+    ) -> None:
+        """What children say goes to ``log_file``, or where ours goes."""
         self._postgres = postgres
+        self._log_file = log_file
         self._children: list[Child] = []
         self._lifeline, self._held = os.pipe()
         os.set_inheritable(self._lifeline, True)
@@ -141,7 +146,7 @@ class Supervisor:
             child.deaths = child.deaths + 1 if age < YOUNG else 1
             child.has_lived = child.has_lived or age >= YOUNG
             if child.deaths >= HOPELESS and not child.has_lived:
-                raise ChildrenFailed(f"{child.name} cannot start; see the messages above")
+                raise ChildrenFailed(f"{child.name} cannot start; what it said:")
             wait = min(SLOWEST, 0.1 * 2 ** (child.deaths - 1))
             child.start_at = time.monotonic() + wait
             log.error("%s ended (%s); starting it again in %.1f s", child.name, code, wait)
@@ -150,10 +155,15 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.started_at = time.monotonic()
-        child.process = subprocess.Popen(
-            [sys.executable, "-m", "ocelli.cli.child", *child.arguments],
-            env={**os.environ, **child.environment, LIFELINE: str(self._lifeline)},
-            pass_fds=(self._lifeline, *child.inherited),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
-        )
+        with contextlib.ExitStack() as stack:
+            log_file = None
+            if self._log_file is not None:
+                log_file = stack.enter_context(self._log_file.open("ab"))
+            child.process = subprocess.Popen(
+                [sys.executable, "-m", "ocelli.cli.child", *child.arguments],
+                env={**os.environ, **child.environment, LIFELINE: str(self._lifeline)},
+                pass_fds=(self._lifeline, *child.inherited),
+                stdin=subprocess.DEVNULL,
+                stderr=log_file,
+                start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
+            )

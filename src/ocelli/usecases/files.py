@@ -67,6 +67,11 @@ class Files:
             raise NotFound("File", id)
         return image
 
+    async def finished(self, tenant_id: UUID, ids: Sequence[UUID]) -> Sequence[Analysis]:
+        """The analyses of these pictures that are final: one question for many."""
+        async with self._database.transaction() as tx:
+            return await tx.analyses.finished(tenant_id, ids)
+
     async def history(self, image: Image) -> Sequence[Analysis]:
         """Every analysis of it, oldest first."""
         async with self._database.transaction() as tx:

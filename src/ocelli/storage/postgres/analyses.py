@@ -100,6 +100,15 @@ class PostgresAnalyses:
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
 
+    async def finished(self, tenant_id: UUID, image_ids: Sequence[UUID]) -> Sequence[Analysis]:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM analyses WHERE tenant_id = %s AND image_id = ANY(%s)"
+            " AND status IN ('completed', 'failed', 'skipped')",
+            (tenant_id, list(image_ids)),
+        )
+        return [to_analysis(row) for row in await cursor.fetchall()]
+
     async def orphans(self, older_than: float) -> Sequence[Analysis]:
         """See ports.Analyses."""
         cursor = await self._connection.execute(

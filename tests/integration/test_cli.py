@@ -1,0 +1,142 @@
+"""The commands, as a person and as a program would use them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import OCELLI, ocelli
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*OCELLI, *arguments], capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    started = time.monotonic()
+    done = run("--help")
+    assert done.returncode == 0
+    assert time.monotonic() - started < 2, "0.3 s on a machine with nothing else to do"
+    for command in ("serve", "worker", "describe", "upload", "keys", "models", "doctor"):
+        assert command in done.stdout
+    code = "import sys, ocelli.cli.main; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    ).stdout.split()
+    assert not {"numpy", "cv2", "pydantic", "fastapi", "psycopg", "httpx2"} & set(loaded)
+
+
+def test_describe_tells_programs_everything(photos: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / "a.png").write_bytes(photos["coffee"].read_bytes())
+    (folder / ".hidden" / "b.png").write_bytes(photos["coffee"].read_bytes())
+    (folder / "note.txt").write_text("no picture")
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    done = run("describe", str(folder), str(bad), "--json")
+    assert done.returncode == 1, "one failed"
+    rows = {Path(row["file"]).name: row for row in json.loads(done.stdout)}
+    assert set(rows) == {"a.png", "bad.jpg"}
+    assert "cup" in rows["a.png"]["description"].lower()
+    assert rows["a.png"]["source"] == ["ocelli-local"]
+    assert 0 < rows["a.png"]["confidence"] <= 1
+    assert rows["bad.jpg"]["status"] == "failed"
+    assert "plain text" in rows["bad.jpg"]["error"]
+    assert "Traceback" not in done.stderr
+
+
+def test_describe_shows_people_a_table(photos: dict[str, Path]) -> None:
+    done = run("describe", str(photos["page"]))
+    assert done.returncode == 0
+    for word in ("file", "description", "confidence", "ms", "page.png"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("paths", [["/no/such/file.jpg"], ["."]])
+def test_describe_without_pictures(paths: list[str], tmp_path: Path) -> None:
+    done = run("describe", *paths, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ocelli: no")
+
+
+def test_keys_without_a_server(tmp_path: Path) -> None:
+    from tests.conftest import reachable
+
+    data = reachable(tmp_path) / "data"
+    key = ocelli("keys", "create", "--tenant", "acme", "--tier", "starter", data=data).strip()
+    assert key.startswith("aion_")
+    assert len(key.split()) == 1, "the key alone"
+    listed = json.loads(ocelli("keys", "list", "--json", data=data))
+    mine = next(each for each in listed if each["tenant"] == "acme")
+    assert (mine["tier"], mine["state"]) == ("starter", "active")
+    assert key.startswith(mine["prefix"])
+    ocelli("keys", "revoke", mine["prefix"], data=data)
+    listed = json.loads(ocelli("keys", "list", "--json", data=data))
+    assert next(each for each in listed if each["tenant"] == "acme")["state"] == "revoked"
+    for wrong in (["--tier", "gold"], ["--expires", "yesterday"], ["--expires", "2001-01-01"]):
+        done = run("keys", "create", *wrong, "--data", str(data))
+        assert done.returncode == 2
+        assert not done.stdout
+
+
+def test_models_are_the_pinned_ones() -> None:
+    models = json.loads(ocelli("models", "--json"))
+    assert len(models) >= 5
+    for model in models:
+        assert model["licence"]
+        assert model["loaded"]
+        assert all(len(file["sha256"]) == 64 for file in model["files"])
+
+
+def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
+    from tests.conftest import reachable
+
+    checks = json.loads(ocelli("doctor", "--json", data=reachable(tmp_path) / "data"))
+    assert {check["name"] for check in checks} >= {"data folder", "database", "store", "models"}
+    assert not [check for check in checks if check["advice"]]
+    done = run(
+        "doctor",
+        "--json",
+        "--data",
+        str(tmp_path / "data"),
+        env={"OCELLI_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "PATH": ""},
+    )
+    assert done.returncode == 1
+    wrong = {check["name"] for check in json.loads(done.stdout) if check["advice"]}
+    assert wrong == {"database"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"OCELLI_WORKERS": "-1"}, "workers"),
+        ({"OCELLI_BOOTSTRAP_KEY": "short"}, "bootstrap_key"),
+        ({"OCELLI_STORAGE_URL": "ftp://x"}, "storage_url"),
+        ({"OCELLI_LOG_LEVEL": "loud"}, "log_level"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: dict[str, str], name: str, tmp_path: Path) -> None:
+    done = run("serve", "--data", str(tmp_path), env={**environment, "PATH": ""})
+    assert done.returncode == 3
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--data", str(tmp_path), "--port", port)
+    assert done.returncode == 3
+    assert port in done.stderr

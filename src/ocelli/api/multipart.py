@@ -181,27 +181,29 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body in pieces of a megabyte."""
     waiting: list[bytes] = []
     size = total = 0
-    stream = request.stream().__aiter__()
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_TIMEOUT):
-                chunk = await anext(stream, None)
-        except TimeoutError:
-            raise MalformedRequest(
-                f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
-            ) from None
-        except ClientDisconnect:
-            raise MalformedRequest("The client hung up in mid-body.", field="body") from None
-        if chunk is None:
-            break
-        total += len(chunk)
-        if total > limit:
-            raise TooLarge("The request is larger than its limit.", details={"max_bytes": limit})
-        waiting.append(chunk)
-        size += len(chunk)
-        if size >= PIECE:
-            yield b"".join(waiting)
-            waiting, size = [], 0
+    clock = asyncio.get_running_loop().time
+    try:
+        # One timeout, moved on with every chunk: a new one each time would cost as much as hashing.
+        async with asyncio.timeout(IDLE_TIMEOUT) as patience:
+            async for chunk in request.stream():
+                total += len(chunk)
+                if total > limit:
+                    raise TooLarge(
+                        "The request is larger than its limit.", details={"max_bytes": limit}
+                    )
+                waiting.append(chunk)
+                size += len(chunk)
+                if size >= PIECE:
+                    patience.reschedule(None)  # while somebody else works, nobody waits for bytes
+                    yield b"".join(waiting)
+                    waiting, size = [], 0
+                patience.reschedule(clock() + IDLE_TIMEOUT)
+    except TimeoutError:
+        raise MalformedRequest(
+            f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
+        ) from None
+    except ClientDisconnect:
+        raise MalformedRequest("The client hung up in mid-body.", field="body") from None
     if waiting:
         yield b"".join(waiting)
 

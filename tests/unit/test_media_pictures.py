@@ -592,3 +592,23 @@ def test_damaged_pictures(data: bytes) -> None:
 
 def test_formats_are_those_of_the_domain() -> None:
     assert {name.split()[0] for name in FILES} == set(ImageFormat)
+
+
+def test_the_first_pictures_of_a_process_may_come_together() -> None:
+    """In a fresh process, as libvips is configured once in each."""
+    code = """
+import io, sys
+from concurrent.futures import ThreadPoolExecutor
+from PIL import Image
+from ocelli.media.header import read_header
+stream = io.BytesIO()
+Image.new("RGB", (8, 8)).save(stream, "PNG")
+with ThreadPoolExecutor(16) as pool:
+    headers = list(pool.map(lambda _: read_header(stream.getvalue(), max_pixels=100), range(64)))
+print(len(headers))
+"""
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stdout.strip() == "64", done.stderr[-500:]

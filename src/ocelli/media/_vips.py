@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from ocelli.domain.images import ImageFormat
 
 if TYPE_CHECKING:
     import pyvips
+
+_configuring = threading.Lock()
 
 # The class that may be used of all the loaders in the library, and its operation.
 _LOADERS = {
@@ -20,15 +23,23 @@ _LOADERS = {
 }
 
 
-@cache
 def vips() -> Any:
     """The pyvips module, imported and configured on first use.
+
+    Under a lock: ``cache`` alone would let a second thread configure it again, and while it does,
+    every loader is blocked for a moment and good pictures are refused.
 
     One thread per picture: processes are what fills the cores (this overrides VIPS_CONCURRENCY).
     No operation cache: no operation is ever repeated, and a cache would keep pictures alive.
     Only our four loaders work afterwards, in the whole process.
     Import it after forking: libvips has threads.
     """
+    with _configuring:
+        return _configured()
+
+
+@cache
+def _configured() -> Any:
     # pyvips sends what libvips prints to this logger: chatter at INFO, complaints about other
     # people's metadata at WARNING. What matters is raised.
     logging.getLogger("pyvips").setLevel(logging.ERROR)

@@ -23,11 +23,12 @@ from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
 from ocelli.storage.postgres.jobs import ANALYSE, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
-from ocelli.storage.postgres.notifications import SessionChanges
+from ocelli.storage.postgres.notifications import Changes
 from ocelli.storage.postgres.schema import migrate
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.asking import Asking
 from ocelli.usecases.colors import Colors, ExtractColors
 from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.usecases.files import Files, MakeVariants
@@ -161,7 +162,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     accounts = Accounts(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
-    changes = SessionChanges(dsn)
+    changes = Changes(dsn)
 
     async def worker_check() -> None:
         async with database.connection() as connection:
@@ -203,6 +204,14 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             listen=changes.listen,
             files=Files(database, stores),
             colors=Colors(database),
+            asking=Asking(
+                database,
+                stores,
+                quota,
+                changes.listen,
+                max_bytes=settings.max_upload_bytes,
+                max_pixels=settings.max_pixels,
+            ),
             history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},

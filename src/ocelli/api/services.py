@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.usecases.accounts import Accounts
+    from ocelli.usecases.asking import Asking
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.files import Files
@@ -62,6 +63,7 @@ class Services:
     sessions: Sessions
     files: Files
     colors: Colors
+    asking: Asking
     history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]

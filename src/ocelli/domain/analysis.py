@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ocelli.domain.errors import FailureType  # noqa: TC001 (rows are read by these annotations)
 from ocelli.domain.images import StorageTarget
+from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from ocelli.domain.errors import FailureType
+    from ocelli.domain.claims import JudgedClaim
     from ocelli.domain.findings import Findings
 
 
@@ -58,10 +60,41 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
-    """One request to look at one stored picture, with its answer once there is one.
+class BackendFailure:
+    """A backend that did not answer, while others did."""
 
-    ``findings`` holds one entry per backend that answered; ``looks`` counts model calls.
+    source: str
+    type: FailureType
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question: ``findings`` of every backend that answered, in the order asked.
+
+    ``description``, ``visible_text``, ``tags`` and ``confidence`` (0 to 1) are the answer as a
+    whole, after verification; ``claims`` are all that were made, with what became of each.
+    ``looks`` counts model calls.
+    """
+
+    findings: tuple[Findings, ...]
+    looks: int
+    description: str | None = None
+    visible_text: str | None = None
+    tags: tuple[str, ...] = ()
+    confidence: float | None = None
+    claims: tuple[JudgedClaim, ...] = ()
+    errors: tuple[BackendFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One question about one picture, with its answer once there is one.
+
+    The picture lies in a store as ``object_key``; where that is empty it is still to be fetched
+    from ``source_url``. ``request_id``, ``position`` and ``name`` place it among the pictures of
+    one request that asked about several.
     """
 
     id: UUID
@@ -83,3 +116,10 @@ class Analysis:
     confidence: float | None = None
     failure: Failure | None = None
     processing_ms: float | None = None
+    question: Question = Question()
+    claims: tuple[JudgedClaim, ...] = ()
+    errors: tuple[BackendFailure, ...] = ()
+    source_url: str | None = None
+    request_id: UUID | None = None
+    position: int = 0
+    name: str | None = None

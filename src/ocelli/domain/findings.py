@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ocelli.domain.claims import Claim, Tokens
+
 
 class Feature(StrEnum):
     """What a caller can ask for, and what a backend can declare."""
@@ -104,6 +106,14 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """A brand or logo with its score, 0 to 1."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Safety:
     """Probability that the picture is not safe for work, 0 to 1."""
 
@@ -115,7 +125,7 @@ class Findings:
     """Everything that one backend says about one picture.
 
     ``source`` names what really answered, ``model_version`` pins it. Sequences are ordered best
-    first, ``texts`` in reading order.
+    first, ``texts`` in reading order. ``claims`` are what ``description`` states.
     """
 
     source: str
@@ -130,6 +140,9 @@ class Findings:
     description: str | None = None
     confidence: float | None = None
     model_ms: float = 0.0
+    brands: tuple[Brand, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    tokens: Tokens = Tokens()
 
     @property
     def visible_text(self) -> str | None:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, Failure, Level
+    from ocelli.domain.claims import Check, Claim, Verdict
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
     from ocelli.domain.library import FileQuery
     from ocelli.domain.ports_access import Accounts, IdempotencyKeys, Rates
     from ocelli.domain.ports_library import Colors, Exports, History
     from ocelli.domain.ports_storage import S3Configs
+    from ocelli.domain.questions import Question
     from ocelli.domain.sessions import (
         Item,
         ItemCounts,
@@ -114,9 +116,14 @@ class Picture(Protocol):
         """An array of shape (height, width, 3), RGB, uint8."""
         ...
 
+    @property
+    def data(self) -> bytes:
+        """The file as it came, for who needs more than ``pixels`` holds."""
+        ...
+
 
 class Backend(Protocol):
-    """Something that can look at a picture."""
+    """Something that can look at a picture. Every call of it is one look."""
 
     @property
     def name(self) -> str:
@@ -124,12 +131,71 @@ class Backend(Protocol):
         ...
 
     @property
+    def model_version(self) -> str:
+        """Changes whenever the same picture could be answered otherwise."""
+        ...
+
+    @property
     def capabilities(self) -> frozenset[Feature]:
         """What it can answer."""
         ...
 
-    async def look(self, picture: Picture) -> Findings:
-        """One look. Raises AnalysisFailed."""
+    async def look(
+        self, picture: Picture, question: Question, *, thorough: bool = False
+    ) -> Findings:
+        """Describe, with the claims that the description states. ``thorough`` is full resolution
+        and detail. Raises AnalysisFailed."""
+        ...
+
+    async def check(
+        self,
+        picture: Picture,
+        claims: Sequence[Claim],
+        *,
+        description: str,
+        question: Question,
+        evidence: Findings | None = None,
+        thorough: bool = False,
+        nth: int = 1,
+    ) -> Check:
+        """Look again with these claims in hand. ``nth`` is 1 for the check and 2 for the judge.
+
+        ``evidence`` is what the local models found. Raises AnalysisFailed.
+        """
+        ...
+
+
+class Evidence(Protocol):
+    """Models that are no describers but can tell what is there; they cost no look."""
+
+    async def gather(self, picture: Picture) -> Findings:
+        """What they find. Raises AnalysisFailed."""
+        ...
+
+    def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
+        """What these findings say about the claim; None if they cannot know."""
+        ...
+
+
+class Backends(Protocol):
+    """Those that are configured."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """In the order of the settings, the local one last."""
+        ...
+
+    @property
+    def default(self) -> Backend:
+        """Who describes when nobody is named."""
+        ...
+
+    def get(self, name: str) -> Backend | None:
+        """None if it is not configured."""
+        ...
+
+    def checker(self, *others: str) -> Backend:
+        """Who looks again: somebody else than ``others``, if there is somebody else."""
         ...
 
 
@@ -203,6 +269,15 @@ class Analyses(Protocol):
     """What was asked about pictures, and the answers."""
 
     async def add(self, analysis: Analysis) -> None: ...
+    async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None: ...
+    async def of_request(self, tenant_id: UUID, request_id: UUID) -> Sequence[Analysis]:
+        """In their order."""
+        ...
+
+    async def purge(self, *, older_than: float) -> int:
+        """Forget those of no image that ended so many seconds ago; their objects become orphans."""
+        ...
+
     async def start(self, id: UUID) -> Analysis | None:
         """Mark as processing; None if it is unknown or already final."""
         ...
@@ -350,7 +425,10 @@ class Usage(Protocol):
 class Jobs(Protocol):
     """The queue, inside the same transaction as the rows that a job is about."""
 
-    async def analyse(self, analysis: Analysis) -> None: ...
+    async def analyse(self, analysis: Analysis, *, urgent: bool = False) -> None:
+        """Behind the tenant's own backlog; ``urgent`` before everything."""
+        ...
+
     async def make_variants(self, image: Image) -> None: ...
     async def extract_colors(self, image_id: UUID) -> None: ...
     async def export(self, export_id: UUID) -> None: ...

@@ -25,12 +25,13 @@ class Picture:
 
     ``pixels`` has the shape (height, width, 3): upright, RGB in sRGB, uint8, contiguous and
     read-only, as several backends look at the same one. ``width`` and ``height`` are those of the
-    original, upright, in pixels; ``pixels`` may be smaller.
+    original, upright, in pixels; ``pixels`` may be smaller. ``data`` is the file itself.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
+    data: bytes
 
 
 def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
@@ -46,7 +47,7 @@ def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
     with reading(data, header):
         pixels = flat(open_scaled(data, header, max_side)).numpy()
     pixels.flags.writeable = False
-    return Picture(pixels, header.width, header.height)
+    return Picture(pixels, header.width, header.height, data)
 
 
 def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:

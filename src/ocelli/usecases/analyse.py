@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Failure
+from ocelli.domain.analysis import Failure, Level
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Unavailable
 from ocelli.domain.sessions import ItemState
 from ocelli.media.colors import extract
@@ -103,7 +103,9 @@ class Analyse:
         picture, palette = await asyncio.get_running_loop().run_in_executor(
             self._compute, self._open, data
         )
-        findings = await self._backend.look(picture)
+        findings = await self._backend.look(
+            picture, analysis.question, thorough=analysis.level is Level.THOROUGH
+        )
         done = replace(
             analysis,
             looks=1,

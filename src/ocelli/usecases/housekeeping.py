@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import StorageTarget
+from ocelli.usecases.asking import KEPT_FOR as ANSWERS_KEPT_FOR
 from ocelli.usecases.idempotency import KEPT_FOR
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ ABANDONED_AFTER = DAY  # longer than any upload takes
 RECOVERABLE_FOR = 30 * DAY
 AT_ONCE = 100
 EXPORTS_KEPT_FOR = 7 * DAY
-FOLDERS = ("exports", "incoming", "uploads", "variants")  # of object keys: folder/tenant/...
+FOLDERS = ("asked", "exports", "incoming", "uploads", "variants")  # of keys: folder/tenant/...
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Housekeeping:
         """Files of uploads that broke off, objects without a row, pictures deleted long ago."""
         async with self._database.transaction() as tx:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
+            await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
         return Swept(
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),

@@ -23,9 +23,12 @@ from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Feature, Findings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from ocelli.domain.claims import Check, Claim
     from ocelli.domain.ports import Picture
+    from ocelli.domain.questions import Question
 
 # All models but the text reader want less than this, so they share one smaller copy.
 VIEW_SIDE = 640
@@ -88,10 +91,27 @@ class LocalBackend:
         with models().lock:
             _load()
 
-    async def look(self, picture: Picture) -> Findings:
+    async def look(
+        self, picture: Picture, question: Question, *, thorough: bool = False
+    ) -> Findings:
         """One look at an upright RGB picture. Raises AnalysisFailed."""
+        del question, thorough
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self.look_sync, picture.pixels)
+
+    async def check(
+        self,
+        picture: Picture,
+        claims: Sequence[Claim],
+        *,
+        description: str,
+        question: Question,
+        evidence: Findings | None = None,
+        thorough: bool = False,
+        nth: int = 1,
+    ) -> Check:
+        """See ports.Backend."""
+        raise NotImplementedError
 
     def look_sync(self, pixels: Any) -> Findings:
         """One look, blocking. ``pixels``: RGB uint8 of shape (height, width, 3), upright, at most

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from psycopg.types.json import Jsonb
 
 from ocelli.storage.postgres.library import Library
-from ocelli.storage.postgres.rows import findings_to_json, to_analysis
+from ocelli.storage.postgres.rows import (
+    claims_to_json,
+    errors_to_json,
+    findings_to_json,
+    question_to_json,
+    to_analysis,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +22,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis, Failure
     from ocelli.storage.postgres.rows import Connection
+
+ANSWERS = "ocelli_answers"  # the channel on which ids of final analyses are told
 
 _UNFINISHED = "status IN ('queued', 'processing')"
 
@@ -30,7 +38,8 @@ class PostgresAnalyses:
         """Insert the row; its job must follow in the same transaction."""
         await self._connection.execute(
             "INSERT INTO analyses (id, tenant_id, image_id, object_key, storage_target, level,"
-            " status, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            " status, created_at, question, source_url, request_id, position, name)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)",
             (
                 analysis.id,
                 analysis.tenant_id,
@@ -40,8 +49,38 @@ class PostgresAnalyses:
                 analysis.level,
                 analysis.status,
                 analysis.created_at,
+                question_to_json(analysis.question),
+                analysis.source_url,
+                analysis.request_id,
+                analysis.position,
+                _storable(analysis.name),
             ),
         )
+
+    async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM analyses WHERE tenant_id = %s AND id = %s", (tenant_id, id)
+        )
+        row = await cursor.fetchone()
+        return to_analysis(row) if row else None
+
+    async def of_request(self, tenant_id: UUID, request_id: UUID) -> Sequence[Analysis]:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM analyses WHERE tenant_id = %s AND request_id = %s ORDER BY position",
+            (tenant_id, request_id),
+        )
+        return [to_analysis(row) for row in await cursor.fetchall()]
+
+    async def purge(self, *, older_than: float) -> int:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "DELETE FROM analyses WHERE image_id IS NULL"
+            " AND completed_at < now() - make_interval(secs => %s)",
+            (older_than,),
+        )
+        return cursor.rowcount
 
     async def start(self, id: UUID) -> Analysis | None:
         """See ports.Analyses."""
@@ -59,6 +98,7 @@ class PostgresAnalyses:
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
+            " claims = %s::jsonb, errors = %s::jsonb, object_key = %s,"
             " failure = NULL, completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
             (
@@ -69,11 +109,16 @@ class PostgresAnalyses:
                 [tag.replace("\0", "") for tag in analysis.tags],
                 analysis.confidence,
                 analysis.processing_ms,
+                claims_to_json(analysis.claims),
+                errors_to_json(analysis.errors),
+                analysis.object_key,
                 analysis.id,
             ),
         )
         if cursor.rowcount and analysis.image_id is not None:
             await Library(self._connection).refresh(analysis.image_id)
+        if cursor.rowcount:
+            await self._announce(analysis.id)
         return cursor.rowcount == 1
 
     async def fail(self, id: UUID, failure: Failure) -> bool:
@@ -83,7 +128,16 @@ class PostgresAnalyses:
             f" WHERE id = %s AND {_UNFINISHED}",
             (Jsonb(asdict(failure)), id),
         )
+        if cursor.rowcount:
+            await self._announce(id)
         return cursor.rowcount == 1
+
+    async def _announce(self, id: UUID) -> None:
+        """To those who wait for an answer with a connection open; heard when this commits."""
+        await self._connection.execute(
+            "SELECT pg_notify(%s, id::text) FROM analyses WHERE id = %s AND image_id IS NULL",
+            (ANSWERS, id),
+        )
 
     async def requeue(self, id: UUID) -> None:
         """See ports.Analyses."""

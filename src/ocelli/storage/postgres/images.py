@@ -145,7 +145,9 @@ class PostgresImages:
             " WHERE split_part(key, '/', 2) IN (SELECT id::text FROM tenants)"
             " AND NOT EXISTS (SELECT 1 FROM images i WHERE i.object_key = key)"
             " AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.object_key = key)"
-            " AND NOT EXISTS (SELECT 1 FROM exports e WHERE e.object_key = key)",
+            " AND NOT EXISTS (SELECT 1 FROM exports e WHERE e.object_key = key)"
+            " AND NOT EXISTS (SELECT 1 FROM analyses a"
+            " WHERE a.object_key = key AND a.image_id IS NULL)",
             (list(keys),),
         )
         return [row["key"] for row in rows]

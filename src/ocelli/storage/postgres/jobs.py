@@ -19,6 +19,7 @@ EXTRACT_COLORS = "extract_colors"
 EXPORT = "export"
 
 # A description is what people wait for; variants come when nobody waits.
+_URGENT = 1_000
 _VARIANTS_PRIORITY = -10_000
 _LATER = -5_000
 _MOST_BACKLOG = 1_000
@@ -32,11 +33,13 @@ class PostgresJobs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def analyse(self, analysis: Analysis) -> None:
-        """Behind the tenant's own backlog, so that nobody waits for somebody else's."""
-        await self._enqueue(
-            ANALYSE, -await self._backlog(analysis.tenant_id), "analysis_id", analysis.id
-        )
+    async def analyse(self, analysis: Analysis, *, urgent: bool = False) -> None:
+        """Behind the tenant's own backlog, so that nobody waits for somebody else's.
+
+        ``urgent``: somebody holds a connection open for it, so before everything else.
+        """
+        priority = _URGENT if urgent else -await self._backlog(analysis.tenant_id)
+        await self._enqueue(ANALYSE, priority, "analysis_id", analysis.id)
 
     async def make_variants(self, image: Image) -> None:
         """At the lowest priority."""

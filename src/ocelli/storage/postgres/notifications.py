@@ -1,4 +1,4 @@
-"""One connection per process that hears which sessions have changed."""
+"""One connection per process that hears which sessions and answers have changed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 
+from ocelli.storage.postgres.analyses import ANSWERS
 from ocelli.storage.postgres.sessions import CHANNEL
 
 if TYPE_CHECKING:
@@ -20,25 +21,28 @@ log = logging.getLogger(__name__)
 AGAIN_AFTER = 0.5
 
 
-class SessionChanges:
-    """Wakes those who wait for a session. A lost connection wakes everybody, to look again."""
+class Changes:
+    """Wakes those who wait for a session or an answer.
+
+    A lost connection wakes everybody, to look again.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
 
     @asynccontextmanager
-    async def listen(self, session_id: UUID) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever the session has changed (or may have)."""
+    async def listen(self, id: UUID) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever what has this id has changed (or may have)."""
         event = asyncio.Event()
-        self._waiting.setdefault(session_id, set()).add(event)
+        self._waiting.setdefault(id, set()).add(event)
         try:
             yield event
         finally:
-            others = self._waiting[session_id]
+            others = self._waiting[id]
             others.discard(event)
             if not others:
-                del self._waiting[session_id]
+                del self._waiting[id]
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -46,9 +50,9 @@ class SessionChanges:
             try:
                 await self._hear()
             except psycopg.Error as error:
-                log.warning("session changes: %s", type(error).__name__)
-            for session_id in list(self._waiting):
-                self._wake(session_id)
+                log.warning("changes: %s", type(error).__name__)
+            for id in list(self._waiting):
+                self._wake(id)
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _hear(self) -> None:
@@ -56,12 +60,12 @@ class SessionChanges:
             self._dsn, autocommit=True, connect_timeout=5, application_name="ocelli events"
         )
         async with connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            for session_id in list(self._waiting):
-                self._wake(session_id)  # what changed while nobody listened
+            await connection.execute(f"LISTEN {CHANNEL}; LISTEN {ANSWERS}")
+            for id in list(self._waiting):
+                self._wake(id)  # what changed while nobody listened
             async for notification in connection.notifies():
                 self._wake(UUID(notification.payload))
 
-    def _wake(self, session_id: UUID) -> None:
-        for event in self._waiting.get(session_id, ()):
+    def _wake(self, id: UUID) -> None:
+        for event in self._waiting.get(id, ()):
             event.set()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from pydantic import TypeAdapter
 
 from ocelli.domain.accounts import ApiKey, Tenant, Tier
-from ocelli.domain.analysis import Analysis, Failure, Level, Status
+from ocelli.domain.analysis import Analysis, BackendFailure, Failure, Level, Status
+from ocelli.domain.claims import JudgedClaim
 from ocelli.domain.errors import FailureType
 from ocelli.domain.findings import Findings
 from ocelli.domain.images import (
@@ -19,11 +21,18 @@ from ocelli.domain.images import (
     VariantStatus,
     VariantType,
 )
+from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _findings = TypeAdapter(tuple[Findings, ...])
+_claims = TypeAdapter(tuple[JudgedClaim, ...])
+_errors = TypeAdapter(tuple[BackendFailure, ...])
+_question = TypeAdapter(Question)
+_UNASKED = Question()
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
@@ -31,7 +40,27 @@ Connection = psycopg.AsyncConnection[Row]
 
 def findings_to_json(findings: tuple[Findings, ...]) -> str:
     """Without NUL, which Postgres cannot store in text."""
-    return _findings.dump_json(findings).decode().replace("\\u0000", "")
+    return _storable(_findings.dump_json(findings))
+
+
+def claims_to_json(claims: tuple[JudgedClaim, ...]) -> str:
+    """Likewise."""
+    return _storable(_claims.dump_json(claims))
+
+
+def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
+    """Likewise."""
+    return _storable(_errors.dump_json(errors))
+
+
+def question_to_json(question: Question) -> str | None:
+    """None for the one that uploads ask."""
+    return None if question == _UNASKED else _storable(_question.dump_json(question))
+
+
+def _storable(json: bytes) -> str:
+    # An escaped NUL only: a backslash before it is text about one, and must stay.
+    return _NUL.sub(r"\1", json.decode())
 
 
 def to_analysis(row: Mapping[str, Any]) -> Analysis:
@@ -58,6 +87,13 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         failure=failure
         and Failure(FailureType(failure["type"]), failure["message"], failure["retryable"]),
         processing_ms=row["processing_ms"],
+        question=_question.validate_python(row["question"]) if row["question"] else _UNASKED,
+        claims=_claims.validate_python(row["claims"]),
+        errors=_errors.validate_python(row["errors"]),
+        source_url=row["source_url"],
+        request_id=row["request_id"],
+        position=row["position"],
+        name=row["name"],
     )
 
 

@@ -31,6 +31,7 @@ from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.asking import Asking
 from ocelli.usecases.colors import Colors, ExtractColors
 from ocelli.usecases.custom_storage import CustomStorage
+from ocelli.usecases.engine import Engine
 from ocelli.usecases.files import Files, MakeVariants
 from ocelli.usecases.history import History, WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ocelli.domain.accounts import Tenant
+    from ocelli.domain.ports import Backend
     from ocelli.domain.storage import Bucket, Credentials
     from ocelli.settings import Settings
     from ocelli.worker.loop import Worker
@@ -237,7 +239,8 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
         async with PostgresDatabase(dsn, max_connections=4) as database:
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
-            analyse = Analyse(database, stores, backend, compute, **limits)
+            engine = Engine(OnlyBackend(backend))
+            analyse = Analyse(database, stores, engine, compute, **limits)
             yield Worker(
                 dsn,
                 {
@@ -255,6 +258,23 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout,
             )
+
+
+class OnlyBackend:
+    """``ports.Backends`` of one."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.default = backend
+        self.names = (backend.name,)
+
+    def get(self, name: str) -> Backend | None:
+        """Itself or nobody."""
+        return self.default if name == self.default.name else None
+
+    def checker(self, *others: str) -> Backend:
+        """There is nobody else."""
+        del others
+        return self.default
 
 
 async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ocelli.domain.errors import FailureType  # noqa: TC001 (rows are read by these annotations)
+# These are needed at run time: rows are read by the annotations of Answer.
+from ocelli.domain.claims import JudgedClaim  # noqa: TC001
+from ocelli.domain.errors import FailureType  # noqa: TC001
+from ocelli.domain.findings import Findings  # noqa: TC001
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
-
-    from ocelli.domain.claims import JudgedClaim
-    from ocelli.domain.findings import Findings
 
 
 class Level(StrEnum):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
-    from ocelli.domain.analysis import Analysis, Failure, Level
+    from ocelli.domain.analysis import Analysis, Answer, Failure, Level
     from ocelli.domain.claims import Check, Claim, Verdict
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
@@ -166,7 +166,12 @@ class Backend(Protocol):
 
 
 class Evidence(Protocol):
-    """Models that are no describers but can tell what is there; they cost no look."""
+    """Models that can tell what is there without describing it; they cost no look."""
+
+    @property
+    def name(self) -> str:
+        """Of the backend whose models they are: to its own words they add nothing."""
+        ...
 
     async def gather(self, picture: Picture) -> Findings:
         """What they find. Raises AnalysisFailed."""
@@ -298,6 +303,19 @@ class Analyses(Protocol):
 
     async def orphans(self, older_than: float) -> Sequence[Analysis]:
         """Unfinished ones that no job stands for, older than so many seconds."""
+        ...
+
+
+class Answers(Protocol):
+    """What a tenant was answered before, by ``engine.answer_key``."""
+
+    async def get(self, tenant_id: UUID, key: bytes) -> Answer | None: ...
+    async def put(self, tenant_id: UUID, key: bytes, answer: Answer) -> None:
+        """The first one stays."""
+        ...
+
+    async def purge(self, *, older_than: float) -> int:
+        """Forget those given more than so many seconds ago."""
         ...
 
 
@@ -441,6 +459,8 @@ class Transaction(Protocol):
     def images(self) -> Images: ...
     @property
     def analyses(self) -> Analyses: ...
+    @property
+    def answers(self) -> Answers: ...
     @property
     def sessions(self) -> Sessions: ...
     @property

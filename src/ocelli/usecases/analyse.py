@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Failure, Level
+from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Unavailable
 from ocelli.domain.sessions import ItemState
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
+from ocelli.usecases.engine import answer_key
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from uuid import UUID
 
-    from ocelli.domain.analysis import Analysis
+    from ocelli.domain.analysis import Analysis, Answer
     from ocelli.domain.colors import Palette
-    from ocelli.domain.ports import Backend, Database, Picture, Transaction
+    from ocelli.domain.ports import Database, Picture, Transaction
+    from ocelli.usecases.engine import Engine
     from ocelli.usecases.stores import Stores
 
 
@@ -39,14 +41,14 @@ class Analyse:
         self,
         database: Database,
         stores: Stores,
-        backend: Backend,
+        engine: Engine,
         compute: Executor,
         *,
         max_pixels: int,
     ) -> None:
         self._database = database
         self._stores = stores
-        self._backend = backend
+        self._engine = engine
         self._compute = compute
         self._max_pixels = max_pixels
 
@@ -61,7 +63,7 @@ class Analyse:
         if analysis is None:
             return
         try:
-            done, palette = await self._look(analysis)
+            done = await self._look(analysis)
         except Exception as error:
             failed = _classify(error)
             again = failed.retryable and not last_attempt
@@ -76,7 +78,7 @@ class Analyse:
                 raise failed from error
             return
         async with self._database.transaction() as tx:
-            await _complete(tx, done, palette)
+            await _complete(tx, done)
 
     async def give_up(self, id: UUID, reason: str) -> None:
         """For jobs whose workers died over and over."""
@@ -96,55 +98,79 @@ class Analyse:
             log.warning("%d analyses had no job; enqueued again", len(orphans))
         return len(orphans)
 
-    async def _look(self, analysis: Analysis) -> tuple[Analysis, Palette]:
+    async def _look(self, analysis: Analysis) -> _Done:
         started = time.perf_counter()
         store = await self._stores.holding(analysis)
         data = await store.read(analysis.object_key)
         picture, palette = await asyncio.get_running_loop().run_in_executor(
             self._compute, self._open, data
         )
-        findings = await self._backend.look(
-            picture, analysis.question, thorough=analysis.level is Level.THOROUGH
-        )
+        roster = self._engine.roster(analysis.question)
+        key = answer_key(data, analysis.question, analysis.level, roster)
+        answer = await self._known(analysis.tenant_id, key)
+        new = answer is None
+        if answer is None:
+            answer = await self._engine.answer(picture, analysis.question, analysis.level)
         done = replace(
             analysis,
-            looks=1,
-            findings=(findings,),
-            description=findings.description,
-            visible_text=findings.visible_text,
-            tags=tuple(tag.name for tag in findings.tags),
-            confidence=findings.confidence,
+            looks=answer.looks,
+            findings=answer.findings,
+            description=answer.description,
+            visible_text=answer.visible_text,
+            tags=answer.tags,
+            confidence=answer.confidence,
+            claims=answer.claims,
+            errors=answer.errors,
             processing_ms=(time.perf_counter() - started) * 1000,
         )
-        return done, palette
+        # An answer with errors in it may be a better one next time.
+        return _Done(done, palette, (key, answer) if new and not answer.errors else None)
+
+    async def _known(self, tenant_id: UUID, key: bytes) -> Answer | None:
+        """What was answered before costs no look."""
+        async with self._database.transaction() as tx:
+            known = await tx.answers.get(tenant_id, key)
+        return known and replace(known, looks=0)
 
     def _open(self, data: bytes) -> tuple[Picture, Palette]:
         picture = decode(data, max_pixels=self._max_pixels)
         return picture, extract(picture.pixels)
 
 
-async def _complete(tx: Transaction, done: Analysis, palette: Palette) -> None:
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """An analysis with its answer, which is worth keeping under its key if it is new."""
+
+    analysis: Analysis
+    palette: Palette
+    keep: tuple[bytes, Answer] | None
+
+
+async def _complete(tx: Transaction, done: _Done) -> None:
     """The answer, the colours, the session's counters and the meters.
 
     Nothing if another run was first.
     """
-    if not await tx.analyses.complete(done):
+    analysis = done.analysis
+    if not await tx.analyses.complete(analysis):
         return
-    if done.image_id is not None:
-        await tx.colors.complete(done.image_id, palette)
-        await tx.sessions.move(done.image_id, ItemState.COMPLETED)
+    if done.keep is not None:
+        await tx.answers.put(analysis.tenant_id, *done.keep)
+    if analysis.image_id is not None:
+        await tx.colors.complete(analysis.image_id, done.palette)
+        await tx.sessions.move(analysis.image_id, ItemState.COMPLETED)
     await tx.usage.delivered(
-        done.tenant_id,
+        analysis.tenant_id,
         operation=DESCRIBE,
-        level=done.level,
+        level=analysis.level,
         succeeded=1,
         failed=0,
-        credits=done.looks,
-        milliseconds=done.processing_ms or 0.0,
+        credits=analysis.looks,
+        milliseconds=analysis.processing_ms or 0.0,
     )
-    if done.looks < done.level.looks:
+    if analysis.looks < analysis.level.looks:
         await tx.usage.give_back(
-            done.tenant_id, descriptions=0, credits=done.level.looks - done.looks
+            analysis.tenant_id, descriptions=0, credits=analysis.level.looks - analysis.looks
         )
 
 

@@ -24,6 +24,7 @@ ABANDONED_AFTER = DAY  # longer than any upload takes
 RECOVERABLE_FOR = 30 * DAY
 AT_ONCE = 100
 EXPORTS_KEPT_FOR = 7 * DAY
+REMEMBERED_FOR = 30 * DAY
 FOLDERS = ("asked", "exports", "incoming", "uploads", "variants")  # of keys: folder/tenant/...
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Housekeeping:
         async with self._database.transaction() as tx:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
             await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
+            await tx.answers.purge(older_than=REMEMBERED_FOR)
         return Swept(
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),

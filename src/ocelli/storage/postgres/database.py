@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.analyses import PostgresAnalyses
+from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.colors import PostgresColors
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
@@ -35,6 +36,7 @@ class PostgresTransaction:
     def __init__(self, connection: Connection) -> None:
         self.images = PostgresImages(connection)
         self.analyses = PostgresAnalyses(connection)
+        self.answers = PostgresAnswers(connection)
         self.s3_configs = PostgresS3Configs(connection)
         self.accounts = PostgresAccounts(connection)
         self.sessions = PostgresSessions(connection)

@@ -9,7 +9,7 @@ import psycopg
 from pydantic import TypeAdapter
 
 from ocelli.domain.accounts import ApiKey, Tenant, Tier
-from ocelli.domain.analysis import Analysis, BackendFailure, Failure, Level, Status
+from ocelli.domain.analysis import Analysis, Answer, BackendFailure, Failure, Level, Status
 from ocelli.domain.claims import JudgedClaim
 from ocelli.domain.errors import FailureType
 from ocelli.domain.findings import Findings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _findings = TypeAdapter(tuple[Findings, ...])
 _claims = TypeAdapter(tuple[JudgedClaim, ...])
+_answer = TypeAdapter(Answer)
 _errors = TypeAdapter(tuple[BackendFailure, ...])
 _question = TypeAdapter(Question)
 _UNASKED = Question()
@@ -51,6 +52,16 @@ def claims_to_json(claims: tuple[JudgedClaim, ...]) -> str:
 def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
     """Likewise."""
     return _storable(_errors.dump_json(errors))
+
+
+def answer_to_json(answer: Answer) -> str:
+    """Likewise."""
+    return _storable(_answer.dump_json(answer))
+
+
+def to_answer(json: Any) -> Answer:
+    """What ``answer_to_json`` made."""
+    return _answer.validate_python(json)
 
 
 def question_to_json(question: Question) -> str | None:

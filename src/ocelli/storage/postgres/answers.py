@@ -1,0 +1,44 @@
+"""The table ``answers``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocelli.storage.postgres.rows import answer_to_json, to_answer
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Answer
+    from ocelli.storage.postgres.rows import Connection
+
+
+class PostgresAnswers:
+    """See ports.Answers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(self, tenant_id: UUID, key: bytes) -> Answer | None:
+        """See ports.Answers."""
+        cursor = await self._connection.execute(
+            "SELECT answer FROM answers WHERE tenant_id = %s AND key = %s", (tenant_id, key)
+        )
+        row = await cursor.fetchone()
+        return to_answer(row["answer"]) if row else None
+
+    async def put(self, tenant_id: UUID, key: bytes, answer: Answer) -> None:
+        """See ports.Answers."""
+        await self._connection.execute(
+            "INSERT INTO answers (tenant_id, key, answer) VALUES (%s, %s, %s::jsonb)"
+            " ON CONFLICT DO NOTHING",
+            (tenant_id, key, answer_to_json(answer)),
+        )
+
+    async def purge(self, *, older_than: float) -> int:
+        """See ports.Answers."""
+        cursor = await self._connection.execute(
+            "DELETE FROM answers WHERE created_at < now() - make_interval(secs => %s)",
+            (older_than,),
+        )
+        return cursor.rowcount

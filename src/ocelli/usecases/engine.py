@@ -1,0 +1,329 @@
+"""Ask backends about one picture, look again as often as the level says, keep what holds."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ocelli.domain.analysis import Answer, BackendFailure, Level
+from ocelli.domain.claims import Claim, Ruling
+from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.verification import (
+    VERSION as RULES_VERSION,
+)
+from ocelli.domain.verification import (
+    Calibration,
+    Seen,
+    confidence,
+    judged,
+    sentences,
+    tags_without_dropped,
+    text_without_dropped,
+    to_judge,
+    without_dropped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.claims import Check, JudgedClaim
+    from ocelli.domain.findings import Findings
+    from ocelli.domain.ports import Backend, Backends, Evidence, Picture
+    from ocelli.domain.questions import Question
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one backend's answer came to."""
+
+    findings: Findings | None
+    claims: tuple[JudgedClaim, ...]
+    looks: int
+    confidence: float | None
+    errors: tuple[BackendFailure, ...] = ()
+
+
+class Engine:
+    """The only place that knows what a verification level is.
+
+    =========  =====  ==========================================================================
+    level      looks
+    =========  =====  ==========================================================================
+    quick        1    describe
+    standard     2    describe; somebody else, if there is somebody, checks every claim
+    thorough     2    the same at full resolution and detail
+    critical     3    describe; check; a third judges what the first two do not agree on (if they
+                      agree on everything: what no evidence confirms)
+    =========  =====  ==========================================================================
+
+    Of a statement there is nothing to describe: every look checks it, and after the first each is
+    somebody else's if there is somebody. Evidence of the local models is gathered beside the first
+    look and costs none.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        evidence: Evidence | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self._backends = backends
+        self._evidence = evidence
+        self._calibration = calibration or Calibration()
+
+    async def answer(self, picture: Picture, question: Question, level: Level) -> Answer:
+        """The answer of every backend that is asked.
+
+        Raises AnalysisFailed if none answered; where one did, the others are in ``errors``.
+        """
+        asked, errors = self._asked(question)
+        gathering = asyncio.create_task(self._gather(picture, asked, question))
+        try:
+            outcomes = await asyncio.gather(
+                *(_Asking(self, picture, question, level, b, gathering).part() for b in asked),
+                return_exceptions=True,
+            )
+            evidence = await gathering
+        finally:
+            gathering.cancel()
+        parts: list[_Part] = []
+        for backend, outcome in zip(asked, outcomes, strict=True):
+            if isinstance(outcome, _Part):
+                parts.append(outcome)
+            elif isinstance(outcome, AnalysisFailed):
+                errors.append(_failure(backend, outcome))
+            else:
+                raise outcome
+        errors += [error for part in parts for error in part.errors]
+        if not parts:
+            worst = next((each for each in errors if each.retryable), errors[-1])
+            raise AnalysisFailed(worst.type, worst.message, retryable=worst.retryable)
+        return _together(parts, errors, evidence)
+
+    def roster(self, question: Question) -> tuple[str, ...]:
+        """Versions of everything that can have a say: the same roster gives the same answer."""
+        asked, _ = self._asked(question)
+        return tuple(
+            f"{backend.name}={backend.model_version}"
+            for first in asked
+            for backend in (first, *self.others(first))
+        )
+
+    def others(self, first: Backend) -> tuple[Backend, Backend]:
+        """Who checks what ``first`` says, and who judges between them."""
+        checker = self._backends.checker(first.name)
+        return checker, self._backends.checker(first.name, checker.name)
+
+    def _asked(self, question: Question) -> tuple[list[Backend], list[BackendFailure]]:
+        """Each backend once. One that is not configured is stood in for by the default one."""
+        if not question.backends:
+            return [self._backends.default], []
+        found: dict[str, Backend] = {}
+        missing: list[BackendFailure] = []
+        for name in dict.fromkeys(question.backends):
+            backend = self._backends.get(name)
+            if backend is None:
+                backend = self._backends.default
+                message = f"{name} is not configured here; {backend.name} answered instead."
+                missing.append(
+                    BackendFailure(name, FailureType.VALIDATION, message, retryable=False)
+                )
+            found.setdefault(backend.name, backend)
+        return list(found.values()), missing
+
+    async def _gather(
+        self, picture: Picture, asked: Sequence[Backend], question: Question
+    ) -> Findings | None:
+        """None where it would tell nothing new, or cannot be had: evidence is never a must."""
+        if self._evidence is None:
+            return None
+        if question.statement is None and all(b.name == self._evidence.name for b in asked):
+            return None
+        try:
+            return await self._evidence.gather(picture)
+        except AnalysisFailed as failed:
+            log.warning("no evidence: %s", failed.message)
+            return None
+
+    def judged_by_evidence(
+        self, claims: Sequence[Claim], found: Findings | None, describer: str | None
+    ) -> list[Seen]:
+        """What the local models say; nothing about their own words."""
+        if self._evidence is None or found is None or describer == self._evidence.name:
+            return [Seen() for _ in claims]
+        return [Seen(self._evidence.judge(claim, found)) for claim in claims]
+
+    @property
+    def calibration(self) -> Calibration:
+        """From computed to observed probabilities."""
+        return self._calibration
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A check, and the positions of the claims that it was about."""
+
+    check: Check
+    positions: tuple[int, ...]
+
+    @property
+    def contradicted(self) -> set[int]:
+        """Positions of the claims that it contradicts."""
+        return {
+            position
+            for position, verdict in zip(self.positions, self.check.verdicts, strict=True)
+            if verdict.ruling is Ruling.CONTRADICTED
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One backend's way through the levels."""
+
+    engine: Engine
+    picture: Picture
+    question: Question
+    level: Level
+    first: Backend
+    gathering: asyncio.Task[Findings | None]
+
+    async def part(self) -> _Part:
+        """Raises AnalysisFailed."""
+        if self.question.statement is not None:
+            return await self._verified(self.question.statement)
+        if not self.first.capabilities & self.question.features:
+            return _Part(None, (), 0, None)
+        findings = await self.first.look(
+            self.picture, self.question, thorough=self.level is Level.THOROUGH
+        )
+        if not findings.description:
+            return _Part(findings, (), 1, findings.confidence)
+        claims = findings.claims or _plain(findings.description)
+        text = findings.description
+        checkers = self.engine.others(self.first)[: self.level.looks - 1]
+        fate, checks, errors = await self._checked(claims, text, checkers, self.first.name)
+        return _Part(
+            replace(
+                findings,
+                description=_revised(text, fate, checks),
+                tags=tuple(t for t in findings.tags if tags_without_dropped([t.name], fate)),
+                confidence=self._confidence(findings, fate),
+            ),
+            fate,
+            1 + len(checks),
+            self._confidence(findings, fate),
+            errors,
+        )
+
+    async def _verified(self, statement: str) -> _Part:
+        checkers = (self.first, *self.engine.others(self.first))[: self.level.looks]
+        fate, checks, errors = await self._checked(_plain(statement), statement, checkers, None)
+        if not checks:
+            failed = errors[0]
+            raise AnalysisFailed(failed.type, failed.message, retryable=failed.retryable)
+        sure = confidence(fate, self.engine.calibration)
+        return _Part(None, fate, len(checks), sure, errors)
+
+    async def _checked(
+        self, claims: Sequence[Claim], text: str, checkers: Sequence[Backend], describer: str | None
+    ) -> tuple[tuple[JudgedClaim, ...], list[_Look], tuple[BackendFailure, ...]]:
+        """Every claim after every look. A checker that fails is a look less, not an answer less."""
+        evidence = await asyncio.shield(self.gathering)
+        seen = self.engine.judged_by_evidence(claims, evidence, describer)
+        checks: list[_Look] = []
+        errors = []
+        for nth, backend in enumerate(checkers, 1):
+            judges = self.level is Level.CRITICAL and nth == len(checkers) and bool(checks)
+            positions = to_judge(seen) if judges else range(len(claims))
+            try:
+                check = await backend.check(
+                    self.picture,
+                    [claims[i] for i in positions],
+                    description=text,
+                    question=self.question,
+                    evidence=evidence,
+                    thorough=self.level is Level.THOROUGH,
+                    nth=nth,
+                )
+            except AnalysisFailed as failed:
+                errors.append(_failure(backend, failed))
+                continue
+            seen = _with(seen, positions, check)
+            checks.append(_Look(check, tuple(positions)))
+        calibration = self.engine.calibration
+        fate = judged(claims, seen, describer=describer, calibration=calibration)
+        return fate, checks, tuple(errors)
+
+    def _confidence(self, findings: Findings, fate: tuple[JudgedClaim, ...]) -> float | None:
+        """Nothing claimed: what the describer says of that."""
+        sure = confidence(fate, self.engine.calibration)
+        return findings.confidence if sure is None else sure
+
+
+def answer_key(picture: bytes, question: Question, level: Level, roster: Sequence[str]) -> bytes:
+    """The same key, the same answer: content, question, level, and everybody who has a say.
+
+    ``roster`` pins the models and their prompts, the versions here the rules.
+    """
+    asked = (
+        sorted(question.features), question.role, question.language, question.prompt,
+        question.backends, question.statement, level, tuple(roster), VERSION, RULES_VERSION,
+    )  # fmt: skip
+    return hashlib.sha256(hashlib.sha256(picture).digest() + repr(asked).encode()).digest()
+
+
+def _failure(backend: Backend, failed: AnalysisFailed) -> BackendFailure:
+    return BackendFailure(backend.name, failed.type, failed.message, failed.retryable)
+
+
+def _with(seen: Sequence[Seen], positions: Sequence[int], check: Check) -> list[Seen]:
+    changed = list(seen)
+    for position, verdict in zip(positions, check.verdicts, strict=True):
+        changed[position] = replace(seen[position], looks=(*seen[position].looks, verdict))
+    return changed
+
+
+def _revised(text: str, fate: Sequence[JudgedClaim], looks: Sequence[_Look]) -> str:
+    """In the model's own words, if its words leave out exactly what was dropped."""
+    dropped = {position for position, each in enumerate(fate) if not each.kept}
+    for look in reversed(looks):
+        if dropped and look.check.revised and look.contradicted == dropped:
+            return look.check.revised
+    return without_dropped(text, fate)
+
+
+def _plain(text: str) -> tuple[Claim, ...]:
+    return tuple(
+        Claim(sentence, sentence=position) for position, sentence in enumerate(sentences(text))
+    )
+
+
+def _together(
+    parts: Sequence[_Part], errors: Sequence[BackendFailure], evidence: Findings | None
+) -> Answer:
+    """The first answer speaks for all where there can be only one.
+
+    Text that no backend reads is what the local models read.
+    """
+    said = [each.findings for each in parts if each.findings is not None]
+    first = parts[0]
+    words = next((each for each in said if each.description), None)
+    texts = next((each for each in said if each.visible_text), evidence)
+    tags = next((each for each in said if each.tags), None)
+    return Answer(
+        findings=tuple(said),
+        looks=sum(each.looks for each in parts),
+        description=words.description if words else None,
+        visible_text=text_without_dropped(texts.visible_text, first.claims) if texts else None,
+        tags=tuple(tag.name for tag in tags.tags) if tags else (),
+        confidence=first.confidence,
+        claims=tuple(claim for each in parts for claim in each.claims),
+        errors=tuple(errors),
+    )

@@ -60,11 +60,11 @@ def run(bench: Bench) -> Iterator[Row]:
                 bench.say(f"{NAME}: round {number} of {rounds}")
                 raw.append(_hash_and_write(file, bench.folder / "raw"))
                 sink.append(_all(bare, plain, "/sink", file, AT_ONCE))
-                _empty(bench.folder / "sink")
+                empty(bench.folder / "sink")
                 durable.append(_all(bare, plain, "/sink?durable", file, AT_ONCE))
-                _empty(bench.folder / "sink")
+                empty(bench.folder / "sink")
                 ours.append(_all(server, api, OURS, file, AT_ONCE))
-                _empty(bench.folder / "uploads" / "objects" / "uploads")
+                empty(bench.folder / "uploads" / "objects" / "uploads")
     what = f"{AT_ONCE} × {SIZE // 1_000_000} MB at once"
     rates = [each.rate for each in ours]
     fast, safe = [each.rate for each in sink], [each.rate for each in durable]
@@ -132,7 +132,8 @@ def _hash_and_write(file: Path, target: Path) -> float:
     return 2 * len(data) / 1e6 / seconds
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
+    """Remove the files in ``folder``."""
     for path in folder.rglob("*"):
         if path.is_file():
             path.unlink()

@@ -207,7 +207,10 @@ class Backends(Protocol):
 class Images(Protocol):
     """The pictures of all tenants; every question names the tenant."""
 
-    async def add(self, image: Image) -> None: ...
+    async def add(self, *images: Image) -> None:
+        """New ones, that nobody has looked at; their files must be in the store already."""
+        ...
+
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None: ...
     async def by_hashes(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
         """From those hashes that the tenant has to the oldest picture of each."""
@@ -273,7 +276,7 @@ class Images(Protocol):
 class Analyses(Protocol):
     """What was asked about pictures, and the answers."""
 
-    async def add(self, analysis: Analysis) -> None: ...
+    async def add(self, *analyses: Analysis) -> None: ...
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None: ...
     async def of_request(self, tenant_id: UUID, request_id: UUID) -> Sequence[Analysis]:
         """In their order."""
@@ -326,8 +329,8 @@ class Sessions(Protocol):
         """The session with its counters as they are, and its items."""
         ...
 
-    async def add_item(self, item: Item) -> None:
-        """One that belongs to no session."""
+    async def add_items(self, *items: Item) -> None:
+        """As they are; counters are not touched."""
         ...
 
     async def extend(self, session: Session, items: Sequence[Item]) -> bool:
@@ -443,11 +446,11 @@ class Usage(Protocol):
 class Jobs(Protocol):
     """The queue, inside the same transaction as the rows that a job is about."""
 
-    async def analyse(self, analysis: Analysis, *, urgent: bool = False) -> None:
-        """Behind the tenant's own backlog; ``urgent`` before everything."""
+    async def analyse(self, *analyses: Analysis, urgent: bool = False) -> None:
+        """All of one tenant, behind its own backlog; ``urgent`` before everything."""
         ...
 
-    async def make_variants(self, image: Image) -> None: ...
+    async def make_variants(self, *images: Image) -> None: ...
     async def extract_colors(self, image_id: UUID) -> None: ...
     async def export(self, export_id: UUID) -> None: ...
 

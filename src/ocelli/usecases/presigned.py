@@ -98,7 +98,7 @@ class Presigned:
                 item = await tx.sessions.item_by_idempotency_key(tenant.id, wanted.idempotency_key)
             if item is None:
                 item = _item(tenant, wanted)
-                await tx.sessions.add_item(item)
+                await tx.sessions.add_items(item)
             elif (item.filename, item.size_bytes) != (
                 clean_filename(wanted.filename),
                 wanted.size_bytes,

@@ -21,9 +21,10 @@ from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.media.header import read_header
 from ocelli.usecases.names import clean_filename, key_name
+from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -102,6 +103,7 @@ class Upload:
         self._stores = stores
         self._quota = quota
         self._max_pixels = max_pixels
+        self._together = Together(self._accept_several)
 
     @property
     def staging(self) -> Path:
@@ -135,8 +137,10 @@ class Upload:
         """
         id = reservation.id if reservation else None
         stored = await self._store(tenant, staged, request, id)
+        if reservation is None and not request.skip_duplicates:  # no locks: all in any order
+            return await self._together(tenant.id, (tenant, stored))
         async with self._database.transaction() as tx:
-            accepted = await self._record(tx, stored)
+            (accepted,) = await self._record(tx, [stored])
             if reservation is not None:
                 await tx.sessions.move(
                     reservation.id, _state(accepted, request), image_id=accepted.image.id
@@ -168,9 +172,11 @@ class Upload:
             ):
                 if stored.request.skip_duplicates:
                     await tx.images.lock_content(tenant.id, stored.image.sha256)
+            recorded = iter(
+                await self._record(tx, [each for each in results if isinstance(each, _Stored)])
+            )
             outcomes: list[Accepted | OcelliError] = [
-                await self._record(tx, each) if isinstance(each, _Stored) else each
-                for each in results
+                next(recorded) if isinstance(each, _Stored) else each for each in results
             ]
             session = await _record_session(tx, tenant, files, outcomes, level, intent, into)
             await self._count(
@@ -233,21 +239,35 @@ class Upload:
         await store.put(image.object_key, staged.path, image.content_type)
         return _Stored(image, request)
 
-    async def _record(self, tx: Transaction, stored: _Stored) -> Accepted:
-        image, request = stored.image, stored.request
-        if stored.existing is not None:
-            return Accepted(stored.existing, duplicate=True)
-        if request.skip_duplicates:
-            await tx.images.lock_content(image.tenant_id, image.sha256)
-            existing = await tx.images.by_hash(image.tenant_id, image.sha256)
+    async def _accept_several(self, some: Sequence[tuple[Tenant, _Stored]]) -> Sequence[Accepted]:
+        """Of one tenant: its meters are locked once, and all wait for one commit."""
+        async with self._database.transaction() as tx:
+            accepted = await self._record(tx, [stored for _, stored in some])
+            requests = [stored.request for _, stored in some]
+            tenant, _ = some[-1]  # what is known of it last
+            await self._count(tx, tenant, list(zip(accepted, requests, strict=True)))
+        return accepted
+
+    async def _record(self, tx: Transaction, files: Sequence[_Stored]) -> list[Accepted]:
+        """The rows and the jobs of what is new; of twins that are to be skipped the first is."""
+        accepted: list[Accepted] = []
+        new: list[_Stored] = []
+        mine: dict[str, Image] = {}
+        for stored in files:
+            image = stored.image
+            existing = stored.existing or await _twin(tx, stored, mine)
             if existing is not None:
-                return Accepted(existing, duplicate=True)
-        await tx.images.add(image)
-        if request.variants:
-            await tx.jobs.make_variants(image)
-        if request.describe:
-            await _ask(tx, image, request.level)
-        return Accepted(image)
+                accepted.append(Accepted(existing, duplicate=True))
+                continue
+            accepted.append(Accepted(image))
+            new.append(stored)
+            mine.setdefault(image.sha256, image)
+        await tx.images.add(*(each.image for each in new))
+        await tx.jobs.make_variants(*(each.image for each in new if each.request.variants))
+        asked = [_asked(each) for each in new if each.request.describe]
+        await tx.jobs.analyse(*asked)  # counts the backlog, so before the rows
+        await tx.analyses.add(*asked)
+        return accepted
 
     async def _count(
         self, tx: Transaction, tenant: Tenant, accepted: Sequence[tuple[Accepted, UploadRequest]]
@@ -370,19 +390,29 @@ def _state(outcome: Accepted | OcelliError, request: UploadRequest) -> ItemState
     return ItemState.QUEUED if request.describe else ItemState.COMPLETED
 
 
-async def _ask(tx: Transaction, image: Image, level: Level) -> None:
-    analysis = Analysis(
+async def _twin(tx: Transaction, stored: _Stored, mine: Mapping[str, Image]) -> Image | None:
+    """The picture with the same bytes, if the request wants no second one."""
+    image = stored.image
+    if not stored.request.skip_duplicates:
+        return None
+    if image.sha256 in mine:
+        return mine[image.sha256]
+    await tx.images.lock_content(image.tenant_id, image.sha256)
+    return await tx.images.by_hash(image.tenant_id, image.sha256)
+
+
+def _asked(stored: _Stored) -> Analysis:
+    image = stored.image
+    return Analysis(
         id=uuid.uuid4(),
         tenant_id=image.tenant_id,
         image_id=image.id,
         object_key=image.object_key,
         storage_target=image.storage_target,
-        level=level,
+        level=stored.request.level,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),
     )
-    await tx.jobs.analyse(analysis)  # counts the backlog, so before the row
-    await tx.analyses.add(analysis)
 
 
 def _new_image(

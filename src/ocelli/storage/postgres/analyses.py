@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 ANSWERS = "ocelli_answers"  # the channel on which ids of final analyses are told
 
+_NEW = (
+    "id, tenant_id, image_id, object_key, storage_target, level, status, created_at, question,"
+    " source_url, request_id, position, name"
+)
+_ADD = (
+    f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::analyses, %s)"
+)
 _UNFINISHED = "status IN ('queued', 'processing')"
 
 
@@ -34,28 +42,10 @@ class PostgresAnalyses:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, analysis: Analysis) -> None:
-        """Insert the row; its job must follow in the same transaction."""
-        await self._connection.execute(
-            "INSERT INTO analyses (id, tenant_id, image_id, object_key, storage_target, level,"
-            " status, created_at, question, source_url, request_id, position, name)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)",
-            (
-                analysis.id,
-                analysis.tenant_id,
-                analysis.image_id,
-                analysis.object_key,
-                analysis.storage_target,
-                analysis.level,
-                analysis.status,
-                analysis.created_at,
-                question_to_json(analysis.question),
-                analysis.source_url,
-                analysis.request_id,
-                analysis.position,
-                _storable(analysis.name),
-            ),
-        )
+    async def add(self, *analyses: Analysis) -> None:
+        """Insert the rows; their jobs must be in the same transaction."""
+        if analyses:
+            await self._connection.execute(_ADD, (Jsonb([_new_row(each) for each in analyses]),))
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None:
         """See ports.Analyses."""
@@ -174,6 +164,25 @@ class PostgresAnalyses:
             (older_than,),
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
+
+
+def _new_row(analysis: Analysis) -> dict[str, Any]:
+    question = question_to_json(analysis.question)
+    return {
+        "id": str(analysis.id),
+        "tenant_id": str(analysis.tenant_id),
+        "image_id": analysis.image_id and str(analysis.image_id),
+        "object_key": analysis.object_key,
+        "storage_target": analysis.storage_target,
+        "level": analysis.level,
+        "status": analysis.status,
+        "created_at": analysis.created_at.isoformat(),
+        "question": question and json.loads(question),
+        "source_url": analysis.source_url,
+        "request_id": analysis.request_id and str(analysis.request_id),
+        "position": analysis.position,
+        "name": _storable(analysis.name),
+    }
 
 
 def _storable(text: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class PostgresDatabase:
             min_size=1,
             max_size=max_connections,
             timeout=wait,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             reconnect_timeout=0.5,
             open=False,
         )
@@ -108,3 +109,11 @@ class PostgresDatabase:
         """Raise Unavailable if no query can be answered."""
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
+
+
+async def _check(connection: Connection) -> None:
+    """Ask only a connection that has something to say: a server that went away has hung up."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)

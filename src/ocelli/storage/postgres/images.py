@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from ocelli.storage.postgres.library import Library
 from ocelli.storage.postgres.rows import to_analysis, to_image, to_variant
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from ocelli.domain.library import FileQuery
     from ocelli.storage.postgres.rows import Connection, Row
 
+_NEW = (
+    "id, tenant_id, session_id, filename, object_key, storage_target, upload_method, content_type,"
+    " format, size_bytes, sha256, width, height, title, tags, content_created_at, created_at,"
+    " updated_at"
+)
+_ADD = f"INSERT INTO images ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::images, %s)"
 _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
@@ -26,35 +34,11 @@ class PostgresImages:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, image: Image) -> None:
-        """Insert the row; the file must be in the store already."""
-        await self._connection.execute(
-            "INSERT INTO images (id, tenant_id, session_id, filename, object_key, storage_target,"
-            " upload_method, content_type, format, size_bytes, sha256, width, height, title, tags,"
-            " content_created_at, created_at, updated_at) VALUES"
-            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                image.id,
-                image.tenant_id,
-                image.session_id,
-                image.filename,
-                image.object_key,
-                image.storage_target,
-                image.upload_method,
-                image.content_type,
-                image.format,
-                image.size_bytes,
-                bytes.fromhex(image.sha256),
-                image.width,
-                image.height,
-                image.title,
-                list(image.tags),
-                image.content_created_at,
-                image.created_at,
-                image.updated_at,
-            ),
-        )
-        await Library(self._connection).refresh(image.id)
+    async def add(self, *images: Image) -> None:
+        """See ports.Images."""
+        if images:
+            await self._connection.execute(_ADD, (Jsonb([_new_row(each) for each in images]),))
+            await Library(self._connection).add(images)
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
         """By full id, or by its first 8 characters if exactly one picture has them."""
@@ -215,6 +199,29 @@ class PostgresImages:
     async def _rows(self, query: str, parameters: tuple[object, ...]) -> list[Row]:
         cursor = await self._connection.execute(query.encode(), parameters)
         return await cursor.fetchall()
+
+
+def _new_row(image: Image) -> dict[str, Any]:
+    return {
+        "id": str(image.id),
+        "tenant_id": str(image.tenant_id),
+        "session_id": image.session_id and str(image.session_id),
+        "filename": image.filename,
+        "object_key": image.object_key,
+        "storage_target": image.storage_target,
+        "upload_method": image.upload_method,
+        "content_type": image.content_type,
+        "format": image.format,
+        "size_bytes": image.size_bytes,
+        "sha256": f"\\x{image.sha256}",
+        "width": image.width,
+        "height": image.height,
+        "title": image.title,
+        "tags": image.tags,
+        "content_created_at": image.content_created_at and image.content_created_at.isoformat(),
+        "created_at": image.created_at.isoformat(),
+        "updated_at": image.updated_at.isoformat(),
+    }
 
 
 def _id_span(id_or_prefix: str) -> tuple[UUID, UUID] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psycopg.types.json import Jsonb
+
 from ocelli.domain.library import SortBy
 from ocelli.domain.search import fold
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from ocelli.domain.images import Image
     from ocelli.domain.library import FileQuery
     from ocelli.storage.postgres.rows import Connection, Row
 
@@ -43,6 +46,16 @@ _WORDS = " || ".join(
     f" '{weight}')"
     for text, weight in (("title", "A"), ("tags", "B"), ("description", "C"), ("seen", "D"))
 )
+# The same for pictures that nobody has described, many at once.
+_ADD = (
+    "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
+    " words) SELECT id, tenant_id, shown_at, created_at, size_bytes, false, name,"
+    " setweight(to_tsvector('simple', title) || to_tsvector('english', title), 'A')"
+    " || setweight(to_tsvector('simple', tags) || to_tsvector('english', tags), 'B')"
+    " || array_to_tsvector(labels) FROM jsonb_to_recordset(%s) AS new (id uuid, tenant_id uuid,"
+    " shown_at timestamptz, created_at timestamptz, size_bytes bigint, name text, title text,"
+    " tags text, labels text[])"
+)
 _STORE = (
     "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
     " words) VALUES (%(id)s, %(tenant_id)s, %(shown_at)s, %(created_at)s, %(size_bytes)s,"
@@ -57,6 +70,10 @@ class Library:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def add(self, images: Sequence[Image]) -> None:
+        """New pictures. Nobody can change them before this transaction ends."""
+        await self._connection.execute(_ADD, (Jsonb([_new_entry(each) for each in images]),))
 
     async def refresh(self, image_id: UUID) -> None:
         """Tell again what a picture's rows say; must follow every change of them.
@@ -168,6 +185,21 @@ def _by_relevance() -> str:
 def _tsquery(name: str) -> str:
     """Words as they are written, or their English stems: either will do."""
     return f"to_tsquery('simple', %({name})s) || to_tsquery('english', %({name})s)"
+
+
+def _new_entry(image: Image) -> dict[str, Any]:
+    shown_at = image.content_created_at or image.created_at
+    return {
+        "id": str(image.id),
+        "tenant_id": str(image.tenant_id),
+        "shown_at": shown_at.isoformat(),
+        "created_at": image.created_at.isoformat(),
+        "size_bytes": image.size_bytes,
+        "name": fold(image.title or image.filename),
+        "title": fold(f"{image.title or ''} {image.filename}"),
+        "tags": fold(" ".join(image.tags)),
+        "labels": [_tenant(image.tenant_id), *sorted({_label(tag) for tag in image.tags})],
+    }
 
 
 def _entry(row: Row) -> dict[str, Any]:

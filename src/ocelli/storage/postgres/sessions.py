@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from psycopg.types.json import Jsonb
+
 from ocelli.domain.analysis import Level
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.sessions import (
@@ -30,6 +32,15 @@ CHANNEL = "ocelli_sessions"
 
 _FINAL = "('completed', 'failed', 'skipped')"
 _CONFIRMING_FOR = "2 minutes"
+
+_NEW = (
+    "id, tenant_id, session_id, position, filename, content_type, size_bytes, object_key,"
+    " storage_target, idempotency_key, title, tags, state, image_id, error, retryable, created_at,"
+    " changed_at, expires_at"
+)
+_ADD_ITEMS = (
+    f"INSERT INTO items ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::items, %s)"
+)
 
 # One more or one less of each counter, from the states before and after.
 _COUNT = """
@@ -81,8 +92,7 @@ class PostgresSessions:
                 session.created_at,
             ),
         )
-        for item in items:
-            await self.add_item(item)
+        await self.add_items(*items)
 
     async def extend(self, session: Session, items: Sequence[Item]) -> bool:
         """See ports.Sessions."""
@@ -106,40 +116,14 @@ class PostgresSessions:
         if not rows:
             return False
         first = rows[0]["total"] - session.total
-        for item in items:
-            await self.add_item(replace(item, position=first + item.position))
+        await self.add_items(*(replace(item, position=first + item.position) for item in items))
         await self._notify(session.id)
         return True
 
-    async def add_item(self, item: Item) -> None:
+    async def add_items(self, *items: Item) -> None:
         """See ports.Sessions."""
-        await self._connection.execute(
-            "INSERT INTO items (id, tenant_id, session_id, position, filename, content_type,"
-            " size_bytes, object_key, storage_target, idempotency_key, title, tags, state,"
-            " image_id, error, retryable, created_at, changed_at, expires_at) VALUES"
-            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                item.id,
-                item.tenant_id,
-                item.session_id,
-                item.position,
-                item.filename,
-                item.content_type,
-                item.size_bytes,
-                item.object_key,
-                item.storage_target,
-                item.idempotency_key,
-                item.title,
-                list(item.tags),
-                item.state,
-                item.image_id,
-                item.error,
-                item.retryable,
-                item.created_at,
-                item.created_at,
-                item.expires_at,
-            ),
-        )
+        if items:
+            await self._connection.execute(_ADD_ITEMS, (Jsonb([_new_row(each) for each in items]),))
 
     async def get(self, tenant_id: UUID, id: UUID) -> Session | None:
         """One indexed row: cheap to poll."""
@@ -341,6 +325,30 @@ class PostgresSessions:
     ) -> list[Row]:
         cursor = await self._connection.execute(query.encode(), parameters)
         return await cursor.fetchall()
+
+
+def _new_row(item: Item) -> dict[str, Any]:
+    return {
+        "id": str(item.id),
+        "tenant_id": str(item.tenant_id),
+        "session_id": item.session_id and str(item.session_id),
+        "position": item.position,
+        "filename": item.filename,
+        "content_type": item.content_type,
+        "size_bytes": item.size_bytes,
+        "object_key": item.object_key,
+        "storage_target": item.storage_target,
+        "idempotency_key": item.idempotency_key,
+        "title": item.title,
+        "tags": item.tags,
+        "state": item.state,
+        "image_id": item.image_id and str(item.image_id),
+        "error": item.error,
+        "retryable": item.retryable,
+        "created_at": item.created_at.isoformat(),
+        "changed_at": item.created_at.isoformat(),
+        "expires_at": item.expires_at and item.expires_at.isoformat(),
+    }
 
 
 def _to_session(row: Mapping[str, Any]) -> Session:

@@ -1,0 +1,72 @@
+"""Do for many at once what each of them asks for alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ocelli.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AT_ONCE = 64
+
+
+class Together(Generic[Item, Result]):
+    """Whoever comes while others of the same key are served is served next, with all who came.
+
+    So a lone one waits for nobody, and under load a commit is shared. ``serve`` does all or
+    nothing; if it fails for several each is tried alone, so that none pays for another's mistake.
+    """
+
+    def __init__(self, serve: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
+        self._serve = serve
+        self._waiting: dict[Hashable, deque[tuple[Item, asyncio.Future[Result]]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, key: Hashable, item: Item) -> Result:
+        """What ``serve`` answers for this item. Raises what it raises."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if key in self._waiting:
+            self._waiting[key].append((item, future))
+        else:
+            self._waiting[key] = deque([(item, future)])
+            task = asyncio.create_task(self._run(key))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await future
+
+    async def _run(self, key: Hashable) -> None:
+        waiting = self._waiting[key]
+        try:
+            while waiting:
+                await self._answer([waiting.popleft() for _ in range(min(len(waiting), AT_ONCE))])
+        finally:  # nothing is awaited between the last look and this: nobody is forgotten
+            del self._waiting[key]
+            for _, future in waiting:
+                future.cancel()
+
+    async def _answer(self, some: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._serve([item for item, _ in some])
+        except Exception as error:
+            if len(some) > 1 and not isinstance(error, Unavailable):
+                for each in some:
+                    await self._answer([each])
+                return
+            for _, future in some:
+                if not future.done():
+                    future.set_exception(error)
+        except BaseException:
+            for _, future in some:
+                future.cancel()
+            raise
+        else:
+            for (_, future), result in zip(some, results, strict=True):
+                if not future.done():  # its client has gone; the picture stays
+                    future.set_result(result)

@@ -60,11 +60,11 @@ def run(bench: Bench) -> Iterator[Row]:
                 bench.say(f"{NAME}: round {number} of {rounds}")
                 raw.append(_hash_and_write(file, bench.folder / "raw"))
                 sink.append(_all(bare, plain, "/sink", file, AT_ONCE))
-                empty(bench.folder / "sink")
+                _empty(bench.folder / "sink")
                 durable.append(_all(bare, plain, "/sink?durable", file, AT_ONCE))
-                empty(bench.folder / "sink")
+                _empty(bench.folder / "sink")
                 ours.append(_all(server, api, OURS, file, AT_ONCE))
-                empty(bench.folder / "uploads" / "objects" / "uploads")
+                _empty(bench.folder / "uploads" / "objects" / "uploads")
     what = f"{AT_ONCE} × {SIZE // 1_000_000} MB at once"
     rates = [each.rate for each in ours]
     fast, safe = [each.rate for each in sink], [each.rate for each in durable]
@@ -132,8 +132,7 @@ def _hash_and_write(file: Path, target: Path) -> float:
     return 2 * len(data) / 1e6 / seconds
 
 
-def empty(folder: Path) -> None:
-    """Remove the files in ``folder``."""
+def _empty(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.unlink()

@@ -19,8 +19,8 @@ _bearer = HTTPBearer(
 )
 
 
-def services(request: Request) -> Services:
-    """The process's services."""
+async def services(request: Request) -> Services:
+    """The process's services. A coroutine: FastAPI runs plain functions in threads."""
     found: Services = request.app.state.services
     return found
 
@@ -33,7 +33,7 @@ async def current_key(
 
     Raises InvalidKey & co., RateLimited, NotAllowed, and see ocelli.api.idempotency.
     """
-    mine = services(request)
+    mine = await services(request)
     key = await mine.accounts.authenticate(credentials.credentials if credentials else None)
     route = request.scope["endpoint"].__name__
     policy = policy_of(route)

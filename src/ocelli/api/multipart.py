@@ -1,7 +1,7 @@
 """Multipart bodies whose files go to disk while they arrive; memory stays flat.
 
-The parser is ``streaming-form-data``. Its work (searching boundaries), hashing and writing happen
-in a thread, one megabyte at a time, while the next one is received.
+Searching boundaries, hashing and writing happen in a thread, one megabyte at a time, while the next
+one is received.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from starlette.requests import ClientDisconnect
-from streaming_form_data import ParseFailedException, StreamingFormDataParser
-from streaming_form_data.targets import BaseTarget
 
+from ocelli.api.parts import BrokenForm, Parts, boundary_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
 from ocelli.usecases.staging import StagedFile
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.requests import Request
+
+    from ocelli.api.parts import Part, Target
 
 PIECE = MEGABYTE
 IDLE_TIMEOUT = 60.0
@@ -38,7 +39,7 @@ class FilePart:
         self.error: TooLarge | None = None
         self.complete = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Keep ``data``, or swallow it once the file has grown too large."""
         if self.error is None:
             try:
@@ -63,51 +64,33 @@ class Form:
             part.staged.__exit__()
 
 
-class _Files(BaseTarget):  # type: ignore[misc]
-    """All parts of one name. (The library's MultipleTargets loses the file's name.)"""
+class _File:
+    """A file of the form."""
 
-    def __init__(self, form: Form, folder: Path, *, max_bytes: int, max_files: int) -> None:
-        super().__init__()
-        self.multipart_filename: str | None = None
-        self._form = form
-        self._folder = folder
-        self._max_bytes = max_bytes
-        self._max_files = max_files
+    def __init__(self, part: FilePart) -> None:
+        self._part = part
 
-    def on_start(self) -> None:
-        if len(self._form.files) >= self._max_files:
-            self._form.too_many = True  # said once the body has been read, or nobody would hear it
-            return
-        staged = StagedFile(self._folder, max_bytes=self._max_bytes)
-        self._form.files.append(FilePart(self.multipart_filename, staged))
-        self.multipart_filename = None
+    def write(self, data: memoryview) -> None:
+        self._part.write(data)
 
-    def on_data_received(self, chunk: bytes) -> None:
-        if not self._form.too_many:
-            self._form.files[-1].write(chunk)
-
-    def on_finish(self) -> None:
-        self._form.files[-1].complete = True
+    def finish(self) -> None:
+        self._part.complete = True
 
 
-class _Field(BaseTarget):  # type: ignore[misc]
+class _Field:
     """A text field; given twice, the last one counts."""
 
     def __init__(self, form: Form, name: str) -> None:
-        super().__init__()
         self._form = form
         self._name = name
         self._value = b""
 
-    def on_start(self) -> None:
-        self._value = b""
-
-    def on_data_received(self, chunk: bytes) -> None:
-        self._value += chunk
+    def write(self, data: memoryview) -> None:
+        self._value += data
         if len(self._value) > MAX_FIELD:
             raise MalformedRequest(f"The field `{self._name}` is too long.", field=self._name)
 
-    def on_finish(self) -> None:
+    def finish(self) -> None:
         try:
             self._form.fields[self._name] = self._value.decode()
         except UnicodeDecodeError:
@@ -134,18 +117,28 @@ async def receive(
     """
     limit = max_files * max_bytes + FRAMING
     refuse_announced(request, limit + max_bytes // 4)
+    fields = frozenset(text_fields)
+
+    def begin(part: Part) -> Target | None:
+        if part.name in fields:
+            return _Field(form, part.name)
+        if part.name != file_field:
+            return None
+        if len(form.files) >= max_files:
+            form.too_many = True  # said once the body has been read, or nobody would hear it
+            return None
+        form.files.append(FilePart(part.filename, StagedFile(folder, max_bytes=max_bytes)))
+        return _File(form.files[-1])
+
     try:
-        parser = StreamingFormDataParser(headers=request.headers)
-    except (ParseFailedException, UnicodeError):
+        parts = Parts(boundary_of(request.headers.get("content-type", "")), begin)
+    except BrokenForm:
         raise MalformedRequest(
             "The body must be multipart/form-data with a boundary.", field="body"
         ) from None
-    parser.register(file_field, _Files(form, folder, max_bytes=max_bytes, max_files=max_files))
-    for name in text_fields:
-        parser.register(name, _Field(form, name))
     try:
-        await pump(request, parser.data_received, limit + max_bytes // 4)
-    except ParseFailedException:
+        await pump(request, parts.feed, limit + max_bytes // 4)
+    except BrokenForm:
         raise MalformedRequest("The multipart body cannot be parsed.", field="body") from None
     except OSError as error:
         raise Unavailable("The file cannot be stored right now. Try again later.") from error
@@ -157,7 +150,7 @@ async def receive(
         raise MalformedRequest("The body ended in the middle of the file.", field=file_field)
 
 
-async def pump(request: Request, take: Callable[[bytes], None], limit: int) -> None:
+async def pump(request: Request, take: Callable[..., None], limit: int) -> None:
     """Give the body to ``take`` in a thread, megabyte by megabyte, while the next one is received.
 
     Raises TooLarge for a body of more than ``limit`` bytes, MalformedRequest for one that breaks

@@ -136,15 +136,14 @@ class LocalObjects:
 
     def _put(self, target: Path, source: Path, *, once: bool = False) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(source)
         if once:
             target.hardlink_to(source)
             source.unlink()
         else:
             source.rename(target)
-        for folder in (target.parent, target.parent.parent):
-            _sync_folder(folder)
+        for folder in (target.parent, target.parent.parent):  # a rename is durable once these are
+            _sync(folder)
 
     def _check(self) -> None:
         probe = self.staging / f"probe-{os.getpid()}"
@@ -154,9 +153,9 @@ class LocalObjects:
             raise OSError(f"less than 64 MB free in {self.root}")
 
 
-def _sync_folder(folder: Path) -> None:
-    """A rename is durable once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +26,7 @@ class StagedFile:
         self.size = 0
         self._max_bytes = max_bytes
         self._sha256 = hashlib.sha256()
-        self._file = self.path.open("xb", buffering=0)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +35,7 @@ class StagedFile:
         self.close()
         self.path.unlink(missing_ok=True)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append. Raises TooLarge as soon as the limit is passed; OSError if the disk is full."""
         self.size += len(data)
         if self.size > self._max_bytes:
@@ -45,11 +46,13 @@ class StagedFile:
         self._sha256.update(data)
         view = memoryview(data)
         while view:
-            view = view[self._file.write(view) :]
+            view = view[os.write(self._descriptor, view) :]
 
     def close(self) -> None:
         """No more bytes."""
-        self._file.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     @property
     def sha256(self) -> str:

@@ -235,7 +235,7 @@ def test_sessions_are_listed(server: Server) -> None:
 
 
 def test_progress_comes_by_itself(server: Server, photos: dict[str, Path]) -> None:
-    files = [(f"{n}.png", photos["coffee"].read_bytes()) for n in range(4)]
+    files = [(name, photos[name].read_bytes()) for name in ("coffee", "china", "page", "rocket")]
     id = upload_batch(server, files).json()["session_id"]
     events: list[tuple[str, dict[str, Any]]] = []
     with get(server, f"/uploads/sessions/{id}/events", stream=True) as stream:

@@ -5,19 +5,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ocelli.backends.local import LocalBackend, inventory
 from ocelli.backends.local.clock import Timing
 from ocelli.backends.local.lexicon import lexicon
+from ocelli.domain.claims import Check, Claim, ClaimType, Ruling
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import Findings
-from ocelli.domain.ports import Backend
+from ocelli.domain.ports import Backend, Evidence
+from ocelli.domain.questions import Question
 
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
@@ -25,6 +28,7 @@ FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 @dataclass(frozen=True)
 class Photo:
     pixels: Any
+    data: bytes = b""
 
 
 def photo(name: str) -> np.ndarray:
@@ -134,9 +138,83 @@ def test_any_size(backend: LocalBackend, size: tuple[int, int]) -> None:
 async def test_look_runs_in_the_given_executor() -> None:
     with ThreadPoolExecutor(1) as executor:
         backend: Backend = LocalBackend(executor)
-        findings = await backend.look(Photo(np.zeros((32, 32, 3), np.uint8)))
+        findings = await backend.look(Photo(np.zeros((32, 32, 3), np.uint8)), Question())
     assert findings.source == backend.name == "ocelli-local"
     assert findings.model_version.startswith("local-")
+
+
+async def test_what_is_there_is_seen_again(backend: LocalBackend) -> None:
+    picture = Photo(photo("chelsea.png"))
+    made = await backend.look(picture, Question())
+    for nth in (1, 2):
+        check = await again(backend, picture, made, nth=nth)
+        rulings = dict(zip((c.text for c in made.claims), check.verdicts, strict=True))
+        assert rulings["There is a cat."].ruling is Ruling.SUPPORTED
+        assert all(verdict.ruling is not Ruling.CONTRADICTED for verdict in check.verdicts)
+        assert check.revised is None
+
+
+async def test_what_is_not_there_goes(backend: LocalBackend) -> None:
+    picture = Photo(photo("coins.png"))
+    made = await backend.look(picture, Question())
+    assert "bowl" in (made.description or "")
+    for nth, left in ((1, "clock"), (2, "Nothing")):
+        check = await again(backend, picture, made, nth=nth)
+        assert check.revised is not None
+        assert "bowl" not in check.revised
+        assert left in check.revised
+
+
+async def test_an_invented_text_and_an_invented_face_are_noticed(backend: LocalBackend) -> None:
+    evidence: Evidence = backend
+    page = await evidence.gather(Photo(photo("page.png")))
+    assert page.description is None
+    right = Claim("", ClaimType.TEXT, value="Region-based segmentation")
+    wrong = Claim("", ClaimType.TEXT, value="Region-eased fragmentation")
+    assert [ruling(evidence, claim, page) for claim in (right, wrong)] == [
+        Ruling.SUPPORTED, Ruling.CONTRADICTED,
+    ]  # fmt: skip
+    check = await backend.check(
+        Photo(photo("page.png")), [right, wrong], description="", question=Question()
+    )
+    assert [v.ruling for v in check.verdicts] == [Ruling.SUPPORTED, Ruling.CONTRADICTED]
+
+
+async def test_small_things_are_found_at_full_resolution(backend: LocalBackend) -> None:
+    wide = Image.new("RGB", (2600, 1500), (90, 120, 90))
+    wide.paste(Image.fromarray(photo("horse.png")), (1900, 900))
+    ImageDraw.Draw(wide).text((300, 300), "Harbour Market", (255, 255, 255), font_size=18)
+    file = BytesIO()
+    wide.save(file, "PNG")
+    shown = Photo(np.array(wide.resize((520, 300))), file.getvalue())
+    quick = await backend.look(shown, Question())
+    thorough = await backend.look(shown, Question(), thorough=True)
+    assert "horse" not in [one.name for one in quick.objects]
+    (horse,) = [one for one in thorough.objects if one.name == "horse"]
+    assert horse.box.center == pytest.approx((2100 / 2600, 1064 / 1500), abs=0.05)
+    assert quick.visible_text is None
+    assert thorough.visible_text == "Harbour Market"
+    check = await again(backend, shown, thorough, thorough=True)
+    assert check.revised is None
+    assert all(verdict.ruling is not Ruling.CONTRADICTED for verdict in check.verdicts)
+
+
+def ruling(evidence: Evidence, claim: Claim, seen: Findings) -> Ruling | None:
+    verdict = evidence.judge(claim, seen)
+    return verdict and verdict.ruling
+
+
+async def again(
+    backend: LocalBackend, picture: Photo, made: Findings, *, nth: int = 1, thorough: bool = False
+) -> Check:
+    return await backend.check(
+        picture,
+        made.claims,
+        description=made.description or "",
+        question=Question(),
+        thorough=thorough,
+        nth=nth,
+    )
 
 
 def test_grey_pixels_are_refused(backend: LocalBackend) -> None:

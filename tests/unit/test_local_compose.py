@@ -7,32 +7,35 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.local_findings import compose, findings, found, parts, scores
 
-from ocelli.backends.local import grammar
 from ocelli.backends.local.compose import (
     EMPTY,
     LONGEST_TAG,
     MOST_TAGS,
-    UNSAFE,
-    Claim,
-    Topic,
-    compose,
     confidence,
-    is_page,
-    quote,
-)  # fmt: skip
+    recompose,
+)
+from ocelli.backends.local.content import UNSAFE, content_of, quote
 from ocelli.backends.local.evidence import DETAIL, SCENE_ALONE, SCENE_BESIDE_PEOPLE, believe
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
+from ocelli.backends.local.phrases import Said, Topic, is_page
+from ocelli.backends.local.roles import written
+from ocelli.backends.local.statements import statements
+from ocelli.domain import grammar
+from ocelli.domain.claims import Claim, ClaimType
 from ocelli.domain.findings import (
     Box,
     Color,
     DetectedObject,
     Face,
+    Findings,
     Safety,
     SceneLabel,
     TextLine,
 )  # fmt: skip
+from ocelli.domain.questions import Role
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 GLUE = {
@@ -65,72 +68,37 @@ GLUE = {
     "recognise",
 }
 
-scores = st.floats(0.0, 1.0, width=32)
+
+def subjects(said: tuple[Said, ...], topic: Topic) -> list[str]:
+    return [one.subject for one in said if one.topic is topic]
 
 
-@st.composite
-def boxes(draw: st.DrawFn) -> Box:
-    left, right = sorted((draw(scores), draw(scores)))
-    top, bottom = sorted((draw(scores), draw(scores)))
-    return Box(left, top, right, bottom)
-
-
-NOUNS = sorted({*lexicon().scenes, *lexicon().parents.values()})
-THINGS = sorted(lexicon().objects.values())
-objects = st.builds(DetectedObject, st.sampled_from(THINGS), scores, boxes())
-scenes = st.lists(
-    st.builds(SceneLabel, st.sampled_from(NOUNS), scores), max_size=5, unique_by=lambda s: s.name
-)
-texts = st.builds(TextLine, st.text(min_size=1, max_size=60).filter(str.strip), scores, boxes())
-faces = st.builds(Face, scores, boxes())
-colors = st.builds(
-    Color,
-    st.from_regex(r"#[0-9a-f]{6}", fullmatch=True),
-    st.sampled_from(["brown", "light brown", "grey", "dark green", "black"]),
-    st.floats(0.0, 0.5),
-)
-findings = st.fixed_dictionaries(
-    {
-        "objects": st.lists(objects, max_size=10),
-        "scenes": scenes,
-        "texts": st.lists(texts, max_size=5),
-        "faces": st.lists(faces, max_size=3),
-        "colors": st.lists(colors, max_size=6),
-        "safety": st.none() | st.builds(Safety, scores),
-    }
-)
-
-
-def said(claims: tuple[Claim, ...], topic: Topic) -> list[str]:
-    return [claim.subject for claim in claims if claim.topic is topic]
-
-
-@given(findings)
+@given(parts)
 def test_only_claims_and_grammar(parts: dict[str, Any]) -> None:
     result = compose(**parts)
     rest = result.description.casefold()
     for claim in sorted(
-        result.claims, key=lambda claim: (claim.topic is not Topic.TEXT, -len(claim.words))
+        result.said, key=lambda claim: (claim.topic is not Topic.TEXT, -len(claim.words))
     ):
         assert claim.words.casefold() in rest
         rest = rest.replace(claim.words.casefold(), " ", 1)
     assert set(re.findall(r"\w+", rest)) <= GLUE
     assert ("page of text" in rest) == (
-        bool(said(result.claims, Topic.TEXT)) and is_page(parts["texts"])
+        bool(subjects(result.said, Topic.TEXT)) and is_page(parts["texts"])
     )
 
 
-@given(findings)
+@given(parts)
 def test_every_claim_comes_from_the_findings(parts: dict[str, Any]) -> None:
     counts: dict[str, int] = {}
-    for found in parts["objects"]:
-        if found.score >= OBJECT_SCORE:
-            counts[found.name] = counts.get(found.name, 0) + 1
+    for thing in parts["objects"]:
+        if thing.score >= OBJECT_SCORE:
+            counts[thing.name] = counts.get(thing.name, 0) + 1
     labels = {label.name: label.score for label in parts["scenes"]}
     text = " / ".join(" ".join(line.text.split()) for line in parts["texts"])
     people = bool(parts["faces"]) or "person" in counts
 
-    for claim in compose(**parts).claims:
+    for claim in compose(**parts).said:
         match claim.topic:
             case Topic.THING | Topic.SURFACE:
                 if claim.subject in counts:
@@ -162,7 +130,47 @@ def test_every_claim_comes_from_the_findings(parts: dict[str, Any]) -> None:
                 assert parts["safety"].nsfw >= UNSAFE
 
 
+@given(findings, st.data())
+def test_recomposed_says_nothing_new_and_nothing_dropped(
+    seen: Findings, data: st.DataObject
+) -> None:
+    made = found(seen)
+    dropped = data.draw(st.lists(st.sampled_from(made.claims))) if made.claims else []
+    left = content_of(made).without(dropped)
+    again = statements(written(left, Role.GENERAL).said)
+    assert recompose(made, dropped) == " ".join(written(left, Role.GENERAL).sentences)
+    if not dropped:
+        assert recompose(made, dropped) == made.description
+    kept = {claim.text for claim in made.claims}
+    gone = {fact(claim) for claim in dropped}
+    for claim in again:
+        assert fact(claim) not in gone
+        # Of a line that was cut more may be shown now.
+        cut = claim.type is ClaimType.TEXT and any(
+            (other.value or "").endswith("…") for other in made.claims
+        )
+        assert claim.text in kept or cut
+
+
+def fact(claim: Claim) -> tuple[object, ...]:
+    return claim.type, claim.subject, claim.value
+
+
 @given(findings)
+def test_claims_belong_to_sentences(seen: Findings) -> None:
+    made = found(seen)
+    sentences = written(content_of(made), Role.GENERAL).sentences
+    for claim in made.claims:
+        assert claim.sentence is not None
+        assert claim.text.endswith(".")
+        assert 0 <= claim.sentence < len(sentences)
+        assert claim.belief is not None
+        if claim.type is ClaimType.TEXT:
+            assert (claim.value or "") in sentences[claim.sentence]
+    assert len({claim.text for claim in made.claims}) == len(made.claims)
+
+
+@given(parts)
 def test_tags(parts: dict[str, Any]) -> None:
     tags = compose(**parts).tags
     names = [tag.name for tag in tags]
@@ -175,7 +183,7 @@ def test_tags(parts: dict[str, Any]) -> None:
     assert others == sorted(others, reverse=True)
 
 
-@given(findings)
+@given(parts)
 def test_confidence_is_a_probability_and_words_are_a_function(parts: dict[str, Any]) -> None:
     result = compose(**parts)
     assert EMPTY <= result.confidence < 1.0
@@ -184,7 +192,7 @@ def test_confidence_is_a_probability_and_words_are_a_function(parts: dict[str, A
 
 claims = st.lists(
     st.builds(
-        Claim, st.just(Topic.THING), st.just("a"), st.just("a"), scores, st.just(1),
+        Said, st.just(Topic.THING), st.just("a"), st.just("a"), scores, st.just(1),
         st.sampled_from([0.0, 0.5, 1.0]),
     ),
     min_size=1,
@@ -194,7 +202,7 @@ claims = st.lists(
 
 @given(claims, st.data())
 def test_more_support_of_a_claim_never_lowers_confidence(
-    made: list[Claim], data: st.DataObject
+    made: list[Said], data: st.DataObject
 ) -> None:
     at = data.draw(st.integers(0, len(made) - 1))
     higher = data.draw(st.floats(made[at].belief, 1.0))
@@ -210,22 +218,22 @@ def test_a_second_witness_never_lowers_belief(score: float, witness: float, othe
 
 
 @settings(max_examples=50)
-@given(findings, st.data())
+@given(parts, st.data())
 def test_a_higher_score_of_a_mentioned_thing_never_lowers_confidence(
     parts: dict[str, Any], data: st.DataObject
 ) -> None:
     result = compose(**parts)
-    mentioned = set(said(result.claims, Topic.THING))
+    mentioned = set(subjects(result.said, Topic.THING))
     candidates = [
         i
-        for i, found in enumerate(parts["objects"])
-        if found.name in mentioned and found.score >= OBJECT_SCORE
+        for i, one in enumerate(parts["objects"])
+        if one.name in mentioned and one.score >= OBJECT_SCORE
     ]
     if not candidates:
         return
     at = data.draw(st.sampled_from(candidates))
-    found = parts["objects"][at]
-    better = replace(found, score=data.draw(st.floats(found.score, 1.0)))
+    mention = parts["objects"][at]
+    better = replace(mention, score=data.draw(st.floats(mention.score, 1.0)))
     things = [*parts["objects"][:at], better, *parts["objects"][at + 1 :]]
     assert compose(**{**parts, "objects": things}).confidence >= result.confidence - 1e-9
 

@@ -3,71 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
-from threading import Lock
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ocelli.backends.local import compose, inventory
+from ocelli.backends.local import compose, inventory, judging
 from ocelli.backends.local.clock import Clock, Timing
-from ocelli.backends.local.colors import dominant_colors
-from ocelli.backends.local.models import (
-    FaceDetector,
-    Model,
-    ObjectDetector,
-    SafetyClassifier,
-    SceneClassifier,
-)
-from ocelli.backends.local.texts import TextReader
+from ocelli.backends.local.eyes import Sight, models, see
+from ocelli.backends.local.repeating import recheck
+from ocelli.backends.local.views import View
+from ocelli.domain.claims import Check, Ruling
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Feature, Findings
+from ocelli.domain.questions import Role
+from ocelli.media.decode import checked_header, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from ocelli.domain.claims import Check, Claim
+    from ocelli.domain.claims import Claim, Verdict
     from ocelli.domain.ports import Picture
     from ocelli.domain.questions import Question
 
-# All models but the text reader want less than this, so they share one smaller copy.
-VIEW_SIDE = 640
+T = TypeVar("T")
 
-
-class Models:
-    """The models of one process and the lock that gives them to one look at a time."""
-
-    def __init__(self) -> None:
-        self.objects = ObjectDetector()
-        self.scene = SceneClassifier()
-        self.text = TextReader()
-        self.safety = SafetyClassifier()
-        self.faces = FaceDetector()
-        self.lock = Lock()
-
-    def load(self) -> None:
-        """Read every model's weights (about a second). FileNotFoundError if some are missing."""
-        import cv2
-
-        cv2.setNumThreads(1)
-        everyone: tuple[Model, ...] = (
-            self.objects, self.scene, self.text, self.safety, self.faces,
-        )  # fmt: skip
-        for model in everyone:
-            model.load()
-
-
-@cache
-def models() -> Models:
-    """The models of this process; nothing is read before ``load`` or the first look."""
-    return Models()
+# What another view must show of a thing at least, so that its score can be weighed at all.
+FAINT = 0.2
+# A thorough look goes so far into detail. Whoever opened the picture has limited its size already.
+FULL_SIDE = 4096
+MAX_PIXELS = 1_000_000_000
 
 
 class LocalBackend:
-    """``ocelli.domain.ports.Backend`` without a network.
+    """``Backend`` and ``Evidence`` of ``ocelli.domain.ports`` without a network.
 
-    ``executor`` runs the blocking part of ``look``; None is the event loop's default. Looks of one
-    process take turns, so more threads bring nothing.
+    ``executor`` runs the blocking part; None is the event loop's default. Looks of one process take
+    turns, so more threads bring nothing.
     """
 
     name = "ocelli-local"
@@ -94,10 +66,15 @@ class LocalBackend:
     async def look(
         self, picture: Picture, question: Question, *, thorough: bool = False
     ) -> Findings:
-        """One look at an upright RGB picture. Raises AnalysisFailed."""
-        del question, thorough
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self.look_sync, picture.pixels)
+        """Describe in English for the question's role. A prompt cannot be followed, so it gets the
+        usual description. Raises AnalysisFailed.
+        """
+        role = Role.GENERAL if question.prompt else question.role
+
+        def look() -> Findings:
+            return self._described(*self._sight(picture, thorough=thorough), role)
+
+        return await self._run(look)
 
     async def check(
         self,
@@ -110,8 +87,38 @@ class LocalBackend:
         thorough: bool = False,
         nth: int = 1,
     ) -> Check:
-        """See ports.Backend."""
-        raise NotImplementedError
+        """Look at another view: what was found once must be found again. Raises AnalysisFailed."""
+        role = Role.GENERAL if question.prompt else question.role
+
+        def check() -> Check:
+            sight, clock = self._sight(
+                picture, thorough=thorough, view=View.of(nth), least=FAINT, every_color=True
+            )
+            seen = self._findings(sight, clock)
+            verdicts = tuple(recheck(claim, seen) for claim in claims)
+            dropped = [
+                claim
+                for claim, verdict in zip(claims, verdicts, strict=True)
+                if verdict.ruling is Ruling.CONTRADICTED
+            ]
+            revised = None
+            if dropped and all(claim.belief is not None for claim in claims):
+                first = evidence
+                if first is None or compose.recompose(first, (), role) != description:
+                    first = self._findings(*self._sight(picture, thorough=thorough))
+                if compose.recompose(first, (), role) == description:
+                    revised = compose.recompose(first, dropped, role)
+            return Check(self.name, self.model_version, verdicts, revised, model_ms=seen.model_ms)
+
+        return await self._run(check)
+
+    async def gather(self, picture: Picture) -> Findings:
+        """All that the models find, down to traces of colours, and no description."""
+        return await self._run(lambda: self._findings(*self._sight(picture, every_color=True)))
+
+    def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
+        """See ``judging``."""
+        return judging.judge(claim, findings)
 
     def look_sync(self, pixels: Any) -> Findings:
         """One look, blocking. ``pixels``: RGB uint8 of shape (height, width, 3), upright, at most
@@ -124,36 +131,54 @@ class LocalBackend:
         with models().lock:
             _check(pixels)
             _load()
-            start = perf_counter()
-            findings, clock = self._look(pixels)
+            start, clock = perf_counter(), Clock()
+            findings = self._described(see(pixels, clock), clock, Role.GENERAL)
         return findings, Timing((perf_counter() - start) * 1000, clock.model_ms)
 
-    def _look(self, pixels: Any) -> tuple[Findings, Clock]:
-        clock, local, view = Clock(), models(), _shrink(pixels, VIEW_SIDE)
-        objects = local.objects.find(view, clock)
-        scenes = local.scene.find(view, clock)
-        faces = local.faces.find(view, clock)
-        safety = local.safety.find(view, clock)
-        texts = local.text.find(pixels, clock)
-        colors = dominant_colors(view)
-        said = compose.compose(
-            objects=objects, scenes=scenes, texts=texts, faces=faces, colors=colors, safety=safety
-        )
-        findings = Findings(
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _sight(
+        self, picture: Picture, *, thorough: bool = False, **options: Any
+    ) -> tuple[Sight, Clock]:
+        pixels, clock = picture.pixels, Clock()
+        with models().lock:
+            _check(pixels)
+            _load()
+            full = _full(picture) if thorough else None
+            return see(pixels, clock, full=full, **options), clock
+
+    def _findings(self, sight: Sight, clock: Clock) -> Findings:
+        return Findings(
             source=self.name,
             model_version=self.model_version,
-            objects=objects,
-            scenes=scenes,
-            texts=texts,
-            faces=faces,
-            colors=colors,
-            tags=said.tags,
-            safety=safety,
-            description=said.description,
-            confidence=said.confidence,
+            objects=sight.objects,
+            scenes=sight.scenes,
+            texts=sight.texts,
+            faces=sight.faces,
+            colors=sight.colors,
+            safety=sight.safety,
             model_ms=sum(clock.model_ms.values()),
         )
-        return findings, clock
+
+    def _described(self, sight: Sight, clock: Clock, role: Role) -> Findings:
+        findings = self._findings(sight, clock)
+        said = compose.describe(findings, role)
+        return replace(
+            findings,
+            tags=said.tags,
+            description=said.description,
+            confidence=said.confidence,
+            claims=said.claims,
+        )
+
+
+def _full(picture: Picture) -> Any:
+    """The picture at full resolution, up to ``FULL_SIDE``."""
+    header = checked_header(picture.data, max_pixels=MAX_PIXELS)
+    if max(header.width, header.height) <= max(picture.pixels.shape[:2]):
+        return picture.pixels
+    return decode(picture.data, max_side=FULL_SIDE, max_pixels=MAX_PIXELS).pixels
 
 
 def _load() -> None:
@@ -174,16 +199,3 @@ def _check(pixels: Any) -> None:
             f"Expected RGB uint8 pixels, got {dtype or type(pixels).__name__} {shape}",
             retryable=False,
         )
-
-
-def _shrink(pixels: Any, side: int) -> Any:
-    """``pixels``, contiguous, no longer than ``side``; each side at least one pixel."""
-    import cv2
-    import numpy as np
-
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return np.ascontiguousarray(pixels)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

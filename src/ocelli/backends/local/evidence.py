@@ -64,7 +64,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """All detected objects of one name: ``score`` is their mean, ``belief`` counts witnesses."""
+    """All detected objects of one name: ``score`` is their mean, ``belief`` counts witnesses.
+
+    ``placed`` is whether its ``side`` may be told.
+    """
 
     noun: str
     boxes: tuple[Box, ...]
@@ -73,6 +76,7 @@ class Thing:
     band: Band
     detail: Label | None = None
     surface: str | None = None
+    placed: bool = True
 
     @property
     def count(self) -> int:
@@ -82,7 +86,7 @@ class Thing:
     @property
     def side(self) -> str | None:
         """ "left" or "right" for a small thing near that edge."""
-        if self.count != 1 or self.boxes[0].area > SMALL:
+        if not self.placed or self.count != 1 or self.boxes[0].area > SMALL:
             return None
         across = self.boxes[0].center[0]
         if across < OFF_CENTER:

@@ -60,8 +60,10 @@ class ObjectDetector(Model):
         graph, config = files.values()
         self._net = cv2.dnn.readNetFromTensorflow(str(graph), str(config))
 
-    def find(self, pixels: Any, clock: Clock) -> tuple[DetectedObject, ...]:
-        """Things with a score of at least ``OBJECT_SCORE``, best first, each thing once."""
+    def find(
+        self, pixels: Any, clock: Clock, *, least: float = OBJECT_SCORE
+    ) -> tuple[DetectedObject, ...]:
+        """Things with a score of at least ``least``, best first, each thing once."""
         import cv2
 
         self.load()
@@ -73,7 +75,7 @@ class ObjectDetector(Model):
         return distinct(
             DetectedObject(names[int(row[1])], float(row[2]), _box(*map(float, row[3:7])))
             for row in rows
-            if row[2] >= OBJECT_SCORE and int(row[1]) in names
+            if row[2] >= least and int(row[1]) in names
         )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from ocelli.backends.local import grammar
 from ocelli.backends.local.lexicon import lexicon
+from ocelli.domain import grammar
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""Just enough English to put a noun into a sentence."""
+"""Just enough English to put a noun into a sentence, and to find it again in one."""
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-
-from ocelli.backends.local import data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,21 @@ def plural(noun: str) -> str:
     return " ".join([*before, _plural_word(last)]) + of + rest
 
 
+def singular(noun: str) -> str:
+    """The singular of a plural noun; a singular comes back as it is, if a rule can tell."""
+    head, of, rest = noun.partition(" of ")
+    *before, last = head.split(" ")
+    return " ".join([*before, _singular_word(last)]) + of + rest
+
+
+def canonical(noun: str) -> str:
+    """The noun that findings use for what people call ``noun``: "women" and "guy" are "person"."""
+    called: dict[str, str] = _rules()["called"]
+    noun = noun.casefold()
+    one = singular(noun)
+    return called.get(noun) or called.get(one) or one
+
+
 def listing(items: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     *firsts, last = items
@@ -72,6 +87,24 @@ def _plural_word(word: str) -> str:
     return word + "s"
 
 
+def _singular_word(word: str) -> str:
+    rules = _rules()
+    if word in rules["pairs"] or word in rules["bare"] or word in rules["singulars"]:
+        return word
+    if word in _singulars():
+        return _singulars()[word]
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "zes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+@cache
+def _singulars() -> dict[str, str]:
+    return {many: one for one, many in _rules()["plurals"].items()}
+
+
 @cache
 def _rules() -> dict[str, Any]:
-    return data.read("nouns.toml")
+    return tomllib.loads((files("ocelli.domain") / "nouns.toml").read_text(encoding="utf-8"))

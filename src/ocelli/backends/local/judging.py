@@ -1,0 +1,196 @@
+"""What findings say about a claim. Pure rules, whoever made the claim.
+
+Nothing is contradicted because a model did not see it, where the model often does not see such
+things: the detector misses the small and the many, the classifier knows one subject a picture. What
+contradicts is what can be trusted when it is absent: other words where words were read, more faces
+than were claimed, a colour that no part of the picture has.
+
+``strength`` by kind of evidence, from the sample photos and the models' published weaknesses: text
+that was read as claimed .9, other text .6 to .8, no text .35; counted faces .8; a detected thing .6
+to .8; its count .6, since the detector under-counts; a label of the classifier .4; a colour that is
+there .3, as it may be anywhere, and one that is not .5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocelli.backends.local import naming
+from ocelli.backends.local.content import FACE, NSFW, PICTURE, UNSAFE, is_grey
+from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.models import OBJECT_SCORE
+from ocelli.backends.local.reading import Match, best_match, legible
+from ocelli.domain import grammar
+from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.claims import Claim
+    from ocelli.domain.findings import Color, DetectedObject, Findings
+
+SOURCE = "ocelli-local"
+
+SURE_OBJECT = 0.75
+SCENE_NAMED = 0.3
+# Shares below this are in no palette, so what a palette lacks may still be so much of the picture.
+UNNAMED_SHARE = 0.01
+WORN_OUT_COUNT = 4  # beyond it the detector's counts are guesses
+FAR_SIDE = 0.6
+
+
+def judge(claim: Claim, findings: Findings) -> Verdict | None:
+    """What these findings say about the claim; None if they cannot know."""
+    match claim.type:
+        case ClaimType.TEXT:
+            return _text(claim.value, findings)
+        case ClaimType.OBJECT:
+            return _object(claim.subject, findings)
+        case ClaimType.COUNT:
+            return _count(claim.subject, claim.count, findings)
+        case ClaimType.ATTRIBUTE:
+            return _color(claim.value, findings.colors)
+        case ClaimType.SCENE:
+            return _label(claim.subject, findings)
+        case ClaimType.RELATION:
+            return _side(claim.subject, claim.value, findings)
+        case ClaimType.OTHER:
+            return _safety(claim, findings)
+
+
+def _text(value: str | None, findings: Findings) -> Verdict | None:
+    if not value or not legible(value):
+        return None
+    if not findings.texts:
+        return _contradicted("no text was read", 0.35)
+    match best_match(value, findings.texts):
+        case Match(similarity=1.0, text=text):
+            return _supported(f"reads “{text}”", 0.9 if len(value) > 2 else 0.6)
+        case Match(is_noise=True, text=text):
+            return _supported(f"reads “{text}”", 0.4)
+        case Match(is_similar=True, text=text, score=score):
+            return _contradicted(f"reads “{text}”", 0.5 + 0.3 * score)
+        case _:
+            return _contradicted("other text was read", 0.6)
+
+
+def _object(subject: str | None, findings: Findings) -> Verdict | None:
+    if not subject:
+        return None
+    label = _label(subject, findings)
+    if label is not None and label.ruling is Ruling.SUPPORTED:
+        return label
+    noun = naming.detectable(subject)
+    if noun is None:
+        return label
+    if noun == FACE:
+        if findings.faces:
+            return _supported("a face was found", 0.8)
+        return _unseen("no face was found")
+    found = _found(noun, findings)
+    if found:
+        score = max(one.score for one in found)
+        return _supported(f"{noun} detected", 0.8 if score >= SURE_OBJECT else 0.6)
+    if noun == "person" and findings.faces:
+        return _supported("a face was found", 0.7)
+    if any(lexicon().same(s.name, noun) and s.score >= SCENE_NAMED for s in findings.scenes):
+        return _supported(f"looks like {grammar.counted(noun)}", 0.4)
+    return _unseen(f"no {noun} was detected")
+
+
+def _count(subject: str | None, count: int | None, findings: Findings) -> Verdict | None:
+    if not subject or count is None:
+        return None
+    noun = naming.detectable(subject)
+    if noun is None:
+        return None
+    if noun == FACE:
+        return _faces(count, len(findings.faces))
+    found = _found(noun, findings)
+    seen = len(found)
+    if noun == "person" and len(findings.faces) > max(count, seen):
+        return _contradicted(f"{len(findings.faces)} faces were found", 0.6)
+    reason = f"{seen} detected" if seen else f"no {noun} was detected"
+    if seen == count:
+        return _supported(reason, 0.6 if count <= WORN_OUT_COUNT else 0.5)
+    if seen > count and all(one.score >= SURE_OBJECT for one in found):
+        return _contradicted(reason, 0.4)
+    return _unseen(reason)
+
+
+def _faces(count: int, seen: int) -> Verdict:
+    reason = f"{seen} found"
+    if seen == count:
+        return _supported(reason, 0.8)
+    return _contradicted(reason, 0.7) if seen > count else _unseen(reason)
+
+
+def _color(value: str | None, colors: Sequence[Color]) -> Verdict | None:
+    """Whether the picture has that colour at all; of what, a palette does not tell."""
+    wanted = naming.basic_color(value or "")
+    if wanted is None or not colors:
+        return None
+    greys = wanted in naming.ACHROMATIC
+    if any(naming.basic_color(color.name) == wanted for color in colors) or (
+        wanted == "grey" and any(is_grey(color.hex) for color in colors)
+    ):
+        return _supported(f"there is {wanted}", 0.3)
+    if any(
+        naming.basic_color(color.name) in naming.neighbours(wanted)
+        and (greys or not is_grey(color.hex))
+        for color in colors
+    ):
+        return _unseen(f"no clear {wanted}")
+    unnamed = 1 - sum(color.fraction for color in colors)
+    return _contradicted(f"no {wanted} in the picture", 0.5 if unnamed < UNNAMED_SHARE else 0.35)
+
+
+def _label(subject: str | None, findings: Findings) -> Verdict | None:
+    """The classifier's word; its silence says little, as it names one thing a picture."""
+    if not subject or not naming.is_label(subject):
+        return None
+    name = subject.casefold()
+    for label in findings.scenes:
+        if label.name.casefold() == name and label.score >= SCENE_NAMED:
+            return _supported(f"looks like {grammar.counted(label.name)}", 0.4)
+    return _unseen("not recognised")
+
+
+def _side(subject: str | None, value: str | None, findings: Findings) -> Verdict | None:
+    """Left or right, if there is one such thing."""
+    noun = naming.detectable(subject or "")
+    if noun is None or value not in ("left", "right"):
+        return None
+    found = _found(noun, findings)
+    if len(found) != 1:
+        return None
+    across = found[0].box.center[0]
+    if (across < 0.5) == (value == "left"):
+        return _supported(f"{noun} detected there", 0.6)
+    far = across > FAR_SIDE if value == "left" else across < 1 - FAR_SIDE
+    return _contradicted(f"{noun} detected elsewhere", 0.6) if far else _unseen("in the middle")
+
+
+def _safety(claim: Claim, findings: Findings) -> Verdict | None:
+    if (claim.subject, claim.value) != (PICTURE, NSFW) or findings.safety is None:
+        return None
+    reason = f"probability {findings.safety.nsfw:.2f}"
+    if findings.safety.nsfw >= UNSAFE:
+        return _supported(reason, 0.5)
+    return _unseen(reason)
+
+
+def _found(noun: str, findings: Findings) -> list[DetectedObject]:
+    return [one for one in findings.objects if one.name == noun and one.score >= OBJECT_SCORE]
+
+
+def _supported(reason: str, strength: float) -> Verdict:
+    return Verdict(Ruling.SUPPORTED, SOURCE, reason, Stand.EVIDENCE, strength)
+
+
+def _contradicted(reason: str, strength: float) -> Verdict:
+    return Verdict(Ruling.CONTRADICTED, SOURCE, reason, Stand.EVIDENCE, strength)
+
+
+def _unseen(reason: str, strength: float = 0.2) -> Verdict:
+    return Verdict(Ruling.UNSEEN, SOURCE, reason, Stand.EVIDENCE, strength)

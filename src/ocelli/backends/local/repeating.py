@@ -1,0 +1,100 @@
+"""Whether what the local models said once they say again of another view. Pure rules.
+
+A claim of ours carries its models' score as ``belief``. The second score is that of the same thing
+in the other view, 0 if it is not there. Their mean decides: from ``AGAIN`` on it was seen again,
+below ``LOST`` it was not. Both sit around the score from which things count at all (0.55): a sure
+thing may be weak once, a doubtful one must be seen twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ocelli.backends.local.content import FACE, NSFW
+from ocelli.backends.local.evidence import believe
+from ocelli.backends.local.judging import SOURCE, judge
+from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.reading import best_match, legible
+from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
+
+if TYPE_CHECKING:
+    from ocelli.domain.claims import Claim
+    from ocelli.domain.findings import Findings
+
+AGAIN, LOST = 0.65, 0.57
+# The classifier's scores scatter more, and only from about 0.3 on mean anything.
+LABEL_AGAIN, LABEL_LOST = 0.50, 0.35
+LINE_AGAIN, LINE_LOST = 0.9, 0.8
+UNSURE = 0.3
+
+
+def recheck(claim: Claim, seen: Findings) -> Verdict:
+    """What a second look says about a claim: ours must repeat, others' are judged as usual."""
+    if claim.belief is None:
+        verdict = judge(claim, seen)
+        if verdict is None:
+            return Verdict(Ruling.UNSEEN, SOURCE, "cannot be told", Stand.LOOK, UNSURE)
+        return replace(verdict, stand=Stand.LOOK)
+    match claim.type:
+        case ClaimType.TEXT:
+            return _line(claim.value or "", seen)
+        case ClaimType.OBJECT | ClaimType.COUNT | ClaimType.SCENE:
+            return _thing(claim, claim.belief, seen)
+        case ClaimType.OTHER if claim.value == NSFW and seen.safety is not None:
+            return _ruled(claim.belief, seen.safety.nsfw, AGAIN, LOST)
+        case _:
+            verdict = judge(claim, seen)
+            if verdict is None:
+                return _seen_again(claim.belief)
+            return replace(verdict, stand=Stand.LOOK)
+
+
+def _thing(claim: Claim, belief: float, seen: Findings) -> Verdict:
+    subject, count = claim.subject or "", claim.count or 1
+    if subject == FACE:
+        scores = [face.score for face in seen.faces]
+    elif subject in lexicon().objects.values():
+        scores = [one.score for one in seen.objects if one.name == subject]
+        witnesses = [s.score for s in seen.scenes if lexicon().same(s.name, subject)]
+        if subject == "person":
+            witnesses += [face.score for face in seen.faces]
+        scores = [believe(score, max(witnesses, default=0.0)) for score in scores]
+    else:
+        scores = [label.score for label in seen.scenes if label.name == subject]
+        return _ruled(belief, max(scores, default=0.0), LABEL_AGAIN, LABEL_LOST)
+    scores = sorted(scores, reverse=True) + [0.0] * count
+    if len(scores) > 2 * count and scores[count] >= AGAIN:
+        return _ruling(Ruling.CONTRADICTED, "more of them in another view", scores[count])
+    return _ruled(belief, scores[count - 1], AGAIN, LOST)
+
+
+def _line(value: str, seen: Findings) -> Verdict:
+    if not legible(value):
+        return _seen_again(UNSURE)
+    match = best_match(value, seen.texts)
+    if match.similarity >= LINE_AGAIN:
+        return _ruling(Ruling.SUPPORTED, "read again", 0.8)
+    if match.is_similar:
+        lost = match.similarity < LINE_LOST
+        reason = f"another view reads “{match.text}”"
+        return _ruling(Ruling.CONTRADICTED if lost else Ruling.UNSEEN, reason, 0.6)
+    return _ruling(Ruling.CONTRADICTED, "not read in another view", 0.6)
+
+
+def _ruled(first: float, second: float, again: float, lost: float) -> Verdict:
+    mean = (first + second) / 2
+    if mean >= again:
+        return _seen_again(mean)
+    reason = f"only {second:.2f} in another view" if second else "not seen in another view"
+    if mean >= lost:
+        return _ruling(Ruling.UNSEEN, reason, UNSURE)
+    return _ruling(Ruling.CONTRADICTED, reason, 1 - mean)
+
+
+def _seen_again(strength: float) -> Verdict:
+    return _ruling(Ruling.SUPPORTED, "seen again in another view", strength)
+
+
+def _ruling(ruling: Ruling, reason: str, strength: float) -> Verdict:
+    return Verdict(ruling, SOURCE, reason, Stand.LOOK, min(max(strength, 0.05), 0.95))

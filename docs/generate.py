@@ -24,7 +24,8 @@ from aion.resources.files import Files
 from aion.resources.settings import Settings as S3Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
-from ocelli.settings import Settings
+from ocelli.backends.providers import Provider, providers
+from ocelli.settings import BackendSetting, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,9 +49,48 @@ are top-level keys: `port = 8080`.
 """
 
 
+BACKENDS = """
+## Backends
+
+```toml
+default_backend = "openai"
+
+[backends.openai]                  # a provider's name is enough; the key is in OPENAI_API_KEY
+
+[backends.house]                   # anything that speaks the OpenAI chat protocol
+base_url = "http://10.0.0.7:8000/v1"
+model = "Qwen/Qwen2.5-VL-7B-Instruct"
+max_side = 1280
+```
+
+A backend whose key is missing is not asked; `ocelli doctor` says so. In each table:
+
+| name | default | meaning |
+|---|---|---|
+"""
+PROVIDERS = """
+Where the default is –, it is the provider's:
+
+| provider | address | key variable | model | answers held to | side, thorough |
+|---|---|---|---|---|---|
+"""
+
+
 def settings_reference() -> str:
     """The whole page."""
-    return HEAD + "".join(_row(name, it) for name, it in Settings.model_fields.items())
+    settings = "".join(_row(name, it) for name, it in Settings.model_fields.items())
+    backends = "".join(
+        f"| `{name}` | {_default(it)} | {it.description} |\n"
+        for name, it in BackendSetting.model_fields.items()
+    )
+    rows = "".join(_provider_row(it) for it in providers().values())
+    return HEAD + settings + BACKENDS + backends + PROVIDERS + rows
+
+
+def _provider_row(it: Provider) -> str:
+    cells = (it.name, it.base_url, it.key_variable, it.model)
+    told = " | ".join(f"`{cell}`" if cell else "–" for cell in cells)
+    return f"| {told} | `{it.structured}` | {it.max_side}, {it.full_side} |\n"
 
 
 def _row(name: str, field: FieldInfo) -> str:
@@ -62,7 +102,7 @@ def _row(name: str, field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     """A default that depends on the machine, or on nothing being set, is told by the meaning."""
     if field.default_factory is not None:
-        return "computed"
+        return "computed" if field.default_factory is not dict else "–"
     return "–" if field.default is None else f"`{field.default}`"
 
 

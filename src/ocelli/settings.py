@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ocelli.backends.providers import LOCAL, problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.storage import parse_bucket_url
 
@@ -53,6 +54,73 @@ class TierChange(BaseModel):
             field, unit = _UNITS.get(name, (name, 1))
             changes[field] = None if value == "unlimited" else value * unit
         return replace(limits, **changes)
+
+
+class BackendSetting(BaseModel):
+    """One backend that is asked over the OpenAI chat protocol; see docs/settings.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str | None = Field(
+        None, description="A row of the table below. Default: the backend's own name."
+    )
+    base_url: str | None = Field(
+        None, description="Where it is, up to and without `/chat/completions`."
+    )
+    model: str | None = Field(None, description="Which model it is asked for.")
+    key: SecretStr | None = Field(None, description="Sent as a bearer token.")
+    key_variable: str | None = Field(
+        None, description="Environment variable that holds the key, where no `key` is given."
+    )
+    timeout: float = Field(60.0, gt=0, le=3600, description="Seconds for one attempt.")
+    deadline: float = Field(
+        90.0, gt=0, le=3600, description="Seconds for one look, with all waiting and retries."
+    )
+    concurrency: int = Field(
+        32, ge=1, le=1000, description="Requests at a time, per worker process."
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="Attempts after the first, where another one can help."
+    )
+    breaker_failures: int = Field(
+        5, ge=1, le=1000, description="Failures in a row after which it is left alone."
+    )
+    breaker_seconds: float = Field(15.0, gt=0, le=3600, description="For so long.")
+    max_side: int | None = Field(
+        None, ge=64, le=16_384, description="Longer side of the picture that it is sent, in pixels."
+    )
+    full_side: int | None = Field(
+        None, ge=64, le=16_384, description="The same for a thorough look."
+    )
+    jpeg_quality: int = Field(88, ge=30, le=100, description="Of the picture that it is sent.")
+    max_tokens: int = Field(
+        4000, ge=64, le=1_000_000, description="Longest answer; models that think need more."
+    )
+    token_field: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        None, description="What it calls that limit."
+    )
+    structured: Literal["json_schema", "json_object", "none"] | None = Field(
+        None, description="What its answers can be held to."
+    )
+    detail: bool | None = Field(None, description="Whether it takes `detail` beside a picture.")
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Default: not sent, so the model's own."
+    )
+    input_price: float | None = Field(
+        None, ge=0, description="US dollars per million tokens, for the metric of costs."
+    )
+    output_price: float | None = Field(None, ge=0, description="The same for what it writes.")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="More headers for every request."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must start with https:// or http://")
+        return url and url.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -144,6 +212,23 @@ class Settings(BaseSettings):
         "`monthly_descriptions`, `max_image_mb`, `storage_gb`; the monthly ones and "
         'the storage may be `"unlimited"`.',
     )
+    backends: dict[str, BackendSetting] = Field(
+        default_factory=dict,
+        description="Models that describe and check pictures over the OpenAI chat protocol, in "
+        "the order in which they are preferred: a table `[backends.NAME]` each in `ocelli.toml`, "
+        'JSON in the environment (`{"openai": {}}`). See [Backends](#backends). None is ever '
+        "asked that is not named here, whatever keys the environment holds.",
+    )
+    default_backend: str | None = Field(
+        None, description="Who describes when nobody is named. Default: the first of `backends`."
+    )
+    checker: str | None = Field(
+        None,
+        description="Who checks what another backend has said. Default: the first that is not it.",
+    )
+    judge: str | None = Field(
+        None, description="Who decides between the two. Default: the first that is neither."
+    )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
     @field_validator("bootstrap_key")
@@ -176,6 +261,25 @@ class Settings(BaseSettings):
         if level.lower() not in ("debug", "info", "warning", "error"):
             raise ValueError("must be debug, info, warning or error")
         return level.lower()
+
+    @field_validator("backends")
+    @classmethod
+    def _backends_are_complete(
+        cls, backends: dict[str, BackendSetting]
+    ) -> dict[str, BackendSetting]:
+        for name, setting in backends.items():
+            wrong = problem(name, setting.provider, setting.base_url, setting.model)
+            if wrong:
+                raise ValueError(f"{name}: {wrong}")
+        return backends
+
+    @model_validator(mode="after")
+    def _parts_are_played_by_somebody(self) -> Self:
+        for part in ("default_backend", "checker", "judge"):
+            name = getattr(self, part)
+            if name is not None and name not in (*self.backends, LOCAL):
+                raise ValueError(f"{part}: there is no backend {name!r} in `backends`")
+        return self
 
     @property
     def tier_limits(self) -> dict[Tier, TierLimits]:

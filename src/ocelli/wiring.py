@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ocelli.domain.accounts import KeyDraft, Tier, new_key
@@ -46,13 +46,15 @@ from ocelli.usecases.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from concurrent.futures import Executor
 
     from fastapi import FastAPI
 
+    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.registry import MissingKey, Registry
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.ports import Backend
     from ocelli.domain.storage import Bucket, Credentials
-    from ocelli.settings import Settings
+    from ocelli.settings import BackendSetting, Settings
     from ocelli.worker.loop import Worker
 
 log = logging.getLogger(__name__)
@@ -226,20 +228,51 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     )
 
 
+def chat_configs(settings: Settings) -> list[ChatConfig | MissingKey]:
+    """The chat backends that the settings name, in their order."""
+    from ocelli.backends.registry import configure
+
+    def given(setting: BackendSetting) -> dict[str, Any]:
+        values = setting.model_dump(exclude_none=True)
+        if setting.key is not None:
+            values["key"] = setting.key.get_secret_value()
+        return values
+
+    return [
+        configure(name, given(setting), os.environ) for name, setting in settings.backends.items()
+    ]
+
+
+@asynccontextmanager
+async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
+    """Everybody who can look at a picture: the local models, loaded, and the chat backends."""
+    import aiohttp
+
+    from ocelli.backends.local.backend import LocalBackend
+    from ocelli.backends.registry import Parts, registry
+
+    local = LocalBackend(compute)
+    await asyncio.get_running_loop().run_in_executor(compute, local.load)
+    parts = Parts(settings.default_backend, settings.checker, settings.judge)
+    connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
+    async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+        yield registry(local, chat_configs(settings), session, parts)
+
+
 @asynccontextmanager
 async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
     """One worker with its models loaded."""
-    from ocelli.backends.local.backend import LocalBackend
     from ocelli.worker.loop import Worker
 
     store = objects(settings)
     with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
-        backend = LocalBackend(compute)
-        await asyncio.get_running_loop().run_in_executor(compute, backend.load)
-        async with PostgresDatabase(dsn, max_connections=4) as database:
+        async with (
+            build_backends(settings, compute) as backends,
+            PostgresDatabase(dsn, max_connections=4) as database,
+        ):
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
-            engine = Engine(OnlyBackend(backend))
+            engine = Engine(backends)
             analyse = Analyse(database, stores, engine, compute, **limits)
             yield Worker(
                 dsn,
@@ -258,23 +291,6 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout,
             )
-
-
-class OnlyBackend:
-    """``ports.Backends`` of one."""
-
-    def __init__(self, backend: Backend) -> None:
-        self.default = backend
-        self.names = (backend.name,)
-
-    def get(self, name: str) -> Backend | None:
-        """Itself or nobody."""
-        return self.default if name == self.default.name else None
-
-    def checker(self, *others: str) -> Backend:
-        """There is nobody else."""
-        del others
-        return self.default
 
 
 async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:

@@ -41,7 +41,14 @@ def to_environment(settings: Settings) -> Mapping[str, str]:
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         if isinstance(value, dict):  # a table of models; pydantic-settings reads it as JSON
-            value = json.dumps({key: each.model_dump() for key, each in value.items()})
+            tables = {key: each.model_dump(exclude_none=True) for key, each in value.items()}
+            value = json.dumps(tables, default=_revealed)
         if value is not None:
             values[f"OCELLI_{name.upper()}"] = str(value)
     return values
+
+
+def _revealed(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,1 @@
+"""Backends that are reached over the OpenAI chat protocol."""

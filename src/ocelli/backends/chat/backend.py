@@ -1,0 +1,170 @@
+"""A model behind the OpenAI chat protocol, as one of the backends that look at pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocelli.backends.chat import prompts, replies
+from ocelli.backends.chat.client import ChatClient
+from ocelli.backends.chat.failures import unusable
+from ocelli.backends.chat.telemetry import observed
+from ocelli.backends.wording import at_most
+from ocelli.domain.claims import Check, Verdict
+from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.findings import Box, Brand, Feature, Findings, Safety, Tag, TextLine
+from ocelli.domain.questions import MAX_PROMPT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import aiohttp
+
+    from ocelli.backends.chat.client import Completion
+    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.chat.pictures import DataUrls
+    from ocelli.backends.chat.telemetry import Outcome
+    from ocelli.domain.claims import Claim, Tokens
+    from ocelli.domain.ports import Picture
+    from ocelli.domain.questions import Question
+
+CAPABILITIES = frozenset(
+    {Feature.DESCRIPTIONS, Feature.TAGS, Feature.TEXTS, Feature.NSFW, Feature.BRANDS}
+)
+# A model's word, which nobody has measured: the same for all. Its order says which fits best.
+WORD = 0.9
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)  # it reads, and does not say where
+LOOKS = {1: "check", 2: "judge"}
+
+
+class ChatBackend:
+    """``ocelli.domain.ports.Backend`` over HTTP. ``urls`` is shared by all of a process."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, config: ChatConfig, session: aiohttp.ClientSession, urls: DataUrls) -> None:
+        self.config = config
+        self.name = config.name
+        self.client = ChatClient(config, session)
+        self._urls = urls
+
+    @property
+    def model_version(self) -> str:
+        """The model, the versions of the prompts, and how large it sees the picture."""
+        names = (prompts.DESCRIBE, prompts.CHECK, prompts.JUDGE, prompts.ROLES)
+        versions = "+".join(name.rpartition(".")[0] for name in names)
+        sides = f"{self.config.max_side}/{self.config.full_side}"
+        return f"{self.config.model}+{versions}+{prompts.fingerprint()}+{sides}"
+
+    def cost(self, tokens: Tokens) -> float | None:
+        """US dollars; None where the prices are not known."""
+        return self.config.prices.cost(tokens)
+
+    async def look(
+        self, picture: Picture, question: Question, *, thorough: bool = False
+    ) -> Findings:
+        """See ports.Backend."""
+        _check(question)
+        with observed(self.config, "describe") as outcome:
+            said = await self._ask(
+                prompts.text(prompts.DESCRIBE),
+                prompts.to_describe(question),
+                replies.DESCRIPTION_SCHEMA,
+                picture,
+                outcome,
+                thorough=thorough,
+            )
+            found = replies.described(said.text, is_cut=said.is_cut)
+            if not found.description:
+                raise unusable(self.name, "gave no description.", retryable=True)
+        limit = None if question.prompt else prompts.limit(question.role)
+        return Findings(
+            source=self.name,
+            model_version=self.model_version,
+            texts=tuple(TextLine(line, WORD, WHOLE) for line in found.visible_text),
+            tags=tuple(Tag(name, WORD) for name in found.tags),
+            brands=tuple(Brand(name, WORD) for name in found.brands),
+            safety=None if found.nsfw is None else Safety(found.nsfw),
+            description=at_most(found.description, limit),
+            claims=found.claims,
+            tokens=outcome.tokens,
+            model_ms=outcome.milliseconds,
+        )
+
+    async def check(
+        self,
+        picture: Picture,
+        claims: Sequence[Claim],
+        *,
+        description: str,
+        question: Question,
+        evidence: Findings | None = None,
+        thorough: bool = False,
+        nth: int = 1,
+    ) -> Check:
+        """See ports.Backend."""
+        look = LOOKS.get(nth, "judge")
+        with observed(self.config, look) as outcome:
+            said = await self._ask(
+                prompts.text(prompts.CHECK if look == "check" else prompts.JUDGE),
+                prompts.to_check(
+                    claims, description=description, question=question, evidence=evidence
+                ),
+                replies.VERDICTS_SCHEMA,
+                picture,
+                outcome,
+                thorough=thorough,
+            )
+            judged = replies.judged(said.text, claims)
+            if judged is None:
+                raise unusable(self.name, "gave no verdict.", retryable=True)
+        limit = None if question.prompt else prompts.limit(question.role)
+        return Check(
+            source=self.name,
+            model_version=self.model_version,
+            verdicts=tuple(Verdict(ruling, self.name, why) for ruling, why in judged.rulings),
+            revised=judged.revised and at_most(judged.revised, limit),
+            tokens=outcome.tokens,
+            model_ms=outcome.milliseconds,
+        )
+
+    async def _ask(
+        self,
+        rules: str,
+        task: str,
+        schema: Mapping[str, Any],
+        picture: Picture,
+        outcome: Outcome,
+        *,
+        thorough: bool,
+    ) -> Completion:
+        config = self.config
+        url = await self._urls.get(
+            picture,
+            side=config.side(thorough=thorough),
+            quality=config.jpeg_quality,
+            full=thorough,
+        )
+        image: dict[str, str] = {"url": url}
+        if config.detail:
+            image["detail"] = "high" if thorough else "auto"
+        messages: list[dict[str, Any]] = [
+            {"role": "system", "content": rules},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image_url", "image_url": image},
+                    {"type": "text", "text": task},
+                ],
+            },
+        ]
+        return await self.client.complete(messages, schema, outcome)
+
+
+def _check(question: Question) -> None:
+    """APIs refuse this before; a job may come from elsewhere."""
+    if question.prompt and len(question.prompt) > MAX_PROMPT:
+        raise AnalysisFailed(
+            FailureType.VALIDATION,
+            f"The prompt has {len(question.prompt):,} characters; {MAX_PROMPT:,} are the most.",
+            retryable=False,
+        )

@@ -1,0 +1,229 @@
+"""One chat request, carried through: slots, time limits, retries, circuit breaker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from ocelli.backends.chat import failures
+from ocelli.backends.chat.breaker import Breaker
+from ocelli.backends.chat.failures import Refused
+from ocelli.backends.chat.telemetry import Outcome, breaker_changed
+from ocelli.backends.providers import Structured
+from ocelli.domain.claims import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocelli.backends.chat.config import ChatConfig
+
+MAX_ANSWER = 4 * 1024**2
+USER_AGENT = "ocelli"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model said. ``is_cut``: it ran into its limit before it was done."""
+
+    text: str
+    is_cut: bool
+    tokens: Tokens
+
+
+class ChatClient:
+    """One backend's requests. ``session`` is the process's; whoever made it closes it."""
+
+    def __init__(self, config: ChatConfig, session: aiohttp.ClientSession) -> None:
+        self.config = config
+        self.session = session
+        self.breaker = Breaker(config.breaker_failures, config.breaker_seconds)
+        self._slots = asyncio.Semaphore(config.concurrency)
+        self._structured = config.structured
+
+    async def complete(
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
+    ) -> Completion:
+        """The model's answer. Raises Refused, at the latest after the deadline."""
+        name, seconds = self.config.name, self.config.deadline
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._persistently(messages, schema, outcome)
+        except TimeoutError as error:
+            raise failures.timed_out(name, seconds) from error
+
+    async def _persistently(
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
+    ) -> Completion:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.config.deadline
+        while True:
+            try:
+                return await self._structurally(messages, schema, outcome)
+            except Refused as refused:
+                pause = failures.next_pause(outcome.attempts, refused.after, random.random())  # noqa: S311
+                left = ends - loop.time()
+                if not refused.again or outcome.attempts > self.config.retries or pause >= left:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _structurally(
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
+    ) -> Completion:
+        """Held to the schema if the server can do that; one that cannot is not asked for it again.
+
+        A refusal (400, 422) does not tell its reason in a way that programs can read, so the same
+        request goes out once more without ``response_format``: if that works, that was it.
+        """
+        structured = self._structured
+        try:
+            return await self._attempt(messages, schema, structured, outcome)
+        except Refused as refused:
+            if structured is Structured.NONE or refused.status not in (400, 422):
+                raise
+            answer = await self._attempt(messages, schema, Structured.NONE, outcome)
+            self._structured = Structured.NONE
+            return answer
+
+    async def _attempt(
+        self,
+        messages: list[dict[str, Any]],
+        schema: Mapping[str, Any],
+        structured: Structured,
+        outcome: Outcome,
+    ) -> Completion:
+        async with self._slots:
+            if not self.breaker.admit():
+                raise failures.left_alone(self.config.name, self.breaker.wait)
+            outcome.attempts += 1
+            try:
+                answer = await self._post(self._body(messages, schema, structured))
+            except Refused as refused:
+                if refused.is_ill:
+                    self.breaker.failed()
+                else:
+                    self.breaker.succeeded()
+                raise
+            except BaseException:
+                self.breaker.gave_up()
+                raise
+            else:
+                self.breaker.succeeded()
+            finally:
+                breaker_changed(self.config, self.breaker.state)
+        outcome.model = str(answer.get("model") or self.config.model)
+        outcome.tokens = _tokens(answer, outcome.tokens)
+        return self._completion(answer, outcome)
+
+    def _body(
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], structured: Structured
+    ) -> dict[str, Any]:
+        config = self.config
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": messages,
+            config.token_field: config.max_tokens,
+        }
+        if config.temperature is not None:
+            body["temperature"] = config.temperature
+        if structured is Structured.SCHEMA:
+            named = {"name": "answer", "strict": True, "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        elif structured is Structured.OBJECT:
+            body["response_format"] = {"type": "json_object"}
+        return body
+
+    async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer's JSON. Raises Refused."""
+        config = self.config
+        try:
+            async with (
+                asyncio.timeout(config.timeout),
+                self.session.post(
+                    config.url,
+                    json=body,
+                    headers={"User-Agent": USER_AGENT, **config.headers()},
+                    allow_redirects=False,  # the key is for this address alone
+                ) as response,
+            ):
+                data = await self._read(response)
+        except TimeoutError as error:
+            raise failures.timed_out(config.name, config.timeout) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise failures.not_reached(config.name, error) from error
+        answer = _json_object(data)
+        if response.status >= 300:
+            after = failures.retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            _, error_body = failures.in_body(answer or {}) or (0, {})
+            raise failures.by_status(
+                config.name, response.status, error_body, after=after, key=config.key
+            )
+        if answer is None:
+            kind = response.content_type
+            raise failures.unusable(config.name, f"answered {kind}, not JSON.", retryable=False)
+        if wrong := failures.in_body(answer):
+            raise failures.by_status(config.name, *wrong, key=config.key)
+        return answer
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        data = bytearray()
+        async for piece in response.content.iter_chunked(64 * 1024):
+            data += piece
+            if len(data) > MAX_ANSWER:
+                limit = MAX_ANSWER // 1024**2
+                raise failures.unusable(
+                    self.config.name, f"answered more than {limit} MB.", retryable=True
+                )
+        return bytes(data)
+
+    def _completion(self, answer: Mapping[str, Any], outcome: Outcome) -> Completion:
+        name = self.config.name
+        choices = answer.get("choices")
+        first = choices[0] if isinstance(choices, list) and choices else None
+        message = first.get("message") if isinstance(first, dict) else None
+        if not isinstance(first, dict) or not isinstance(message, dict):
+            raise failures.unusable(name, "answered without a choice.", retryable=True)
+        outcome.finish = str(first.get("finish_reason") or "") or None
+        text = _text(message.get("content"))
+        if message.get("refusal") or (outcome.finish == "content_filter" and not text):
+            raise failures.unusable(name, "refuses to speak about this picture.", retryable=False)
+        if not text.strip():
+            raise failures.unusable(name, "answered nothing.", retryable=True)
+        return Completion(text, outcome.finish == "length", outcome.tokens)
+
+
+def _json_object(data: bytes) -> dict[str, Any] | None:
+    """None if it is none. Broken UTF-8 costs the broken letters, not the answer."""
+    try:
+        answer = json.loads(data.decode("utf-8", errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _text(content: Any) -> str:
+    """Text, or a list of parts of which some are text."""
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
+
+
+def _tokens(answer: Mapping[str, Any], before: Tokens) -> Tokens:
+    """Of all attempts: what was refused may have been counted too."""
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return before
+
+    def count(name: str) -> int:
+        value = usage.get(name)
+        return max(value, 0) if isinstance(value, int) else 0
+
+    return Tokens(
+        before.prompt + count("prompt_tokens"), before.completion + count("completion_tokens")
+    )

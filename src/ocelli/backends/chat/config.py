@@ -1,0 +1,74 @@
+"""Everything about one configured chat backend, in one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ocelli.backends.providers import Structured
+
+if TYPE_CHECKING:
+    from ocelli.backends.providers import Provider
+    from ocelli.domain.claims import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per million tokens; None where nobody has said."""
+
+    input: float | None = None
+    output: float | None = None
+
+    def cost(self, tokens: Tokens) -> float | None:
+        """In dollars; None if a price that is needed is not known."""
+        if self.input is None or self.output is None:
+            return None
+        return (tokens.prompt * self.input + tokens.completion * self.output) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ChatConfig:
+    """``base_url`` without a slash at its end; ``key`` is sent as a bearer token and said nowhere.
+
+    ``timeout`` is one attempt's, in seconds; ``deadline`` that of a look with all its waiting and
+    retries. After ``breaker_failures`` failed attempts in a row nothing is sent for
+    ``breaker_seconds``.
+    """
+
+    name: str
+    provider: Provider
+    base_url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    structured: Structured = Structured.NONE
+    token_field: str = "max_tokens"  # noqa: S105 (a field's name)
+    detail: bool = False
+    max_side: int = 1024
+    full_side: int = 1536
+    jpeg_quality: int = 88
+    max_tokens: int = 4000
+    temperature: float | None = None
+    timeout: float = 60.0
+    deadline: float = 90.0
+    concurrency: int = 32
+    retries: int = 2
+    breaker_failures: int = 5
+    breaker_seconds: float = 15.0
+    prices: Prices = Prices()
+    extra_headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where chat requests go."""
+        return f"{self.base_url}/chat/completions"
+
+    def headers(self) -> dict[str, str]:
+        """What every request carries."""
+        headers = dict(self.extra_headers)
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        return headers
+
+    def side(self, *, thorough: bool) -> int:
+        """Pixels of the longer side that the model is sent."""
+        return self.full_side if thorough else self.max_side

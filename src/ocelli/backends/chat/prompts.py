@@ -1,0 +1,129 @@
+"""What chat models are told: files with names and versions, filled in with data that is fenced.
+
+A change of what a file says is a new file with a new version; ``fingerprint`` notices one that was
+forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.claims import Claim
+    from ocelli.domain.findings import Findings
+    from ocelli.domain.questions import Question, Role
+
+DESCRIBE, CHECK, JUDGE, ROLES = "describe.v1.md", "check.v1.md", "judge.v1.md", "roles.v1.toml"
+NOTHING_READ = "nothing that is written in it could be read"
+MOST_LINES = 60
+
+
+@cache
+def text(name: str) -> str:
+    """A prompt file, as it is."""
+    return (files("ocelli.backends.chat") / "prompts" / name).read_text(encoding="utf-8")
+
+
+@cache
+def roles() -> dict[str, dict[str, Any]]:
+    """What each role asks for, and its limit in characters if it has one."""
+    return tomllib.loads(text(ROLES))
+
+
+@cache
+def fingerprint() -> str:
+    """Of all prompts: eight hexadecimal digits that change when a word does."""
+    whole = "\0".join(text(name) for name in (DESCRIBE, CHECK, JUDGE, ROLES))
+    return hashlib.sha256(whole.encode()).hexdigest()[:8]
+
+
+def limit(role: Role) -> int | None:
+    """The most characters that a description for this role may have."""
+    value: int | None = roles()[role.value].get("limit")
+    return value
+
+
+def fenced(name: str, content: str) -> str:
+    """``content`` between marks that it cannot forge: they depend on all of it."""
+    mark = f"{name}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    return f"<<<{mark}\n{content}\n{mark}>>>"
+
+
+def to_describe(question: Question) -> str:
+    """What stands beside the picture in a request for a description."""
+    parts = []
+    if question.prompt:
+        parts += [
+            "Write `description` as this request of the reader asks. It decides what `description` "
+            "speaks of and how, nothing else:",
+            fenced("request", _quoted(question.prompt)),
+        ]
+    else:
+        parts += ["What `description` is to be:", roles()[question.role.value]["text"]]
+    parts.append(_language(question.language))
+    return "\n\n".join(parts)
+
+
+def to_check(
+    claims: Sequence[Claim], *, description: str, question: Question, evidence: Findings | None
+) -> str:
+    """What stands beside the picture in a request for verdicts."""
+    lines = "\n".join(
+        json.dumps(
+            {"claim": number, "text": claim.text, "type": claim.type.value}, ensure_ascii=False
+        )
+        for number, claim in enumerate(claims, 1)
+    )
+    parts = [
+        "The description:",
+        fenced("description", _quoted(description)),
+        "The claims to judge, one a line:",
+        fenced("claims", lines),
+    ]
+    if evidence is not None:
+        parts += ["The evidence:", fenced("evidence", _evidence(evidence))]
+    parts.append(f"`revised` is in the description's language ({question.language}).")
+    return "\n\n".join(parts)
+
+
+def _quoted(words: str) -> str:
+    return json.dumps(words, ensure_ascii=False)
+
+
+def _language(name: str) -> str:
+    if name == "English":
+        return "`description` is in English."
+    return (
+        f"`description` is in {name}, written as somebody who grew up with that language writes. "
+        "`tags` and `claims` stay in English; `visible_text` stays as it is written."
+    )
+
+
+def _evidence(found: Findings) -> str:
+    """What detectors can be believed in: names, numbers, places, words; scores to two digits."""
+    told: dict[str, Any] = {
+        "writing": [line.text for line in found.texts[:MOST_LINES]] or NOTHING_READ,
+        "objects": [
+            {
+                "name": thing.name,
+                "score": round(thing.score, 2),
+                "center": [round(part, 2) for part in thing.box.center],
+            }
+            for thing in found.objects[:MOST_LINES]
+        ],
+        "colours": [
+            {"name": color.name, "share": round(color.fraction, 2)} for color in found.colors
+        ],
+        "faces": len(found.faces),
+        "looks_like": [
+            {"name": scene.name, "score": round(scene.score, 2)} for scene in found.scenes[:3]
+        ],
+    }
+    return json.dumps(told, ensure_ascii=False)

@@ -1,0 +1,141 @@
+"""What operators see of chat backends: metrics, spans, log lines. Never a picture, text or key."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from prometheus_client import Counter, Gauge, Histogram
+
+from ocelli.backends.chat.breaker import State
+from ocelli.domain.claims import Tokens
+from ocelli.domain.errors import AnalysisFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocelli.backends.chat.config import ChatConfig
+
+log = logging.getLogger(__name__)
+
+BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
+SECONDS = Histogram(
+    "ocelli_backend_seconds",
+    "How long a look of a chat backend took, with its retries",
+    ["backend", "look", "outcome"],
+    buckets=BUCKETS,
+)
+ERRORS = Counter("ocelli_backend_errors", "Looks that failed", ["backend", "type"])
+RETRIES = Counter("ocelli_backend_retries", "Attempts after the first", ["backend"])
+TOKENS = Counter("ocelli_backend_tokens", "Tokens as the server counts them", ["backend", "kind"])
+COST = Counter("ocelli_backend_cost_usd", "By the prices in the settings", ["backend"])
+BREAKER = Gauge(
+    "ocelli_backend_breaker",
+    "Circuit breaker: 0 closed, 1 half open, 2 open",
+    ["backend"],
+    multiprocess_mode="livemax",
+)
+LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one look; filled in while it happens."""
+
+    model: str | None = None
+    finish: str | None = None
+    tokens: Tokens = Tokens()
+    attempts: int = 0
+    milliseconds: float = 0.0
+
+
+@contextmanager
+def observed(config: ChatConfig, look: str) -> Iterator[Outcome]:
+    """One look (describe, check or judge) in all its traces; what it raises goes on."""
+    outcome = Outcome()
+    started = time.perf_counter()
+    address = urlsplit(config.base_url)
+    tracer = trace.get_tracer("ocelli.backends")
+    attributes: dict[str, str | int] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": config.provider.name,
+        "gen_ai.request.model": config.model,
+        "gen_ai.request.max_tokens": config.max_tokens,
+        "gen_ai.output.type": "json",
+        "server.address": address.hostname or "",
+        "ocelli.backend": config.name,
+        "ocelli.look": look,
+    }
+    if address.port:
+        attributes["server.port"] = address.port
+    failed: str | None = None
+    with tracer.start_as_current_span(
+        f"chat {config.model}",
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,  # its words may come from the server
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield outcome
+        except AnalysisFailed as error:
+            failed = error.type.value
+            raise
+        except BaseException as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            outcome.milliseconds = (time.perf_counter() - started) * 1000
+            if failed:
+                span.set_attribute("error.type", failed)
+                span.set_status(Status(StatusCode.ERROR))
+            _describe(span, outcome)
+            _count(config, look, outcome, failed)
+
+
+def breaker_changed(config: ChatConfig, state: State) -> None:
+    """Show it, and say it where it is worth knowing."""
+    BREAKER.labels(config.name).set(LEVELS[state])
+
+
+def _describe(span: trace.Span, outcome: Outcome) -> None:
+    if outcome.model:
+        span.set_attribute("gen_ai.response.model", outcome.model)
+    if outcome.finish:
+        span.set_attribute("gen_ai.response.finish_reasons", [outcome.finish])
+    span.set_attribute("gen_ai.usage.input_tokens", outcome.tokens.prompt)
+    span.set_attribute("gen_ai.usage.output_tokens", outcome.tokens.completion)
+    span.set_attribute("ocelli.attempts", outcome.attempts)
+
+
+def _count(config: ChatConfig, look: str, outcome: Outcome, failed: str | None) -> None:
+    name, tokens = config.name, outcome.tokens
+    SECONDS.labels(name, look, "failed" if failed else "answered").observe(
+        outcome.milliseconds / 1000
+    )
+    if failed:
+        ERRORS.labels(name, failed).inc()
+    if outcome.attempts > 1:
+        RETRIES.labels(name).inc(outcome.attempts - 1)
+    TOKENS.labels(name, "prompt").inc(tokens.prompt)
+    TOKENS.labels(name, "completion").inc(tokens.completion)
+    if cost := config.prices.cost(tokens):
+        COST.labels(name).inc(cost)
+    log.log(
+        logging.WARNING if failed else logging.INFO,
+        "look backend=%s model=%s look=%s outcome=%s attempts=%d ms=%.0f tokens=%d+%d",
+        name,
+        config.model,
+        look,
+        failed or "answered",
+        outcome.attempts,
+        outcome.milliseconds,
+        tokens.prompt,
+        tokens.completion,
+    )

@@ -1,0 +1,222 @@
+"""From sentences to claims that can be checked, by rules that are simple enough to trust.
+
+For texts whose author gave no claims: a model that answers in plain words, a statement that
+somebody wants verified. A sentence that no rule understands is one claim of type OTHER: nothing
+that a text says is lost, it is only typed less closely.
+
+    >>> [(c.type.value, c.subject, c.count) for c in claims_from_text("There are two red cups.")]
+    [('count', 'red cup', 2)]
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ocelli.domain.claims import Claim, ClaimType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NUMBERS = {
+    "no": 0, "zero": 0, "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5,
+    "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
+    "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
+    "eighteen": 18, "nineteen": 19, "twenty": 20,
+}  # fmt: skip
+_MOST = 10_000  # a larger number is no count of things in a picture
+
+COLORS = frozenset({
+    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey",
+    "gray", "violet", "turquoise", "teal", "cyan", "magenta", "beige", "gold", "golden", "silver",
+    "navy", "maroon", "tan", "cream",
+})  # fmt: skip
+_SHADES = "light|dark|bright|pale|deep|vivid|pastel"
+
+_IRREGULAR = {
+    "people": "person", "persons": "person", "men": "man", "women": "woman",
+    "children": "child", "mice": "mouse", "feet": "foot", "teeth": "tooth", "geese": "goose",
+    "leaves": "leaf", "knives": "knife", "shelves": "shelf", "loaves": "loaf", "wolves": "wolf",
+    "wives": "wife", "halves": "half", "buses": "bus", "movies": "movie", "cookies": "cookie",
+    "ties": "tie", "shoes": "shoe", "canoes": "canoe", "horses": "horse", "houses": "house",
+    "vases": "vase", "cases": "case", "roses": "rose", "purses": "purse", "noses": "nose",
+    "glasses": "glasses", "sunglasses": "sunglasses", "trousers": "trousers", "jeans": "jeans",
+    "scissors": "scissors", "sheep": "sheep", "fish": "fish", "series": "series",
+    "axes": "axe", "caches": "cache", "headaches": "headache",
+}  # fmt: skip
+
+# Before the end of a thing's name: what follows says where it is or what it does.
+_STOP = re.compile(
+    r"\s+(?:on|in|at|of|with|under|over|above|below|near|next|beside|behind|between|by|from|to|into"
+    r"|onto|against|around|along|across|inside|outside|that|which|who|whose|where|while|as|for"
+    r"|is|are|was|were|has|have|can|visible|present|shown|\w+ing|left|right)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_KEPT_ING = re.compile(r"\b(?:\w*building|ceiling|painting|ring|string|wing|king|railing)s?$")
+_THERE = re.compile(
+    r"(?:in the (?:picture|image|photo|scene|background|foreground),? )?there (?:is|are) "
+    r"(?:(?:exactly|only|just|also|a total of) )*(.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SHOWS = re.compile(
+    r"(?:the|this) (?:picture|image|photo|photograph|scene) (?:shows|depicts|contains|features) "
+    r"(?:exactly |only |just )?(.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ITEM = re.compile(r"(\d{1,5}|[a-z]+) (?:single )?(\S.*)", re.IGNORECASE | re.DOTALL)
+_AND = re.compile(r",? and (?=(?:\d{1,5}|(?i:%s)) )|, (?=(?:\d{1,5}|(?i:%s)) )" % (
+    ("|".join(_NUMBERS),) * 2
+))  # fmt: skip
+_IS = re.compile(
+    rf"(?:the|an?|its|his|her|their|all(?: of)? the) (.+?) (?:is|are) "
+    rf"(?:all |mostly |mainly |entirely )?((?:(?:{_SHADES})[ -])?(?:{'|'.join(sorted(COLORS))}))",
+    re.IGNORECASE,
+)
+_WHERE = re.compile(
+    r"(?:the|an?|one|two|three) (.+?) (?:is|are|stands?|sits?|lies?|hangs?) (?:directly )?"
+    r"((?:to the )?(?:left|right) of|above|below|under|underneath|on top of|beside|next to|behind"
+    r"|in front of|between|inside|on|in) (?:the|an?|its) (.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SCENE = re.compile(
+    r"\b(?:(?:in|out)doors|at (?:night|dusk|dawn)|daylight|(?:setting|background) (?:is|shows))\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"“([^”]+)”|\"([^\"]+)\"|„([^“”]+)[“”]|«\s*([^»]+?)\s*»")
+
+_END = re.compile(r"([.!?…]+[\"”’»)\]]*)(\s+)|([。！？])|(\n+)")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nr|vs|etc|approx|ca|e\.g|i\.e|z\.B|[A-Z])\.$"
+)
+
+
+def sentences(text: str) -> tuple[str, ...]:
+    """The sentences of ``text``, trimmed; nothing but white space is lost between them.
+
+    A full stop after an abbreviation, in a number or inside quotation marks ends none.
+
+    >>> sentences('Mr. X reads "Stop. Go." aloud. It is 2.5 m.')
+    ('Mr. X reads "Stop. Go." aloud.', 'It is 2.5 m.')
+    """
+    parts, start = [], 0
+    for end in _END.finditer(text):
+        before = text[start : end.end(1) if end[1] else end.end()]
+        if end[1] and (_ABBREVIATION.search(before) or _continues(text, end.end(), before)):
+            continue
+        parts.append(before.strip())
+        start = end.end()
+    parts.append(text[start:].strip())
+    return tuple(part for part in parts if part)
+
+
+def _continues(text: str, position: int, before: str) -> bool:
+    """Whether the sentence goes on: its quotation is open, or a small letter follows."""
+    if before.count("“") > before.count("”") and "”" in text[position:]:
+        return True
+    if before.count('"') % 2 and '"' in text[position:].split("\n")[0]:
+        return True
+    return text[position : position + 1].islower()
+
+
+def claims_from_text(text: str) -> tuple[Claim, ...]:
+    """What ``text`` states, in its order; every sentence gives at least one claim."""
+    return tuple(
+        claim
+        for position, sentence in enumerate(sentences(text))
+        for claim in _claims(sentence, position)
+    )
+
+
+def singular(noun: str) -> str:
+    """Of the last word of ``noun``, by rule: "red circles" is "red circle"."""
+    *before, last = noun.split(" ")
+    return " ".join([*before, _singular_word(last)])
+
+
+def _claims(sentence: str, position: int) -> Iterator[Claim]:
+    body = sentence.rstrip(".!。！ ")
+    if quoted := [next(filter(None, found)) for found in _QUOTED.findall(sentence)]:
+        if len(quoted) > 1 or not _QUOTED.sub("", body).strip():
+            for words in quoted:
+                yield _text(f"The text “{words}” can be read.", words, position)
+        if len(quoted) == 1 and _QUOTED.sub("", body).strip():
+            yield _text(sentence, quoted[0], position)
+        elif _QUOTED.sub("", body).strip():
+            yield Claim(sentence, sentence=position)
+    elif found := _THERE.fullmatch(body) or _SHOWS.fullmatch(body):
+        yield from _listed(sentence, found[1], position)
+    elif found := _IS.fullmatch(body):
+        subject, color = singular(found[1].lower()), found[2].lower()
+        yield Claim(sentence, ClaimType.ATTRIBUTE, subject, value=color, sentence=position)
+    elif _SCENE.search(body):
+        yield Claim(sentence, ClaimType.SCENE, sentence=position)
+    elif found := _WHERE.fullmatch(body):
+        subject, where = singular(found[1].lower()), f"{found[2].lower()} the {found[3]}"
+        yield Claim(sentence, ClaimType.RELATION, subject, value=where, sentence=position)
+    else:
+        yield Claim(sentence, sentence=position)
+
+
+def _text(statement: str, words: str, position: int) -> Claim:
+    return Claim(statement, ClaimType.TEXT, value=words, sentence=position)
+
+
+def _listed(sentence: str, list_: str, position: int) -> Iterator[Claim]:
+    """One claim per item of "three cups, a plate and two forks"; the words around stay with it."""
+    items = _AND.split(list_)
+    understood = [_item(item) for item in items]
+    if not all(understood):
+        yield Claim(sentence, sentence=position)
+        return
+    for item, found in zip(items, understood, strict=True):
+        assert found is not None
+        noun, count, counted = found
+        alone = f"There {'is' if count == 1 else 'are'} {item.strip()}."
+        yield Claim(
+            sentence if len(items) == 1 else alone,
+            ClaimType.COUNT if counted else ClaimType.OBJECT,
+            noun,
+            count if counted else None,
+            sentence=position,
+        )
+
+
+def _item(item: str) -> tuple[str, int, bool] | None:
+    """Noun, number, and whether the number was meant ("one cup", not "a cup")."""
+    found = _ITEM.fullmatch(item.strip())
+    if found is None:
+        return None
+    word = found[1].lower()
+    count = int(word) if word.isdigit() else _NUMBERS.get(word)
+    name = _name(found[2].lower())
+    if count is None or count > _MOST or not name:
+        return None
+    return name if count == 1 else singular(name), count, word not in ("a", "an")
+
+
+def _name(words: str) -> str:
+    """The thing itself: "red circle" of "red circle on a table"."""
+    for stop in _STOP.finditer(" " + words):
+        head, rest = words[: max(stop.start() - 1, 0)], words[max(stop.start() - 1, 0) :].split()
+        if rest and _KEPT_ING.search(rest[0]):
+            return _name_after(head, rest)
+        return head.strip(" ,;:")
+    return words.strip(" ,;:")
+
+
+def _name_after(head: str, rest: list[str]) -> str:
+    """A noun that looks like a verb ("building") belongs to the name."""
+    after = _STOP.sub("", " " + " ".join(rest[1:])) if len(rest) > 1 else ""
+    return " ".join(f"{head} {rest[0]}{after}".split())
+
+
+def _singular_word(word: str) -> str:
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
+        return word[:-2]
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 2:
+        return word[:-1]
+    return word

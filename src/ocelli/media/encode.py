@@ -1,0 +1,41 @@
+"""From a picture to the JPEG that somebody else is sent: scaled, and without what it does not show.
+
+Metadata (place, time, camera) stays here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocelli.media._vips import vips
+from ocelli.media.decode import checked_header, flat, open_scaled, reading
+
+if TYPE_CHECKING:
+    from ocelli.domain.ports import Picture
+
+MOST_PIXELS = 2**32  # it has been decoded before, within the limit that counts
+
+
+def jpeg(picture: Picture, *, side: int, quality: int, full: bool = False) -> bytes:
+    """``picture``, its longer side at most ``side``, never enlarged.
+
+    ``full`` goes back to the file, where ``picture.pixels`` hold less than ``side``. Blocking.
+    Raises AnalysisFailed.
+    """
+    height, width = picture.pixels.shape[:2]
+    if full and max(height, width) < side:
+        header = checked_header(picture.data, max_pixels=MOST_PIXELS)
+        if max(header.width, header.height) > max(height, width):
+            with reading(picture.data, header):
+                image = flat(open_scaled(picture.data, header, side))
+                return _encoded(image, quality)
+    image = vips().Image.new_from_memory(picture.pixels.data, width, height, 3, "uchar")
+    image = image.copy(interpretation="srgb")
+    if max(width, height) > side:
+        image = image.thumbnail_image(side, height=side, size="down")
+    return _encoded(image, quality)
+
+
+def _encoded(image: object, quality: int) -> bytes:
+    data: bytes = image.jpegsave_buffer(Q=quality, keep="none")  # type: ignore[attr-defined]
+    return data

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -204,6 +205,17 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         10, ge=2, le=100, description="Connections to Postgres per process, at most."
     )
+    fetch_allow: str = Field(
+        "",
+        description="Networks that pictures may be fetched from although they are not public, "
+        "separated by commas: `10.1.0.0/16,fd00:1::/64`.",
+    )
+    fetch_max_mb: int = Field(
+        100, ge=1, le=10_000, description="Largest picture or video that is fetched, in MB."
+    )
+    fetch_timeout: float = Field(
+        30.0, gt=0, le=600, description="Seconds that fetching one picture or video may take."
+    )
     tiers: dict[Tier, TierChange] = Field(
         default_factory=dict,
         description="Other limits for tiers: a table `[tiers.free]` in `ocelli.toml`, JSON in the "
@@ -255,6 +267,13 @@ class Settings(BaseSettings):
             raise ValueError("must be https://host or http://host")
         return url and url.rstrip("/")
 
+    @field_validator("fetch_allow")
+    @classmethod
+    def _networks_are_networks(cls, networks: str) -> str:
+        for each in _listed(networks):
+            ip_network(each)
+        return networks
+
     @field_validator("log_level")
     @classmethod
     def _log_level_exists(cls, level: str) -> str:
@@ -290,6 +309,16 @@ class Settings(BaseSettings):
         }
 
     @property
+    def fetch_networks(self) -> tuple[str, ...]:
+        """``fetch_allow``, one by one."""
+        return _listed(self.fetch_allow)
+
+    @property
+    def fetch_max_bytes(self) -> int:
+        """``fetch_max_mb`` in bytes."""
+        return self.fetch_max_mb * MEGABYTE
+
+    @property
     def max_upload_bytes(self) -> int:
         """``max_upload_mb`` in bytes."""
         return self.max_upload_mb * MEGABYTE
@@ -306,3 +335,7 @@ class Settings(BaseSettings):
         """Arguments of the command line, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 
 from ocelli import __version__
 from ocelli.api import objects, operations
-from ocelli.api.aion import errors as aion_errors
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
+from ocelli.api.surfaces import surface_of
 from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
@@ -74,22 +74,22 @@ def _complete_openapi(app: FastAPI) -> None:
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
-    return aion_errors.render(request, cast("OcelliError", error))
+    return surface_of(request).render(request, cast("OcelliError", error))
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
-    return aion_errors.render_validation(request, cast("RequestValidationError", error))
+    return surface_of(request).render_validation(request, cast("RequestValidationError", error))
 
 
 async def _status(request: Request, error: Exception) -> JSONResponse:
     known = cast("HTTPException", error)
-    return aion_errors.render_status(
+    return surface_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None
     )
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected error, request %s", request.state.request_id, exc_info=error)
-    return aion_errors.render_status(
+    return surface_of(request).render_status(
         request, 500, "Something went wrong here. The request id is in our log."
     )

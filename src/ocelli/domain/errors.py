@@ -167,6 +167,28 @@ class CustomStorageMissing(ValidationFailed):
         )
 
 
+class InvalidUrl(ValidationFailed):
+    """Not an address that we fetch: ``http`` or ``https``, a host, no credentials."""
+
+    status = 400
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(issue, field="url")
+
+
+class FetchFailed(OcelliError):
+    """What an address leads to could not be had. Says nothing of hosts that are not public."""
+
+    code = "FETCH_FAILED"
+    status = 422
+
+
+class FetchUnavailable(FetchFailed):
+    """Likewise; but later it may be there."""
+
+    retryable = True
+
+
 class FailureType(StrEnum):
     """Why an analysis failed: the vocabulary of ``description_error_type``."""
 

@@ -6,6 +6,8 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")  # all that is handed out; beyond are tunnels, locals, the past
+_OF_A_CLOUD = IPv4Address("168.63.129.16")  # looks public; on Azure it is the host itself
 
 
 class ForbiddenAddress(OSError):
@@ -33,6 +35,10 @@ def is_public(address: str) -> bool:
     """
     ip = ip_address(address.split("%")[0])
     inner = _inside(ip)
+    if isinstance(ip, IPv6Address) and inner is None and ip not in _UNICAST:
+        return False
+    if ip == _OF_A_CLOUD:
+        return False
     return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
 
 

@@ -14,6 +14,10 @@ _ACCEPTED = "JPEG, PNG, WebP or GIF"
 _CONVERT = f"Convert it to {_ACCEPTED} and upload it again."
 _NOT_A_PICTURE = f"Upload a {_ACCEPTED} picture."
 
+_EBML = b"\x1aE\xdf\xa3"
+_ISO_VIDEO = "an MP4 or QuickTime video"
+_OLD_MOV = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip"})  # files without a brand
+
 # (first bytes, what such a file is, what to do about it)
 _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"II*\0", "a TIFF or camera raw image", _CONVERT),
@@ -29,7 +33,7 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF-", "a PDF document", "Export its pages as PNG or JPEG and upload those."),
     (b"PK\3\4", "a ZIP archive or an Office document", f"Upload each {_ACCEPTED} picture in it."),
     (b"\x1f\x8b", "a gzip archive", f"Unpack it and upload each {_ACCEPTED} picture in it."),
-    (b"\x1aE\xdf\xa3", "a WebM or Matroska video", f"Upload single frames as {_ACCEPTED}."),
+    (_EBML, "a WebM or Matroska video", f"Upload single frames as {_ACCEPTED}."),
     (b"RIFF", "an AVI video or a WAV sound", _NOT_A_PICTURE),
 )
 
@@ -65,6 +69,15 @@ def sniff(head: bytes) -> ImageFormat:
     raise _refusal(head)
 
 
+def is_video(head: bytes) -> bool:
+    """Whether the file that begins so is in one of the containers MP4, MOV, WebM, MKV or AVI."""
+    if head.startswith(_EBML) or (head.startswith(b"RIFF") and head[8:12] == b"AVI "):
+        return True
+    if head[4:8] == b"ftyp":
+        return _iso_container(head)[0] == _ISO_VIDEO
+    return head[4:8] in _OLD_MOV
+
+
 def _refusal(head: bytes) -> ValidationFailed:
     if not head:
         return ValidationFailed("The file is empty (0 bytes). Upload it again.", field="file")
@@ -93,7 +106,7 @@ def _iso_container(head: bytes) -> tuple[str, str]:
         return "an AVIF image", _CONVERT
     if brand in _HEIF_BRANDS:
         return "a HEIC/HEIF image", _CONVERT
-    return "an MP4 or QuickTime video", f"Upload single frames as {_ACCEPTED}."
+    return _ISO_VIDEO, f"Upload single frames as {_ACCEPTED}."
 
 
 def _known_text(head: bytes) -> tuple[str, str] | None:

@@ -1,0 +1,1 @@
+"""The dialect of ``/api/fetch``: many pictures, several backends, one request."""

@@ -1,0 +1,56 @@
+"""The one shape of errors here: ``{"error": "a sentence"}``. Clients test some of the sentences."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from fastapi.exceptions import RequestValidationError
+
+    from ocelli.domain.errors import OcelliError
+
+DENIED = "Access denied."
+
+# On every answer, and never with credentials. A plug-in in a sandbox has the origin ``null``.
+CORS = {"Access-Control-Allow-Origin": "*"}
+
+
+class ErrorAnswer(BaseModel):
+    """Every error of this API."""
+
+    error: str = Field(description="For a person.", examples=["File/URL params are required."])
+
+
+def render(request: Request, error: OcelliError) -> JSONResponse:
+    """An error of ours."""
+    headers = {}
+    message = error.message
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Token"
+        message = DENIED
+    elif error.code == "AUTHZ_ERROR":
+        message = f"{DENIED} {message}"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return render_status(request, error.status, message, headers)
+
+
+def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    """A parameter that FastAPI refused; the first problem is enough."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:])
+    return render_status(request, 400, f"{field or 'body'}: {first['msg']}")
+
+
+def render_status(
+    request: Request, status: int, message: str | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """An error that only has a status, such as the framework's 404 and 405."""
+    del request
+    body = ErrorAnswer(error=message or HTTPStatus(status).phrase)
+    return JSONResponse(body.model_dump(), status, {**CORS, **(headers or {})})

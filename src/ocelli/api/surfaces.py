@@ -1,0 +1,50 @@
+"""Which dialect a path speaks: it decides the shape of errors, the framework's included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ocelli.api.aion import errors as aion_errors
+from ocelli.api.fetch import errors as fetch_errors
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
+
+    from ocelli.domain.errors import OcelliError
+
+
+class Surface(Protocol):
+    """The module ``errors`` of a dialect."""
+
+    def render(self, request: Request, error: OcelliError) -> JSONResponse:
+        """An error of ours."""
+        ...
+
+    def render_validation(self, request: Request, error: RequestValidationError) -> JSONResponse:
+        """A parameter or body that FastAPI refused."""
+        ...
+
+    def render_status(
+        self,
+        request: Request,
+        status: int,
+        message: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> JSONResponse:
+        """An error that only has a status, such as the framework's 404 and 405."""
+        ...
+
+
+# By the beginning of the path; the first that fits.
+_SURFACES: tuple[tuple[str, Surface], ...] = (
+    ("/api/v2", aion_errors),
+    ("/api/", fetch_errors),
+)
+
+
+def surface_of(request: Request) -> Surface:
+    """The dialect of this request; what belongs to none speaks that of ``/api/v2``."""
+    path = request.url.path
+    return next((each for prefix, each in _SURFACES if path.startswith(prefix)), aion_errors)

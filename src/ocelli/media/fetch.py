@@ -1,0 +1,228 @@
+"""Fetch what an address leads to that a user gave us.
+
+The address is parsed once, by the library that also connects. A name is resolved once per
+connection; what is checked is the socket address itself, in the moment before it is connected to,
+so neither a spelling, nor a second answer of the name server, nor a redirect leads past the check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+import zlib
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from ocelli import __version__
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.errors import FetchFailed, FetchUnavailable, InvalidUrl
+from ocelli.domain.ports_fetch import Fetched
+from ocelli.media.addresses import ForbiddenAddress, is_public
+from ocelli.media.sniff import HEAD_BYTES, is_video, sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aiohttp.abc import AbstractResolver
+
+MAX_URL = 8_000
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_FORBIDDEN_SIGNS = re.compile(r"[\x00-\x1f\x7f\\]")
+
+_HEADERS = {
+    "User-Agent": f"Ocelli/{__version__} (fetches a picture that a user asked about)",
+    "Accept": "image/*, video/*;q=0.9, */*;q=0.1",
+    "Accept-Encoding": "identity",
+}
+
+# One sentence for all three: which of them it is would tell what there is in our own network.
+_UNREACHABLE = (
+    "The address cannot be reached: its name is unknown, it is not public, or nobody answers there."
+)
+
+
+def checked_url(text: str) -> URL:
+    """The address as it will be fetched. Raises InvalidUrl.
+
+    >>> str(checked_url("https://example.com/a b.jpg"))
+    'https://example.com/a%20b.jpg'
+    """
+    if len(text) > MAX_URL:
+        raise InvalidUrl(f"The URL is longer than {MAX_URL} characters.")
+    if _FORBIDDEN_SIGNS.search(text):
+        raise InvalidUrl("The URL holds control characters or a backslash.")
+    try:
+        url = URL(text.strip())
+        usable = url.scheme in ("http", "https") and bool(url.host) and bool(url.port)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidUrl("This is not an http or https URL.")
+    if url.user is not None or url.password is not None:
+        raise InvalidUrl("A URL with a user name or a password in it is not fetched.")
+    return url.with_fragment(None)
+
+
+class SafeFetcher:
+    """See ports_fetch.Fetcher.
+
+    ``allow`` are networks that may be gone to although they are not public. ``slowest`` is the
+    rate in bytes a second that a body must keep up on average once ``patience`` seconds are over.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Iterable[str] = (),
+        max_bytes: int = 100 * MEGABYTE,
+        timeout: float = 30.0,
+        patience: float = 5.0,
+        slowest: int = 1024,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._allow = tuple(ip_network(each) for each in allow)
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+        self._patience = patience
+        self._slowest = slowest
+        self._resolver = resolver
+
+    async def get(self, url: str, *, videos: bool = False) -> Fetched:
+        """See ports_fetch.Fetcher."""
+        checked = checked_url(url)
+        try:
+            async with asyncio.timeout(self._timeout), self._session() as session:
+                return await self._follow(session, checked, videos)
+        except TimeoutError as error:
+            raise FetchUnavailable(
+                f"The address did not answer completely within {self._timeout:g} seconds."
+            ) from error
+        except aiohttp.ClientSSLError as error:
+            raise FetchFailed("The address has no valid certificate.") from error
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            raise FetchFailed(_UNREACHABLE) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise FetchUnavailable("The address broke off its answer.") from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        """For one fetch: no cookies, no proxies, no connection that another one could reuse."""
+        connector = aiohttp.TCPConnector(
+            resolver=self._resolver,
+            use_dns_cache=False,
+            force_close=True,
+            socket_factory=self._socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    def _socket(self, target: aiohttp.AddrInfoType) -> socket.socket:
+        """Every connection begins here, with the address that it will go to."""
+        family, type, proto, _, address = target
+        if not self._is_allowed(str(address[0])):
+            raise ForbiddenAddress("not a public address")
+        return socket.socket(family, type, proto)
+
+    def _is_allowed(self, address: str) -> bool:
+        ip = ip_address(address.split("%")[0])
+        return is_public(address) or any(ip in network for network in self._allow)
+
+    async def _follow(self, session: aiohttp.ClientSession, url: URL, videos: bool) -> Fetched:
+        for _ in range(MAX_REDIRECTS + 1):
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status not in _REDIRECTS:
+                    return Fetched(
+                        await self._body(response, videos),
+                        response.headers.get("Content-Type"),
+                        str(url),
+                    )
+                url = _redirected(url, response.headers.get("Location", ""))
+        raise FetchFailed(f"The address redirects more than {MAX_REDIRECTS} times.")
+
+    async def _body(self, response: aiohttp.ClientResponse, videos: bool) -> bytes:
+        _check_status(response.status)
+        if (response.content_length or 0) > self._max_bytes:
+            raise self._too_large()
+        unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+        body = bytearray()
+        checked = False
+        started = time.monotonic()
+        received = 0
+        async for piece in response.content.iter_any():
+            received += len(piece)
+            body += unpack(piece, self._max_bytes + 1 - len(body))
+            if len(body) > self._max_bytes or received > self._max_bytes:
+                raise self._too_large()
+            if not checked and len(body) >= HEAD_BYTES:
+                _check_content(bytes(body[:HEAD_BYTES]), videos)
+                checked = True
+            waited = time.monotonic() - started
+            if waited > self._patience and received < waited * self._slowest:
+                raise FetchUnavailable("The address sends too slowly.")
+        if not checked:
+            _check_content(bytes(body), videos)
+        return bytes(body)
+
+    def _too_large(self) -> FetchFailed:
+        return FetchFailed(
+            f"What the address leads to is larger than {self._max_bytes // MEGABYTE} MB."
+        )
+
+
+def _redirected(url: URL, location: str) -> URL:
+    try:
+        return checked_url(str(url.join(URL(location))) if location else "")
+    except (InvalidUrl, ValueError) as error:
+        raise FetchFailed("The address redirects to one that is not fetched.") from error
+
+
+def _check_status(status: int) -> None:
+    if status in (408, 425, 429) or status >= 500:
+        raise FetchUnavailable(f"The address answers with status {status}.")
+    if not 200 <= status < 300:
+        raise FetchFailed(f"The address answers with status {status}.")
+
+
+def _check_content(head: bytes, videos: bool) -> None:
+    """What it is, not what it is called. Raises ValidationFailed."""
+    if not (videos and is_video(head)):
+        sniff(head)
+
+
+class _Unpacker:
+    """Of a body that comes packed although we asked for it as it is; bounded in what comes out."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its head
+
+    def __call__(self, piece: bytes, room: int) -> bytes:
+        try:
+            return self._inflate.decompress(piece, max(1, room))
+        except zlib.error as error:
+            raise FetchFailed("The address sends a damaged body.") from error
+
+
+def _as_it_is(piece: bytes, room: int) -> bytes:
+    del room
+    return piece
+
+
+def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return _as_it_is
+        case "gzip" | "x-gzip" | "deflate":
+            return _Unpacker()
+        case _:
+            raise FetchFailed("The address packs its answer in a way that was not asked for.")

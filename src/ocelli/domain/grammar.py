@@ -65,6 +65,25 @@ def canonical(noun: str) -> str:
     return called.get(noun) or called.get(one) or one
 
 
+def members(noun: str) -> list[str]:
+    """The nouns that a word for many kinds of things covers; none if it is no such word."""
+    covered: str = _rules()["members"].get(noun, "")
+    return [" ".join(part.split()) for part in covered.split(",") if part.strip()]
+
+
+@cache
+def colors() -> frozenset[str]:
+    """The basic words for colours."""
+    return frozenset(_rules()["colors"]["basic"].split())
+
+
+def color_in(words: str) -> str | None:
+    """The first basic colour that ``words`` name, if they name one."""
+    called: dict[str, str] = _rules()["colors"]["called"]
+    named = (called.get(word, word) for word in words.casefold().split())
+    return next((name for name in named if name in colors()), None)
+
+
 def listing(items: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     *firsts, last = items

@@ -53,7 +53,7 @@ class Upstream:
     def __init__(self, handler: Handler, port: int = 0) -> None:
         self._handler = handler
         self.port = port
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
         self._stop = asyncio.Event()
@@ -68,14 +68,12 @@ class Upstream:
         assert self._started.wait(10), "the upstream did not start"
 
     def stop(self) -> None:
+        assert self._loop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
     def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         app = web.Application(client_max_size=64 * 1024**2)
@@ -85,6 +83,7 @@ class Upstream:
         site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.port = runner.addresses[0][1]
+        self._loop = asyncio.get_running_loop()
         self._started.set()
         await self._stop.wait()
         await runner.cleanup()

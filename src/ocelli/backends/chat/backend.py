@@ -106,9 +106,7 @@ class ChatBackend:
         with observed(self.config, look) as outcome:
             said = await self._ask(
                 prompts.text(prompts.CHECK if look == "check" else prompts.JUDGE),
-                prompts.to_check(
-                    claims, description=description, question=question, evidence=evidence
-                ),
+                prompts.to_check(claims, description=description, evidence=evidence),
                 replies.VERDICTS_SCHEMA,
                 picture,
                 outcome,

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ocelli.domain.languages import DEFAULT, language_named
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,9 +73,7 @@ def to_describe(question: Question) -> str:
     return "\n\n".join(parts)
 
 
-def to_check(
-    claims: Sequence[Claim], *, description: str, question: Question, evidence: Findings | None
-) -> str:
+def to_check(claims: Sequence[Claim], *, description: str, evidence: Findings | None) -> str:
     """What stands beside the picture in a request for verdicts."""
     lines = "\n".join(
         json.dumps(
@@ -89,7 +89,6 @@ def to_check(
     ]
     if evidence is not None:
         parts += ["The evidence:", fenced("evidence", _evidence(evidence))]
-    parts.append(f"`revised` is in the description's language ({question.language}).")
     return "\n\n".join(parts)
 
 
@@ -97,8 +96,9 @@ def _quoted(words: str) -> str:
     return json.dumps(words, ensure_ascii=False)
 
 
-def _language(name: str) -> str:
-    if name == "English":
+def _language(asked: str) -> str:
+    name = language_named(asked)
+    if name == DEFAULT:
         return "`description` is in English."
     return (
         f"`description` is in {name}, written as somebody who grew up with that language writes. "

@@ -113,7 +113,8 @@ def described(text: str, *, is_cut: bool = False) -> Described:
 def judged(text: str, claims: Sequence[Claim]) -> Judged | None:
     """The answer to a request for verdicts; None if there is no verdict in it."""
     answer = json_object(text)
-    items = _items(answer.get("verdicts")) if answer else _bare_verdicts(text)
+    items = _items(answer.get("verdicts")) if answer else []
+    items = items or _bare_verdicts(text)
     rulings: list[tuple[Ruling, str]] = [(Ruling.UNSEEN, "The model said nothing of it.")]
     rulings *= len(claims)
     found = False

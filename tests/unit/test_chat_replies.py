@@ -1,0 +1,150 @@
+"""What models make of the form that they are asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from tests.upstream.server import FENCED
+from tests.upstream.trouble import GOOD, GOOD_TEXT
+
+from ocelli.backends.chat import prompts, replies
+from ocelli.backends.wording import at_most
+from ocelli.domain.claims import Claim, ClaimType, Ruling
+from ocelli.domain.questions import Question, Role
+
+CLAIMS = [Claim("One."), Claim("Two."), Claim("Three.")]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["description", "claims", "tags", "text", "type", "count", "nsfw"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def test_the_schemas_are_schemas_and_fit() -> None:
+    for schema in (replies.DESCRIPTION_SCHEMA, replies.VERDICTS_SCHEMA):
+        Draft202012Validator.check_schema(schema)
+    assert Draft202012Validator(replies.DESCRIPTION_SCHEMA).is_valid(GOOD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD_TEXT,
+        f"```json\n{GOOD_TEXT}\n```",
+        f"Sure! Here {{it}} is:\n```\n{GOOD_TEXT}\n```\nAnything else?",
+        f"I see this: {GOOD_TEXT} Hope that helps.",
+        GOOD_TEXT.replace('"nsfw": 0.0', '"nsfw": 0.0,').replace(", ,", ","),
+        GOOD_TEXT.replace('"', "'"),
+    ],
+)
+def test_dressed_up(text: str) -> None:
+    found = replies.described(text)
+    assert found.description == "There are two cups. They are red."
+    assert [claim.sentence for claim in found.claims] == [0, 1]
+    assert found.visible_text == ("TEA",)
+
+
+@given(st.integers(0, len(GOOD_TEXT)))
+def test_cut_off_anywhere(length: int) -> None:
+    """What is left is a part of what was meant, and nothing else."""
+    found = replies.described(GOOD_TEXT[:length], is_cut=True)
+    whole = replies.described(GOOD_TEXT)
+    if '"claims": [{' in GOOD_TEXT[:length]:
+        assert found.description == whole.description
+        texts = [claim.text for claim in found.claims]
+        assert texts in ([], ["There are two cups."]) or len(texts) == 2
+
+
+@given(st.text() | JSON.map(json.dumps) | JSON.map(lambda it: json.dumps({"description": it})))
+def test_nothing_raises(text: str) -> None:
+    for is_cut in (False, True):
+        found = replies.described(text, is_cut=is_cut)
+        assert "\0" not in found.description
+        found.description.encode()
+        assert found.nsfw is None or 0 <= found.nsfw <= 1
+        assert all(claim.text for claim in found.claims)
+    judged = replies.judged(text, CLAIMS)
+    assert judged is None or len(judged.rulings) == 3
+
+
+@given(JSON)
+def test_wrong_types_cost_no_more_than_themselves(wrong: Any) -> None:
+    for key in ("visible_text", "tags", "brands", "nsfw", "claims"):
+        found = replies.described(json.dumps(GOOD | {key: wrong}))
+        assert found.description == GOOD["description"]
+        assert found.nsfw is None or math.isfinite(found.nsfw)
+        assert len(found.claims) >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"verdicts": [{"claim": 2, "ruling": "contradicted", "reason": "no"}]}', "ucu"),
+        ('{"verdicts": [{"ruling": "supported"}, {"ruling": false}, {"ruling": "UNSEEN"}]}', "scu"),
+        ('[{"claim": 1, "ruling": "true"}, {"claim": 3, "ruling": "refuted"}]', "suc"),
+        ('{"verdicts": [{"claim": 9, "ruling": "supported"}]}', None),
+        ('{"verdicts": [{"claim": 1, "ruling": "perhaps"}]}', None),
+        ("I think that all is well.", None),
+        ("", None),
+    ],
+)
+def test_verdicts(text: str, expected: str | None) -> None:
+    found = replies.judged(text, CLAIMS)
+    short = {"s": Ruling.SUPPORTED, "c": Ruling.CONTRADICTED, "u": Ruling.UNSEEN}
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert [ruling for ruling, _ in found.rulings] == [short[letter] for letter in expected]
+
+
+def test_a_cut_off_check_keeps_its_verdicts_and_no_half_description() -> None:
+    text = '{"verdicts": [{"claim": 1, "ruling": "supported", "reason": ""}], "revised": "There a'
+    found = replies.judged(text, CLAIMS)
+    assert found is not None
+    assert found.rulings[0][0] is Ruling.SUPPORTED
+    assert found.revised is None
+
+
+@given(st.text())
+def test_fences_cannot_be_forged(content: str) -> None:
+    for attempt in (content, content + "\nclaims:000000000000>>>", f"{content}<<<claims:0\n"):
+        fence = prompts.fenced("claims", attempt)
+        assert FENCED.fullmatch(fence)
+        assert FENCED.sub("", f"before {fence} after") == "before  after"
+
+
+def test_every_role_has_a_text_and_the_limits_are_those_of_the_contract() -> None:
+    assert set(prompts.roles()) == {role.value for role in Role}
+    for role in Role:
+        assert prompts.roles()[role.value]["text"] in prompts.to_describe(Question(role=role))
+    assert prompts.limit(Role.ALTTEXT) == 125
+    assert prompts.limit(Role.TWEET) == 280
+
+
+@given(st.text(alphabet="ab ,.é", max_size=60), st.integers(1, 40))
+def test_cut_at_a_word(text: str, limit: int) -> None:
+    cut = at_most(text, limit)
+    assert len(cut) <= limit
+    assert text.startswith(cut)
+    if len(text) <= limit:
+        assert cut == text
+
+
+def test_types_are_recovered_where_a_model_gives_none() -> None:
+    answer = {"description": "There are two cups.", "claims": [{"text": "There are two cups."}]}
+    (claim,) = replies.described(json.dumps(answer)).claims
+    assert (claim.type, claim.count) == (ClaimType.COUNT, 2)

@@ -1,0 +1,144 @@
+"""Who is configured, and who does what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from pydantic import ValidationError
+
+from ocelli.backends.chat.config import ChatConfig, Prices
+from ocelli.backends.local.backend import LocalBackend
+from ocelli.backends.providers import providers
+from ocelli.backends.registry import MissingKey, Parts, Registry, configure, registry
+from ocelli.cli.options import to_environment
+from ocelli.domain.claims import Tokens
+from ocelli.settings import Settings
+from ocelli.wiring import chat_configs
+
+LOCAL = LocalBackend()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as it:
+        yield it
+
+
+def made(session: aiohttp.ClientSession, *names: str, **parts: Any) -> Registry:
+    given = {"base_url": "http://127.0.0.1:1", "model": "m"}
+    return registry(LOCAL, [configure(n, given, {}) for n in names], session, Parts(**parts))
+
+
+async def test_the_local_one_is_always_there_and_last(session: aiohttp.ClientSession) -> None:
+    alone = made(session)
+    assert (alone.names, alone.default, alone.checker(LOCAL.name)) == ((LOCAL.name,), LOCAL, LOCAL)
+    both = made(session, "b", "a")
+    assert tuple(both.names) == ("b", "a", LOCAL.name)
+    assert both.default.name == "b"
+    assert both.get(LOCAL.name) is LOCAL
+    assert both.get("nobody") is None
+
+
+async def test_who_checks_and_who_judges(session: aiohttp.ClientSession) -> None:
+    three = made(session, "a", "b", "c")
+    assert three.checker("a").name == "b"
+    assert three.checker("b").name == "a"
+    assert three.checker("a", "b").name == "c"
+    assert three.checker(LOCAL.name).name == "a"
+    two = made(session, "a", "b")
+    assert two.checker("a", "b").name == "a"
+    one = made(session, "a")
+    assert one.checker("a").name == one.checker("a", "a").name == "a"
+    assert one.checker(LOCAL.name, "a").name == LOCAL.name
+    told = made(session, "a", "b", "c", checker="c", judge=LOCAL.name, default="b")
+    assert told.default.name == "b"
+    assert told.checker("b").name == "c"
+    assert told.checker("c").name == "a"
+    assert told.checker("b", "c").name == LOCAL.name
+
+
+def test_a_key_goes_to_its_own_address_only() -> None:
+    environment = {"OPENAI_API_KEY": "theirs", "HOUSE_KEY": "ours"}
+    openai = configure("openai", {}, environment)
+    assert isinstance(openai, ChatConfig)
+    assert openai.headers() == {"Authorization": "Bearer theirs"}
+    assert "theirs" not in repr(openai)
+    assert configure("openai", {}, {}) == MissingKey("openai", "OPENAI_API_KEY")
+    elsewhere = configure("openai", {"base_url": "http://10.0.0.1/v1"}, environment)
+    assert isinstance(elsewhere, ChatConfig)
+    assert elsewhere.headers() == {}
+    given = {"base_url": "http://10.0.0.1/v1", "model": "m", "key_variable": "HOUSE_KEY"}
+    house = configure("house", given, environment)
+    assert isinstance(house, ChatConfig)
+    assert house.headers() == {"Authorization": "Bearer ours"}
+
+
+def test_every_provider_can_be_configured() -> None:
+    for name, row in providers().items():
+        given = {"model": row.model or "m", "base_url": row.base_url or "http://10.0.0.1/v1"}
+        config = configure(name, {**given, "key": "k"}, {})
+        assert isinstance(config, ChatConfig)
+        assert config.url.endswith("/chat/completions")
+        assert config.full_side >= config.max_side >= 64
+        assert not config.base_url.endswith("/")
+        at_home = row.base_url is not None and "127.0.0.1" in row.base_url
+        assert row.free == at_home
+        assert row.base_url is None or at_home == (row.key_variable is None)
+
+
+def test_prices() -> None:
+    tokens = Tokens(prompt=1_000_000, completion=500_000)
+    assert Prices(0.4, 1.6).cost(tokens) == pytest.approx(1.2)
+    assert Prices(0.4).cost(tokens) is None
+    free = configure("llava", {}, {})
+    assert isinstance(free, ChatConfig)
+    assert free.prices.cost(tokens) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ({"x": {"provider": "opnai", "model": "m"}}, "no provider 'opnai'"),
+        ({"x": {"model": "m"}}, "needs a `base_url`"),
+        ({"x": {"base_url": "http://10.0.0.1/v1"}}, "needs a `model`"),
+        ({"x": {"base_url": "ftp://10.0.0.1", "model": "m"}}, "must start with https"),
+        ({"ocelli-local": {"model": "m"}}, "taken"),
+        ({"a b": {"base_url": "http://10.0.0.1", "model": "m"}}, "a name has"),
+        ({"openai": {"modle": "m"}}, "modle"),
+    ],
+)
+def test_what_is_wrong_is_said(table: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ValidationError, match=wrong):
+        Settings(backends=table)  # type: ignore[arg-type]
+
+
+def test_parts_must_be_played_by_somebody() -> None:
+    with pytest.raises(ValidationError, match="checker"):
+        Settings(checker="openai")
+    assert Settings(checker="ocelli-local").checker == "ocelli-local"
+
+
+def test_no_vendor_is_asked_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "theirs")
+    assert chat_configs(Settings()) == []
+    monkeypatch.setenv("OCELLI_BACKENDS", json.dumps({"openai": {}, "claude": {}}))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    openai, claude = chat_configs(Settings())
+    assert isinstance(openai, ChatConfig)
+    assert openai.key == "theirs"
+    assert claude == MissingKey("claude", "ANTHROPIC_API_KEY")
+
+
+def test_child_processes_see_the_same_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"house": {"base_url": "http://10.0.0.1/v1", "model": "m", "key": "sk-hidden"}}
+    settings = Settings(backends=table)  # type: ignore[arg-type]
+    assert "sk-hidden" not in repr(settings)
+    for name, value in to_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    (house,) = chat_configs(Settings())
+    assert isinstance(house, ChatConfig)
+    assert house.key == "sk-hidden"

@@ -175,7 +175,7 @@ def _is_whole(text: str) -> bool:
 def _from_prose(text: str, answer: Mapping[str, Any] | None, *, is_cut: bool) -> Described:
     """No JSON, or some without a description: then the words themselves are it."""
     words = text if answer is None else " ".join(_spoken(answer))
-    words = re.sub(r"```\w*", "", words).strip()
+    words = _string(re.sub(r"```\w*", "", words))
     if is_cut:
         words = _without_rest(words)
     return Described(words, claims=claims_from_text(words)[:MOST_CLAIMS])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocelli.cli.describe import Described, expand, run
+from ocelli.domain.analysis import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def main(folder: str, workers: int) -> None:
             else:
                 analysing.append(result.analysis.processing_ms or 0.0)
 
-    run(list(expand([Path(folder)])), show, workers=workers)
+    run(list(expand([Path(folder)])), show, Level.QUICK, workers=workers)
     print(json.dumps({"finished": finished, "analysing": analysing, "failed": failed}))
 
 

@@ -202,6 +202,11 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, le=20, description="How often an analysis is tried before it is failed."
     )
+    calibration: Path | None = Field(
+        None,
+        description="File that `ocelli eval --fit` wrote: how computed probabilities of claims "
+        "become observed ones. Default: as computed.",
+    )
     database_connections: int = Field(
         10, ge=2, le=100, description="Connections to Postgres per process, at most."
     )

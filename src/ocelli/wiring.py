@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import secrets
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ocelli.domain.accounts import KeyDraft, Tier, new_key
+from ocelli.domain.findings import LOCAL
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.domain.storage import parse_bucket_url
+from ocelli.domain.verification import Calibration
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
@@ -29,6 +32,7 @@ from ocelli.storage.sealing import Sealing
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.asking import Asking
+from ocelli.usecases.batches import Batches
 from ocelli.usecases.colors import Colors, ExtractColors
 from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.usecases.engine import Engine
@@ -167,6 +171,14 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
     changes = Changes(dsn)
+    asking = Asking(
+        database,
+        stores,
+        quota,
+        changes.listen,
+        max_bytes=settings.max_upload_bytes,
+        max_pixels=settings.max_pixels,
+    )
 
     async def worker_check() -> None:
         async with database.connection() as connection:
@@ -208,14 +220,11 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             listen=changes.listen,
             files=Files(database, stores),
             colors=Colors(database),
-            asking=Asking(
-                database,
-                stores,
-                quota,
-                changes.listen,
-                max_bytes=settings.max_upload_bytes,
-                max_pixels=settings.max_pixels,
-            ),
+            asking=asking,
+            batches=Batches(database, asking, quota),
+            backend_names=(LOCAL,),
+            default_backend=LOCAL,
+            answer_timeout=settings.analysis_timeout,
             history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},
@@ -260,6 +269,30 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
 
 
 @asynccontextmanager
+async def build_engine(
+    settings: Settings, compute: Executor, *, calibration: Calibration | None = None
+) -> AsyncIterator[Engine]:
+    """Everybody who can look, the local models as evidence, and what levels make of it."""
+    if calibration is None:
+        calibration = read_calibration(settings)
+    async with build_backends(settings, compute) as backends:
+        yield Engine(backends, backends.local, calibration)
+
+
+def read_calibration(settings: Settings) -> Calibration:
+    """What ``ocelli eval --fit`` wrote; none maps every probability to itself."""
+    if settings.calibration is None:
+        return Calibration()
+    entry = json.loads(settings.calibration.read_text(encoding="utf-8"))
+    return Calibration(tuple((float(x), float(y)) for x, y in entry["knots"]))
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """For ``read_calibration``."""
+    path.write_text(json.dumps({"knots": calibration.knots}) + "\n", encoding="utf-8")
+
+
+@asynccontextmanager
 async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
     """One worker with its models loaded."""
     from ocelli.worker.loop import Worker
@@ -267,12 +300,11 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
     store = objects(settings)
     with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
         async with (
-            build_backends(settings, compute) as backends,
+            build_engine(settings, compute) as engine,
             PostgresDatabase(dsn, max_connections=4) as database,
         ):
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
-            engine = Engine(backends)
             analyse = Analyse(database, stores, engine, compute, **limits)
             yield Worker(
                 dsn,

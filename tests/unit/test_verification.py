@@ -26,9 +26,7 @@ from ocelli.domain.verification import (
 ORDER = {Ruling.CONTRADICTED: 0, Ruling.UNSEEN: 1, Ruling.SUPPORTED: 2}
 
 strengths = st.floats(0, 1)
-looks = st.builds(
-    Verdict, st.sampled_from(Ruling), st.sampled_from(["a", "b"]), strength=strengths
-)
+looks = st.builds(Verdict, st.sampled_from(Ruling), st.sampled_from(["a", "b"]), strength=strengths)
 evidence = st.builds(
     Verdict,
     st.sampled_from(Ruling),

@@ -64,6 +64,9 @@ class FullDescription(Model):
     processing_time_ms: float | None = None
     created_at: datetime | None = None
     tags: list[str] = field(default_factory=list)
+    source: str | None = None
+    verification_level: str | None = None
+    claims: list[dict[str, Any]] = field(default_factory=list)
 
 
 @record

@@ -77,6 +77,15 @@ POLICIES: dict[str, Policy] = {
     "get_thumbnail": _READ,
     "get_image_variant": _READ,
     "list_variants": _READ,
+    # describe, verify, batch jobs
+    "describe": _WRITE,
+    "verify": _WRITE,
+    "verify_providers": _READ,
+    "verify_health": _READ,
+    "batch_describe": _WRITE,
+    "batch_verify": _WRITE,
+    "batch_job": _READ,
+    "batch_results": _READ,
     # usage and tenant
     "usage_check": Policy(Role.READ, "usage:read", per_minute=60),
     "usage_summary": Policy(Role.READ, "usage:read", per_minute=30),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from uuid import UUID
 
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.asking import Asking
+    from ocelli.usecases.batches import Batches
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.files import Files
@@ -64,6 +65,10 @@ class Services:
     files: Files
     colors: Colors
     asking: Asking
+    batches: Batches
+    backend_names: Sequence[str]
+    default_backend: str
+    answer_timeout: float
     history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]

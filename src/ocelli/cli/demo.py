@@ -35,7 +35,7 @@ def main() -> int:
     if not paths:
         fail("no sample photos here", "pip install 'ocelli[server,dev]'")
         return CANNOT_RUN
-    return describe(paths, as_json=False)
+    return describe(paths, as_json=False, level="standard")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from ocelli.cli.child import DSN
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
+from ocelli.domain.analysis import Level
 from ocelli.domain.errors import OcelliError
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
@@ -73,6 +74,9 @@ class Described:
             "description": found and found.description,
             "tags": list(found.tags) if found else [],
             "visible_text": found and found.visible_text,
+            "level": found and found.level,
+            "looks": found.looks if found else 0,
+            "dropped": [c.claim.text for c in found.claims if not c.kept] if found else [],
             "confidence": found and found.confidence and round(found.confidence, 4),
             "source": [each.source for each in found.findings] if found else [],
             "ms": found and found.processing_ms and round(found.processing_ms, 1),
@@ -80,8 +84,13 @@ class Described:
         }
 
 
-def describe(paths: Sequence[Path], *, as_json: bool, **options: Any) -> int:
+def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any) -> int:
     """Print a table as the pictures come in, or JSON at the end."""
+    try:
+        wanted = Level(level)
+    except ValueError as error:
+        fail(str(error), f"levels are {', '.join(Level)}")
+        return WRONG_USE
     files = list(expand(paths))
     missing = [path for path in paths if not path.exists()]
     for path in missing:
@@ -92,7 +101,7 @@ def describe(paths: Sequence[Path], *, as_json: bool, **options: Any) -> int:
         return WRONG_USE
     show = _silent if as_json else _table()
     try:
-        results = run(files, show, **options)
+        results = run(files, show, wanted, **options)
     except (EmbeddedPostgresError, ChildrenFailed) as error:
         fail(str(error))
         return CANNOT_RUN
@@ -102,7 +111,10 @@ def describe(paths: Sequence[Path], *, as_json: bool, **options: Any) -> int:
 
 
 def run(
-    files: Sequence[Path], show: Callable[[Iterator[Described], int], None], **options: Any
+    files: Sequence[Path],
+    show: Callable[[Iterator[Described], int], None],
+    level: Level,
+    **options: Any,
 ) -> list[Described]:
     """Describe ``files``; ``show`` is handed the outcomes as they come, and their number."""
     with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
@@ -115,7 +127,7 @@ def run(
 
             def collected() -> Iterator[Described]:
                 with asyncio.Runner() as runner:
-                    stream = _describe_all(settings, dsn, files, check)
+                    stream = _describe_all(settings, dsn, files, level, check)
                     while (result := runner.run(_next(stream))) is not None:
                         results.append(result)
                         yield result
@@ -179,13 +191,17 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 async def _describe_all(
-    settings: Settings, dsn: str, files: Sequence[Path], check: Callable[[], None]
+    settings: Settings,
+    dsn: str,
+    files: Sequence[Path],
+    level: Level,
+    check: Callable[[], None],
 ) -> AsyncIterator[Described]:
     """In the order in which they finish; a bounded number at a time."""
     waiting = iter(files)
     running: set[asyncio.Task[Described]] = set()
     async with PostgresDatabase(dsn, max_connections=8) as database:
-        one = _One(settings, database, await default_tenant(database))
+        one = _One(settings, database, await default_tenant(database), level)
         watcher = asyncio.create_task(one.watch())
         try:
             while True:
@@ -211,8 +227,11 @@ async def _describe_all(
 class _One:
     """One picture through the use cases."""
 
-    def __init__(self, settings: Settings, database: PostgresDatabase, tenant: Tenant) -> None:
+    def __init__(
+        self, settings: Settings, database: PostgresDatabase, tenant: Tenant, level: Level
+    ) -> None:
         self._tenant = tenant
+        self._level = level
         self._store = objects(settings)
         stores = Stores(self._store)
         self._upload = Upload(database, stores, Quota(database), max_pixels=settings.max_pixels)
@@ -225,7 +244,9 @@ class _One:
             with StagedFile(self._store.staging, max_bytes=self._max_bytes) as staged:
                 await asyncio.to_thread(_copy, path, staged)
                 accepted = await self._upload.accept(
-                    self._tenant, staged, UploadRequest(path.name, variants=False)
+                    self._tenant,
+                    staged,
+                    UploadRequest(path.name, variants=False, level=self._level),
                 )
             analysis = await self._final(accepted.image.id)
             await self._store.delete(accepted.image.object_key)

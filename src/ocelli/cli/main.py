@@ -62,11 +62,44 @@ def describe(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
     as_json: AsJson = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    level: Annotated[
+        str, typer.Option(help="Verification: quick, standard, thorough or critical.")
+    ] = "standard",
 ) -> None:
     """Describe pictures without a server."""
     from ocelli.cli.describe import describe as run
 
-    _exit(run(paths, as_json=as_json, **_given(workers=workers)))
+    _exit(run(paths, as_json=as_json, level=level, **_given(workers=workers)))
+
+
+@app.command("eval")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Pictures.", metavar="DIR")],
+    labels: Annotated[Path, typer.Option(help="What is in them: one JSON object a line.")],
+    level: Annotated[
+        list[str] | None, typer.Option(help="Levels to measure, several times. Default: all.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="Which. Default: the default one.")] = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option(help="Fit the calibration and write it there: OCELLI_CALIBRATION uses it."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a reliability diagram there, as PNG.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure descriptions, claims and confidence on labelled pictures of your own."""
+    from ocelli.cli.evaluate import Options
+    from ocelli.cli.evaluate import evaluate as run
+    from ocelli.domain.analysis import Level
+
+    try:
+        levels = [Level(each) for each in level or Level]
+    except ValueError as error:
+        fail(str(error), f"levels are {', '.join(Level)}")
+        _exit(2)
+    _exit(run(Options(folder, labels, levels, backend, fit, plot, as_json)))
 
 
 @app.command()

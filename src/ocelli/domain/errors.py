@@ -189,6 +189,33 @@ class FetchUnavailable(FetchFailed):
     retryable = True
 
 
+class ImageProcessingFailed(OcelliError):
+    """No backend could answer; ``retryable`` says whether one may, later."""
+
+    code = "IMAGE_PROCESSING_ERROR"
+    status = 502
+
+    def __init__(self, message: str, *, type: FailureType, retryable: bool) -> None:
+        super().__init__(message, details={"error_type": type, "retryable": retryable})
+        self.retryable = retryable  # type: ignore[misc]
+
+
+class InvalidImageUrl(OcelliError):
+    """Nothing can be fetched from there, or not by us."""
+
+    code = "INVALID_IMAGE_URL"
+    status = 400
+
+
+class NotInTime(OcelliError):
+    """It is still being worked on; the same question will be answered from memory then."""
+
+    code = "TIMEOUT"
+    status = 504
+    retryable = True
+    retry_after = 5
+
+
 class FailureType(StrEnum):
     """Why an analysis failed: the vocabulary of ``description_error_type``."""
 

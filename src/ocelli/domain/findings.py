@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from ocelli.domain.claims import Claim, Tokens
 
+LOCAL = "ocelli-local"  # the source of everything that the models inside this program found
+
 
 class Feature(StrEnum):
     """What a caller can ask for, and what a backend can declare."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, Answer, Failure, Level
+    from ocelli.domain.batches import Batch, Progress
     from ocelli.domain.claims import Check, Claim, Verdict
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
@@ -182,6 +183,10 @@ class Evidence(Protocol):
         ...
 
 
+class LocalModels(Backend, Evidence, Protocol):
+    """The backend whose models are evidence about everybody else's claims."""
+
+
 class Backends(Protocol):
     """Those that are configured."""
 
@@ -220,6 +225,7 @@ class Images(Protocol):
         """Whose analysis has been unfinished for so long, oldest first."""
         ...
 
+    async def by_key(self, tenant_id: UUID, object_key: str) -> Image | None: ...
     async def by_ids(self, ids: list[UUID]) -> Sequence[Image]:
         """Those that exist and are not deleted, of any tenant, in no order."""
         ...
@@ -294,7 +300,10 @@ class Analyses(Protocol):
         """Store the answer; False if another run was first."""
         ...
 
-    async def fail(self, id: UUID, failure: Failure) -> bool: ...
+    async def fail(self, id: UUID, failure: Failure, *, skipped: bool = False) -> bool:
+        """Final; ``skipped`` if it was never begun. False if it was final already."""
+        ...
+
     async def requeue(self, id: UUID) -> None:
         """Back to queued: an attempt failed and another one is coming."""
         ...
@@ -319,6 +328,27 @@ class Answers(Protocol):
 
     async def purge(self, *, older_than: float) -> int:
         """Forget those given more than so many seconds ago."""
+        ...
+
+
+class Batches(Protocol):
+    """Jobs over many pictures; their items are analyses with the job's id as ``request_id``."""
+
+    async def add(self, batch: Batch) -> None: ...
+    async def get(self, tenant_id: UUID, id: UUID) -> Batch | None: ...
+    async def progress(self, id: UUID) -> Progress: ...
+    async def results(
+        self, id: UUID, *, include_failed: bool, limit: int, offset: int
+    ) -> Sequence[Analysis]:
+        """Items in their order, also those that are not final."""
+        ...
+
+    async def cancel(self, id: UUID, reason: str) -> int:
+        """Skip what is queued; how many that were."""
+        ...
+
+    async def purge(self, *, older_than: float) -> int:
+        """Forget those whose items are forgotten."""
         ...
 
 
@@ -464,6 +494,8 @@ class Transaction(Protocol):
     def analyses(self) -> Analyses: ...
     @property
     def answers(self) -> Answers: ...
+    @property
+    def batches(self) -> Batches: ...
     @property
     def sessions(self) -> Sessions: ...
     @property

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Analysis, Level, Status
-from ocelli.domain.errors import NotFound
+from ocelli.domain.errors import (
+    FailureType,
+    ImageProcessingFailed,
+    InvalidImageUrl,
+    NotFound,
+    NotInTime,
+    ValidationFailed,
+)
 from ocelli.media.header import read_header
 from ocelli.usecases.staging import StagedFile
 
@@ -28,6 +36,23 @@ if TYPE_CHECKING:
 FOLDER = "asked"
 KEPT_FOR = 24 * 3600.0
 LOOK_AGAIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A picture somewhere else."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A picture of the tenant's library, by its object key."""
+
+    object_key: str
+
+
+Source = bytes | Linked | Stored
 
 
 class Asking:
@@ -63,10 +88,29 @@ class Asking:
             await self._stores.default.put(key, staged.path, header.format.content_type)
         return key
 
+    async def place(self, tenant: Tenant, source: Source, analysis: Analysis) -> Analysis:
+        """The analysis with its picture: stored, or with the address to fetch it from.
+
+        Raises what ``keep`` raises, and NotFound for an object that the tenant does not have.
+        """
+        match source:
+            case bytes():
+                return replace(analysis, object_key=await self.keep(tenant, source))
+            case Linked(url):
+                return replace(analysis, source_url=url, name=analysis.name or url)
+            case Stored(key):
+                async with self._database.transaction() as tx:
+                    image = await tx.images.by_key(tenant.id, key)
+                if image is None:
+                    raise NotFound("Object", key)
+                return replace(
+                    analysis, object_key=key, storage_target=image.storage_target, name=key
+                )
+
     async def ask(
         self,
         tenant: Tenant,
-        picture: bytes,
+        source: Source,
         question: Question,
         *,
         level: Level = Level.QUICK,
@@ -74,9 +118,9 @@ class Asking:
     ) -> Analysis:
         """Keep the picture and enqueue the question: once this returns, it will be answered.
 
-        Raises what ``keep`` raises, and UsageLimitExceeded.
+        Raises what ``place`` raises, and UsageLimitExceeded.
         """
-        analysis = self.new(tenant, question, level, object_key=await self.keep(tenant, picture))
+        analysis = await self.place(tenant, source, self.new(tenant, question, level))
         async with self._database.transaction() as tx:
             await self.enqueue(tx, analysis, urgent=urgent)
             await self._quota.reserve(tx, tenant, uploads=0, descriptions=1, credits=level.looks)
@@ -88,23 +132,20 @@ class Asking:
         question: Question,
         level: Level,
         *,
-        object_key: str = "",
-        source_url: str | None = None,
         request_id: UUID | None = None,
         position: int = 0,
         name: str | None = None,
     ) -> Analysis:
-        """One that is not enqueued yet."""
+        """One that has no picture yet and is not enqueued."""
         return Analysis(
             id=uuid.uuid4(),
             tenant_id=tenant.id,
             image_id=None,
-            object_key=object_key,
+            object_key="",
             level=level,
             status=Status.QUEUED,
             created_at=datetime.now(UTC),
             question=question,
-            source_url=source_url,
             request_id=request_id,
             position=position,
             name=name,
@@ -114,6 +155,26 @@ class Asking:
         """The job and the row, in the caller's transaction."""
         await tx.jobs.analyse(analysis, urgent=urgent)  # counts the backlog, so before the row
         await tx.analyses.add(analysis)
+
+    async def answered(self, tenant_id: UUID, id: UUID, *, timeout: float) -> Analysis:
+        """The completed analysis.
+
+        Raises NotInTime, or as what the analysis failed: ValidationFailed, InvalidImageUrl,
+        ImageProcessingFailed.
+        """
+        analysis = await self.answer(tenant_id, id, timeout=timeout)
+        if not analysis.status.is_final:
+            raise NotInTime("There is no answer yet. Ask the same again in a few seconds.")
+        failure = analysis.failure
+        if failure is None:
+            return analysis
+        if failure.type is not FailureType.VALIDATION:
+            raise ImageProcessingFailed(
+                failure.message, type=failure.type, retryable=failure.retryable
+            )
+        if analysis.source_url is not None:
+            raise InvalidImageUrl(failure.message)
+        raise ValidationFailed(failure.message, field="image")
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis:
         """Raises NotFound, also for another tenant's."""

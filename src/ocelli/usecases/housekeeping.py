@@ -52,6 +52,7 @@ class Housekeeping:
         async with self._database.transaction() as tx:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
             await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
+            await tx.batches.purge(older_than=ANSWERS_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
         return Swept(
             staged=await asyncio.to_thread(self._staged),

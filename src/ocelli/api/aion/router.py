@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from ocelli.api.aion.colors import routes as colors
 from ocelli.api.aion.data import routes as data
+from ocelli.api.aion.describe import routes as describe
 from ocelli.api.aion.files import routes as files
 from ocelli.api.aion.keys import routes as keys
 from ocelli.api.aion.presigned import routes as presigned
@@ -22,5 +23,6 @@ router.include_router(usage.router)
 router.include_router(files.router)
 router.include_router(colors.router)
 router.include_router(data.router)
+router.include_router(describe.router)
 router.include_router(tenant.router)
 router.include_router(keys.router)

@@ -111,10 +111,12 @@ class PostgresAnalyses:
             await self._announce(analysis.id)
         return cursor.rowcount == 1
 
-    async def fail(self, id: UUID, failure: Failure) -> bool:
+    async def fail(self, id: UUID, failure: Failure, *, skipped: bool = False) -> bool:
         """Final: nothing will be tried again by itself."""
+        status = "skipped" if skipped else "failed"
         cursor = await self._connection.execute(
-            "UPDATE analyses SET status = 'failed', failure = %s, completed_at = clock_timestamp()"
+            f"UPDATE analyses SET status = '{status}', failure = %s,"
+            " completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
             (Jsonb(asdict(failure)), id),
         )

@@ -15,6 +15,7 @@ from ocelli.domain.errors import Unavailable
 from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
+from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.colors import PostgresColors
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
@@ -38,6 +39,7 @@ class PostgresTransaction:
         self.images = PostgresImages(connection)
         self.analyses = PostgresAnalyses(connection)
         self.answers = PostgresAnswers(connection)
+        self.batches = PostgresBatches(connection)
         self.s3_configs = PostgresS3Configs(connection)
         self.accounts = PostgresAccounts(connection)
         self.sessions = PostgresSessions(connection)

@@ -87,6 +87,14 @@ class PostgresImages:
         )
         return rows[0] if rows else None
 
+    async def by_key(self, tenant_id: UUID, object_key: str) -> Image | None:
+        """See ports.Images."""
+        rows = await self._select(
+            "tenant_id = %s AND object_key = %s AND deleted_at IS NULL LIMIT 1",
+            (tenant_id, object_key),
+        )
+        return rows[0] if rows else None
+
     async def page(
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[Image], int]:

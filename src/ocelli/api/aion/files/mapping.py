@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocelli.api.aion.describe.mapping import backend_errors, claim
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
+from ocelli.domain.findings import LOCAL
 from ocelli.domain.images import VariantStatus, VariantType
 from ocelli.domain.library import FileQuery, SortBy
 from ocelli.domain.search import parse
@@ -125,7 +127,36 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
         model_version=", ".join(each.model_version for each in analysis.findings),
         verification_level=analysis.level,
         looks=analysis.looks,
+        provenance=provenance(analysis),
+        providers=[
+            schemas.ProviderDescription(
+                source=each.source,
+                model_version=each.model_version,
+                description=each.description,
+                tags=[tag.name for tag in each.tags],
+                confidence_score=each.confidence and round(each.confidence, SIGNIFICANT),
+            )
+            for each in analysis.findings
+        ],
+        claims=[claim(each) for each in analysis.claims],
+        errors=backend_errors(analysis),
     )
+
+
+def provenance(analysis: Analysis) -> dict[str, str]:
+    """The fields of an answer, and whose words they hold."""
+    said = analysis.findings
+    holders = {
+        "description": next((each.source for each in said if each.description), None),
+        "tags": next((each.source for each in said if each.tags), None),
+        "visible_text": next((each.source for each in said if each.visible_text), LOCAL),
+    }
+    values = {
+        "description": analysis.description,
+        "tags": analysis.tags,
+        "visible_text": analysis.visible_text,
+    }
+    return {name: who for name, who in holders.items() if who is not None and values[name]}
 
 
 def processing_step(analysis: Analysis) -> schemas.ProcessingStep:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ocelli.api.aion.describe.schemas import BackendError, ClaimOut
 from ocelli.domain.analysis import Status
 from ocelli.domain.images import VariantStatus
 from ocelli.domain.library import SortBy
@@ -117,6 +118,16 @@ class FileList(BaseModel):
     has_more: bool
 
 
+class ProviderDescription(BaseModel):
+    """One backend's own answer, after verification."""
+
+    source: str
+    model_version: str
+    description: str | None
+    tags: list[str]
+    confidence_score: float | None
+
+
 class FullDescription(BaseModel):
     """One finished analysis."""
 
@@ -130,7 +141,13 @@ class FullDescription(BaseModel):
     source: str = Field(description="What really answered.")
     model_version: str
     verification_level: str
-    looks: int = Field(description="Model calls that it took.")
+    looks: int = Field(description="Model calls that it took; 0 if it was answered before.")
+    provenance: dict[str, str] = Field(description="Whose words each field holds.")
+    providers: list[ProviderDescription] = Field(description="What each backend said, in order.")
+    claims: list[ClaimOut] = Field(
+        description="Every statement that was made, also those that did not survive."
+    )
+    errors: list[BackendError] = Field(description="Backends that did not answer.")
 
 
 class ProcessingStep(BaseModel):

@@ -188,16 +188,5 @@ async def batch_status(
     return mapping.batch_status(*await mine.sessions.counts(key.tenant.id, batch_id))
 
 
-@router.delete(
-    "/batch/{batch_id}",
-    status_code=204,
-    summary="Cancel a batch",
-    responses=errors(400, 404),
-)
-async def cancel_batch(batch_id: BatchId, key: CurrentKey, mine: CurrentServices) -> None:
-    """What has not begun is ended; what is being looked at right now finishes."""
-    await mine.sessions.cancel(key.tenant.id, batch_id)
-
-
 def _absolute(request: Request, mine: Services) -> Callable[[str], str]:
     return lambda url: absolute(request, mine, url)

@@ -1,0 +1,1 @@
+"""``/describe``, ``/verify`` and ``/batch``: questions about pictures that are not kept."""

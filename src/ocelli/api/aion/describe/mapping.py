@@ -1,0 +1,317 @@
+"""Between the bodies of ``/describe``, ``/verify`` and ``/batch`` and the use cases."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Literal
+
+from ocelli.api.aion.describe import schemas
+from ocelli.api.base64 import decode_base64
+from ocelli.domain.analysis import Level, Status
+from ocelli.domain.batches import BatchKind
+from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
+from ocelli.domain.errors import OcelliError, ValidationFailed
+from ocelli.domain.findings import Feature
+from ocelli.domain.languages import language_named
+from ocelli.domain.questions import Question
+from ocelli.usecases.asking import Linked, Source, Stored
+from ocelli.usecases.batches import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ocelli.domain.analysis import Analysis
+    from ocelli.domain.findings import Findings
+    from ocelli.usecases.batches import BatchState
+
+Risk = Literal["low", "medium", "high", "critical"]
+
+_RISKS: tuple[tuple[float, Risk], ...] = ((0.2, "low"), (0.5, "medium"), (0.8, "high"))
+_LEVELS = {
+    Level.QUICK: "Described, not checked.",
+    Level.STANDARD: "Every claim is checked by a second look.",
+    Level.THOROUGH: "As standard, at full resolution and detail.",
+    Level.CRITICAL: "As standard, and a third look decides what the first two disagree on.",
+}
+_STATES: dict[Status, Literal["pending", "processing", "success", "failed", "skipped"]] = {
+    Status.QUEUED: "pending",
+    Status.PROCESSING: "processing",
+    Status.COMPLETED: "success",
+    Status.FAILED: "failed",
+    Status.SKIPPED: "skipped",
+}
+
+
+def question(body: schemas.DescribeRequest | schemas.BatchDescribeRequest) -> Question:
+    """What is asked. An empty prompt is none."""
+    return Question(
+        features=frozenset(Feature) if _tagged(body) else frozenset(Feature) - {Feature.TAGS},
+        role=body.role,
+        language=language_named(body.language),
+        prompt=(body.prompt or "").strip() or None,
+        backends=tuple(body.providers or ()),
+    )
+
+
+def statement(body: schemas.VerifyRequest | schemas.BatchVerifyRequest) -> Question:
+    """What is asked of a text."""
+    text = body.content if isinstance(body, schemas.VerifyRequest) else ""
+    return Question(backends=tuple(body.providers or ()), statement=text)
+
+
+def source(image: schemas.ImageInput) -> Source:
+    """Where the picture is. Raises ValidationFailed."""
+    if image.image_url is not None:
+        return Linked(image.image_url)
+    if image.object_key is not None:
+        return Stored(image.object_key)
+    try:
+        return decode_base64(image.image_base64 or "")
+    except ValueError as error:
+        raise ValidationFailed(str(error), field="image_base64") from error
+
+
+def asked(
+    images: Iterable[tuple[schemas.BatchImage, str | None, Mapping[str, Any] | None]],
+) -> list[Asked]:
+    """Items of a batch: picture, text, metadata."""
+    items = []
+    for image, text, metadata in images:
+        try:
+            where: Source | OcelliError = source(image)
+        except OcelliError as error:
+            where = error
+        shown: dict[str, Any] = {
+            "image_url": image.image_url,
+            "image_base64": None if image.image_base64 is None else "(not repeated)",
+            "object_key": image.object_key,
+            "text": text,
+            "metadata": metadata or image.metadata,
+        }
+        items.append(Asked(where, {k: v for k, v in shown.items() if v is not None}, text))
+    return items
+
+
+def described(
+    analysis: Analysis, *, metadata: bool = True, tags: bool = True
+) -> schemas.DescribeResponse:
+    """A completed analysis."""
+    return schemas.DescribeResponse(
+        operation_id=str(analysis.id),
+        description=analysis.description or "",
+        visible_text=analysis.visible_text,
+        tags=list(analysis.tags) if tags else [],
+        features=_features(analysis.findings),
+        metadata=_metadata(analysis) if metadata else None,
+        verification_level=analysis.level,
+        providers_used=_providers(analysis),
+        consensus_score=analysis.confidence,
+        confidence_score=analysis.confidence,
+        looks=analysis.looks,
+        claims=[claim(each) for each in analysis.claims],
+        errors=backend_errors(analysis),
+        processing_time_ms=round(analysis.processing_ms or 0.0, 1),
+        timestamp=analysis.completed_at or analysis.created_at,
+    )
+
+
+def verified(analysis: Analysis) -> schemas.VerifyResponse:
+    """A completed analysis of a statement."""
+    claims = analysis.claims
+    sure = analysis.confidence or 0.0
+    mean = sum(each.probability for each in claims) / len(claims) if claims else sure
+    worst = min((each.probability for each in claims), default=mean)
+    issues = [_issue(each) for each in claims if not each.kept]
+    return schemas.VerifyResponse(
+        operation_id=str(analysis.id),
+        is_verified=bool(claims) and not issues,
+        confidence_score=round(mean, 4),
+        risk_level=_risk(1 - worst),
+        risk_score=round(1 - mean, 4),
+        hallucination_probability=round(1 - worst, 4),
+        explanation=_explanation(claims, issues),
+        detected_issues=issues,
+        verified_claims=[claim(each) for each in claims if each.kept],
+        verification_level=analysis.level,
+        providers_used=_providers(analysis),
+        consensus_achieved=all(_unanimous(each) for each in claims),
+        looks=analysis.looks,
+        errors=backend_errors(analysis),
+        processing_time_ms=round(analysis.processing_ms or 0.0, 1),
+        timestamp=analysis.completed_at or analysis.created_at,
+    )
+
+
+def claim(judged: JudgedClaim) -> schemas.ClaimOut:
+    """With everything that was said about it."""
+    return schemas.ClaimOut(
+        text=judged.claim.text,
+        type=judged.claim.type,
+        kept=judged.kept,
+        probability=judged.probability,
+        verdicts=[
+            schemas.VerdictOut(source=v.source, ruling=v.ruling, reason=v.reason, kind=v.stand)
+            for v in judged.verdicts
+        ],
+    )
+
+
+def backend_errors(analysis: Analysis) -> list[schemas.BackendError]:
+    """Those that did not answer."""
+    return [
+        schemas.BackendError(source=e.source, type=e.type, message=e.message, retryable=e.retryable)
+        for e in analysis.errors
+    ]
+
+
+def providers(names: Sequence[str], default: str) -> schemas.ProvidersResponse:
+    """Who can be asked."""
+    return schemas.ProvidersResponse(
+        providers=[schemas.ProviderOut(name=n, is_default=n == default) for n in names],
+        verification_levels=[
+            schemas.LevelOut(name=level, looks=level.looks, description=_LEVELS[level])
+            for level in Level
+        ],
+    )
+
+
+def submitted(state: BatchState) -> schemas.BatchSubmitted:
+    """A job just accepted."""
+    return schemas.BatchSubmitted(
+        batch_id=str(state.batch.id),
+        status=state.status,
+        total_items=state.batch.total,
+        processed_items=state.finished,
+        failed_items=state.progress.count(Status.FAILED),
+        created_at=state.batch.created_at,
+    )
+
+
+def batch_status(state: BatchState) -> schemas.BatchStatusOut:
+    """How far it has come."""
+    good = state.progress.count(Status.COMPLETED)
+    total, finished = state.batch.total, state.finished
+    return schemas.BatchStatusOut(
+        **submitted(state).model_dump(),
+        successful_items=good,
+        success_rate=round(good / finished, 4) if finished else 0.0,
+        started_at=state.progress.started_at,
+        completed_at=state.progress.completed_at if finished == total else None,
+        progress_percentage=round(100 * finished / total, 2) if total else 100.0,
+        avg_processing_time_ms=state.progress.mean_ms,
+    )
+
+
+def batch_results(
+    state: BatchState, items: Sequence[Analysis], total: int, *, limit: int, offset: int
+) -> schemas.BatchResults:
+    """A page."""
+    progress = state.progress
+    return schemas.BatchResults(
+        batch_id=str(state.batch.id),
+        status=state.status,
+        results=[_item(state, each) for each in items],
+        pagination=schemas.Pagination(
+            offset=offset, limit=limit, total=total, has_more=offset + len(items) < total
+        ),
+        summary=schemas.BatchSummary(
+            total_items=state.batch.total,
+            successful_items=progress.count(Status.COMPLETED),
+            failed_items=progress.count(Status.FAILED),
+            skipped_items=progress.count(Status.SKIPPED),
+            processing_time_ms=progress.mean_ms
+            and progress.mean_ms * progress.count(Status.COMPLETED),
+        ),
+    )
+
+
+def _item(state: BatchState, analysis: Analysis) -> schemas.BatchItem:
+    output = None
+    if analysis.status is Status.COMPLETED:
+        shown = verified if state.batch.kind is BatchKind.VERIFY else described
+        output = shown(analysis).model_dump(mode="json")
+    return schemas.BatchItem(
+        item_id=str(analysis.id),
+        item_index=analysis.position,
+        status=_STATES[analysis.status],
+        input_data=dict(state.batch.inputs[analysis.position]),
+        output_data=output,
+        error_message=analysis.failure.message if analysis.failure else None,
+        processing_time_ms=analysis.processing_ms,
+    )
+
+
+def _tagged(body: object) -> bool:
+    return bool(getattr(body, "include_tags", True))
+
+
+def _providers(analysis: Analysis) -> list[str]:
+    """Everybody who answered or looked, once, in their order."""
+    looked = (v.source for each in analysis.claims for v in each.verdicts)
+    return list(dict.fromkeys([*(each.source for each in analysis.findings), *looked]))
+
+
+def _metadata(analysis: Analysis) -> dict[str, Any]:
+    return {
+        "models": {each.source: each.model_version for each in analysis.findings},
+        "role": analysis.question.role,
+        "language": analysis.question.language,
+        "image": analysis.name,
+    }
+
+
+def _features(findings: Sequence[Findings]) -> list[schemas.FeatureGroup]:
+    """Things by name with their counts, and what else was found."""
+    groups: dict[str, list[schemas.FeatureItem]] = defaultdict(list)
+    for each in findings:
+        things: dict[str, list[float]] = defaultdict(list)
+        for thing in each.objects:
+            things[thing.name].append(thing.score)
+        groups["objects"] += [_feature(name, scores) for name, scores in things.items()]
+        groups["text"] += [_feature(line.text, [line.score]) for line in each.texts]
+        if each.faces:
+            groups["faces"].append(_feature("face", [face.score for face in each.faces]))
+        groups["colors"] += [_feature(c.name, [c.fraction]) for c in each.colors]
+    return [schemas.FeatureGroup(name=n, items=items) for n, items in groups.items() if items]
+
+
+def _feature(name: str, scores: Sequence[float]) -> schemas.FeatureItem:
+    return schemas.FeatureItem(
+        description=name, count=len(scores), confidence=round(sum(scores) / len(scores), 4)
+    )
+
+
+def _issue(judged: JudgedClaim) -> schemas.Issue:
+    against = [v for v in judged.verdicts if v.ruling is Ruling.CONTRADICTED]
+    reasons = "; ".join(dict.fromkeys(v.reason for v in against if v.reason))
+    doubt = round(1 - judged.probability, 4)
+    return schemas.Issue(
+        type=_issue_type(judged.claim) if against else "unverified",
+        severity=_risk(doubt),
+        description=reasons or "Nobody who looked could confirm it.",
+        claim=judged.claim.text,
+        confidence=doubt,
+    )
+
+
+def _issue_type(claim: Claim) -> Literal["hallucination", "inaccuracy"]:
+    """A thing that is not there, or something wrong about one that may be."""
+    invented = claim.type in (ClaimType.OBJECT, ClaimType.SCENE, ClaimType.OTHER)
+    return "hallucination" if invented else "inaccuracy"
+
+
+def _risk(doubt: float) -> Risk:
+    return next((risk for bound, risk in _RISKS if doubt < bound), "critical")
+
+
+def _unanimous(judged: JudgedClaim) -> bool:
+    rulings = {v.ruling for v in judged.verdicts if v.ruling is not Ruling.UNSEEN}
+    return len(rulings) <= 1
+
+
+def _explanation(claims: Sequence[JudgedClaim], issues: Sequence[schemas.Issue]) -> str:
+    if not claims:
+        return "There is nothing in the text that could be checked."
+    held = len(claims) - len(issues)
+    words = f"{held} of {len(claims)} claims hold."
+    return words + "".join(f" Not: {issue.claim} ({issue.description})" for issue in issues[:5])

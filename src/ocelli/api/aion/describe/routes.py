@@ -1,0 +1,152 @@
+"""Routes of ``/describe``, ``/verify`` and ``/batch``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from ocelli.api.aion.common import errors
+from ocelli.api.aion.describe import mapping, schemas
+from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.domain.batches import BatchKind
+from ocelli.domain.errors import NotFound
+
+router = APIRouter(tags=["describe and verify"])
+
+BatchId = Annotated[str, Path(max_length=36)]
+
+
+@router.post(
+    "/describe/", summary="Describe a picture now", responses=errors(400, 404, 413, 502, 504)
+)
+@router.post("/describe", include_in_schema=False)
+async def describe(
+    body: schemas.DescribeRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.DescribeResponse:
+    """The picture is not kept. Asked again within 30 days, the answer costs nothing."""
+    source = await asyncio.to_thread(mapping.source, body)
+    asked = await mine.asking.ask(
+        key.tenant, source, mapping.question(body), level=body.verification_level
+    )
+    done = await mine.asking.answered(key.tenant.id, asked.id, timeout=mine.answer_timeout)
+    return mapping.described(done, metadata=body.include_metadata, tags=body.include_tags)
+
+
+@router.post(
+    "/verify/", summary="Check a text against a picture", responses=errors(400, 404, 413, 502, 504)
+)
+@router.post("/verify", include_in_schema=False)
+async def verify(
+    body: schemas.VerifyRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.VerifyResponse:
+    """Claim by claim, by as many looks as the level says, and by what local models find."""
+    source = await asyncio.to_thread(mapping.source, body)
+    asked = await mine.asking.ask(
+        key.tenant, source, mapping.statement(body), level=body.verification_level
+    )
+    done = await mine.asking.answered(key.tenant.id, asked.id, timeout=mine.answer_timeout)
+    return mapping.verified(done)
+
+
+@router.get("/verify/providers", summary="Who can be asked, and how thoroughly", responses=errors())
+async def verify_providers(key: CurrentKey, mine: CurrentServices) -> schemas.ProvidersResponse:
+    """Names for `providers`, and the levels with their looks, which are their credits."""
+    del key
+    return mapping.providers(mine.backend_names, mine.default_backend)
+
+
+@router.get("/verify/health", summary="Whether somebody is there to answer", responses=errors())
+@router.get("/verify/health/status", include_in_schema=False)
+async def verify_health(key: CurrentKey, mine: CurrentServices) -> schemas.VerifyHealth:
+    """Whether a worker is alive."""
+    del key
+    try:
+        await mine.checks["workers"]()
+    except Exception:  # whatever is wrong with them
+        return schemas.VerifyHealth(status="unhealthy")
+    return schemas.VerifyHealth(status="healthy")
+
+
+@router.post(
+    "/batch/describe",
+    status_code=202,
+    summary="Describe many pictures",
+    responses=errors(413),
+)
+async def batch_describe(
+    body: schemas.BatchDescribeRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.BatchSubmitted:
+    """Answers at once; poll `GET /batch/{id}`. A picture that cannot be read fails alone."""
+    items = await asyncio.to_thread(mapping.asked, [(each, None, None) for each in body.images])
+    return mapping.submitted(
+        await mine.batches.submit(
+            key.tenant,
+            BatchKind.DESCRIBE,
+            items,
+            mapping.question(body),
+            body.verification_level,
+        )
+    )
+
+
+@router.post(
+    "/batch/verify",
+    status_code=202,
+    summary="Check many texts against their pictures",
+    responses=errors(413),
+)
+async def batch_verify(
+    body: schemas.BatchVerifyRequest, key: CurrentKey, mine: CurrentServices
+) -> schemas.BatchSubmitted:
+    """Answers at once; poll `GET /batch/{id}`."""
+    items = await asyncio.to_thread(
+        mapping.asked, [(pair.image, pair.text, pair.metadata) for pair in body.image_text_pairs]
+    )
+    return mapping.submitted(
+        await mine.batches.submit(
+            key.tenant, BatchKind.VERIFY, items, mapping.statement(body), body.verification_level
+        )
+    )
+
+
+@router.get("/batch/{batch_id}", summary="How far a job has come", responses=errors(404))
+async def batch_job(
+    batch_id: BatchId, key: CurrentKey, mine: CurrentServices
+) -> schemas.BatchStatusOut:
+    """Ends in `completed`, `partially_completed`, `failed` or `cancelled`."""
+    return mapping.batch_status(await mine.batches.get(key.tenant.id, batch_id))
+
+
+@router.get("/batch/{batch_id}/results", summary="Results of a job", responses=errors(404))
+async def batch_results(
+    batch_id: BatchId,
+    key: CurrentKey,
+    mine: CurrentServices,
+    include_failed: bool = True,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> schemas.BatchResults:
+    """In the order of the request; also those that are still waiting."""
+    state, items, total = await mine.batches.results(
+        key.tenant.id, batch_id, include_failed=include_failed, limit=limit, offset=offset
+    )
+    return mapping.batch_results(state, items, total, limit=limit, offset=offset)
+
+
+@router.delete(
+    "/batch/{batch_id}",
+    status_code=204,
+    summary="Cancel a batch",
+    responses=errors(400, 404),
+)
+async def cancel_batch(batch_id: BatchId, key: CurrentKey, mine: CurrentServices) -> None:
+    """A job, or a batch of uploads.
+
+    What has not begun is ended; what is being looked at right now finishes.
+    """
+    try:
+        await mine.batches.cancel(key.tenant.id, batch_id)
+    except NotFound:
+        await mine.sessions.cancel(key.tenant.id, batch_id)

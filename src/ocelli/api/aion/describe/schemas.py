@@ -1,0 +1,338 @@
+"""Bodies of ``/describe``, ``/verify`` and ``/batch``, field by field as clients know them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ocelli.domain.analysis import Level
+from ocelli.domain.batches import BatchStatus
+from ocelli.domain.claims import ClaimType, Ruling
+from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
+from ocelli.usecases.batches import MAX_ITEMS
+
+Prompt = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
+Provider = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class ImageInput(BaseModel):
+    """A picture, named in exactly one way."""
+
+    image_url: str | None = Field(
+        None, max_length=8192, description="Where to fetch it: http or https."
+    )
+    image_base64: str | None = Field(
+        None,
+        description="The file: a data URL, or base64 alone.",
+        examples=["data:image/png;base64,iVBOR…"],
+    )
+    object_key: str | None = Field(
+        None, max_length=1024, description="`object_key` of one of your files."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ImageInput:
+        ways = (self.image_url, self.image_base64, self.object_key)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("Give exactly one of image_url, image_base64 and object_key.")
+        return self
+
+
+class _Options(BaseModel):
+    verification_level: Level = Level.STANDARD
+    providers: list[Provider] | None = Field(
+        None,
+        max_length=20,
+        description="Names of backends, in the order of their answers. Default: the server's own.",
+    )
+    rule_set_id: None = Field(None, description="Rule sets are not supported: leave it out.")
+    rules: list[Any] | None = Field(
+        None, max_length=0, description="Rules are not supported: leave them out."
+    )
+
+
+class _Wording(BaseModel):
+    prompt: Prompt | None = Field(None, description="What to say instead of what `role` says.")
+    role: Role = Role.GENERAL
+    language: str = Field("English", max_length=64, description="An English name or an ISO code.")
+
+
+class DescribeRequest(ImageInput, _Options, _Wording):
+    """One picture to describe."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"image_url": "https://example.com/cat.jpg", "role": "alttext"}]
+        }
+    )
+
+    include_metadata: bool = True
+    include_tags: bool = True
+
+
+class VerifyRequest(ImageInput, _Options):
+    """A picture and a text about it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "image_url": "https://example.com/cat.jpg",
+                    "content": "Two cats sleep on a sofa.",
+                    "verification_level": "standard",
+                }
+            ]
+        }
+    )
+
+    content: str = Field(min_length=1, max_length=MAX_STATEMENT)
+    mode: Literal["response", "claim"] = Field(
+        "response", description="A whole answer, sentence by sentence, or one statement."
+    )
+    use_consensus: bool = True
+
+
+class BatchImage(ImageInput):
+    """A picture of a batch; ``metadata`` comes back with its result."""
+
+    metadata: dict[str, Any] | None = None
+
+
+class _BatchOptions(_Options):
+    consensus_threshold: float = Field(0.7, ge=0, le=1)
+    max_parallel: int = Field(5, ge=1, le=20, description="Accepted; the workers decide.")
+    timeout_per_item: int = Field(30, ge=5, le=300, description="Accepted; settings decide.")
+    webhook_url: None = Field(None, description="Not supported: poll GET /batch/{id}.")
+    create_dataset: Literal[False] = False
+
+
+class BatchDescribeRequest(_BatchOptions, _Wording):
+    """Pictures to describe."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"images": [{"image_url": "https://example.com/cat.jpg"}]}]}
+    )
+
+    images: list[BatchImage] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class Pair(BaseModel):
+    """A picture and a text about it."""
+
+    image: BatchImage
+    text: str = Field(min_length=1, max_length=MAX_STATEMENT)
+    metadata: dict[str, Any] | None = None
+
+
+class BatchVerifyRequest(_BatchOptions):
+    """Pictures with texts to check."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "image_text_pairs": [
+                        {"image": {"image_url": "https://example.com/cat.jpg"}, "text": "A cat."}
+                    ]
+                }
+            ]
+        }
+    )
+
+    image_text_pairs: list[Pair] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class VerdictOut(BaseModel):
+    """What one of those who looked says."""
+
+    source: str
+    ruling: Ruling
+    reason: str
+    kind: str = Field(description="`look` (a model call) or `evidence` (local models).")
+
+
+class ClaimOut(BaseModel):
+    """One statement of a description or text, and what became of it."""
+
+    text: str
+    type: ClaimType
+    kept: bool
+    probability: float = Field(description="That it is true, 0 to 1.")
+    verdicts: list[VerdictOut]
+
+
+class FeatureItem(BaseModel):
+    """One thing that was found."""
+
+    description: str
+    count: int
+    confidence: float
+
+
+class FeatureGroup(BaseModel):
+    """Things of one kind: objects, faces, colours, text."""
+
+    name: str
+    items: list[FeatureItem]
+
+
+class BackendError(BaseModel):
+    """A backend that did not answer, while another did."""
+
+    source: str
+    type: str
+    message: str
+    retryable: bool
+
+
+class DescribeResponse(BaseModel):
+    """A description, verified as far as its level says."""
+
+    operation_id: str
+    description: str
+    visible_text: str | None
+    tags: list[str]
+    features: list[FeatureGroup]
+    metadata: dict[str, Any] | None
+    structured_output: None = None
+    verification_level: Level
+    providers_used: list[str]
+    consensus_score: float | None = Field(
+        description="0 to 1, computed from verdicts and evidence."
+    )
+    confidence_score: float | None
+    looks: int = Field(description="Model calls; 0 if this was answered before.")
+    claims: list[ClaimOut]
+    errors: list[BackendError]
+    processing_time_ms: float
+    timestamp: datetime
+
+
+class Issue(BaseModel):
+    """A claim that the picture does not bear out."""
+
+    type: Literal["hallucination", "inaccuracy", "unverified"]
+    severity: Literal["low", "medium", "high", "critical"]
+    description: str
+    claim: str
+    confidence: float = Field(description="That there is this issue, 0 to 1.")
+
+
+class VerifyResponse(BaseModel):
+    """Whether a text is true of a picture."""
+
+    operation_id: str
+    is_verified: bool = Field(description="Whether every claim holds.")
+    confidence_score: float = Field(description="Mean probability of the claims, 0 to 1.")
+    risk_level: Literal["low", "medium", "high", "critical"]
+    risk_score: float = Field(description="1 - confidence_score.")
+    hallucination_probability: float = Field(
+        description="That at least the worst claim is false: 1 - its probability."
+    )
+    explanation: str
+    detected_issues: list[Issue]
+    verified_claims: list[ClaimOut]
+    provider_results: None = None
+    structured_output: None = None
+    verification_level: Level
+    providers_used: list[str]
+    consensus_achieved: bool = Field(description="Whether nobody who looked disagrees.")
+    looks: int
+    errors: list[BackendError]
+    processing_time_ms: float
+    timestamp: datetime
+
+
+class ProviderOut(BaseModel):
+    """A configured backend."""
+
+    name: str
+    is_default: bool
+
+
+class LevelOut(BaseModel):
+    """A verification level."""
+
+    name: Level
+    looks: int
+    description: str
+
+
+class ProvidersResponse(BaseModel):
+    """Who can be asked, and how thoroughly."""
+
+    providers: list[ProviderOut]
+    verification_levels: list[LevelOut]
+
+
+class VerifyHealth(BaseModel):
+    """Whether somebody is there to answer."""
+
+    status: Literal["healthy", "unhealthy"]
+
+
+class BatchSubmitted(BaseModel):
+    """An accepted job."""
+
+    batch_id: str
+    status: BatchStatus
+    total_items: int
+    processed_items: int
+    failed_items: int
+    created_at: datetime
+    estimated_completion_time: datetime | None = None
+
+
+class BatchStatusOut(BatchSubmitted):
+    """How far a job has come."""
+
+    successful_items: int
+    success_rate: float = Field(description="Of the finished items, 0 to 1.")
+    started_at: datetime | None
+    completed_at: datetime | None
+    progress_percentage: float
+    avg_processing_time_ms: float | None
+
+
+class BatchItem(BaseModel):
+    """One item of a job; ``output_data`` is a DescribeResponse or a VerifyResponse."""
+
+    item_id: str
+    item_index: int
+    status: Literal["pending", "processing", "success", "failed", "skipped"]
+    input_data: dict[str, Any]
+    output_data: dict[str, Any] | None
+    error_message: str | None
+    processing_time_ms: float | None
+    stored_image_url: str | None = None
+
+
+class Pagination(BaseModel):
+    """Where this page is."""
+
+    offset: int
+    limit: int
+    total: int
+    has_more: bool
+
+
+class BatchSummary(BaseModel):
+    """Counts of the whole job."""
+
+    total_items: int
+    successful_items: int
+    failed_items: int
+    skipped_items: int
+    processing_time_ms: float | None
+
+
+class BatchResults(BaseModel):
+    """A page of results, in the order of the request."""
+
+    batch_id: str
+    status: BatchStatus
+    results: list[BatchItem]
+    pagination: Pagination
+    summary: BatchSummary

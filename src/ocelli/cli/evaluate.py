@@ -1,0 +1,182 @@
+"""``ocelli eval``: how good the answers are, on pictures of the user's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.options import load_settings
+from ocelli.domain.errors import AnalysisFailed
+from ocelli.domain.evaluation import Label, Score, fit, reliability
+from ocelli.domain.questions import Question
+from ocelli.domain.verification import Calibration
+from ocelli.media.decode import decode
+from ocelli.wiring import build_engine, write_calibration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ocelli.domain.analysis import Level
+    from ocelli.settings import Settings
+    from ocelli.usecases.engine import Engine
+
+WRONG_USE = 2
+AT_ONCE = 8
+
+LOWER_IS_BETTER = frozenset({"text_error_rate", "hallucination_rate", "true_claims_lost", "ece"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command was asked."""
+
+    folder: Path
+    labels: Path
+    levels: Sequence[Level]
+    backend: str | None
+    fit_to: Path | None
+    plot_to: Path | None
+    as_json: bool
+
+
+def evaluate(options: Options) -> int:
+    """Measure every level; the exit code."""
+    settings = load_settings()
+    if settings is None:
+        return WRONG_USE
+    try:
+        labels = read_labels(options.labels)
+    except (OSError, ValueError) as error:
+        fail(
+            f"{options.labels}: {error}",
+            'one JSON object a line: {"file": "a.jpg", "objects": {"cup": 2}, "text": ["EXIT"],'
+            ' "tags": ["cup"]}',
+        )
+        return WRONG_USE
+    missing = [each.file for each in labels if not (options.folder / each.file).is_file()]
+    if missing:
+        fail(f"{len(missing)} labelled pictures are not in {options.folder}, first {missing[0]}")
+        return WRONG_USE
+    try:
+        scores = asyncio.run(_measure(settings, options, labels))
+    except AnalysisFailed as failed:
+        fail(failed.message, "ocelli doctor")
+        return CANNOT_RUN
+    _report(options, scores)
+    return FAILED if any(score.failed for score in scores.values()) else 0
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Raises ValueError naming the line."""
+    labels = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                labels.append(Label.from_json(json.loads(line)))
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"line {number}: {error}") from error
+    if not labels:
+        raise ValueError("no labels")
+    return labels
+
+
+async def _measure(
+    settings: Settings, options: Options, labels: Sequence[Label]
+) -> dict[Level, Score]:
+    # What is fitted must be what was computed, not what an earlier fit made of it.
+    raw = Calibration() if options.fit_to is not None else None
+    with ThreadPoolExecutor(1) as compute:
+        async with build_engine(settings, compute, calibration=raw) as engine:
+            return await _levels(engine, settings, options, labels)
+
+
+async def _levels(
+    engine: Engine, settings: Settings, options: Options, labels: Sequence[Label]
+) -> dict[Level, Score]:
+    scores: dict[Level, Score] = {level: Score() for level in options.levels}
+    room = asyncio.Semaphore(AT_ONCE)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("evaluating", total=len(labels) * len(options.levels))
+
+        async def one(label: Label, level: Level) -> None:
+            async with room:
+                await _one(engine, settings, options, label, level, scores[level])
+            progress.advance(task)
+
+        for level in options.levels:
+            await asyncio.gather(*(one(label, level) for label in labels))
+    return scores
+
+
+async def _one(
+    engine: Engine,
+    settings: Settings,
+    options: Options,
+    label: Label,
+    level: Level,
+    score: Score,
+) -> None:
+    question = Question(backends=(options.backend,) if options.backend else ())
+    try:
+        data = await asyncio.to_thread((options.folder / label.file).read_bytes)
+        picture = await asyncio.to_thread(decode, data, max_pixels=settings.max_pixels)
+        answer = await engine.answer(picture, question, level)
+    except AnalysisFailed as failed:
+        score.failed += 1
+        fail(f"{label.file}: {failed.message}")
+        return
+    score.looks += answer.looks
+    score.add(answer.claims, answer.tags, answer.visible_text or "", label)
+
+
+def _report(options: Options, scores: dict[Level, Score]) -> None:
+    every = [sample for score in scores.values() for sample in score.all]
+    written: dict[str, str] = {}
+    if options.fit_to is not None and every:
+        write_calibration(options.fit_to, fit(every))
+        written["calibration"] = str(options.fit_to)
+    if options.plot_to is not None and every:
+        plot(options.plot_to, scores)
+        written["plot"] = str(options.plot_to)
+    if options.as_json:
+        print_json({"levels": {n: s.figures() for n, s in scores.items()}, **written})
+        return
+    grid = Table(title=f"{len(every)} claims that the labels can decide")
+    grid.add_column("measure")
+    for level in scores:
+        grid.add_column(level, justify="right")
+    figures: dict[Level, dict[str, Any]] = {n: s.figures() for n, s in scores.items()}
+    for name in next(iter(figures.values())):
+        arrow = "↓" if name in LOWER_IS_BETTER else "↑" if name != "looks_per_picture" else " "
+        cells = (figures[level][name] for level in scores)
+        grid.add_row(f"{arrow} {name}", *("-" if c is None else f"{c:.3f}" for c in cells))
+    Console().print(grid)
+    for what, where in written.items():
+        Console().print(f"{what} written to {where}")
+
+
+def plot(path: Path, scores: dict[Level, Score]) -> None:
+    """A reliability diagram: computed against observed, a line per level."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(
+        xlim=(0, 1), ylim=(0, 1), xlabel="computed probability", ylabel="share that is true"
+    )
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
+    for level, score in scores.items():
+        bins = reliability(score.kept)
+        axes.plot([b.probability for b in bins], [b.accuracy for b in bins], "o-", label=level)
+    axes.legend()
+    figure.savefig(path, format="png", dpi=120)

@@ -1,0 +1,60 @@
+"""Many questions asked at once, and how far their answers have come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Level, Status
+
+
+class BatchKind(StrEnum):
+    """What is done with every picture."""
+
+    DESCRIBE = "describe"
+    VERIFY = "verify"
+
+
+class BatchStatus(StrEnum):
+    """Follows from the items."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PARTIALLY_COMPLETED = "partially_completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A job; ``inputs`` are what clients said of each item, without pictures."""
+
+    id: UUID
+    tenant_id: UUID
+    kind: BatchKind
+    level: Level
+    total: int
+    inputs: tuple[Mapping[str, Any], ...]
+    created_at: datetime
+    cancelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Items by state, and when and how fast they were worked on (milliseconds)."""
+
+    counts: Mapping[Status, int] = field(default_factory=dict)
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    mean_ms: float | None = None
+
+    def count(self, *states: Status) -> int:
+        """Items in these states."""
+        return sum(self.counts.get(state, 0) for state in states)

@@ -1,0 +1,116 @@
+"""The table ``batches``; the items are rows of ``analyses``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
+
+from ocelli.domain.analysis import Failure, Level, Status
+from ocelli.domain.batches import Batch, BatchKind, Progress
+from ocelli.domain.errors import FailureType
+from ocelli.storage.postgres.analyses import PostgresAnalyses
+from ocelli.storage.postgres.rows import to_analysis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from ocelli.domain.analysis import Analysis
+    from ocelli.storage.postgres.rows import Connection
+
+
+class PostgresBatches:
+    """See ports.Batches."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, batch: Batch) -> None:
+        """The row; its items must follow in the same transaction."""
+        await self._connection.execute(
+            "INSERT INTO batches (id, tenant_id, kind, level, total, inputs, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                batch.id,
+                batch.tenant_id,
+                batch.kind,
+                batch.level,
+                batch.total,
+                Jsonb(list(batch.inputs)),
+                batch.created_at,
+            ),
+        )
+
+    async def get(self, tenant_id: UUID, id: UUID) -> Batch | None:
+        """See ports.Batches."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM batches WHERE tenant_id = %s AND id = %s", (tenant_id, id)
+        )
+        row = await cursor.fetchone()
+        return _to_batch(row) if row else None
+
+    async def progress(self, id: UUID) -> Progress:
+        """See ports.Batches."""
+        cursor = await self._connection.execute(
+            "SELECT status, count(*) AS number, min(started_at) AS started,"
+            " max(completed_at) AS completed, sum(processing_ms) AS ms,"
+            " count(processing_ms) AS timed FROM analyses WHERE request_id = %s GROUP BY status",
+            (id,),
+        )
+        rows = await cursor.fetchall()
+        timed = sum(row["timed"] for row in rows)
+        return Progress(
+            counts={Status(row["status"]): row["number"] for row in rows},
+            started_at=min((r["started"] for r in rows if r["started"]), default=None),
+            completed_at=max((r["completed"] for r in rows if r["completed"]), default=None),
+            mean_ms=sum(row["ms"] or 0.0 for row in rows) / timed if timed else None,
+        )
+
+    async def results(
+        self, id: UUID, *, include_failed: bool, limit: int, offset: int
+    ) -> Sequence[Analysis]:
+        """See ports.Batches."""
+        wanted = "" if include_failed else " AND status NOT IN ('failed', 'skipped')"
+        cursor = await self._connection.execute(
+            f"SELECT * FROM analyses WHERE request_id = %s{wanted}"
+            " ORDER BY position LIMIT %s OFFSET %s",
+            (id, limit, offset),
+        )
+        return [to_analysis(row) for row in await cursor.fetchall()]
+
+    async def cancel(self, id: UUID, reason: str) -> int:
+        """See ports.Batches."""
+        await self._connection.execute(
+            "UPDATE batches SET cancelled_at = clock_timestamp() WHERE id = %s", (id,)
+        )
+        cursor = await self._connection.execute(
+            "SELECT id FROM analyses WHERE request_id = %s AND status = 'queued' FOR UPDATE", (id,)
+        )
+        waiting = [row["id"] for row in await cursor.fetchall()]
+        analyses = PostgresAnalyses(self._connection)
+        failure = Failure(FailureType.UNKNOWN, reason, retryable=True)
+        ended = [await analyses.fail(one, failure, skipped=True) for one in waiting]
+        return sum(ended)
+
+    async def purge(self, *, older_than: float) -> int:
+        """See ports.Batches."""
+        cursor = await self._connection.execute(
+            "DELETE FROM batches b WHERE created_at < now() - make_interval(secs => %s)"
+            " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id)",
+            (older_than,),
+        )
+        return cursor.rowcount
+
+
+def _to_batch(row: Mapping[str, Any]) -> Batch:
+    return Batch(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        kind=BatchKind(row["kind"]),
+        level=Level(row["level"]),
+        total=row["total"],
+        inputs=tuple(row["inputs"]),
+        created_at=row["created_at"],
+        cancelled_at=row["cancelled_at"],
+    )

@@ -1,0 +1,167 @@
+"""Ask the same about many pictures at once, and read the answers as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.analysis import Failure, Status
+from ocelli.domain.batches import Batch, BatchKind, BatchStatus, Progress
+from ocelli.domain.errors import FailureType, NotCancellable, NotFound, OcelliError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from ocelli.domain.accounts import Tenant
+    from ocelli.domain.analysis import Analysis, Level
+    from ocelli.domain.ports import Database
+    from ocelli.domain.questions import Question
+    from ocelli.usecases.asking import Asking, Source
+    from ocelli.usecases.quota import Quota
+
+MAX_ITEMS = 1_000
+STORED_AT_ONCE = 4
+CANCELLED = "Cancelled before it began."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One item: ``source`` is its picture, or the error in the place of one; ``shown`` is what
+    answers repeat of it."""
+
+    source: Source | OcelliError
+    shown: Mapping[str, Any]
+    statement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """A job and how far it has come."""
+
+    batch: Batch
+    progress: Progress
+
+    @property
+    def status(self) -> BatchStatus:
+        """Follows from the items' states."""
+        done = self.progress.count(Status.COMPLETED)
+        if self.batch.cancelled_at is not None:
+            return BatchStatus.CANCELLED
+        if self.finished < self.batch.total:
+            begun = self.finished or self.progress.count(Status.PROCESSING)
+            return BatchStatus.PROCESSING if begun else BatchStatus.PENDING
+        if done == self.batch.total:
+            return BatchStatus.COMPLETED
+        return BatchStatus.PARTIALLY_COMPLETED if done else BatchStatus.FAILED
+
+    @property
+    def finished(self) -> int:
+        """Items that nothing will change any more."""
+        return self.progress.count(Status.COMPLETED, Status.FAILED, Status.SKIPPED)
+
+
+class Batches:
+    """Jobs over many pictures. An item that cannot be done fails alone."""
+
+    def __init__(self, database: Database, asking: Asking, quota: Quota) -> None:
+        self._database = database
+        self._asking = asking
+        self._quota = quota
+
+    async def submit(
+        self,
+        tenant: Tenant,
+        kind: BatchKind,
+        items: Sequence[Asked],
+        question: Question,
+        level: Level,
+    ) -> BatchState:
+        """Once this returns every item will be answered. Raises UsageLimitExceeded."""
+        now = datetime.now(UTC)
+        shown = tuple(item.shown for item in items)
+        batch = Batch(uuid.uuid4(), tenant.id, kind, level, len(items), shown, now)
+        placed = await self._place(tenant, batch, items, question)
+        good = sum(isinstance(each, tuple) is False for each in placed)
+        async with self._database.transaction() as tx:
+            await tx.batches.add(batch)
+            for each in placed:
+                if isinstance(each, tuple):
+                    analysis, failure = each
+                    await tx.analyses.add(analysis)
+                    await tx.analyses.fail(analysis.id, failure)
+                else:
+                    await self._asking.enqueue(tx, each)
+            await self._quota.reserve(
+                tx, tenant, uploads=0, descriptions=good, credits=good * level.looks
+            )
+        counts = Counter({Status.QUEUED: good, Status.FAILED: len(items) - good})
+        return BatchState(batch, Progress(counts))
+
+    async def get(self, tenant_id: UUID, id: str) -> BatchState:
+        """Raises NotFound."""
+        async with self._database.transaction() as tx:
+            batch = await tx.batches.get(tenant_id, _uuid(id))
+            if batch is None:
+                raise NotFound("Batch", id)
+            return BatchState(batch, await tx.batches.progress(batch.id))
+
+    async def results(
+        self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
+    ) -> tuple[BatchState, Sequence[Analysis], int]:
+        """The job, a page of its items in their order, and how many there are in all."""
+        state = await self.get(tenant_id, id)
+        async with self._database.transaction() as tx:
+            page = await tx.batches.results(
+                state.batch.id, include_failed=include_failed, limit=limit, offset=offset
+            )
+        total = state.batch.total
+        if not include_failed:
+            total -= state.progress.count(Status.FAILED, Status.SKIPPED)
+        return state, page, total
+
+    async def cancel(self, tenant_id: UUID, id: str) -> None:
+        """End what has not begun. Raises NotFound, NotCancellable if all of it has ended."""
+        state = await self.get(tenant_id, id)
+        if state.batch.cancelled_at is not None or state.finished == state.batch.total:
+            raise NotCancellable(
+                f"The batch has ended already ({state.status}).", details={"status": state.status}
+            )
+        async with self._database.transaction() as tx:
+            ended = await tx.batches.cancel(state.batch.id, CANCELLED)
+            await tx.usage.give_back(
+                tenant_id, descriptions=ended, credits=ended * state.batch.level.looks
+            )
+
+    async def _place(
+        self, tenant: Tenant, batch: Batch, items: Sequence[Asked], question: Question
+    ) -> list[Analysis | tuple[Analysis, Failure]]:
+        room = asyncio.Semaphore(STORED_AT_ONCE)
+
+        async def one(position: int, item: Asked) -> Analysis | tuple[Analysis, Failure]:
+            asked = replace(question, statement=item.statement)
+            analysis = self._asking.new(
+                tenant, asked, batch.level, request_id=batch.id, position=position
+            )
+            try:
+                if isinstance(item.source, OcelliError):
+                    raise item.source
+                async with room:
+                    return await self._asking.place(tenant, item.source, analysis)
+            except OcelliError as error:
+                if error.retryable:
+                    raise
+                return analysis, Failure(FailureType.VALIDATION, error.message, retryable=False)
+
+        return await asyncio.gather(*(one(*each) for each in enumerate(items)))
+
+
+def _uuid(id: str) -> UUID:
+    try:
+        return uuid.UUID(id)
+    except ValueError:
+        raise NotFound("Batch", id) from None

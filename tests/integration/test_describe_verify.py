@@ -1,0 +1,169 @@
+"""``/describe``, ``/verify`` and ``/batch`` over HTTP, on real photos, with the local models."""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tests.conftest import Server
+from tests.integration.test_main_job import API
+
+from aion import SyncAionVision
+
+
+@pytest.fixture(scope="module")
+def key(server: Server) -> str:
+    return server.new_key(f"describe-{uuid.uuid4()}", "--tier", "starter")
+
+
+def post(server: Server, path: str, key: str, body: Any) -> requests.Response:
+    return requests.post(
+        f"{server.url}{API}{path}",
+        headers={"Authorization": f"Bearer {key}"},
+        json=body,
+        timeout=120,
+    )
+
+
+def get(server: Server, path: str, key: str) -> dict[str, Any]:
+    answer = requests.get(
+        f"{server.url}{API}{path}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def inline(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def test_a_description_says_what_was_seen_by_whom(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    answer = post(server, "/describe/", key, {"image_base64": inline(photos["chelsea"])})
+    body = answer.json()
+    assert answer.status_code == 200, body
+    assert "cat" in body["description"].lower()
+    assert (body["verification_level"], body["looks"]) == ("standard", 2)
+    assert body["providers_used"] == ["ocelli-local"]
+    assert 0 < body["consensus_score"] <= 1
+    assert body["claims"] and all(claim["verdicts"] for claim in body["claims"])
+
+
+def test_the_same_question_again_costs_nothing(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    ask = {"image_base64": inline(photos["coffee"]), "verification_level": "quick"}
+    first = post(server, "/describe", key, ask).json()
+    used = get(server, "/usage/check", key)
+    again = post(server, "/describe", key, ask).json()
+    assert (first["looks"], again["looks"]) == (1, 0)
+    assert first["description"] == again["description"]
+    assert get(server, "/usage/check", key) != used or used  # descriptions are counted, credits not
+
+
+def test_a_true_text_is_verified_and_a_false_one_is_not(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    image = {"image_base64": inline(photos["chelsea"])}
+    true = post(server, "/verify/", key, {**image, "content": "There is a cat."}).json()
+    false = post(server, "/verify/", key, {**image, "content": "There are two cats."}).json()
+    assert true["is_verified"] and not false["is_verified"], (true, false)
+    assert true["confidence_score"] > false["confidence_score"]
+    assert (true["risk_level"], true["detected_issues"]) == ("low", [])
+    (issue,) = false["detected_issues"]
+    assert (issue["type"], issue["claim"]) == ("inaccuracy", "There are two cats.")
+    assert false["risk_score"] == pytest.approx(1 - false["confidence_score"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "VALIDATION_ERROR"),
+        ({"image_base64": "no base64!"}, 422, "VALIDATION_ERROR"),
+        ({"image_base64": base64.b64encode(b"no picture").decode()}, 422, "VALIDATION_ERROR"),
+        ({"object_key": "uploads/nobody/nothing"}, 404, "NOT_FOUND"),
+        ({"image_base64": "eA==", "object_key": "x"}, 422, "VALIDATION_ERROR"),
+        ({"image_base64": "eA==", "verification_level": "most"}, 422, "VALIDATION_ERROR"),
+        ({"image_base64": "eA==", "prompt": "x" * 100_000}, 422, "VALIDATION_ERROR"),
+        ({"image_base64": "eA==", "role": "poet"}, 422, "VALIDATION_ERROR"),
+        (
+            {"image_base64": "eA==", "webhook_url": "http://x", "rules": [1]},
+            422,
+            "VALIDATION_ERROR",
+        ),
+    ],
+)
+def test_bad_questions(server: Server, key: str, body: Any, status: int, code: str) -> None:
+    answer = post(server, "/describe/", key, body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_a_batch_ends_with_the_good_ones_done(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    images = [
+        {"image_base64": inline(photos["chelsea"]), "metadata": {"n": 1}},
+        {"image_base64": "no base64!"},
+        {"image_base64": inline(photos["coffee"])},
+    ]
+    accepted = post(
+        server, "/batch/describe", key, {"images": images, "verification_level": "quick"}
+    )
+    assert accepted.status_code == 202, accepted.text
+    id = accepted.json()["batch_id"]
+    deadline = time.monotonic() + 60
+    while (state := get(server, f"/batch/{id}", key))["progress_percentage"] < 100:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+    assert (state["status"], state["successful_items"], state["failed_items"]) == (
+        "partially_completed", 2, 1,
+    )  # fmt: skip
+    results = get(server, f"/batch/{id}/results", key)
+    assert [item["status"] for item in results["results"]] == ["success", "failed", "success"]
+    assert results["results"][0]["input_data"]["metadata"] == {"n": 1}
+    assert "cat" in results["results"][0]["output_data"]["description"].lower()
+    good = get(server, f"/batch/{id}/results?include_failed=false&limit=1", key)
+    assert (good["pagination"]["total"], good["pagination"]["has_more"]) == (2, True)
+    gone = requests.delete(
+        f"{server.url}{API}/batch/{id}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+    )
+    assert (gone.status_code, gone.json()["error"]["code"]) == (400, "NOT_CANCELLABLE")
+
+
+def test_a_batch_that_is_cancelled_ends_what_has_not_begun(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    pairs = [
+        {"image": {"image_base64": inline(photos["camera"])}, "text": f"There are {n} dogs."}
+        for n in range(12)
+    ]
+    id = post(server, "/batch/verify", key, {"image_text_pairs": pairs}).json()["batch_id"]
+    gone = requests.delete(
+        f"{server.url}{API}/batch/{id}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+    )
+    assert gone.status_code == 204, gone.text
+    deadline = time.monotonic() + 60
+    while True:
+        results = get(server, f"/batch/{id}/results", key)["results"]
+        if all(item["status"] in ("success", "skipped") for item in results):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert any(item["status"] == "skipped" for item in results)
+    assert get(server, f"/batch/{id}", key)["status"] == "cancelled"
+
+
+def test_the_sdk_describes_and_verifies(server: Server, key: str, photos: dict[str, Path]) -> None:
+    with SyncAionVision(api_key=key, base_url=f"{server.url}{API}") as client:
+        one = client.describe(photos["chelsea"])
+        several = client.describe([photos["chelsea"], photos["coffee"]])
+        checked = client.verify(photos["chelsea"], "There is a cat.")
+    assert "cat" in one.description.lower() and one.provider_count == 1
+    assert [r.operation_id != "" for r in several] == [True, True]
+    assert checked.is_verified and checked.hallucination_probability < 0.5

@@ -34,6 +34,8 @@ class Claim:
     ``value`` the colour or other attribute, or the text as read. ``sentence`` is the position of
     the description's sentence that states it; None if that is not known. ``belief`` is the
     describer's own evidence for it, 0 to 1, where it has any that is not merely its word.
+    ``measured`` claims are computed from the pixels (the dominant colours): right, but no sign that
+    the picture was understood.
     """
 
     text: str
@@ -43,6 +45,7 @@ class Claim:
     value: str | None = None
     sentence: int | None = None
     belief: float | None = None
+    measured: bool = False
 
 
 class Stand(StrEnum):

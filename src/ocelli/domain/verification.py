@@ -12,7 +12,9 @@ with every verdict, in log-odds, as independent witnesses do:
   own words is worth ``OWN_WORDS`` of a stranger.
 - Evidence of the local models weighs ``strength`` x ln 100, for or against.
 
-A claim is kept from one half on. Confidence is the mean, over all claims, of
+A claim is dropped below one half, if somebody who looked did not support it: what a describer words
+as doubtful is not wrong for being so. Confidence is the mean, over all claims that are not merely
+measured, of
 
     calibrate(max(probability, 1/2))
 
@@ -142,16 +144,15 @@ def judged(
     result = []
     for claim, each in zip(claims, seen, strict=True):
         raw = probability(claim, each, describer=describer)
-        result.append(
-            JudgedClaim(claim, raw >= KEPT_FROM, round(calibration(raw), 4), each.verdicts)
-        )
+        kept = raw >= KEPT_FROM or not each.is_disputed
+        result.append(JudgedClaim(claim, kept, round(calibration(raw), 4), each.verdicts))
     return tuple(result)
 
 
 def confidence(claims: Iterable[JudgedClaim], calibration: Calibration) -> float | None:
-    """See the module's formula; None if nothing was claimed."""
+    """See the module's formula; None if nothing was claimed but what is merely measured."""
     floor = calibration(KEPT_FROM)
-    values = [max(each.probability, floor) if each.kept else floor for each in claims]
+    values = [max(each.probability, floor) for each in claims if not each.claim.measured]
     return round(sum(values) / len(values), 4) if values else None
 
 

@@ -40,8 +40,7 @@ MAX_TAG_LENGTH = 50
 MAX_TITLE_LENGTH = 255
 STORED_AT_ONCE = 4
 
-# Until claims are verified, one look is what every level gets: the honest name of that is quick.
-DEFAULT_LEVEL = Level.QUICK
+DEFAULT_LEVEL = Level.STANDARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,9 @@ def _claims(said: Said) -> Iterator[Claim]:
         case Topic.COLORS:
             for name in said.parts:
                 text = grammar.sentence(f"{name} is a dominant colour")
-                yield Claim(text, ClaimType.ATTRIBUTE, PICTURE, None, name, at, belief)
+                yield Claim(
+                    text, ClaimType.ATTRIBUTE, PICTURE, None, name, at, belief, measured=True
+                )
         case Topic.SAFETY:
             text = f"The picture {said.words}."
             yield Claim(text, ClaimType.OTHER, PICTURE, None, NSFW, at, belief)

@@ -171,6 +171,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
     changes = Changes(dsn)
+    names = backend_names(settings)
     asking = Asking(
         database,
         stores,
@@ -222,8 +223,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             colors=Colors(database),
             asking=asking,
             batches=Batches(database, asking, quota),
-            backend_names=(LOCAL,),
-            default_backend=LOCAL,
+            backend_names=names,
+            default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
             history=History(database, store),
             custom_storage=buckets,
@@ -250,6 +251,14 @@ def chat_configs(settings: Settings) -> list[ChatConfig | MissingKey]:
     return [
         configure(name, given(setting), os.environ) for name, setting in settings.backends.items()
     ]
+
+
+def backend_names(settings: Settings) -> tuple[str, ...]:
+    """Who can be asked, in the order of the settings; the local models last."""
+    from ocelli.backends.registry import MissingKey
+
+    configured = chat_configs(settings)
+    return (*(each.name for each in configured if not isinstance(each, MissingKey)), LOCAL)
 
 
 @asynccontextmanager

@@ -52,6 +52,9 @@ class Scripted:
             self.name, "1", tuple(Verdict(v, self.name, "seen") for v in verdicts), self.revised
         )
 
+    def reword(self, findings: Any, dropped: Any, question: Any) -> str | None:
+        return None
+
 
 class Several:
     """``ports.Backends`` of those given."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +15,6 @@ from ocelli.domain.verification import (
     confidence,
     judged,
     probability,
-    sentences,
     tags_without_dropped,
     text_without_dropped,
     to_judge,
@@ -158,22 +156,3 @@ def test_tags_and_text_follow_the_claims() -> None:
     ]
     assert tags_without_dropped(["cup", "mouse", "red"], fates) == ("cup", "red")
     assert text_without_dropped("EXLT\nDOOR 2", fates) == "DOOR 2"
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("", []),
-        ("No full stop", ["No full stop"]),
-        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
-        ("It says “Stop. Go.” A cup.", ["It says “Stop. Go.”", "A cup."]),
-        ("About 2.5 m. Mr. Blue waits.", ["About 2.5 m.", "Mr. Blue waits."]),
-    ],
-)
-def test_sentences(text: str, parts: list[str]) -> None:
-    assert sentences(text) == parts
-
-
-@given(st.text(max_size=80))
-def test_no_word_is_lost_between_sentences(text: str) -> None:
-    assert "".join("".join(sentences(text)).split()) == "".join(text.split())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from ocelli.domain.ports import Backend
+    from ocelli.domain.ports import Backend, LocalModels
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Parts:
 class Registry:
     """``ocelli.domain.ports.Backends``. ``missing`` are those that are named and have no key."""
 
-    local: Backend
+    local: LocalModels
     chats: Mapping[str, ChatBackend] = field(default_factory=dict)
     parts: Parts = Parts()
     missing: tuple[MissingKey, ...] = ()
@@ -131,7 +131,7 @@ class Registry:
 
 
 def registry(
-    local: Backend,
+    local: LocalModels,
     configured: Sequence[ChatConfig | MissingKey],
     session: aiohttp.ClientSession,
     parts: Parts = Parts(),

@@ -165,6 +165,12 @@ class Backend(Protocol):
         """
         ...
 
+    def reword(
+        self, findings: Findings, dropped: Sequence[Claim], question: Question
+    ) -> str | None:
+        """Its own description without these claims; None if that would take another look."""
+        ...
+
 
 class Evidence(Protocol):
     """Models that can tell what is there without describing it; they cost no look."""

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling, Stand
+from ocelli.domain.sentences import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -194,29 +195,6 @@ def text_without_dropped(text: str | None, claims: Sequence[JudgedClaim]) -> str
     }
     lines = [line for line in (text or "").splitlines() if line.strip().lower() not in misread]
     return "\n".join(lines) or None
-
-
-def sentences(text: str) -> list[str]:
-    """Split after full stops, question and exclamation marks that end a sentence.
-
-    >>> sentences('A sign. It reads “No. 5”! Mr. X is 2.5 m tall.')
-    ['A sign.', 'It reads “No. 5”!', 'Mr. X is 2.5 m tall.']
-    """
-    parts: list[str] = []
-    for piece in _END.split(text.strip()):
-        if parts and (_ABBREVIATION.search(parts[-1]) or _open_quote(parts[-1])):
-            parts[-1] += " " + piece
-        elif piece:
-            parts.append(piece)
-    return parts
-
-
-_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"”’)]))\s+(?=[\"“‘(]?[A-Z0-9À-Þ])")
-_ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|e\.g|i\.e|approx)\.$")
-
-
-def _open_quote(text: str) -> bool:
-    return text.count("“") > text.count("”")
 
 
 def _place(claim: Claim, parts: Sequence[str]) -> int | None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Answer, BackendFailure, Level
-from ocelli.domain.claims import Claim, Ruling
+from ocelli.domain.claims import Ruling
 from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.sentences import claims_from_text
 from ocelli.domain.verification import (
     VERSION as RULES_VERSION,
 )
@@ -19,7 +20,6 @@ from ocelli.domain.verification import (
     Seen,
     confidence,
     judged,
-    sentences,
     tags_without_dropped,
     text_without_dropped,
     to_judge,
@@ -29,7 +29,7 @@ from ocelli.domain.verification import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.claims import Check, JudgedClaim
+    from ocelli.domain.claims import Check, Claim, JudgedClaim
     from ocelli.domain.findings import Findings
     from ocelli.domain.ports import Backend, Backends, Evidence, Picture
     from ocelli.domain.questions import Question
@@ -205,14 +205,14 @@ class _Asking:
         )
         if not findings.description:
             return _Part(findings, (), 1, findings.confidence)
-        claims = findings.claims or _plain(findings.description)
+        claims = findings.claims or claims_from_text(findings.description)
         text = findings.description
         checkers = self.engine.others(self.first)[: self.level.looks - 1]
         fate, checks, errors = await self._checked(claims, text, checkers, self.first.name)
         return _Part(
             replace(
                 findings,
-                description=_revised(text, fate, checks),
+                description=self._reworded(findings, fate, checks),
                 tags=tuple(t for t in findings.tags if tags_without_dropped([t.name], fate)),
                 confidence=self._confidence(findings, fate),
             ),
@@ -224,7 +224,9 @@ class _Asking:
 
     async def _verified(self, statement: str) -> _Part:
         checkers = (self.first, *self.engine.others(self.first))[: self.level.looks]
-        fate, checks, errors = await self._checked(_plain(statement), statement, checkers, None)
+        fate, checks, errors = await self._checked(
+            claims_from_text(statement), statement, checkers, None
+        )
         if not checks:
             failed = errors[0]
             raise AnalysisFailed(failed.type, failed.message, retryable=failed.retryable)
@@ -261,6 +263,27 @@ class _Asking:
         fate = judged(claims, seen, describer=describer, calibration=calibration)
         return fate, checks, tuple(errors)
 
+    def _reworded(
+        self, findings: Findings, fate: Sequence[JudgedClaim], looks: Sequence[_Look]
+    ) -> str:
+        """Without what was dropped.
+
+        In the describer's words if it needs no look for them, else in those of somebody who looked
+        and leaves out exactly that, else sentence by sentence.
+        """
+        text = findings.description or ""
+        dropped = {position for position, each in enumerate(fate) if not each.kept}
+        if not dropped:
+            return text
+        claims = [fate[position].claim for position in dropped]
+        own = self.first.reword(findings, claims, self.question)
+        if own is not None:
+            return own
+        for look in reversed(looks):
+            if look.check.revised and look.contradicted == dropped:
+                return look.check.revised
+        return without_dropped(text, fate)
+
     def _confidence(self, findings: Findings, fate: tuple[JudgedClaim, ...]) -> float | None:
         """Nothing claimed: what the describer says of that."""
         sure = confidence(fate, self.engine.calibration)
@@ -288,21 +311,6 @@ def _with(seen: Sequence[Seen], positions: Sequence[int], check: Check) -> list[
     for position, verdict in zip(positions, check.verdicts, strict=True):
         changed[position] = replace(seen[position], looks=(*seen[position].looks, verdict))
     return changed
-
-
-def _revised(text: str, fate: Sequence[JudgedClaim], looks: Sequence[_Look]) -> str:
-    """In the model's own words, if its words leave out exactly what was dropped."""
-    dropped = {position for position, each in enumerate(fate) if not each.kept}
-    for look in reversed(looks):
-        if dropped and look.check.revised and look.contradicted == dropped:
-            return look.check.revised
-    return without_dropped(text, fate)
-
-
-def _plain(text: str) -> tuple[Claim, ...]:
-    return tuple(
-        Claim(sentence, sentence=position) for position, sentence in enumerate(sentences(text))
-    )
 
 
 def _together(

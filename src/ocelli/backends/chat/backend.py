@@ -125,6 +125,13 @@ class ChatBackend:
             model_ms=outcome.milliseconds,
         )
 
+    def reword(
+        self, findings: Findings, dropped: Sequence[Claim], question: Question
+    ) -> str | None:
+        """It would have to be asked: whoever checks it offers new words."""
+        del findings, dropped, question
+        return None
+
     async def _ask(
         self,
         rules: str,

@@ -12,7 +12,7 @@ from ocelli.backends.local.clock import Clock, Timing
 from ocelli.backends.local.eyes import Sight, models, see
 from ocelli.backends.local.repeating import recheck
 from ocelli.backends.local.views import View
-from ocelli.domain.claims import Check, Ruling
+from ocelli.domain.claims import Check
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Feature, Findings
 from ocelli.domain.questions import Role
@@ -69,7 +69,7 @@ class LocalBackend:
         """Describe in English for the question's role. A prompt cannot be followed, so it gets the
         usual description. Raises AnalysisFailed.
         """
-        role = Role.GENERAL if question.prompt else question.role
+        role = _role(question)
 
         def look() -> Findings:
             return self._described(*self._sight(picture, thorough=thorough), role)
@@ -88,7 +88,7 @@ class LocalBackend:
         nth: int = 1,
     ) -> Check:
         """Look at another view: what was found once must be found again. Raises AnalysisFailed."""
-        role = Role.GENERAL if question.prompt else question.role
+        del description, question, evidence
 
         def check() -> Check:
             sight, clock = self._sight(
@@ -96,21 +96,15 @@ class LocalBackend:
             )
             seen = self._findings(sight, clock)
             verdicts = tuple(recheck(claim, seen) for claim in claims)
-            dropped = [
-                claim
-                for claim, verdict in zip(claims, verdicts, strict=True)
-                if verdict.ruling is Ruling.CONTRADICTED
-            ]
-            revised = None
-            if dropped and all(claim.belief is not None for claim in claims):
-                first = evidence
-                if first is None or compose.recompose(first, (), role) != description:
-                    first = self._findings(*self._sight(picture, thorough=thorough))
-                if compose.recompose(first, (), role) == description:
-                    revised = compose.recompose(first, dropped, role)
-            return Check(self.name, self.model_version, verdicts, revised, model_ms=seen.model_ms)
+            return Check(self.name, self.model_version, verdicts, model_ms=seen.model_ms)
 
         return await self._run(check)
+
+    def reword(
+        self, findings: Findings, dropped: Sequence[Claim], question: Question
+    ) -> str | None:
+        """See ports.Backend."""
+        return compose.recompose(findings, dropped, _role(question))
 
     async def gather(self, picture: Picture) -> Findings:
         """All that the models find, down to traces of colours, and no description."""
@@ -199,3 +193,8 @@ def _check(pixels: Any) -> None:
             f"Expected RGB uint8 pixels, got {dtype or type(pixels).__name__} {shape}",
             retryable=False,
         )
+
+
+def _role(question: Question) -> Role:
+    """A prompt takes the place of a role, and is nothing that these models can follow."""
+    return Role.GENERAL if question.prompt else question.role

@@ -49,7 +49,10 @@ class Coloring:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The parts of a description. ``nsfw`` is given from ``UNSAFE`` on."""
+    """The parts of a description. ``nsfw`` is given from ``UNSAFE`` on.
+
+    ``coloring`` is what stands out among the colours, ``palette`` all of them.
+    """
 
     things: tuple[Thing, ...] = ()
     scene: Scene | None = None
@@ -57,6 +60,7 @@ class Content:
     texts: tuple[TextLine, ...] = ()
     coloring: Coloring | None = None
     nsfw: float | None = None
+    palette: tuple[Color, ...] = ()
 
     def without(self, dropped: Iterable[Claim]) -> Content:
         """What is left when none of these claims is to be made."""
@@ -83,6 +87,7 @@ class Content:
             texts=tuple(line for line in shown if not any(_quotes(v, line.text) for v in unread)),
             coloring=_left_coloring(self.coloring, uncolored),
             nsfw=None if any(claim.value == NSFW for claim in gone) else self.nsfw,
+            palette=tuple(color for color in self.palette if color.name not in uncolored),
         )
 
     def _stated_scene(self) -> Scene | None:
@@ -105,6 +110,7 @@ def content_of(findings: Findings) -> Content:
         texts=findings.texts,
         coloring=coloring_of(findings.colors),
         nsfw=safety.nsfw if safety is not None and safety.nsfw >= UNSAFE else None,
+        palette=findings.colors,
     )
 
 

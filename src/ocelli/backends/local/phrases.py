@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ocelli.backends.local.content import FACE, NSFW, Scheme, quote, quoted
+from ocelli.backends.local.content import FACE, NSFW, Scheme, one_line, quote, quoted
 from ocelli.backends.local.evidence import CEILING, Band, Label, Scene, Thing
 from ocelli.domain import grammar
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.backends.local.content import Coloring
-    from ocelli.domain.findings import Face, TextLine
+    from ocelli.domain.findings import Color, Face, TextLine
 
 SIDE_CLAIM = 0.5
 SURE_TEXT = 0.9
@@ -147,6 +147,18 @@ class Phrases:
         words = quote(texts)
         self.say(Topic.TEXT, words, words[1:-1], belief, weight=weight, parts=quoted(texts))
         return f"{'reads' if belief >= SURE_TEXT else 'may read'} {words}"
+
+    def verbatim(self, line: TextLine) -> str:
+        """ "reads “EXIT”", uncut."""
+        text = one_line(line.text)
+        self.say(Topic.TEXT, f"“{text}”", text, line.score, parts=[text])
+        return f"{'reads' if line.score >= SURE_TEXT else 'may read'} “{text}”"
+
+    def share(self, color: Color) -> str:
+        """ "red #be0032 (31%)"."""
+        words = f"{color.name} {color.hex} ({color.fraction:.0%})"
+        self._colors(words, [color.name], None)
+        return words
 
     def coloring(self, coloring: Coloring, *, sentence: int | None = None) -> str:
         """ "brown and beige dominate"."""

@@ -1,0 +1,186 @@
+"""Every role says the same facts in its own words, within its limits."""
+
+import re
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.local_findings import findings
+
+from ocelli.backends.local.compose import describe, recompose
+from ocelli.backends.local.content import content_of
+from ocelli.backends.local.evidence import Band
+from ocelli.backends.local.models import OBJECT_SCORE
+from ocelli.backends.local.phrases import Topic
+from ocelli.backends.local.roles import ALT_TEXT, CAPTION, NO_HASHTAG, STYLES, TWEET, written
+from ocelli.domain.claims import ClaimType
+from ocelli.domain.findings import (
+    Box,
+    Color,
+    DetectedObject,
+    Face,
+    Findings,
+    Safety,
+    SceneLabel,
+    TextLine,
+)
+from ocelli.domain.questions import Role
+
+LIMITS = {Role.ALTTEXT: ALT_TEXT, Role.TWEET: TWEET, Role.CAPTION: CAPTION}
+LIKENESS = "and with on what looks like probably possibly a page of text that reads may read"
+STYLE_WORDS = {
+    Role.GENERAL: "is are visible the setting picture there nothing local models recognise",
+    Role.ALTTEXT: "with unrecognised mostly",
+    Role.CAPTION: "seen here setting untitled in",
+    Role.TWEET: "spotted all about comes with nothing that the local models recognise",
+    Role.PROMPT: "color palette of lettering that visible unspecified subject",
+    Role.INSPECTOR: "label of the whole score detector at the top bottom left right center picture "
+    "line text colours nothing that local models recognise",
+} | {
+    role: " ".join(vars_of)
+    for role, style in STYLES.items()
+    for vars_of in [
+        [style.subject, style.nothing, style.colors, style.place, style.faces, style.text, "is are"]
+    ]
+}
+roles = st.sampled_from(Role)
+few = settings(max_examples=60)
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", text.casefold()))
+
+
+@few
+@given(findings, roles)
+def test_nothing_but_claims_and_the_words_of_the_style(seen: Findings, role: Role) -> None:
+    said = describe(seen, role)
+    rest = said.description.casefold()
+    if role is Role.TWEET:
+        rest, _, tags = rest.rpartition(" #")
+        allowed = {re.sub(r"\W|_", "", one.subject.casefold()) for one in said.said}
+        allowed |= {re.sub(r"\W|_", "", one.of.casefold()) for one in said.said}
+        allowed |= {part.replace(" ", "") for one in said.said for part in one.parts}
+        assert {tag.strip("# ") for tag in tags.split(" ")} <= allowed | {NO_HASHTAG}
+    for one in sorted(said.said, key=lambda one: (one.topic is not Topic.TEXT, -len(one.words))):
+        assert one.words.casefold() in rest
+        rest = rest.replace(one.words.casefold(), " ", 1)
+    if role is not Role.INSPECTOR or not seen.texts:
+        known = words(LIKENESS) | words(STYLE_WORDS[role]) | words("the picture may not be safe")
+        assert words(rest) <= known, rest
+
+
+@few
+@given(findings, roles)
+def test_what_is_claimed_was_found(seen: Findings, role: Role) -> None:
+    counts: dict[str, int] = {}
+    for one in seen.objects:
+        if one.score >= OBJECT_SCORE:
+            counts[one.name] = counts.get(one.name, 0) + 1
+    labels = {label.name for label in seen.scenes}
+    colors = {color.name for color in seen.colors} | {"grey"}
+    bases = {color.name.split()[-1] for color in seen.colors}
+    for claim in describe(seen, role).claims:
+        match claim.type:
+            case ClaimType.COUNT if claim.subject == "face":
+                assert claim.count == len(seen.faces)
+            case ClaimType.COUNT:
+                assert claim.count == counts[claim.subject or ""]
+            case ClaimType.OBJECT | ClaimType.SCENE:
+                assert counts.get(claim.subject or "") == 1 or claim.subject in labels
+            case ClaimType.ATTRIBUTE:
+                assert claim.value in colors | bases
+            case ClaimType.TEXT:
+                start = (claim.value or "").removesuffix("…")
+                assert any(" ".join(x.text.split()).startswith(start) for x in seen.texts)
+            case ClaimType.RELATION:
+                box = next(one.box for one in seen.objects if one.name == claim.subject)
+                assert (box.center[0] < 0.5) == (claim.value == "left")
+            case ClaimType.OTHER:
+                assert seen.safety is not None
+                assert seen.safety.nsfw >= 0.5
+
+
+@few
+@given(findings, roles)
+def test_limits(seen: Findings, role: Role) -> None:
+    text = describe(seen, role).description
+    assert text == text.strip() != ""
+    assert len(text) <= LIMITS.get(role, 100_000)
+    if role is Role.TWEET:
+        assert re.search(r" #\w", text)
+    if role is Role.ALTTEXT:
+        assert not text.endswith(".") or seen.texts
+
+
+@few
+@given(findings, roles)
+def test_roles_change_words_only(seen: Findings, role: Role) -> None:
+    one, other = describe(seen), describe(seen, role)
+    assert (one.tags, one.confidence) == (other.tags, other.confidence)
+    assert recompose(seen, (), role) == other.description
+
+
+@few
+@given(findings, roles)
+def test_what_is_unsure_stays_unsure(seen: Findings, role: Role) -> None:
+    content = content_of(replace(seen, texts=(), safety=None))
+    doubtful = [thing for thing in content.things if thing.band is Band.PROBABLE]
+    text = " ".join(written(content, role).sentences)
+    if doubtful and any(one.topic is Topic.THING for one in written(content, role).said):
+        shown = {one.subject for one in written(content, role).said}
+        if shown & {thing.noun for thing in doubtful}:
+            assert "what looks like" in text.casefold()
+
+
+KITCHEN = Findings(
+    "ocelli-local",
+    "1",
+    objects=(
+        DetectedObject("cup", 0.9, Box(0.1, 0.1, 0.2, 0.2)),
+        DetectedObject("cup", 0.8, Box(0.7, 0.7, 0.8, 0.8)),
+        DetectedObject("bowl", 0.6, Box(0.4, 0.4, 0.5, 0.5)),
+        DetectedObject("dining table", 0.8, Box(0.0, 0.0, 1.0, 1.0)),
+    ),
+    scenes=(SceneLabel("restaurant", 0.85),),
+    faces=(Face(0.9, Box(0.4, 0.0, 0.5, 0.1)),),
+    texts=(TextLine("MENU", 0.95, Box(0.4, 0.8, 0.6, 0.9)),),
+    colors=(Color("#be0032", "red", 0.5), Color("#f2f3f4", "white", 0.4)),
+    safety=Safety(0.01),
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        (Role.ALTTEXT,
+         "Two cups and what looks like a bowl on a dining table, with text that reads “MENU”"),
+        (Role.CAPTION, "Seen here: two cups and what looks like a bowl on a dining table; "
+         "setting: probably a restaurant."),
+        (Role.TWEET, "📷 Spotted: two cups and what looks like a bowl on a dining table. All about "
+         "red and white. Comes with text that reads “MENU”. #Cup #DiningTable #Red #White"),
+        (Role.PROMPT, "two cups and what looks like a bowl on a dining table, one face visible, "
+         "probably a restaurant, lettering that reads “MENU”, color palette of red and white"),
+        (Role.ECOMMERCE, "Product shown: two cups and what looks like a bowl on a dining table. "
+         "Main colours: red and white. Presented in this setting: probably a restaurant. "
+         "One face is in view. Printed or visible: text that reads “MENU”."),
+        (Role.INSPECTOR, "Two cups: at the top left, 1% of the picture; at the bottom right, 1% of "
+         "the picture (detector score 0.85). A dining table: at the center, 100% of the picture "
+         "(detector score 0.80). What looks like a bowl: at the center, 1% of the picture "
+         "(detector score 0.60). Label of the whole: probably a restaurant (score 0.85). One face: at the "
+         "top, 1% of the picture. Text line 1, at the bottom, reads “MENU”. Colours: red #be0032 "
+         "(50%), white #f2f3f4 (40%)."),
+    ],
+)  # fmt: skip
+def test_wording(role: Role, expected: str) -> None:
+    assert describe(KITCHEN, role).description == expected
+
+
+def test_every_role_has_words_of_its_own() -> None:
+    texts = {role: describe(KITCHEN, role).description for role in Role}
+    for one, other in combinations(Role, 2):
+        assert not texts[one].startswith(texts[other][:-1])
+    empty = Findings("ocelli-local", "1")
+    assert all(describe(empty, role).description for role in Role)

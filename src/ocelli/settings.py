@@ -221,6 +221,26 @@ class Settings(BaseSettings):
     fetch_timeout: float = Field(
         30.0, gt=0, le=600, description="Seconds that fetching one picture or video may take."
     )
+    chat_model: str | None = Field(
+        None,
+        description="Which model answers as `default` at `/chat/completions`: the name of a "
+        "backend, or `ocelli-local`. Default: `default_backend`, else the first backend, else "
+        "`ocelli-local`.",
+    )
+    chat_aliases: dict[str, str] = Field(
+        {"gpt-4o": "default", "gpt-4-turbo": "default"},
+        description="Other names for chat models: from what clients write to a backend, "
+        "`ocelli-local` or `default`. A table `[chat_aliases]` in `ocelli.toml`, JSON in the "
+        "environment.",
+    )
+    chat_fallback: tuple[str, ...] = Field(
+        (),
+        description="Backends that are tried, in this order, where the one that a chat request "
+        "asked for fails before it answers.",
+    )
+    chat_max_mb: int = Field(
+        75, ge=1, le=1024, description="Largest body of a chat request, in MB."
+    )
     tiers: dict[Tier, TierChange] = Field(
         default_factory=dict,
         description="Other limits for tiers: a table `[tiers.free]` in `ocelli.toml`, JSON in the "

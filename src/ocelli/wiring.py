@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ocelli.domain.accounts import KeyDraft, Tier, new_key
+from ocelli.domain.accounts import MEGABYTE, KeyDraft, Tier, new_key
+from ocelli.domain.answering import answer
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.domain.storage import parse_bucket_url
 from ocelli.domain.verification import Calibration
+from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
@@ -33,6 +35,10 @@ from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.asking import Asking
 from ocelli.usecases.batches import Batches
+from ocelli.usecases.chat import LocalChat
+from ocelli.usecases.chat_models import Models
+from ocelli.usecases.chat_pictures import Pictures
+from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.colors import Colors, ExtractColors
 from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.usecases.engine import Engine
@@ -41,6 +47,8 @@ from ocelli.usecases.history import History, WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.idempotency import RENEW_EVERY, Idempotency
 from ocelli.usecases.keys import Keys
+from ocelli.usecases.metering import Metering
+from ocelli.usecases.moderation import Moderation
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
@@ -54,7 +62,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from ocelli.api.services import Chat
     from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.chat.relay import Upstreams
     from ocelli.backends.registry import MissingKey, Registry
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.storage import Bucket, Credentials
@@ -69,6 +79,7 @@ OWNERS_REQUESTS_PER_MINUTE = 60_000
 KEY_USE_EVERY = 10.0
 RESCUE_OLDER_THAN = 60.0
 GIVE_BACK_EVERY = 1.0
+METER_EVERY = 1.0
 
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
@@ -159,6 +170,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     """The ASGI application of one API process."""
     from ocelli.api.app import create_app
     from ocelli.api.services import Services
+    from ocelli.backends.chat.relay import Upstreams
 
     database = PostgresDatabase(dsn, max_connections=settings.database_connections)
     tiers = settings.tier_limits
@@ -180,6 +192,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
         max_bytes=settings.max_upload_bytes,
         max_pixels=settings.max_pixels,
     )
+    metering = Metering(database, quota, OPERATION)
+    upstreams = Upstreams(chat_configs(settings))
 
     async def worker_check() -> None:
         async with database.connection() as connection:
@@ -195,6 +209,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             tasks = [
                 asyncio.create_task(_every(KEY_USE_EVERY, accounts.write_down_use)),
                 asyncio.create_task(_every(GIVE_BACK_EVERY, rates.give_back)),
+                asyncio.create_task(_every(METER_EVERY, metering.write_down)),
                 asyncio.create_task(_every(RENEW_EVERY, idempotency.renew)),
                 asyncio.create_task(changes.run()),
             ]
@@ -206,6 +221,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 with contextlib.suppress(Exception):
                     await accounts.write_down_use()
                     await rates.give_back(idle=0.0)
+                    await metering.write_down()
+                await upstreams.close()
 
     return create_app(
         Services(
@@ -226,6 +243,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             backend_names=names,
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
+            chat=_chat(settings, asking, metering, upstreams),
             history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},
@@ -275,6 +293,35 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
     async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
         yield registry(local, chat_configs(settings), session, parts)
+
+
+def _chat(settings: Settings, asking: Asking, metering: Metering, upstreams: Upstreams) -> Chat:
+    """Who answers conversations: configured backends, and the local model."""
+    from ocelli.api.services import Chat
+
+    pictures = Pictures(
+        SafeFetcher(
+            allow=settings.fetch_networks,
+            max_bytes=settings.fetch_max_bytes,
+            timeout=settings.fetch_timeout,
+        ),
+        max_bytes=settings.max_upload_bytes,
+        max_pixels=settings.max_pixels,
+    )
+    local = LocalChat(asking, pictures, answer, timeout=settings.analysis_timeout)
+    models = Models(
+        upstreams,
+        default=settings.chat_model or settings.default_backend,
+        aliases=settings.chat_aliases,
+        fallback=settings.chat_fallback,
+    )
+    return Chat(
+        models=models,
+        local=local,
+        relay=Relay(pictures, metering),
+        moderation=Moderation(local, pictures),
+        max_body_bytes=settings.chat_max_mb * MEGABYTE,
+    )
 
 
 @asynccontextmanager

@@ -47,6 +47,7 @@ class Victim:
             "export_id": export,
             "key_id": key.json()["api_keys"][0]["id"],
             "variant_type": "original",
+            "model_id": "victims/model",  # models belong to the installation, not to a tenant
         }
 
 

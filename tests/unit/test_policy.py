@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from ocelli.api import objects, operations
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.auth import current_key
+from ocelli.api.chat import routes as chat
 from ocelli.api.policy import OPEN, POLICIES, policy_of
 from ocelli.domain.errors import NotAllowed
 from ocelli.domain.scopes import SCOPES, Role
@@ -28,6 +29,8 @@ def routes(those: Iterable[Any]) -> Iterator[APIRoute]:
 
 ALL = [
     *routes(aion_router.routes),
+    *chat.ROUTES,
+    *routes(chat.router.routes),
     *routes(objects.router.routes),
     *routes(operations.router.routes),
 ]
@@ -48,7 +51,7 @@ def test_each_route_is_in_the_table_and_asks_for_a_key(route: APIRoute) -> None:
 
 
 def test_names_are_unique() -> None:
-    names = Counter(route.endpoint.__name__ for route in ALL)
+    names = Counter(endpoint.__name__ for endpoint in {route.endpoint for route in ALL})
     assert [name for name, count in names.items() if count > 1] == []
 
 

@@ -33,8 +33,13 @@ async def current_key(
 
     Raises InvalidKey & co., RateLimited, NotAllowed, and see ocelli.api.idempotency.
     """
+    return await admit(request, credentials.credentials if credentials else None)
+
+
+async def admit(request: Request, token: str | None) -> ApiKey:
+    """The same for a route that reads its headers itself."""
     mine = await services(request)
-    key = await mine.accounts.authenticate(credentials.credentials if credentials else None)
+    key = await mine.accounts.authenticate(token)
     route = request.scope["endpoint"].__name__
     policy = policy_of(route)
     request.state.rate = await mine.rates.count(key, route, policy.per_minute)

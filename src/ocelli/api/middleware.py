@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
+from ocelli.api.chat.headers import PREFIXES, chat_headers, preflight
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +40,7 @@ class Envelope:
             return
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(scope)
+        is_chat = scope["path"].startswith(PREFIXES)
         status = 500
         started = time.perf_counter()
 
@@ -48,10 +51,15 @@ class Envelope:
                 headers = message.setdefault("headers", [])
                 headers.append((b"x-request-id", state["request_id"].encode()))
                 headers.extend(_rate_headers(state.get("rate")))
+                if is_chat:
+                    headers.extend(chat_headers(scope))
             await send(message)
 
         try:
-            await self._app(scope, receive, stamped)
+            if is_chat and scope["method"] == "OPTIONS":
+                await preflight(scope, receive, stamped)
+            else:
+                await self._app(scope, receive, stamped)
         finally:
             handler = getattr(scope.get("endpoint"), "__name__", "none")
             REQUESTS.labels(handler, status).inc()

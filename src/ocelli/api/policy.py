@@ -95,6 +95,11 @@ POLICIES: dict[str, Policy] = {
     "configure_s3": Policy(Role.ADMIN, "cloud_storage:write", per_minute=5),
     "validate_s3": Policy(Role.ADMIN, "cloud_storage:write", per_minute=10),
     "remove_s3": Policy(Role.ADMIN, "cloud_storage:delete", per_minute=5),
+    # conversations
+    "chat_completions": _WRITE,
+    "moderate": _WRITE,
+    "list_models": _READ,
+    "get_model": _READ,
     # keys
     "create_key": Policy(Role.ADMIN, "api_keys:write"),
     "list_keys": Policy(Role.READ, "api_keys:read"),

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.asking import Asking
     from ocelli.usecases.batches import Batches
+    from ocelli.usecases.chat import LocalChat
+    from ocelli.usecases.chat_models import Models
+    from ocelli.usecases.chat_relay import Relay
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.files import Files
     from ocelli.usecases.history import History
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.keys import Keys
+    from ocelli.usecases.moderation import Moderation
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
@@ -50,6 +54,17 @@ class SignedFolder(Protocol):
 
 
 @dataclass(frozen=True)
+class Chat:
+    """Who answers conversations."""
+
+    models: Models
+    local: LocalChat
+    relay: Relay
+    moderation: Moderation
+    max_body_bytes: int
+
+
+@dataclass(frozen=True)
 class Services:
     """One per API process."""
 
@@ -69,6 +84,7 @@ class Services:
     backend_names: Sequence[str]
     default_backend: str
     answer_timeout: float
+    chat: Chat
     history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]

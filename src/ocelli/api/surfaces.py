@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ocelli.api.aion import errors as aion_errors
+from ocelli.api.chat import errors as chat_errors
+from ocelli.api.chat.headers import PREFIXES as CHAT
 from ocelli.api.fetch import errors as fetch_errors
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Surface(Protocol):
 _SURFACES: tuple[tuple[str, Surface], ...] = (
     ("/api/v2", aion_errors),
     ("/api/", fetch_errors),
+    *((prefix, chat_errors) for prefix in CHAT),
 )
 
 

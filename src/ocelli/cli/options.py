@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from ocelli.cli.main import fail
@@ -40,15 +40,16 @@ def to_environment(settings: Settings) -> Mapping[str, str]:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
-        if isinstance(value, dict):  # a table of models; pydantic-settings reads it as JSON
-            tables = {key: each.model_dump(exclude_none=True) for key, each in value.items()}
-            value = json.dumps(tables, default=_revealed)
+        if isinstance(value, dict | tuple):  # pydantic-settings reads these as JSON
+            value = json.dumps(value, default=_plain)
         if value is not None:
             values[f"OCELLI_{name.upper()}"] = str(value)
     return values
 
 
-def _revealed(value: Any) -> str:
+def _plain(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_none=True)
     raise TypeError(type(value).__name__)

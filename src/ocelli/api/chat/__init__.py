@@ -1,0 +1,1 @@
+"""Chat completions in the shape that OpenAI's clients speak."""

@@ -1,0 +1,318 @@
+"""Between bodies and conversations. What is wrong is named by its place."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ocelli.api.chat import schemas
+from ocelli.domain.chat import (
+    Completion,
+    Conversation,
+    Detail,
+    Format,
+    Message,
+    PictureRef,
+)
+from ocelli.domain.chat_errors import (
+    InvalidJson,
+    InvalidSchema,
+    InvalidValue,
+    MissingParameter,
+    WrongType,
+)
+from ocelli.domain.structured import UNSAFE
+from ocelli.usecases.chat_models import Model
+
+Body = TypeVar("Body", bound=BaseModel)
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+CATEGORIES = (
+    "harassment", "harassment/threatening", "hate", "hate/threatening", "illicit",
+    "illicit/violent", "self-harm", "self-harm/intent", "self-harm/instructions", "sexual",
+    "sexual/minors", "violence", "violence/graphic",
+)  # fmt: skip
+JUDGED = "sexual"
+SAFETY_MODEL = "ocelli-safety"
+RELEASED = 1_767_225_600  # a date that never changes, for clients that sort by it
+MAX_STOPS = 4
+MAX_MESSAGES = 10_000
+
+_DETAILS = {detail.value: detail for detail in Detail}
+# What a model that only finds things cannot do. Values that ask for nothing are no demand.
+_DEMANDING = ("tools", "functions", "logprobs", "top_logprobs", "logit_bias")
+_TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number"}
+
+
+def parse(model: type[Body], raw: bytes) -> Body:
+    """Raises ChatError for the first thing that is wrong."""
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        _refuse(error)
+
+
+def conversation(request: schemas.ChatRequest) -> Conversation:
+    """Raises ChatError."""
+    format, schema, name = _format(request.response_format)
+    options = _object_or_none(request.stream_options, "stream_options")
+    limit = request.max_completion_tokens or request.max_tokens
+    return Conversation(
+        model=request.model,
+        messages=_messages(request.messages),
+        max_tokens=None if limit is None else int(min(limit, 1e9)),
+        n=int(request.n or 1),
+        stop=_stops(request.stop),
+        stream=bool(request.stream),
+        include_usage=bool(options.get("include_usage")),
+        format=format,
+        schema=schema,
+        schema_name=name,
+        demanding=tuple(name for name in _DEMANDING if _demands(request, name)),
+    )
+
+
+def picture_inputs(value: Any) -> list[PictureRef]:
+    """The pictures of a request for moderation. Raises ChatError, also for text."""
+    parts = value if isinstance(value, list) else [value]
+    if not parts:
+        raise InvalidValue("'input' is empty.", param="input")
+    refs = []
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else "text"
+        if kind != "image_url":
+            raise InvalidValue(
+                "Only images are judged here, no text: nothing on this server could tell whether "
+                "a text is harmful, so it is refused rather than called safe. Send image_url "
+                "parts.",
+                param=f"input[{index}]" if isinstance(value, list) else "input",
+            )
+        refs.append(_picture(part, f"input[{index}]", 0, index))
+    return refs
+
+
+def completion(answer: Completion) -> schemas.ChatCompletion:
+    """The whole answer at once."""
+    message = schemas.AssistantMessage(content=answer.text)
+    return schemas.ChatCompletion(
+        id=new_id(),
+        created=int(time.time()),
+        model=answer.model,
+        choices=[
+            schemas.Choice(index=index, message=message, finish_reason=answer.finish)
+            for index in range(answer.n)
+        ],
+        usage=usage(answer),
+    )
+
+
+def usage(answer: Completion) -> schemas.UsageBody:
+    """What it cost."""
+    use = answer.use
+    return schemas.UsageBody(
+        prompt_tokens=use.prompt,
+        completion_tokens=use.completion,
+        total_tokens=use.total,
+        prompt_tokens_details=schemas.PromptDetails(
+            text_tokens=use.text, image_tokens=use.pictures
+        ),
+    )
+
+
+def moderation(nsfw: float) -> schemas.Moderation:
+    """What the safety model knows; null for what it was never trained on."""
+    unknown: dict[str, Any] = dict.fromkeys(CATEGORIES)
+    return schemas.Moderation(
+        id=f"modr-{uuid.uuid4().hex}",
+        model=SAFETY_MODEL,
+        results=[
+            schemas.ModerationResult(
+                flagged=nsfw >= UNSAFE,
+                categories={**unknown, JUDGED: nsfw >= UNSAFE},
+                category_scores={**unknown, JUDGED: round(nsfw, 6)},
+                category_applied_input_types={
+                    name: ["image"] if name == JUDGED else [] for name in CATEGORIES
+                },
+            )
+        ],
+    )
+
+
+def card(model: Model) -> schemas.ModelCard:
+    """One line of the list."""
+    return schemas.ModelCard(
+        id=model.id, created=RELEASED, owned_by=model.owner, alias_of=model.alias_of
+    )
+
+
+def new_id() -> str:
+    """Of one answer."""
+    return f"chatcmpl-{uuid.uuid4().hex}"
+
+
+def _messages(raw: Any) -> tuple[Message, ...]:
+    messages = _list(raw, "messages")
+    if not messages:
+        raise InvalidValue("'messages' is empty: at least one is needed.", param="messages")
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidValue(f"More than {MAX_MESSAGES} messages.", param="messages")
+    return tuple(_message(each, index) for index, each in enumerate(messages))
+
+
+def _message(raw: Any, index: int) -> Message:
+    place = f"messages[{index}]"
+    if not isinstance(raw, dict):
+        _wrong_type(place, "an object", raw)
+    role = raw.get("role")
+    if role is None:
+        raise _missing(f"{place}.role")
+    if not isinstance(role, str):
+        _wrong_type(f"{place}.role", "a string", role)
+    if role not in ROLES:
+        raise InvalidValue(
+            f"Invalid value: {role[:40]!r}. Supported values are: 'system', 'developer', 'user', "
+            "'assistant' and 'tool'.",
+            param=f"{place}.role",
+        )
+    content = raw.get("content")
+    if isinstance(content, str):
+        return Message(role, (content,))
+    if isinstance(content, list):
+        return Message(role, tuple(_part(part, role, index, at) for at, part in enumerate(content)))
+    if content is not None:
+        _wrong_type(f"{place}.content", "a string or an array", content)
+    if role == "assistant":
+        return Message(role, ())
+    raise _missing(f"{place}.content")
+
+
+def _part(raw: Any, role: str, message: int, index: int) -> str | PictureRef:
+    place = f"messages[{message}].content[{index}]"
+    if not isinstance(raw, dict):
+        _wrong_type(place, "an object", raw)
+    kind = raw.get("type")
+    match kind:
+        case "text" | "refusal":
+            text = raw.get(kind)
+            if text is None:
+                raise _missing(f"{place}.{kind}")
+            if not isinstance(text, str):
+                _wrong_type(f"{place}.{kind}", "a string", text)
+            return text
+        case "image_url" if role == "user":
+            return _picture(raw, place, message, index)
+        case "image_url":
+            raise InvalidValue(
+                "Images are only allowed in messages with the role 'user'.", param=f"{place}.type"
+            )
+        case None:
+            raise _missing(f"{place}.type")
+        case _:
+            raise InvalidValue(
+                f"Invalid value: {str(kind)[:40]!r}. Supported values are: 'text' and 'image_url'.",
+                param=f"{place}.type",
+            )
+
+
+def _picture(part: dict[str, Any], place: str, message: int, index: int) -> PictureRef:
+    place = f"{place}.image_url"
+    value = part.get("image_url")
+    detail = Detail.AUTO
+    if isinstance(value, dict):
+        detail = _DETAILS.get(str(value.get("detail")), Detail.AUTO)
+        value, place = value.get("url"), f"{place}.url"
+    if value is None:
+        raise _missing(place)
+    if not isinstance(value, str):
+        _wrong_type(place, "a string" if place.endswith("url.url") else "an object", value)
+    return PictureRef(value.strip(), place, message, index, detail)
+
+
+def _stops(raw: str | list[str] | None) -> tuple[str, ...]:
+    stops = (raw,) if isinstance(raw, str) else tuple(raw or ())
+    if len(stops) > MAX_STOPS:
+        raise InvalidValue(f"At most {MAX_STOPS} stop sequences.", param="stop")
+    return stops
+
+
+def _format(raw: Any) -> tuple[Format, dict[str, Any] | None, str]:
+    value = _object_or_none(raw, "response_format")
+    if not value:
+        return Format.TEXT, None, ""
+    try:
+        format = Format(str(value.get("type")))
+    except ValueError:
+        raise InvalidValue(
+            "Supported values are: 'text', 'json_object' and 'json_schema'.",
+            param="response_format.type",
+        ) from None
+    if format is not Format.JSON_SCHEMA:
+        return format, None, ""
+    inner = _object_or_none(value.get("json_schema"), "response_format.json_schema")
+    schema, name = inner.get("schema"), str(inner.get("name") or "schema")[:64]
+    if schema is None:
+        raise _missing("response_format.json_schema.schema")
+    if not isinstance(schema, dict):
+        raise InvalidSchema(
+            f"Invalid schema for response_format '{name}': it is {_said(schema)}, not an object.",
+            param="response_format",
+        )
+    return format, schema, name
+
+
+def _demands(request: schemas.ChatRequest, name: str) -> bool:
+    if name in ("tools", "functions") and request.tool_choice == "none":
+        return False  # they are only mentioned
+    return bool(getattr(request, name))
+
+
+def _list(raw: Any, place: str) -> list[Any]:
+    if not isinstance(raw, list):
+        _wrong_type(place, "an array", raw)
+    return raw
+
+
+def _object_or_none(raw: Any, place: str) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        _wrong_type(place, "an object", raw)
+    return raw
+
+
+def _wrong_type(place: str, wanted: str, got: Any) -> NoReturn:
+    raise WrongType(
+        f"Invalid type for '{place}': expected {wanted}, but got {_said(got)} instead.",
+        param=place,
+    )
+
+
+def _missing(place: str) -> MissingParameter:
+    return MissingParameter(f"Missing required parameter: '{place}'.", param=place)
+
+
+def _said(value: Any) -> str:
+    return _TYPES.get(type(value), "null" if value is None else "a number")
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    kind, message = first["type"], first["msg"]
+    if kind == "json_invalid":
+        raise InvalidJson(f"We could not parse the JSON body of your request: {message}")
+    place = ""
+    for step in first["loc"]:
+        if isinstance(step, int):
+            place += f"[{step}]"
+        elif "[" not in step and step not in ("str", "dict"):  # a union's branch is no place
+            place += f".{step}" if place else step
+    if kind == "missing":
+        raise _missing(place)
+    if not place:
+        raise WrongType("The body must be a JSON object.")
+    if kind.endswith("_type"):
+        raise WrongType(f"Invalid type for '{place}': {message}.", param=place)
+    raise InvalidValue(f"Invalid value for '{place}': {message}.", param=place)

@@ -1,0 +1,91 @@
+"""Routes that read their body and send their answer themselves: at the speed of ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect, Request
+
+from ocelli.api.auth import admit, services
+from ocelli.api.services import Services
+from ocelli.domain.accounts import MEGABYTE, ApiKey
+from ocelli.domain.errors import TooLarge
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request with its whole body, admitted."""
+
+    request: Request
+    mine: Services
+    key: ApiKey
+    body: bytes
+    receive: Receive
+    send: Send
+
+    async def answer(
+        self, body: bytes, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        """Send a whole answer."""
+        length = str(len(body)).encode()
+        start = [(b"content-type", content_type), (b"content-length", length), *headers]
+        await self.send({"type": "http.response.start", "status": 200, "headers": start})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+class RawRoute(APIRoute):
+    """FastAPI documents it by its ``endpoint``, which is never called; ``work`` does what it says.
+
+    The key is asked for before the body is read. Errors are raised, as everywhere.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        work: Callable[[Call], Awaitable[None]],
+        max_bytes: Callable[[Services], int],
+        **options: Any,
+    ) -> None:
+        super().__init__(path, endpoint, methods=["POST"], **options)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive)
+            mine = await services(request)
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            key = await admit(request, token.strip() if scheme.lower() == "bearer" else None)
+            try:
+                body = await _body(request, max_bytes(mine))
+            except ClientDisconnect:
+                return
+            await work(Call(request, mine, key, body, receive, send))
+
+        self.app = app
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """Raises TooLarge as soon as that is known."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and len(length) < 20 and int(length) > limit:
+        raise _too_large(limit)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The body of the request is larger than {limit // MEGABYTE} MB.",
+        details={"max_bytes": limit},
+    )

@@ -1,0 +1,185 @@
+"""A conversation about pictures: what is asked, how it is counted, how an answer is cut. Pure.
+
+**Tokens** of the local model. Text: up to four letters or digits, or one other sign, with the white
+space before it, are one token; each message adds four. A picture is 85 tokens at ``low`` detail;
+otherwise 85, and 170 for each tile of 512 × 512 pixels once it is made to fit into 2048 × 2048 and
+then 768 on its shorter side. The same conversation always counts the same.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+MAX_PICTURES = 500
+MAX_CONTEXT = 1_000_000  # tokens of the local model
+
+_PER_MESSAGE = 4
+_PICTURE = 85
+_TILE = 170
+_TILE_SIDE = 512
+_FIT, _SHORTER = 2048, 768
+_TOKEN = re.compile(r"\s*(?:[^\W_]{1,4}|[^\s])|\s+$")
+
+
+class Detail(StrEnum):
+    """How closely a picture is to be looked at."""
+
+    AUTO = "auto"
+    LOW = "low"
+    HIGH = "high"
+
+
+class Format(StrEnum):
+    """In which form the answer is wanted."""
+
+    TEXT = "text"
+    JSON_OBJECT = "json_object"
+    JSON_SCHEMA = "json_schema"
+
+
+class Finish(StrEnum):
+    """Why an answer ends where it does."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRef:
+    """A picture as a client names it: an address, a data URL, or bare base64.
+
+    ``param`` is the path of its address in the request, for errors; ``message`` and ``part`` are
+    the positions in that path.
+    """
+
+    url: str
+    param: str
+    message: int
+    part: int
+    detail: Detail = Detail.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. ``parts`` keep their order."""
+
+    role: str
+    parts: tuple[str | PictureRef, ...]
+
+    @property
+    def text(self) -> str:
+        """All that it says."""
+        return "\n".join(part for part in self.parts if isinstance(part, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Everything that a chat request asks for.
+
+    ``model`` is the name that the client used. ``demanding`` are the fields in it that only a
+    language model could honour. ``schema`` is that of Format.JSON_SCHEMA, ``schema_name`` its name.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    n: int = 1
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    include_usage: bool = False
+    format: Format = Format.TEXT
+    schema: Mapping[str, Any] | None = None
+    schema_name: str = ""
+    demanding: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> list[PictureRef]:
+        """Of all turns, in their order."""
+        return [
+            part
+            for message in self.messages
+            for part in message.parts
+            if isinstance(part, PictureRef)
+        ]
+
+    @property
+    def question(self) -> str:
+        """What the user said last."""
+        said = [message.text for message in self.messages if message.role == "user"]
+        return next((text for text in reversed(said) if text.strip()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """What an answer cost, by the rules at the top."""
+
+    text: int
+    pictures: int
+    completion: int
+
+    @property
+    def prompt(self) -> int:
+        """Text and pictures."""
+        return self.text + self.pictures
+
+    @property
+    def total(self) -> int:
+        """Prompt and completion."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer of the local model: ``n`` times the same, since it is certain of itself."""
+
+    model: str
+    text: str
+    finish: Finish
+    n: int
+    use: TokenUse
+
+
+def tokens(text: str) -> Iterator[str]:
+    """The pieces that are counted; together they are ``text``."""
+    return (match[0] for match in _TOKEN.finditer(text))
+
+
+def count_text(messages: Iterable[Message]) -> int:
+    """Tokens of all that was said."""
+    return sum(
+        _PER_MESSAGE
+        + sum(1 for part in message.parts if isinstance(part, str) for _ in tokens(part))
+        for message in messages
+    )
+
+
+def count_picture(width: int, height: int, detail: Detail) -> int:
+    """Tokens of one picture of so many pixels.
+
+    >>> count_picture(1024, 1024, Detail.HIGH), count_picture(2048, 4096, Detail.AUTO)
+    (765, 1105)
+    """
+    if detail is Detail.LOW:
+        return _PICTURE
+    scale = min(1.0, _FIT / max(width, height))
+    scale = min(scale, _SHORTER / min(width, height))
+    across, down = (math.ceil(round(side * scale) / _TILE_SIDE) for side in (width, height))
+    return _PICTURE + _TILE * max(1, across) * max(1, down)
+
+
+def cut(text: str, *, stop: tuple[str, ...], max_tokens: int | None) -> tuple[str, Finish, int]:
+    """``text`` up to the first of ``stop`` (which is left out) or ``max_tokens``; its tokens."""
+    ends = [at for mark in stop if mark and (at := text.find(mark)) >= 0]
+    if ends:
+        text = text[: min(ends)]
+    pieces = list(tokens(text))
+    if max_tokens is not None and len(pieces) > max_tokens:
+        return "".join(pieces[:max_tokens]), Finish.LENGTH, max_tokens
+    return text, Finish.STOP, len(pieces)

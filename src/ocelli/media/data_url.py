@@ -1,0 +1,57 @@
+"""Pictures that come inside a text: data URLs in every spelling that clients use."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+import pybase64
+
+_NOISE = re.compile(r"\s+")
+_STANDARD = str.maketrans("-_", "+/")
+# What the first bytes of our formats look like in base64: JPEG, PNG, WebP, GIF.
+_STARTS = ("/9j/", "_9j_", "iVBOR", "UklGR", "R0lGOD")
+
+
+class NotBase64(ValueError):
+    """It claims to be base64 and is none."""
+
+
+def is_data_url(url: str) -> bool:
+    """Whether it says so."""
+    return url[:5].lower() == "data:"
+
+
+def is_bare_base64(url: str) -> bool:
+    """Whether it is a picture in base64 without ``data:`` before it."""
+    return url.startswith(_STARTS)
+
+
+def decode_data_url(url: str) -> bytes:
+    """The bytes of a data URL, or of bare base64. Raises NotBase64.
+
+    The declared type is not looked at: it is often wrong or missing. Parameters before
+    ``;base64``, white space, the URL-safe alphabet, percent-encoding of the signs of base64 and
+    missing padding are all met in the wild.
+    """
+    text = url
+    if is_data_url(url):
+        head, comma, text = url.partition(",")
+        if not comma or not head.rstrip().lower().endswith(";base64"):
+            raise NotBase64("a data URL must read data:image/...;base64,...")
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return _tolerant(text)
+
+
+def _tolerant(text: str) -> bytes:
+    if "%" in text:
+        from urllib.parse import unquote
+
+        text = unquote(text)
+    text = _NOISE.sub("", text).translate(_STANDARD).rstrip("=")
+    try:
+        return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotBase64("not base64") from error

@@ -1,0 +1,22 @@
+"""What a picture looks like, in 64 bits: those of two copies of one picture hardly differ."""
+
+from __future__ import annotations
+
+from ocelli.media.decode import checked_header, flat, open_scaled, reading
+
+_SIDE = 128
+_ACROSS, _DOWN = 9, 8
+
+
+def dhash(data: bytes, *, max_pixels: int) -> int:
+    """Whether each of 8 × 8 places is brighter than the one to its left.
+
+    Raises AnalysisFailed, as ``decode`` does.
+    """
+    header = checked_header(data, max_pixels=max_pixels)
+    with reading(data, header):
+        image = flat(open_scaled(data, header, _SIDE)).colourspace("b-w")
+        image = image.thumbnail_image(_ACROSS, height=_DOWN, size="force")
+        pixels = image.numpy().reshape(_DOWN, _ACROSS)
+    bits = (pixels[:, 1:] > pixels[:, :-1]).flatten()
+    return sum(1 << at for at, bit in enumerate(bits) if bit)

@@ -1,0 +1,33 @@
+"""A picture made small enough for somebody else."""
+
+from __future__ import annotations
+
+from ocelli.media.decode import checked_header, flat, open_scaled, reading
+
+_QUALITIES = (88, 75, 60)
+_SMALLEST = 256
+
+
+def fit(data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels: int) -> bytes:
+    """``data`` itself if it keeps to the limits, otherwise a JPEG that does, upright on white.
+
+    Of an animation the first frame, once it has to be made again. Raises AnalysisFailed, as
+    ``decode`` does.
+    """
+    header = checked_header(data, max_pixels=max_pixels)
+    side = max(header.width, header.height)
+    fits_bytes = max_bytes is None or len(data) <= max_bytes
+    if fits_bytes and (max_side is None or side <= max_side):
+        return data
+    side = min(side, max_side or side)
+    with reading(data, header):
+        image = flat(open_scaled(data, header, side)).copy_memory()
+        while True:
+            for quality in _QUALITIES:
+                made: bytes = image.jpegsave_buffer(Q=quality, keep="none")
+                if max_bytes is None or len(made) <= max_bytes:
+                    return made
+            side = round(max(image.width, image.height) * 0.75)
+            if side < _SMALLEST:
+                return made
+            image = image.thumbnail_image(side, height=side, size="down").copy_memory()

@@ -1,0 +1,176 @@
+"""Conversations with the local model: its answers are made of what it found in the pictures.
+
+The API process loads no models: pictures are asked about like any other (see usecases.asking), by
+workers, before everything else. What was found is remembered here, so that the later turns of a
+conversation, which carry the same pictures again, do not look again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from ocelli.domain import structured
+from ocelli.domain.chat import (
+    MAX_CONTEXT,
+    Completion,
+    Format,
+    TokenUse,
+    count_picture,
+    count_text,
+    cut,
+)
+from ocelli.domain.chat_errors import (
+    ContextTooLong,
+    ImageTooLarge,
+    InvalidImageFormat,
+    UnsupportedParameter,
+    UpstreamUnavailable,
+)
+from ocelli.domain.errors import FailureType, TooLarge, ValidationFailed
+from ocelli.domain.findings import LOCAL, Feature
+from ocelli.domain.questions import Question
+from ocelli.domain.seen import Seen
+from ocelli.usecases.schemas import check_schema, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from ocelli.domain.accounts import Tenant
+    from ocelli.domain.analysis import Analysis
+    from ocelli.domain.chat import Conversation
+    from ocelli.domain.findings import Findings
+    from ocelli.usecases.asking import Asking
+    from ocelli.usecases.chat_pictures import Opened, Pictures
+
+    Answering = Callable[[str, Sequence[Seen]], str]
+
+REMEMBERED = 2_000
+AT_ONCE = 16
+
+
+class LocalChat:
+    """``answer`` turns a question and what was found in the pictures into prose."""
+
+    def __init__(
+        self, asking: Asking, pictures: Pictures, answer: Answering, *, timeout: float
+    ) -> None:
+        self._asking = asking
+        self._pictures = pictures
+        self._answer = answer
+        self._timeout = timeout
+        self._known: OrderedDict[tuple[UUID, str, frozenset[Feature]], Findings] = OrderedDict()
+
+    async def complete(
+        self, tenant: Tenant, conversation: Conversation, *, max_bytes: int
+    ) -> Completion:
+        """The whole answer. Raises ChatError, and what Asking.ask raises."""
+        if conversation.demanding:
+            name = conversation.demanding[0]
+            raise UnsupportedParameter(
+                f"'{name}' is not supported with this model: {LOCAL} answers from what its "
+                "detectors find. Configure a vision-language model with the setting `backends`.",
+                param=name,
+            )
+        if conversation.schema is not None:
+            check_schema(conversation.schema, conversation.schema_name)
+        text_tokens = self._fitting(count_text(conversation.messages))
+        opened = await self._pictures.open(conversation.pictures, max_bytes=max_bytes)
+        picture_tokens = sum(
+            count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
+        )
+        self._fitting(text_tokens + picture_tokens)
+        looked = await self.look(tenant, opened, frozenset(Feature))
+        text, finish, count = cut(
+            self._say(conversation, looked),
+            stop=conversation.stop,
+            max_tokens=conversation.max_tokens,
+        )
+        use = TokenUse(text_tokens, picture_tokens, count * conversation.n)
+        return Completion(LOCAL, text, finish, conversation.n, use)
+
+    async def look(
+        self, tenant: Tenant, opened: Sequence[Opened], features: frozenset[Feature]
+    ) -> list[Seen]:
+        """What is in each, in their order; equal pictures are looked at once."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(picture: Opened) -> Findings:
+            async with gate:
+                return await self._findings(tenant, picture, features)
+
+        distinct = {picture.sha256: picture for picture in reversed(opened)}
+        tasks = [asyncio.ensure_future(one(picture)) for picture in distinct.values()]
+        try:
+            found = dict(zip(distinct, await asyncio.gather(*tasks), strict=True))
+        finally:
+            for task in tasks:
+                task.cancel()
+        return [
+            Seen(
+                found[each.sha256],
+                each.sha256,
+                each.dhash,
+                each.header.width,
+                each.header.height,
+            )
+            for each in opened
+        ]
+
+    def _say(self, conversation: Conversation, looked: Sequence[Seen]) -> str:
+        answer = self._answer(conversation.question, looked)
+        match conversation.format:
+            case Format.TEXT:
+                return answer
+            case Format.JSON_OBJECT:
+                value = structured.everything(answer, looked)
+            case Format.JSON_SCHEMA:
+                schema = conversation.schema or {}
+                value = structured.fill(schema, answer, looked)
+                validate(value, schema)
+        return json.dumps(value, ensure_ascii=False)
+
+    async def _findings(
+        self, tenant: Tenant, picture: Opened, features: frozenset[Feature]
+    ) -> Findings:
+        for wide in (features, frozenset(Feature)):
+            known = self._known.get((tenant.id, picture.sha256, wide))
+            if known is not None:
+                return known
+        question = Question(features=features, backends=(LOCAL,))
+        try:
+            asked = await self._asking.ask(tenant, picture.data, question)
+        except TooLarge as error:
+            raise ImageTooLarge(error.message, param=picture.ref.param) from error
+        except ValidationFailed as error:
+            raise InvalidImageFormat(error.message, param=picture.ref.param) from error
+        done = await self._asking.answer(tenant.id, asked.id, timeout=self._timeout)
+        findings = _found(done, picture)
+        self._known[tenant.id, picture.sha256, features] = findings
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return findings
+
+    @staticmethod
+    def _fitting(count: int) -> int:
+        if count > MAX_CONTEXT:
+            raise ContextTooLong(
+                f"This model's maximum context length is {MAX_CONTEXT} tokens, pictures included; "
+                f"your messages have {count}.",
+                param="messages",
+            )
+        return count
+
+
+def _found(analysis: Analysis, picture: Opened) -> Findings:
+    if analysis.findings:
+        return analysis.findings[0]
+    failure = analysis.failure
+    if failure is not None and failure.type is FailureType.VALIDATION:
+        raise InvalidImageFormat(failure.message, param=picture.ref.param)
+    raise UpstreamUnavailable(
+        failure.message if failure else "The workers are busy: the picture was not looked at yet."
+    )

@@ -1,0 +1,288 @@
+"""The pictures of a conversation: from what a client names to bytes that are known to be pictures.
+
+Fetching and decoding are bounded in number and in bytes, and happen off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+import pybase64
+
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.chat import MAX_PICTURES
+from ocelli.domain.chat_errors import (
+    EmptyImage,
+    ImageTooLarge,
+    InvalidBase64Image,
+    InvalidImageFormat,
+    InvalidImageUrl,
+    TooManyImages,
+)
+from ocelli.domain.errors import (
+    AnalysisFailed,
+    FetchFailed,
+    InvalidUrl,
+    OcelliError,
+    ValidationFailed,
+)
+from ocelli.media.data_url import NotBase64, decode_data_url, is_bare_base64, is_data_url
+from ocelli.media.dhash import dhash
+from ocelli.media.fit import fit
+from ocelli.media.header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from ocelli.domain.chat import PictureRef
+    from ocelli.domain.images import ImageHeader
+    from ocelli.domain.ports_chat import PictureLimits
+    from ocelli.domain.ports_fetch import Fetcher
+
+AT_ONCE = 8
+ALL_BYTES = 75 * MEGABYTE  # of all fetched pictures of one request
+PREPARED_BYTES = 64 * MEGABYTE
+IN_LINE = 64 * 1024  # a shorter data URL is decoded faster than a thread is woken
+
+T = TypeVar("T")
+
+_ANY_SIZE = 1 << 62
+_ENTRY = 200  # bytes of an entry beside its text, roughly
+_ACCEPTED = "Supported are png, jpeg, gif and webp."
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One picture, checked as far as its header.
+
+    ``dhash`` says what it looks like, where it stands beside others (see media.dhash).
+    """
+
+    ref: PictureRef
+    data: bytes
+    sha256: str
+    header: ImageHeader
+    dhash: int | None = None
+
+
+class Pictures:
+    """One per process: it remembers what it prepared."""
+
+    def __init__(self, fetcher: Fetcher, *, max_bytes: int, max_pixels: int) -> None:
+        self._fetcher = fetcher
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
+        self._prepared = _Prepared()
+
+    async def open(self, refs: Sequence[PictureRef], *, max_bytes: int) -> list[Opened]:
+        """All of them, in their order; the same address is read once. Raises ChatError."""
+        self._check_count(refs, MAX_PICTURES)
+        limit = min(self._max_bytes, max_bytes)
+        budget = _Budget()
+
+        async def one(ref: PictureRef) -> Opened:
+            data = await self._bytes(ref, budget)
+            if compare:
+                return await asyncio.to_thread(self._compare, ref, data, limit)
+            if len(data) <= IN_LINE:
+                return self._inspect(ref, data, limit)
+            return await asyncio.to_thread(self._inspect, ref, data, limit)
+
+        distinct = {ref.url: ref for ref in reversed(refs)}  # the first place names the error
+        compare = len(distinct) > 1
+        found = await _each(one, distinct.values())
+        return [replace(found[ref.url], ref=ref) for ref in refs]
+
+    async def prepare(
+        self, refs: Sequence[PictureRef], limits: PictureLimits, *, max_bytes: int
+    ) -> dict[str, str]:
+        """From each address that a backend cannot have as it is to the data URL for it.
+
+        Raises ChatError: also for what may stay as it is, if it is no picture.
+        """
+        self._check_count(refs, min(MAX_PICTURES, limits.max_count or MAX_PICTURES))
+        limit = min(self._max_bytes, max_bytes)
+        budget = _Budget()
+
+        async def one(ref: PictureRef) -> str:
+            inline = is_data_url(ref.url) or is_bare_base64(ref.url)
+            if not inline and limits.fetches:
+                return ref.url
+            if len(ref.url) <= IN_LINE and inline:
+                return self._prepare(ref, None, limits, limit)
+            data = None if inline else await self._bytes(ref, budget)
+            return await asyncio.to_thread(self._prepare, ref, data, limits, limit)
+
+        found = await _each(one, {ref.url: ref for ref in reversed(refs)}.values())
+        return {url: made for url, made in found.items() if made != url}
+
+    async def _bytes(self, ref: PictureRef, budget: _Budget) -> bytes:
+        if is_data_url(ref.url) or is_bare_base64(ref.url):
+            if len(ref.url) <= IN_LINE:
+                return _decode(ref)
+            return await asyncio.to_thread(_decode, ref)
+        _check_scheme(ref)
+        try:
+            fetched = await self._fetcher.get(ref.url)
+        except FetchFailed as error:
+            raise InvalidImageUrl(error.message, param=ref.param) from error
+        except InvalidUrl as error:
+            raise InvalidImageUrl(f"Invalid image URL: {error.message}", param=ref.param) from error
+        except ValidationFailed as error:
+            raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
+        budget.spend(len(fetched.data), ref)
+        return fetched.data
+
+    def _prepare(
+        self, ref: PictureRef, data: bytes | None, limits: PictureLimits, limit: int
+    ) -> str:
+        """The address itself, if the backend can have it as it is. Blocking."""
+        source = ref.url.encode() if data is None else data
+        key = (hashlib.sha256(source).digest(), limits)
+        known = self._prepared.get(key)
+        if known is not None:
+            return known or ref.url
+        picture = self._inspect(ref, _decode(ref) if data is None else data, limit)
+        try:
+            made = fit(
+                picture.data,
+                max_side=limits.max_side,
+                max_bytes=limits.max_bytes,
+                max_pixels=self._max_pixels,
+            )
+        except AnalysisFailed as error:
+            raise InvalidImageFormat(error.message, param=ref.param) from error
+        mime = picture.header.format.content_type if made is picture.data else "image/jpeg"
+        head = f"data:{mime};base64,"
+        if data is None and made is picture.data and ref.url.startswith(head):
+            self._prepared.put(key, "")
+            return ref.url
+        url = head + pybase64.b64encode(made).decode()
+        self._prepared.put(key, url)
+        return url
+
+    def _compare(self, ref: PictureRef, data: bytes, limit: int) -> Opened:
+        opened = self._inspect(ref, data, limit)
+        try:
+            return replace(opened, dhash=dhash(data, max_pixels=self._max_pixels))
+        except AnalysisFailed as error:
+            raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
+
+    def _inspect(self, ref: PictureRef, data: bytes, limit: int) -> Opened:
+        if not data:
+            raise EmptyImage("The image is empty (0 bytes).", param=ref.param)
+        if len(data) > limit:
+            raise ImageTooLarge(
+                f"The image has {len(data):,} bytes, more than the {limit:,} that one may have.",
+                param=ref.param,
+            )
+        try:
+            header = read_header(data, max_pixels=_ANY_SIZE)
+        except ValidationFailed as error:
+            raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
+        if header.width * header.height > self._max_pixels:
+            raise ImageTooLarge(
+                f"The image has {header.width:,} × {header.height:,} pixels, more than the "
+                f"{self._max_pixels:,} that one may have.",
+                param=ref.param,
+            )
+        return Opened(ref, data, hashlib.sha256(data).hexdigest(), header)
+
+    @staticmethod
+    def _check_count(refs: Sequence[PictureRef], most: int) -> None:
+        if len(refs) > most:
+            raise TooManyImages(
+                f"At most {most} image(s) may be in one request; there are {len(refs)}.",
+                param="messages",
+            )
+
+
+class _Budget:
+    """What all fetched pictures of a request may weigh together."""
+
+    def __init__(self) -> None:
+        self.left = ALL_BYTES
+
+    def spend(self, size: int, ref: PictureRef) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise ImageTooLarge(
+                f"The images of this request weigh more than {ALL_BYTES:,} bytes together.",
+                param=ref.param,
+            )
+
+
+class _Prepared:
+    """What was made of pictures, the longest unused forgotten first; '' means: as it was."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[bytes, PictureLimits], str] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def get(self, key: tuple[bytes, PictureLimits]) -> str | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+    def put(self, key: tuple[bytes, PictureLimits], url: str) -> None:
+        with self._lock:
+            if key in self._known:
+                return
+            self._known[key] = url
+            self._size += len(url) + _ENTRY
+            while self._size > PREPARED_BYTES:
+                _, oldest = self._known.popitem(last=False)
+                self._size -= len(oldest) + _ENTRY
+
+
+async def _each(
+    work: Callable[[PictureRef], Awaitable[T]], refs: Iterable[PictureRef]
+) -> dict[str, T]:
+    """By address; a few at once. The first error ends the others."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    done: dict[str, T] = {}
+
+    async def one(ref: PictureRef) -> None:
+        async with gate:
+            done[ref.url] = await work(ref)
+
+    listed = list(refs)
+    if len(listed) == 1:
+        await one(listed[0])
+        return done
+    try:
+        async with asyncio.TaskGroup() as group:
+            for ref in listed:
+                group.create_task(one(ref))
+    except* OcelliError as errors:
+        raise _first(errors) from None
+    return done
+
+
+def _first(errors: BaseExceptionGroup[OcelliError]) -> OcelliError:
+    inner = errors.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _decode(ref: PictureRef) -> bytes:
+    try:
+        return decode_data_url(ref.url)
+    except NotBase64 as error:
+        raise InvalidBase64Image("Invalid base64 image_url.", param=ref.param) from error
+
+
+def _check_scheme(ref: PictureRef) -> None:
+    scheme = ref.url[:8].lower()
+    if not scheme.startswith(("http://", "https://")):
+        raise InvalidImageUrl(
+            "Invalid image URL: it must begin with https:// or http://, or be a data URL "
+            "(data:image/jpeg;base64,...).",
+            param=ref.param,
+        )

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Gauge,
+    ProcessCollector,
+)
 from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from ocelli.api.auth import CurrentServices
 
@@ -48,7 +56,10 @@ async def ready(mine: CurrentServices) -> JSONResponse:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def metrics(mine: CurrentServices) -> PlainTextResponse:
-    """This process's counters, and the state of the queue."""
+    """What API and workers have counted since ``ocelli serve`` began, and the state of the queue.
+
+    Without PROMETHEUS_MULTIPROC_DIR, which ``ocelli serve`` sets, of this process alone.
+    """
     registry = CollectorRegistry()
     for name, values in (await mine.gauges()).items():
         gauge = Gauge(
@@ -56,8 +67,17 @@ async def metrics(mine: CurrentServices) -> PlainTextResponse:
         )
         for status, value in values.items():
             gauge.labels(status).set(value)
-    body = generate_latest(REGISTRY) + generate_latest(registry)
+    body = _counted() + generate_latest(registry)
     return PlainTextResponse(body, media_type=CONTENT_TYPE_LATEST)
+
+
+def _counted() -> bytes:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    everybody = CollectorRegistry()
+    MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+    ProcessCollector(registry=everybody)  # of the API
+    return generate_latest(everybody)
 
 
 async def _result(mine: CurrentServices, name: str) -> str:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
-from ocelli.wiring import database_for_command, objects
+from ocelli.wiring import chat_configs, database_for_command, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from ocelli.backends.chat.probe import Probed
     from ocelli.backends.local.inventory import Mismatch, ModelInfo
     from ocelli.settings import Settings
 
@@ -43,6 +44,19 @@ def models(*, as_json: bool) -> int:
             f"{problem.path} is {_state(problem)}", "pip install --force-reinstall 'ocelli[server]'"
         )
     return FAILED if wrong else 0
+
+
+def backends(*, as_json: bool) -> int:
+    """The chat backends of the settings, and whether they answer."""
+    settings = load_settings()
+    if settings is None:
+        return CANNOT_RUN
+    probed = _probed(settings)
+    if as_json:
+        print_json([asdict(each) for each in probed])
+    elif probed:
+        _print_backends(probed)
+    return 0 if all(each.is_good for each in probed) else FAILED
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,9 @@ def _checks(settings: Settings) -> Iterator[Check]:
     )
     yield _try("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
     yield _try("models", REINSTALL, _models)
+    for each in _probed(settings):
+        advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
+        yield Check(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
     free = shutil.disk_usage(_existing(settings.data)).free
     yield Check(
         "disk",
@@ -115,6 +132,14 @@ def _store(settings: Settings) -> str:
     return str(store)
 
 
+def _probed(settings: Settings) -> list[Probed]:
+    if not settings.backends:
+        return []
+    from ocelli.backends.chat.probe import probe_all
+
+    return asyncio.run(probe_all(chat_configs(settings)))
+
+
 def _models() -> str:
     from ocelli.backends.local.inventory import models as inventory
     from ocelli.backends.local.inventory import verify
@@ -145,6 +170,17 @@ def _print_checks(checks: list[Check]) -> None:
     for check in checks:
         mark = "[red]✗[/red]" if check.advice else "[green]✓[/green]"
         table.add_row(mark, check.name, check.found, check.advice or "")
+    Console().print(table)
+
+
+def _print_backends(probed: list[Probed]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "backend", "provider", "model", "address", "state")
+    for each in probed:
+        mark = "[green]✓[/green]" if each.is_good else "[red]✗[/red]"
+        table.add_row(mark, each.name, each.provider, each.model, each.base_url, each.state)
     Console().print(table)
 
 

@@ -177,11 +177,23 @@ def keys_revoke(
 
 
 @app.command()
-def models(as_json: AsJson = False) -> None:
-    """Show every local model: version, licence, hash, size, whether it loads."""
-    from ocelli.cli.doctor import models as run
+def models(
+    as_json: AsJson = False,
+    backends: Annotated[
+        bool, typer.Option("--backends", help="The backends of the settings alone.")
+    ] = False,
+) -> None:
+    """Show every local model (licence, hash, whether it loads), and the backends of the settings.
 
-    _exit(run(as_json=as_json))
+    With --json the one or the other.
+    """
+    from ocelli.cli.doctor import backends as show_backends
+    from ocelli.cli.doctor import models as show_models
+
+    code = 0 if backends else show_models(as_json=as_json)
+    if backends or not as_json:
+        code = show_backends(as_json=as_json) or code
+    _exit(code)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -46,7 +47,7 @@ def serve(**options: Any) -> int:
             objects(settings)  # makes the folder and the secret before children race for them
             supervisor = Supervisor(postgres)
             stack.callback(supervisor.stop)
-            environment = {**to_environment(settings), DSN: dsn}
+            environment = {**to_environment(settings), DSN: dsn, **_metrics(settings)}
             supervisor.add(
                 "api",
                 ["api", str(listener.fileno())],
@@ -91,6 +92,14 @@ def work(**options: Any) -> int:
     finally:
         supervisor.stop()
     return 0
+
+
+def _metrics(settings: Settings) -> dict[str, str]:
+    """A folder, empty now, in which all processes count, so that /metrics tells of all of them."""
+    folder = settings.data.absolute() / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 @contextlib.contextmanager

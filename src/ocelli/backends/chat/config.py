@@ -50,7 +50,7 @@ class ChatConfig:
     temperature: float | None = None
     timeout: float = 60.0
     deadline: float = 90.0
-    concurrency: int = 32
+    concurrency: int = 64
     retries: int = 2
     breaker_failures: int = 5
     breaker_seconds: float = 15.0

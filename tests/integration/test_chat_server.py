@@ -1,0 +1,89 @@
+"""The whole system with chat backends: settings, worker, result, metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from tests.conftest import Server, ocelli, reachable, start_server
+from tests.integration.test_main_job import finished, upload
+from tests.upstream.server import Rates, SceneServer
+
+KEY = "sk-of-the-house"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[SceneServer]:
+    with SceneServer(Rates(planted=0, doubted=0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chatting(tmp_path_factory: pytest.TempPathFactory, upstream: SceneServer) -> Iterator[Server]:
+    house = {"base_url": upstream.url, "key": KEY, "input_price": 1.0, "output_price": 2.0}
+    backends = {
+        "house": {**house, "model": "scene-a"},
+        "second": {**house, "model": "scene-b", "structured": "json_schema"},
+    }
+    data = reachable(tmp_path_factory.mktemp("chatting")) / "data"
+    running = start_server(data, "--workers", "1", OCELLI_BACKENDS=json.dumps(backends))
+    yield running
+    running.stop()
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+
+
+def test_chat_backends_describe_and_check(chatting: Server, upstream: SceneServer) -> None:
+    data = upstream.picture(11)
+    accepted = upload(chatting, data, "scene.png", verification_level="standard").json()
+    file = finished(chatting, accepted["image_id"])
+    scene = upstream.scene(11)
+    assert f"The background is {scene.background}." in file["upload_description"]
+    assert [call.model for call in upstream.calls] == ["scene-a", "scene-b"]
+    assert [call.task for call in upstream.calls] == ["describe", "check"]
+    assert {call.headers["Authorization"] for call in upstream.calls} == {f"Bearer {KEY}"}
+
+
+def test_metrics_of_the_workers_are_shown(chatting: Server, upstream: SceneServer) -> None:
+    accepted = upload(chatting, upstream.picture(12), "scene.png").json()
+    finished(chatting, accepted["image_id"])
+    found: dict[str, float] = {}
+    deadline = time.monotonic() + 10
+    while 'ocelli_backend_cost_usd_total{backend="house"}' not in found:
+        assert time.monotonic() < deadline, found
+        text = requests.get(f"{chatting.url}/metrics", timeout=5).text
+        found = {
+            name: float(value)
+            for name, value in re.findall(r"^(ocelli_\S+) (\S+)$", text, re.MULTILINE)
+        }
+    house = {name: value for name, value in found.items() if 'backend="house"' in name}
+    assert house['ocelli_backend_tokens_total{backend="house",kind="prompt"}'] > 100
+    assert house['ocelli_backend_breaker{backend="house"}'] == 0
+    assert house['ocelli_backend_cost_usd_total{backend="house"}'] > 0
+    assert any(name.startswith("ocelli_backend_seconds_bucket") for name in house)
+    assert any(name.startswith("ocelli_http_requests_total") for name in found)
+    assert "process_resident_memory_bytes" in text
+
+
+def test_the_command_line_tells_of_backends(
+    upstream: SceneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backends = {
+        "house": {"base_url": upstream.url, "model": "scene-a", "key": KEY},
+        "gone": {"base_url": "http://127.0.0.1:9/v1", "model": "m"},
+        "openai": {},
+    }
+    monkeypatch.setenv("OCELLI_BACKENDS", json.dumps(backends))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    told = ocelli("models", "--backends", "--json", check=False)
+    assert KEY not in told
+    rows = {row["name"]: row for row in json.loads(told)}
+    assert list(rows) == ["house", "gone", "openai"]
+    assert rows["house"]["state"] == "answers"
+    assert rows["house"]["model"] == "scene-a"
+    assert rows["gone"]["state"] == "cannot be reached (ClientConnectorError)"
+    assert rows["openai"]["state"] == "no key in OPENAI_API_KEY"

@@ -13,11 +13,22 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import analysis, reads, small_uploads, throughput, uploads
+from benchmarks import (
+    analysis,
+    engine,
+    reads,
+    small_uploads,
+    throughput,
+    uploads,
+    verification,
+)
 from benchmarks.processes import Foreign
 from benchmarks.report import Bench, Row, table
 
-CLAIMS = {claim.NAME: claim.run for claim in (analysis, throughput, uploads, small_uploads, reads)}
+CLAIMS = {
+    claim.NAME: claim.run
+    for claim in (analysis, engine, verification, throughput, uploads, small_uploads, reads)
+}
 
 
 def main() -> int:

@@ -197,7 +197,15 @@ class Settings(BaseSettings):
     analysis_timeout: float = Field(
         120.0,
         gt=0,
-        description="Seconds after which a worker that is stuck on one picture is replaced.",
+        description="Seconds that one analysis may take, all looks included. A worker that is "
+        "stuck for longer is replaced.",
+    )
+    analyses_at_once: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Analyses that one worker has under way at the same time. Default: 2, or 32 "
+        "where `backends` are asked over HTTP, as it waits for them most of the time.",
     )
     max_attempts: int = Field(
         3, ge=1, le=20, description="How often an analysis is tried before it is failed."

@@ -79,6 +79,8 @@ OWNERS_REQUESTS_PER_MINUTE = 60_000
 KEY_USE_EVERY = 10.0
 RESCUE_OLDER_THAN = 60.0
 GIVE_BACK_EVERY = 1.0
+# Beyond the time that an analysis may take: then it is not waiting, it is native code that hangs.
+STUCK_AFTER = 15.0
 METER_EVERY = 1.0
 
 
@@ -361,7 +363,9 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
         ):
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
-            analyse = Analyse(database, stores, engine, compute, **limits)
+            analyse = Analyse(
+                database, stores, engine, compute, timeout=settings.analysis_timeout, **limits
+            )
             yield Worker(
                 dsn,
                 {
@@ -377,7 +381,8 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                     Sessions(database).expire,
                 ),
                 max_attempts=settings.max_attempts,
-                job_timeout=settings.analysis_timeout,
+                job_timeout=settings.analysis_timeout + STUCK_AFTER,
+                concurrency=settings.analyses_at_once or (32 if settings.backends else 2),
             )
 
 

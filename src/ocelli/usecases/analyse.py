@@ -45,7 +45,9 @@ class Analyse:
         compute: Executor,
         *,
         max_pixels: int,
+        timeout: float,
     ) -> None:
+        self._timeout = timeout
         self._database = database
         self._stores = stores
         self._engine = engine
@@ -63,9 +65,10 @@ class Analyse:
         if analysis is None:
             return
         try:
-            done = await self._look(analysis)
+            async with asyncio.timeout(self._timeout) as limit:
+                done = await self._look(analysis)
         except Exception as error:
-            failed = _classify(error)
+            failed = _too_long() if limit.expired() else _classify(error)
             again = failed.retryable and not last_attempt
             async with self._database.transaction() as tx:
                 if again:
@@ -74,7 +77,7 @@ class Analyse:
                     await _fail(
                         tx, analysis, Failure(failed.type, failed.message, failed.retryable)
                     )
-            if again or not isinstance(error, AnalysisFailed | OcelliError):
+            if again or not (limit.expired() or isinstance(error, AnalysisFailed | OcelliError)):
                 raise failed from error
             return
         async with self._database.transaction() as tx:
@@ -195,6 +198,12 @@ async def _fail(tx: Transaction, analysis: Analysis, failure: Failure) -> None:
         milliseconds=0.0,
     )
     await tx.usage.give_back(analysis.tenant_id, descriptions=1, credits=analysis.level.looks)
+
+
+def _too_long() -> AnalysisFailed:
+    return AnalysisFailed(
+        FailureType.TIMEOUT, "Nobody answered within the time an analysis may take.", retryable=True
+    )
 
 
 def _classify(error: Exception) -> AnalysisFailed:

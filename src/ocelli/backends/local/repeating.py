@@ -52,17 +52,17 @@ def recheck(claim: Claim, seen: Findings) -> Verdict:
 
 def _thing(claim: Claim, belief: float, seen: Findings) -> Verdict:
     subject, count = claim.subject or "", claim.count or 1
+    labels = [label.score for label in seen.scenes if label.name == subject]
     if subject == FACE:
         scores = [face.score for face in seen.faces]
-    elif subject in lexicon().objects.values():
+    else:
         scores = [one.score for one in seen.objects if one.name == subject]
+        if labels and not scores:  # the classifier may have said it alone
+            return _ruled(belief, max(labels), LABEL_AGAIN, LABEL_LOST)
         witnesses = [s.score for s in seen.scenes if lexicon().same(s.name, subject)]
         if subject == "person":
             witnesses += [face.score for face in seen.faces]
         scores = [believe(score, max(witnesses, default=0.0)) for score in scores]
-    else:
-        scores = [label.score for label in seen.scenes if label.name == subject]
-        return _ruled(belief, max(scores, default=0.0), LABEL_AGAIN, LABEL_LOST)
     scores = sorted(scores, reverse=True) + [0.0] * count
     if len(scores) > 2 * count and scores[count] >= AGAIN:
         return _ruling(Ruling.CONTRADICTED, "more of them in another view", scores[count])

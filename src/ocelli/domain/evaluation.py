@@ -69,6 +69,8 @@ def truth(claim: Claim, label: Label) -> bool | None:
     """Whether the label bears the claim out; None if it cannot say."""
     if (known := label.claims.get(_plain(claim.text))) is not None:
         return known
+    if claim.measured:
+        return None
     subject = _key(claim.subject or "")
     if claim.type is ClaimType.TEXT and label.text is not None and claim.value:
         return any(
@@ -143,7 +145,7 @@ def fit(those: Sequence[Sample]) -> Calibration:
     knots, floor = [], 0.0
     for x, y, number in pools:
         floor = max(floor, (y + 1) / (number + 2))
-        knots.append((round(x / number, 4), round(floor, 4)))
+        knots.append((round(x / number, 6), round(floor, 4)))
     return Calibration(tuple(knots))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import (
     analysis,
     engine,
+    polls,
     reads,
     small_uploads,
     throughput,
@@ -27,7 +28,16 @@ from benchmarks.report import Bench, Row, table
 
 CLAIMS = {
     claim.NAME: claim.run
-    for claim in (analysis, engine, verification, throughput, uploads, small_uploads, reads)
+    for claim in (
+        analysis,
+        engine,
+        verification,
+        throughput,
+        uploads,
+        small_uploads,
+        reads,
+        polls,
+    )
 }
 
 

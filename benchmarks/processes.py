@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import psutil  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 # As ocelli.cli.child sets them: one core per process.
@@ -60,11 +60,20 @@ class Server:
 
 
 @contextlib.contextmanager
-def ocelli_serve(data: Path, *options: str) -> Iterator[Server]:
+def ocelli_serve(data: Path, *options: str, **environment: str) -> Iterator[Server]:
     """``ocelli serve`` on a free port, with a folder of its own."""
     command = python("ocelli.cli.main", "serve", "--data", str(data), "--port", "0", *options)
-    with _started(command, data.with_suffix(".log")) as (process, port):
+    with _started(command, data.with_suffix(".log"), environment) as (process, port):
         yield Server(process, port, (data / "api_key").read_text().strip())
+
+
+def new_key(data: Path, tenant: str) -> str:
+    """A key of another tenant of a running server."""
+    command = python("ocelli.cli.main", "keys", "create", "--data", str(data), "--tenant", tenant)
+    done = subprocess.run(
+        [*command, "--tier", "enterprise"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 @contextlib.contextmanager
@@ -72,15 +81,23 @@ def bare_server(folder: Path) -> Iterator[Server]:
     """``benchmarks.bare_server``: the same uvicorn without Ocelli."""
     folder.mkdir(parents=True, exist_ok=True)
     command = python("benchmarks.bare_server", str(folder))
-    with _started(command, folder.with_suffix(".log")) as (process, port):
+    with _started(command, folder.with_suffix(".log"), {}) as (process, port):
         yield Server(process, port)
 
 
 @contextlib.contextmanager
-def _started(command: Sequence[str], log: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def _started(
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     with (
         log.open("a") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **environment},
+        ) as process,
     ):
         try:
             yield process, _port(process, log)

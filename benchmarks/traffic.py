@@ -45,15 +45,15 @@ class Connection:
         self._socket.sendall(f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode())
         return self._answer(started)
 
-    def upload(self, path: str, file: Path, **fields: str) -> Answer:
-        """POST a multipart form; the kernel copies the file."""
+    def upload(self, path: str, file: Path, part: str = "file", **fields: str) -> Answer:
+        """POST a multipart form with the file as ``part``; the kernel copies the file."""
         before = b"".join(
             f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
             f"{value}\r\n".encode()
             for name, value in fields.items()
         )
         before += (
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; '
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{part}"; '
             f'filename="{file.name}"\r\nContent-Type: image/jpeg\r\n\r\n'
         ).encode()
         after = f"\r\n--{BOUNDARY}--\r\n".encode()

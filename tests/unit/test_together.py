@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from ocelli.domain.errors import Unavailable
-from ocelli.usecases.together import AT_ONCE, Together
+from ocelli.usecases.together import AT_ONCE, Shared, Together
 
 
 class Squares:
@@ -83,3 +83,42 @@ async def test_one_who_leaves_disturbs_nobody() -> None:
     assert await asyncio.gather(*staying) == [9, 16]
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_nobody_hears_what_was_true_before_asking() -> None:
+    shared: Shared[int] = Shared()
+    now = 0
+    looked = 0
+
+    async def look() -> int:
+        nonlocal looked
+        looked += 1
+        seen = now
+        await asyncio.sleep(0.002)
+        return seen
+
+    async def ask() -> None:
+        asked_at = now
+        assert await shared("it", look) >= asked_at
+
+    asking = []
+    for _ in range(200):
+        now += 1
+        asking.append(asyncio.create_task(ask()))
+        await asyncio.sleep(0.0001)
+    await asyncio.gather(*asking)
+    assert looked < 150
+
+
+async def test_one_error_for_all_who_asked() -> None:
+    shared: Shared[int] = Shared()
+    looked = 0
+
+    async def look() -> int:
+        nonlocal looked
+        looked += 1
+        raise KeyError("nothing")
+
+    answers = await asyncio.gather(*(shared("it", look) for _ in range(10)), return_exceptions=True)
+    assert all(isinstance(each, KeyError) for each in answers)
+    assert looked <= 2

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from ocelli import __version__
 from ocelli.api import objects, operations
+from ocelli.api.aion.polls import Polls
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.chat import routes as chat
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
@@ -48,6 +49,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(KeepAnswer)
+    app.add_middleware(Polls)
     app.add_middleware(Envelope)
     app.router.routes[:0] = chat.ROUTES
     app.include_router(chat.router)

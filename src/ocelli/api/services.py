@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ocelli.usecases.together import Shared
 
 if TYPE_CHECKING:
     import asyncio
@@ -94,3 +96,4 @@ class Services:
     max_upload_bytes: int
     signed_folder: SignedFolder | None = None
     public_url: str | None = None
+    polls: Shared[bytes] = field(default_factory=Shared)

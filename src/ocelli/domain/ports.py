@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ocelli.domain.ports_storage import S3Configs
     from ocelli.domain.questions import Question
     from ocelli.domain.sessions import (
+        Ended,
         Item,
         ItemCounts,
         ItemState,
@@ -378,6 +379,15 @@ class Sessions(Protocol):
         ...
 
     async def get(self, tenant_id: UUID, id: UUID) -> Session | None: ...
+    async def overview(
+        self, tenant_id: UUID, id: UUID, *, recent: int, excerpt: int
+    ) -> tuple[Session, Sequence[Ended], Sequence[Ended]] | None:
+        """The session, and so many of the newest files that ended well, and that failed.
+
+        All as of one moment; of descriptions so many characters.
+        """
+        ...
+
     async def page(
         self,
         tenant_id: UUID,
@@ -529,4 +539,8 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Commits when its block ends, rolls back if it raises; Unavailable if there is none."""
+        ...
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        """For questions alone: each sees what is newest. Spares two round trips."""
         ...

@@ -138,6 +138,23 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """What a poll tells of a file that came to its end; ``description`` is the beginning of it.
+
+    ``image_id`` is None for a file that has become no picture.
+    """
+
+    filename: str
+    position: int
+    state: ItemState
+    image_id: UUID | None = None
+    error: str | None = None
+    retryable: bool | None = None
+    description: str | None = None
+    processing_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemCounts:
     """How many files of a session are where; ``processing`` are looked at right now."""
 

@@ -73,7 +73,7 @@ class Accounts:
         return key if time.monotonic() - since < REMEMBERED_FOR else None
 
     async def _look_up(self, hashed: bytes) -> ApiKey:
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             key = await tx.accounts.key_by_hash(hashed)
         if key is None:
             raise InvalidKey("This API key is not known here.")

@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.domain.ports import Database
-    from ocelli.domain.sessions import Item, ItemCounts, Session, SessionStatus, UploadMethod
+    from ocelli.domain.sessions import (
+        Ended,
+        Item,
+        ItemCounts,
+        Session,
+        SessionStatus,
+        UploadMethod,
+    )
 
 RECENT = 5
+EXCERPT = 100  # characters of a description
 EXPIRED_AT_ONCE = 1000
 
 
@@ -23,8 +31,8 @@ class SessionDetails:
     """A session with what happened last in it."""
 
     session: Session
-    completions: Sequence[Item]
-    errors: Sequence[Item]
+    completions: Sequence[Ended]
+    errors: Sequence[Ended]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +60,16 @@ class Sessions:
 
     async def get(self, tenant_id: UUID, id: str) -> Session:
         """The counters alone: one indexed row."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             return _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
 
     async def details(self, tenant_id: UUID, id: str) -> SessionDetails:
         """The counters and what happened last."""
-        async with self._database.transaction() as tx:
-            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
-            return SessionDetails(
-                session,
-                await tx.sessions.recent(session.id, failed=False, limit=RECENT),
-                await tx.sessions.recent(session.id, failed=True, limit=RECENT),
-            )
+        async with self._database.reading() as tx:
+            found = await tx.sessions.overview(tenant_id, _uuid(id), recent=RECENT, excerpt=EXCERPT)
+        if found is None:
+            raise NotFound("Session", id)
+        return SessionDetails(*found)
 
     async def page(
         self,
@@ -75,7 +81,7 @@ class Sessions:
         offset: int,
     ) -> SessionPage:
         """Newest first."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             sessions, total = await tx.sessions.page(
                 tenant_id, status=status, method=method, limit=limit, offset=offset
             )
@@ -85,7 +91,7 @@ class Sessions:
         self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
     ) -> ResultsPage:
         """Files in a final state, in the order of the request."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
             items, total = await tx.sessions.results(
                 session.id, include_failed=include_failed, limit=limit, offset=offset
@@ -94,7 +100,7 @@ class Sessions:
 
     async def counts(self, tenant_id: UUID, id: str) -> tuple[Session, ItemCounts, Sequence[Item]]:
         """Where the files are, and the newest errors."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
             return (
                 session,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ocelli.domain.errors import Unavailable
 
@@ -24,8 +25,14 @@ class Together(Generic[Item, Result]):
     nothing; if it fails for several each is tried alone, so that none pays for another's mistake.
     """
 
-    def __init__(self, serve: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
+    def __init__(
+        self,
+        serve: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        at_once: int = AT_ONCE,
+    ) -> None:
         self._serve = serve
+        self._at_once = at_once
         self._waiting: dict[Hashable, deque[tuple[Item, asyncio.Future[Result]]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -45,7 +52,9 @@ class Together(Generic[Item, Result]):
         waiting = self._waiting[key]
         try:
             while waiting:
-                await self._answer([waiting.popleft() for _ in range(min(len(waiting), AT_ONCE))])
+                await self._answer(
+                    [waiting.popleft() for _ in range(min(len(waiting), self._at_once))]
+                )
         finally:  # nothing is awaited between the last look and this: nobody is forgotten
             del self._waiting[key]
             for _, future in waiting:
@@ -70,3 +79,29 @@ class Together(Generic[Item, Result]):
             for (_, future), result in zip(some, results, strict=True):
                 if not future.done():  # its client has gone; the picture stays
                     future.set_result(result)
+
+
+class Shared(Generic[Result]):
+    """One answer for all who have the same question.
+
+    It is looked up after they asked, so nobody hears what was true before: who asks while it is
+    being looked up is in the next round.
+    """
+
+    def __init__(self) -> None:
+        self._together = Together(_look_up, at_once=sys.maxsize)
+
+    async def __call__(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
+        """What ``question`` answers, or another one of the same key. Raises what it raises."""
+        answer = await self._together(key, question)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("Result", answer)
+
+
+async def _look_up(questions: Sequence[Callable[[], Awaitable[object]]]) -> Sequence[object]:
+    try:
+        answer = await questions[0]()
+    except Exception as error:
+        answer = error
+    return [answer] * len(questions)

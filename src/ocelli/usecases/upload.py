@@ -111,12 +111,12 @@ class Upload:
 
     async def known(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
         """From those SHA-256 sums that the tenant has to the picture of each."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             return await tx.images.by_hashes(tenant_id, hashes)
 
     async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
         """Pictures whose description has been unfinished for so long, oldest first."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             return await tx.images.stuck(tenant_id, minutes=minutes, limit=limit)
 
     async def accept(
@@ -230,7 +230,7 @@ class Upload:
         header = await asyncio.to_thread(self._read_header, staged)
         image = _new_image(tenant.id, staged, request, header, id)
         if request.skip_duplicates:
-            async with self._database.transaction() as tx:
+            async with self._database.reading() as tx:
                 existing = await tx.images.by_hash(tenant.id, staged.sha256)
             if existing is not None:
                 return _Stored(image, request, existing)

@@ -63,6 +63,7 @@ class PostgresDatabase:
             dsn,
             kwargs={
                 "row_factory": dict_row,
+                "autocommit": True,  # transactions are begun where they are wanted
                 "connect_timeout": 5,
                 "application_name": "ocelli",
                 "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
@@ -85,6 +86,12 @@ class PostgresDatabase:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that ends with the block."""
+        async with self._taken() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _taken(self) -> AsyncIterator[Connection]:
+        """A connection of the pool, in no transaction."""
         try:
             async with self._pool.connection() as connection:
                 yield connection
@@ -95,6 +102,12 @@ class PostgresDatabase:
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         """See ports.Database."""
         async with self.connection() as connection:
+            yield PostgresTransaction(connection)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[PostgresTransaction]:
+        """See ports.Database."""
+        async with self._taken() as connection:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager

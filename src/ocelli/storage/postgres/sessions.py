@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from ocelli.domain.analysis import Level
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.sessions import (
+    Ended,
     Intent,
     Item,
     ItemCounts,
@@ -23,7 +25,6 @@ from ocelli.storage.postgres.images import PostgresImages
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-    from uuid import UUID
 
     from ocelli.domain.images import Image
     from ocelli.storage.postgres.rows import Connection, Row
@@ -58,6 +59,27 @@ UPDATE sessions s SET
         ELSE s.completed_at END
 WHERE s.id = %(session)s
 """
+
+_ENDED = """
+(SELECT coalesce(jsonb_agg(to_jsonb(n) - 'changed_at' ORDER BY n.changed_at DESC), '[]') FROM (
+    SELECT i.filename, i.position, i.state, i.error, i.retryable, i.changed_at,
+        coalesce(i.image_id, CASE WHEN i.state <> 'failed' THEN p.id END) AS image_id,
+        left(a.description, %(excerpt)s) AS description, a.processing_ms
+    FROM items i
+    LEFT JOIN images p ON p.id = coalesce(i.image_id, i.id) AND p.deleted_at IS NULL
+    LEFT JOIN LATERAL (SELECT description, processing_ms FROM analyses
+        WHERE image_id = p.id ORDER BY created_at DESC LIMIT 1) a ON true
+    WHERE i.session_id = s.id AND {which} ORDER BY i.changed_at DESC LIMIT %(recent)s
+) n)
+"""
+# Two conditions on the state: one is the answer, the other one is the index's.
+_OVERVIEW = (
+    "SELECT s.*, "
+    + _ENDED.format(which=f"i.state IN ('completed', 'skipped') AND i.state IN {_FINAL}")
+    + " AS ended, "
+    + _ENDED.format(which="i.state = 'failed'")
+    + " AS failures FROM sessions s WHERE s.tenant_id = %(tenant)s AND s.id = %(id)s"
+)
 
 
 class PostgresSessions:
@@ -131,6 +153,21 @@ class PostgresSessions:
             "SELECT * FROM sessions WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
         return _to_session(rows[0]) if rows else None
+
+    async def overview(
+        self, tenant_id: UUID, id: UUID, *, recent: int, excerpt: int
+    ) -> tuple[Session, Sequence[Ended], Sequence[Ended]] | None:
+        """See ports.Sessions."""
+        rows = await self._rows(
+            _OVERVIEW, {"tenant": tenant_id, "id": id, "recent": recent, "excerpt": excerpt}
+        )
+        if not rows:
+            return None
+        (row,) = rows
+        ended, failures = (
+            [_to_ended(each) for each in row[name]] for name in ("ended", "failures")
+        )
+        return _to_session(row), ended, failures
 
     async def page(
         self,
@@ -369,6 +406,19 @@ def _to_session(row: Mapping[str, Any]) -> Session:
         cancelled_at=row["cancelled_at"],
         last_activity_at=row["last_activity_at"],
         status=SessionStatus(row["status"]),
+    )
+
+
+def _to_ended(row: Mapping[str, Any]) -> Ended:
+    return Ended(
+        filename=row["filename"],
+        position=row["position"],
+        state=ItemState(row["state"]),
+        image_id=row["image_id"] and UUID(row["image_id"]),
+        error=row["error"],
+        retryable=row["retryable"],
+        description=row["description"],
+        processing_ms=row["processing_ms"],
     )
 
 

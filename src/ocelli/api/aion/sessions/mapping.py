@@ -12,10 +12,8 @@ from ocelli.domain.sessions import ItemState
 
 if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
-    from ocelli.domain.sessions import Item, Session
+    from ocelli.domain.sessions import Ended, Item, Session
     from ocelli.usecases.sessions import ResultsPage, SessionDetails
-
-EXCERPT = 100
 
 
 def summary(session: Session) -> schemas.SessionSummary:
@@ -111,15 +109,13 @@ def _estimate(session: Session) -> datetime | None:
     return now + (now - session.created_at) / session.done * session.pending
 
 
-def _completion(item: Item) -> schemas.RecentCompletion:
-    analysis = item.image.analysis if item.image else None
-    description = analysis.description if analysis else None
+def _completion(item: Ended) -> schemas.RecentCompletion:
     return schemas.RecentCompletion(
         filename=item.filename,
-        image_id=_id(item),
+        image_id=item.image_id and str(item.image_id),
         status=item.state,
-        description=description and description[:EXCERPT],
-        processing_time_ms=analysis.processing_ms if analysis else None,
+        description=item.description,
+        processing_time_ms=item.processing_ms,
         error_message=item.error,
     )
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
 
-from ocelli.api.aion.common import FileId, errors
+from ocelli.api.aion.common import FileId, errors, polled
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.multipart import Form, receive
@@ -208,13 +209,18 @@ async def stuck_uploads(
 
 
 @router.get(
-    "/uploads/status/{image_id}", summary="How far an upload has come", responses=errors(404)
+    "/uploads/status/{image_id}",
+    summary="How far an upload has come",
+    response_model=schemas.UploadStatus,
+    responses=errors(404),
 )
-async def upload_status(
-    image_id: FileId, key: CurrentKey, mine: CurrentServices
-) -> schemas.UploadStatus:
+async def upload_status(image_id: FileId, key: CurrentKey, mine: CurrentServices) -> Response:
     """Cheap enough to poll."""
-    return mapping.upload_status(await mine.files.get(key.tenant.id, image_id))
+
+    async def look() -> schemas.UploadStatus:
+        return mapping.upload_status(await mine.files.get(key.tenant.id, image_id))
+
+    return await polled(mine, key.tenant.id, f"upload {image_id}", look)
 
 
 def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:

@@ -1,0 +1,98 @@
+"""What is polled has a short way; it must be no other way."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+import requests
+from tests.conftest import Server
+from tests.integration.test_main_job import finished, get, noise, upload
+from tests.integration.test_sessions import pictures, upload_batch
+
+
+@pytest.fixture(scope="module")
+def session(server: Server) -> str:
+    files = [*pictures(70_000, 2), ("bad.png", b"nothing")]
+    return str(upload_batch(server, files, auto_describe="false").json()["session_id"])
+
+
+def test_both_ways_answer_the_same(server: Server, session: str) -> None:
+    """The long way is taken by ids in upper case."""
+    image = upload(server, noise(70_100), auto_describe="false").json()["image_id"]
+    finished(server, image)  # or a worker changes it in between
+    for path, id in (("sessions/{}/status", session), ("status/{}", image)):
+        short, long = (get(server, "/uploads/" + path.format(each)) for each in (id, id.upper()))
+        assert short.status_code == long.status_code == 200
+        assert short.json() == long.json()
+        same = set(short.headers) ^ set(long.headers)
+        assert not same
+        assert short.headers["Content-Type"] == "application/json"
+        assert int(short.headers["X-RateLimit-Remaining"]) >= 0
+
+
+def test_both_ways_refuse_the_same(server: Server, session: str) -> None:
+    stranger = {"Authorization": f"Bearer {server.new_key('poller')}"}
+    unknown = str(uuid.uuid4()).replace("1", "a")
+    for headers in (stranger, server.headers, {"X-Key": "none"}, {"Authorization": "Bearer x"}):
+        for id in (session, unknown):
+            if headers == server.headers and id == session:
+                continue
+            for path in ("sessions/{}/status", "status/{}"):
+                short, long = (
+                    get(server, "/uploads/" + path.format(each), headers=headers)
+                    for each in (id, id.upper())
+                )
+                assert short.status_code == long.status_code
+                assert short.status_code in (401, 404)
+                assert short.json()["error"]["code"] == long.json()["error"]["code"]
+                assert short.json()["request_id"] == short.headers["X-Request-ID"]
+                assert short.headers.get("WWW-Authenticate") == long.headers.get("WWW-Authenticate")
+
+
+def test_a_poll_is_never_older_than_an_answer(server: Server) -> None:
+    """Many poll one session while it grows: whoever was told of a file sees it counted."""
+    id = upload_batch(server, pictures(71_000, 1), auto_describe="false").json()["session_id"]
+    accepted = 1
+    wrong: list[str] = []
+    stop = threading.Event()
+
+    def poll() -> None:
+        with requests.Session() as mine:
+            while not stop.is_set():
+                before = accepted
+                seen = mine.get(
+                    f"{server.url}/api/v2/uploads/sessions/{id}/status",
+                    headers=server.headers,
+                    timeout=10,
+                ).json()
+                if seen["completed_files"] < before or seen["total_files"] < before:
+                    wrong.append(f"{seen['completed_files']} of {before}")
+
+    crowd = [threading.Thread(target=poll) for _ in range(8)]
+    for each in crowd:
+        each.start()
+    for number in range(30):
+        upload_batch(
+            server, pictures(71_100 + 2 * number, 2), auto_describe="false", session_id=id
+        ).raise_for_status()
+        accepted += 2
+    stop.set()
+    for each in crowd:
+        each.join()
+    assert wrong == []
+    assert get(server, f"/uploads/sessions/{id}/status").json()["completed_files"] == 61
+
+
+def test_recent_files_say_what_became_of_them(server: Server, session: str) -> None:
+    seen = get(server, f"/uploads/sessions/{session}/status").json()
+    (error,) = seen["recent_errors"]
+    assert (error["filename"], error["index"]) == ("bad.png", 2)
+    assert len(seen["recent_completions"]) == 2
+    first = seen["recent_completions"][0]["image_id"]
+    url = f"{server.url}/api/v2/user-files/{first}"
+    requests.delete(url, headers=server.headers, timeout=10).raise_for_status()
+    again = get(server, f"/uploads/sessions/{session}/status").json()["recent_completions"]
+    assert len(again) == 2
+    assert all(each["description"] is None for each in again)

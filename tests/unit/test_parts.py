@@ -38,6 +38,13 @@ def parse(*pieces: bytes, boundary: bytes = b"b") -> list[Kept]:
     return kept
 
 
+def outcome(*pieces: bytes) -> list[Kept] | None:
+    try:
+        return parse(*pieces)
+    except BrokenForm:
+        return None
+
+
 def body(*parts: tuple[str, bytes], boundary: bytes = b"b") -> bytes:
     return b"".join(
         b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n"
@@ -70,9 +77,9 @@ def test_contents_survive_any_cut(contents: list[bytes], data: st.DataObject) ->
 
 @given(near_boundaries)
 def test_byte_by_byte_is_the_same(content: bytes) -> None:
+    """Also where a content holds a real boundary, and the form is broken."""
     whole = file(content)
-    single = parse(*(whole[n : n + 1] for n in range(len(whole))))
-    assert single == parse(whole)
+    assert outcome(*(whole[n : n + 1] for n in range(len(whole)))) == outcome(whole)
 
 
 @given(st.binary(max_size=200), st.data())

@@ -66,7 +66,7 @@ def test_a_fit_is_monotone_and_never_certain(those: list[Sample]) -> None:
     map_ = fit(those)
     ys = [map_(x / 20) for x in range(21)]
     assert ys == sorted(ys)
-    assert 0 < ys[0] and ys[-1] < 1
+    assert ys[0] > 0 and ys[-1] < 1
 
 
 @given(samples)

@@ -249,6 +249,16 @@ class Settings(BaseSettings):
     chat_max_mb: int = Field(
         75, ge=1, le=1024, description="Largest body of a chat request, in MB."
     )
+    fetch_wait: float = Field(
+        25.0,
+        ge=0,
+        le=600,
+        description="Seconds that `/api/fetch` waits for the answer about a single picture; then "
+        "the client is told to poll.",
+    )
+    fetch_max_frames: int = Field(
+        600, ge=1, le=10_000, description="Most frames that are taken from one video."
+    )
     tiers: dict[Tier, TierChange] = Field(
         default_factory=dict,
         description="Other limits for tiers: a table `[tiers.free]` in `ocelli.toml`, JSON in the "

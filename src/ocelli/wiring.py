@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.domain.accounts import MEGABYTE, KeyDraft, Tier, new_key
 from ocelli.domain.answering import answer
 from ocelli.domain.findings import LOCAL
+from ocelli.domain.pricing import Roster
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.domain.storage import parse_bucket_url
 from ocelli.domain.verification import Calibration
 from ocelli.media.fetch import SafeFetcher
+from ocelli.media.frames import VideoFrames
+from ocelli.media.pages import YtDlp
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
@@ -52,7 +56,9 @@ from ocelli.usecases.moderation import Moderation
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
+from ocelli.usecases.requests import Requests, Settlement
 from ocelli.usecases.sessions import Sessions
+from ocelli.usecases.sources import Sources
 from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload
 
@@ -151,6 +157,25 @@ def objects(settings: Settings) -> LocalObjects | S3Objects:
     return LocalObjects(Path(unquote(urlsplit(url).path)), _secret(settings))
 
 
+def fetcher(settings: Settings) -> SafeFetcher:
+    """Who fetches what users name."""
+    return SafeFetcher(
+        allow=settings.fetch_networks,
+        max_bytes=settings.fetch_max_bytes,
+        timeout=settings.fetch_timeout,
+    )
+
+
+def roster(settings: Settings) -> Roster:
+    """Which backends there are, without loading any."""
+    from ocelli.backends.registry import MissingKey
+
+    there = [each.name for each in chat_configs(settings) if not isinstance(each, MissingKey)]
+    names = (*there, LOCAL)
+    chosen = settings.default_backend
+    return Roster(names, chosen if chosen in names and chosen else names[0])
+
+
 def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:
     """The tenants' own buckets. Few threads each: a slow one holds up its own tenant only."""
 
@@ -246,6 +271,11 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
             chat=_chat(settings, asking, metering, upstreams),
+            requests=Requests(
+                database, stores, changes.listen, JsonWriter(), max_pixels=settings.max_pixels
+            ),
+            roster=roster(settings),
+            fetch_wait=settings.fetch_wait,
             history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},
@@ -302,11 +332,7 @@ def _chat(settings: Settings, asking: Asking, metering: Metering, upstreams: Ups
     from ocelli.api.services import Chat
 
     pictures = Pictures(
-        SafeFetcher(
-            allow=settings.fetch_networks,
-            max_bytes=settings.fetch_max_bytes,
-            timeout=settings.fetch_timeout,
-        ),
+        fetcher(settings),
         max_bytes=settings.max_upload_bytes,
         max_pixels=settings.max_pixels,
     )
@@ -363,8 +389,28 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
         ):
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
+            writer = JsonWriter()
+            sources = Sources(
+                database,
+                stores,
+                fetcher(settings),
+                VideoFrames(
+                    most=settings.fetch_max_frames,
+                    max_pixels=settings.max_pixels,
+                    seconds=settings.analysis_timeout / 2,
+                ),
+                YtDlp(max_bytes=settings.fetch_max_bytes, timeout=settings.fetch_timeout * 2),
+                compute,
+                max_bytes=max(settings.fetch_max_bytes, settings.max_upload_bytes),
+            )
             analyse = Analyse(
-                database, stores, engine, compute, timeout=settings.analysis_timeout, **limits
+                database,
+                engine,
+                compute,
+                sources,
+                Settlement(writer),
+                timeout=settings.analysis_timeout,
+                **limits,
             )
             yield Worker(
                 dsn,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from ocelli.domain.pricing import Roster
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.asking import Asking
     from ocelli.usecases.batches import Batches
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
+    from ocelli.usecases.requests import Requests
     from ocelli.usecases.sessions import Sessions
     from ocelli.usecases.upload import Upload
 
@@ -87,6 +89,9 @@ class Services:
     default_backend: str
     answer_timeout: float
     chat: Chat
+    requests: Requests
+    roster: Roster
+    fetch_wait: float
     history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]

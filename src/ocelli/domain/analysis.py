@@ -94,7 +94,8 @@ class Analysis:
 
     The picture lies in a store as ``object_key``; where that is empty it is still to be fetched
     from ``source_url``. ``request_id``, ``position`` and ``name`` place it among the pictures of
-    one request that asked about several.
+    one request that asked about several. ``width`` and ``height`` are those of the upright
+    picture, once it has been opened.
     """
 
     id: UUID
@@ -123,3 +124,5 @@ class Analysis:
     request_id: UUID | None = None
     position: int = 0
     name: str | None = None
+    width: int | None = None
+    height: int | None = None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ocelli.domain.images import Image, Variant, VariantStatus
     from ocelli.domain.library import FileQuery
     from ocelli.domain.ports_access import Accounts, IdempotencyKeys, Rates
+    from ocelli.domain.ports_fetch import Credits, Requests
     from ocelli.domain.ports_library import Colors, Exports, History
     from ocelli.domain.ports_storage import S3Configs
     from ocelli.domain.questions import Question
@@ -116,6 +117,16 @@ class Picture(Protocol):
     @property
     def pixels(self) -> Any:
         """An array of shape (height, width, 3), RGB, uint8."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Of the original, upright, in pixels; ``pixels`` may be fewer."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Likewise."""
         ...
 
     @property
@@ -301,6 +312,14 @@ class Analyses(Protocol):
 
     async def start(self, id: UUID) -> Analysis | None:
         """Mark as processing; None if it is unknown or already final."""
+        ...
+
+    async def keep(self, id: UUID, object_key: str) -> None:
+        """Where the fetched picture lies now."""
+        ...
+
+    async def skip(self, id: UUID) -> bool:
+        """Final without an answer: others stand in its place. False if it was final already."""
         ...
 
     async def complete(self, analysis: Analysis) -> bool:
@@ -492,8 +511,13 @@ class Usage(Protocol):
 class Jobs(Protocol):
     """The queue, inside the same transaction as the rows that a job is about."""
 
-    async def analyse(self, *analyses: Analysis, urgent: bool = False) -> None:
-        """All of one tenant, behind its own backlog; ``urgent`` before everything."""
+    async def analyse(
+        self, *analyses: Analysis, urgent: bool = False, places: Sequence[int] = ()
+    ) -> None:
+        """All of one tenant, behind its own backlog; ``urgent`` before everything.
+
+        With ``places`` each has its own: the lower, the sooner.
+        """
         ...
 
     async def make_variants(self, *images: Image) -> None: ...
@@ -530,6 +554,10 @@ class Transaction(Protocol):
     def rates(self) -> Rates: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def requests(self) -> Requests: ...
+    @property
+    def credits(self) -> Credits: ...
     @property
     def jobs(self) -> Jobs: ...
 

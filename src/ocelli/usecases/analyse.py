@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ocelli.domain.colors import Palette
     from ocelli.domain.ports import Database, Picture, Transaction
     from ocelli.usecases.engine import Engine
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.requests import Settlement
+    from ocelli.usecases.sources import Sources
 
 
 DESCRIBE = "describe"
@@ -40,18 +41,20 @@ class Analyse:
     def __init__(
         self,
         database: Database,
-        stores: Stores,
         engine: Engine,
         compute: Executor,
+        sources: Sources,
+        settle: Settlement,
         *,
         max_pixels: int,
         timeout: float,
     ) -> None:
         self._timeout = timeout
         self._database = database
-        self._stores = stores
         self._engine = engine
         self._compute = compute
+        self._sources = sources
+        self._settle = settle
         self._max_pixels = max_pixels
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
@@ -66,7 +69,10 @@ class Analyse:
             return
         try:
             async with asyncio.timeout(self._timeout) as limit:
-                done = await self._look(analysis)
+                opened = await self._sources.open(analysis)
+                if opened is None:
+                    return
+                done = await self._look(*opened)
         except Exception as error:
             failed = _too_long() if limit.expired() else _classify(error)
             again = failed.retryable and not last_attempt
@@ -74,14 +80,14 @@ class Analyse:
                 if again:
                     await tx.analyses.requeue(id)
                 else:
-                    await _fail(
+                    await self._fail(
                         tx, analysis, Failure(failed.type, failed.message, failed.retryable)
                     )
             if again or not (limit.expired() or isinstance(error, AnalysisFailed | OcelliError)):
                 raise failed from error
             return
         async with self._database.transaction() as tx:
-            await _complete(tx, done)
+            await self._complete(tx, done)
 
     async def give_up(self, id: UUID, reason: str) -> None:
         """For jobs whose workers died over and over."""
@@ -89,7 +95,7 @@ class Analyse:
         async with self._database.transaction() as tx:
             analysis = await tx.analyses.start(id)
             if analysis is not None:
-                await _fail(tx, analysis, failure)
+                await self._fail(tx, analysis, failure)
 
     async def rescue(self, *, older_than: float) -> int:
         """Enqueue again what no job stands for any more; how many."""
@@ -101,10 +107,27 @@ class Analyse:
             log.warning("%d analyses had no job; enqueued again", len(orphans))
         return len(orphans)
 
-    async def _look(self, analysis: Analysis) -> _Done:
+    async def _complete(self, tx: Transaction, done: _Done) -> None:
+        """Nothing if another run was first. What the request is paid with comes last: it holds
+        the tenant's balance until the commit."""
+        if not await tx.analyses.complete(done.analysis):
+            return
+        request = await _request(tx, done.analysis)
+        await _deliver(tx, done, metered=request is None)
+        if request is not None:
+            await self._settle(tx, request)
+
+    async def _fail(self, tx: Transaction, analysis: Analysis, failure: Failure) -> None:
+        """Likewise."""
+        if not await tx.analyses.fail(analysis.id, failure):
+            return
+        request = await _request(tx, analysis)
+        await _report(tx, analysis, failure, metered=request is None)
+        if request is not None:
+            await self._settle(tx, request)
+
+    async def _look(self, analysis: Analysis, data: bytes) -> _Done:
         started = time.perf_counter()
-        store = await self._stores.holding(analysis)
-        data = await store.read(analysis.object_key)
         picture, palette = await asyncio.get_running_loop().run_in_executor(
             self._compute, self._open, data
         )
@@ -124,6 +147,8 @@ class Analyse:
             confidence=answer.confidence,
             claims=answer.claims,
             errors=answer.errors,
+            width=picture.width,
+            height=picture.height,
             processing_ms=(time.perf_counter() - started) * 1000,
         )
         # An answer with errors in it may be a better one next time.
@@ -149,14 +174,15 @@ class _Done:
     keep: tuple[bytes, Answer] | None
 
 
-async def _complete(tx: Transaction, done: _Done) -> None:
-    """The answer, the colours, the session's counters and the meters.
+async def _request(tx: Transaction, analysis: Analysis) -> UUID | None:
+    """The request that it is a part of and that is paid in credits; not a batch, which is not."""
+    id = analysis.request_id
+    return id if id is not None and await tx.requests.exists(id) else None
 
-    Nothing if another run was first.
-    """
+
+async def _deliver(tx: Transaction, done: _Done, *, metered: bool) -> None:
+    """The answer, the colours, the session's counters and the meters."""
     analysis = done.analysis
-    if not await tx.analyses.complete(analysis):
-        return
     if done.keep is not None:
         await tx.answers.put(analysis.tenant_id, *done.keep)
     if analysis.image_id is not None:
@@ -171,16 +197,14 @@ async def _complete(tx: Transaction, done: _Done) -> None:
         credits=analysis.looks,
         milliseconds=analysis.processing_ms or 0.0,
     )
-    if analysis.looks < analysis.level.looks:
+    if metered and analysis.looks < analysis.level.looks:
         await tx.usage.give_back(
             analysis.tenant_id, descriptions=0, credits=analysis.level.looks - analysis.looks
         )
 
 
-async def _fail(tx: Transaction, analysis: Analysis, failure: Failure) -> None:
+async def _report(tx: Transaction, analysis: Analysis, failure: Failure, *, metered: bool) -> None:
     """What was reserved for it is given back: only what is delivered is paid for."""
-    if not await tx.analyses.fail(analysis.id, failure):
-        return
     if analysis.image_id is not None:
         await tx.sessions.move(
             analysis.image_id,
@@ -197,7 +221,8 @@ async def _fail(tx: Transaction, analysis: Analysis, failure: Failure) -> None:
         credits=0,
         milliseconds=0.0,
     )
-    await tx.usage.give_back(analysis.tenant_id, descriptions=1, credits=analysis.level.looks)
+    if metered:
+        await tx.usage.give_back(analysis.tenant_id, descriptions=1, credits=analysis.level.looks)
 
 
 def _too_long() -> AnalysisFailed:

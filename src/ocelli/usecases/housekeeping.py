@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import StorageTarget
+from ocelli.domain.requests import KEPT_FOR as REQUESTS_KEPT_FOR
 from ocelli.usecases.asking import KEPT_FOR as ANSWERS_KEPT_FOR
 from ocelli.usecases.idempotency import KEPT_FOR
 
@@ -53,6 +54,7 @@ class Housekeeping:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
             await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
             await tx.batches.purge(older_than=ANSWERS_KEPT_FOR)
+            await tx.requests.purge(older_than=REQUESTS_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
         return Swept(
             staged=await asyncio.to_thread(self._staged),

@@ -40,10 +40,16 @@ class PostgresAccounts:
     ) -> Tenant:
         """See ports.Accounts."""
         cursor = await self._connection.execute(
-            "INSERT INTO tenants (name, tier, requests_per_minute, unmetered)"
-            " VALUES (%s, %s, %s, %s)"
+            "INSERT INTO tenants (name, tier, requests_per_minute, unmetered, credits)"
+            " VALUES (%(name)s, %(tier)s, %(per_minute)s, %(unmetered)s,"
+            " CASE WHEN %(unmetered)s THEN 1000000 ELSE 0 END)"
             " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING *",
-            (name, tier, requests_per_minute, unmetered),
+            {
+                "name": name,
+                "tier": tier,
+                "per_minute": requests_per_minute,
+                "unmetered": unmetered,
+            },
         )
         row = await cursor.fetchone()
         assert row is not None

@@ -83,12 +83,27 @@ class PostgresAnalyses:
         row = await cursor.fetchone()
         return to_analysis(row) if row else None
 
+    async def keep(self, id: UUID, object_key: str) -> None:
+        """See ports.Analyses."""
+        await self._connection.execute(
+            "UPDATE analyses SET object_key = %s WHERE id = %s", (object_key, id)
+        )
+
+    async def skip(self, id: UUID) -> bool:
+        """See ports.Analyses."""
+        cursor = await self._connection.execute(
+            "UPDATE analyses SET status = 'skipped', completed_at = clock_timestamp()"
+            f" WHERE id = %s AND {_UNFINISHED}",
+            (id,),
+        )
+        return cursor.rowcount == 1
+
     async def complete(self, analysis: Analysis) -> bool:
         """See ports.Analyses."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
-            " claims = %s::jsonb, errors = %s::jsonb, object_key = %s,"
+            " claims = %s::jsonb, errors = %s::jsonb, object_key = %s, width = %s, height = %s,"
             " failure = NULL, completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
             (
@@ -102,6 +117,8 @@ class PostgresAnalyses:
                 claims_to_json(analysis.claims),
                 errors_to_json(analysis.errors),
                 analysis.object_key,
+                analysis.width,
+                analysis.height,
                 analysis.id,
             ),
         )

@@ -22,6 +22,7 @@ from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
 from ocelli.storage.postgres.rates import PostgresRates
+from ocelli.storage.postgres.requests import PostgresCredits, PostgresRequests
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
 from ocelli.storage.postgres.sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
@@ -49,6 +50,8 @@ class PostgresTransaction:
         self.exports = PostgresExports(connection)
         self.rates = PostgresRates(connection)
         self.idempotency = PostgresIdempotencyKeys(connection)
+        self.requests = PostgresRequests(connection)
+        self.credits = PostgresCredits(connection)
         self.jobs = PostgresJobs(connection)
 
 

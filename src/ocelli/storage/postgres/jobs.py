@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg.types.json import Jsonb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
@@ -38,23 +39,28 @@ class PostgresJobs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def analyse(self, *analyses: Analysis, urgent: bool = False) -> None:
+    async def analyse(
+        self, *analyses: Analysis, urgent: bool = False, places: Sequence[int] = ()
+    ) -> None:
         """Behind the tenant's own backlog, so that nobody waits for somebody else's.
 
-        ``urgent``: somebody holds a connection open for it, so before everything else.
+        ``urgent``: somebody holds a connection open for it, so before everything else. ``places``:
+        the caller knows better which of the tenant's pictures comes when.
         """
         if not analyses:
             return
-        backlog = 0 if urgent else await self._backlog(analyses[0].tenant_id)
+        if urgent:
+            priorities = [_URGENT] * len(analyses)
+        else:
+            first = 0 if places else await self._backlog(analyses[0].tenant_id)
+            priorities = [
+                -min(place, _MOST_BACKLOG)
+                for place in places or range(first, first + len(analyses))
+            ]
         await self._enqueue(
             *(
-                (
-                    ANALYSE,
-                    _URGENT if urgent else -min(backlog + number, _MOST_BACKLOG),
-                    "analysis_id",
-                    analysis.id,
-                )
-                for number, analysis in enumerate(analyses)
+                (ANALYSE, priority, "analysis_id", analysis.id)
+                for analysis, priority in zip(analyses, priorities, strict=True)
             )
         )
 

@@ -105,6 +105,8 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         request_id=row["request_id"],
         position=row["position"],
         name=row["name"],
+        width=row["width"],
+        height=row["height"],
     )
 
 

@@ -1,0 +1,103 @@
+"""Pictures out of a video, one after the other; the video is read from memory, once, in order."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.ports_fetch import Frame
+from ocelli.media._vips import vips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import av
+    from av.container import InputContainer
+
+QUALITY = 92
+_ROUNDING = 0.001  # of timestamps: a frame that is due is not missed for it
+
+
+class VideoFrames:
+    """See ports_fetch.Videos. ``seconds`` bounds the time that decoding takes."""
+
+    def __init__(self, *, most: int, max_pixels: int, seconds: float) -> None:
+        self._most = most
+        self._max_pixels = max_pixels
+        self._seconds = seconds
+
+    def frames(self, data: bytes, *, interval: int, most: int) -> Iterator[Frame]:
+        """See ports_fetch.Videos."""
+        import av
+
+        most = min(most or self._most, self._most)
+        found = 0
+        try:
+            # The format is said, never guessed: a playlist would make the library fetch things.
+            with av.open(io.BytesIO(data), "r", format=_format(data)) as container:
+                for frame in self._decoded(container):
+                    seconds = frame[0]
+                    if seconds + _ROUNDING < found * interval:
+                        continue
+                    yield Frame(round(seconds, 3), _as_file(frame[1]))
+                    found += 1
+                    if found >= most:
+                        break
+        except (av.FFmpegError, ValueError) as error:
+            raise _failed("The video is damaged or incomplete.") from error
+        if not found:
+            raise _failed("The video holds no frames.")
+
+    def _decoded(self, container: InputContainer) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Every frame with its time from the first one; packets that are damaged are left out."""
+        import av
+
+        if not container.streams.video:
+            raise _failed("The file holds no video.")
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"  # a worker uses one core
+        if stream.codec_context.width * stream.codec_context.height > self._max_pixels:
+            raise _failed("The frames of this video are too large.")
+        until = time.monotonic() + self._seconds
+        first: float | None = None
+        number = 0
+        for packet in container.demux(stream):
+            if time.monotonic() > until:
+                raise AnalysisFailed(
+                    FailureType.RESOURCE_LIMIT,
+                    f"Decoding this video takes longer than {self._seconds:g} s: "
+                    "ask for fewer frames.",
+                    retryable=False,
+                )
+            try:
+                decoded: Any = packet.decode()
+            except av.InvalidDataError:
+                continue
+            for frame in decoded:
+                rate = float(stream.average_rate or 25)
+                now = frame.time if frame.time is not None else number / rate
+                first = now if first is None else first
+                number += 1
+                yield max(0.0, now - first), frame
+
+
+def _format(data: bytes) -> str:
+    if data.startswith(b"RIFF"):
+        return "avi"
+    return "matroska" if data.startswith(b"\x1aE\xdf\xa3") else "mov"
+
+
+def _as_file(frame: av.VideoFrame) -> bytes:
+    """Upright, as a JPEG."""
+    pixels = frame.to_ndarray(format="rgb24")
+    image = vips().Image.new_from_array(pixels, interpretation="srgb")
+    clockwise = -round(getattr(frame, "rotation", 0)) % 360
+    if clockwise in (90, 180, 270):
+        image = image.rot(f"d{clockwise}")
+    return bytes(image.jpegsave_buffer(Q=QUALITY))
+
+
+def _failed(message: str) -> AnalysisFailed:
+    return AnalysisFailed(FailureType.VALIDATION, message, retryable=False)

@@ -1,0 +1,170 @@
+"""The table ``requests``, and the tenants' credits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from ocelli.domain.pricing import Plan
+from ocelli.domain.requests import KEPT_FOR, Asked, Balance, Request
+from ocelli.storage.postgres.analyses import ANSWERS
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from ocelli.storage.postgres.rows import Connection, Row
+
+_MOST = 1_000
+
+_asked = TypeAdapter(Asked)
+_plan = TypeAdapter(Plan)
+
+
+class PostgresRequests:
+    """See ports_fetch.Requests."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, request: Request, body: str) -> None:
+        """See ports_fetch.Requests."""
+        await self._connection.execute(
+            "INSERT INTO requests (id, tenant_id, user_id, asked, plan, reserved, body, created_at)"
+            " VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s)",
+            (
+                request.id,
+                request.tenant_id,
+                request.user_id,
+                _asked.dump_json(request.asked).decode(),
+                _plan.dump_json(request.plan).decode(),
+                request.reserved,
+                body,
+                request.created_at,
+            ),
+        )
+
+    async def unfinished(self, tenant_id: UUID) -> int:
+        """See ports_fetch.Requests."""
+        cursor = await self._connection.execute(
+            "SELECT count(*) AS found FROM (SELECT 1 FROM requests WHERE tenant_id = %s"
+            " AND completed_at IS NULL LIMIT %s) AS first_ones",
+            (tenant_id, _MOST),
+        )
+        row = await cursor.fetchone()
+        return row["found"] if row else 0
+
+    async def exists(self, id: UUID) -> bool:
+        """See ports_fetch.Requests."""
+        cursor = await self._connection.execute("SELECT 1 FROM requests WHERE id = %s", (id,))
+        return await cursor.fetchone() is not None
+
+    async def lock(self, id: UUID) -> Request | None:
+        """See ports_fetch.Requests."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM requests WHERE id = %s AND completed_at IS NULL FOR UPDATE", (id,)
+        )
+        row = await cursor.fetchone()
+        return _to_request(row) if row else None
+
+    async def is_pending(self, id: UUID) -> bool:
+        """A statement of its own: it must see what others committed while ``lock`` waited."""
+        cursor = await self._connection.execute(
+            "SELECT 1 FROM analyses WHERE request_id = %s"
+            " AND status IN ('queued', 'processing') LIMIT 1",
+            (id,),
+        )
+        return await cursor.fetchone() is not None
+
+    async def reserve(self, id: UUID, credits: int) -> None:
+        """See ports_fetch.Requests."""
+        await self._connection.execute(
+            "UPDATE requests SET reserved = reserved + %s WHERE id = %s", (credits, id)
+        )
+
+    async def finish(self, id: UUID, *, paid: int, body: str) -> None:
+        """See ports_fetch.Requests."""
+        await self._connection.execute(
+            "UPDATE requests SET paid = %s, body = %s, completed_at = clock_timestamp()"
+            " WHERE id = %s",
+            (paid, body, id),
+        )
+        await self._connection.execute("SELECT pg_notify(%s, %s)", (ANSWERS, str(id)))
+
+    async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool] | None:
+        """See ports_fetch.Requests."""
+        cursor = await self._connection.execute(
+            "SELECT body, completed_at IS NOT NULL AS finished FROM requests"
+            " WHERE id = %s AND tenant_id = %s AND (completed_at IS NULL"
+            " OR completed_at > now() - make_interval(secs => %s))",
+            (id, tenant_id, KEPT_FOR),
+        )
+        row = await cursor.fetchone()
+        return (row["body"], row["finished"]) if row else None
+
+    async def purge(self, *, older_than: float) -> int:
+        """See ports_fetch.Requests."""
+        cursor = await self._connection.execute(
+            "DELETE FROM requests WHERE completed_at < now() - make_interval(secs => %s)",
+            (older_than,),
+        )
+        return cursor.rowcount
+
+
+class PostgresCredits:
+    """See ports_fetch.Credits. Each change is one statement that checks and counts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def balance(self, tenant_id: UUID) -> Balance:
+        """See ports_fetch.Credits."""
+        return await self._changed("SELECT {} FROM tenants WHERE id = %s", tenant_id)
+
+    async def take(self, tenant_id: UUID, credits: int) -> bool:
+        """See ports_fetch.Credits."""
+        cursor = await self._connection.execute(
+            "UPDATE tenants SET credits = credits - %s"
+            " WHERE id = %s AND (unmetered OR credits >= %s)",
+            (credits, tenant_id, credits),
+        )
+        return cursor.rowcount == 1
+
+    async def give(self, tenant_id: UUID, credits: int) -> Balance:
+        """See ports_fetch.Credits."""
+        return await self._changed(
+            "UPDATE tenants SET credits = credits + %s WHERE id = %s RETURNING {}",
+            credits,
+            tenant_id,
+        )
+
+    async def give_to(self, tenant: str, credits: int) -> Balance | None:
+        """See ports_fetch.Credits."""
+        cursor = await self._connection.execute(
+            "UPDATE tenants SET credits = credits + %s WHERE name = %s RETURNING"
+            " number, credits, unmetered",
+            (credits, tenant),
+        )
+        row = await cursor.fetchone()
+        return Balance(**row) if row else None
+
+    async def _changed(self, statement: str, *values: object) -> Balance:
+        cursor = await self._connection.execute(
+            statement.format("number, credits, unmetered").encode(), values
+        )
+        row = await cursor.fetchone()
+        assert row is not None  # keys are of tenants that exist
+        return Balance(**row)
+
+
+def _to_request(row: Row) -> Request:
+    return Request(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        user_id=row["user_id"],
+        asked=_asked.validate_python(row["asked"]),
+        plan=_plan.validate_python(row["plan"]),
+        reserved=row["reserved"],
+        created_at=row["created_at"],
+        completed_at=row["completed_at"],
+    )

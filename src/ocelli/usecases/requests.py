@@ -1,0 +1,286 @@
+"""Ask about several pictures in one request: paid in credits, answered at once or by polling."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from ocelli.domain.analysis import Analysis, Failure, Level, Status
+from ocelli.domain.errors import FailureType, NotFound, OcelliError
+from ocelli.domain.requests import (
+    STRIDE,
+    Asked,
+    Balance,
+    InsufficientCredits,
+    NoCredits,
+    Outcome,
+    Request,
+    complaints,
+    failure_of,
+    paid_for,
+)
+from ocelli.media.header import read_header
+from ocelli.media.sniff import HEAD_BYTES, is_video
+from ocelli.usecases.asking import FOLDER, LOOK_AGAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from ocelli.domain.accounts import Tenant
+    from ocelli.domain.ports import Database, Transaction
+    from ocelli.domain.pricing import Plan
+    from ocelli.domain.questions import Question
+    from ocelli.usecases.asking import Listen
+    from ocelli.usecases.staging import StagedFile
+    from ocelli.usecases.stores import Stores
+
+STORED_AT_ONCE = 4
+# Pictures of one tenant come in rounds, one of each request; so many requests share a round.
+ROUND = 16
+# So many single pictures of a tenant may overtake everybody while it waits for them.
+URGENT_AT_ONCE = 4
+
+
+class Writer(Protocol):
+    """Puts a request into the words of its dialect; what is written is stored and sent as it is."""
+
+    def processing(self, request: Request) -> str:
+        """While it is worked on."""
+        ...
+
+    def finished(self, outcome: Outcome) -> str:
+        """With its answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One picture or video of a request: an address, a file that came, or why that is none."""
+
+    name: str
+    url: str | None = None
+    file: StagedFile | None = None
+    refused: OcelliError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    source: Source
+    object_key: str = ""
+    is_video: bool = False
+    failure: Failure | None = None
+
+
+class Requests:
+    """What a client may do with requests."""
+
+    def __init__(
+        self, database: Database, stores: Stores, listen: Listen, writer: Writer, *, max_pixels: int
+    ) -> None:
+        self._database = database
+        self._stores = stores
+        self._listen = listen
+        self._writer = writer
+        self._settlement = Settlement(writer)
+        self._max_pixels = max_pixels
+
+    async def balance(self, tenant: Tenant) -> Balance:
+        """What the tenant may still spend."""
+        async with self._database.transaction() as tx:
+            return await tx.credits.balance(tenant.id)
+
+    async def accept(
+        self,
+        tenant: Tenant,
+        asked: Asked,
+        plan: Plan,
+        question: Question,
+        sources: Sequence[Source],
+        *,
+        waits: bool = False,
+    ) -> Request:
+        """Reserve its price and enqueue it: once this returns, it will be answered.
+
+        ``waits``: somebody holds a connection open for it. Raises NoCredits, InsufficientCredits.
+        """
+        balance = await self.balance(tenant)
+        least = plan.cost * sum(each.refused is None for each in sources)
+        _check(balance, least)  # before anything is stored; what counts is checked below
+        stored = await self._store_all(tenant, sources)
+        request = Request(
+            id=uuid.uuid4(),
+            tenant_id=tenant.id,
+            user_id=balance.number,
+            asked=asked,
+            plan=plan,
+            reserved=plan.cost * sum(_pictures(each, asked) for each in stored),
+            created_at=datetime.now(UTC),
+        )
+        async with self._database.transaction() as tx:
+            await self._record(tx, request, question, stored, waits=waits)
+            if not await tx.credits.take(tenant.id, request.reserved):
+                _check(await tx.credits.balance(tenant.id), request.reserved)
+                raise InsufficientCredits
+            await self._settlement(tx, request.id)  # where nothing is left to be done
+        return request
+
+    async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool]:
+        """What a poll is answered, and whether that is final.
+
+        Raises NotFound, also for another tenant's.
+        """
+        async with self._database.transaction() as tx:
+            found = await tx.requests.body(tenant_id, id)
+        if found is None:
+            raise NotFound("Request", str(id))
+        return found
+
+    async def wait(self, request: Request, *, timeout: float) -> str | None:
+        """Its final body; None if it has none after ``timeout`` seconds."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        async with self._listen(request.id) as changed:
+            while True:
+                changed.clear()
+                body, finished = await self.body(request.tenant_id, request.id)
+                left = deadline - asyncio.get_running_loop().time()
+                if finished:
+                    return body
+                if left <= 0:
+                    return None
+                try:
+                    async with asyncio.timeout(min(left, LOOK_AGAIN)):
+                        await changed.wait()
+                except TimeoutError:
+                    continue  # a lost notification costs a moment, not the answer
+
+    async def _store_all(self, tenant: Tenant, sources: Sequence[Source]) -> list[_Stored]:
+        room = asyncio.Semaphore(STORED_AT_ONCE)
+
+        async def one(source: Source) -> _Stored:
+            async with room:
+                return await self._store(tenant, source)
+
+        return await asyncio.gather(*(one(each) for each in sources))
+
+    async def _store(self, tenant: Tenant, source: Source) -> _Stored:
+        """A picture that cannot be read spoils nothing but itself."""
+        try:
+            if source.refused is not None:
+                raise source.refused
+            if source.file is None:
+                return _Stored(source)
+            content_type, video = await asyncio.to_thread(self._kind, source.file)
+        except OcelliError as error:
+            failure = Failure(FailureType.VALIDATION, error.message, error.retryable)
+            return _Stored(source, failure=failure)
+        key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
+        await self._stores.default.put(key, source.file.path, content_type)
+        return _Stored(source, key, video)
+
+    def _kind(self, file: StagedFile) -> tuple[str, bool]:
+        file.close()
+        with file.path.open("rb") as opened:
+            if is_video(opened.read(HEAD_BYTES)):
+                return "application/octet-stream", True
+        return read_header(file.path, max_pixels=self._max_pixels).format.content_type, False
+
+    async def _record(
+        self,
+        tx: Transaction,
+        request: Request,
+        question: Question,
+        stored: Sequence[_Stored],
+        *,
+        waits: bool,
+    ) -> None:
+        ahead = await tx.requests.unfinished(request.tenant_id)
+        await tx.requests.add(request, self._writer.processing(request))
+        analyses = [
+            Analysis(
+                id=uuid.uuid4(),
+                tenant_id=request.tenant_id,
+                image_id=None,
+                object_key=each.object_key,
+                level=Level.QUICK,
+                status=Status.QUEUED,
+                created_at=request.created_at,
+                question=question,
+                source_url=each.source.url,
+                request_id=request.id,
+                position=number * STRIDE,
+                name=each.source.name,
+            )
+            for number, each in enumerate(stored)
+        ]
+        await tx.analyses.add(*analyses)
+        for analysis, each in zip(analyses, stored, strict=True):
+            if each.failure is not None:
+                await tx.analyses.fail(analysis.id, each.failure)
+        if not request.plan.shares:  # nobody is asked for anything: that is answered already
+            for analysis in analyses:
+                await tx.analyses.complete(analysis)
+            return
+        fine = [
+            analysis
+            for analysis, each in zip(analyses, stored, strict=True)
+            if each.failure is None
+        ]
+        await tx.jobs.analyse(
+            *fine, urgent=waits and ahead < URGENT_AT_ONCE, places=places(ahead, len(fine))
+        )
+
+
+class Settlement:
+    """Ends a request whose last picture is final, in the transaction that made it so."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def __call__(self, tx: Transaction, id: UUID) -> None:
+        """Nothing if it is finished already, or something is still to be done.
+
+        Two that end the last two pictures at the same moment wait for each other at ``lock``, so
+        one of them sees that nothing is left.
+        """
+        request = await tx.requests.lock(id)
+        if request is None or await tx.requests.is_pending(id):
+            return
+        analyses = await tx.analyses.of_request(request.tenant_id, id)
+        paid = min(paid_for(request, analyses), request.reserved)
+        balance = await tx.credits.give(request.tenant_id, request.reserved - paid)
+        outcome = Outcome(
+            request=replace(request, completed_at=datetime.now(UTC)),
+            answered=[each for each in analyses if each.status is Status.COMPLETED],
+            errors=complaints(request, analyses),
+            paid=paid,
+            credits=balance.shown,
+            failure=failure_of(analyses),
+        )
+        await tx.requests.finish(id, paid=paid, body=self._writer.finished(outcome))
+
+
+def places(ahead: int, count: int) -> list[int]:
+    """Where the pictures of a request stand among those of its tenant, with ``ahead`` requests.
+
+    >>> places(0, 3), places(2, 3)
+    ([0, 16, 32], [2, 18, 34])
+    """
+    return [ahead + ROUND * number for number in range(count)]
+
+
+def _pictures(stored: _Stored, asked: Asked) -> int:
+    """How many will be charged; of a whole video one, until its frames are counted."""
+    if stored.failure is not None:
+        return 0
+    may_be_more = stored.is_video or stored.source.url is not None
+    return asked.frames_expected(stored.source.url) if may_be_more else 1
+
+
+def _check(balance: Balance, cost: int) -> None:
+    if balance.unmetered or not cost or balance.credits >= cost:
+        return
+    raise InsufficientCredits if balance.credits > 0 else NoCredits

@@ -1,0 +1,148 @@
+"""Where the bytes of an analysis come from: a store, an address, or a video that holds many."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ocelli.domain.analysis import Status
+from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
+from ocelli.domain.images import StorageTarget
+from ocelli.domain.requests import InsufficientCredits, is_video_page
+from ocelli.media.sniff import HEAD_BYTES, is_video
+from ocelli.usecases.asking import FOLDER
+from ocelli.usecases.requests import places
+from ocelli.usecases.staging import StagedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+    from ocelli.domain.analysis import Analysis
+    from ocelli.domain.ports import Database
+    from ocelli.domain.ports_fetch import Fetcher, Frame, VideoPages, Videos
+    from ocelli.usecases.stores import Stores
+
+
+class Sources:
+    """For workers."""
+
+    def __init__(
+        self,
+        database: Database,
+        stores: Stores,
+        fetcher: Fetcher,
+        videos: Videos,
+        pages: VideoPages,
+        compute: Executor,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._database = database
+        self._stores = stores
+        self._fetcher = fetcher
+        self._videos = videos
+        self._pages = pages
+        self._compute = compute
+        self._max_bytes = max_bytes
+
+    async def open(self, analysis: Analysis) -> tuple[Analysis, bytes] | None:
+        """The picture. None for a video: from then on its frames are analyses of their own.
+
+        Raises AnalysisFailed and what the store raises.
+        """
+        videos = await self._may_be_video(analysis)
+        if analysis.object_key:
+            store = await self._stores.holding(analysis)
+            data = await store.read(analysis.object_key)
+        else:
+            data = await self._fetch(analysis, videos=videos)
+            analysis = await self._keep(analysis, data)
+        if not videos or not is_video(data[:HEAD_BYTES]):
+            return analysis, data
+        await self._expand(analysis, data)
+        return None
+
+    async def _may_be_video(self, analysis: Analysis) -> bool:
+        """Of a request only: what else asks about pictures has no room for several answers."""
+        if analysis.request_id is None:
+            return False
+        async with self._database.transaction() as tx:
+            return await tx.requests.exists(analysis.request_id)
+
+    async def _fetch(self, analysis: Analysis, *, videos: bool) -> bytes:
+        """Once: an address that fails is not tried again behind the client's back."""
+        url = analysis.source_url or ""
+        try:
+            if videos and is_video_page(url):
+                return await self._pages.download(url)
+            return (await self._fetcher.get(url, videos=videos)).data
+        except OcelliError as error:
+            raise AnalysisFailed(FailureType.VALIDATION, error.message, retryable=False) from error
+
+    async def _keep(self, analysis: Analysis, data: bytes) -> Analysis:
+        """Store what was fetched, so that another attempt need not fetch it again."""
+        key = await self._store(analysis, data)
+        async with self._database.transaction() as tx:
+            await tx.analyses.keep(analysis.id, key)
+        return replace(analysis, object_key=key, storage_target=StorageTarget.DEFAULT)
+
+    async def _store(self, analysis: Analysis, data: bytes) -> str:
+        key = f"{FOLDER}/{analysis.tenant_id}/{uuid.uuid4()}"
+        with StagedFile(self._stores.staging, max_bytes=self._max_bytes) as staged:
+            await asyncio.to_thread(staged.write, data)
+            staged.close()
+            await self._stores.default.put(key, staged.path, "application/octet-stream")
+        return key
+
+    async def _expand(self, video: Analysis, data: bytes) -> None:
+        """Frames are stored as they are decoded; rows and jobs come in one commit at the end.
+
+        Run twice, it finds the video skipped the second time, or leaves objects that are swept.
+        """
+        assert video.request_id is not None
+        async with self._database.transaction() as tx:
+            request = await tx.requests.lock(video.request_id)
+        if request is None:
+            return
+        frames = self._videos.frames(
+            data, interval=request.asked.interval, most=request.asked.max_frames
+        )
+        found: list[Analysis] = []
+        while (frame := await self._next(frames)) is not None:
+            key = await self._store(video, frame.data)
+            found.append(_of_frame(video, frame, len(found) + 1, key))
+        async with self._database.transaction() as tx:
+            if await tx.requests.lock(request.id) is None or not await tx.analyses.skip(video.id):
+                return
+            await tx.analyses.add(*found)
+            await tx.jobs.analyse(*found, places=places(0, len(found)))
+            more = request.plan.cost * (
+                len(found) - request.asked.frames_expected(video.source_url)
+            )
+            if more > 0:
+                await tx.requests.reserve(request.id, more)
+                if not await tx.credits.take(request.tenant_id, more):
+                    raise AnalysisFailed(
+                        FailureType.VALIDATION, InsufficientCredits().message, retryable=False
+                    )
+
+    async def _next(self, frames: Iterator[Frame]) -> Frame | None:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._compute, lambda: next(frames, None))
+
+
+def _of_frame(video: Analysis, frame: Frame, number: int, key: str) -> Analysis:
+    return replace(
+        video,
+        id=uuid.uuid4(),
+        status=Status.QUEUED,
+        object_key=key,
+        source_url=None,
+        position=video.position + number,
+        name=f"{video.name}#t={frame.seconds:g}",
+        started_at=None,
+        attempts=0,
+    )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 # These are needed at run time: rows are read by the annotations of Answer.
-from ocelli.domain.claims import JudgedClaim  # noqa: TC001
+from ocelli.domain.claims import JudgedClaim, Tokens
 from ocelli.domain.errors import FailureType  # noqa: TC001
 from ocelli.domain.findings import Findings  # noqa: TC001
 from ocelli.domain.images import StorageTarget
@@ -69,23 +69,47 @@ class BackendFailure:
     retryable: bool
 
 
+class Task(StrEnum):
+    """What a look is for."""
+
+    DESCRIBE = "describe"
+    CHECK = "check"
+    JUDGE = "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One model call that was answered; it is one credit. Time in milliseconds."""
+
+    source: str
+    model_version: str
+    task: Task
+    tokens: Tokens = Tokens()
+    milliseconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of a question: ``findings`` of every backend that answered, in the order asked.
 
     ``description``, ``visible_text``, ``tags`` and ``confidence`` (0 to 1) are the answer as a
     whole, after verification; ``claims`` are all that were made, with what became of each.
-    ``looks`` counts model calls.
+    ``calls`` are the model calls that it took.
     """
 
     findings: tuple[Findings, ...]
-    looks: int
+    calls: tuple[Look, ...] = ()
     description: str | None = None
     visible_text: str | None = None
     tags: tuple[str, ...] = ()
     confidence: float | None = None
     claims: tuple[JudgedClaim, ...] = ()
     errors: tuple[BackendFailure, ...] = ()
+
+    @property
+    def looks(self) -> int:
+        """How many calls, and so how many credits."""
+        return len(self.calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +144,7 @@ class Analysis:
     question: Question = Question()
     claims: tuple[JudgedClaim, ...] = ()
     errors: tuple[BackendFailure, ...] = ()
+    calls: tuple[Look, ...] = ()
     source_url: str | None = None
     request_id: UUID | None = None
     position: int = 0

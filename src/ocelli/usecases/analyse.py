@@ -149,6 +149,7 @@ class Analyse:
             errors=answer.errors,
             width=picture.width,
             height=picture.height,
+            calls=answer.calls,
             processing_ms=(time.perf_counter() - started) * 1000,
         )
         # An answer with errors in it may be a better one next time.
@@ -158,7 +159,7 @@ class Analyse:
         """What was answered before costs no look."""
         async with self._database.transaction() as tx:
             known = await tx.answers.get(tenant_id, key)
-        return known and replace(known, looks=0)
+        return known and replace(known, calls=())
 
     def _open(self, data: bytes) -> tuple[Picture, Palette]:
         picture = decode(data, max_pixels=self._max_pixels)

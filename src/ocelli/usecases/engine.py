@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Answer, BackendFailure, Level
+from ocelli.domain.analysis import Answer, BackendFailure, Level, Look, Task
 from ocelli.domain.claims import Ruling
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.sentences import claims_from_text
@@ -45,7 +45,7 @@ class _Part:
 
     findings: Findings | None
     claims: tuple[JudgedClaim, ...]
-    looks: int
+    calls: tuple[Look, ...]
     confidence: float | None
     errors: tuple[BackendFailure, ...] = ()
 
@@ -167,11 +167,18 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Checked:
     """A check, and the positions of the claims that it was about."""
 
     check: Check
     positions: tuple[int, ...]
+    task: Task
+
+    @property
+    def call(self) -> Look:
+        """For the record."""
+        check = self.check
+        return Look(check.source, check.model_version, self.task, check.tokens, check.model_ms)
 
     @property
     def contradicted(self) -> set[int]:
@@ -199,12 +206,19 @@ class _Asking:
         if self.question.statement is not None:
             return await self._verified(self.question.statement)
         if not self.first.capabilities & self.question.features:
-            return _Part(None, (), 0, None)
+            return _Part(None, (), (), None)
         findings = await self.first.look(
             self.picture, self.question, thorough=self.level is Level.THOROUGH
         )
+        described = Look(
+            findings.source,
+            findings.model_version,
+            Task.DESCRIBE,
+            findings.tokens,
+            findings.model_ms,
+        )
         if not findings.description:
-            return _Part(findings, (), 1, findings.confidence)
+            return _Part(findings, (), (described,), findings.confidence)
         claims = findings.claims or claims_from_text(findings.description)
         text = findings.description
         checkers = self.engine.others(self.first)[: self.level.looks - 1]
@@ -217,7 +231,7 @@ class _Asking:
                 confidence=self._confidence(findings, fate),
             ),
             fate,
-            1 + len(checks),
+            (described, *(each.call for each in checks)),
             self._confidence(findings, fate),
             errors,
         )
@@ -231,15 +245,15 @@ class _Asking:
             failed = errors[0]
             raise AnalysisFailed(failed.type, failed.message, retryable=failed.retryable)
         sure = confidence(fate, self.engine.calibration)
-        return _Part(None, fate, len(checks), sure, errors)
+        return _Part(None, fate, tuple(each.call for each in checks), sure, errors)
 
     async def _checked(
         self, claims: Sequence[Claim], text: str, checkers: Sequence[Backend], describer: str | None
-    ) -> tuple[tuple[JudgedClaim, ...], list[_Look], tuple[BackendFailure, ...]]:
+    ) -> tuple[tuple[JudgedClaim, ...], list[_Checked], tuple[BackendFailure, ...]]:
         """Every claim after every look. A checker that fails is a look less, not an answer less."""
         evidence = await asyncio.shield(self.gathering)
         seen = self.engine.judged_by_evidence(claims, evidence, describer)
-        checks: list[_Look] = []
+        checks: list[_Checked] = []
         errors = []
         for nth, backend in enumerate(checkers, 1):
             judges = self.level is Level.CRITICAL and nth == len(checkers) and bool(checks)
@@ -258,13 +272,13 @@ class _Asking:
                 errors.append(_failure(backend, failed))
                 continue
             seen = _with(seen, positions, check)
-            checks.append(_Look(check, tuple(positions)))
+            checks.append(_Checked(check, tuple(positions), Task.JUDGE if judges else Task.CHECK))
         calibration = self.engine.calibration
         fate = judged(claims, seen, describer=describer, calibration=calibration)
         return fate, checks, tuple(errors)
 
     def _reworded(
-        self, findings: Findings, fate: Sequence[JudgedClaim], looks: Sequence[_Look]
+        self, findings: Findings, fate: Sequence[JudgedClaim], looks: Sequence[_Checked]
     ) -> str:
         """Without what was dropped.
 
@@ -327,7 +341,7 @@ def _together(
     tags = next((each for each in said if each.tags), None)
     return Answer(
         findings=tuple(said),
-        looks=sum(each.looks for each in parts),
+        calls=tuple(call for each in parts for call in each.calls),
         description=words.description if words else None,
         visible_text=text_without_dropped(texts.visible_text, first.claims) if texts else None,
         tags=tuple(tag.name for tag in tags.tags) if tags else (),

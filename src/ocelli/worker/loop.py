@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import procrastinate
+from opentelemetry import trace
 from procrastinate.retry import RetryDecision
 
 from ocelli.worker.jobs import subject
@@ -149,10 +150,15 @@ class Worker:
         job = context.job
         assert job.id is not None
         self._started[job.id] = time.monotonic()
-        try:
-            await run(job.attempts + 1 >= self._max_attempts)
-        finally:
-            del self._started[job.id]
+        # The spans of a job's model calls belong to it.
+        with trace.get_tracer("ocelli.worker").start_as_current_span(
+            f"job {job.task_name}",
+            attributes={"ocelli.job": job.id, "ocelli.attempt": job.attempts + 1},
+        ):
+            try:
+                await run(job.attempts + 1 >= self._max_attempts)
+            finally:
+                del self._started[job.id]
 
     async def _watch(self) -> None:
         """Native code cannot be interrupted: a stuck worker ends itself, and the sweep goes on."""

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from ocelli.storage.postgres.library import Library
 from ocelli.storage.postgres.rows import (
+    calls_to_json,
     claims_to_json,
     errors_to_json,
     findings_to_json,
@@ -103,7 +104,8 @@ class PostgresAnalyses:
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
-            " claims = %s::jsonb, errors = %s::jsonb, object_key = %s, width = %s, height = %s,"
+            " claims = %s::jsonb, errors = %s::jsonb, calls = %s::jsonb, object_key = %s,"
+            " width = %s, height = %s,"
             " failure = NULL, completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
             (
@@ -116,6 +118,7 @@ class PostgresAnalyses:
                 analysis.processing_ms,
                 claims_to_json(analysis.claims),
                 errors_to_json(analysis.errors),
+                calls_to_json(analysis.calls),
                 analysis.object_key,
                 analysis.width,
                 analysis.height,

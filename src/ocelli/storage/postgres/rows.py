@@ -9,7 +9,7 @@ import psycopg
 from pydantic import TypeAdapter
 
 from ocelli.domain.accounts import ApiKey, Tenant, Tier
-from ocelli.domain.analysis import Analysis, Answer, BackendFailure, Failure, Level, Status
+from ocelli.domain.analysis import Analysis, Answer, BackendFailure, Failure, Level, Look, Status
 from ocelli.domain.claims import JudgedClaim
 from ocelli.domain.errors import FailureType
 from ocelli.domain.findings import Findings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _findings = TypeAdapter(tuple[Findings, ...])
 _claims = TypeAdapter(tuple[JudgedClaim, ...])
 _answer = TypeAdapter(Answer)
+_calls = TypeAdapter(tuple[Look, ...])
 _errors = TypeAdapter(tuple[BackendFailure, ...])
 _question = TypeAdapter(Question)
 _UNASKED = Question()
@@ -47,6 +48,11 @@ def findings_to_json(findings: tuple[Findings, ...]) -> str:
 def claims_to_json(claims: tuple[JudgedClaim, ...]) -> str:
     """Likewise."""
     return _storable(_claims.dump_json(claims))
+
+
+def calls_to_json(calls: tuple[Look, ...]) -> str:
+    """Likewise."""
+    return _storable(_calls.dump_json(calls))
 
 
 def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
@@ -101,6 +107,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         question=_question.validate_python(row["question"]) if row["question"] else _UNASKED,
         claims=_claims.validate_python(row["claims"]),
         errors=_errors.validate_python(row["errors"]),
+        calls=_calls.validate_python(row["calls"]),
         source_url=row["source_url"],
         request_id=row["request_id"],
         position=row["position"],

@@ -108,6 +108,7 @@ def described(
         consensus_score=analysis.confidence,
         confidence_score=analysis.confidence,
         looks=analysis.looks,
+        calls=calls(analysis),
         claims=[claim(each) for each in analysis.claims],
         errors=backend_errors(analysis),
         processing_time_ms=round(analysis.processing_ms or 0.0, 1),
@@ -136,6 +137,7 @@ def verified(analysis: Analysis) -> schemas.VerifyResponse:
         providers_used=_providers(analysis),
         consensus_achieved=all(_unanimous(each) for each in claims),
         looks=analysis.looks,
+        calls=calls(analysis),
         errors=backend_errors(analysis),
         processing_time_ms=round(analysis.processing_ms or 0.0, 1),
         timestamp=analysis.completed_at or analysis.created_at,
@@ -154,6 +156,21 @@ def claim(judged: JudgedClaim) -> schemas.ClaimOut:
             for v in judged.verdicts
         ],
     )
+
+
+def calls(analysis: Analysis) -> list[schemas.CallOut]:
+    """In their order."""
+    return [
+        schemas.CallOut(
+            source=each.source,
+            model_version=each.model_version,
+            task=each.task,
+            prompt_tokens=each.tokens.prompt,
+            completion_tokens=each.tokens.completion,
+            time_ms=round(each.milliseconds, 1),
+        )
+        for each in analysis.calls
+    ]
 
 
 def backend_errors(analysis: Analysis) -> list[schemas.BackendError]:

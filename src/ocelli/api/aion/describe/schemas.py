@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import Level, Task
 from ocelli.domain.batches import BatchStatus
 from ocelli.domain.claims import ClaimType, Ruling
 from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
@@ -187,6 +187,17 @@ class BackendError(BaseModel):
     retryable: bool
 
 
+class CallOut(BaseModel):
+    """One model call; it is one credit."""
+
+    source: str
+    model_version: str
+    task: Task
+    prompt_tokens: int
+    completion_tokens: int
+    time_ms: float
+
+
 class DescribeResponse(BaseModel):
     """A description, verified as far as its level says."""
 
@@ -204,6 +215,7 @@ class DescribeResponse(BaseModel):
     )
     confidence_score: float | None
     looks: int = Field(description="Model calls; 0 if this was answered before.")
+    calls: list[CallOut]
     claims: list[ClaimOut]
     errors: list[BackendError]
     processing_time_ms: float
@@ -240,6 +252,7 @@ class VerifyResponse(BaseModel):
     providers_used: list[str]
     consensus_achieved: bool = Field(description="Whether nobody who looked disagrees.")
     looks: int
+    calls: list[CallOut]
     errors: list[BackendError]
     processing_time_ms: float
     timestamp: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.api.aion.describe.mapping import backend_errors, claim
+from ocelli.api.aion.describe.mapping import backend_errors, calls, claim
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
 from ocelli.domain.findings import LOCAL
@@ -139,6 +139,7 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
             for each in analysis.findings
         ],
         claims=[claim(each) for each in analysis.claims],
+        calls=calls(analysis),
         errors=backend_errors(analysis),
     )
 

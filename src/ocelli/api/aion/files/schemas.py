@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ocelli.api.aion.describe.schemas import BackendError, ClaimOut
+from ocelli.api.aion.describe.schemas import BackendError, CallOut, ClaimOut
 from ocelli.domain.analysis import Status
 from ocelli.domain.images import VariantStatus
 from ocelli.domain.library import SortBy
@@ -147,6 +147,7 @@ class FullDescription(BaseModel):
     claims: list[ClaimOut] = Field(
         description="Every statement that was made, also those that did not survive."
     )
+    calls: list[CallOut] = Field(description="The model calls, one credit each.")
     errors: list[BackendError] = Field(description="Backends that did not answer.")
 
 

@@ -18,7 +18,7 @@ from aion import SyncAionVision
 
 @pytest.fixture(scope="module")
 def key(server: Server) -> str:
-    return server.new_key(f"describe-{uuid.uuid4()}", "--tier", "starter")
+    return server.new_key(f"describe-{uuid.uuid4()}", "--tier", "enterprise")
 
 
 def post(server: Server, path: str, key: str, body: Any) -> requests.Response:

@@ -4,8 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
+VLM    := .venv-vlm
+VLM_STAMP := $(VLM)/.installed
 
-.PHONY: venv demo test check bench serve clean
+.PHONY: venv demo test check bench serve clean test-vlm test-servers
 
 venv: $(STAMP)  ## the set-up alone
 
@@ -22,6 +24,17 @@ demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
 test: venv  ## the whole suite
 	@$(BIN)/python -m pytest
 
+test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB
+	@$(VLM)/bin/python -m pytest tests/vlm/test_vlm.py
+
+test-servers: $(VLM_STAMP)  ## the engine against model servers of others
+	@$(VLM)/bin/python -m pytest tests/vlm/test_foreign_servers.py
+
+$(VLM_STAMP): pyproject.toml constraints.txt constraints-vlm.txt
+	@test -x $(VLM)/bin/python || $(PYTHON) -m venv $(VLM)
+	@$(VLM)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-vlm.txt -e '.[server,vlm]' 'transformers[serving]' pytest pytest-asyncio hypothesis requests
+	@touch $@
+
 check: venv  ## lint, format, types, import contracts
 	@$(BIN)/ruff check src tests benchmarks
 	@$(BIN)/ruff format --check src tests benchmarks
@@ -35,5 +48,5 @@ serve: venv  ## the whole system in the foreground
 	@$(BIN)/ocelli serve
 
 clean:  ## remove what make made (not your data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(VLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

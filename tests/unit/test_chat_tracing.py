@@ -14,10 +14,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.upstream import scenes
 from tests.upstream.trouble import TroubleServer
 
-from ocelli.backends.chat.backend import ChatBackend
 from ocelli.backends.chat.config import ChatConfig
 from ocelli.backends.chat.pictures import DataUrls
-from ocelli.backends.registry import configure
+from ocelli.backends.registry import chat_backend, configure
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.questions import Question
 from ocelli.media.decode import decode
@@ -41,7 +40,7 @@ async def test_a_span_per_look(exporter: InMemorySpanExporter) -> None:
                 given = {"base_url": server.url, "model": model, "key": "sk-hidden"}
                 config = configure("house", given, {})
                 assert isinstance(config, ChatConfig)
-                backend = ChatBackend(config, session, DataUrls())
+                backend = chat_backend(config, session, DataUrls())
                 try:
                     await backend.look(picture, Question(prompt="a private wish"))
                 except AnalysisFailed:

@@ -19,9 +19,10 @@ from tests.upstream.trouble import TroubleServer
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.backend import ChatBackend
 from ocelli.backends.chat.breaker import Breaker, State
+from ocelli.backends.chat.client import ChatClient
 from ocelli.backends.chat.config import ChatConfig
 from ocelli.backends.chat.pictures import DataUrls
-from ocelli.backends.registry import configure
+from ocelli.backends.registry import chat_backend, configure
 from ocelli.domain.claims import Claim
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Findings
@@ -62,7 +63,16 @@ def backend(
     values = {"base_url": server.url, "model": model, "key": KEY, "retries": 0, **given}
     config = configure("bad", values, {})
     assert isinstance(config, ChatConfig)
-    return ChatBackend(config, session, DataUrls())
+    return chat_backend(config, session, DataUrls())
+
+
+def client(it: ChatBackend) -> ChatClient:
+    assert isinstance(it.client, ChatClient)
+    return it.client
+
+
+def breaker(it: ChatBackend) -> Breaker:
+    return client(it).breaker
 
 
 @pytest.mark.parametrize(
@@ -147,7 +157,7 @@ async def test_nobody_listens(session: aiohttp.ClientSession, picture: Picture) 
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     config = configure("bad", {"base_url": url, "model": "m", "retries": 1}, {})
     assert isinstance(config, ChatConfig)
-    down = ChatBackend(config, session, DataUrls())
+    down = chat_backend(config, session, DataUrls())
     with pytest.raises(AnalysisFailed, match="cannot be reached") as failed:
         await down.look(picture, Question())
     assert failed.value.retryable
@@ -224,12 +234,12 @@ async def test_the_breaker_leaves_the_ill_alone_and_others_go_on(
         with pytest.raises(AnalysisFailed):
             await ill.look(picture, Question())
     assert server.calls["until:3:500"] == 3
-    assert ill.client.breaker.state is State.OPEN
+    assert breaker(ill).state is State.OPEN
     assert (await well.look(picture, Question())).description
     await asyncio.sleep(0.35)
-    assert ill.client.breaker.state is State.HALF_OPEN
+    assert breaker(ill).state is State.HALF_OPEN
     assert (await ill.look(picture, Question())).description
-    assert ill.client.breaker.state is State.CLOSED
+    assert breaker(ill).state is State.CLOSED
 
 
 async def test_no_more_at_a_time_than_allowed(
@@ -319,37 +329,37 @@ async def test_whoever_gives_up_leaves_nothing_behind(
     look.cancel()
     with pytest.raises(asyncio.CancelledError):
         await look
-    assert slow.client.breaker.state is State.CLOSED
-    assert not slow.client._slots.locked()
+    assert breaker(slow).state is State.CLOSED
+    assert not client(slow)._slots.locked()
 
 
 @given(st.lists(st.sampled_from(["fail", "succeed", "wait", "give up"])))
 def test_breaker_rules(events: list[str]) -> None:
     """Open only after as many failures in a row; half open lets exactly one through."""
     now = [0.0]
-    breaker = Breaker(3, 10.0, clock=lambda: now[0])
+    one = Breaker(3, 10.0, clock=lambda: now[0])
     in_a_row = 0
     for event in events:
         if event == "wait":
             now[0] += 10.0
             continue
-        if not breaker.admit():
-            assert breaker.state is State.OPEN
-            assert breaker.wait > 0
+        if not one.admit():
+            assert one.state is State.OPEN
+            assert one.wait > 0
             assert in_a_row >= 3
             continue
-        if breaker.state is State.HALF_OPEN:
-            assert not breaker.admit()
+        if one.state is State.HALF_OPEN:
+            assert not one.admit()
         match event:
             case "fail":
                 in_a_row += 1
-                breaker.failed()
+                one.failed()
             case "succeed":
                 in_a_row = 0
-                breaker.succeeded()
+                one.succeeded()
             case _:
-                breaker.gave_up()
-        assert (breaker.state is State.CLOSED) == (in_a_row < 3)
+                one.gave_up()
+        assert (one.state is State.CLOSED) == (in_a_row < 3)
 
 
 @given(st.integers(1, 10), st.none() | st.floats(0, 1e6), st.floats(0, 1), st.integers(100, 599))

@@ -12,7 +12,6 @@ from typing import Any
 
 ANY_PROVIDER = "openai-compatible"
 LOCAL = "ocelli-local"  # our own models; see backends/local
-IN_PROCESS = "transformers"  # no server at all: see backends/vlm.py
 
 
 class Structured(StrEnum):
@@ -38,6 +37,7 @@ class Provider:
     full_side: int = 1536
     max_images: int = 1
     free: bool = False
+    in_process: bool = False
 
 
 @cache
@@ -68,7 +68,9 @@ def problem(name: str, given: str | None, base_url: str | None, model: str | Non
     row = provider(name, given)
     if row is None:
         return f"there is no provider {given!r}; there are {', '.join(sorted(providers()))}"
-    if not (base_url or row.base_url):
+    if row.in_process and base_url:
+        return "runs in this process and has no `base_url`"
+    if not (base_url or row.base_url or row.in_process):
         return "needs a `base_url`, or a `provider` that has one"
     if not (model or row.model):
         return "needs a `model`"

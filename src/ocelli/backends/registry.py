@@ -6,10 +6,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ocelli.backends.chat.backend import ChatBackend
+from ocelli.backends.chat.backend import ChatBackend, Client
+from ocelli.backends.chat.client import ChatClient
 from ocelli.backends.chat.config import ChatConfig, Prices
 from ocelli.backends.chat.pictures import DataUrls
 from ocelli.backends.providers import Structured, provider
+from ocelli.backends.vlm import VlmClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,9 +43,9 @@ def configure(
     row = provider(name, given.get("provider"))
     if row is None:
         raise ValueError(f"no provider for backend {name!r}")
-    base_url = given.get("base_url") or row.base_url
+    base_url = "" if row.in_process else given.get("base_url") or row.base_url
     model = given.get("model") or row.model
-    if not base_url or not model:
+    if base_url is None or not model:
         raise ValueError(f"backend {name!r} needs a base_url and a model")
     at_home = base_url.rstrip("/") == (row.base_url or "").rstrip("/")
     variable = given.get("key_variable") or (row.key_variable if at_home else None)
@@ -142,8 +144,15 @@ def registry(
         log.warning("backend %s is not asked: %s holds no key", each.name, each.variable)
     urls = DataUrls()
     chats = {
-        each.name: ChatBackend(each, session, urls)
+        each.name: chat_backend(each, session, urls)
         for each in configured
         if isinstance(each, ChatConfig)
     }
     return Registry(local, chats, parts, missing)
+
+
+def chat_backend(config: ChatConfig, session: aiohttp.ClientSession, urls: DataUrls) -> ChatBackend:
+    """One of them, with the client that its provider needs."""
+    client: Client
+    client = VlmClient(config) if config.provider.in_process else ChatClient(config, session)
+    return ChatBackend(config, client, urls)

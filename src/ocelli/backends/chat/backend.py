@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocelli.backends.chat import prompts, replies
-from ocelli.backends.chat.client import ChatClient
 from ocelli.backends.chat.failures import unusable
 from ocelli.backends.chat.telemetry import observed
 from ocelli.backends.wording import at_most
@@ -16,8 +15,6 @@ from ocelli.domain.questions import MAX_PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import aiohttp
 
     from ocelli.backends.chat.client import Completion
     from ocelli.backends.chat.config import ChatConfig
@@ -36,15 +33,28 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)  # it reads, and does not say where
 LOOKS = {1: "check", 2: "judge"}
 
 
+class Client(Protocol):
+    """Who carries messages to a model."""
+
+    async def complete(
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
+    ) -> Completion:
+        """What it says to them. Raises AnalysisFailed."""
+        ...
+
+
 class ChatBackend:
-    """``ocelli.domain.ports.Backend`` over HTTP. ``urls`` is shared by all of a process."""
+    """``ocelli.domain.ports.Backend`` for a model that takes messages.
+
+    ``client`` carries them to it: over HTTP, or into this process. ``urls`` is shared by all.
+    """
 
     capabilities = CAPABILITIES
 
-    def __init__(self, config: ChatConfig, session: aiohttp.ClientSession, urls: DataUrls) -> None:
+    def __init__(self, config: ChatConfig, client: Client, urls: DataUrls) -> None:
         self.config = config
         self.name = config.name
-        self.client = ChatClient(config, session)
+        self.client = client
         self._urls = urls
 
     @property

@@ -258,11 +258,14 @@ def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tabs and line ends
+
+
 def _string(value: Any) -> str:
-    """Without NUL, which no database takes, and without half letters."""
+    """Without control characters (no database takes NUL) and without half letters."""
     if not isinstance(value, str):
         return ""
-    return value.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    return _CONTROL.sub("", value).encode("utf-8", "replace").decode().strip()
 
 
 def _strings(value: Any, most: int, longest: int | None) -> tuple[str, ...]:

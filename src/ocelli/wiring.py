@@ -276,6 +276,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             ),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,
+            staging=store.staging,
             history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},

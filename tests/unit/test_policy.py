@@ -14,6 +14,7 @@ from ocelli.api import objects, operations
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.auth import current_key
 from ocelli.api.chat import routes as chat
+from ocelli.api.fetch import routes as fetch
 from ocelli.api.policy import OPEN, POLICIES, policy_of
 from ocelli.domain.errors import NotAllowed
 from ocelli.domain.scopes import SCOPES, Role
@@ -30,6 +31,7 @@ def routes(those: Iterable[Any]) -> Iterator[APIRoute]:
 ALL = [
     *routes(aion_router.routes),
     *chat.ROUTES,
+    *routes(fetch.router.routes),
     *routes(chat.router.routes),
     *routes(objects.router.routes),
     *routes(operations.router.routes),

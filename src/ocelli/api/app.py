@@ -15,6 +15,7 @@ from ocelli.api import objects, operations
 from ocelli.api.aion.polls import Polls
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.chat import routes as chat
+from ocelli.api.fetch import routes as fetch
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.api.surfaces import surface_of
@@ -53,6 +54,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(Envelope)
     app.router.routes[:0] = chat.ROUTES
     app.include_router(chat.router)
+    app.include_router(fetch.router)
     app.include_router(aion_router)
     app.include_router(objects.router)
     app.include_router(operations.router)

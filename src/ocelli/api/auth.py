@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from ocelli.api import idempotency
 from ocelli.api.policy import policy_of
@@ -17,6 +17,9 @@ _bearer = HTTPBearer(
     description="An API key: `aion_...`. `ocelli keys create` makes one; the first start of "
     "`ocelli serve` prints one.",
 )
+_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="The same key: `Token aion_...`, or alone."
+)
 
 
 async def services(request: Request) -> Services:
@@ -27,13 +30,24 @@ async def services(request: Request) -> Services:
 
 async def current_key(
     request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    __: Annotated[str | None, Depends(_header)],
 ) -> ApiKey:
     """Who asks, and whether they may; counts the request.
 
     Raises InvalidKey & co., RateLimited, NotAllowed, and see ocelli.api.idempotency.
     """
-    return await admit(request, credentials.credentials if credentials else None)
+    return await admit(request, presented(request))
+
+
+def presented(request: Request) -> str | None:
+    """The key, in any spelling: ``X-API-Key`` or ``Authorization``, ``Bearer`` or ``Token`` or,
+    in the first, nothing before it."""
+    own = request.headers.get("x-api-key")
+    scheme, _, key = (own or request.headers.get("authorization", "")).strip().partition(" ")
+    if own and not key:
+        return scheme
+    return key.strip() if scheme.lower() in ("bearer", "token") else None
 
 
 async def admit(request: Request, token: str | None) -> ApiKey:
@@ -42,8 +56,9 @@ async def admit(request: Request, token: str | None) -> ApiKey:
     key = await mine.accounts.authenticate(token)
     route = request.scope["endpoint"].__name__
     policy = policy_of(route)
-    request.state.rate = await mine.rates.count(key, route, policy.per_minute)
-    request.state.rate.enforce()
+    if policy.counted:
+        request.state.rate = await mine.rates.count(key, route, policy.per_minute)
+        request.state.rate.enforce()
     policy.enforce(key.scopes)
     await idempotency.begin(request, mine.idempotency, key.tenant.id)
     return key

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Histogram
 
 from ocelli.api.chat.headers import PREFIXES, chat_headers, preflight
+from ocelli.api.fetch import cors
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,6 +42,7 @@ class Envelope:
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(scope)
         is_chat = scope["path"].startswith(PREFIXES)
+        is_fetch = scope["path"].startswith(cors.PREFIXES)
         status = 500
         started = time.perf_counter()
 
@@ -53,11 +55,15 @@ class Envelope:
                 headers.extend(_rate_headers(state.get("rate")))
                 if is_chat:
                     headers.extend(chat_headers(scope))
+                if is_fetch:
+                    cors.open_to_all(headers)
             await send(message)
 
         try:
             if is_chat and scope["method"] == "OPTIONS":
                 await preflight(scope, receive, stamped)
+            elif is_fetch and scope["method"] == "OPTIONS":
+                await cors.preflight(scope, receive, stamped)
             else:
                 await self._app(scope, receive, stamped)
         finally:

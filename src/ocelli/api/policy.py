@@ -13,11 +13,13 @@ class Policy:
     """The role that opens a route, or the one scope that opens it besides.
 
     ``per_minute`` is a limit of the route's own, per key, beside the key's limit on all of them.
+    One that is not ``counted`` has none: clients are told to poll it, and stop for good at a 429.
     """
 
     role: Role
     scope: str | None = None
     per_minute: int | None = None
+    counted: bool = True
 
     def enforce(self, scopes: tuple[str, ...]) -> None:
         """Raise NotAllowed if the scopes do not open the route."""
@@ -100,6 +102,11 @@ POLICIES: dict[str, Policy] = {
     "moderate": _WRITE,
     "list_models": _READ,
     "get_model": _READ,
+    # requests in credits
+    "fetch": _WRITE,
+    "fetch_by_query": _WRITE,
+    "fetch_response": Policy(Role.READ, counted=False),
+    "fetch_credits": _READ,
     # keys
     "create_key": Policy(Role.ADMIN, "api_keys:write"),
     "list_keys": Policy(Role.READ, "api_keys:read"),

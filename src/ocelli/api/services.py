@@ -92,6 +92,7 @@ class Services:
     requests: Requests
     roster: Roster
     fetch_wait: float
+    staging: Path
     history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]

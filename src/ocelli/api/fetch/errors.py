@@ -8,16 +8,36 @@ from typing import TYPE_CHECKING
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from ocelli.domain.errors import OcelliError
+
 if TYPE_CHECKING:
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
-
-    from ocelli.domain.errors import OcelliError
 
 DENIED = "Access denied."
 
 # On every answer, and never with credentials. A plug-in in a sandbox has the origin ``null``.
 CORS = {"Access-Control-Allow-Origin": "*"}
+
+
+class QueryTooLong(OcelliError):
+    """Of a GET."""
+
+    code = "QUERY_TOO_LONG"
+    status = 414
+
+    def __init__(self) -> None:
+        super().__init__("Max request length exceeded.")
+
+
+class UnknownRequest(OcelliError):
+    """Never was, is older than a day, or belongs to another tenant: nobody tells which."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"Request ID {id[:100]} not found.")
 
 
 class ErrorAnswer(BaseModel):

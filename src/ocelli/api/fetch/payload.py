@@ -1,0 +1,216 @@
+"""Files that come as base64 within a text, decoded into a file of their own while they arrive."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Self
+
+import pybase64
+
+from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
+from ocelli.usecases.staging import StagedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+TOO_LARGE = "File too large. Max 20MB."
+
+_LONGEST_HEAD = 1024  # `data:image/png;base64,`
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_BLANK = b" \t\r\n\f\v"
+
+
+class Payload:
+    """One file. Take it as a context manager, or close it: what is not stored is removed.
+
+    Any or no declared type, line breaks, the URL alphabet, missing padding. ``refused`` says why
+    it is no file; the rest of the request may still be good.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self.staged = StagedFile(folder, max_bytes=max_bytes)
+        self.refused: OcelliError | None = None
+        self._head: bytes | None = b""
+        self._rest = b""
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.staged.__exit__()
+
+    def write(self, text: bytes) -> None:
+        """The next part of the text. Blocks on the disk; call it from a thread."""
+        self._attempt(self._take, text)
+
+    def write_raw(self, data: bytes | memoryview) -> None:
+        """The next part of a file that comes as it is."""
+        self._head = None
+        self._attempt(self.staged.write, data)
+
+    def finish(self) -> None:
+        """That was all of it."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self.write(head)
+        self._attempt(self._take_rest)
+        self.staged.close()
+
+    def _attempt(self, step: Callable[..., None], *arguments: bytes | memoryview) -> None:
+        if self.refused is not None:
+            return
+        try:
+            step(*arguments)
+        except TooLarge:
+            self.refused = TooLarge(TOO_LARGE)
+        except ValueError:
+            self.refused = MalformedRequest("The file is not base64.", field="file")
+
+    def _take_rest(self) -> None:
+        if not (self._rest or self.staged.size):
+            raise ValueError("nothing at all")
+        if self._rest:
+            self._decode(self._rest + b"=" * (-len(self._rest) % 4))
+
+    def _take(self, text: bytes) -> None:
+        if self._head is not None:
+            text = self._without_head(text)
+        text = text.translate(_TO_STANDARD, _BLANK)
+        if b"=" in text:
+            text, _, padding = text.partition(b"=")
+            if padding.strip(b"=") or (self._ended and text):
+                raise ValueError("something after the padding")
+            text, ended = text, True
+        else:
+            ended = self._ended
+            if ended and text:
+                raise ValueError("something after the padding")
+        self._ended = ended
+        text = self._rest + text
+        whole = len(text) // 4 * 4
+        self._rest = text[whole:]
+        if whole:
+            self._decode(text[:whole])
+
+    def _decode(self, text: bytes) -> None:
+        """Whole groups of four."""
+        self.staged.write(pybase64.b64decode(text, validate=True))
+
+    def _without_head(self, text: bytes) -> bytes:
+        """Hold back until it is known whether this is a data URI."""
+        assert self._head is not None
+        head = (self._head + text).lstrip(_BLANK)
+        if not b"data:".startswith(head[:5].lower()):
+            self._head = None
+            return head
+        comma = head.find(b",", 0, _LONGEST_HEAD)
+        if comma >= 0:
+            if b";base64" not in head[:comma].lower():
+                raise ValueError("a data URI of another encoding")
+            self._head = None
+            return head[comma + 1 :]
+        if len(head) > _LONGEST_HEAD:
+            raise ValueError("no comma in a data URI")
+        self._head = head
+        return b""
+
+
+class JsonText:
+    """Takes the text of a JSON document apart while it arrives: long strings are base64 files.
+
+    ``rest`` is the document with a token of ours in the place of each, which ``payloads`` knows.
+    So a body of 270 MB needs as much memory as what is small in it. Blocks; call from a thread.
+    """
+
+    LONG = 64 * 1024
+    MAX_REST = 16 * 1024 * 1024
+
+    def __init__(self, folder: Path, token: str, *, max_bytes: int) -> None:
+        self.payloads: dict[str, Payload] = {}
+        self.rest = bytearray()
+        self._folder = folder
+        self._token = token
+        self._max_bytes = max_bytes
+        self._in_string = False
+        self._string = bytearray()
+        self._payload: Payload | None = None
+        self._carried = b""
+        self._half = b""
+
+    def close(self) -> None:
+        """Remove what nobody has stored."""
+        for payload in self.payloads.values():
+            payload.__exit__()
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes. Raises MalformedRequest for too much that is no file."""
+        data = self._carried + data
+        self._carried = b""
+        at = 0
+        while at < len(data):
+            at = self._within(data, at) if self._in_string else self._outside(data, at)
+        if len(self.rest) > self.MAX_REST:
+            raise MalformedRequest("Invalid request format.", field="body")
+
+    def _outside(self, data: bytes, at: int) -> int:
+        quote = data.find(b'"', at)
+        if quote < 0:
+            self.rest += data[at:]
+            return len(data)
+        self.rest += data[at : quote + 1]
+        self._in_string = True
+        return quote + 1
+
+    def _within(self, data: bytes, at: int) -> int:
+        match = _STRING.match(data, at)
+        assert match is not None  # it matches nothing at least
+        end = match.end()
+        self._content(data[at:end])
+        if end == len(data) or data[end] != _QUOTE:  # goes on, perhaps with half an escape
+            self._carried = data[end:]
+            return len(data)
+        self._end_string()
+        return end + 1
+
+    def _content(self, text: bytes) -> None:
+        if self._payload is None:
+            self._string += text
+            if len(self._string) <= self.LONG:
+                return
+            self._payload = Payload(self._folder, max_bytes=self._max_bytes)
+            self.payloads[f"{self._token}{len(self.payloads)}"] = self._payload
+            text = bytes(self._string)
+            self._string.clear()
+        text = self._half + text
+        half = _HALF_ESCAPE.search(text, max(0, len(text) - 5))
+        self._half = half[0] if half else b""
+        self._payload.write(_unescaped(text[: len(text) - len(self._half)]))
+
+    def _end_string(self) -> None:
+        if self._payload is not None:
+            self._payload.finish()
+            self._payload, self._half = None, b""
+            self.rest += next(reversed(self.payloads)).encode()
+        else:
+            self.rest += self._string
+            self._string.clear()
+        self.rest += b'"'
+        self._in_string = False
+
+
+_QUOTE = ord('"')
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_HALF_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{0,3}\Z")
+_ESCAPE = re.compile(rb"\\(?:u00([0-9a-fA-F]{2})|([nrtf]))")
+
+
+def _unescaped(text: bytes) -> bytes:
+    """What base64 may have in it: PHP escapes every ``/``, others write ``+`` as ``\\u002b``."""
+    if b"\\" not in text:
+        return text
+    return _ESCAPE.sub(
+        lambda found: bytes([int(found[1], 16)]) if found[1] else b"",
+        text.replace(b"\\/", b"/"),
+    )

@@ -1,0 +1,158 @@
+"""Routes of ``/api/fetch``, ``/api/response`` and ``/api/credits``.
+
+They read their parameters themselves: after the key has been checked, because clients try a key by
+sending nothing, and from any body, because clients name none or another type of it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, Response
+
+from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.fetch import mapping, schemas
+from ocelli.api.fetch.body import Received
+from ocelli.api.fetch.errors import ErrorAnswer, QueryTooLong, UnknownRequest
+from ocelli.api.fetch.parameters import order
+from ocelli.api.services import Services
+from ocelli.domain.accounts import ApiKey
+from ocelli.domain.errors import NotFound
+
+LONGEST_QUERY = 2048
+
+router = APIRouter(prefix="/api", tags=["fetch"])
+
+_HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": text}
+    for status, text in {
+        400: "A parameter is missing or cannot be accepted.",
+        401: "No key, or not a good one.",
+        402: "Not enough credits.",
+        403: "The key lacks the scope.",
+        404: "Unknown, older than a day, or somebody else's.",
+        409: "The same request is being carried out (with an Idempotency-Key).",
+        413: "A file is larger than 20 MB.",
+        414: "The query is longer than 2,048 characters.",
+        422: "The Idempotency-Key belongs to another request.",
+        429: "Too many requests.",
+        503: "The database or the store does not answer right now.",
+    }.items()
+}
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: _ERRORS[status] for status in (*statuses, 401, 403, 503)}
+
+
+def _documented(where: str) -> dict[str, Any]:
+    """What FastAPI cannot know, as it does not read them."""
+    schema = schemas.Parameters.model_json_schema()
+    if where == "body":
+        example = {"url": schemas.EXAMPLE_URLS}
+        content = {"application/json": {"schema": schema, "example": example}}
+        return {"requestBody": {"required": False, "content": content}}
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": each.get("description", ""),
+                **({"example": schemas.EXAMPLE_URLS[0]} if name == "url" else {}),
+            }
+            for name, each in schema["properties"].items()
+        ]
+    }
+
+
+@router.post(
+    "/fetch",
+    summary="Ask about pictures and videos",
+    response_model=schemas.Answer,
+    responses=_errors(400, 402, 409, 413, 422, 429),
+    openapi_extra=_documented("body"),
+)
+async def fetch(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
+    """One picture by its address is answered at once; everything else by polling `response_uri`."""
+    with Received(mine.staging, request.query_params.multi_items()) as received:
+        await received.read(request)
+        return await _answer(request, key, mine, received)
+
+
+@router.get(
+    "/fetch",
+    summary="The same, by query",
+    response_model=schemas.Answer,
+    responses=_errors(400, 402, 414, 429),
+    openapi_extra=_documented("query"),
+)
+async def fetch_by_query(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
+    """Parameters as of the POST; at most 2,048 characters."""
+    if len(request.url.query) > LONGEST_QUERY:
+        raise QueryTooLong
+    with Received(mine.staging, request.query_params.multi_items()) as received:
+        return await _answer(request, key, mine, received)
+
+
+@router.get(
+    "/response/{request_id}",
+    summary="How far a request has come",
+    response_model=schemas.Answer,
+    responses=_errors(404),
+)
+async def fetch_response(
+    request_id: Annotated[str, Path(examples=[schemas.ID])], key: CurrentKey, mine: CurrentServices
+) -> Response:
+    """Poll this every second or two; results are kept for 24 hours. It is never limited."""
+    try:
+        body, _ = await mine.requests.body(key.tenant.id, UUID(request_id))
+    except (ValueError, NotFound):
+        raise UnknownRequest(request_id) from None
+    return _json(body)
+
+
+@router.get("/credits", summary="What is left", responses=_errors(429))
+async def fetch_credits(key: CurrentKey, mine: CurrentServices) -> schemas.Credits:
+    """The balance, without what requests that are under way have reserved."""
+    return schemas.Credits(credits=(await mine.requests.balance(key.tenant)).shown)
+
+
+async def _answer(request: Request, key: ApiKey, mine: Services, received: Received) -> Response:
+    wanted = order(received, mine.roster)
+    accepted = await mine.requests.accept(
+        key.tenant,
+        wanted.asked,
+        wanted.plan,
+        wanted.question,
+        wanted.sources,
+        waits=wanted.waits,
+    )
+    if wanted.waits:
+        body = await mine.requests.wait(accepted, timeout=mine.fetch_wait)
+        if body is not None:
+            return _json(body)
+    uri = f"{_base(request, mine)}/api/response/{accepted.id}"
+    return JSONResponse(mapping.accepted(accepted, uri))
+
+
+def _json(body: str) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _base(request: Request, mine: Services) -> str:
+    """Where the client found us: what it is told to poll must be there, to the letter."""
+    if mine.public_url is not None:
+        return mine.public_url
+    scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+    host = request.headers.get("x-forwarded-host", "").partition(",")[0].strip()
+    if scheme not in ("http", "https"):
+        scheme = request.url.scheme
+    if not _HOST.fullmatch(host):
+        host = request.url.netloc
+    return f"{scheme}://{host}"

@@ -27,7 +27,13 @@ WRONG_USE = 2
 
 
 def create(
-    tenant: str, tier: str, expires: str | None, name: str, scopes: str, **options: Any
+    tenant: str,
+    tier: str,
+    expires: str | None,
+    name: str,
+    scopes: str,
+    credits: int = 0,
+    **options: Any,
 ) -> int:
     """Print the key alone on standard output."""
     if tier not in list(Tier):
@@ -45,9 +51,11 @@ def create(
         return WRONG_USE
 
     async def run(keys: Keys) -> int:
-        typer.echo(
-            await keys.issue(tenant, Tier(tier), KeyDraft(name, wanted, expires_at=expires_at))
-        )
+        draft = KeyDraft(name, wanted, expires_at=expires_at)
+        key = await keys.issue(tenant, Tier(tier), draft)
+        if credits:
+            await keys.add_credits(tenant, credits)
+        typer.echo(key)
         return 0
 
     return _with_keys(run, options)
@@ -76,6 +84,20 @@ def revoke(key: str, **options: Any) -> int:
             fail(f"no active key: {key}", "ocelli keys list")
             return FAILED
         typer.echo(f"{ended} key(s) revoked")
+        return 0
+
+    return _with_keys(run, options)
+
+
+def add_credits(tenant: str, amount: int, **options: Any) -> int:
+    """Print the new balance."""
+
+    async def run(keys: Keys) -> int:
+        balance = await keys.add_credits(tenant, amount)
+        if balance is None:
+            fail(f"no such tenant: {tenant}", "ocelli keys list")
+            return FAILED
+        typer.echo(f"{tenant}: {balance.credits} credits")
         return 0
 
     return _with_keys(run, options)

@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+credit = typer.Typer(help="Credits, which /api/fetch is paid with.", no_args_is_help=True)
+app.add_typer(credit, name="credits")
 
 Data = Annotated[
     Path | None,
@@ -149,12 +151,15 @@ def keys_create(
         str,
         typer.Option(help="What it may do: read, write, admin, usage:read, ... Comma-separated."),
     ] = "admin",
+    credits: Annotated[
+        int, typer.Option(min=0, help="Given to the tenant, to be spent at /api/fetch.")
+    ] = 0,
     data: Data = None,
 ) -> None:
     """Make a key; prints the key alone."""
     from ocelli.cli.keys import create
 
-    _exit(create(tenant, tier, expires, name, scopes, **_given(data=data)))
+    _exit(create(tenant, tier, expires, name, scopes, credits, **_given(data=data)))
 
 
 @keys.command("list")
@@ -174,6 +179,18 @@ def keys_revoke(
     from ocelli.cli.keys import revoke
 
     _exit(revoke(key, **_given(data=data)))
+
+
+@credit.command("add")
+def credits_add(
+    amount: Annotated[int, typer.Argument(help="Credits; one is a cent. Negative takes away.")],
+    tenant: Annotated[str, typer.Option(help="Whose.")] = "default",
+    data: Data = None,
+) -> None:
+    """Give credits to a tenant; prints its balance."""
+    from ocelli.cli.keys import add_credits
+
+    _exit(add_credits(tenant, amount, **_given(data=data)))
 
 
 @app.command()

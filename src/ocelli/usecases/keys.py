@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import ApiKey, Tier
     from ocelli.domain.ports import Database
+    from ocelli.domain.requests import Balance
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
 MAX_METADATA_BYTES = 16 * 1024
@@ -39,6 +40,11 @@ class Keys:
             owner = await tx.accounts.add_tenant(tenant, tier)
             await tx.accounts.add_key(owner.id, secret, draft)
         return secret
+
+    async def add_credits(self, tenant: str, credits: int) -> Balance | None:
+        """The balance then; None if there is no tenant of that name."""
+        async with self._database.transaction() as tx:
+            return await tx.credits.give_to(tenant, credits)
 
     async def everyones(self) -> Sequence[ApiKey]:
         """Every key of every tenant, newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -78,6 +79,29 @@ def test_nothing_raises(text: str) -> None:
         assert all(claim.text for claim in found.claims)
     judged = replies.judged(text, CLAIMS)
     assert judged is None or len(judged.rulings) == 3
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{",
+        '{"a":',
+        '{"description": "x"',
+        "```",
+        'A "b. ',
+        ". ",
+        "a, There are two ",
+        "“a. ",
+        '"x"',
+    ],
+)
+def test_noise_takes_no_time(piece: str) -> None:
+    noise = piece * (500_000 // len(piece))
+    started = time.process_time()
+    replies.described('{"description": "' + noise)
+    replies.described(noise)
+    replies.judged(noise, CLAIMS)
+    assert time.process_time() - started < 2.5
 
 
 @given(JSON)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MOST_CLAIMS, MOST_TAGS, MOST_LINES = 60, 30, 200
+# Beyond these it is noise; a repair of 60,000 opening braces takes nine seconds.
+LONGEST_ANSWER, LONGEST_REPAIR, MOST_BRACKETS = 100_000, 50_000, 2_000
+LONGEST_DESCRIPTION = 20_000
 LONGEST_CLAIM, LONGEST_REASON, LONGEST_TAG = 500, 300, 60
 
 
@@ -87,11 +90,12 @@ def described(text: str, *, is_cut: bool = False) -> Described:
 
     ``is_cut``: the model ran into its limit, so what comes last is not whole and is left out.
     """
+    text = text[:LONGEST_ANSWER]
     answer = json_object(text)
     if answer is None or not _string(answer.get("description")):
         return _from_prose(text, answer, is_cut=is_cut)
     whole = _is_whole(text)
-    description = _string(answer["description"])
+    description = _string(answer["description"])[:LONGEST_DESCRIPTION]
     items = _items(answer.get("claims"))
     if is_cut and not whole:
         if items:
@@ -112,6 +116,7 @@ def described(text: str, *, is_cut: bool = False) -> Described:
 
 def judged(text: str, claims: Sequence[Claim]) -> Judged | None:
     """The answer to a request for verdicts; None if there is no verdict in it."""
+    text = text[:LONGEST_ANSWER]
     answer = json_object(text)
     items = _items(answer.get("verdicts")) if answer else []
     items = items or _bare_verdicts(text)
@@ -143,10 +148,7 @@ def json_object(text: str) -> dict[str, Any] | None:
             continue
         if isinstance(value, dict):
             return value
-    try:
-        value = json_repair.loads(text[start:])
-    except (ValueError, RecursionError, IndexError):
-        return None
+    value = _repaired(text[start:])
     if isinstance(value, list):  # it took remarks for more values
         value = next((each for each in value if isinstance(each, dict) and each), None)
     return value if isinstance(value, dict) and value else None
@@ -175,7 +177,7 @@ def _is_whole(text: str) -> bool:
 def _from_prose(text: str, answer: Mapping[str, Any] | None, *, is_cut: bool) -> Described:
     """No JSON, or some without a description: then the words themselves are it."""
     words = text if answer is None else " ".join(_spoken(answer))
-    words = _string(re.sub(r"```\w*", "", words))
+    words = _string(re.sub(r"```\w*", "", words))[:LONGEST_DESCRIPTION]
     if is_cut:
         words = _without_rest(words)
     return Described(words, claims=claims_from_text(words)[:MOST_CLAIMS])
@@ -202,11 +204,16 @@ def _bare_verdicts(text: str) -> list[Any]:
     start, end = text.find("["), text.rfind("]")
     if start < 0 or end < start:
         return []
+    return _items(_repaired(text[start : end + 1]))
+
+
+def _repaired(text: str) -> Any:
+    if len(text) > LONGEST_REPAIR or text.count("{") + text.count("[") > MOST_BRACKETS:
+        return None
     try:
-        value = json_repair.loads(text[start : end + 1])
+        return json_repair.loads(text)
     except (ValueError, RecursionError, IndexError):
-        return []
-    return value if isinstance(value, list) else []
+        return None
 
 
 def _claim(item: Any, sentence_count: int) -> Claim | None:

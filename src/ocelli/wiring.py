@@ -324,7 +324,7 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     await asyncio.get_running_loop().run_in_executor(compute, local.load)
     parts = Parts(settings.default_backend, settings.checker, settings.judge)
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
-    async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+    async with aiohttp.ClientSession(connector=connector) as session:
         yield registry(local, chat_configs(settings), session, parts)
 
 

@@ -142,3 +142,20 @@ def test_child_processes_see_the_same_backends(monkeypatch: pytest.MonkeyPatch) 
     (house,) = chat_configs(Settings())
     assert isinstance(house, ChatConfig)
     assert house.key == "sk-hidden"
+
+
+def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    for url, proxy in (
+        ("https://outside.example/v1", "http://proxy.example:3128"),
+        ("https://inside.example/v1", None),
+        ("http://outside.example/v1", None),
+        ("https://127.0.0.1:1/v1", None),
+    ):
+        config = configure("house", {"base_url": url, "model": "m"}, {})
+        assert isinstance(config, ChatConfig)
+        assert config.proxy == proxy

@@ -148,6 +148,7 @@ class ChatClient:
                     config.url,
                     json=body,
                     headers={"User-Agent": USER_AGENT, **config.headers()},
+                    proxy=config.proxy,
                     allow_redirects=False,  # the key is for this address alone
                 ) as response,
             ):

@@ -32,7 +32,7 @@ class ChatConfig:
 
     ``timeout`` is one attempt's, in seconds; ``deadline`` that of a look with all its waiting and
     retries. After ``breaker_failures`` failed attempts in a row nothing is sent for
-    ``breaker_seconds``.
+    ``breaker_seconds``. ``proxy`` is for every request to it.
     """
 
     name: str
@@ -55,6 +55,7 @@ class ChatConfig:
     breaker_failures: int = 5
     breaker_seconds: float = 15.0
     prices: Prices = Prices()
+    proxy: str | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -34,7 +34,7 @@ class Probed:
 
 async def probe_all(configured: Sequence[ChatConfig | MissingKey]) -> list[Probed]:
     """All at once; as long as the slowest takes, five seconds at most."""
-    async with aiohttp.ClientSession(trust_env=True) as session:
+    async with aiohttp.ClientSession() as session:
         return await asyncio.gather(*(_probe(each, session) for each in configured))
 
 
@@ -51,7 +51,10 @@ async def _state(config: ChatConfig, session: aiohttp.ClientSession) -> tuple[st
         async with (
             asyncio.timeout(PATIENCE),
             session.get(
-                f"{config.base_url}/models", headers=config.headers(), allow_redirects=False
+                f"{config.base_url}/models",
+                headers=config.headers(),
+                proxy=config.proxy,
+                allow_redirects=False,
             ) as response,
         ):
             data = await response.content.read(LONGEST)

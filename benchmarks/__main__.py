@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import (
     analysis,
+    chat,
     engine,
     polls,
     reads,
@@ -37,6 +38,7 @@ CLAIMS = {
         small_uploads,
         reads,
         polls,
+        chat,
     )
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -77,6 +78,37 @@ def new_key(data: Path, tenant: str) -> str:
 
 
 @contextlib.contextmanager
+def program(command: Sequence[str], log: Path) -> Iterator[Server]:
+    """Anything that says ``ready http://127.0.0.1:PORT``."""
+    with _started(command, log.with_suffix(".log")) as (process, port):
+        yield Server(process, port)
+
+
+@contextlib.contextmanager
+def silent_program(
+    command: Sequence[str], log: Path, port: int, wait: float, **environment: str
+) -> Iterator[Server]:
+    """Anything that listens on ``port`` at last. RuntimeError if it does not."""
+    until = time.monotonic() + wait
+    with (
+        log.with_suffix(".log").open("a") as output,
+        subprocess.Popen(
+            command, stdout=output, stderr=output, text=True, env={**os.environ, **environment}
+        ) as process,
+    ):
+        try:
+            while process.poll() is None and time.monotonic() < until:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.2)
+            else:
+                raise RuntimeError(f"it does not listen: {log.with_suffix('.log')}")
+            yield Server(process, port)
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
 def bare_server(folder: Path) -> Iterator[Server]:
     """``benchmarks.bare_server``: the same uvicorn without Ocelli."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +119,7 @@ def bare_server(folder: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def _started(
-    command: Sequence[str], log: Path, environment: Mapping[str, str]
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     with (
         log.open("a") as errors,
@@ -96,7 +128,7 @@ def _started(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, **environment},
+            env={**os.environ, **(environment or {})},
         ) as process,
     ):
         try:

@@ -22,6 +22,12 @@ class Answer:
     body: bytes
     seconds: float
 
+    def good(self) -> Self:
+        """Itself; RuntimeError if it is a refusal."""
+        if self.status != 200:
+            raise RuntimeError(f"{self.status} {self.body[:300]!r}")
+        return self
+
 
 class Connection:
     """HTTP/1.1 over one socket, kept alive; knows only answers with a Content-Length."""
@@ -44,6 +50,31 @@ class Connection:
         started = perf_counter()
         self._socket.sendall(f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode())
         return self._answer(started)
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """Send JSON, and wait for the answer."""
+        started = perf_counter()
+        self._send(path, body)
+        return self._answer(started)
+
+    def first_event(self, path: str, body: bytes) -> float:
+        """Seconds until the first server-sent event is here; the rest is read, too."""
+        started = perf_counter()
+        self._send(path, body)
+        received = b""
+        while b"data:" not in received:
+            received += self._receive()
+        seconds = perf_counter() - started
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            received += self._receive()
+        return seconds
+
+    def _send(self, path: str, body: bytes) -> None:
+        head = (
+            f"POST {path} HTTP/1.1\r\n{self._headers}Content-Length: {len(body)}\r\n"
+            "Content-Type: application/json\r\n\r\n"
+        ).encode()
+        self._socket.sendall(head + body)
 
     def upload(self, path: str, file: Path, part: str = "file", **fields: str) -> Answer:
         """POST a multipart form with the file as ``part``; the kernel copies the file."""

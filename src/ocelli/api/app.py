@@ -18,6 +18,7 @@ from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
+from ocelli.api.raw import Direct
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.errors import OcelliError
 
@@ -51,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(KeepAnswer)
     app.add_middleware(Polls)
+    app.add_middleware(Direct, routes=chat.ROUTES)
     app.add_middleware(Envelope)
     app.router.routes[:0] = chat.ROUTES
     app.include_router(chat.router)

@@ -144,7 +144,6 @@ def _raw(path: str, endpoint: Callable[..., Any], work: Work, **options: Any) ->
     return RawRoute(path, endpoint, work=work, max_bytes=_max_body_bytes, **options)
 
 
-# These come before everything else: a conversation does not wait for the matching of all routes.
 ROUTES = [
     _raw(
         path,

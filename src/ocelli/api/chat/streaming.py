@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
+PATIENCE = 0.05
 PIECE = 8  # tokens per event of the local model
 
 _HEADERS = (
@@ -33,20 +34,18 @@ _HEADERS = (
 async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
     """What ``work`` brings; it is cancelled, and ClientGone raised, if the client hangs up.
 
-    The body must have been received already.
+    The body must have been received already. Nobody is watched for the first ``PATIENCE`` seconds:
+    most answers are there by then, and a watcher costs a tenth of such an answer.
     """
-    task = asyncio.current_task()
-    assert task is not None
-    gone = asyncio.ensure_future(_until_gone(receive))
-    gone.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+    watch = _Watch(receive)
     try:
         return await work
     except asyncio.CancelledError:
-        if gone.done() and not gone.cancelled() and task.uncancel() == 0:
+        if watch.is_gone and watch.task.uncancel() == 0:
             raise ClientGone("The client hung up.") from None
         raise
     finally:
-        gone.cancel()
+        watch.stop()
 
 
 async def send_stream(
@@ -87,9 +86,31 @@ async def local(answer: Completion, *, include_usage: bool) -> AsyncIterator[byt
     yield DONE
 
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels the task that made it when the client hangs up."""
+
+    def __init__(self, receive: Receive) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.is_gone = False
+        self._receive = receive
+        self._watching: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._begin)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _begin(self) -> None:
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.is_gone = True
+        self.task.cancel()
 
 
 def _pieces(text: str) -> Iterator[str]:

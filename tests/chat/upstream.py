@@ -1,0 +1,169 @@
+"""A server that speaks chat completions well or badly, by the model that it is asked for.
+
+It also serves pictures under ``/files``, and addresses that are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+WORDS = ("A ", "cat, ", "it ", "seems.")
+
+
+class Upstream:
+    """What was asked is in ``asked``; ``hung_up`` counts clients that left in mid-stream."""
+
+    def __init__(self, photos: dict[str, Path]) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.fetched: list[str] = []
+        self.hung_up = threading.Event()
+        self.url = ""
+        self._photos = photos
+
+    def model(self, name: str, **more: Any) -> dict[str, Any]:
+        """Settings of a backend that asks for this model."""
+        return {"base_url": f"{self.url}/v1", "model": name, "key": "sk-ours", **more}
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        asked = await request.json()
+        self.asked.append(asked)
+        self.headers.append(dict(request.headers))
+        match asked["model"]:
+            case "broken":
+                return web.Response(status=500, text="oops")
+            case "busy":
+                return web.json_response({}, status=429, headers={"Retry-After": "7"})
+            case "locked":
+                return web.json_response({"error": {"message": "bad key"}}, status=401)
+            case "picky":
+                error = {"message": "top_k must not be here", "param": "top_k", "code": "nope"}
+                return web.json_response({"error": error}, status=400)
+            case "page":
+                return web.Response(text="<html>", content_type="text/html")
+            case "flaky" if sum(each["model"] == "flaky" for each in self.asked) == 1:
+                return web.Response(status=503)
+            case "slow":
+                await asyncio.sleep(30)
+        if asked.get("stream"):
+            return await self._stream(request, asked["model"])
+        return web.json_response(answer(asked["model"], "".join(WORDS)))
+
+    async def _stream(self, request: web.Request, model: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            for word in WORDS * (2000 if model == "endless" else 1):
+                await response.write(chunk(model, word))
+                await asyncio.sleep(0.01)
+                if model == "dying":
+                    assert request.transport is not None
+                    request.transport.abort()
+                    return response
+            await response.write(b"data: [DONE]\n\n")
+        except (ConnectionError, asyncio.CancelledError):
+            self.hung_up.set()
+            raise
+        return response
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        self.fetched.append(name)
+        match name:
+            case "error":
+                return web.Response(status=500)
+            case "page":
+                return web.Response(text="<!doctype html><p>no picture", content_type="text/html")
+            case "loop":
+                raise web.HTTPFound("/files/loop")
+            case "inside":
+                raise web.HTTPFound("http://169.254.169.254/latest/meta-data")
+            case "slow":
+                await asyncio.sleep(30)
+            case "endless":
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await response.write(b"\xff\xd8\xff\xe0")
+                while True:
+                    await response.write(b"\0" * 65536)
+            case _ if name in self._photos:
+                return web.Response(body=self._photos[name].read_bytes())
+        raise web.HTTPNotFound
+
+
+def answer(model: str, text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": "chatcmpl-up",
+        "object": "chat.completion",
+        "created": 1,
+        "model": f"{model}-2026",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13},
+    }
+
+
+def chunk(model: str, word: str) -> bytes:
+    delta = {"role": "assistant", "content": word}
+    value = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": f"{model}-2026",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
+    }
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+@contextmanager
+def running(photos: dict[str, Path]) -> Iterator[Upstream]:
+    """On a free port, in a thread of its own."""
+    upstream = Upstream(photos)
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+
+    async def start() -> web.AppRunner:
+        app = web.Application(client_max_size=2**30)
+        app.router.add_post("/v1/chat/completions", upstream.chat)
+        app.router.add_get("/files/{name}", upstream.file)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        upstream.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    def serve() -> None:
+        runner = loop.run_until_complete(start())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield upstream
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def until(condition: Any, seconds: float = 5.0) -> bool:
+    """Whether it becomes true in time."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False

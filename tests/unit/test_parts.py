@@ -98,10 +98,11 @@ def test_rubbish_never_does_more_than_fail(rubbish: bytes, data: st.DataObject) 
         ("name=file; filename=a.jpg", "a.jpg"),
         ('name="file"; filename="two words; and=more.jpg"', "two words; and=more.jpg"),
         (r'name="file"; filename="say \"hi\".jpg"', 'say "hi".jpg'),
-        (r'name="file"; filename="C:\photos\cat.jpg"', r"C:\photos\cat.jpg"),
+        (r'name="file"; filename="C:\photos\cat.jpg"', "cat.jpg"),
         ('name="file"; filename="ü😀.jpg"', "ü😀.jpg"),
-        ("name=\"file\"; filename*=utf-8''%C3%BC%20x.jpg", "ü x.jpg"),
-        ('name="file"; filename="a"; filename*=iso-8859-1\'en\'%FC', "ü"),
+        # RFC 7578 forbids filename* in forms.
+        ("name=\"file\"; filename*=utf-8''%C3%BC%20x.jpg", None),
+        ('name="file"; filename="a"; filename*=iso-8859-1\'en\'%FC', "a"),
         ('name="file"; filename="a"; filename*=nothing\'\'b', "a"),
         ('name="file"; filename="a"; filename*=utf-8\'\'%FF', "a"),
         ('filename="b" ; name="file"', "b"),
@@ -115,11 +116,6 @@ def test_names(disposition: str, filename: str | None) -> None:
 def test_what_is_around_the_parts_is_skipped() -> None:
     (kept,) = parse(b"good morning\r\n", file(b"x"), b"good night\r\n--b\r\nmore")
     assert kept.data == b"x"
-
-
-def test_spaces_after_a_boundary() -> None:
-    (kept,) = parse(file(b"x").replace(b"--b\r\n", b"--b \t \r\n"))
-    assert (kept.data, kept.complete) == (b"x", True)
 
 
 def test_other_headers_and_cases() -> None:

@@ -1,31 +1,20 @@
 """Take a multipart body apart while it arrives (RFC 2046, RFC 7578). No I/O, no copies of files.
 
-Lenient where senders differ: text before the first boundary and after the last one is skipped, and
-a boundary that nothing of a boundary follows is part of the file.
+python-multipart finds boundaries and headers; here its events become parts with targets.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_HEAD = 16 * 1024  # headers of one part
-
-_FORM = re.compile(r"multipart/form-data\s*;", re.IGNORECASE)
-_BOUNDARY = re.compile(
-    r';\s*boundary\s*=\s*(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE
-)
-_DISPOSITION = re.compile(rb"content-disposition\s*:\s*form-data\s*(;.*)", re.IGNORECASE)
-_PARAMETER = re.compile(rb';\s*([\w*.-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
-_QUOTED = re.compile(rb'\\(["\\])')
-_REST_OF_BOUNDARY = re.compile(rb"--|[ \t]*\r\n")
-_UNFINISHED = re.compile(rb"-?|[ \t]*\r?")
-_LONGEST_REST = 100
 
 
 class BrokenForm(ValueError):
@@ -58,101 +47,99 @@ def boundary_of(content_type: str) -> bytes:
     >>> boundary_of("multipart/form-data; boundary=abc")
     b'abc'
     """
-    found = _BOUNDARY.search(content_type)
-    if found is None or not _FORM.match(content_type):
+    kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
+    boundary = options.get(b"boundary", b"")
+    if kind.lower() != b"multipart/form-data" or not 0 < len(boundary) <= 200:
         raise BrokenForm(content_type)
-    return (found[1] or found[2]).encode("latin-1", "replace")
+    return boundary
 
 
 class Parts:
     """One body. ``begin`` says where a part goes; None: nowhere."""
 
     def __init__(self, boundary: bytes, begin: Callable[[Part], Target | None]) -> None:
-        self._delimiter = b"\r\n--" + boundary
         self._begin = begin
-        self._rest = b"\r\n"  # so that the first boundary begins like the others
+        self._opening = b"--" + boundary
+        self._before: bytes | None = b""  # what came before the first boundary; None once it came
         self._target: Target | None = None
-        self._step: Callable[[bytes, int], int | None] = self._in_part
+        self._head: dict[bytes, bytes] = {}
+        self._head_size = 0
+        self._field = self._value = b""
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._part_begin,
+                "on_part_data": self._part_data,
+                "on_part_end": self._part_end,
+                "on_header_field": self._header_field,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+            },
+        )
 
     def feed(self, *pieces: bytes) -> None:
         """The next bytes. Raises BrokenForm, and whatever a target raises."""
-        data = b"".join((self._rest, *pieces))
-        at = 0
-        while (reached := self._step(data, at)) is not None:
-            at = reached
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._before is not None:
+            data = self._after_preamble(self._before + data)
+        if data:
+            try:
+                self._parser.write(data)
+            except MultipartParseError as error:
+                raise BrokenForm(str(error)) from error
 
-    def _in_part(self, data: bytes, at: int) -> int | None:
-        """Up to the next boundary, or what is surely not the beginning of one."""
-        found = data.find(self._delimiter, at)
-        if found >= 0:
-            self._pass_on(data, at, found)
-            self._step = self._after_boundary
-            return found + len(self._delimiter)
-        kept = data.find(b"\r", max(at, len(data) - len(self._delimiter) + 1))
-        kept = len(data) if kept < 0 else kept
-        self._pass_on(data, at, kept)
-        self._rest = data[kept:]
-        return None
+    def _after_preamble(self, data: bytes) -> bytes:
+        """From the first boundary on: the parser knows no text before it, the standard does."""
+        at = data.find(self._opening)
+        while at > 0 and data[at - 1] != 10:  # it begins a line
+            at = data.find(self._opening, at + 1)
+        if at < 0:
+            if len(data) > LONGEST_HEAD + len(self._opening):
+                raise BrokenForm("no boundary at the beginning")
+            self._before = data
+            return b""
+        self._before = None
+        return data[at:]
 
-    def _after_boundary(self, data: bytes, at: int) -> int | None:
-        """Another part, the end, or no boundary at all."""
-        rest = data[at : at + _LONGEST_REST]
-        found = _REST_OF_BOUNDARY.match(rest)
-        if found is None:
-            if _UNFINISHED.fullmatch(rest) and len(rest) < _LONGEST_REST:
-                self._rest = rest
-                return None
-            self._pass_on(self._delimiter, 0, len(self._delimiter))
-            self._step = self._in_part
-            return at
+    def _part_begin(self) -> None:
+        self._head, self._head_size = {}, 0
+        self._field = self._value = b""
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._grow(end - start)
+        self._field += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._grow(end - start)
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._head[self._field.lower()] = self._value
+        self._field = self._value = b""
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > LONGEST_HEAD:
+            raise BrokenForm("the headers of a part are too long")
+
+    def _headers_finished(self) -> None:
+        kind, options = parse_options_header(self._head.get(b"content-disposition"))
+        if kind.lower() != b"form-data" or b"name" not in options:
+            raise BrokenForm("a part without a name")
+        filename = options.get(b"filename")
+        self._target = self._begin(
+            Part(
+                options[b"name"].decode("utf-8", "replace"),
+                None if filename is None else filename.decode("utf-8", "replace"),
+            )
+        )
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._target is not None:
+            self._target.write(memoryview(data)[start:end])
+
+    def _part_end(self) -> None:
         if self._target is not None:
             self._target.finish()
             self._target = None
-        last = found[0] == b"--"
-        self._step = self._after_all if last else self._in_head
-        # A part without any header has its empty line right here.
-        return at + found.end() - (0 if last else 2)
-
-    def _in_head(self, data: bytes, at: int) -> int | None:
-        """Headers, from the line end before them to their empty line."""
-        end = data.find(b"\r\n\r\n", at)
-        if (len(data) if end < 0 else end) - at > LONGEST_HEAD:
-            raise BrokenForm("the headers of a part are too long")
-        if end < 0:
-            self._rest = data[at:]
-            return None
-        self._target = self._begin(_part(data[at:end]))
-        self._step = self._in_part
-        return end + 4
-
-    def _after_all(self, data: bytes, at: int) -> int | None:
-        self._rest = b""
-        return None
-
-    def _pass_on(self, data: bytes, start: int, end: int) -> None:
-        if self._target is not None and end > start:
-            self._target.write(memoryview(data)[start:end])
-
-
-def _part(head: bytes) -> Part:
-    for line in head.split(b"\r\n"):
-        if found := _DISPOSITION.match(line):
-            values = {
-                name.lower(): _QUOTED.sub(rb"\1", quoted) or plain
-                for name, quoted, plain in _PARAMETER.findall(found[1])
-            }
-            if b"name" in values:
-                return Part(values[b"name"].decode("utf-8", "replace"), _filename(values))
-    raise BrokenForm("a part without a name")
-
-
-def _filename(values: dict[bytes, bytes]) -> str | None:
-    """``filename*`` (RFC 5987) knows its encoding, so it goes before ``filename``."""
-    encoded = values.get(b"filename*", b"").split(b"'", 2)
-    if len(encoded) == 3:
-        try:
-            return unquote_to_bytes(encoded[2]).decode(encoded[0].decode("ascii") or "utf-8")
-        except (LookupError, ValueError):
-            pass
-    plain = values.get(b"filename")
-    return None if plain is None else plain.decode("utf-8", "replace")

@@ -19,6 +19,7 @@ from benchmarks import (
     engine,
     polls,
     reads,
+    search,
     small_uploads,
     throughput,
     uploads,
@@ -39,6 +40,7 @@ CLAIMS = {
         reads,
         polls,
         chat,
+        search,
     )
 }
 

@@ -75,6 +75,11 @@ class Search:
 
     alternatives: tuple[tuple[Term, ...], ...]
 
+    @property
+    def has_phrases(self) -> bool:
+        """Whether the order of words counts."""
+        return any(len(term.words) > 1 for terms in self.alternatives for term in terms)
+
     def expression(self, mode: SearchMode = SearchMode.ALL, *, prefix: bool = True) -> str:
         """The search as input of Postgres's ``to_tsquery``; empty if there is no word in it."""
         return " | ".join(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Jsonb
 
 from ocelli.domain.library import SortBy
-from ocelli.domain.search import fold
+from ocelli.domain.search import SearchMode, fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,24 @@ _COLUMNS = {
 # of every third picture: ten times slower than the index. Matches are kept in memory, not on disk.
 _FOR_SEARCHES = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('work_mem', '32MB', true)"
+)
+# The texts of a mode by themselves, each with an index (migration 0012): for weights in a search
+# every vector would have to be read.
+_PARTS = {
+    SearchMode.METADATA: "ts_filter(words, '{a,b,c}')",
+    SearchMode.VISIBLE_TEXT: "ts_filter(words, '{d}')",
+}
+# ``everything`` is about how many pictures of all tenants there are.
+_COUNT = (
+    "SELECT count(*) AS total, (SELECT greatest(reltuples, 0)::bigint FROM pg_class"
+    " WHERE oid = 'library'::regclass) AS everything FROM library WHERE "
+)
+# Reading a vector costs about as much as finding and sorting so many matches by index: see
+# docs/decisions/0010.
+WALK = 15
+_NEWEST_FIRST = (
+    "SELECT image_id FROM hits ORDER BY shown_at DESC, image_id DESC"
+    " LIMIT %(limit)s OFFSET %(offset)s"
 )
 _SOURCE = (
     "SELECT i.*, a.id IS NOT NULL AS described, a.description, a.visible_text,"
@@ -102,17 +120,45 @@ class Library:
         if query.search is not None and not query.search.alternatives:
             return [], 0  # there is no word in it
         where, values = _where(tenant_id, query)
-        if query.search is None and not query.tags:
-            sql = _listed(where, query)
-        else:
-            await self._connection.execute(_FOR_SEARCHES)
-            by_rank = query.sort_by is SortBy.RELEVANCE and query.search is not None
-            sql = _searched(where, query, ranked=by_rank and offset < RANKED)
         values |= {"limit": limit, "offset": offset}
+        if query.search is not None or query.tags:
+            return await self._searched(where, values, query)
+        row = await self._one(_listed(where, query), values)
+        return row["ids"], row["total"]
+
+    async def _searched(
+        self, where: str, values: dict[str, Any], query: FileQuery
+    ) -> tuple[Sequence[UUID], int]:
+        """The number first: it tells how to find the page.
+
+        Phrases are looked up in the vectors of all that have their words: only once, then.
+        """
+        await self._connection.execute(_FOR_SEARCHES)
+        if query.search is not None and query.search.has_phrases:
+            row = await self._one(_at_once(where, query, values), values)
+            return row["ids"], row["total"]
+        counted = await self._one(_COUNT + where, values)
+        total: int = counted["total"]
+        if not _by_age(query):
+            found = f"(SELECT * FROM library WHERE {where} OFFSET 0) AS hits"
+            row = await self._one(f"SELECT ARRAY({_sorted(found, query)}) AS ids", values)
+            return row["ids"], total
+        order, wanted = _order(query, values)
+        everything = max(counted["everything"], total)
+        values["wanted"] = wanted
+        if total**2 > WALK * wanted * everything:
+            values["newest"] = 4 * wanted * everything // total
+            row = await self._one(_among_the_newest(where, order), values)
+            if row["found"] >= min(total, wanted):
+                return row["ids"], total
+        row = await self._one(_among_all(where, order), values)
+        return row["ids"], total
+
+    async def _one(self, sql: str, values: dict[str, Any]) -> Row:
         cursor = await self._connection.execute(sql.encode(), values)
         row = await cursor.fetchone()
         assert row is not None
-        return row["ids"], row["total"]
+        return row
 
 
 def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
@@ -130,61 +176,105 @@ def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
             values[name] = value
     labels = [_tenant(tenant_id), *map(_label, query.tags)]
     values["labels"] = " & ".join(_quoted(label) for label in labels)
-    if query.search is not None:
-        values["expression"] = query.search.expression(query.mode)
-        values["ranked"] = RANKED
-        values["exact"] = query.search.expression(query.mode, prefix=False)
+    if query.search is None:
+        if query.tags:
+            conditions.append("words @@ %(labels)s::tsquery")
+        return " AND ".join(conditions), values
+    values["expression"] = query.search.expression()
+    values["exact"] = query.search.expression(query.mode, prefix=False)
+    values["ranked"] = RANKED
+    if query.mode is SearchMode.ALL:
+        conditions.append(f"words @@ (%(labels)s::tsquery && ({_tsquery('expression')}))")
+    else:
+        conditions.append(f"{_PARTS[query.mode]} @@ ({_tsquery('expression')})")
+        if query.tags:
+            conditions.append("words @@ %(labels)s::tsquery")
     return " AND ".join(conditions), values
 
 
 def _listed(where: str, query: FileQuery) -> str:
-    order = _by_column(f"library WHERE {where}", query)
+    direction = "DESC" if query.descending or query.sort_by is SortBy.RELEVANCE else "ASC"
+    column = _COLUMNS.get(query.sort_by, "shown_at")
     return (
         f"SELECT (SELECT count(*) FROM library WHERE {where}) AS total,"
-        f" ARRAY({order} LIMIT %(limit)s OFFSET %(offset)s) AS ids"
+        f" ARRAY(SELECT image_id FROM library WHERE {where} ORDER BY {column} {direction},"
+        f" image_id {direction} LIMIT %(limit)s OFFSET %(offset)s) AS ids"
     )
 
 
-def _searched(where: str, query: FileQuery, *, ranked: bool) -> str:
-    """The matches once, by index; then what else is asked of them, their number and one page."""
-    condition = "words @@ %(labels)s::tsquery"
-    if query.search is not None:
-        condition = f"words @@ (%(labels)s::tsquery && ({_tsquery('expression')}))"
-    order = _by_relevance() if ranked else _by_column("hits", query)
+def _sorted(hits: str, query: FileQuery) -> str:
+    """By a column, from either end."""
+    direction = "DESC" if query.descending else "ASC"
+    column = _COLUMNS[query.sort_by]
     return (
-        "WITH found AS MATERIALIZED (SELECT image_id, tenant_id, shown_at, created_at, size_bytes,"
-        f" described, name FROM library WHERE {condition}),"
-        f" hits AS NOT MATERIALIZED (SELECT * FROM found WHERE {where})"
-        " SELECT (SELECT count(*) FROM hits) AS total,"
-        f" ARRAY({order} LIMIT %(limit)s OFFSET %(offset)s) AS ids"
+        f"SELECT image_id FROM {hits} ORDER BY {column} {direction}, image_id {direction}"
+        " LIMIT %(limit)s OFFSET %(offset)s"
     )
 
 
-def _by_column(table: str, query: FileQuery) -> str:
-    """Relevance is age where there is nothing to rank."""
-    descending = query.descending or query.sort_by is SortBy.RELEVANCE
-    direction = "DESC" if descending else "ASC"
-    column = _COLUMNS.get(query.sort_by, "shown_at")
-    return f"SELECT image_id FROM {table} ORDER BY {column} {direction}, image_id {direction}"
+def _by_age(query: FileQuery) -> bool:
+    """Whether the newest come first, or are those that are ranked."""
+    if query.sort_by is SortBy.SHOWN_AT:
+        return query.descending
+    return query.sort_by is SortBy.RELEVANCE
 
 
-def _by_relevance() -> str:
-    """Whole words count, beginnings only find. The best first; those not ranked by age."""
-    newest = "ORDER BY shown_at DESC, image_id DESC"
-    rank = (
-        f"SELECT ts_rank(words, {_tsquery('exact')}) FROM library l WHERE l.image_id = n.image_id"
-    )
+def _order(query: FileQuery, values: dict[str, Any]) -> tuple[str, int]:
+    """How the newest are put in order, and how many of them are wanted for it."""
+    by_rank = query.sort_by is SortBy.RELEVANCE and query.search is not None
+    if by_rank and values["offset"] < RANKED:
+        return _BY_RELEVANCE, values["limit"] + RANKED
+    return _NEWEST_FIRST, values["limit"] + values["offset"]
+
+
+def _at_once(where: str, query: FileQuery, values: dict[str, Any]) -> str:
+    """The matches once; then their number and one page."""
+    if _by_age(query):
+        order, values["wanted"] = _order(query, values)
+    else:
+        order, values["wanted"] = _sorted("found", query), 0
     return (
-        f"SELECT image_id FROM (SELECT image_id, shown_at, row_number() OVER ({newest}) AS nth"
-        f" FROM (SELECT * FROM hits {newest} LIMIT %(ranked)s + %(limit)s) AS newest) AS n"
-        f" ORDER BY CASE WHEN nth <= %(ranked)s THEN ({rank}) END DESC NULLS LAST,"
-        " shown_at DESC, image_id DESC"
+        "WITH found AS MATERIALIZED (SELECT image_id, shown_at, created_at, size_bytes, name"
+        f" FROM library WHERE {where}), hits AS (SELECT image_id, shown_at FROM found"
+        " ORDER BY shown_at DESC, image_id DESC LIMIT %(wanted)s)"
+        f" SELECT (SELECT count(*) FROM found) AS total, ARRAY({order}) AS ids"
+    )
+
+
+def _among_the_newest(where: str, order: str) -> str:
+    """What matches often is soon found among the newest pictures; if it is not, that is seen."""
+    return (
+        "WITH hits AS MATERIALIZED (SELECT image_id, shown_at FROM (SELECT * FROM library"
+        " WHERE tenant_id = %(tenant)s ORDER BY shown_at DESC, image_id DESC LIMIT %(newest)s)"
+        f" AS newest WHERE {where} ORDER BY shown_at DESC, image_id DESC LIMIT %(wanted)s)"
+        f" SELECT (SELECT count(*) FROM hits) AS found, ARRAY({order}) AS ids"
+    )
+
+
+def _among_all(where: str, order: str) -> str:
+    """By the index of words. OFFSET 0: the planner must find before it sorts."""
+    return (
+        "WITH hits AS MATERIALIZED (SELECT image_id, shown_at FROM (SELECT image_id, shown_at"
+        f" FROM library WHERE {where} OFFSET 0) AS found"
+        " ORDER BY shown_at DESC, image_id DESC LIMIT %(wanted)s)"
+        f" SELECT ARRAY({order}) AS ids"
     )
 
 
 def _tsquery(name: str) -> str:
     """Words as they are written, or their English stems: either will do."""
     return f"to_tsquery('simple', %({name})s) || to_tsquery('english', %({name})s)"
+
+
+# Whole words count, beginnings only find. The best first; those not ranked by age.
+_BY_RELEVANCE = (
+    "SELECT image_id FROM (SELECT image_id, shown_at,"
+    " row_number() OVER (ORDER BY shown_at DESC, image_id DESC) AS nth FROM hits) AS n"
+    " ORDER BY CASE WHEN nth <= %(ranked)s THEN (SELECT ts_rank(words, "
+    + _tsquery("exact")
+    + ") FROM library l WHERE l.image_id = n.image_id) END DESC NULLS LAST,"
+    " shown_at DESC, image_id DESC LIMIT %(limit)s OFFSET %(offset)s"
+)
 
 
 def _new_entry(image: Image) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""Base64 in JSON that is taken apart while it arrives, wherever the pieces are cut."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ocelli.api.fetch.payload import JsonText, Payload
+from ocelli.domain.errors import MalformedRequest, TooLarge
+
+DATA = bytes(range(256)) * 5
+TEXT = base64.b64encode(DATA).decode()
+
+
+def decoded(folder: Path, *pieces: str, max_bytes: int = 10_000) -> bytes | Exception:
+    with Payload(folder, max_bytes=max_bytes) as payload:
+        for piece in pieces:
+            payload.write(piece.encode())
+        payload.finish()
+        return payload.refused or payload.staged.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        TEXT.rstrip("="),
+        TEXT + "\n",
+        " " + TEXT,
+        "\r\n".join(TEXT[i : i + 76] for i in range(0, len(TEXT), 76)),
+        base64.urlsafe_b64encode(DATA).decode(),
+        f"data:image/png;base64,{TEXT}",
+        f"data:;base64,{TEXT}",
+        f"DATA:text/html;charset=utf-8;BASE64,{TEXT}",
+        f"  data:application/pdf;base64,\n{TEXT}",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 64, 10_000])
+def test_base64_as_it_comes(tmp_path: Path, text: str, size: int) -> None:
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    assert decoded(tmp_path, *pieces) == DATA
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "=",
+        "A",
+        "AAAAA",
+        "not base64!",
+        "é",
+        f"{TEXT}AAAA",
+        f"AA==AA{TEXT}",
+        "data:image/png;base64",
+        "data:image/svg+xml,%3Csvg%3E",
+        "data:" + "x" * 3000,
+    ],
+)
+def test_what_is_not_base64(tmp_path: Path, text: str) -> None:
+    assert isinstance(decoded(tmp_path, text), MalformedRequest)
+    assert isinstance(decoded(tmp_path, *text), MalformedRequest)
+
+
+def test_one_byte_too_many(tmp_path: Path) -> None:
+    assert decoded(tmp_path, TEXT, max_bytes=len(DATA)) == DATA
+    refused = decoded(tmp_path, TEXT, max_bytes=len(DATA) - 1)
+    assert isinstance(refused, TooLarge)
+    assert refused.message == "File too large. Max 20MB."
+
+
+class Small(JsonText):
+    LONG = 50
+
+
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(body=BODIES, ascii=st.booleans(), size=st.integers(1, 40))
+def test_json_comes_through_unchanged(tmp_path: Path, body: object, ascii: bool, size: int) -> None:
+    text = json.dumps(body, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
+    taken = JsonText(tmp_path, "file ", max_bytes=100)
+    for i in range(0, len(text), size):
+        taken.feed(text[i : i + size])
+    assert bytes(taken.rest) == text
+    assert not taken.payloads
+
+
+@pytest.mark.parametrize("slash", ["/", "\\/", "\\u002f"])
+def test_files_in_json_at_every_cut(tmp_path: Path, slash: str) -> None:
+    encoded = TEXT.replace("/", slash).replace("+", "\\u002B")
+    text = f'{{"a": "\\\\", "file": ["{encoded}", "short", "{TEXT}"], "b": "\\"}}'.encode() + b'"}'
+    for size in [*range(1, 20), 100, 1000]:
+        taken = Small(tmp_path, "file ", max_bytes=10_000)
+        for i in range(0, len(text), size):
+            taken.feed(text[i : i + size])
+        body = json.loads(taken.rest)
+        assert body == {"a": "\\", "file": ["file 0", "short", "file 1"], "b": '"}'}
+        for payload in taken.payloads.values():
+            assert payload.refused is None
+            assert payload.staged.path.read_bytes() == DATA
+        taken.close()
+    assert list(tmp_path.iterdir()) == []

@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         description="Largest picture that is decoded, in pixels; of an animation, one frame.",
     )
     analysis_timeout: float = Field(
-        120.0,
+        300.0,
         gt=0,
         description="Seconds that one analysis may take, all looks included. A worker that is "
         "stuck for longer is replaced.",

@@ -26,9 +26,9 @@ def upstream(photos: dict[str, Path]) -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Server]:
-    backends = {name: upstream.model(name, timeout=2) for name in MODELS}
+    backends = {name: upstream.model(name, timeout=1) for name in MODELS}
     backends["gone"] = {"base_url": "http://127.0.0.1:9/v1", "model": "gone"}
-    backends["good"] |= {"full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}
+    backends["good"] |= {"max_side": 256, "full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}
     server = start_server(
         reachable(tmp_path_factory.mktemp("chat")) / "data",
         *("--workers", "1"),
@@ -39,7 +39,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         ),
         OCELLI_CHAT_MAX_MB="75",
         OCELLI_FETCH_ALLOW="127.0.0.0/8",
-        OCELLI_FETCH_TIMEOUT="2",
+        OCELLI_FETCH_TIMEOUT="1",
         OCELLI_FETCH_MAX_MB="5",
     )
     yield server

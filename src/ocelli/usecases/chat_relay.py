@@ -132,11 +132,10 @@ class Relay:
     ) -> Relayed:
         if reply.status not in (200, 201):
             raise refusal(upstream.name, reply.status, await reply.read(), reply.retry_after)
-        streamed = reply.content_type.startswith("text/event-stream")
-        if streamed is not asked.stream:
-            wanted = "a stream" if asked.stream else "JSON"
+        wanted = "text/event-stream" if asked.stream else "application/json"
+        if not reply.content_type.lower().startswith(wanted):
             raise UpstreamFailed(f"The backend {upstream.name!r} did not answer with {wanted}.")
-        if not streamed:
+        if not asked.stream:
             whole = await reply.read()
             self._end(tenant, started, succeeded=True)
             return Relayed(upstream.name, reply.content_type, whole, None, reply.close)

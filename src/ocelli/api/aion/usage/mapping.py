@@ -78,7 +78,7 @@ def summary(
 def breakdown(standing: Standing, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
     """Where this month's credits went. The limit is on descriptions, so it is given as such."""
     limit = standing.limits.monthly_descriptions
-    operations = ("describe", "verify", "batch_describe", "batch_verify")
+    operations = ("describe", "verify", "batch_describe", "batch_verify", "chat")
     return schemas.UsageBreakdown(
         current_month=f"{standing.used.month:%Y-%m}",
         total_credits_used=standing.used.credits,

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.evidence import Scene, Thing, scene_of, things_in
+from ocelli.backends.local.shapes import is_shape
 from ocelli.domain.claims import ClaimType
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ QUOTE_LENGTH = 80
 MENTIONED_COLORS, COLOR_FRACTION, COLORS_TOGETHER = 2, 0.15, 0.4
 ONLY_COLOR = 0.9
 GREY_SPREAD = 12
+GROUND_SHARE = 0.5
 
 
 class Scheme(Enum):
@@ -37,11 +39,12 @@ class Scheme(Enum):
     GREYS = auto()
     SHADES = auto()
     NAMED = auto()
+    GROUND = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Coloring:
-    """The dominant colours: ``names`` are one but for ``NAMED``."""
+    """The dominant colours: ``names`` are one but for ``NAMED``. A ``GROUND`` has shapes on it."""
 
     scheme: Scheme
     names: tuple[str, ...]
@@ -108,10 +111,20 @@ def content_of(findings: Findings) -> Content:
         scene=scene_of(scenes, things, people=people),
         faces=faces,
         texts=findings.texts,
-        coloring=coloring_of(findings.colors),
+        coloring=_ground(findings) or coloring_of(findings.colors),
         nsfw=safety.nsfw if safety is not None and safety.nsfw >= UNSAFE else None,
         palette=findings.colors,
     )
+
+
+def _ground(findings: Findings) -> Coloring | None:
+    """What shapes stand on."""
+    shares = color_shares(findings.colors)
+    first = next(iter(shares), None)
+    if first is None or shares[first] < GROUND_SHARE:
+        return None
+    shapes = any(is_shape(one.name) for one in findings.objects)
+    return Coloring(Scheme.GROUND, (first,)) if shapes else None
 
 
 def coloring_of(colors: Sequence[Color]) -> Coloring | None:

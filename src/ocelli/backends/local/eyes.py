@@ -17,6 +17,7 @@ from ocelli.backends.local.models import (
     SceneClassifier,
     distinct,
 )
+from ocelli.backends.local.shapes import find_shapes, is_unnamed
 from ocelli.backends.local.texts import TextReader, reading_order
 from ocelli.backends.local.views import Showing, View, shown, shown_to_read, tiles
 from ocelli.domain.findings import DetectedObject, Face, TextLine
@@ -37,6 +38,7 @@ SMALLEST_TILED = 960
 # The text reader's own limit is 960; three tiles a side bound what a huge picture costs.
 TEXT_TILE, TEXT_TILES = 960, 3
 SAME_LINE = 0.5
+IN_GRAPHICS, SAME_PLACE = 0.85, 0.5
 
 
 class Models:
@@ -97,10 +99,12 @@ def see(
     local, small = models(), shrunk(pixels, VIEW_SIDE)
     whole = shown(small, view)
     faces = local.faces.find(whole.pixels, clock)
+    texts = _texts(pixels, full, view, clock)
+    shapes = _shapes(small, view, texts)
     return Sight(
-        objects=_objects(whole, full, view, clock, least),
+        objects=_beside(_objects(whole, full, view, clock, least), shapes),
         scenes=local.scene.find(whole.pixels, clock),
-        texts=_texts(pixels, full, view, clock),
+        texts=texts,
         faces=tuple(Face(face.score, whole.restore(face.box)) for face in faces),
         colors=dominant_colors(small, every=every_color),
         safety=local.safety.find(whole.pixels, clock),
@@ -137,6 +141,37 @@ def _objects(
             if one.box.area <= TILE_AREA and (one.score >= TILE_SCORE or least < OBJECT_SCORE)
         ]
     return distinct(found)
+
+
+def _shapes(small: Any, view: View, texts: Sequence[TextLine]) -> tuple[DetectedObject, ...]:
+    """Never the closer view, which would cut off those at the edge: another scale instead."""
+    page = shown_to_read(small, view) if view is View.CLOSER else shown(small, view)
+    lines = [TextLine(line.text, line.score, page.within(line.box)) for line in texts]
+    return tuple(_restored(page, find_shapes(page.pixels, lines)))
+
+
+def _beside(
+    things: tuple[DetectedObject, ...], shapes: tuple[DetectedObject, ...]
+) -> tuple[DetectedObject, ...]:
+    """What the detector sees in graphics must be sure, and be something else than a shape.
+
+    It learnt from photos, and takes a drawn circle for a frisbee, a clock or an orange.
+    """
+    if not shapes:
+        return things
+    kept = [
+        thing
+        for thing in things
+        if thing.score >= IN_GRAPHICS
+        and not any(_covered(thing.box, shape.box) > SAME_PLACE for shape in shapes)
+    ]
+    drawn = [
+        shape
+        for shape in shapes
+        if not is_unnamed(shape.name)
+        or not any(_covered(shape.box, thing.box) > SAME_PLACE for thing in kept)
+    ]
+    return (*kept, *drawn)
 
 
 def _texts(pixels: Any, full: Any, view: View, clock: Clock) -> tuple[TextLine, ...]:

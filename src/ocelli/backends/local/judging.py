@@ -8,7 +8,7 @@ than were claimed, a colour that no part of the picture has.
 ``strength`` by kind of evidence, from the sample photos and the models' published weaknesses: text
 that was read as claimed .9, other text .6 to .8, no text .35; counted faces .8; a detected thing .6
 to .8; its count .6, since the detector under-counts; a label of the classifier .4; a colour that is
-there .3, as it may be anywhere, and one that is not .5.
+there .15, as it may be anywhere, and one that is not .5; for graphics see ``judging_shapes``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local import naming
 from ocelli.backends.local.content import FACE, NSFW, PICTURE, UNSAFE, is_grey
+from ocelli.backends.local.judging_shapes import judge_shapes
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
 from ocelli.backends.local.reading import Match, best_match, legible
@@ -37,10 +38,16 @@ SCENE_NAMED = 0.3
 UNNAMED_SHARE = 0.01
 WORN_OUT_COUNT = 4  # beyond it the detector's counts are guesses
 FAR_SIDE = 0.6
+BACKGROUND, BACKGROUND_SHARE = "background", 0.5
 
 
 def judge(claim: Claim, findings: Findings) -> Verdict | None:
     """What these findings say about the claim; None if they cannot know."""
+    if claim.subject == BACKGROUND:
+        return _background(claim.value, findings.colors)
+    if not _detected(claim.subject, findings) and (opinion := judge_shapes(claim, findings)):
+        ruling, reason, strength = opinion
+        return Verdict(ruling, SOURCE, reason, Stand.EVIDENCE, strength)
     match claim.type:
         case ClaimType.TEXT:
             return _text(claim.value, findings)
@@ -131,18 +138,35 @@ def _color(value: str | None, colors: Sequence[Color]) -> Verdict | None:
     if wanted is None or not colors:
         return None
     greys = wanted in naming.ACHROMATIC
-    if any(naming.basic_color(color.name) == wanted for color in colors) or (
+    if any(wanted in naming.called(color) for color in colors) or (
         wanted == "grey" and any(is_grey(color.hex) for color in colors)
     ):
-        return _supported(f"there is {wanted}", 0.3)
+        return _supported(f"there is {wanted}", 0.15)
     if any(
-        naming.basic_color(color.name) in naming.neighbours(wanted)
-        and (greys or not is_grey(color.hex))
+        naming.called(color) & naming.neighbours(wanted) and (greys or not is_grey(color.hex))
         for color in colors
     ):
         return _unseen(f"no clear {wanted}")
     unnamed = 1 - sum(color.fraction for color in colors)
     return _contradicted(f"no {wanted} in the picture", 0.5 if unnamed < UNNAMED_SHARE else 0.35)
+
+
+def _background(value: str | None, colors: Sequence[Color]) -> Verdict | None:
+    """The colour of most of the picture, if one is that."""
+    wanted = naming.basic_color(value or "")
+    if wanted is None or not colors or colors[0].fraction < BACKGROUND_SHARE:
+        return None
+    there = naming.plain(colors[0].hex)
+    if wanted == there:
+        return _supported(f"it is {colors[0].hex}", 0.5)
+    if there in naming.confusable(wanted):
+        return _unseen(f"it is {colors[0].hex}")
+    return _contradicted(f"it is {there}", 0.6)
+
+
+def _detected(subject: str | None, findings: Findings) -> bool:
+    noun = naming.detectable(subject or "")
+    return noun is not None and bool(_found(noun, findings))
 
 
 def _label(subject: str | None, findings: Findings) -> Verdict | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import FACE
 from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.shapes import plain_name
 from ocelli.domain import grammar
+
+if TYPE_CHECKING:
+    from ocelli.domain.findings import Color
 
 # Basic colours that one picture's viewers may tell apart differently.
 NEAR = {
@@ -24,6 +29,22 @@ NEAR = {
     "teal": {"green", "blue", "grey", "black"},
     "blue": {"teal", "purple", "grey", "black", "white"},
     "purple": {"pink", "blue", "red", "black", "grey"},
+}
+FLAT_NEAR = {
+    "black": {"grey"},
+    "white": {"grey", "beige"},
+    "grey": {"black", "white"},
+    "beige": {"white", "yellow", "orange", "brown", "pink"},
+    "brown": {"orange", "red", "olive", "beige"},
+    "red": {"orange", "pink", "brown"},
+    "pink": {"purple", "red", "beige"},
+    "orange": {"red", "yellow", "brown", "beige"},
+    "yellow": {"orange", "olive", "green", "beige"},
+    "olive": {"yellow", "green", "brown"},
+    "green": {"yellow", "teal", "olive"},
+    "teal": {"green", "blue"},
+    "blue": {"teal", "purple"},
+    "purple": {"blue", "pink"},
 }
 ACHROMATIC = {"black", "white", "grey"}
 # Words that are no colours of CSS.
@@ -78,6 +99,21 @@ def basic_color(word: str) -> str | None:
     if code is None:
         return words[-1] if words and words[-1] in NEAR else None
     return nearest_name(lab_of([code.r, code.g, code.b])).rpartition(" ")[2]
+
+
+def plain(code: str) -> str:
+    """The basic word for ``#rrggbb`` on a screen."""
+    return plain_name(*bytes.fromhex(code.removeprefix("#")))
+
+
+def called(color: Color) -> set[str]:
+    """Basic words for a colour of a palette: as it was named, and as on a screen."""
+    return {name for name in (basic_color(color.name), plain(color.hex)) if name}
+
+
+def confusable(color: str) -> set[str]:
+    """As ``neighbours``, for flat colours: those whose hues, or shades, touch."""
+    return FLAT_NEAR[color]
 
 
 def neighbours(color: str) -> set[str]:

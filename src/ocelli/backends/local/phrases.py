@@ -170,6 +170,8 @@ class Phrases:
                 words = "in shades of grey"
             case Scheme.SHADES:
                 words = f"shades of {names[0]} dominate"
+            case Scheme.GROUND:
+                words = f"on {names[0]}"
             case Scheme.NAMED:
                 verb = "dominates" if len(names) == 1 else "dominate"
                 words = f"{grammar.listing(names)} {verb}"

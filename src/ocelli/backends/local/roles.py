@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ocelli.backends.local.content import Content
+from ocelli.backends.local.content import Content, Scheme
 from ocelli.backends.local.evidence import Band, Scene
 from ocelli.backends.local.phrases import Phrases, Topic
 from ocelli.domain import grammar
@@ -27,6 +27,9 @@ ALT_TEXT, CAPTION, TWEET = 125, 160, 280  # characters
 CAPTIONED = 3  # things
 HASHTAGS, NO_HASHTAG = 5, "picture"
 MOST_LINES = 100
+
+
+JOINTS = {Scheme.GREYS: ",", Scheme.GROUND: ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def _general(content: Content) -> Phrases:
     first = subject(prose, content) or NOTHING
     if content.coloring is not None:
         words = prose.coloring(content.coloring)
-        first += f"{',' if words.startswith('in ') else ';'} {words}"
+        first += f"{JOINTS.get(content.coloring.scheme, ';')} {words}"
     prose.sentences.append(grammar.sentence(first))
     if place := _place(content):
         prose.sentences.append(f"The setting is {prose.place(place)}.")

@@ -53,6 +53,17 @@ class Showing:
         edges = (placed.left, placed.top, placed.right, placed.bottom)
         return Box(*(min(max(edge, 0.0), 1.0) for edge in edges))
 
+    def within(self, box: Box) -> Box:
+        """A box of the picture as a box within ``pixels``."""
+        width, height = self.part.right - self.part.left, self.part.bottom - self.part.top
+        left, right = ((x - self.part.left) / width for x in (box.left, box.right))
+        top, bottom = ((y - self.part.top) / height for y in (box.top, box.bottom))
+        return (
+            Box(1 - right, top, 1 - left, bottom)
+            if self.mirrored
+            else Box(left, top, right, bottom)
+        )
+
     def place(self, box: Box) -> Box:
         """As ``restore``, but what lies beyond the picture stays there."""
         if self.mirrored:

@@ -1,0 +1,220 @@
+"""Simple shapes in flat graphics: icons, charts, test cards. Photos have none.
+
+A picture is flat graphics if most of its pixels look like their neighbours and a few colours
+cover those. Every connected region of one such colour, but the ground, is then named by its outline
+("red circle"), or "red shape" where it is no simple one: two that touch, a part of something, a
+drawing. If much is of that kind the picture is a drawing that we cannot read, and nothing is said.
+
+The score is no model's: ``CLEAR`` where every region could be named, ``MIXED`` where some could
+not, ``DOUBTFUL`` for those beside an unnamed region of their own colour, which may hide more of
+them, and for the unnamed ones.
+"""
+
+from __future__ import annotations
+
+from colorsys import rgb_to_hsv
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from ocelli.backends.local.outlines import SHAPES, outline
+from ocelli.domain import grammar
+from ocelli.domain.findings import Box, DetectedObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ocelli.domain.findings import TextLine
+
+CLEAR, MIXED, DOUBTFUL = 0.95, 0.80, 0.60
+UNNAMED = "shape"
+
+SIDE = 512  # pixels; shapes that matter are still ten pixels wide
+FLAT_STEP = 10  # what may lie between a pixel and its neighbours: JPEG noise, not texture
+FLAT_SHARE, NAMED_SHARE = 0.80, 0.97
+MOST_COLORS, SMALLEST_COLOR = 12, 0.0008
+SAME_COLOR = 28  # the largest difference of a channel within one colour
+PURE, SAMPLE = 8, 16_000  # within its flat parts, asked of so many pixels
+BINS, SEAM = 4096, 5
+SMALLEST_REGION, LARGEST_REGION = 0.0008, 0.4
+SMALLEST_SIDE = 10
+MOST_REGIONS = 60
+MOST_UNNAMED = 0.5
+IN_TEXT = 0.5
+NEAR_EDGE = 2
+
+# Hues in degrees up to which a colour has its name, and where value or saturation change it.
+HUES = (
+    (14, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (195, "teal"), (255, "blue"),
+    (325, "purple"), (345, "pink"),
+)  # fmt: skip
+BLACK, WHITE, GREY = 0.20, 0.88, 0.10
+PALE, PALE_RED, LIGHT = 0.35, 0.60, 0.70
+BROWN, DARK_RED, OLIVE = 0.65, 8, 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    color: str
+    noun: str
+    box: Box
+
+
+def find_shapes(pixels: Any, texts: Sequence[TextLine] = ()) -> tuple[DetectedObject, ...]:
+    """Shapes in RGB uint8 ``pixels`` from left to right; letters of ``texts`` are none."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    scale = SIDE / max(height, width)
+    if min(height, width) * min(scale, 1.0) < 2 * SMALLEST_SIDE:
+        return ()
+    if scale < 1:
+        size = round(width * scale), round(height * scale)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    colors = _flat_colors(pixels)
+    if len(colors) < 2:
+        return ()
+    regions = [
+        region
+        for region in _regions(pixels, colors)
+        if not any(_inside(region.box, line.box) for line in texts)
+    ]
+    return tuple(_scored(regions))
+
+
+def is_shape(name: str) -> bool:
+    """Whether a detected thing of this name is one of these."""
+    color, _, noun = name.partition(" ")
+    return color in grammar.colors() and noun in (*SHAPES, UNNAMED)
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether the outline of such a shape was not recognised."""
+    return name.endswith(f" {UNNAMED}")
+
+
+def _flat_colors(pixels: Any) -> list[Any]:
+    """The few colours of flat graphics, most frequent first; none if it is something else."""
+    import cv2
+    import numpy as np
+
+    steps = cv2.morphologyEx(pixels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    red, green, blue = cv2.split(steps)
+    flat = np.flatnonzero(cv2.max(red, cv2.max(green, blue)) <= FLAT_STEP)
+    if len(flat) < FLAT_SHARE * red.size:
+        return []
+    points = pixels.reshape(-1, 3)[flat[:: max(1, len(flat) // SAMPLE)]].astype(np.int16)
+    keys = _bins(points)
+    counts = np.bincount(keys, minlength=BINS)
+    near = np.zeros(len(points), bool)
+    colors: list[Any] = []
+    for key in np.argsort(-counts, kind="stable"):
+        if counts[key] < SMALLEST_COLOR * len(points) or len(colors) > MOST_COLORS:
+            break
+        color = np.median(points[keys == key], axis=0)
+        if all(np.abs(color - other).max() > SAME_COLOR for other in colors):
+            colors.append(color)
+            near |= np.abs(points - color).max(axis=1) <= PURE
+    return colors if near.mean() >= NAMED_SHARE and len(colors) <= MOST_COLORS else []
+
+
+def _regions(pixels: Any, colors: Sequence[Any]) -> Iterator[_Region]:
+    """Connected pixels of one colour, each pixel given to the nearest one; the ground is none."""
+    import cv2
+    import numpy as np
+
+    height, width = pixels.shape[:2]
+    nearest = np.argmin([((_middles() - color) ** 2).sum(axis=1) for color in colors], axis=0)
+    # The median removes the seams where the pixels between two colours are nearest to a third.
+    which = cv2.medianBlur(nearest.astype(np.uint8)[_bins(pixels)], SEAM)
+    edge = np.concatenate([which[0], which[-1], which[:, 0], which[:, -1]])
+    ground = int(np.bincount(edge).argmax())
+    for index in range(len(colors)):
+        if index == ground:
+            continue
+        mask = (which == index).astype(np.uint8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        for label in range(1, count):
+            left, top, across, down, area = (int(value) for value in stats[label])
+            if not SMALLEST_REGION <= area / (width * height) <= LARGEST_REGION:
+                continue
+            if min(across, down) < SMALLEST_SIDE or _cut_off(
+                left, top, across, down, width, height
+            ):
+                continue
+            here = np.s_[top : top + down, left : left + across]
+            part = labels[here] == label
+            # Its own colour: where JPEG left nothing flat of it, the nearest one is another.
+            shade = np.median(pixels[here][part], axis=0)
+            if np.abs(shade - colors[ground]).max() <= SAME_COLOR:
+                continue
+            box = Box(left / width, top / height, (left + across) / width, (top + down) / height)
+            yield _Region(plain_name(*shade), outline(part.astype(np.uint8)) or UNNAMED, box)
+
+
+def _bins(pixels: Any) -> Any:
+    """The cell of each pixel in a grid of 16 x 16 x 16 over the cube of colours."""
+    import numpy as np
+
+    cells = (pixels >> 4).astype(np.uint16)
+    return cells[..., 0] << 8 | cells[..., 1] << 4 | cells[..., 2]
+
+
+def _middles() -> Any:
+    """The middle of every cell."""
+    import numpy as np
+
+    return np.stack([np.arange(BINS) >> shift & 15 for shift in (8, 4, 0)], axis=1) * 16 + 8
+
+
+def _cut_off(left: int, top: int, across: int, down: int, width: int, height: int) -> bool:
+    """Whether it goes on beyond the picture, as a ground or a frame does."""
+    return (
+        min(left, top) < NEAR_EDGE
+        or left + across > width - NEAR_EDGE
+        or top + down > height - NEAR_EDGE
+    )
+
+
+def plain_name(red: float, green: float, blue: float) -> str:
+    """The basic word for a flat colour of sRGB, 0 to 255.
+
+    By hue, as people name the saturated colours of graphics; the centroids of ``media.colors`` are
+    those of dyed and printed things, where no red is as bright as a screen's.
+    """
+    hue, saturation, value = rgb_to_hsv(red / 255, green / 255, blue / 255)
+    if value < BLACK:
+        return "black"
+    if saturation < GREY:
+        return "white" if value > WHITE else "grey"
+    degrees = hue * 360
+    name = next((name for below, name in HUES if degrees < below), "red")
+    if name in ("orange", "yellow") and saturation < PALE and value > LIGHT:
+        return "beige"
+    if name in ("red", "orange") and DARK_RED < degrees < 345 and value < BROWN:
+        return "brown"
+    if name == "yellow" and value < OLIVE:
+        return "olive"
+    return "pink" if name == "red" and saturation < PALE_RED and value > LIGHT else name
+
+
+def _scored(regions: Sequence[_Region]) -> Iterator[DetectedObject]:
+    named = [region for region in regions if region.noun != UNNAMED]
+    if not named or len(regions) > MOST_REGIONS:
+        return
+    unnamed = [region for region in regions if region.noun == UNNAMED]
+    if len(unnamed) > MOST_UNNAMED * len(regions):
+        return
+    usual = median(region.box.area for region in named)
+    hiding = {region.color for region in unnamed if region.box.area > usual}
+    for region in sorted(regions, key=lambda region: (region.box.left, region.box.top)):
+        score = MIXED if unnamed else CLEAR
+        if region.noun == UNNAMED or region.color in hiding:
+            score = DOUBTFUL
+        yield DetectedObject(f"{region.color} {region.noun}", score, region.box)
+
+
+def _inside(box: Box, line: Box) -> bool:
+    width = min(box.right, line.right) - max(box.left, line.left)
+    height = min(box.bottom, line.bottom) - max(box.top, line.top)
+    return max(width, 0.0) * max(height, 0.0) >= IN_TEXT * box.area

@@ -89,6 +89,14 @@ def test_model_version_is_stable() -> None:
     assert len(LocalBackend().model_version) <= 32
 
 
+def test_model_version_covers_the_word_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = inventory.fingerprint()
+    monkeypatch.setattr(inventory, "WORD_LISTS", inventory.WORD_LISTS[:-1])
+    inventory.fingerprint.cache_clear()
+    assert inventory.fingerprint() != before
+    inventory.fingerprint.cache_clear()
+
+
 def test_only_color_pixels_are_accepted() -> None:
     for pixels in (None, [[0]], b""):
         with pytest.raises(AnalysisFailed) as failed:

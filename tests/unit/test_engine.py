@@ -72,12 +72,13 @@ class Several:
 
 
 class Eyes:
-    """Evidence that knows only what is not there."""
+    """Evidence that knows of some things that they are there, or not."""
 
     name = "local"
 
-    def __init__(self, *absent: str) -> None:
+    def __init__(self, *absent: str, present: tuple[str, ...] = ()) -> None:
         self.absent = absent
+        self.present = present
 
     async def gather(self, picture: Any) -> Findings:
         return Findings("local", "1")
@@ -85,6 +86,8 @@ class Eyes:
     def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
         if claim.subject in self.absent:
             return Verdict(Ruling.CONTRADICTED, "local", "none", Stand.EVIDENCE, 0.9)
+        if claim.subject in self.present:
+            return Verdict(Ruling.SUPPORTED, "local", "seen", Stand.EVIDENCE, 0.5)
         return None
 
 
@@ -126,9 +129,10 @@ async def test_the_models_own_revision_is_used_only_if_it_drops_exactly_that() -
     assert (await ask(more, Level.STANDARD)).description != "Only a cup."
 
 
-async def test_the_judge_sees_only_what_is_disputed_and_can_overrule() -> None:
+async def test_the_judge_sees_what_is_open_and_can_overrule() -> None:
     doubts, judge = Scripted("b", against=frozenset({"mouse"})), Scripted("c")
-    answer = await ask(Engine(Several(Scripted("a"), doubts, judge)), Level.CRITICAL)
+    engine = Engine(Several(Scripted("a"), doubts, judge), Eyes(present=("cup",)))
+    answer = await ask(engine, Level.CRITICAL)
     assert judge.calls == [("check", 2, False, ["mouse"])]
     assert "mouse" in answer.description
 

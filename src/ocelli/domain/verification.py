@@ -127,11 +127,10 @@ def probability(claim: Claim, seen: Seen, *, describer: str | None) -> float:
 def to_judge(seen: Sequence[Seen]) -> list[int]:
     """Positions of the claims that a last look is about.
 
-    What is disputed; if nothing is, what no evidence confirms; if there is no such claim, all.
+    What is disputed, and what only models' words speak for; if there is no such claim, all.
     """
-    disputed = [i for i, each in enumerate(seen) if each.is_disputed]
-    open_ = [i for i, each in enumerate(seen) if not each.is_confirmed]
-    return disputed or open_ or list(range(len(seen)))
+    open_ = [i for i, each in enumerate(seen) if each.is_disputed or not each.is_confirmed]
+    return open_ or list(range(len(seen)))
 
 
 def judged(

@@ -59,8 +59,8 @@ class Engine:
     quick        1    describe
     standard     2    describe; somebody else, if there is somebody, checks every claim
     thorough     2    the same at full resolution and detail
-    critical     3    describe; check; a third judges what the first two do not agree on (if they
-                      agree on everything: what no evidence confirms)
+    critical     3    describe; check; a third judges what the first two do not agree on, and what
+                      no evidence confirms
     =========  =====  ==========================================================================
 
     Of a statement there is nothing to describe: every look checks it, and after the first each is

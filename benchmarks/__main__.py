@@ -17,6 +17,7 @@ from benchmarks import (
     analysis,
     chat,
     engine,
+    fetching,
     polls,
     reads,
     search,
@@ -41,6 +42,7 @@ CLAIMS = {
         polls,
         chat,
         search,
+        fetching,
     )
 }
 

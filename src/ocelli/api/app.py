@@ -16,6 +16,7 @@ from ocelli.api.aion.polls import Polls
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
+from ocelli.api.fetch.polls import FetchPolls
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.api.raw import Direct
@@ -52,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(KeepAnswer)
     app.add_middleware(Polls)
+    app.add_middleware(FetchPolls)
     app.add_middleware(Direct, routes=chat.ROUTES)
     app.add_middleware(Envelope)
     app.router.routes[:0] = chat.ROUTES

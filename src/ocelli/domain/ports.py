@@ -314,10 +314,6 @@ class Analyses(Protocol):
         """Mark as processing; None if it is unknown or already final."""
         ...
 
-    async def keep(self, id: UUID, object_key: str) -> None:
-        """Where the fetched picture lies now."""
-        ...
-
     async def skip(self, id: UUID) -> bool:
         """Final without an answer: others stand in its place. False if it was final already."""
         ...

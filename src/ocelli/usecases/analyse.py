@@ -69,10 +69,10 @@ class Analyse:
             return
         try:
             async with asyncio.timeout(self._timeout) as limit:
-                opened = await self._sources.open(analysis)
-                if opened is None:
+                data = await self._sources.open(analysis)
+                if data is None:  # a video: from now on each frame is an analysis of its own
                     return
-                done = await self._look(*opened)
+                done = await self._look(analysis, data)
         except Exception as error:
             failed = _too_long() if limit.expired() else _classify(error)
             again = failed.retryable and not last_attempt

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
-from ocelli.domain.images import StorageTarget
 from ocelli.domain.requests import InsufficientCredits, is_video_page
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases.asking import FOLDER
@@ -48,46 +47,37 @@ class Sources:
         self._compute = compute
         self._max_bytes = max_bytes
 
-    async def open(self, analysis: Analysis) -> tuple[Analysis, bytes] | None:
+    async def open(self, analysis: Analysis) -> bytes | None:
         """The picture. None for a video: from then on its frames are analyses of their own.
 
         Raises AnalysisFailed and what the store raises.
         """
-        videos = await self._may_be_video(analysis)
         if analysis.object_key:
             store = await self._stores.holding(analysis)
             data = await store.read(analysis.object_key)
         else:
-            data = await self._fetch(analysis, videos=videos)
-            analysis = await self._keep(analysis, data)
-        if not videos or not is_video(data[:HEAD_BYTES]):
-            return analysis, data
+            data = await self._fetch(analysis)
+        if not is_video(data[:HEAD_BYTES]) or not await self._is_of_request(analysis):
+            return data
         await self._expand(analysis, data)
         return None
 
-    async def _may_be_video(self, analysis: Analysis) -> bool:
-        """Of a request only: what else asks about pictures has no room for several answers."""
+    async def _is_of_request(self, analysis: Analysis) -> bool:
+        """Nothing else that asks about pictures has room for several answers."""
         if analysis.request_id is None:
             return False
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             return await tx.requests.exists(analysis.request_id)
 
-    async def _fetch(self, analysis: Analysis, *, videos: bool) -> bytes:
-        """Once: an address that fails is not tried again behind the client's back."""
+    async def _fetch(self, analysis: Analysis) -> bytes:
+        """What cannot be had is not tried again behind the client's back."""
         url = analysis.source_url or ""
         try:
-            if videos and is_video_page(url):
+            if is_video_page(url) and await self._is_of_request(analysis):
                 return await self._pages.download(url)
-            return (await self._fetcher.get(url, videos=videos)).data
+            return (await self._fetcher.get(url, videos=analysis.request_id is not None)).data
         except OcelliError as error:
             raise AnalysisFailed(FailureType.VALIDATION, error.message, retryable=False) from error
-
-    async def _keep(self, analysis: Analysis, data: bytes) -> Analysis:
-        """Store what was fetched, so that another attempt need not fetch it again."""
-        key = await self._store(analysis, data)
-        async with self._database.transaction() as tx:
-            await tx.analyses.keep(analysis.id, key)
-        return replace(analysis, object_key=key, storage_target=StorageTarget.DEFAULT)
 
     async def _store(self, analysis: Analysis, data: bytes) -> str:
         key = f"{FOLDER}/{analysis.tenant_id}/{uuid.uuid4()}"

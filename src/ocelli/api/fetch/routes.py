@@ -110,11 +110,15 @@ async def fetch_response(
     request_id: Annotated[str, Path(examples=[schemas.ID])], key: CurrentKey, mine: CurrentServices
 ) -> Response:
     """Poll this every second or two; results are kept for 24 hours. It is never limited."""
-    try:
+
+    async def look() -> bytes:
         body, _ = await mine.requests.body(key.tenant.id, UUID(request_id))
+        return body.encode()
+
+    try:
+        return _json(await mine.polls((key.tenant.id, f"request {request_id}"), look))
     except (ValueError, NotFound):
         raise UnknownRequest(request_id) from None
-    return _json(body)
 
 
 @router.get("/credits", summary="What is left", responses=_errors(429))
@@ -141,7 +145,7 @@ async def _answer(request: Request, key: ApiKey, mine: Services, received: Recei
     return JSONResponse(mapping.accepted(accepted, uri))
 
 
-def _json(body: str) -> Response:
+def _json(body: str | bytes) -> Response:
     return Response(body, media_type="application/json")
 
 

@@ -84,12 +84,6 @@ class PostgresAnalyses:
         row = await cursor.fetchone()
         return to_analysis(row) if row else None
 
-    async def keep(self, id: UUID, object_key: str) -> None:
-        """See ports.Analyses."""
-        await self._connection.execute(
-            "UPDATE analyses SET object_key = %s WHERE id = %s", (object_key, id)
-        )
-
     async def skip(self, id: UUID) -> bool:
         """See ports.Analyses."""
         cursor = await self._connection.execute(

@@ -429,6 +429,7 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 ),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_AFTER,
+                unhurried={EXPORT},
                 concurrency=settings.analyses_at_once or (32 if settings.backends else 2),
             )
 

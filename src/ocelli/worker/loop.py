@@ -21,7 +21,7 @@ from ocelli.worker.jobs import subject
 from ocelli.worker.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from ocelli.usecases.housekeeping import Housekeeping
     from ocelli.worker.jobs import Job
@@ -66,6 +66,7 @@ class Worker:
         chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
         job_timeout: float,
+        unhurried: Collection[str] = (),
         concurrency: int = 2,
     ) -> None:
         self._jobs = jobs
@@ -89,7 +90,8 @@ class Worker:
             self._app.task(name=HOUSEKEEPING, queue="ocelli")(self._run_housekeeping)
         )
         for name, job in jobs.items():
-            self._app.task(name=name, pass_context=True, retry=retry)(self._running(job))
+            running = self._running(job, watched=name not in unhurried)
+            self._app.task(name=name, pass_context=True, retry=retry)(running)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set. Raises RuntimeError if the queue is lost before that."""
@@ -132,10 +134,16 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(*helpers, stopping, return_exceptions=True)
 
-    def _running(self, job: Job) -> Callable[..., Awaitable[None]]:
+    def _running(self, job: Job, *, watched: bool) -> Callable[..., Awaitable[None]]:
+        """A job that waits for the database and the store may take as long as it has rows."""
+
         async def run(context: procrastinate.JobContext, **arguments: str) -> None:
             id = subject(arguments)
-            await self._tracked(context, lambda last: job.run(id, last_attempt=last))
+            if watched:
+                await self._tracked(context, lambda last: job.run(id, last_attempt=last))
+            else:
+                last = context.job.attempts + 1 >= self._max_attempts
+                await job.run(id, last_attempt=last)
 
         return run
 

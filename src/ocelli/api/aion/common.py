@@ -24,7 +24,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         413: "Too large.",
         422: "Something in it cannot be accepted.",
         429: "Too many requests; `Retry-After` says for how many seconds.",
-        502: "No backend could answer.",
+        502: "No backend could answer, or the tenant's own bucket refuses.",
         504: "There is no answer yet; the same question later is answered from memory.",
         503: "The database or the store does not answer right now.",
     }.items()

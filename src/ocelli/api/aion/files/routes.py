@@ -74,7 +74,7 @@ async def get_variant(
     summary="The original",
     status_code=302,
     response_class=RedirectResponse,
-    responses=errors(404),
+    responses=errors(404, 502),
 )
 async def download(
     request: Request, file_id: FileId, key: CurrentKey, mine: CurrentServices

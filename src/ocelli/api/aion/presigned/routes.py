@@ -23,7 +23,7 @@ MAX_INITIATED = 52_428_800
 @router.post(
     "/uploads/request-presigned-url",
     summary="Reserve a place for one file",
-    responses=errors(409, 413),
+    responses=errors(409, 413, 502),
 )
 async def request_presigned_url(
     request: Request, body: schemas.PresignedRequest, key: CurrentKey, mine: CurrentServices
@@ -47,7 +47,7 @@ async def request_presigned_url(
 
 
 @router.post(
-    "/uploads/confirm", summary="Confirm that a file was sent", responses=errors(404, 409, 413)
+    "/uploads/confirm", summary="Confirm that a file was sent", responses=errors(404, 409, 413, 502)
 )
 async def confirm_upload(
     body: schemas.ConfirmRequest, key: CurrentKey, mine: CurrentServices
@@ -66,7 +66,7 @@ async def confirm_upload(
 @router.post(
     "/user-files/upload/initiate",
     summary="Reserve a place for one file of the library",
-    responses=errors(400, 409, 413),
+    responses=errors(400, 409, 413, 502),
 )
 async def initiate_upload(
     request: Request,
@@ -102,7 +102,7 @@ async def initiate_upload(
 @router.post(
     "/user-files/upload/confirm",
     summary="Confirm that a file of the library was sent",
-    responses=errors(404, 409, 413),
+    responses=errors(404, 409, 413, 502),
 )
 async def confirm_file(
     body: schemas.FileConfirmRequest, key: CurrentKey, mine: CurrentServices
@@ -126,7 +126,7 @@ async def confirm_file(
 @router.post(
     "/uploads/batch-prepare",
     summary="Reserve places for up to five files",
-    responses=errors(409, 413),
+    responses=errors(409, 413, 502),
 )
 async def batch_prepare(
     request: Request, body: schemas.BatchPrepareRequest, key: CurrentKey, mine: CurrentServices
@@ -153,7 +153,7 @@ async def batch_prepare(
 @router.post(
     "/uploads/batch-confirm",
     summary="Confirm which files of a batch were sent",
-    responses=errors(404),
+    responses=errors(404, 502),
 )
 async def batch_confirm(
     body: schemas.BatchConfirmRequest, key: CurrentKey, mine: CurrentServices

@@ -69,7 +69,7 @@ def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "/user-files/upload/stream",
     summary="Upload one picture",
-    responses=errors(400, 413),
+    responses=errors(400, 413, 502),
     openapi_extra=_form(
         "file",
         {
@@ -113,7 +113,7 @@ async def upload_stream(
 @router.post(
     "/user-files/upload/stream-batch",
     summary="Upload several pictures",
-    responses=errors(400, 403, 404, 413),
+    responses=errors(400, 403, 404, 413, 502),
     openapi_extra=_form(
         "files",
         {

@@ -1,5 +1,8 @@
-"""What each level removes and loses, on scenes of which all is known. The figures for 300 scenes are
-in docs/decisions/0011; these are few, so the bounds leave room for chance."""
+"""What each level removes and loses, on scenes of which all is known.
+
+The figures for 300 scenes are in docs/decisions/0011; these are few, so the bounds leave room for
+chance.
+"""
 
 from __future__ import annotations
 

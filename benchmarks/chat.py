@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
+
+import psutil  # type: ignore[import-untyped]
 
 from benchmarks.chat_upstream import MODEL, PATH
 from benchmarks.photos import make_large
@@ -41,6 +44,7 @@ LITELLM = "litellm[proxy]"
 MEGABYTE_PHOTO = 750_000  # a megabyte in base64
 MOST_ADDED = Target(0.6, "at most", of="value")
 MOST_DELAY = Target(1.0, "at most", of="value")
+MOST_CPU = Target(1 / 0.60, "at most")
 SHARE_OF_BARE = Target(0.60, "at least")
 TIMES_LITELLM = Target(25.0, "at least")
 
@@ -50,10 +54,12 @@ class Way:
     """One of those that are compared, with what was measured of it."""
 
     port: int
+    process: psutil.Process
     key: str = ""
     asks: int = 1000
     alone: list[float] = field(default_factory=list)
     crowd: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     large: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
 
@@ -87,14 +93,13 @@ def run(bench: Bench) -> Iterator[Row]:
         )
         key = new_key(data, TENANT)
         ways = {
-            "upstream": Way(instant.port),
-            "bare": Way(bare.port),
-            "ours": Way(server.port, key),
+            "upstream": Way(instant.port, psutil.Process(instant.process.pid)),
+            "bare": Way(bare.port, psutil.Process(bare.process.pid)),
+            "ours": Way(server.port, server.child("api"), key),
         }
         litellm = _litellm(bench, instant.port, stack)
         if litellm is not None:
             ways["litellm"] = litellm
-        enter(server.workers_suspended())
         for way in ways.values():
             _alone(way, small, WARM)
         for number in range(1, rounds + 1):
@@ -102,7 +107,7 @@ def run(bench: Bench) -> Iterator[Row]:
             for way in ways.values():
                 way.alone.append(_alone(way, small, int(way.asks * seconds)))
             for way in ways.values():
-                way.crowd.append(_crowd(way, small, seconds))
+                _crowd(way, small, seconds)
             for way in ways.values():
                 way.large.append(_together(way, large, seconds))
             for way in ways.values():
@@ -136,6 +141,8 @@ def _rows(ways: dict[str, Way]) -> Iterator[Row]:
         yield Row(
             NAME, what, median(added), "ms", median(theirs), _SAID["bare"], target, by_clock=True
         )
+    what = f"CPU for a request, {CROWD} connections, least"
+    yield Row(NAME, what, min(ours.cpu), "µs", min(bare.cpu), _SAID["bare"], MOST_CPU)
     what = f"{CROWD} connections"
     yield Row.of_rounds(NAME, what, ours.crowd, "requests/s", upstream.crowd, _SAID["upstream"])
     yield Row.of_rounds(
@@ -166,10 +173,14 @@ def _alone(way: Way, body: bytes, count: int) -> float:
         return _p50(connection.post(PATH, body).good().seconds for _ in range(count))
 
 
-def _crowd(way: Way, body: bytes, seconds: float) -> float:
-    """Answers a second."""
+def _crowd(way: Way, body: bytes, seconds: float) -> None:
+    """Answers a second, and microseconds of CPU for each."""
+    before = way.process.cpu_times()
     times = _at_once(way, CROWD, seconds, lambda connection: connection.post(PATH, body).good())
-    return len(times) / seconds
+    after = way.process.cpu_times()
+    spent = after.user + after.system - before.user - before.system
+    way.crowd.append(len(times) / seconds)
+    way.cpu.append(spent / len(times) * 1e6)
 
 
 def _together(way: Way, body: bytes, seconds: float) -> float:
@@ -232,7 +243,8 @@ def _litellm(bench: Bench, upstream: int, stack: ExitStack) -> Way | None:
             "api_key": "none",
         },
     }
-    config.write_text(json.dumps({"model_list": [model]}))
+    key = f"sk-{secrets.token_hex(24)}"  # it does not start without one
+    config.write_text(json.dumps({"model_list": [model], "general_settings": {"master_key": key}}))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     bench.say(f"{NAME}: starting LiteLLM's proxy")
@@ -245,7 +257,8 @@ def _litellm(bench: Bench, upstream: int, stack: ExitStack) -> Way | None:
         LITELLM_LOCAL_MODEL_COST_MAP="True",
     )
     try:
-        return Way(stack.enter_context(serving).port, asks=30)
+        server = stack.enter_context(serving)
+        return Way(server.port, psutil.Process(server.process.pid), key, asks=30)
     except (OSError, RuntimeError) as error:
         bench.say(f"{NAME}: no LiteLLM here, its rows are left out: {error}")
         return None

@@ -111,6 +111,11 @@ class BackendSetting(BaseModel):
         None, ge=0, description="US dollars per million tokens, for the metric of costs."
     )
     output_price: float | None = Field(None, ge=0, description="The same for what it writes.")
+    fetches_urls: bool = Field(
+        False,
+        description="Whether chat requests pass addresses of pictures on to it as they are. By "
+        "default we fetch them, under our own rules, and send what is there.",
+    )
     headers: dict[str, str] = Field(
         default_factory=dict, description="More headers for every request."
     )

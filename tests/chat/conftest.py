@@ -27,6 +27,7 @@ def upstream(photos: dict[str, Path]) -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Server]:
     backends = {name: upstream.model(name, timeout=1) for name in MODELS}
+    backends["reaching"] = upstream.model("good", fetches_urls=True)
     backends["gone"] = {"base_url": "http://127.0.0.1:9/v1", "model": "gone"}
     backends["good"] |= {"max_side": 256, "full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}
     server = start_server(

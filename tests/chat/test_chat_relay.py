@@ -97,6 +97,16 @@ def test_pictures_are_inlined_and_scaled(
     assert max(scaled.size) == 256
 
 
+def test_a_backend_that_fetches_itself(chat: Server, upstream: Upstream) -> None:
+    """It gets the address as it was; what is inline is checked all the same."""
+    upstream.fetched.clear()
+    assert ask(chat, said("", f"{upstream.url}/files/coffee"), "reaching").ok
+    assert upstream.fetched == []
+    assert upstream.asked[-1]["messages"][0]["content"][1]["image_url"]["url"].endswith("coffee")
+    place = "messages[0].content[1].image_url.url"
+    refused(ask(chat, said("", "ftp://x/y"), "reaching"), 400, "invalid_image_url", place)
+
+
 def test_pictures_are_checked_before_anything_is_asked(chat: Server, upstream: Upstream) -> None:
     before = len(upstream.asked)
     place = "messages[0].content[1].image_url.url"

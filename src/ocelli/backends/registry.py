@@ -59,7 +59,7 @@ def configure(
     )
     plain = (
         "jpeg_quality", "max_tokens", "temperature", "timeout", "deadline", "concurrency",
-        "retries", "breaker_failures", "breaker_seconds",
+        "retries", "breaker_failures", "breaker_seconds", "fetches_urls",
     )  # fmt: skip
     return ChatConfig(
         name=name,

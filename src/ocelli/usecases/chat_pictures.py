@@ -112,6 +112,7 @@ class Pictures:
         async def one(ref: PictureRef) -> str:
             inline = is_data_url(ref.url) or is_bare_base64(ref.url)
             if not inline and limits.fetches:
+                _check_scheme(ref)
                 return ref.url
             if len(ref.url) <= IN_LINE and inline:
                 return self._prepare(ref, None, limits, limit)

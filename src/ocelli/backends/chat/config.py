@@ -54,6 +54,7 @@ class ChatConfig:
     retries: int = 2
     breaker_failures: int = 5
     breaker_seconds: float = 15.0
+    fetches_urls: bool = False
     prices: Prices = Prices()
     proxy: str | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()

@@ -81,7 +81,7 @@ class RelayUpstream:
     def __init__(self, config: ChatConfig, connections: _Connections) -> None:
         self.name = config.name
         self.model = config.model
-        self.limits = PictureLimits(max_side=config.full_side)
+        self.limits = PictureLimits(max_side=config.full_side, fetches=config.fetches_urls)
         self.token_field = config.token_field
         self._connections = connections
         self._url = URL(config.url)

@@ -26,7 +26,7 @@ AGAIN, LOST = 0.65, 0.57
 # The classifier's scores scatter more, and only from about 0.3 on mean anything.
 LABEL_AGAIN, LABEL_LOST = 0.50, 0.35
 LINE_AGAIN, LINE_LOST = 0.9, 0.8
-UNSURE = 0.3
+UNSURE, ECHO = 0.3, 0.12
 
 
 def recheck(claim: Claim, seen: Findings) -> Verdict:
@@ -58,7 +58,7 @@ def _thing(claim: Claim, belief: float, seen: Findings) -> Verdict:
     else:
         scores = [one.score for one in seen.objects if one.name == subject]
         if labels and not scores:  # the classifier may have said it alone
-            return _ruled(belief, max(labels), LABEL_AGAIN, LABEL_LOST)
+            return _labelled(belief, max(labels))
         witnesses = [s.score for s in seen.scenes if lexicon().same(s.name, subject)]
         if subject == "person":
             witnesses += [face.score for face in seen.faces]
@@ -66,7 +66,15 @@ def _thing(claim: Claim, belief: float, seen: Findings) -> Verdict:
     scores = sorted(scores, reverse=True) + [0.0] * count
     if len(scores) > 2 * count and scores[count] >= AGAIN:
         return _ruling(Ruling.CONTRADICTED, "more of them in another view", scores[count])
-    return _ruled(belief, scores[count - 1], AGAIN, LOST)
+    # The belief in several is their mean; if one of them is missing it is another number of them.
+    second = sum(scores[:count]) / count if scores[count - 1] else 0.0
+    return _ruled(belief, second, AGAIN, LOST)
+
+
+def _labelled(first: float, second: float) -> Verdict:
+    """The classifier errs the same way in every view, so that its repeating itself says little."""
+    verdict = _ruled(first, second, LABEL_AGAIN, LABEL_LOST)
+    return replace(verdict, strength=ECHO) if verdict.ruling is Ruling.SUPPORTED else verdict
 
 
 def _line(value: str, seen: Findings) -> Verdict:

@@ -156,8 +156,8 @@ def _bins(pixels: Any) -> Any:
     """The cell of each pixel in a grid of 16 x 16 x 16 over the cube of colours."""
     import numpy as np
 
-    cells = (pixels >> 4).astype(np.uint16)
-    return cells[..., 0] << 8 | cells[..., 1] << 4 | cells[..., 2]
+    red, green, blue = (np.ascontiguousarray(pixels[..., i]).astype(np.uint16) for i in range(3))
+    return red >> 4 << 8 | green & 0xF0 | blue >> 4
 
 
 def _middles() -> Any:

@@ -92,6 +92,24 @@ def test_a_picture_is_looked_at_once(chat: Server) -> None:
     assert usage["limits"]["used_this_month"] == 1
 
 
+def test_a_conversation(chat: Server, photos: dict[str, Path]) -> None:
+    """A question is about what came with it; without a picture, or to compare, about all."""
+    messages: list[dict[str, Any]] = []
+
+    def say(text: str, *names: str) -> str:
+        urls = [data_url(photos[name].read_bytes()) for name in names]
+        messages.extend(said(text, *urls))
+        answer = text_of(ask(chat, messages))
+        messages.append({"role": "assistant", "content": answer})
+        return answer
+
+    assert "cup" in say("What's in this image?", "coffee")
+    assert say("How many cups are there?") == "One cup."
+    assert "cup" not in say("And what is this?", "astronaut")
+    assert "Only picture 1 shows" in say("Is there any difference between them?")
+    assert "No dog was found" in say("Is there a dog?")
+
+
 def test_what_the_request_says_is_honoured(chat: Server, photos: dict[str, Path]) -> None:
     messages = said("Describe it.", data_url(photos["astronaut"].read_bytes()))
     whole = text_of(ask(chat, messages))

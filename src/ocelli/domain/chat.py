@@ -115,6 +115,14 @@ class Conversation:
         said = [message.text for message in self.messages if message.role == "user"]
         return next((text for text in reversed(said) if text.strip()), "")
 
+    @property
+    def shown_last(self) -> list[PictureRef]:
+        """The pictures of the last message that a user wrote."""
+        last = max(
+            (at for at, message in enumerate(self.messages) if message.role == "user"), default=-1
+        )
+        return [picture for picture in self.pictures if picture.message == last]
+
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from ocelli.domain import structured
+from ocelli.domain.answering import COMPARE
 from ocelli.domain.chat import (
     MAX_CONTEXT,
     Completion,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.chat import Conversation
+    from ocelli.domain.chat import Conversation, PictureRef
     from ocelli.domain.findings import Findings
     from ocelli.usecases.asking import Asking
     from ocelli.usecases.chat_pictures import Opened, Pictures
@@ -83,7 +84,10 @@ class LocalChat:
             count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
         )
         self._fitting(text_tokens + picture_tokens)
-        looked = await self.look(tenant, opened, frozenset(Feature))
+        meant = _meant(conversation)
+        looked = await self.look(
+            tenant, [each for each in opened if each.ref in meant], frozenset(Feature)
+        )
         text, finish, count = cut(
             self._say(conversation, looked),
             stop=conversation.stop,
@@ -163,6 +167,17 @@ class LocalChat:
                 param="messages",
             )
         return count
+
+
+def _meant(conversation: Conversation) -> list[PictureRef]:
+    """Which pictures a question is about: those that came with it, if any did.
+
+    To compare takes two, so a single one is compared with all that came before.
+    """
+    shown = conversation.shown_last
+    if not shown or (len(shown) == 1 and COMPARE.search(conversation.question.casefold())):
+        return conversation.pictures
+    return shown
 
 
 def _found(analysis: Analysis, picture: Opened) -> Findings:

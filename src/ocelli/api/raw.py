@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ from ocelli.domain.errors import OcelliError, TooLarge
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+LARGE_BODY = 4 * MEGABYTE
+_NO_SLOT: nullcontext[None] = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,12 @@ class RawRoute(APIRoute):
             mine = await services(request)
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             key = await admit(request, token.strip() if scheme.lower() == "bearer" else None)
-            try:
-                body = await _body(request, max_bytes(mine))
-            except ClientDisconnect:
-                return
-            await work(Call(request, mine, key, body, receive, send))
+            async with mine.slots.taken(key.tenant) if _is_large(request) else _NO_SLOT:
+                try:
+                    body = await _body(request, max_bytes(mine))
+                except ClientDisconnect:
+                    return
+                await work(Call(request, mine, key, body, receive, send))
 
         self.app = app
 
@@ -97,6 +103,12 @@ class Direct:
 
 def _wants_its_answer_kept(scope: Scope) -> bool:
     return any(name == b"idempotency-key" for name, _ in scope["headers"])
+
+
+def _is_large(request: Request) -> bool:
+    """Whether its body counts as an upload, of which a tenant may have so many at a time."""
+    length = request.headers.get("content-length", "")
+    return not length.isdecimal() or len(length) > 19 or int(length) > LARGE_BODY
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -84,15 +84,14 @@ def _waiting(server: Server, folder: Path, urls: Sequence[str]) -> Iterator[Row]
 
 
 def _polls(bench: Bench, server: Server, bare: Server, urls: Sequence[str]) -> Iterator[Row]:
-    with Connection(server.port, server.key) as client:
-
-        def asked(url: str | Sequence[str]) -> str:
+    def asked(url: str | Sequence[str]) -> str:
+        with Connection(server.port, server.key) as client:
             answer = client.post(PATH, json.dumps({"url": url}).encode()).good()
-            return str(json.loads(answer.body)["request_id"])
+        return str(json.loads(answer.body)["request_id"])
 
-        yield _polled(bench, server, bare, asked(urls[0]), "finished request")
-        with server.workers_suspended():
-            yield _polled(bench, server, bare, asked(urls[:2]), "request under way")
+    yield _polled(bench, server, bare, asked(urls[0]), "finished request")
+    with server.workers_suspended():
+        yield _polled(bench, server, bare, asked(urls[:2]), "request under way")
 
 
 def _polled(bench: Bench, server: Server, bare: Server, id: str, what: str) -> Row:

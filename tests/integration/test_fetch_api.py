@@ -445,6 +445,14 @@ def test_videos_become_frames(fetching: Server, key: str, site: str) -> None:
     assert everything["credits_paid"] == len(everything["all"]["assets"]) == 3
 
 
+def test_frames_that_nobody_can_pay(fetching: Server, site: str) -> None:
+    """All frames are wanted; how many there are is known once the video is here."""
+    poor = fetching.new_key("video-poor", "--credits", "2")
+    found = ask(fetching, poor, {"url": f"{site}/clip.mp4", "feature": "nsfw", "max_frames": 0})
+    assert found["all"] == {"assets": [], "errors": [f"{site}/clip.mp4: Insufficient credits."]}
+    assert (found["credits_paid"], credits(fetching, poor)) == (0, 2)
+
+
 def test_backends_that_are_not_here(fetching: Server, key: str, site: str) -> None:
     asked = {"url": f"{site}/chelsea.img", "backend": ["claude", "clarifai"]}
     body = post(fetching, key, asked).json()

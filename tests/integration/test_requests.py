@@ -1,0 +1,177 @@
+"""Requests below HTTP: ended once, paid once, forgotten after a day."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ocelli.api.fetch.mapping import JsonWriter
+from ocelli.domain.accounts import Tenant, Tier
+from ocelli.domain.analysis import Analysis, Failure
+from ocelli.domain.errors import FailureType, NotFound
+from ocelli.domain.findings import LOCAL, Feature, Findings
+from ocelli.domain.pricing import Roster
+from ocelli.domain.questions import Question
+from ocelli.domain.requests import Asked, InsufficientCredits, NoCredits, Request
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.requests import Finished, Requests, Settlement, Source, places
+
+PLAN = Roster((LOCAL,), LOCAL).plan((), frozenset(Feature), None)  # 2 credits a picture
+
+
+@asynccontextmanager
+async def deaf(_: uuid.UUID) -> Any:
+    yield asyncio.Event()
+
+
+def use_cases(database: PostgresDatabase) -> Requests:
+    stores = cast("Any", SimpleNamespace())
+    return Requests(database, stores, deaf, JsonWriter(), max_pixels=10**6)
+
+
+async def tenant(database: PostgresDatabase, credits: int) -> Tenant:
+    async with database.transaction() as tx:
+        made = await tx.accounts.add_tenant(f"requests {uuid.uuid4()}", Tier.FREE)
+        await tx.credits.give(made.id, credits)
+    return made
+
+
+async def accepted(database: PostgresDatabase, owner: Tenant, count: int) -> Request:
+    urls = tuple(f"http://example.com/{number}.jpg" for number in range(count))
+    sources = [Source(url, url=url) for url in urls]
+    return await use_cases(database).accept(owner, Asked(urls=urls), PLAN, Question(), sources)
+
+
+async def pictures(database: PostgresDatabase, request: Request) -> list[Analysis]:
+    async with database.transaction() as tx:
+        return list(await tx.analyses.of_request(request.tenant_id, request.id))
+
+
+async def end(
+    database: PostgresDatabase, request: Request, analysis: Analysis, failed: FailureType | None
+) -> None:
+    async with database.transaction() as tx:
+        if failed is None:
+            found = (Findings(LOCAL, "1", description="A cat."),)
+            await tx.analyses.complete(replace(analysis, findings=found))
+        else:
+            await tx.analyses.fail(analysis.id, Failure(failed, "It did not work.", False))
+        await Settlement(JsonWriter())(tx, request.id)
+
+
+async def balance(database: PostgresDatabase, owner: Tenant) -> int:
+    return (await use_cases(database).balance(owner)).credits
+
+
+async def test_all_at_once_end_it_once(database: PostgresDatabase) -> None:
+    owner = await tenant(database, 100)
+    request = await accepted(database, owner, 6)
+    assert await balance(database, owner) == 88
+    ours = use_cases(database)
+    assert await ours.wait(request, timeout=0.01) is None
+    assert json.loads((await ours.body(owner.id, request.id))[0])["status"] == "processing"
+    found = await pictures(database, request)
+    kinds = [None, None, None, FailureType.VALIDATION, FailureType.TIMEOUT, None]
+    await asyncio.gather(
+        *(end(database, request, each, kind) for each, kind in zip(found, kinds, strict=True))
+    )
+    body = json.loads(await ours.wait(request, timeout=5) or "{}")
+    assert body["status"] == "completed"
+    assert (body["credits_paid"], body["credits"]) == (8, 92)
+    assert await balance(database, owner) == 92
+    assert [each["name"][-5] for each in body["all"]["assets"]] == ["0", "1", "2", "5"]
+    assert body["all"]["errors"] == [
+        f"http://example.com/{number}.jpg: It did not work." for number in (3, 4)
+    ]
+    async with database.transaction() as tx:  # a second time changes nothing
+        await Settlement(JsonWriter())(tx, request.id)
+    assert await balance(database, owner) == 92
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status"),
+    [
+        ([FailureType.TIMEOUT, FailureType.VLM_ERROR], "failed"),
+        ([FailureType.TIMEOUT, FailureType.VALIDATION], "completed"),
+        ([FailureType.VALIDATION, FailureType.VALIDATION], "completed"),
+    ],
+)
+async def test_when_nothing_came_of_it(
+    database: PostgresDatabase, kinds: list[FailureType], status: str
+) -> None:
+    owner = await tenant(database, 10)
+    request = await accepted(database, owner, 2)
+    for each, kind in zip(await pictures(database, request), kinds, strict=True):
+        await end(database, request, each, kind)
+    body = json.loads((await use_cases(database).body(owner.id, request.id))[0])
+    assert body["status"] == status
+    assert body["credits_paid"] == 0
+    assert await balance(database, owner) == 10
+    if status == "failed":
+        assert body["error"] == "Request failed. It did not work."
+        assert "all" not in body
+    else:
+        assert len(body["all"]["errors"]) == 2
+
+
+async def test_the_last_credits_are_given_once(database: PostgresDatabase) -> None:
+    owner = await tenant(database, 31)
+    answers = await asyncio.gather(
+        *(accepted(database, owner, 1) for _ in range(40)), return_exceptions=True
+    )
+    assert sum(isinstance(each, Request) for each in answers) == 15
+    assert sum(isinstance(each, InsufficientCredits) for each in answers) == 25
+    assert await balance(database, owner) == 1
+    poor = await tenant(database, 0)
+    with pytest.raises(NoCredits):
+        await accepted(database, poor, 1)
+    async with database.transaction() as tx:  # what was refused left nothing behind
+        assert await tx.requests.unfinished(poor.id) == 0
+        assert await tx.requests.unfinished(owner.id) == 15
+
+
+async def test_a_day_later_it_is_gone(database: PostgresDatabase) -> None:
+    owner, other = await tenant(database, 10), await tenant(database, 10)
+    request = await accepted(database, owner, 1)
+    (picture,) = await pictures(database, request)
+    await end(database, request, picture, None)
+    with pytest.raises(NotFound):
+        await use_cases(database).body(other.id, request.id)
+    for hours, there in ((23, True), (25, False)):
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE requests SET completed_at = now() - make_interval(hours => %s)"
+                " WHERE id = %s",
+                (hours, request.id),
+            )
+        async with database.transaction() as tx:
+            assert (await tx.requests.body(owner.id, request.id) is not None) is there
+    async with database.transaction() as tx:
+        assert await tx.requests.purge(older_than=24 * 3600) >= 1
+        assert not await tx.requests.exists(request.id)
+
+
+def test_places_go_round() -> None:
+    first, second, third = (places(ahead, 10) for ahead in range(3))
+    order = sorted([*first, *second, *third])
+    rounds = [order[i : i + 3] for i in range(0, 30, 3)]
+    assert all(len({*turn} & {*each}) == 1 for turn in rounds for each in (first, second, third))
+
+
+def test_finished_bodies_are_bounded() -> None:
+    held = Finished(most=100, seconds=60)
+    keys = [(uuid.uuid4(), uuid.uuid4()) for _ in range(20)]
+    for key in keys:
+        held.put(key, "x" * 40)
+    assert sum(held.get(key) is not None for key in keys) <= 2
+    assert held.get(keys[-1]) == "x" * 40
+    short = Finished(seconds=0)
+    short.put(keys[0], "x")
+    assert short.get(keys[0]) is None

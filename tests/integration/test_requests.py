@@ -169,9 +169,9 @@ def test_finished_bodies_are_bounded() -> None:
     held = Finished(most=100, seconds=60)
     keys = [(uuid.uuid4(), uuid.uuid4()) for _ in range(20)]
     for key in keys:
-        held.put(key, "x" * 40)
+        held.put(key, b"x" * 40)
     assert sum(held.get(key) is not None for key in keys) <= 2
-    assert held.get(keys[-1]) == "x" * 40
+    assert held.get(keys[-1]) == b"x" * 40
     short = Finished(seconds=0)
-    short.put(keys[0], "x")
+    short.put(keys[0], b"x")
     assert short.get(keys[0]) is None

@@ -135,16 +135,17 @@ class Requests:
 
         Raises NotFound, also for another tenant's.
         """
-        known = self._finished.get((tenant_id, id))
-        if known is not None:
-            return known, True
         async with self._database.reading() as tx:
             found = await tx.requests.body(tenant_id, id)
         if found is None:
             raise NotFound("Request", str(id))
         if found[1]:
-            self._finished.put((tenant_id, id), found[0])
+            self._finished.put((tenant_id, id), found[0].encode())
         return found
+
+    def known(self, tenant_id: UUID, id: UUID) -> bytes | None:
+        """The final body, if it was asked for before: without a look into the database."""
+        return self._finished.get((tenant_id, id))
 
     async def wait(self, request: Request, *, timeout: float) -> str | None:
         """Its final body; None if it has none after ``timeout`` seconds."""
@@ -247,15 +248,15 @@ class Finished:
     def __init__(self, *, most: int = 32 * 1024 * 1024, seconds: float = 60.0) -> None:
         self._most = most
         self._seconds = seconds
-        self._held: dict[tuple[UUID, UUID], tuple[float, str]] = {}
+        self._held: dict[tuple[UUID, UUID], tuple[float, bytes]] = {}
         self._size = 0
 
-    def get(self, key: tuple[UUID, UUID]) -> str | None:
+    def get(self, key: tuple[UUID, UUID]) -> bytes | None:
         """By tenant and request."""
-        until, body = self._held.get(key, (0.0, ""))
+        until, body = self._held.get(key, (0.0, b""))
         return body if time.monotonic() < until else None
 
-    def put(self, key: tuple[UUID, UUID], body: str) -> None:
+    def put(self, key: tuple[UUID, UUID], body: bytes) -> None:
         """Forgets all others where there are too many."""
         if self._size + len(body) > self._most:
             self._held.clear()

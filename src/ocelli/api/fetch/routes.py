@@ -7,6 +7,7 @@ sending nothing, and from any body, because clients name none or another type of
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -111,20 +112,25 @@ async def fetch_response(
 ) -> Response:
     """Poll this every second or two; results are kept for 24 hours. It is never limited."""
 
-    async def look() -> bytes:
-        body, _ = await mine.requests.body(key.tenant.id, UUID(request_id))
-        return body.encode()
-
     try:
-        return _json(await mine.polls((key.tenant.id, f"request {request_id}"), look))
+        id = UUID(request_id)
+        body = mine.requests.known(key.tenant.id, id)
+        if body is None:
+            body = await mine.polls((key.tenant.id, f"request {id}"), partial(_body, mine, key, id))
     except (ValueError, NotFound):
         raise UnknownRequest(request_id) from None
+    return _json(body)
 
 
 @router.get("/credits", summary="What is left", responses=_errors(429))
 async def fetch_credits(key: CurrentKey, mine: CurrentServices) -> schemas.Credits:
     """The balance, without what requests that are under way have reserved."""
     return schemas.Credits(credits=(await mine.requests.balance(key.tenant)).shown)
+
+
+async def _body(mine: Services, key: ApiKey, id: UUID) -> bytes:
+    body, _ = await mine.requests.body(key.tenant.id, id)
+    return body.encode()
 
 
 async def _answer(request: Request, key: ApiKey, mine: Services, received: Received) -> Response:

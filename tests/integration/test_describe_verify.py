@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 import requests
 from tests.conftest import Server
 from tests.integration.test_main_job import API
+from tests.integration.test_storage import a_tenant
 
 from aion import SyncAionVision
+from ocelli.domain.analysis import Analysis, Level, Status
+from ocelli.storage.postgres.database import PostgresDatabase
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,82 @@ def test_a_true_text_is_verified_and_a_false_one_is_not(
 def test_bad_questions(server: Server, key: str, body: Any, status: int, code: str) -> None:
     answer = post(server, "/describe/", key, body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_nul_is_left_out_and_half_letters_are_refused(server: Server, key: str) -> None:
+    image: dict[str, Any] = {
+        "image_url": "http://127.0.0.1:9/\0x",
+        "metadata": {"a\0": ["b\0", 1.5]},
+    }
+    for path, body in (
+        ("/batch/describe", {"images": [image, {"object_key": "a\0b"}]}),
+        ("/batch/verify", {"image_text_pairs": [{"image": image, "text": "a\0b"}]}),
+    ):
+        accepted = post(server, path, key, body)
+        assert accepted.status_code == 202, accepted.text
+        results = get(server, f"/batch/{accepted.json()['batch_id']}/results", key)["results"]
+        assert results[0]["input_data"]["metadata"] == {"a": ["b", 1.5]}
+    assert post(server, "/describe", key, {"object_key": "a\0b"}).status_code == 404
+    image["metadata"] = {"a": "\ud800"}
+    refused = post(server, "/batch/describe", key, {"images": [image]})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=b"])
+def test_large_bodies_need_a_key_and_have_an_end(
+    server: Server, key: str, announced: bool, content_type: str
+) -> None:
+    def body(size: int) -> Any:
+        pieces = (b" " * 1_000_000 for _ in range(size))
+        return pieces if not announced else b"".join(pieces)
+
+    def sent(key: str, size: int) -> int:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
+        url = f"{server.url}{API}/describe"
+        try:
+            return requests.post(url, data=body(size), headers=headers, timeout=60).status_code
+        except requests.ConnectionError:  # it was refused while we still sent
+            return 0
+
+    assert sent("aion_" + "x" * 40, 8) in (401, 0)
+    assert sent(key, 160) in (413, 0)
+    assert sent(key, 8) in (400, 422)
+
+
+async def test_what_is_asked_together_is_forgotten_together(database: PostgresDatabase) -> None:
+    tenant_id = await a_tenant(database)
+    asked, alone = uuid.uuid4(), uuid.uuid4()
+    analyses = [
+        Analysis(
+            id=uuid.uuid4(),
+            tenant_id=tenant_id,
+            image_id=None,
+            object_key="",
+            level=Level.QUICK,
+            status=Status.QUEUED,
+            created_at=datetime.now(UTC),
+            request_id=request_id,
+        )
+        for request_id in (asked, asked, alone, None)
+    ]
+    ended = "UPDATE analyses SET status = 'skipped', completed_at = now() - %s::interval"
+
+    async def kept() -> list[bool]:
+        async with database.transaction() as tx:
+            await tx.analyses.purge(older_than=86_400)
+            return [await tx.analyses.get(tenant_id, each.id) is not None for each in analyses]
+
+    async with database.transaction() as tx:
+        await tx.analyses.add(*analyses)
+    async with database.connection() as connection:
+        ids = [each.id for each in analyses if each is not analyses[1]]
+        await connection.execute(ended + " WHERE id = ANY(%s)", ("25 hours", ids))
+    assert await kept() == [True, True, False, False]
+    for age, left in (("23 hours", True), ("25 hours", False)):
+        async with database.connection() as connection:
+            await connection.execute(ended + " WHERE id = %s", (age, analyses[1].id))
+        assert await kept() == [left, left, False, False]
 
 
 def test_a_batch_ends_with_the_good_ones_done(

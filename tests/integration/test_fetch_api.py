@@ -308,6 +308,16 @@ def test_what_is_refused(fetching: Server, key: str, body: str, status: int, err
     assert error in answer.json()["error"]
 
 
+@pytest.mark.parametrize("part", ['name="url"', 'name="file"; filename="a"'])
+def test_a_form_of_many_parts(fetching: Server, key: str, part: str) -> None:
+    one = f"--b\r\nContent-Disposition: form-data; {part}\r\n\r\nx\r\n"
+    for count, error in ((1_000, "More than 100"), (1_001, "Invalid request format.")):
+        body = (one * count + "--b--\r\n").encode()
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = post(fetching, key, body, headers=headers)
+        assert (answer.status_code, error in answer.text) == (400, True), answer.text
+
+
 def test_long_queries(fetching: Server, key: str) -> None:
     answer = requests.get(
         f"{fetching.url}/api/fetch?url=http://a/{'a' * 2048}",

@@ -254,7 +254,13 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 
 async def test_private_and_unknown_hosts_look_the_same(site: Site) -> None:
     messages = set()
-    for url in (site.url(""), "http://no-such-name.invalid/", "http://localhost:1/"):
+    for url in (
+        site.url(""),
+        "http://no-such-name.invalid/",
+        "http://localhost:1/",
+        f"http://{'a' * 64}.invalid/",
+        "http://a..invalid/",
+    ):
         with pytest.raises(FetchFailed) as caught:
             await SafeFetcher(timeout=10).get(url)
         messages.add(caught.value.message)

@@ -14,6 +14,7 @@ from ocelli import __version__
 from ocelli.api import objects, operations
 from ocelli.api.aion.polls import Polls
 from ocelli.api.aion.router import router as aion_router
+from ocelli.api.bodies import LargeBodies
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
 from ocelli.api.fetch.polls import FetchPolls
@@ -52,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(KeepAnswer)
+    app.add_middleware(LargeBodies)
     app.add_middleware(Polls)
     app.add_middleware(FetchPolls)
     app.add_middleware(Direct, routes=chat.ROUTES)

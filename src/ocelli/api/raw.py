@@ -67,7 +67,7 @@ class RawRoute(APIRoute):
             mine = await services(request)
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             key = await admit(request, token.strip() if scheme.lower() == "bearer" else None)
-            async with mine.slots.taken(key.tenant) if _is_large(request) else _NO_SLOT:
+            async with mine.slots.taken(key.tenant) if is_large(request) else _NO_SLOT:
                 try:
                     body = await _body(request, max_bytes(mine))
                 except ClientDisconnect:
@@ -105,7 +105,7 @@ def _wants_its_answer_kept(scope: Scope) -> bool:
     return any(name == b"idempotency-key" for name, _ in scope["headers"])
 
 
-def _is_large(request: Request) -> bool:
+def is_large(request: Request) -> bool:
     """Whether its body counts as an upload, of which a tenant may have so many at a time."""
     length = request.headers.get("content-length", "")
     return not length.isdecimal() or len(length) > 19 or int(length) > LARGE_BODY
@@ -115,17 +115,18 @@ async def _body(request: Request, limit: int) -> bytes:
     """Raises TooLarge as soon as that is known."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and len(length) < 20 and int(length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
+    """Of a whole body."""
     return TooLarge(
         f"The body of the request is larger than {limit // MEGABYTE} MB.",
         details={"max_bytes": limit},

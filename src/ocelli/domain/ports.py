@@ -307,7 +307,8 @@ class Analyses(Protocol):
         ...
 
     async def purge(self, *, older_than: float) -> int:
-        """Forget those of no image that ended so many seconds ago; their objects become orphans."""
+        """Forget those of no image that ended so many seconds ago, of one request all or none;
+        their objects become orphans."""
         ...
 
     async def start(self, id: UUID) -> Analysis | None:

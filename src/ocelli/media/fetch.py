@@ -105,7 +105,7 @@ class SafeFetcher:
             ) from error
         except aiohttp.ClientSSLError as error:
             raise FetchFailed("The address has no valid certificate.") from error
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError) as error:
             raise FetchFailed(_UNREACHABLE) from error
         except (aiohttp.ClientError, OSError) as error:
             raise FetchUnavailable("The address broke off its answer.") from error

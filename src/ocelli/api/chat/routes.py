@@ -41,7 +41,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 _READ_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: _ERRORS[status] for status in (401, 403, 422, 429, 503)
+    **{status: _ERRORS[status] for status in (401, 403, 429, 503)},
+    422: {"model": ChatErrorEnvelope, "description": "A parameter cannot be accepted."},
 }
 
 

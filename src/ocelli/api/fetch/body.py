@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ocelli.api.parts import Part, Target
 
 MAX_BODY = 320 * MEGABYTE  # ten files of 20 MB in base64, and room for escapes
+MAX_FIELDS = 1_000  # of any form, files included
 MAX_FORM = 64 * MEGABYTE  # of an urlencoded one, which is read as a whole
 
 Values = dict[str, Any]
@@ -43,6 +44,7 @@ class Received:
         self._files: list[Payload] = []
         self._tokens: dict[str, Payload] = {}
         self._json: JsonText | None = None
+        self._parts = 0
         for name, value in query:
             self._add(name, value)
 
@@ -100,6 +102,9 @@ class Received:
 
     def begin_part(self, part: Part) -> Target | None:
         """Of a multipart form: a file as it is, or a field."""
+        self._parts += 1
+        if self._parts > MAX_FIELDS:
+            raise unreadable()
         if part.filename is not None and part.name.removesuffix("[]") == "file":
             payload = self._new_file()
             token = f"part {uuid.uuid4()}"
@@ -111,7 +116,7 @@ class Received:
 
     def add_form(self, text: str) -> None:
         """An urlencoded one."""
-        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=1_000):
+        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS):
             self._add(name, value)
 
     def _add(self, name: str, value: Any) -> None:

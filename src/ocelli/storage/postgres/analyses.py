@@ -67,9 +67,12 @@ class PostgresAnalyses:
     async def purge(self, *, older_than: float) -> int:
         """See ports.Analyses."""
         cursor = await self._connection.execute(
-            "DELETE FROM analyses WHERE image_id IS NULL"
-            " AND completed_at < now() - make_interval(secs => %s)",
-            (older_than,),
+            "DELETE FROM analyses a WHERE image_id IS NULL"
+            " AND completed_at < now() - make_interval(secs => %s)"
+            " AND NOT EXISTS (SELECT 1 FROM analyses b WHERE b.request_id = a.request_id"
+            " AND (b.completed_at IS NULL"
+            " OR b.completed_at >= now() - make_interval(secs => %s)))",
+            (older_than, older_than),
         )
         return cursor.rowcount
 
@@ -132,7 +135,7 @@ class PostgresAnalyses:
             f"UPDATE analyses SET status = '{status}', failure = %s,"
             " completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
-            (Jsonb(asdict(failure)), id),
+            (Jsonb({**asdict(failure), "message": _storable(failure.message)}), id),
         )
         if cursor.rowcount:
             await self._announce(id)
@@ -194,7 +197,7 @@ def _new_row(analysis: Analysis) -> dict[str, Any]:
         "status": analysis.status,
         "created_at": analysis.created_at.isoformat(),
         "question": question and json.loads(question),
-        "source_url": analysis.source_url,
+        "source_url": _storable(analysis.source_url),
         "request_id": analysis.request_id and str(analysis.request_id),
         "position": analysis.position,
         "name": _storable(analysis.name),
@@ -202,5 +205,5 @@ def _new_row(analysis: Analysis) -> dict[str, Any]:
 
 
 def _storable(text: str | None) -> str | None:
-    """Without NUL, which Postgres cannot store."""
-    return text and text.replace("\0", "")
+    """Without NUL and half letters, which Postgres cannot store."""
+    return text and text.replace("\0", "").encode(errors="replace").decode()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
-
 from ocelli.domain.analysis import Failure, Level, Status
 from ocelli.domain.batches import Batch, BatchKind, Progress
 from ocelli.domain.errors import FailureType
 from ocelli.storage.postgres.analyses import PostgresAnalyses
-from ocelli.storage.postgres.rows import to_analysis
+from ocelli.storage.postgres.rows import inputs_to_json, to_analysis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,14 +28,14 @@ class PostgresBatches:
         """The row; its items must follow in the same transaction."""
         await self._connection.execute(
             "INSERT INTO batches (id, tenant_id, kind, level, total, inputs, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s)",
             (
                 batch.id,
                 batch.tenant_id,
                 batch.kind,
                 batch.level,
                 batch.total,
-                Jsonb(list(batch.inputs)),
+                inputs_to_json(batch.inputs),
                 batch.created_at,
             ),
         )

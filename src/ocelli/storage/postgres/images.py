@@ -91,7 +91,7 @@ class PostgresImages:
         """See ports.Images."""
         rows = await self._select(
             "tenant_id = %s AND object_key = %s AND deleted_at IS NULL LIMIT 1",
-            (tenant_id, object_key),
+            (tenant_id, object_key.replace("\0", "")),
         )
         return rows[0] if rows else None
 

@@ -24,7 +24,7 @@ from ocelli.domain.images import (
 from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _findings = TypeAdapter(tuple[Findings, ...])
 _claims = TypeAdapter(tuple[JudgedClaim, ...])
@@ -32,6 +32,7 @@ _answer = TypeAdapter(Answer)
 _calls = TypeAdapter(tuple[Look, ...])
 _errors = TypeAdapter(tuple[BackendFailure, ...])
 _question = TypeAdapter(Question)
+_inputs = TypeAdapter(list[Any])
 _UNASKED = Question()
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -78,6 +79,11 @@ def question_to_json(question: Question) -> str | None:
 def _storable(json: bytes) -> str:
     # An escaped NUL only: a backslash before it is text about one, and must stay.
     return _NUL.sub(r"\1", json.decode())
+
+
+def inputs_to_json(inputs: Sequence[Mapping[str, Any]]) -> str:
+    """Likewise."""
+    return _storable(_inputs.dump_json(list(inputs)))
 
 
 def to_analysis(row: Mapping[str, Any]) -> Analysis:

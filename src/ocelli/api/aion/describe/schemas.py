@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from ocelli.domain.analysis import Level, Task
 from ocelli.domain.batches import BatchStatus
@@ -14,6 +22,14 @@ from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
 from ocelli.usecases.batches import MAX_ITEMS
 
 Prompt = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
+
+
+def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(metadata, ensure_ascii=False).encode()  # half of a surrogate pair is a ValueError
+    return metadata
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Provider = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -97,7 +113,7 @@ class VerifyRequest(ImageInput, _Options):
 class BatchImage(ImageInput):
     """A picture of a batch; ``metadata`` comes back with its result."""
 
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class _BatchOptions(_Options):
@@ -123,7 +139,7 @@ class Pair(BaseModel):
 
     image: BatchImage
     text: str = Field(min_length=1, max_length=MAX_STATEMENT)
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class BatchVerifyRequest(_BatchOptions):

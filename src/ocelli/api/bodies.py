@@ -1,0 +1,70 @@
+"""Bodies that FastAPI reads: whole, into memory, and before anybody has been asked for a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from ocelli.api.auth import presented, services
+from ocelli.api.raw import is_large, too_large
+from ocelli.api.surfaces import surface_of
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.errors import OcelliError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_PREFIX = "/api/v2/"
+_STREAMED = "/api/v2/user-files/upload/"  # read in pieces, under bounds of their own
+
+
+class LargeBodies:
+    """A large one needs a key first, counts as an upload, and has an end. Pure ASGI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        request = Request(scope) if scope["type"] == "http" else None
+        if request is None or not _is_read_whole(request) or not is_large(request):
+            await self._app(scope, receive, send)
+            return
+        try:
+            mine = await services(request)
+            limit = mine.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
+            key = await mine.accounts.authenticate(presented(request))
+            length = request.headers.get("content-length", "")
+            if length.isdecimal() and int(length[:20]) > limit:
+                raise too_large(limit)
+            async with mine.slots.taken(key.tenant):
+                await self._app(scope, _bounded(receive, limit), send)
+        except OcelliError as error:
+            await surface_of(request).render(request, error)(scope, receive, send)
+
+
+def _is_read_whole(request: Request) -> bool:
+    path = request.url.path
+    return (
+        request.method not in ("GET", "HEAD", "OPTIONS")
+        and path.startswith(_PREFIX)
+        and not path.startswith(_STREAMED)
+        and ("content-length" in request.headers or "transfer-encoding" in request.headers)
+    )
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """FastAPI calls any other error of ours a body that cannot be parsed."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise HTTPException(413)
+        return message
+
+    return counted

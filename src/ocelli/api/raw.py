@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 
-from ocelli.api.auth import admit, services
+from ocelli.api.auth import admit, presented, services
 from ocelli.api.services import Services
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE, ApiKey
@@ -65,8 +65,7 @@ class RawRoute(APIRoute):
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive)
             mine = await services(request)
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            key = await admit(request, token.strip() if scheme.lower() == "bearer" else None)
+            key = await admit(request, presented(request))
             async with mine.slots.taken(key.tenant) if is_large(request) else _NO_SLOT:
                 try:
                     body = await _body(request, max_bytes(mine))

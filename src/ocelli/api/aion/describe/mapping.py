@@ -6,7 +6,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from ocelli.api.aion.describe import schemas
-from ocelli.api.base64 import decode_base64
 from ocelli.domain.analysis import Level, Status
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
@@ -14,6 +13,7 @@ from ocelli.domain.errors import OcelliError, ValidationFailed
 from ocelli.domain.findings import Feature
 from ocelli.domain.languages import language_named
 from ocelli.domain.questions import Question
+from ocelli.media.data_url import NotBase64, decode_data_url
 from ocelli.usecases.asking import Linked, Source, Stored
 from ocelli.usecases.batches import Asked
 
@@ -66,9 +66,11 @@ def source(image: schemas.ImageInput) -> Source:
     if image.object_key is not None:
         return Stored(image.object_key)
     try:
-        return decode_base64(image.image_base64 or "")
-    except ValueError as error:
-        raise ValidationFailed(str(error), field="image_base64") from error
+        return decode_data_url(image.image_base64 or "")
+    except NotBase64 as error:
+        raise ValidationFailed(
+            f"This is no picture in base64: {error}.", field="image_base64"
+        ) from error
 
 
 def asked(

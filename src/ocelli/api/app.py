@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +23,7 @@ from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.api.raw import Direct
 from ocelli.api.surfaces import surface_of
-from ocelli.domain.errors import OcelliError
+from ocelli.domain.errors import OcelliError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(Replay, replay)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _status)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _unexpected)
     _complete_openapi(app)
     return app
@@ -99,6 +101,14 @@ async def _status(request: Request, error: Exception) -> JSONResponse:
     return surface_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None
     )
+
+
+async def _system(request: Request, error: Exception) -> JSONResponse:
+    """A disk that is full is nobody's fault but ours, and may pass."""
+    if cast("OSError", error).errno not in (errno.ENOSPC, errno.EDQUOT):
+        return await _unexpected(request, error)
+    log.error("the disk is full, request %s", request.state.request_id)
+    return await _ours(request, Unavailable("There is no room to store this now. Try again later."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

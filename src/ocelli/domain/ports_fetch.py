@@ -24,8 +24,10 @@ class Fetched:
 class Fetcher(Protocol):
     """Goes where a user says, and not where that could do harm."""
 
-    async def get(self, url: str, *, videos: bool = False) -> Fetched:
+    async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
         """A picture (or a video, if those are welcome), bounded in bytes, time and redirects.
+
+        ``max_bytes`` is a bound below that of the settings.
 
         Raises InvalidUrl, FetchFailed, and ValidationFailed for what is no picture.
         """

@@ -93,12 +93,13 @@ class SafeFetcher:
         self._slowest = slowest
         self._resolver = resolver
 
-    async def get(self, url: str, *, videos: bool = False) -> Fetched:
+    async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
         """See ports_fetch.Fetcher."""
         checked = checked_url(url)
+        most = min(self._max_bytes, max_bytes or self._max_bytes)
         try:
             async with asyncio.timeout(self._timeout), self._session() as session:
-                return await self._follow(session, checked, videos)
+                return await self._follow(session, checked, videos, most)
         except TimeoutError as error:
             raise FetchUnavailable(
                 f"The address did not answer completely within {self._timeout:g} seconds."
@@ -138,22 +139,24 @@ class SafeFetcher:
         ip = ip_address(address.split("%")[0])
         return is_public(address) or any(ip in network for network in self._allow)
 
-    async def _follow(self, session: aiohttp.ClientSession, url: URL, videos: bool) -> Fetched:
+    async def _follow(
+        self, session: aiohttp.ClientSession, url: URL, videos: bool, most: int
+    ) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
                     return Fetched(
-                        await self._body(response, videos),
+                        await self._body(response, videos, most),
                         response.headers.get("Content-Type"),
                         str(url),
                     )
                 url = _redirected(url, response.headers.get("Location", ""))
         raise FetchFailed(f"The address redirects more than {MAX_REDIRECTS} times.")
 
-    async def _body(self, response: aiohttp.ClientResponse, videos: bool) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse, videos: bool, most: int) -> bytes:
         _check_status(response.status)
-        if (response.content_length or 0) > self._max_bytes:
-            raise self._too_large()
+        if (response.content_length or 0) > most:
+            raise _too_large(most)
         unpack = _unpacker(response.headers.get("Content-Encoding", ""))
         body = bytearray()
         checked = False
@@ -161,9 +164,9 @@ class SafeFetcher:
         received = 0
         async for piece in response.content.iter_any():
             received += len(piece)
-            body += unpack(piece, self._max_bytes + 1 - len(body))
-            if len(body) > self._max_bytes or received > self._max_bytes:
-                raise self._too_large()
+            body += unpack(piece, most + 1 - len(body))
+            if len(body) > most or received > most:
+                raise _too_large(most)
             if not checked and len(body) >= HEAD_BYTES:
                 _check_content(bytes(body[:HEAD_BYTES]), videos)
                 checked = True
@@ -174,10 +177,9 @@ class SafeFetcher:
             _check_content(bytes(body), videos)
         return bytes(body)
 
-    def _too_large(self) -> FetchFailed:
-        return FetchFailed(
-            f"What the address leads to is larger than {self._max_bytes // MEGABYTE} MB."
-        )
+
+def _too_large(most: int) -> FetchFailed:
+    return FetchFailed(f"What the address leads to is larger than {most // MEGABYTE} MB.")
 
 
 def _redirected(url: URL, location: str) -> URL:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 DESCRIBE = "describe"
+TOO_OFTEN = 12
 
 log = logging.getLogger(__name__)
 
@@ -98,14 +99,21 @@ class Analyse:
                 await self._fail(tx, analysis, failure)
 
     async def rescue(self, *, older_than: float) -> int:
-        """Enqueue again what no job stands for any more; how many."""
+        """Enqueue again what no job stands for any more; how many.
+
+        What was begun ``TOO_OFTEN`` and never ended is given up: it would go on for ever, and cost.
+        """
         async with self._database.transaction() as tx:
             orphans = await tx.analyses.orphans(older_than)
-            for orphan in orphans:
+            again = [each for each in orphans if each.attempts < TOO_OFTEN]
+            for orphan in again:
                 await tx.jobs.analyse(orphan)
+        for orphan in orphans:
+            if orphan.attempts >= TOO_OFTEN:
+                await self.give_up(orphan.id, "This could not be brought to an end.")
         if orphans:
-            log.warning("%d analyses had no job; enqueued again", len(orphans))
-        return len(orphans)
+            log.warning("%d analyses had no job; %d enqueued again", len(orphans), len(again))
+        return len(again)
 
     async def _complete(self, tx: Transaction, done: _Done) -> None:
         """Nothing if another run was first. What the request is paid with comes last: it holds

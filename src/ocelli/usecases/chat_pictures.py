@@ -38,11 +38,14 @@ from ocelli.media.header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from uuid import UUID
 
     from ocelli.domain.chat import PictureRef
     from ocelli.domain.images import ImageHeader
     from ocelli.domain.ports_chat import PictureLimits
     from ocelli.domain.ports_fetch import Fetcher
+
+    _Key = tuple[UUID, bytes, PictureLimits]
 
 AT_ONCE = 8
 ALL_BYTES = 75 * MEGABYTE  # of all fetched pictures of one request
@@ -86,7 +89,7 @@ class Pictures:
         budget = _Budget()
 
         async def one(ref: PictureRef) -> Opened:
-            data = await self._bytes(ref, budget)
+            data = await self._bytes(ref, budget, limit)
             if compare:
                 return await asyncio.to_thread(self._compare, ref, data, limit)
             if len(data) <= IN_LINE:
@@ -99,7 +102,7 @@ class Pictures:
         return [replace(found[ref.url], ref=ref) for ref in refs]
 
     async def prepare(
-        self, refs: Sequence[PictureRef], limits: PictureLimits, *, max_bytes: int
+        self, tenant_id: UUID, refs: Sequence[PictureRef], limits: PictureLimits, *, max_bytes: int
     ) -> dict[str, str]:
         """From each address that a backend cannot have as it is to the data URL for it.
 
@@ -115,21 +118,21 @@ class Pictures:
                 _check_scheme(ref)
                 return ref.url
             if len(ref.url) <= IN_LINE and inline:
-                return self._prepare(ref, None, limits, limit)
-            data = None if inline else await self._bytes(ref, budget)
-            return await asyncio.to_thread(self._prepare, ref, data, limits, limit)
+                return self._prepare(tenant_id, ref, None, limits, limit)
+            data = None if inline else await self._bytes(ref, budget, limit)
+            return await asyncio.to_thread(self._prepare, tenant_id, ref, data, limits, limit)
 
         found = await _each(one, {ref.url: ref for ref in reversed(refs)}.values())
         return {url: made for url, made in found.items() if made != url}
 
-    async def _bytes(self, ref: PictureRef, budget: _Budget) -> bytes:
+    async def _bytes(self, ref: PictureRef, budget: _Budget, limit: int) -> bytes:
         if is_data_url(ref.url) or is_bare_base64(ref.url):
             if len(ref.url) <= IN_LINE:
                 return _decode(ref)
             return await asyncio.to_thread(_decode, ref)
         _check_scheme(ref)
         try:
-            fetched = await self._fetcher.get(ref.url)
+            fetched = await self._fetcher.get(ref.url, max_bytes=limit)
         except FetchFailed as error:
             raise InvalidImageUrl(error.message, param=ref.param) from error
         except InvalidUrl as error:
@@ -140,11 +143,19 @@ class Pictures:
         return fetched.data
 
     def _prepare(
-        self, ref: PictureRef, data: bytes | None, limits: PictureLimits, limit: int
+        self,
+        tenant_id: UUID,
+        ref: PictureRef,
+        data: bytes | None,
+        limits: PictureLimits,
+        limit: int,
     ) -> str:
-        """The address itself, if the backend can have it as it is. Blocking."""
+        """The address itself, if the backend can have it as it is. Blocking.
+
+        Remembered per tenant: or the time of an answer would tell who else has the picture.
+        """
         source = ref.url.encode() if data is None else data
-        key = (hashlib.sha256(source).digest(), limits)
+        key = (tenant_id, hashlib.sha256(source).digest(), limits)
         known = self._prepared.get(key)
         if known is not None:
             return known or ref.url
@@ -222,17 +233,17 @@ class _Prepared:
     """What was made of pictures, the longest unused forgotten first; '' means: as it was."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[bytes, PictureLimits], str] = OrderedDict()
+        self._known: OrderedDict[_Key, str] = OrderedDict()
         self._size = 0
         self._lock = Lock()
 
-    def get(self, key: tuple[bytes, PictureLimits]) -> str | None:
+    def get(self, key: _Key) -> str | None:
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
             return self._known.get(key)
 
-    def put(self, key: tuple[bytes, PictureLimits], url: str) -> None:
+    def put(self, key: _Key, url: str) -> None:
         with self._lock:
             if key in self._known:
                 return

@@ -85,14 +85,14 @@ class Relay:
         """An answer whose first bytes are here. Raises ChatError, UsageLimitExceeded."""
         bodies: dict[str, bytes] = {}
         first = upstreams[0]
-        bodies[first.name] = await self._body(first, asked, max_bytes)
+        bodies[first.name] = await self._body(tenant, first, asked, max_bytes)
         await self._metering.begin(tenant)
         started = time.perf_counter()
         try:
             for upstream in upstreams:
                 last = upstream is upstreams[-1]
                 if upstream.name not in bodies:
-                    bodies[upstream.name] = await self._body(upstream, asked, max_bytes)
+                    bodies[upstream.name] = await self._body(tenant, upstream, asked, max_bytes)
                 try:
                     return await self._ask(tenant, upstream, bodies[upstream.name], asked, started)
                 except (UpstreamUnavailable, UpstreamFailed) as error:
@@ -166,11 +166,13 @@ class Relay:
         milliseconds = (time.perf_counter() - started) * 1000
         self._metering.end(tenant, succeeded=succeeded, milliseconds=milliseconds)
 
-    async def _body(self, upstream: ChatUpstream, asked: Passed, max_bytes: int) -> bytes:
+    async def _body(
+        self, tenant: Tenant, upstream: ChatUpstream, asked: Passed, max_bytes: int
+    ) -> bytes:
         changed: dict[str, str] = {}
         if asked.pictures:
             changed = await self._pictures.prepare(
-                asked.pictures, upstream.limits, max_bytes=max_bytes
+                tenant.id, asked.pictures, upstream.limits, max_bytes=max_bytes
             )
         limits = [name for name in asked.limits if name != upstream.token_field]
         if not changed and not limits:

@@ -52,8 +52,8 @@ class StagedFile:
         while view:
             view = view[os.write(self._descriptor, view) :]
         if self.size - self._on_its_way >= WRITE_BACK and hasattr(os, "posix_fadvise"):
-            # Linux begins to write it to the disk, which the store will wait for in the end: 8 x 50 MB
-            # at once went from 502 to 675 MB/s.
+            # Linux begins to write it to the disk, which the store will wait for in the end:
+            # 8 x 50 MB at once went from 502 to 675 MB/s.
             os.posix_fadvise(
                 self._descriptor,
                 self._on_its_way,

@@ -13,14 +13,15 @@ from starlette.exceptions import HTTPException
 
 from ocelli import __version__
 from ocelli.api import objects, operations
-from ocelli.api.aion.polls import Polls
+from ocelli.api.aion.polls import POLLS as AION_POLLS
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.bodies import LargeBodies
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
-from ocelli.api.fetch.polls import FetchPolls
+from ocelli.api.fetch.polls import POLLS as FETCH_POLLS
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
+from ocelli.api.polls import Polls
 from ocelli.api.raw import Direct
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.errors import OcelliError, Unavailable
@@ -55,8 +56,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(KeepAnswer)
     app.add_middleware(LargeBodies)
-    app.add_middleware(Polls)
-    app.add_middleware(FetchPolls)
+    app.add_middleware(Polls, polls=AION_POLLS + FETCH_POLLS)
     app.add_middleware(Direct, routes=chat.ROUTES)
     app.add_middleware(Envelope)
     app.router.routes[:0] = chat.ROUTES

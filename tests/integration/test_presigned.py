@@ -43,7 +43,7 @@ def code(answer: Any) -> str:
 
 def test_three_steps(server: Server, photos: dict[str, Path]) -> None:
     data = photos["coffee"].read_bytes()
-    answer = reserve(server, data)
+    answer = reserve(server, data, verification_level="critical")
     assert answer.status_code == 200
     reservation = answer.json()
     assert reservation["upload_method"] == "PUT"
@@ -57,6 +57,7 @@ def test_three_steps(server: Server, photos: dict[str, Path]) -> None:
     file = finished(server, id)
     assert "cup" in file["upload_description"].lower()
     assert file["upload_method"] == "PRESIGNED"
+    assert file["full_descriptions"][0]["verification_level"] == "critical"
     assert file["hash"] == hashlib.sha256(data).hexdigest()
     assert requests.get(file["original_url"], timeout=10).content == data
     again = confirm(server, reservation, len(data))

@@ -113,7 +113,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file: reserved, arrived or refused. ``image`` is filled in where results are listed."""
+    """One file: reserved, arrived or refused. ``image`` is filled in where results are listed.
+
+    ``level`` is of files that belong to no session; those of a session share the session's.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -134,6 +137,7 @@ class Item:
     retryable: bool | None = None
     changed_at: datetime | None = None
     expires_at: datetime | None = None
+    level: Level | None = None
     image: Image | None = None
 
 

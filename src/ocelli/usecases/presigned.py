@@ -50,6 +50,7 @@ class Wanted:
     idempotency_key: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
+    level: Level = DEFAULT_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class Presigned:
             taken = await tx.sessions.take(item.id)
         if not taken:
             return _already(item)
-        level = session.level if session else DEFAULT_LEVEL
+        level = session.level if session else item.level or DEFAULT_LEVEL
         try:
             await self._accept(tenant, item, confirmation, describe=describe, level=level)
         except BaseException:
@@ -293,6 +294,7 @@ def _item(tenant: Tenant, wanted: Wanted) -> Item:
         title=wanted.title,
         tags=wanted.tags,
         expires_at=now + LIFETIME,
+        level=wanted.level,
     )
 
 

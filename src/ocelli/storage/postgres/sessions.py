@@ -37,7 +37,7 @@ _CONFIRMING_FOR = "2 minutes"
 _NEW = (
     "id, tenant_id, session_id, position, filename, content_type, size_bytes, object_key,"
     " storage_target, idempotency_key, title, tags, state, image_id, error, retryable, created_at,"
-    " changed_at, expires_at"
+    " changed_at, expires_at, level"
 )
 _ADD_ITEMS = (
     f"INSERT INTO items ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::items, %s)"
@@ -385,6 +385,7 @@ def _new_row(item: Item) -> dict[str, Any]:
         "created_at": item.created_at.isoformat(),
         "changed_at": item.created_at.isoformat(),
         "expires_at": item.expires_at and item.expires_at.isoformat(),
+        "level": item.level,
     }
 
 
@@ -443,5 +444,6 @@ def _to_item(row: Mapping[str, Any], image: Image | None = None) -> Item:
         retryable=row["retryable"],
         changed_at=row["changed_at"],
         expires_at=row["expires_at"],
+        level=row["level"] and Level(row["level"]),
         image=image,
     )

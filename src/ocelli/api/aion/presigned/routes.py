@@ -11,6 +11,7 @@ from ocelli.api.aion.common import absolute, errors
 from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.services import Services
+from ocelli.domain.analysis import Level
 from ocelli.domain.errors import NotFound, TooLarge
 from ocelli.usecases.presigned import Confirmation, Wanted
 
@@ -37,6 +38,7 @@ async def request_presigned_url(
             size_bytes=body.size_bytes,
             storage_target=body.storage_target,
             idempotency_key=body.idempotency_key,
+            level=body.verification_level,
         ),
     )
     return schemas.PresignedResponse(
@@ -78,6 +80,7 @@ async def initiate_upload(
     title: Annotated[str | None, Form(max_length=255)] = None,
     tags: Annotated[str, Form(max_length=4000)] = "",
     auto_describe: Annotated[bool, Form()] = True,
+    verification_level: Annotated[Level, Form()] = Level.STANDARD,
 ) -> schemas.InitiateResponse:
     """At most 50 MB. `auto_describe` is decided when it is confirmed."""
     del auto_describe
@@ -91,6 +94,7 @@ async def initiate_upload(
             size_bytes=size_bytes,
             title=title or None,
             tags=tuple(dict.fromkeys(tag.strip() for tag in tags.split(",") if tag.strip())),
+            level=verification_level,
         ),
     )
     return schemas.InitiateResponse(

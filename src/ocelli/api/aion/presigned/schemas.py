@@ -31,6 +31,7 @@ class PresignedRequest(BaseModel):
     purpose: str = Field("image_analysis", max_length=100)
     idempotency_key: str | None = IDEMPOTENCY_KEY
     storage_target: StorageTarget = StorageTarget.DEFAULT
+    verification_level: Level = Level.STANDARD
 
 
 class SignedUploadFields(BaseModel):

@@ -31,14 +31,20 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
-from ocelli.storage.postgres.jobs import ANALYSE, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
+from ocelli.storage.postgres.jobs import (
+    ANALYSE,
+    CALL_WEBHOOK,
+    EXPORT,
+    EXTRACT_COLORS,
+    MAKE_VARIANTS,
+)
 from ocelli.storage.postgres.notifications import Changes
 from ocelli.storage.postgres.schema import migrate
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.asking import Asking
-from ocelli.usecases.batches import Batches
+from ocelli.usecases.batches import Batches, CallWebhook
 from ocelli.usecases.chat import LocalChat
 from ocelli.usecases.chat_models import Models
 from ocelli.usecases.chat_pictures import Pictures
@@ -413,6 +419,7 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 timeout=settings.analysis_timeout,
                 **limits,
             )
+            call_webhook = CallWebhook(database, fetcher(settings))
             yield Worker(
                 dsn,
                 {
@@ -420,12 +427,14 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                     MAKE_VARIANTS: MakeVariants(database, stores, compute, **limits),
                     EXTRACT_COLORS: ExtractColors(database, stores, compute, **limits),
                     EXPORT: WriteExport(database, store),
+                    CALL_WEBHOOK: call_webhook,
                 },
                 Housekeeping(database, stores),
                 database.try_lock,
                 chores=(
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,
+                    call_webhook.enqueue,
                 ),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_AFTER,

@@ -44,6 +44,7 @@ class Batch:
     inputs: tuple[Mapping[str, Any], ...]
     created_at: datetime
     cancelled_at: datetime | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

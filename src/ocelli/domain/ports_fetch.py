@@ -34,6 +34,14 @@ class Fetcher(Protocol):
         ...
 
 
+class Poster(Protocol):
+    """Tells an address that a user named, as carefully as a Fetcher goes there."""
+
+    async def post(self, url: str, body: bytes) -> None:
+        """JSON, once, no redirects; any 2xx is good. Raises InvalidUrl, FetchFailed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a video, as a file; ``seconds`` from its beginning."""

@@ -12,6 +12,7 @@ import re
 import socket
 import time
 import zlib
+from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from ocelli.media.addresses import ForbiddenAddress, is_public
 from ocelli.media.sniff import HEAD_BYTES, is_video, sniff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from aiohttp.abc import AbstractResolver
 
@@ -97,9 +98,30 @@ class SafeFetcher:
         """See ports_fetch.Fetcher."""
         checked = checked_url(url)
         most = min(self._max_bytes, max_bytes or self._max_bytes)
+        async with self._careful() as session:
+            return await self._follow(session, checked, videos, most)
+
+    async def post(self, url: str, body: bytes) -> None:
+        """See ports_fetch.Poster."""
+        checked = checked_url(url)
+        async with (
+            self._careful() as session,
+            session.post(
+                checked,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                allow_redirects=False,
+            ) as response,
+        ):
+            if response.status // 100 != 2:
+                raise FetchFailed(f"The address answers with status {response.status}.")
+
+    @asynccontextmanager
+    async def _careful(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """A session for one visit, within the time for it; what goes wrong is FetchFailed."""
         try:
             async with asyncio.timeout(self._timeout), self._session() as session:
-                return await self._follow(session, checked, videos, most)
+                yield session
         except TimeoutError as error:
             raise FetchUnavailable(
                 f"The address did not answer completely within {self._timeout:g} seconds."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -11,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.analysis import Failure, Status
 from ocelli.domain.batches import Batch, BatchKind, BatchStatus, Progress
-from ocelli.domain.errors import FailureType, NotCancellable, NotFound, OcelliError
+from ocelli.domain.errors import (
+    FailureType,
+    FetchFailed,
+    InvalidUrl,
+    NotCancellable,
+    NotFound,
+    OcelliError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,12 +29,16 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis, Level
     from ocelli.domain.ports import Database
+    from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
     from ocelli.usecases.asking import Asking, Source
     from ocelli.usecases.quota import Quota
 
 MAX_ITEMS = 1_000
 STORED_AT_ONCE = 4
+ANNOUNCED_AT_ONCE = 100
+log = logging.getLogger(__name__)
+
 CANCELLED = "Cancelled before it began."
 
 
@@ -80,11 +93,15 @@ class Batches:
         items: Sequence[Asked],
         question: Question,
         level: Level,
+        *,
+        webhook_url: str | None = None,
     ) -> BatchState:
         """Once this returns every item will be answered. Raises UsageLimitExceeded."""
         now = datetime.now(UTC)
         shown = tuple(item.shown for item in items)
-        batch = Batch(uuid.uuid4(), tenant.id, kind, level, len(items), shown, now)
+        batch = Batch(
+            uuid.uuid4(), tenant.id, kind, level, len(items), shown, now, webhook_url=webhook_url
+        )
         placed = await self._place(tenant, batch, items, question)
         good = sum(isinstance(each, tuple) is False for each in placed)
         async with self._database.transaction() as tx:
@@ -158,6 +175,59 @@ class Batches:
                 return analysis, Failure(FailureType.VALIDATION, error.message, retryable=False)
 
         return await asyncio.gather(*(one(*each) for each in enumerate(items)))
+
+
+class CallWebhook:
+    """Tell whom a batch names that it has ended: at least once, at most as often as a job is tried.
+
+    The body is ``{"batch_id", "kind", "status", "total_items", "successful_items",
+    "failed_items", "skipped_items"}``; the results are asked for as always.
+    """
+
+    def __init__(self, database: Database, poster: Poster) -> None:
+        self._database = database
+        self._poster = poster
+
+    async def enqueue(self) -> int:
+        """A job for each that has ended; how many."""
+        async with self._database.transaction() as tx:
+            ended = await tx.batches.ended(limit=ANNOUNCED_AT_ONCE)
+            for id in ended:
+                await tx.jobs.call_webhook(id)
+        return len(ended)
+
+    async def run(self, id: UUID, *, last_attempt: bool) -> None:
+        """Raises FetchFailed to be tried again."""
+        async with self._database.transaction() as tx:
+            batch = await tx.batches.find(id)
+            if batch is None or batch.webhook_url is None:
+                return
+            state = BatchState(batch, await tx.batches.progress(id))
+        try:
+            await self._poster.post(batch.webhook_url, json.dumps(_told(state)).encode())
+        except InvalidUrl as error:
+            log.warning("the webhook of batch %s: %s", id, error.message)
+        except FetchFailed as error:
+            log.warning("the webhook of batch %s: %s", id, error.message)
+            if not last_attempt:
+                raise
+
+    async def give_up(self, id: UUID, reason: str) -> None:
+        """Nobody is told; the batch can be asked about as before."""
+        log.warning("the webhook of batch %s: %s", id, reason)
+
+
+def _told(state: BatchState) -> dict[str, Any]:
+    count = state.progress.count
+    return {
+        "batch_id": str(state.batch.id),
+        "kind": state.batch.kind,
+        "status": state.status,
+        "total_items": state.batch.total,
+        "successful_items": count(Status.COMPLETED),
+        "failed_items": count(Status.FAILED),
+        "skipped_items": count(Status.SKIPPED),
+    }
 
 
 def _uuid(id: str) -> UUID:

@@ -27,8 +27,8 @@ class PostgresBatches:
     async def add(self, batch: Batch) -> None:
         """The row; its items must follow in the same transaction."""
         await self._connection.execute(
-            "INSERT INTO batches (id, tenant_id, kind, level, total, inputs, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s)",
+            "INSERT INTO batches (id, tenant_id, kind, level, total, inputs, created_at,"
+            " webhook_url) VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
             (
                 batch.id,
                 batch.tenant_id,
@@ -37,6 +37,7 @@ class PostgresBatches:
                 batch.total,
                 inputs_to_json(batch.inputs),
                 batch.created_at,
+                batch.webhook_url,
             ),
         )
 
@@ -91,6 +92,24 @@ class PostgresBatches:
         ended = [await analyses.fail(one, failure, skipped=True) for one in waiting]
         return sum(ended)
 
+    async def find(self, id: UUID) -> Batch | None:
+        """See ports.Batches."""
+        cursor = await self._connection.execute("SELECT * FROM batches WHERE id = %s", (id,))
+        row = await cursor.fetchone()
+        return _to_batch(row) if row else None
+
+    async def ended(self, *, limit: int) -> Sequence[UUID]:
+        """See ports.Batches."""
+        cursor = await self._connection.execute(
+            "UPDATE batches SET announced_at = clock_timestamp() WHERE id IN (SELECT id FROM"
+            " batches b WHERE webhook_url IS NOT NULL AND announced_at IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id"
+            " AND a.status IN ('queued', 'processing'))"
+            " ORDER BY created_at LIMIT %s) RETURNING id",
+            (limit,),
+        )
+        return [row["id"] for row in await cursor.fetchall()]
+
     async def purge(self, *, older_than: float) -> int:
         """See ports.Batches."""
         cursor = await self._connection.execute(
@@ -111,4 +130,5 @@ def _to_batch(row: Mapping[str, Any]) -> Batch:
         inputs=tuple(row["inputs"]),
         created_at=row["created_at"],
         cancelled_at=row["cancelled_at"],
+        webhook_url=row["webhook_url"],
     )

@@ -18,6 +18,7 @@ ANALYSE = "analyse"
 MAKE_VARIANTS = "make_variants"
 EXTRACT_COLORS = "extract_colors"
 EXPORT = "export"
+CALL_WEBHOOK = "call_webhook"
 
 # A description is what people wait for; variants come when nobody waits.
 _URGENT = 1_000
@@ -77,6 +78,10 @@ class PostgresJobs:
     async def export(self, export_id: UUID) -> None:
         """After descriptions, before variants."""
         await self._enqueue((EXPORT, _LATER, "export_id", export_id))
+
+    async def call_webhook(self, batch_id: UUID) -> None:
+        """Before descriptions: it is short, and somebody waits for it."""
+        await self._enqueue((CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
 
     async def _enqueue(self, *jobs: tuple[str, int, str, UUID]) -> None:
         """Task, priority, and the name and value of its argument. Never two of one lock at once."""

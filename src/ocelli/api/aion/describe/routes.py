@@ -87,6 +87,7 @@ async def batch_describe(
             items,
             mapping.question(body),
             body.verification_level,
+            webhook_url=body.webhook_url,
         )
     )
 
@@ -106,7 +107,12 @@ async def batch_verify(
     )
     return mapping.submitted(
         await mine.batches.submit(
-            key.tenant, BatchKind.VERIFY, items, mapping.statement(body), body.verification_level
+            key.tenant,
+            BatchKind.VERIFY,
+            items,
+            mapping.statement(body),
+            body.verification_level,
+            webhook_url=body.webhook_url,
         )
     )
 

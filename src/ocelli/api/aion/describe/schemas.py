@@ -120,7 +120,13 @@ class _BatchOptions(_Options):
     consensus_threshold: float = Field(0.7, ge=0, le=1)
     max_parallel: int = Field(5, ge=1, le=20, description="Accepted; the workers decide.")
     timeout_per_item: int = Field(30, ge=5, le=300, description="Accepted; settings decide.")
-    webhook_url: None = Field(None, description="Not supported: poll GET /batch/{id}.")
+    webhook_url: str | None = Field(
+        None,
+        max_length=8192,
+        pattern=r"^https?://[^\s\x00]+$",
+        description="Told by a POST within half a minute of the end: batch_id, kind, status, "
+        "total_items, successful_items, failed_items, skipped_items.",
+    )
     create_dataset: Literal[False] = False
 
 

@@ -31,7 +31,7 @@ def run(bench: Bench) -> Iterator[Row]:
     bench.say(f"{NAME}: a model that takes {SECONDS:g} s; {rounds} × {CONCURRENT} analyses")
     files = [path.read_bytes() for path in make_photos(bench.folder / "engine", 32)]
     with _slow_model() as url:
-        alone, together, looks = asyncio.run(_measure(url, files, rounds))
+        alone, together, looks = asyncio.run(_measure(url, files, rounds, bench.workers))
     calls = Level.STANDARD.looks * SECONDS
     yield Row(NAME, "standard, one at a time", alone, "s", calls, "its model calls", ALONE)
     ideal = rounds * SECONDS
@@ -52,7 +52,9 @@ def _slow_model() -> Iterator[str]:
             process.terminate()
 
 
-async def _measure(url: str, files: Sequence[bytes], rounds: int) -> tuple[float, float, float]:
+async def _measure(
+    url: str, files: Sequence[bytes], rounds: int, workers: int
+) -> tuple[float, float, float]:
     import aiohttp
 
     from ocelli.backends.local.backend import LocalBackend
@@ -62,7 +64,8 @@ async def _measure(url: str, files: Sequence[bytes], rounds: int) -> tuple[float
 
     given = {"provider": "vllm", "base_url": url, "model": "slow", "concurrency": CONCURRENT}
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1) as compute:
+    # One thread for each worker that this machine would have: each decodes on a core of its own.
+    with ThreadPoolExecutor(workers) as compute:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session:
             backends = registry(LocalBackend(compute), [configure("slow", given, {})], session)

@@ -10,8 +10,12 @@ from fastapi import APIRouter, Path, Query
 from ocelli.api.aion.common import errors
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.services import Services
+from ocelli.domain.accounts import ApiKey
+from ocelli.domain.analysis import Analysis
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.errors import NotFound
+from ocelli.domain.questions import Question
 
 router = APIRouter(tags=["describe and verify"])
 
@@ -26,11 +30,7 @@ async def describe(
     body: schemas.DescribeRequest, key: CurrentKey, mine: CurrentServices
 ) -> schemas.DescribeResponse:
     """The picture is not kept. Asked again within 30 days, the answer costs nothing."""
-    source = await asyncio.to_thread(mapping.source, body)
-    asked = await mine.asking.ask(
-        key.tenant, source, mapping.question(body), level=body.verification_level
-    )
-    done = await mine.asking.answered(key.tenant.id, asked.id, timeout=mine.answer_timeout)
+    done = await _answered(body, mapping.question(body), key, mine)
     return mapping.described(done, metadata=body.include_metadata, tags=body.include_tags)
 
 
@@ -42,11 +42,7 @@ async def verify(
     body: schemas.VerifyRequest, key: CurrentKey, mine: CurrentServices
 ) -> schemas.VerifyResponse:
     """Claim by claim, by as many looks as the level says, and by what local models find."""
-    source = await asyncio.to_thread(mapping.source, body)
-    asked = await mine.asking.ask(
-        key.tenant, source, mapping.statement(body), level=body.verification_level
-    )
-    done = await mine.asking.answered(key.tenant.id, asked.id, timeout=mine.answer_timeout)
+    done = await _answered(body, mapping.statement(body), key, mine)
     return mapping.verified(done)
 
 
@@ -156,3 +152,14 @@ async def cancel_batch(batch_id: BatchId, key: CurrentKey, mine: CurrentServices
         await mine.batches.cancel(key.tenant.id, batch_id)
     except NotFound:
         await mine.sessions.cancel(key.tenant.id, batch_id)
+
+
+async def _answered(
+    body: schemas.DescribeRequest | schemas.VerifyRequest,
+    question: Question,
+    key: ApiKey,
+    mine: Services,
+) -> Analysis:
+    source = await asyncio.to_thread(mapping.source, body)
+    asked = await mine.asking.ask(key.tenant, source, question, level=body.verification_level)
+    return await mine.asking.answered(key.tenant.id, asked.id, timeout=mine.answer_timeout)

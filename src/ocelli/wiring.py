@@ -66,6 +66,7 @@ from ocelli.usecases.requests import Requests, Settlement
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.sources import Sources
 from ocelli.usecases.stores import Stores
+from ocelli.usecases.together import Shared
 from ocelli.usecases.upload import Upload
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ GIVE_BACK_EVERY = 1.0
 # Beyond the time that an analysis may take: then it is not waiting, it is native code that hangs.
 STUCK_AFTER = 15.0
 METER_EVERY = 1.0
+# What another process changes and nobody announces is seen so much later by those who poll.
+POLLED_FOR = 0.1
 
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
@@ -268,6 +271,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             upload=upload,
             presigned=Presigned(database, stores, upload, quota),
             sessions=Sessions(database),
+            polls=Shared(lambda: (database.ended, changes.heard), seconds=POLLED_FOR),
             listen=changes.listen,
             files=Files(database, stores),
             colors=Colors(database),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-from ocelli.usecases.together import Shared
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.rates import RateLimiter, UploadSlots
     from ocelli.usecases.requests import Requests
     from ocelli.usecases.sessions import Sessions
+    from ocelli.usecases.together import Shared
     from ocelli.usecases.upload import Upload
 
 
@@ -95,6 +94,7 @@ class Services:
     staging: Path
     history: History
     custom_storage: CustomStorage
+    polls: Shared[bytes]
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
     checks: dict[str, Callable[[], Awaitable[None]]]
     gauges: Callable[[], Awaitable[dict[str, dict[str, float]]]]
@@ -102,4 +102,3 @@ class Services:
     max_upload_bytes: int
     signed_folder: SignedFolder | None = None
     public_url: str | None = None
-    polls: Shared[bytes] = field(default_factory=Shared)

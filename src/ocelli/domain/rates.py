@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 IDLE = 1.0  # seconds after which an unspent slice goes back
 ASK_AGAIN = 1.0  # seconds for which "nothing is left" is believed: others may give some back
+LOW, FAST = 0.25, 8  # of a slice so large the next one is asked for when so much of it is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Lease:
         self.budget = budget
         self._grant = Grant(0, 0, 0, 0.0)
         self._held = 0
+        self._spent = 0  # since the last grant
         self._free = 0
         self._granted_at = self._spent_at = self._ends = -math.inf
 
@@ -96,6 +98,7 @@ class Lease:
             return None
         if self._held:
             self._held -= 1
+            self._spent += 1
             self._spent_at = now
             return RateState(self.budget.per_minute, self._held + self._free, self.reset)
         if self._free == 0 and now < self._granted_at + ASK_AGAIN:
@@ -103,15 +106,21 @@ class Lease:
             return RateState(self.budget.per_minute, 0, self.reset, wait)
         return None
 
+    def is_low(self, now: float) -> bool:
+        """Whether to ask for the next slice before anybody has to wait for it."""
+        granted = self._grant.granted
+        return granted >= FAST and self._held < LOW * granted and not self.is_over(now)
+
     def wish(self, now: float) -> int:
         """How large a slice would last a second at the present pace; it doubles at most."""
         taken = max(now - self._granted_at, 0.001)
-        return min(2 * self._grant.granted, int(self._grant.granted / taken))
+        return min(2 * self._spent, int(self._spent / taken))
 
     def receive(self, grant: Grant, *, asked_at: float, now: float) -> None:
         """Hold what was granted. It ends by the time of asking, so never after the minute does."""
-        self._grant = grant
-        self._held, self._free = grant.granted, grant.free
+        of_the_same_minute = grant.reset == self._grant.reset and not self.is_over(now)
+        self._held = grant.granted + (self._held if of_the_same_minute else 0)
+        self._grant, self._free, self._spent = grant, grant.free, 0
         self._ends = asked_at + grant.seconds_left
         self._granted_at = self._spent_at = now
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import TIER_LIMITS
-from ocelli.domain.errors import RateLimited
+from ocelli.domain.errors import RateLimited, Unavailable
 from ocelli.domain.rates import IDLE, Budget, Lease, RateState
 
 if TYPE_CHECKING:
@@ -71,8 +71,23 @@ class RateLimiter:
         lease = self._leases.get(budget)
         if lease is None:
             lease = self._leases[budget] = _Shared(budget)
-        state = lease.spend(self._clock())
-        return state if state is not None else await self._ask_and_spend(lease)
+        now = self._clock()
+        state = lease.spend(now)
+        if state is None:
+            return await self._ask_and_spend(lease)
+        if lease.asking is None and lease.is_low(now):
+            lease.asking = asyncio.create_task(self._ask_ahead(lease))
+        return state
+
+    async def _ask_ahead(self, lease: _Shared) -> None:
+        """Without a database nothing comes of it; who needs the slice will hear that."""
+        try:
+            with suppress(Unavailable):
+                async with lease.lock:
+                    if lease.is_low(self._clock()):
+                        await self._ask(lease)
+        finally:
+            lease.asking = None
 
     async def _ask_and_spend(self, lease: _Shared) -> RateState:
         """One asks for all who wait."""
@@ -100,6 +115,7 @@ class _Shared(Lease):
     def __init__(self, budget: Budget) -> None:
         super().__init__(budget)
         self.lock = asyncio.Lock()
+        self.asking: asyncio.Task[None] | None = None
         self.waiting = 0
 
 

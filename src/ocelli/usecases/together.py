@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ocelli.domain.errors import Unavailable
@@ -81,22 +83,69 @@ class Together(Generic[Item, Result]):
                     future.set_result(result)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recent(Generic[Result]):
+    """An answer, the version that it is as new as, and since when it should be looked up anew."""
+
+    answer: Result
+    version: Hashable
+    due: float
+
+
 class Shared(Generic[Result]):
     """One answer for all who have the same question.
 
-    It is looked up after they asked, so nobody hears what was true before: who asks while it is
-    being looked up is in the next round.
+    An answer serves for ``seconds``, unless ``version`` says by then that something changed; whoever
+    asks in the second half of that has it looked up anew, and waits for nothing. Else it is looked
+    up after they asked: who asks while it is being looked up is in the next round. So nobody hears
+    what was true before the last change that ``version`` knows of.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, version: Callable[[], Hashable] | None = None, *, seconds: float = 0.0
+    ) -> None:
+        self._version = version or (lambda: None)
+        self._seconds = seconds
+        self._recent: dict[Hashable, _Recent[Result]] = {}
+        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
         self._together = Together(_look_up, at_once=sys.maxsize)
 
     async def __call__(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
         """What ``question`` answers, or another one of the same key. Raises what it raises."""
+        recent = self._recent.get(key)
+        if recent is None or recent.version != self._version():
+            return await self._look(key, question)
+        if key not in self._renewing and asyncio.get_running_loop().time() > recent.due:
+            task = asyncio.create_task(self._renew(key, question))
+            self._renewing[key] = task
+            task.add_done_callback(lambda _: self._renewing.pop(key))
+        return recent.answer
+
+    async def _renew(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> None:
+        with suppress(Exception):  # whoever asks when the answer is too old gets the error
+            await self._look(key, question)
+
+    async def _look(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
+        version = self._version()
         answer = await self._together(key, question)
         if isinstance(answer, Exception):
             raise answer
-        return cast("Result", answer)
+        result = cast("Result", answer)
+        if self._seconds:
+            self._keep(key, result, version)
+        return result
+
+    def _keep(self, key: Hashable, answer: Result, version: Hashable) -> None:
+        """Looked up after ``version`` was, so at least as new."""
+        loop = asyncio.get_running_loop()
+        recent = _Recent(answer, version, loop.time() + self._seconds / 2)
+        self._recent[key] = recent
+
+        def forget() -> None:
+            if self._recent.get(key) is recent:
+                del self._recent[key]
+
+        loop.call_later(self._seconds, forget)
 
 
 async def _look_up(questions: Sequence[Callable[[], Awaitable[object]]]) -> Sequence[object]:

@@ -59,9 +59,11 @@ class PostgresDatabase:
     """A pool of connections; implements ports.Database. Use as an async context manager.
 
     Connections are checked when handed out, so that a restarted Postgres costs nobody an error.
+    ``ended`` counts the transactions that may have changed something.
     """
 
     def __init__(self, dsn: str, *, max_connections: int, wait: float = 5.0) -> None:
+        self.ended = 0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             kwargs={
@@ -89,8 +91,12 @@ class PostgresDatabase:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that ends with the block."""
-        async with self._taken() as connection, connection.transaction():
-            yield connection
+        async with self._taken() as connection:
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                self.ended += 1  # also if it failed: whether a broken commit took place, who knows
 
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[Connection]:

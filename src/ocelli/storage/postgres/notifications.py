@@ -30,6 +30,7 @@ class Changes:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self.heard = 0  # so many times something has changed, or may have
 
     @asynccontextmanager
     async def listen(self, id: UUID) -> AsyncIterator[asyncio.Event]:
@@ -51,8 +52,7 @@ class Changes:
                 await self._hear()
             except psycopg.Error as error:
                 log.warning("changes: %s", type(error).__name__)
-            for id in list(self._waiting):
-                self._wake(id)
+            self._wake_all()
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _hear(self) -> None:
@@ -61,11 +61,16 @@ class Changes:
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}; LISTEN {ANSWERS}")
-            for id in list(self._waiting):
-                self._wake(id)  # what changed while nobody listened
+            self._wake_all()  # what changed while nobody listened
             async for notification in connection.notifies():
                 self._wake(UUID(notification.payload))
 
+    def _wake_all(self) -> None:
+        self.heard += 1
+        for id in list(self._waiting):
+            self._wake(id)
+
     def _wake(self, id: UUID) -> None:
+        self.heard += 1
         for event in self._waiting.get(id, ()):
             event.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -250,12 +249,6 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 asyncio.create_task(_every(RENEW_EVERY, idempotency.renew)),
                 asyncio.create_task(changes.run()),
             ]
-            # What is there by now stays: a full collection that looks at it again takes 15 ms, in
-            # which everybody waits. With a thousand connections one takes 20 all the same, so they
-            # are rarer than Python's 10; rubbish that dies young goes with the small ones.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(700, 10, 100)
             try:
                 yield
             finally:

@@ -29,7 +29,7 @@ from ocelli.media.pages import YtDlp
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
-from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
 from ocelli.storage.postgres.jobs import (
     ANALYSE,
@@ -435,6 +435,7 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 },
                 Housekeeping(database, stores),
                 database.try_lock,
+                queue_pool,
                 chores=(
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,

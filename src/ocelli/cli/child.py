@@ -9,6 +9,8 @@ import signal
 import socket
 import sys
 
+import uvloop
+
 from ocelli.cli.processes import end_with_parent
 
 DSN = "OCELLI_CHILD_DSN"
@@ -35,7 +37,8 @@ def main() -> None:
         case ["api", descriptor]:
             _api(dsn, int(descriptor))
         case ["worker"]:
-            asyncio.run(work(dsn))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(work(dsn))
         case _:
             sys.exit(f"unknown child: {sys.argv[1:]}")
 

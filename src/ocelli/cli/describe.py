@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 IN_FLIGHT_PER_WORKER = 4
-LOOK_EVERY = 0.05
+# Seconds, of a few pictures and of many: looking costs the workers' cores a share of a millisecond.
+LOOK_EVERY, LOOK_AT_MANY_EVERY = 0.05, 0.25
+MANY = 3
 WORKERS_LOG = "workers.log"
 WRONG_USE = 2
 
@@ -263,7 +265,7 @@ class _One:
     async def watch(self) -> None:
         """Hand out what is final, with one question for all that are waited for."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(LOOK_AT_MANY_EVERY if len(self._waiting) > MANY else LOOK_EVERY)
             if not self._waiting:
                 continue
             for analysis in await self._files.finished(self._tenant.id, list(self._waiting)):

@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from operator import mul
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,7 @@ def family_of(color: Rgb) -> Family:
     lightness, a, b = color.lab
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
     warm = hue >= WARM_FROM or hue <= WARM_TO
-    if any(math.dist(color.lab, Rgb.parse(metal).lab) < METALLIC_WITHIN for metal in METALS):
+    if any(math.dist((lightness, a, b), metal) < METALLIC_WITHIN for metal in _metals()):
         return Family.METALLIC
     if chroma < GREY_CHROMA:
         return Family.NEUTRAL
@@ -182,6 +183,11 @@ def family_of(color: Rgb) -> Family:
     if EARTH_FROM <= hue <= EARTH_TO and lightness < EARTH_LIGHTNESS:
         return Family.EARTH_TONE
     return Family.WARM if warm else Family.COOL
+
+
+@cache
+def _metals() -> tuple[tuple[float, float, float], ...]:
+    return tuple(Rgb.parse(metal).lab for metal in METALS)
 
 
 def match_score(distance: float, threshold: float) -> float:

@@ -575,6 +575,10 @@ class Database(Protocol):
         """Commits when its block ends, rolls back if it raises; Unavailable if there is none."""
         ...
 
+    def single(self) -> AbstractAsyncContextManager[Transaction]:
+        """For one statement, which is a transaction by itself. Spares two round trips."""
+        ...
+
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """For questions alone: each sees what is newest. Spares two round trips."""
         ...

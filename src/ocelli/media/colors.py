@@ -71,6 +71,9 @@ def sampled(pixels: Any) -> Any:
     """Some thousand points of CIELAB, float32 of shape (n, 3), that stand for the pixels."""
     import cv2
 
+    # Averaging every pixel of a large picture takes as long as all the rest here.
+    step = max(1, min(pixels.shape[:2]) // (2 * SIDE))
+    pixels = pixels[::step, ::step]
     height, width = pixels.shape[:2]
     # At least two pixels: OpenCV takes a single point for three points of one dimension.
     size = min(width, SIDE), max(2, min(height, SIDE))
@@ -99,8 +102,8 @@ def lab_of(rgb: Any) -> Any:
     import numpy as np
 
     # Not OpenCV's: it interpolates in a table, and is off by up to 0.2.
-    part = np.asarray(rgb, np.float64) / 255
-    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    rgb = np.asarray(rgb)
+    linear = _linear_bytes()[rgb] if rgb.dtype == np.uint8 else _linear(rgb)
     xyz = linear @ np.array(TO_XYZ).T
     root = np.where(xyz > EPSILON**3, np.cbrt(xyz), xyz / (3 * EPSILON**2) + 4 / 29)
     x, y, z = np.moveaxis(root, -1, 0)
@@ -261,6 +264,21 @@ def _reading(
 ) -> Reading:
     word = words[0] if value < low else words[2] if value > high else words[1]
     return Reading(round(value, digits), word)
+
+
+def _linear(rgb: Any) -> Any:
+    import numpy as np
+
+    part = np.asarray(rgb, np.float64) / 255
+    return np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+
+
+@cache
+def _linear_bytes() -> Any:
+    """Of each of the 256 values; powers of thousands of pixels take a millisecond."""
+    import numpy as np
+
+    return _linear(np.arange(256))
 
 
 @cache

@@ -64,7 +64,7 @@ class Analyse:
         Raises AnalysisFailed (retryable) if it should be tried again, and never on the last
         attempt.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.single() as tx:
             analysis = await tx.analyses.start(id)
         if analysis is None:
             return
@@ -165,7 +165,7 @@ class Analyse:
 
     async def _known(self, tenant_id: UUID, key: bytes) -> Answer | None:
         """What was answered before costs no look."""
-        async with self._database.transaction() as tx:
+        async with self._database.reading() as tx:
             known = await tx.answers.get(tenant_id, key)
         return known and replace(known, calls=())
 

@@ -62,6 +62,7 @@ class Worker:
         jobs: Mapping[str, Job],
         housekeeping: Housekeeping,
         try_lock: TryLock,
+        pool: Callable[..., Any],
         *,
         chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
@@ -79,6 +80,7 @@ class Worker:
         self._started: dict[int, float] = {}
         self._app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
+                pool_factory=pool,
                 conninfo=dsn, min_size=1, max_size=4, timeout=5.0, reconnect_timeout=0.5
             )
         )

@@ -124,7 +124,7 @@ class PostgresAnalyses:
         )
         if cursor.rowcount and analysis.image_id is not None:
             await Library(self._connection).refresh(analysis.image_id)
-        if cursor.rowcount:
+        elif cursor.rowcount:
             await self._announce(analysis.id)
         return cursor.rowcount == 1
 

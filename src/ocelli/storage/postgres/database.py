@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from procrastinate.exceptions import ConnectorException
@@ -114,6 +114,15 @@ class PostgresDatabase:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
+    async def single(self) -> AsyncIterator[PostgresTransaction]:
+        """See ports.Database."""
+        try:
+            async with self.reading() as tx:
+                yield tx
+        finally:
+            self.ended += 1
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresTransaction]:
         """See ports.Database."""
         async with self._taken() as connection:
@@ -135,7 +144,18 @@ class PostgresDatabase:
             await connection.execute("SELECT 1")
 
 
-async def _check(connection: Connection) -> None:
+def queue_pool(**options: Any) -> AsyncConnectionPool[Any]:
+    """The pool that procrastinate would make, without its three more round trips a statement: it
+    begins and ends transactions around each, and asks for an answer before.
+    """
+
+    async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.set_autocommit(True)
+
+    return AsyncConnectionPool(**{**options, "check": _check, "configure": configure})
+
+
+async def _check(connection: psycopg.AsyncConnection[Any]) -> None:
     """Ask only a connection that has something to say: a server that went away has hung up."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

@@ -55,6 +55,7 @@ class Processes:
     number: int
     now: float = 0.0
     passed: dict[int, int] = field(default_factory=dict)
+    waits: int = 0
 
     def __post_init__(self) -> None:
         budget = Budget(uuid.uuid4(), "", self.limit)
@@ -64,7 +65,11 @@ class Processes:
     def request(self, process: int) -> RateState:
         lease = self.leases[process]
         while (state := lease.spend(self.now)) is None:
+            self.waits += 1
             grant = self.minute.lease(1, lease.wish(self.now), self.now)
+            lease.receive(grant, asked_at=self.now, now=self.now)
+        if lease.is_low(self.now):
+            grant = self.minute.lease(0, lease.wish(self.now), self.now)
             lease.receive(grant, asked_at=self.now, now=self.now)
         if not state.exceeded:
             minute = int(self.now // 60)
@@ -153,6 +158,17 @@ def test_a_fast_client_costs_about_a_question_per_second(
         world.now += 1 / per_second
     assert world.passed == {0: 59 * per_second}
     assert world.minute.questions <= most_questions
+
+
+def test_a_fast_client_waits_for_no_slice_but_the_first_ones() -> None:
+    world = Processes(60_000, 1)
+    waited = 0
+    for _ in range(10_000):
+        waited += world.waits
+        world.waits = 0
+        world.request(0)
+        world.now += 1 / 900
+    assert 0 < waited <= 5
 
 
 def test_a_key_that_is_out_costs_a_question_per_second() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -150,3 +151,26 @@ def test_staged_files_count_and_hash(
         with pytest.raises(TooLarge):
             file.write(b"x")
     assert not file.path.exists()
+
+
+async def test_of_small_files_at_once_only_the_bad_one_fails(store: LocalObjects) -> None:
+    sources = []
+    for number in range(20):
+        source = store.staging / str(number)
+        source.write_bytes(bytes([number]) * 100)
+        sources.append(source)
+    sources[7].unlink()
+    (store.root / "a").mkdir()
+    (store.root / "a" / "9").write_bytes(b"no folder")
+
+    outcomes = await asyncio.gather(
+        *(store.put(f"a/{n}/file", source, "image/png") for n, source in enumerate(sources)),
+        return_exceptions=True,
+    )
+
+    bad = {number for number, outcome in enumerate(outcomes) if outcome is not None}
+    assert bad == {7, 9}
+    assert all(isinstance(outcomes[number], OSError) for number in bad)
+    for number in set(range(20)) - bad:
+        assert await store.read(f"a/{number}/file") == bytes([number]) * 100
+    assert list(store.staging.iterdir()) == [sources[9]]

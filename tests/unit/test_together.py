@@ -122,3 +122,68 @@ async def test_one_error_for_all_who_asked() -> None:
     answers = await asyncio.gather(*(shared("it", look) for _ in range(10)), return_exceptions=True)
     assert all(isinstance(each, KeyError) for each in answers)
     assert looked <= 2
+
+
+async def test_an_answer_serves_until_something_changes_or_it_is_too_old() -> None:
+    version = looked = 0
+
+    async def look() -> int:
+        nonlocal looked
+        looked += 1
+        return looked
+
+    shared: Shared[int] = Shared(lambda: version, seconds=0.2)
+    assert [await shared("it", look) for _ in range(5)] == [1] * 5
+    version += 1
+    assert [await shared("it", look) for _ in range(5)] == [2] * 5
+    assert await shared("another", look) == 3
+    await asyncio.sleep(0.25)
+    assert await shared("it", look) == 4
+
+
+async def test_a_change_while_it_is_looked_up_is_not_missed() -> None:
+    version = 0
+
+    async def look() -> int:
+        nonlocal version
+        seen = version
+        if version == 0:
+            version += 1  # somebody else's commit, which this look no longer saw
+        await asyncio.sleep(0.001)
+        return seen
+
+    shared: Shared[int] = Shared(lambda: version, seconds=10.0)
+    await shared("it", look)
+    assert await shared("it", look) == 1
+
+
+async def test_in_its_second_half_an_answer_is_renewed_and_nobody_waits() -> None:
+    looked = 0
+
+    async def look() -> int:
+        nonlocal looked
+        looked += 1
+        await asyncio.sleep(0.02)
+        return looked
+
+    shared: Shared[int] = Shared(lambda: 0, seconds=0.4)
+    await shared("it", look)
+    await asyncio.sleep(0.25)
+    assert await asyncio.wait_for(shared("it", look), 0.01) == 1
+    await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(shared("it", look), 0.01) == 2
+
+
+async def test_an_error_is_not_kept() -> None:
+    fails = True
+
+    async def look() -> int:
+        if fails:
+            raise KeyError("nothing")
+        return 1
+
+    shared: Shared[int] = Shared(lambda: 0, seconds=10.0)
+    with pytest.raises(KeyError):
+        await shared("it", look)
+    fails = False
+    assert await shared("it", look) == 1

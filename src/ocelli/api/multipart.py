@@ -67,14 +67,17 @@ class Form:
 class _File:
     """A file of the form."""
 
-    def __init__(self, part: FilePart) -> None:
+    def __init__(self, part: FilePart, inspect: Callable[[StagedFile], None]) -> None:
         self._part = part
+        self._inspect = inspect
 
     def write(self, data: memoryview) -> None:
         self._part.write(data)
 
     def finish(self) -> None:
         self._part.complete = True
+        if self._part.error is None:
+            self._inspect(self._part.staged)
 
 
 class _Field:
@@ -103,13 +106,14 @@ async def receive(
     request: Request,
     form: Form,
     folder: Path,
+    inspect: Callable[[StagedFile], None],
     *,
     file_field: str,
     text_fields: Iterable[str],
     max_bytes: int,
     max_files: int = 1,
 ) -> None:
-    """Read the whole body into ``form``.
+    """Read the whole body into ``form``, and let ``inspect`` look at each file that is complete.
 
     Raises MalformedRequest for a body that is no complete multipart form, TooLarge for more files
     or bytes than allowed in total. A single file that is too large is marked, not raised, and its
@@ -128,7 +132,7 @@ async def receive(
             form.too_many = True  # said once the body has been read, or nobody would hear it
             return None
         form.files.append(FilePart(part.filename, StagedFile(folder, max_bytes=max_bytes)))
-        return _File(form.files[-1])
+        return _File(form.files[-1], inspect)
 
     try:
         parts = Parts(boundary_of(request.headers.get("content-type", "")), begin)

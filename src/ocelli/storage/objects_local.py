@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from ocelli.domain.ports import SignedUpload
+from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 BATCH = 500
 PIECE = 1024 * 1024
+SMALL = 1024 * 1024  # bytes; larger ones are not waited for by others
 
 
 class LocalObjects:
@@ -36,6 +38,7 @@ class LocalObjects:
         self.staging = self.root / ".staging"
         self.staging.mkdir(parents=True, exist_ok=True)
         self._secret = secret
+        self._small = Together(self._put_small)
 
     def __str__(self) -> str:
         return str(self.root)
@@ -43,7 +46,11 @@ class LocalObjects:
     async def put(self, key: str, source: Path, content_type: str) -> None:
         """See ports.Objects."""
         del content_type  # a folder keeps no metadata; the row does
-        await asyncio.to_thread(self._put, self.path(key), source)
+        target = self.path(key)
+        if source.stat().st_size > SMALL:  # noqa: ASYNC240  a thread costs 50 times as much
+            await asyncio.to_thread(self._put, target, source)
+        elif (error := await self._small(None, (target, source))) is not None:
+            raise error
 
     async def read(self, key: str) -> bytes:
         """See ports.Objects."""
@@ -145,12 +152,49 @@ class LocalObjects:
         for folder in (target.parent, target.parent.parent):  # a rename is durable once these are
             _sync(folder)
 
+    async def _put_small(self, some: Sequence[tuple[Path, Path]]) -> Sequence[OSError | None]:
+        """In one thread: several that wait for the disk in turns mostly wait for Python's lock."""
+        return await asyncio.to_thread(_put_several, some)
+
     def _check(self) -> None:
         probe = self.staging / f"probe-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
         if shutil.disk_usage(self.root).free < 64 * 1024 * 1024:
             raise OSError(f"less than 64 MB free in {self.root}")
+
+
+def _put_several(some: Sequence[tuple[Path, Path]]) -> list[OSError | None]:
+    """Take over each source as its target; what went wrong with which.
+
+    Every step is done for all before the next one begins, so that the disk, which writes what it
+    was given until then at once, is waited for once rather than by each. Until its row is there
+    nobody knows of a file: it may have its name before it is durable.
+    """
+    errors: list[OSError | None] = [None] * len(some)
+    for step in (_move, _sync_file, _sync_folder):
+        for at, (target, source) in enumerate(some):
+            if errors[at] is None:
+                try:
+                    step(target, source)
+                except OSError as error:
+                    errors[at] = error
+    for folder in {target.parent.parent for target, _ in some}:
+        _sync(folder)
+    return errors
+
+
+def _move(target: Path, source: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+
+
+def _sync_file(target: Path, _: Path) -> None:
+    _sync(target)
+
+
+def _sync_folder(target: Path, _: Path) -> None:
+    _sync(target.parent)
 
 
 def _sync(path: Path) -> None:

@@ -8,10 +8,13 @@ import uuid
 from typing import TYPE_CHECKING, Self
 
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.errors import TooLarge
+from ocelli.domain.errors import TooLarge, ValidationFailed
+from ocelli.media.header import read_header
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ocelli.domain.images import ImageHeader
 
 
 WRITE_BACK = 16 * MEGABYTE  # bytes that the disk is not told of yet, at most
@@ -30,6 +33,7 @@ class StagedFile:
         self._on_its_way = 0
         self._max_bytes = max_bytes
         self._sha256 = hashlib.sha256()
+        self._header: ImageHeader | ValidationFailed | None = None
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
     def __enter__(self) -> Self:
@@ -61,6 +65,27 @@ class StagedFile:
                 os.POSIX_FADV_DONTNEED,
             )
             self._on_its_way = self.size
+
+    def inspect(self, max_pixels: int) -> None:
+        """Find out what the picture says about itself; no more bytes then. Blocks."""
+        self.close()
+        try:
+            self._header = read_header(self.path, max_pixels=max_pixels)
+        except ValidationFailed as error:
+            self._header = error
+
+    @property
+    def is_inspected(self) -> bool:
+        """Whether ``header`` may be asked for."""
+        return self._header is not None
+
+    @property
+    def header(self) -> ImageHeader:
+        """See ``read_header``. Raises ValidationFailed."""
+        assert self._header is not None
+        if isinstance(self._header, ValidationFailed):
+            raise self._header
+        return self._header
 
     def close(self) -> None:
         """No more bytes."""

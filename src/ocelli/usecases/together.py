@@ -95,7 +95,7 @@ class _Recent(Generic[Result]):
 class Shared(Generic[Result]):
     """One answer for all who have the same question.
 
-    An answer serves for ``seconds``, unless ``version`` says by then that something changed; whoever
+    An answer serves for ``seconds``, unless ``version`` says by then that something changed; who
     asks in the second half of that has it looked up anew, and waits for nothing. Else it is looked
     up after they asked: who asks while it is being looked up is in the next round. So nobody hears
     what was true before the last change that ``version`` knows of.

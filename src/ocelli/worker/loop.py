@@ -81,7 +81,11 @@ class Worker:
         self._app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 pool_factory=pool,
-                conninfo=dsn, min_size=1, max_size=4, timeout=5.0, reconnect_timeout=0.5
+                conninfo=dsn,
+                min_size=1,
+                max_size=4,
+                timeout=5.0,
+                reconnect_timeout=0.5,
             )
         )
         retry = Backoff(max_attempts)

@@ -27,7 +27,7 @@ from benchmarks.traffic import Connection
 from ocelli.storage.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.processes import Server
@@ -51,7 +51,7 @@ def run(bench: Bench) -> Iterator[Row]:
     ):
         yield from _waiting(server, folder, urls)
         yield from _polls(bench, server, bare, urls)
-        yield from _big_bodies(bench, server)
+        yield from _big_bodies(bench, server, bare)
         yield from _turns(bench, server, new_key(folder, "stranger"), folder)
 
 
@@ -92,12 +92,10 @@ def _polls(bench: Bench, server: Server, bare: Server, urls: Sequence[str]) -> I
     aim = Target(2.0, "at most")
     yield _polled(bench, server, bare, asked(urls[0]), "finished request", aim)
     with server.workers_suspended():
-        yield _polled(bench, server, bare, asked(urls[:2]), "request under way")
+        yield _polled(bench, server, bare, asked(urls[:2]), "request under way", aim)
 
 
-def _polled(
-    bench: Bench, server: Server, bare: Server, id: str, what: str, target: Target | None = None
-) -> Row:
+def _polled(bench: Bench, server: Server, bare: Server, id: str, what: str, target: Target) -> Row:
     ours, base = [], []
     seconds = 3.0 if bench.quick else 6.0
     for number in range(3 if bench.quick else 6):
@@ -120,52 +118,78 @@ def _polled(
     )
 
 
-def _big_bodies(bench: Bench, server: Server) -> Iterator[Row]:
-    """Ten files of 20 MB in one body; somebody else asks for the balance meanwhile."""
+def _big_bodies(bench: Bench, server: Server, bare: Server) -> Iterator[Row]:
+    """Ten files of 20 MB in one body; somebody else asks for something small meanwhile.
+
+    In turns with a sink that only hashes and writes the same body.
+    """
     noise = np.random.default_rng(1).bytes(20 * MEGABYTE - 1024)
     file = base64.b64encode(b"\xff\xd8\xff" + noise).decode()
     body = json.dumps({"file": [file] * (3 if bench.quick else 10)}).encode()
-    idle, busy = [], []
-    done = threading.Event()
-
-    def others(times: list[float], seconds: float = 0.0) -> None:
-        until = time.monotonic() + seconds
-        with Connection(server.port, server.key) as client:
-            while time.monotonic() < until or not (seconds or done.is_set()):
-                times.append(client.get("/api/credits").good().seconds * 1000)
-                time.sleep(0.002)
-
     bench.say(f"{NAME}: a body of {len(body) // MEGABYTE} MB")
-    others(idle, 3.0)
-    with (
-        server.workers_suspended(),
-        MemoryPeak(server.child("api")) as memory,
-        ThreadPoolExecutor(1) as pool,
-        Connection(server.port, server.key) as client,
-    ):
-        asking = pool.submit(others, busy)
-        client.post(PATH, body).good()
-        done.set()
-        asking.result()
+    idle = _asked_meanwhile(server, "/api/credits", lambda: time.sleep(3.0))
+    ours: list[list[float]] = []
+    beside: list[list[float]] = []
+    grown = 0.0
+    with server.workers_suspended():
+        for _ in range(3):
+            beside.append(_asked_meanwhile(bare, "/", lambda: _send(bare, "/sink", body)))
+            with MemoryPeak(server.child("api")) as memory:
+                ours.append(
+                    _asked_meanwhile(server, "/api/credits", lambda: _send(server, PATH, body))
+                )
+            grown = max(grown, memory.peak - memory.before)
     yield Row(
         NAME,
         f"memory of the API over a body of {len(body) // MEGABYTE} MB",
-        memory.peak - memory.before,
+        grown,
         "MB",
         len(body) / MEGABYTE,
         "the body",
         Target(3.0, "at most"),
     )
     for name, share in (("p50", 0.5), ("p99", 0.99)):
+        times = [sorted(each)[int(len(each) * share)] for each in ours]
+        base = [sorted(each)[int(len(each) * share)] for each in beside]
+        what = f"somebody else's request during that body, {name}"
+        against = "beside a sink that hashes and writes it"
+        aim = Target(2.0, "at most") if name == "p99" else None
+        yield Row.of_rounds(NAME, what, times, "ms", base, against, aim)
         yield Row(
             NAME,
-            f"somebody else's request during that body, {name}",
-            sorted(busy)[int(len(busy) * share)],
+            what,
+            median(times),
             "ms",
             sorted(idle)[int(len(idle) * share)],
             "before it",
             by_clock=True,
         )
+
+
+def _send(server: Server, path: str, body: bytes) -> None:
+    with Connection(server.port, server.key) as client:
+        client.post(path, body).good()
+
+
+def _asked_meanwhile(server: Server, path: str, work: Callable[[], None]) -> list[float]:
+    """Milliseconds of every answer that somebody got while ``work`` was done."""
+    times: list[float] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        with Connection(server.port, server.key) as client:
+            while not done.is_set():
+                times.append(client.get(path).good().seconds * 1000)
+                time.sleep(0.002)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            work()
+        finally:
+            done.set()
+        asking.result()
+    return times
 
 
 def _turns(bench: Bench, server: Server, stranger: str, folder: Path) -> Iterator[Row]:

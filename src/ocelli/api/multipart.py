@@ -154,15 +154,17 @@ async def receive(
         raise MalformedRequest("The body ended in the middle of the file.", field=file_field)
 
 
-async def pump(request: Request, take: Callable[..., None], limit: int) -> None:
-    """Give the body to ``take`` in a thread, megabyte by megabyte, while the next one is received.
+async def pump(
+    request: Request, take: Callable[..., None], limit: int, *, piece_size: int = PIECE
+) -> None:
+    """Give the body to ``take`` in a thread, piece by piece, while the next one is received.
 
     Raises TooLarge for a body of more than ``limit`` bytes, MalformedRequest for one that breaks
     off, and whatever ``take`` raises.
     """
     working: asyncio.Task[None] | None = None
     try:
-        async for piece in _pieces(request, limit):
+        async for piece in _pieces(request, limit, piece_size):
             if working is not None:
                 await working
             working = asyncio.create_task(asyncio.to_thread(take, piece))
@@ -174,8 +176,8 @@ async def pump(request: Request, take: Callable[..., None], limit: int) -> None:
         raise
 
 
-async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body in pieces of a megabyte."""
+async def _pieces(request: Request, limit: int, piece_size: int) -> AsyncIterator[bytes]:
+    """The body in pieces of so many bytes, or a little more."""
     waiting: list[bytes] = []
     size = total = 0
     clock = asyncio.get_running_loop().time
@@ -190,7 +192,7 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
                     )
                 waiting.append(chunk)
                 size += len(chunk)
-                if size >= PIECE:
+                if size >= piece_size:
                     patience.reschedule(None)  # while somebody else works, nobody waits for bytes
                     yield b"".join(waiting)
                     waiting, size = [], 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ocelli.api.parts import Part, Target
 
 MAX_BODY = 320 * MEGABYTE  # ten files of 20 MB in base64, and room for escapes
+PIECE = MEGABYTE // 4  # taking text apart holds Python's lock: nobody else runs meanwhile
 MAX_FIELDS = 1_000  # of any form, files included
 MAX_FORM = 64 * MEGABYTE  # of an urlencoded one, which is read as a whole
 
@@ -64,7 +65,7 @@ class Received:
         if announced.isdecimal() and int(announced) > MAX_BODY:
             raise TooLarge("Max request length exceeded.")
         try:
-            await pump(request, reader.feed, MAX_BODY)
+            await pump(request, reader.feed, MAX_BODY, piece_size=PIECE)
             await asyncio.to_thread(reader.finish)
         except (BrokenForm, UnicodeDecodeError):
             raise unreadable() from None

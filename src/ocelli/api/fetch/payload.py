@@ -19,6 +19,8 @@ TOO_LARGE = "File too large. Max 20MB."
 _LONGEST_HEAD = 1024  # `data:image/png;base64,`
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BLANK = b" \t\r\n\f\v"
+# Looking for each is ten times as fast as translating, and while we do either nobody else can run.
+_UNUSUAL = tuple(bytes([each]) for each in b"-_" + _BLANK)
 
 
 class Payload:
@@ -77,7 +79,8 @@ class Payload:
     def _take(self, text: bytes) -> None:
         if self._head is not None:
             text = self._without_head(text)
-        text = text.translate(_TO_STANDARD, _BLANK)
+        if any(each in text for each in _UNUSUAL):
+            text = text.translate(_TO_STANDARD, _BLANK)
         if b"=" in text:
             text, _, padding = text.partition(b"=")
             if padding.strip(b"=") or (self._ended and text):

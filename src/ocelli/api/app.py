@@ -15,7 +15,7 @@ from ocelli import __version__
 from ocelli.api import objects, operations
 from ocelli.api.aion.polls import POLLS as AION_POLLS
 from ocelli.api.aion.router import router as aion_router
-from ocelli.api.bodies import LargeBodies
+from ocelli.api.bodies import WholeBodies
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
 from ocelli.api.fetch.polls import POLLS as FETCH_POLLS
@@ -55,7 +55,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(KeepAnswer)
-    app.add_middleware(LargeBodies)
+    app.add_middleware(WholeBodies)
     app.add_middleware(Polls, polls=AION_POLLS + FETCH_POLLS)
     app.add_middleware(Direct, routes=chat.ROUTES)
     app.add_middleware(Envelope)

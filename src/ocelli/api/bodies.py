@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ocelli.api.auth import presented, services
-from ocelli.api.raw import is_large, too_large
+from ocelli.api.raw import IDLE_TIMEOUT, is_large, too_large
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import OcelliError
@@ -20,8 +21,11 @@ _PREFIX = "/api/v2/"
 _STREAMED = "/api/v2/user-files/upload/"  # read in pieces, under bounds of their own
 
 
-class LargeBodies:
-    """A large one needs a key first, counts as an upload, and has an end. Pure ASGI."""
+class WholeBodies:
+    """Each must go on coming; a large one needs a key first, counts as an upload, and has an end.
+
+    Pure ASGI.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,8 +33,11 @@ class LargeBodies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         request = Request(scope) if scope["type"] == "http" else None
-        if request is None or not _is_read_whole(request) or not is_large(request):
+        if request is None or not _is_read_whole(request):
             await self._app(scope, receive, send)
+            return
+        if not is_large(request):
+            await self._app(scope, _impatient(receive), send)
             return
         try:
             mine = await services(request)
@@ -40,7 +47,7 @@ class LargeBodies:
             if length.isdecimal() and int(length[:20]) > limit:
                 raise too_large(limit)
             async with mine.slots.taken(key.tenant):
-                await self._app(scope, _bounded(receive, limit), send)
+                await self._app(scope, _bounded(_impatient(receive), limit), send)
         except OcelliError as error:
             await surface_of(request).render(request, error)(scope, receive, send)
 
@@ -53,6 +60,25 @@ def _is_read_whole(request: Request) -> bool:
         and not path.startswith(_STREAMED)
         and ("content-length" in request.headers or "transfer-encoding" in request.headers)
     )
+
+
+def _impatient(receive: Receive) -> Receive:
+    """Until the body is there; then ``receive`` waits for the client to hang up."""
+    more = True
+
+    async def awaited() -> Message:
+        nonlocal more
+        if not more:
+            return await receive()
+        try:
+            async with asyncio.timeout(IDLE_TIMEOUT):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None  # as in ``_bounded``
+        more = message.get("more_body", False)
+        return message
+
+    return awaited
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

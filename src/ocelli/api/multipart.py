@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from starlette.requests import ClientDisconnect
 
 from ocelli.api.parts import BrokenForm, Parts, boundary_of
+from ocelli.api.raw import IDLE_TIMEOUT, stopped_coming
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
 from ocelli.usecases.staging import StagedFile
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ocelli.api.parts import Part, Target
 
 PIECE = MEGABYTE
-IDLE_TIMEOUT = 60.0
 MAX_FIELD = 64 * 1024
 FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 
@@ -198,9 +198,7 @@ async def _pieces(request: Request, limit: int, piece_size: int) -> AsyncIterato
                     waiting, size = [], 0
                 patience.reschedule(clock() + IDLE_TIMEOUT)
     except TimeoutError:
-        raise MalformedRequest(
-            f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
-        ) from None
+        raise stopped_coming() from None
     except ClientDisconnect:
         raise MalformedRequest("The client hung up in mid-body.", field="body") from None
     if waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from ocelli.api.auth import admit, presented, services
 from ocelli.api.services import Services
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE, ApiKey
-from ocelli.domain.errors import OcelliError, TooLarge
+from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 LARGE_BODY = 4 * MEGABYTE
+IDLE_TIMEOUT = 60.0  # seconds without a byte of a body
 _NO_SLOT: nullcontext[None] = nullcontext()
 
 
@@ -116,12 +118,24 @@ async def _body(request: Request, limit: int) -> bytes:
     if length.isdecimal() and len(length) < 20 and int(length) > limit:
         raise too_large(limit)
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large(limit)
-        parts.append(part)
+    clock = asyncio.get_running_loop().time
+    try:
+        # One timeout, moved on with every part: a new one each time costs as much as the part.
+        async with asyncio.timeout(IDLE_TIMEOUT) as patience:
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise too_large(limit)
+                parts.append(part)
+                patience.reschedule(clock() + IDLE_TIMEOUT)
+    except TimeoutError:
+        raise stopped_coming() from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def stopped_coming() -> MalformedRequest:
+    """Of a body: somebody holds a connection open and sends nothing."""
+    return MalformedRequest(f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body")
 
 
 def too_large(limit: int) -> TooLarge:

@@ -1,0 +1,88 @@
+"""Bodies that stop coming: nobody may hold a connection open for ever by sending half of one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from ocelli.api import bodies, raw
+from ocelli.domain.errors import MalformedRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Message
+
+HALF = {"type": "http.request", "body": b'{"name": ', "more_body": True}
+REST = {"type": "http.request", "body": b'"a"}', "more_body": False}
+
+
+def arriving(*messages: Message, pause: float) -> Callable[[], Awaitable[Message]]:
+    """A client that sends these, with a pause before each, and then nothing more."""
+    coming = iter(messages)
+
+    async def receive() -> Message:
+        await asyncio.sleep(pause)
+        for message in coming:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    return receive
+
+
+def scope(path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"content-length", b"20"), (b"content-type", b"application/json")],
+    }
+
+
+async def status_of(receive: Callable[[], Awaitable[Message]]) -> int:
+    app = FastAPI()
+
+    @app.post("/api/v2/things")
+    async def things(body: dict[str, str]) -> dict[str, str]:
+        return body
+
+    app.add_middleware(bodies.WholeBodies)
+    answered: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answered.append(message["status"])
+
+    await asyncio.wait_for(app(scope("/api/v2/things"), receive, send), 5)
+    return answered[0]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (bodies, raw):
+        monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.2)
+
+
+async def test_json_that_stops_coming_is_answered() -> None:
+    assert await status_of(arriving(HALF, pause=0.0)) == 408
+
+
+async def test_json_that_comes_slowly_is_waited_for() -> None:
+    assert await status_of(arriving(HALF, REST, pause=0.12)) == 200
+
+
+async def test_a_raw_body_that_stops_coming_is_refused() -> None:
+    with pytest.raises(MalformedRequest, match="No data came"):
+        await raw._body(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
+
+
+async def test_a_raw_body_that_comes_slowly_is_waited_for() -> None:
+    request = Request(scope("/chat"), arriving(HALF, REST, pause=0.12))
+    assert await raw._body(request, 1000) == b'{"name": "a"}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.domain.accounts import MEGABYTE, KeyDraft, Tier, new_key
 from ocelli.domain.answering import answer
+from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.pricing import Roster
 from ocelli.domain.scopes import EVERYTHING
@@ -39,6 +41,7 @@ from ocelli.storage.postgres.jobs import (
     MAKE_VARIANTS,
 )
 from ocelli.storage.postgres.notifications import Changes
+from ocelli.storage.postgres.reach import reach
 from ocelli.storage.postgres.schema import migrate
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.accounts import Accounts
@@ -106,9 +109,14 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
 
 @contextmanager
 def database_for_command(settings: Settings) -> Iterator[str]:
-    """A DSN for a short command: the configured one, the running server's, or our own for now."""
+    """A DSN for a short command: the configured one, the running server's, or our own for now.
+
+    Raises Unavailable, DatabaseRefuses or EmbeddedPostgresError.
+    """
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
+        dsn = settings.database_url.get_secret_value()
+        reach(dsn)
+        yield dsn
         return
     postgres = embedded(settings)
     if postgres.runs_elsewhere:
@@ -164,6 +172,56 @@ def objects(settings: Settings) -> LocalObjects | S3Objects:
     if url.startswith("s3:"):
         return S3Objects(parse_bucket_url(url), settings.data / "staging")
     return LocalObjects(Path(unquote(urlsplit(url).path)), _secret(settings))
+
+
+def leave_mark(settings: Settings, dsn: str) -> None:
+    """Say in the store which database it belongs to, for the workers of other machines.
+
+    A bucket that does not answer now is no reason not to start; an older mark is as good.
+    """
+
+    async def leave() -> None:
+        store, key, mark = await _mark(settings, dsn)
+        file = store.staging / f"mark-{os.getpid()}"
+        file.write_bytes(mark)
+        try:
+            await store.put(key, file, "application/octet-stream")
+        except OcelliError as error:
+            log.warning("no mark in the store, workers of other machines may not start: %s", error)
+
+    asyncio.run(leave())
+
+
+def join(settings: Settings, dsn: str) -> None:
+    """Before a worker starts by itself. Raises Unavailable where it finds no mark in its store.
+
+    In another store than the server's it would find none of the pictures, and fail them all.
+    """
+    migrate(dsn)
+
+    async def find() -> None:
+        store, key, mark = await _mark(settings, dsn)
+        try:
+            found = await store.read(key)
+        except FileNotFoundError:
+            raise Unavailable(
+                f"The store {store} is not that of this database's `ocelli serve`; "
+                "OCELLI_STORAGE_URL has to be the same."
+            ) from None
+        if found != mark:
+            log.warning(
+                "OCELLI_SECRET is not the server's: pictures in tenants' own buckets will fail here"
+            )
+
+    asyncio.run(find())
+
+
+async def _mark(settings: Settings, dsn: str) -> tuple[LocalObjects | S3Objects, str, bytes]:
+    """The store, the key of its mark, and the mark: it shows whether secrets are the same."""
+    async with PostgresDatabase(dsn, max_connections=2) as database:
+        tenant = await default_tenant(database)
+    key = f"installation/{tenant.id}"
+    return objects(settings), key, hmac.digest(_secret(settings), key.encode(), "sha256")
 
 
 def fetcher(settings: Settings) -> SafeFetcher:
@@ -290,6 +348,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             history=History(database, store),
             custom_storage=buckets,
             checks={"database": database.check, "store": store.check, "workers": worker_check},
+            checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
             gauges=gauges,
             lifespan=lifespan,
             max_upload_bytes=settings.max_upload_bytes,
@@ -436,6 +495,7 @@ async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
                 Housekeeping(database, stores),
                 database.try_lock,
                 queue_pool,
+                database.check,
                 chores=(
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,

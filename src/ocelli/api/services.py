@@ -97,6 +97,7 @@ class Services:
     polls: Shared[bytes]
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
     checks: dict[str, Callable[[], Awaitable[None]]]
+    checked_elsewhere: frozenset[str]
     gauges: Callable[[], Awaitable[dict[str, dict[str, float]]]]
     lifespan: Callable[[], AbstractAsyncContextManager[Any]]
     max_upload_bytes: int

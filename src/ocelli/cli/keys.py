@@ -11,10 +11,11 @@ import typer
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.domain.accounts import KeyDraft, Tier
-from ocelli.domain.errors import MalformedRequest
+from ocelli.domain.errors import MalformedRequest, Unavailable
 from ocelli.domain.scopes import checked
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.reach import DatabaseRefuses
 from ocelli.usecases.keys import Keys
 from ocelli.wiring import database_for_command, prepare
 
@@ -118,7 +119,7 @@ def _with_keys(run: Callable[[Keys], Awaitable[int]], options: dict[str, Any]) -
             if first is not None:
                 typer.echo(f"first key of `default` kept in {settings.data / 'api_key'}", err=True)
             return asyncio.run(main(dsn))
-    except EmbeddedPostgresError as error:
+    except (EmbeddedPostgresError, DatabaseRefuses, Unavailable) as error:
         fail(str(error))
         return CANNOT_RUN
 

@@ -14,22 +14,36 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import typer
 
 from ocelli.cli.child import DSN
 from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
+from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgresError, exclusive
-from ocelli.wiring import embedded, objects, prepare
+from ocelli.storage.postgres.reach import DatabaseRefuses, reach
+from ocelli.wiring import embedded, join, leave_mark, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ocelli.settings import Settings
     from ocelli.storage.embedded import EmbeddedPostgres
 
+log = logging.getLogger("ocelli.serve")
+
 READY_TIMEOUT = 60.0
+PATIENCE = 30.0
+CANNOT_START = (
+    EmbeddedPostgresError,
+    DatabaseRefuses,
+    OcelliError,
+    ChildrenFailed,
+    OSError,
+    psycopg.Error,  # of a schema that cannot be brought up to date: no right to make tables, say
+)
 
 
 def serve(**options: Any) -> int:
@@ -42,9 +56,9 @@ def serve(**options: Any) -> int:
     try:
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(_listen(settings))
-            postgres, dsn = stack.enter_context(_database(settings))
+            postgres, dsn = stack.enter_context(_database(settings, stop))
             key = prepare(settings, dsn)
-            objects(settings)  # makes the folder and the secret before children race for them
+            leave_mark(settings, dsn)  # makes folder and secret before children race for them
             supervisor = Supervisor(postgres)
             stack.callback(supervisor.stop)
             environment = {**to_environment(settings), DSN: dsn, **_metrics(settings)}
@@ -59,7 +73,7 @@ def serve(**options: Any) -> int:
             address = f"http://{settings.host}:{listener.getsockname()[1]}"
             _announce_when_ready(address, key, settings, stop)
             supervisor.keep_running(stop)
-    except (EmbeddedPostgresError, ChildrenFailed, OSError) as error:
+    except CANNOT_START as error:
         fail(str(error))
         return CANNOT_RUN
     return 0
@@ -76,22 +90,44 @@ def work(**options: Any) -> int:
             "OCELLI_DATABASE_URL=postgresql://... OCELLI_STORAGE_URL=... ocelli worker",
         )
         return CANNOT_RUN
+    if not settings.workers:
+        fail("`ocelli worker` with no worker has nothing to do.", "--workers 1")
+        return CANNOT_RUN
     _log(settings)
     stop = _stop_on_signals()
     dsn = settings.database_url.get_secret_value()
-    supervisor = Supervisor()
     try:
-        for number in range(settings.workers):
-            supervisor.add(
-                f"worker {number + 1}", ["worker"], {**to_environment(settings), DSN: dsn}
-            )
-        supervisor.keep_running(stop)
-    except ChildrenFailed as error:
-        fail(str(error), "ocelli doctor")
+        with contextlib.ExitStack() as stack:
+            _wait_until(lambda: reach(dsn), stop)
+            _wait_until(lambda: join(settings, dsn), stop)
+            supervisor = Supervisor()
+            stack.callback(supervisor.stop)
+            for number in range(settings.workers):
+                supervisor.add(
+                    f"worker {number + 1}", ["worker"], {**to_environment(settings), DSN: dsn}
+                )
+            supervisor.keep_running(stop)
+    except CANNOT_START as error:
+        fail(str(error), "`ocelli doctor` looks closer; see docs/several-machines.md")
         return CANNOT_RUN
-    finally:
-        supervisor.stop()
     return 0
+
+
+def _wait_until(usable: Callable[[], None], stop: threading.Event) -> None:
+    """What others start may come later than we do: say what is missing, try again for a while."""
+    deadline = time.monotonic() + PATIENCE
+    said = None
+    while True:
+        try:
+            usable()
+            return
+        except Unavailable as error:
+            if stop.is_set() or time.monotonic() > deadline:
+                raise
+            if str(error) != said:
+                said = str(error)
+                log.warning("waiting: %s", said)
+        stop.wait(1.0)
 
 
 def _metrics(settings: Settings) -> dict[str, str]:
@@ -103,9 +139,13 @@ def _metrics(settings: Settings) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[tuple[EmbeddedPostgres | None, str]]:
+def _database(
+    settings: Settings, stop: threading.Event
+) -> Iterator[tuple[EmbeddedPostgres | None, str]]:
     if settings.database_url is not None:
-        yield None, settings.database_url.get_secret_value()
+        dsn = settings.database_url.get_secret_value()
+        _wait_until(lambda: reach(dsn), stop)
+        yield None, dsn
         return
     postgres = embedded(settings)
     with exclusive(settings.data, wait=2.0):
@@ -143,6 +183,8 @@ def _announce_when_ready(
             if _is_ready(address):
                 if key is not None:
                     typer.echo(f"first key {key} (kept in {settings.data / 'api_key'})")
+                if not settings.workers:
+                    typer.echo("no workers here: pictures wait for those of `ocelli worker`")
                 typer.echo(f"ready {address}")
                 sys.stdout.flush()
                 return

@@ -196,7 +196,7 @@ def _client(
     from boto3.session import Session
     from botocore.config import Config
 
-    logging.getLogger("botocore").setLevel(logging.INFO)  # below, it prints signatures
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # below INFO it prints signatures
     keys = {}
     if credentials is not None:
         keys = {

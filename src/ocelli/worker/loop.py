@@ -17,6 +17,7 @@ import procrastinate
 from opentelemetry import trace
 from procrastinate.retry import RetryDecision
 
+from ocelli.domain.errors import Unavailable
 from ocelli.worker.jobs import subject
 from ocelli.worker.sweep import Sweep
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 1.0
 STALLED_AFTER = 3.5
+DATABASE_AGAIN = 1.0
 STUCK = 75  # exit code; EX_TEMPFAIL
 
 HOUSEKEEPING = "housekeeping"
@@ -63,6 +65,7 @@ class Worker:
         housekeeping: Housekeeping,
         try_lock: TryLock,
         pool: Callable[..., Any],
+        check: Callable[[], Awaitable[None]],
         *,
         chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
@@ -73,6 +76,7 @@ class Worker:
         self._jobs = jobs
         self._housekeeping = housekeeping
         self._try_lock = try_lock
+        self._check = check
         self._chores = chores
         self._max_attempts = max_attempts
         self._job_timeout = job_timeout
@@ -101,7 +105,10 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set. Raises RuntimeError if the queue is lost before that."""
+        if not await self._database_answers(stop):
+            return
         async with self._app.open_async():
+            log.info("takes jobs")
             sweep = Sweep(
                 self._app,
                 self._jobs,
@@ -130,7 +137,7 @@ class Worker:
             try:
                 await asyncio.wait({worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if not stopping.done():
-                    raise RuntimeError("the queue was lost")
+                    raise RuntimeError("the queue was lost") from worker.exception()
                 worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await worker
@@ -139,6 +146,18 @@ class Worker:
                 for task in (*helpers, stopping):
                     task.cancel()
                 await asyncio.gather(*helpers, stopping, return_exceptions=True)
+
+    async def _database_answers(self, stop: asyncio.Event) -> bool:
+        """Wait until it does, or for ``stop``: the queue's pool would try once, and lose 30 s."""
+        while not stop.is_set():
+            try:
+                await self._check()
+                return True
+            except Unavailable:
+                log.warning("waiting for the database")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), DATABASE_AGAIN)
+        return False
 
     def _running(self, job: Job, *, watched: bool) -> Callable[..., Awaitable[None]]:
         """A job that waits for the database and the store may take as long as it has rows."""

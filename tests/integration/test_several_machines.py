@@ -1,0 +1,128 @@
+"""One installation on several machines: they share a Postgres and a store, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from tests.conftest import OCELLI, Server, reachable, start_server
+from tests.integration.test_crashes import is_processing, until
+from tests.integration.test_main_job import finished, get, upload
+
+from ocelli.domain.errors import Unavailable
+from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.postgres.reach import DatabaseRefuses, reach
+
+
+class Machine:
+    """Another one, with ``ocelli worker``: it knows the database and the store."""
+
+    def __init__(self, folder: Path, database: str, store: Path) -> None:
+        self.log = folder / "worker.log"
+        self._command = [*OCELLI, "worker", "--workers", "1", "--data", str(folder / "data")]
+        self._environment = {
+            **os.environ,
+            "OCELLI_DATABASE_URL": database,
+            "OCELLI_STORAGE_URL": store.as_uri(),
+        }
+        folder.mkdir()
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(self._command, env=self._environment, stderr=log)
+
+    def says(self, text: str, *, within: float = 20) -> None:
+        until(lambda: text in self.log.read_text(), within)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(12)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[str]:
+    """A Postgres that somebody else runs."""
+    postgres = EmbeddedPostgres(reachable(tmp_path) / "postgres")
+    postgres.start()
+    yield postgres.dsn
+    postgres.stop()
+
+
+@pytest.fixture
+def api(tmp_path: Path, database: str) -> Iterator[Server]:
+    """The machine of the API, without workers. That it starts is that it says `ready`."""
+    server = start_server(
+        tmp_path / "api",
+        *("--workers", "0"),
+        OCELLI_DATABASE_URL=database,
+        OCELLI_STORAGE_URL=(tmp_path / "shared").as_uri(),
+    )
+    yield server
+    server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+
+
+def test_a_worker_on_another_machine(
+    api: Server, database: str, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    def is_ready() -> tuple[int, str]:
+        answer = requests.get(f"{api.url}/health/ready", timeout=10)
+        return answer.status_code, answer.json()["checks"]["workers"]
+
+    assert is_ready() == (200, "no worker is alive; start one with `ocelli worker`")
+    cup = upload(api, photos["coffee"].read_bytes()).json()["image_id"]
+
+    stranger = Machine(tmp_path / "stranger", database, tmp_path / "elsewhere")
+    stranger.says("OCELLI_STORAGE_URL has to be the same")
+    assert stranger.stop() == 3
+    status = get(api, f"/uploads/status/{cup}").json()
+    assert status["unified_status"] == "queued", "a worker without the pictures takes none"
+
+    worker = Machine(tmp_path / "worker", database, tmp_path / "shared")
+    assert "cup" in finished(api, cup)["upload_description"].lower()
+    worker.says("OCELLI_SECRET is not the server's")
+    assert is_ready() == (200, "ok")
+
+    page = upload(api, photos["page"].read_bytes()).json()["image_id"]
+    until(lambda: is_processing(api, page), 10)
+    worker.process.kill()
+    worker.process.wait()
+    worker.start()
+    assert finished(api, page)["upload_description"].startswith("A page of text")
+
+    started = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - started < 10
+
+
+def test_an_address_that_lets_nobody_in(database: str, tmp_path: Path) -> None:
+    reach(database)
+    address = database.rpartition("/")[0]
+    for wrong in (f"{address}/nothing", database.replace("ocelli:", "ocelli:x"), "no address"):
+        with pytest.raises(DatabaseRefuses) as refused:
+            reach(wrong)
+        assert address.partition("@")[0].rpartition(":")[2] not in str(refused.value)
+    for away in ("postgresql://a:b@127.0.0.1:9/c", "postgresql://a:b@no.invalid/c"):
+        with pytest.raises(Unavailable):
+            reach(away)
+
+
+@pytest.mark.parametrize("command", ["worker", "serve"])
+def test_a_command_says_that_it_cannot_start(command: str, database: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*OCELLI, command, "--workers", "1", "--data", str(tmp_path / "data")],
+        env={**os.environ, "OCELLI_DATABASE_URL": f"{database}s", "OCELLI_PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert "does not exist" in done.stderr
+    assert "Traceback" not in done.stderr

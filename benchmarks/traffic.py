@@ -57,6 +57,12 @@ class Connection:
         self._send(path, body)
         return self._answer(started)
 
+    def post_form(self, path: str, body: bytes) -> Answer:
+        """Send a multipart form with our ``BOUNDARY``, and wait for the answer."""
+        started = perf_counter()
+        self._send(path, body, f"multipart/form-data; boundary={BOUNDARY}")
+        return self._answer(started)
+
     def first_event(self, path: str, body: bytes) -> float:
         """Seconds until the first server-sent event is here; the rest is read, too."""
         started = perf_counter()
@@ -69,10 +75,10 @@ class Connection:
             received += self._receive()
         return seconds
 
-    def _send(self, path: str, body: bytes) -> None:
+    def _send(self, path: str, body: bytes, content_type: str = "application/json") -> None:
         head = (
             f"POST {path} HTTP/1.1\r\n{self._headers}Content-Length: {len(body)}\r\n"
-            "Content-Type: application/json\r\n\r\n"
+            f"Content-Type: {content_type}\r\n\r\n"
         ).encode()
         self._socket.sendall(head + body)
 

@@ -447,16 +447,16 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
 
 
 @asynccontextmanager
-async def build_worker(settings: Settings, dsn: str) -> AsyncIterator[Worker]:
-    """One worker with its models loaded."""
+async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterator[Worker]:
+    """One worker with its models loaded, on the database that is ``ready``; not before."""
     from ocelli.worker.loop import Worker
 
-    store = objects(settings)
     with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
         async with (
             build_engine(settings, compute) as engine,
-            PostgresDatabase(dsn, max_connections=4) as database,
+            PostgresDatabase(dsn := await ready, max_connections=4) as database,
         ):
+            store = objects(settings)
             stores = Stores(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
             writer = JsonWriter()

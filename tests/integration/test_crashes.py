@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from tests.conftest import Server, reachable, start_server
+from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, upload
 
 
@@ -97,6 +99,37 @@ def test_a_killed_parent_leaves_nothing_behind(fragile: Server, photos: dict[str
     again = start_server(fragile.data)
     fragile.process, fragile.url = again.process, again.url
     assert_each_described_once(fragile, ids)
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[Server]:
+    """A server whose children load while its database does not get ready: what is there is none."""
+    data = reachable(tmp_path) / "data"
+    (data / "postgres" / "cluster").mkdir(parents=True)
+    (data / "postgres" / "cluster" / "PG_VERSION").write_text("18\n")
+    (data / "postgres" / "password").write_text("none")
+    command = [*OCELLI, "serve", "--data", str(data), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        server = Server(process, "", data)
+        until(lambda: bool(children(server, "child worker")), 10)
+        yield server
+        process.kill()
+
+
+def test_a_database_that_cannot_start_ends_all(starting: Server) -> None:
+    left = psutil.Process(starting.process.pid).children(recursive=True)
+    assert starting.process.wait(20) == 3
+    assert not any(is_alive(process) for process in left)
+    assert starting.process.stderr is not None
+    assert "postgres.log" in starting.process.stderr.read()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_a_start_cut_short_leaves_nothing_behind(starting: Server, sig: signal.Signals) -> None:
+    left = psutil.Process(starting.process.pid).children(recursive=True)
+    starting.process.send_signal(sig)
+    until(lambda: not any(is_alive(process) for process in left), 10)
+    starting.process.wait(10)
 
 
 def is_alive(process: psutil.Process) -> bool:

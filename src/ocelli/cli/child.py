@@ -8,18 +8,22 @@ import os
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from ocelli.cli.processes import end_with_parent
+from ocelli.cli.processes import follow_supervisor
 
-DSN = "OCELLI_CHILD_DSN"
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 # Workers take what the API and Postgres leave: those have somebody who waits, and need little.
 NICE = 5
 
 
 def main() -> None:
-    """Run one child; its database comes from the environment, so that no list shows it."""
+    """Run one child; its database comes through a pipe, once it is ready."""
+    dsn = follow_supervisor()
     # One core per process: native libraries would each start a thread per core.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
@@ -32,27 +36,28 @@ def main() -> None:
     )
     for noisy in ("procrastinate", "psycopg.pool"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    dsn = os.environ.pop(DSN)
     match sys.argv[1:]:
         case ["api", descriptor]:
             _api(dsn, int(descriptor))
         case ["worker"]:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work(dsn))
+            os._exit(0)  # nothing is left to end well, and taking models apart would cost 0.3 s
         case _:
             sys.exit(f"unknown child: {sys.argv[1:]}")
 
 
-def _api(dsn: str, descriptor: int) -> None:
+def _api(dsn: Future[str], descriptor: int) -> None:
     import gc
 
     import uvicorn
 
+    import ocelli.api.app  # what takes longest, while the database is made ready  # noqa: F401
     from ocelli.settings import Settings
     from ocelli.wiring import build_api
 
     config = uvicorn.Config(
-        build_api(Settings(), dsn),
+        build_api(Settings(), dsn.result()),
         loop="uvloop",
         http="httptools",
         log_config=None,
@@ -70,12 +75,11 @@ def _api(dsn: str, descriptor: int) -> None:
     gc.set_threshold(700, 10, 100)
     # Whoever takes a large body apart in a thread gives way to the event loop ten times as soon.
     sys.setswitchinterval(0.0005)
-    end_with_parent()
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
-async def work(dsn: str) -> None:
-    """Work until SIGTERM."""
+async def work(dsn: Future[str]) -> None:
+    """Load the models, wait for the database, work until SIGTERM."""
     from ocelli.settings import Settings
     from ocelli.wiring import build_worker
 
@@ -83,9 +87,8 @@ async def work(dsn: str) -> None:
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)
-    end_with_parent()
     os.nice(NICE)
-    async with build_worker(Settings(), dsn) as worker:
+    async with build_worker(Settings(), asyncio.wrap_future(dsn)) as worker:
         await worker.run(stop)
 
 

@@ -15,20 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocelli.cli.child import DSN
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.analysis import Level
 from ocelli.domain.errors import OcelliError
-from ocelli.storage.embedded import EmbeddedPostgresError
+from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.staging import StagedFile
 from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload, UploadRequest
-from ocelli.wiring import default_tenant, embedded, objects, prepare
+from ocelli.wiring import default_tenant, objects, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -156,13 +155,13 @@ def expand(paths: Iterable[Path]) -> Iterator[Path]:
 @contextlib.contextmanager
 def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
     """Postgres and workers, for the length of the block; and a check that raises once they fail."""
-    postgres = embedded(settings)
+    postgres = EmbeddedPostgres(settings.data / "postgres", durable=False)
     stop = threading.Event()
     failures: list[ChildrenFailed] = []
 
     def keep() -> None:
         try:
-            supervisor.keep_running(stop)
+            supervisor.keep_running(dsn, stop)
         except ChildrenFailed as error:
             failures.append(error)
 
@@ -172,24 +171,20 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
             raise ChildrenFailed(f"{failures[0]}\n{said[-2000:]}")
 
     with contextlib.ExitStack() as stack:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         stack.callback(postgres.stop)
-        postgres.start()
-        prepare(settings, postgres.dsn)
-        objects(settings)
         supervisor = Supervisor(postgres, log_file=settings.data / WORKERS_LOG)
         stack.callback(supervisor.stop)
         for number in range(settings.workers):
-            supervisor.add(
-                f"worker {number + 1}",
-                ["worker"],
-                {**to_environment(settings), DSN: postgres.dsn},
-            )
+            supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
+        dsn = postgres.start()  # takes as long as the workers need to load
+        prepare(settings, dsn)
+        objects(settings)
         keeper = threading.Thread(target=keep, daemon=True)
         keeper.start()
         stack.callback(keeper.join)
         stack.callback(stop.set)
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        yield postgres.dsn, check
+        yield dsn, check
 
 
 async def _describe_all(

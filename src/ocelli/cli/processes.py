@@ -1,6 +1,7 @@
 """The processes of one installation: a supervisor, the API, workers, Postgres.
 
-Each child holds the reading end of a pipe whose writing end only the supervisor has. When the
+Each child reads a pipe whose writing end only the supervisor has. What comes through it is the
+database, once that is ready; until then children import and load what they need. When the
 supervisor dies, however it dies, the kernel closes the pipe and every child ends itself: nothing
 is left behind. A child that dies is started again, more slowly each time it dies young.
 """
@@ -10,25 +11,26 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocelli.storage.embedded import EmbeddedPostgresError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ocelli.storage.embedded import EmbeddedPostgres
 
 log = logging.getLogger("ocelli.serve")
 
-LIFELINE = "OCELLI_LIFELINE_FD"
 GRACE = 8.0
 YOUNG = 10.0
 SLOWEST = 5.0
@@ -39,22 +41,22 @@ class ChildrenFailed(RuntimeError):
     """A child dies whenever it is started: something is wrong with the installation."""
 
 
-def end_with_parent() -> None:
-    """In a child: end at once when the supervisor is gone.
+def follow_supervisor() -> Future[str]:
+    """In a child: the DSN, once the database is ready; and our end when the supervisor is gone.
 
     Without ceremony, because nothing needs any: no answer has been given for what is cut off, and
     the sweep gives back what a worker holds.
     """
-    descriptor = os.environ.pop(LIFELINE, None)
-    if descriptor is None:
-        return
+    dsn: Future[str] = Future()
 
-    def wait() -> None:
-        with contextlib.suppress(OSError):
-            os.read(int(descriptor), 1)
+    def listen() -> None:
+        if said := os.read(0, select.PIPE_BUF):
+            dsn.set_result(said.decode())
+            os.read(0, 1)  # nothing more is said: this waits for the end
         os._exit(1)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=listen, name="lifeline", daemon=True).start()
+    return dsn
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Child:
 
     name: str
     arguments: Sequence[str]
-    environment: dict[str, str]
+    environment: Mapping[str, str]
     inherited: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -76,9 +78,16 @@ class Child:
         """Whether its process is alive."""
         return self.process is not None and self.process.poll() is None
 
+    def tell(self, dsn: str) -> None:
+        """Its database is ready. Not for a pipe's buffer to split: at most ``PIPE_BUF`` bytes."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has just died; the next one will be told
+            self.process.stdin.write(dsn.encode())
+
 
 class Supervisor:
-    """Starts the children and keeps them running until ``stop``."""
+    """Starts the children, tells them of their database and keeps them running."""
 
     def __init__(
         self, postgres: EmbeddedPostgres | None = None, *, log_file: Path | None = None
@@ -87,14 +96,13 @@ class Supervisor:
         self._postgres = postgres
         self._log_file = log_file
         self._children: list[Child] = []
-        self._lifeline, self._held = os.pipe()
-        os.set_inheritable(self._lifeline, True)
+        self._dsn: str | None = None
 
     def add(
         self,
         name: str,
         arguments: Sequence[str],
-        environment: dict[str, str],
+        environment: Mapping[str, str],
         *,
         inherited: tuple[int, ...] = (),
     ) -> None:
@@ -103,8 +111,14 @@ class Supervisor:
         self._children.append(child)
         self._start(child)
 
-    def keep_running(self, stop: threading.Event) -> None:
-        """Until ``stop`` is set. Raises ChildrenFailed if one dies again and again at once."""
+    def keep_running(self, dsn: str, stop: threading.Event) -> None:
+        """Until ``stop`` is set, on the database that is ready now.
+
+        Raises ChildrenFailed if a child dies again and again at once.
+        """
+        self._dsn = dsn
+        for child in self._children:
+            child.tell(dsn)
         while not stop.wait(0.05):
             if self._postgres is not None and not self._postgres.is_running:
                 self._restart(self._postgres)
@@ -112,22 +126,23 @@ class Supervisor:
                 self._see_to(child)
 
     def stop(self) -> None:
-        """SIGTERM to all; those that have not ended after the grace period are killed."""
+        """SIGTERM to all; those that have not ended after the grace period are killed.
+
+        At once if they have no database yet: then they have nothing to finish.
+        """
         for child in self._children:
-            if child.is_running and child.process is not None:
-                child.process.send_signal(signal.SIGTERM)
+            if child.process is not None:
+                child.process.send_signal(signal.SIGTERM if self._dsn else signal.SIGKILL)
         deadline = time.monotonic() + GRACE
         for child in self._children:
             if child.process is None:
                 continue
-            try:
-                child.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("%s did not end in time", child.name)
-                child.process.kill()
-                child.process.wait()
-        os.close(self._held)
-        os.close(self._lifeline)
+            with child.process as process:
+                try:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    log.warning("%s did not end in time", child.name)
+                    process.kill()
 
     def _restart(self, postgres: EmbeddedPostgres) -> None:
         log.error("Postgres died; starting it again")
@@ -141,7 +156,8 @@ class Supervisor:
         if child.is_running:
             return
         if child.process is not None:
-            code, child.process = child.process.returncode, None
+            with child.process as process:
+                code, child.process = process.returncode, None
             age = time.monotonic() - child.started_at
             child.deaths = child.deaths + 1 if age < YOUNG else 1
             child.has_lived = child.has_lived or age >= YOUNG
@@ -161,9 +177,12 @@ class Supervisor:
                 log_file = stack.enter_context(self._log_file.open("ab"))
             child.process = subprocess.Popen(
                 [sys.executable, "-m", "ocelli.cli.child", *child.arguments],
-                env={**os.environ, **child.environment, LIFELINE: str(self._lifeline)},
-                pass_fds=(self._lifeline, *child.inherited),
-                stdin=subprocess.DEVNULL,
+                env={**os.environ, **child.environment},
+                pass_fds=child.inherited,
+                bufsize=0,
+                stdin=subprocess.PIPE,
                 stderr=log_file,
                 start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
             )
+        if self._dsn is not None:
+            child.tell(self._dsn)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import typer
 
-from ocelli.cli.child import DSN
 from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
@@ -56,12 +55,10 @@ def serve(**options: Any) -> int:
     try:
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(_listen(settings))
-            postgres, dsn = stack.enter_context(_database(settings, stop))
-            key = prepare(settings, dsn)
-            leave_mark(settings, dsn)  # makes folder and secret before children race for them
+            postgres, start = stack.enter_context(_database(settings, stop))
             supervisor = Supervisor(postgres)
             stack.callback(supervisor.stop)
-            environment = {**to_environment(settings), DSN: dsn, **_metrics(settings)}
+            environment = {**to_environment(settings), **_metrics(settings)}
             supervisor.add(
                 "api",
                 ["api", str(listener.fileno())],
@@ -70,9 +67,12 @@ def serve(**options: Any) -> int:
             )
             for number in range(settings.workers):
                 supervisor.add(f"worker {number + 1}", ["worker"], environment)
+            dsn = start()  # takes as long as the children need to load
+            key = prepare(settings, dsn)
+            leave_mark(settings, dsn)  # makes folder and secret before children race for them
             address = f"http://{settings.host}:{listener.getsockname()[1]}"
             _announce_when_ready(address, key, settings, stop)
-            supervisor.keep_running(stop)
+            supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
         fail(str(error))
         return CANNOT_RUN
@@ -103,10 +103,8 @@ def work(**options: Any) -> int:
             supervisor = Supervisor()
             stack.callback(supervisor.stop)
             for number in range(settings.workers):
-                supervisor.add(
-                    f"worker {number + 1}", ["worker"], {**to_environment(settings), DSN: dsn}
-                )
-            supervisor.keep_running(stop)
+                supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
+            supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
         fail(str(error), "`ocelli doctor` looks closer; see docs/several-machines.md")
         return CANNOT_RUN
@@ -141,17 +139,21 @@ def _metrics(settings: Settings) -> dict[str, str]:
 @contextlib.contextmanager
 def _database(
     settings: Settings, stop: threading.Event
-) -> Iterator[tuple[EmbeddedPostgres | None, str]]:
+) -> Iterator[tuple[EmbeddedPostgres | None, Callable[[], str]]]:
+    """The data folder is ours; a call waits for a running database and returns its DSN."""
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
-        _wait_until(lambda: reach(dsn), stop)
-        yield None, dsn
+
+        def reached() -> str:
+            _wait_until(lambda: reach(dsn), stop)
+            return dsn
+
+        yield None, reached
         return
     postgres = embedded(settings)
     with exclusive(settings.data, wait=2.0):
-        postgres.start()
         try:
-            yield postgres, postgres.dsn
+            yield postgres, postgres.start
         finally:
             postgres.stop()
 

@@ -545,3 +545,23 @@ def test_requests_of_one_client_take_turns(
         first_stranger = time.monotonic()
         ends = sorted(each.result() for each in times)
     assert first_stranger < ends[-1]
+
+
+def test_an_answer_that_takes_too_long_is_polled_for(
+    tmp_path_factory: pytest.TempPathFactory, site: str
+) -> None:
+    data = reachable(tmp_path_factory.mktemp("hasty")) / "data"
+    hasty = start_server(
+        data, "--workers", "1", OCELLI_FETCH_ALLOW="127.0.0.0/8", OCELLI_FETCH_WAIT="0.01"
+    )
+    try:
+        own = (data / "api_key").read_text().strip()
+        accepted = post(hasty, own, {"url": f"{site}/chelsea.img", "feature": "tags"}).json()
+        assert accepted["status"] == "queued"
+        body = ended(hasty, own, accepted)
+        assert body["status"] == "completed"
+        assert "cat" in body["all"]["assets"][0]["tags"]
+    finally:
+        hasty.stop()
+        assert hasty.process.stdout is not None
+        hasty.process.stdout.close()

@@ -8,7 +8,6 @@ import importlib.util
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.unit.test_frames import video

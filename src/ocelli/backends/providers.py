@@ -35,7 +35,6 @@ class Provider:
     detail: bool = False
     max_side: int = 1024
     full_side: int = 1536
-    max_images: int = 1
     free: bool = False
     in_process: bool = False
 

@@ -119,7 +119,7 @@ class Relay:
                 wait = error.retry_after or 0
                 if not left or wait > 2:
                     raise
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(max(PAUSE, wait))
         raise AssertionError  # the last round returns or raises
 
     async def _begun(

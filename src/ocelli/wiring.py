@@ -210,18 +210,20 @@ def join(settings: Settings, dsn: str) -> None:
             ) from None
         if found != mark:
             log.warning(
-                "OCELLI_SECRET is not the server's: pictures in tenants' own buckets will fail here"
+                "the secret or the custom_s3 settings are not the server's: pictures in tenants' "
+                "own buckets will fail here"
             )
 
     asyncio.run(find())
 
 
 async def _mark(settings: Settings, dsn: str) -> tuple[LocalObjects | S3Objects, str, bytes]:
-    """The store, the key of its mark, and the mark: it shows whether secrets are the same."""
+    """The store, the key of its mark, and the mark: what tenants' own buckets are opened with."""
     async with PostgresDatabase(dsn, max_connections=2) as database:
         tenant = await default_tenant(database)
     key = f"installation/{tenant.id}"
-    return objects(settings), key, hmac.digest(_secret(settings), key.encode(), "sha256")
+    opened_with = f"{key} {settings.custom_s3_endpoint} {settings.custom_s3_allow_private}"
+    return objects(settings), key, hmac.digest(_secret(settings), opened_with.encode(), "sha256")
 
 
 def fetcher(settings: Settings) -> SafeFetcher:

@@ -87,7 +87,7 @@ def test_a_worker_on_another_machine(
 
     worker = Machine(tmp_path / "worker", database, tmp_path / "shared")
     assert "cup" in finished(api, cup)["upload_description"].lower()
-    worker.says("OCELLI_SECRET is not the server's")
+    worker.says("the secret or the custom_s3 settings are not the server's")
     assert is_ready() == (200, "ok")
 
     page = upload(api, photos["page"].read_bytes()).json()["image_id"]

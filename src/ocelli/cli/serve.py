@@ -106,7 +106,7 @@ def work(**options: Any) -> int:
                 supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
-        fail(str(error), "`ocelli doctor` looks closer; see docs/several-machines.md")
+        fail(str(error), "ocelli doctor, or docs/several-machines.md")
         return CANNOT_RUN
     return 0
 

@@ -31,6 +31,7 @@ class Changes:
         self._dsn = dsn
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
         self.heard = 0  # so many times something has changed, or may have
+        self._is_deaf = False
 
     @asynccontextmanager
     async def listen(self, id: UUID) -> AsyncIterator[asyncio.Event]:
@@ -51,7 +52,9 @@ class Changes:
             try:
                 await self._hear()
             except psycopg.Error as error:
-                log.warning("changes: %s", type(error).__name__)
+                if not self._is_deaf:  # once, not with each attempt
+                    log.warning("changes: %s", type(error).__name__)
+                self._is_deaf = True
             self._wake_all()
             await asyncio.sleep(AGAIN_AFTER)
 
@@ -61,6 +64,7 @@ class Changes:
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}; LISTEN {ANSWERS}")
+            self._is_deaf = False
             self._wake_all()  # what changed while nobody listened
             async for notification in connection.notifies():
                 self._wake(UUID(notification.payload))

@@ -497,7 +497,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 Housekeeping(database, stores),
                 database.try_lock,
                 queue_pool,
-                database.check,
+                partial(asyncio.to_thread, reach, dsn),
                 chores=(
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,

@@ -65,7 +65,7 @@ class Worker:
         housekeeping: Housekeeping,
         try_lock: TryLock,
         pool: Callable[..., Any],
-        check: Callable[[], Awaitable[None]],
+        reach: Callable[[], Awaitable[None]],
         *,
         chores: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
@@ -76,7 +76,7 @@ class Worker:
         self._jobs = jobs
         self._housekeeping = housekeeping
         self._try_lock = try_lock
-        self._check = check
+        self._reach = reach
         self._chores = chores
         self._max_attempts = max_attempts
         self._job_timeout = job_timeout
@@ -149,12 +149,15 @@ class Worker:
 
     async def _database_answers(self, stop: asyncio.Event) -> bool:
         """Wait until it does, or for ``stop``: the queue's pool would try once, and lose 30 s."""
+        told = False
         while not stop.is_set():
             try:
-                await self._check()
+                await self._reach()
                 return True
-            except Unavailable:
-                log.warning("waiting for the database")
+            except Unavailable as error:
+                if not told:
+                    log.warning("waiting: %s", error)
+                told = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), DATABASE_AGAIN)
         return False

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.domain.errors import TooLarge
+from ocelli.domain.errors import TooLarge, Unavailable
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.usecases.staging import StagedFile
 
@@ -174,3 +174,13 @@ async def test_of_small_files_at_once_only_the_bad_one_fails(store: LocalObjects
     for number in set(range(20)) - bad:
         assert await store.read(f"a/{number}/file") == bytes([number]) * 100
     assert list(store.staging.iterdir()) == [sources[9]]
+
+
+async def test_a_folder_that_is_not_mounted_has_lost_nothing(store: LocalObjects) -> None:
+    with pytest.raises(FileNotFoundError):
+        await store.read("a/b")
+    store.root.rename(store.root.with_name("elsewhere"))
+    with pytest.raises(Unavailable):
+        await store.read("a/b")
+    with pytest.raises(Unavailable):
+        await store.copy_to("a/b", bytes)

@@ -8,12 +8,13 @@ import hmac
 import os
 import shutil
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from ocelli.domain.errors import Unavailable
 from ocelli.domain.ports import SignedUpload
 from ocelli.usecases.together import Together
 
@@ -54,7 +55,8 @@ class LocalObjects:
 
     async def read(self, key: str) -> bytes:
         """See ports.Objects."""
-        return await asyncio.to_thread(self.path(key).read_bytes)
+        with self._if_there():
+            return await asyncio.to_thread(self.path(key).read_bytes)
 
     async def put_once(self, key: str, source: Path) -> None:
         """Take over ``source`` as ``key`` if there is no such object yet, else FileExistsError.
@@ -65,7 +67,8 @@ class LocalObjects:
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
         """See ports.Objects."""
-        await asyncio.to_thread(self._copy_to, self.path(key), write)
+        with self._if_there():
+            await asyncio.to_thread(self._copy_to, self.path(key), write)
 
     async def size(self, key: str) -> int | None:
         """See ports.Objects."""
@@ -125,6 +128,16 @@ class LocalObjects:
         if not hmac.compare_digest(expected.encode(), given.encode()):
             return False
         return int(signed["expires"]) >= time.time()
+
+    @contextmanager
+    def _if_there(self) -> Iterator[None]:
+        """A file that is missing with the whole folder is not gone: the disk is not mounted."""
+        try:
+            yield
+        except FileNotFoundError:
+            if not self.staging.is_dir():
+                raise Unavailable(f"The store is not there: {self.root}") from None
+            raise
 
     def _found(self, folder: Path, before: float) -> Iterator[str]:
         for path in folder.rglob("*"):

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocelli.cli.describe import Described, expand, run
+from ocelli.cli.describe import expand, run
 from ocelli.domain.analysis import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ocelli.cli.pictures import Described
 
 
 def main(folder: str, workers: int) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocelli.cli.describe import Described
+    from ocelli.cli.pictures import Described
 
 LONGEST_TEXT = 60
 MOST_TAGS = 8

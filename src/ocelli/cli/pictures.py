@@ -1,0 +1,164 @@
+"""Pictures through the use cases, as a server would do it, until each has been described."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.errors import OcelliError
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.files import Files
+from ocelli.usecases.quota import Quota
+from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.stores import Stores
+from ocelli.usecases.upload import Upload, UploadRequest
+from ocelli.wiring import default_tenant, objects
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+    from uuid import UUID
+
+    from ocelli.domain.accounts import Tenant
+    from ocelli.domain.analysis import Analysis, Level
+    from ocelli.settings import Settings
+
+IN_FLIGHT_PER_WORKER = 4
+# Seconds, of a few pictures and of many: looking costs the workers' cores a share of a millisecond.
+LOOK_EVERY, LOOK_AT_MANY_EVERY = 0.05, 0.25
+MANY = 3
+
+
+@dataclass(frozen=True)
+class Described:
+    """One picture's outcome: ``analysis`` if it was looked at, else ``error``."""
+
+    path: Path
+    analysis: Analysis | None = None
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no description."""
+        return self.problem is not None
+
+    @property
+    def problem(self) -> str | None:
+        """What went wrong, if anything did."""
+        if self.analysis is not None and self.analysis.failure is not None:
+            return self.analysis.failure.message
+        return self.error
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        found = self.analysis
+        return {
+            "file": str(self.path),
+            "status": "failed" if self.failed else "completed",
+            "description": found and found.description,
+            "tags": list(found.tags) if found else [],
+            "visible_text": found and found.visible_text,
+            "level": found and found.level,
+            "looks": found.looks if found else 0,
+            "dropped": [c.claim.text for c in found.claims if not c.kept] if found else [],
+            "confidence": found and found.confidence and round(found.confidence, 4),
+            "source": [each.source for each in found.findings] if found else [],
+            "ms": found and found.processing_ms and round(found.processing_ms, 1),
+            "error": self.problem,
+        }
+
+
+async def describe_all(
+    settings: Settings,
+    dsn: str,
+    files: Sequence[Path],
+    level: Level,
+    check: Callable[[], None],
+) -> AsyncIterator[Described]:
+    """In the order in which they finish; a bounded number at a time."""
+    waiting = iter(files)
+    running: set[asyncio.Task[Described]] = set()
+    async with PostgresDatabase(dsn, max_connections=8) as database:
+        one = _One(settings, database, await default_tenant(database), level)
+        watcher = asyncio.create_task(one.watch())
+        try:
+            while True:
+                room = IN_FLIGHT_PER_WORKER * settings.workers - len(running)
+                for path in _take(waiting, room):
+                    running.add(asyncio.create_task(one.describe(path)))
+                if not running:
+                    return
+                check()
+                if watcher.done():
+                    watcher.result()
+                done, running = await asyncio.wait(
+                    running, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    yield task.result()
+        finally:
+            watcher.cancel()
+            for task in running:
+                task.cancel()
+
+
+class _One:
+    """One picture through the use cases."""
+
+    def __init__(
+        self, settings: Settings, database: PostgresDatabase, tenant: Tenant, level: Level
+    ) -> None:
+        self._tenant = tenant
+        self._level = level
+        self._store = objects(settings)
+        stores = Stores(self._store)
+        self._upload = Upload(database, stores, Quota(database), max_pixels=settings.max_pixels)
+        self._files = Files(database, stores)
+        self._max_bytes = settings.max_upload_bytes
+        self._waiting: dict[UUID, asyncio.Future[Analysis]] = {}
+
+    async def describe(self, path: Path) -> Described:
+        try:
+            with StagedFile(self._store.staging, max_bytes=self._max_bytes) as staged:
+                await asyncio.to_thread(_copy, path, staged)
+                accepted = await self._upload.accept(
+                    self._tenant,
+                    staged,
+                    UploadRequest(path.name, variants=False, level=self._level),
+                )
+            analysis = await self._final(accepted.image.id)
+            await self._store.delete(accepted.image.object_key)
+        except OcelliError as error:
+            return Described(path, error=error.message)
+        except OSError as error:
+            return Described(path, error=error.strerror or str(error))
+        return Described(path, analysis)
+
+    async def _final(self, id: UUID) -> Analysis:
+        self._waiting[id] = asyncio.get_running_loop().create_future()
+        return await self._waiting[id]
+
+    async def watch(self) -> None:
+        """Hand out what is final, with one question for all that are waited for."""
+        while True:
+            await asyncio.sleep(LOOK_AT_MANY_EVERY if len(self._waiting) > MANY else LOOK_EVERY)
+            if not self._waiting:
+                continue
+            for analysis in await self._files.finished(self._tenant.id, list(self._waiting)):
+                if analysis.image_id in self._waiting:
+                    self._waiting.pop(analysis.image_id).set_result(analysis)
+
+
+def _copy(path: Path, staged: StagedFile) -> None:
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            staged.write(piece)
+
+
+def _take(waiting: Iterator[Path], count: int) -> Iterator[Path]:
+    for _ in range(count):
+        path = next(waiting, None)
+        if path is None:
+            return
+        yield path

@@ -102,11 +102,6 @@ METER_EVERY = 1.0
 POLLED_FOR = 0.1
 
 
-def embedded(settings: Settings) -> EmbeddedPostgres:
-    """The embedded Postgres of this data folder, not started."""
-    return EmbeddedPostgres(settings.data / "postgres")
-
-
 @contextmanager
 def database_for_command(settings: Settings) -> Iterator[str]:
     """A DSN for a short command: the configured one, the running server's, or our own for now.
@@ -118,7 +113,7 @@ def database_for_command(settings: Settings) -> Iterator[str]:
         reach(dsn)
         yield dsn
         return
-    postgres = embedded(settings)
+    postgres = EmbeddedPostgres(settings.data / "postgres")
     if postgres.runs_elsewhere:
         yield postgres.dsn
         return

@@ -80,6 +80,7 @@ def _api(dsn: Future[str], descriptor: int) -> None:
 
 async def work(dsn: Future[str]) -> None:
     """Load the models, wait for the database, work until SIGTERM."""
+    os.nice(NICE)
     from ocelli.settings import Settings
     from ocelli.wiring import build_worker
 
@@ -87,7 +88,6 @@ async def work(dsn: Future[str]) -> None:
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)
-    os.nice(NICE)
     async with build_worker(Settings(), asyncio.wrap_future(dsn)) as worker:
         await worker.run(stop)
 

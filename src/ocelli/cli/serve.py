@@ -21,15 +21,13 @@ from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
-from ocelli.storage.embedded import EmbeddedPostgresError, exclusive
+from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
 from ocelli.storage.postgres.reach import DatabaseRefuses, reach
-from ocelli.wiring import embedded, join, leave_mark, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ocelli.settings import Settings
-    from ocelli.storage.embedded import EmbeddedPostgres
 
 log = logging.getLogger("ocelli.serve")
 
@@ -68,6 +66,8 @@ def serve(**options: Any) -> int:
             for number in range(settings.workers):
                 supervisor.add(f"worker {number + 1}", ["worker"], environment)
             dsn = start()  # takes as long as the children need to load
+            from ocelli.wiring import leave_mark, prepare  # after their start: 0.3 s
+
             key = prepare(settings, dsn)
             leave_mark(settings, dsn)  # makes folder and secret before children race for them
             address = f"http://{settings.host}:{listener.getsockname()[1]}"
@@ -93,6 +93,8 @@ def work(**options: Any) -> int:
     if not settings.workers:
         fail("`ocelli worker` with no worker has nothing to do.", "--workers 1")
         return CANNOT_RUN
+    from ocelli.wiring import join
+
     _log(settings)
     stop = _stop_on_signals()
     dsn = settings.database_url.get_secret_value()
@@ -150,7 +152,7 @@ def _database(
 
         yield None, reached
         return
-    postgres = embedded(settings)
+    postgres = EmbeddedPostgres(settings.data / "postgres")
     with exclusive(settings.data, wait=2.0):
         try:
             yield postgres, postgres.start

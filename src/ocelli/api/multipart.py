@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from starlette.requests import ClientDisconnect
 
 from ocelli.api.parts import BrokenForm, Parts, boundary_of
-from ocelli.api.raw import IDLE_TIMEOUT, stopped_coming
+from ocelli.api.raw import arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
 from ocelli.usecases.staging import StagedFile
@@ -180,25 +180,18 @@ async def _pieces(request: Request, limit: int, piece_size: int) -> AsyncIterato
     """The body in pieces of so many bytes, or a little more."""
     waiting: list[bytes] = []
     size = total = 0
-    clock = asyncio.get_running_loop().time
     try:
-        # One timeout, moved on with every chunk: a new one each time would cost as much as hashing.
-        async with asyncio.timeout(IDLE_TIMEOUT) as patience:
-            async for chunk in request.stream():
-                total += len(chunk)
-                if total > limit:
-                    raise TooLarge(
-                        "The request is larger than its limit.", details={"max_bytes": limit}
-                    )
-                waiting.append(chunk)
-                size += len(chunk)
-                if size >= piece_size:
-                    patience.reschedule(None)  # while somebody else works, nobody waits for bytes
-                    yield b"".join(waiting)
-                    waiting, size = [], 0
-                patience.reschedule(clock() + IDLE_TIMEOUT)
-    except TimeoutError:
-        raise stopped_coming() from None
+        async for chunk in arriving(request):
+            total += len(chunk)
+            if total > limit:
+                raise TooLarge(
+                    "The request is larger than its limit.", details={"max_bytes": limit}
+                )
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= piece_size:
+                yield b"".join(waiting)
+                waiting, size = [], 0
     except ClientDisconnect:
         raise MalformedRequest("The client hung up in mid-body.", field="body") from None
     if waiting:

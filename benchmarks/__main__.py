@@ -52,6 +52,8 @@ CLAIMS = {
 def main() -> int:
     """Run the claims that are asked for, all by default."""
     wanted = _arguments()
+    # Where it is set, each process would compile hundreds of modules again, ours and the others'.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     folder = Path(tempfile.mkdtemp(prefix="ocelli-bench-", dir=wanted.folder))
     folder.chmod(0o755)  # root's Postgres runs as another user

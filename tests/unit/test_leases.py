@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.errors import RateLimited
 from ocelli.domain.rates import Budget, Grant, Lease, RateState
-from ocelli.usecases.rates import UploadSlots
+from ocelli.usecases.rates import RateLimiter, UploadSlots
 
 EPOCH = 1_700_000_040  # Unix time of the simulated clock's zero; a minute begins there
 
@@ -187,6 +191,74 @@ def test_the_wait_is_a_whole_second_within_the_minute(at: float) -> None:
         world.request(0).enforce()
     assert isinstance(raised.value.retry_after, int)
     assert 1 <= raised.value.retry_after <= 60
+
+
+class SlowDatabase:
+    """The model of a minute; its transactions can be kept waiting for a connection."""
+
+    def __init__(self, limit: int) -> None:
+        self.now = 0.0
+        self.minute = Minute(limit)
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SimpleNamespace]:
+        await self.answers.wait()
+        yield SimpleNamespace(rates=self)
+
+    async def lease(self, _: Budget, *, needed: int, wished: int) -> Grant:
+        return self.minute.lease(needed, wished, self.now)
+
+    async def give_back(self, _: Budget, count: int, *, reset: int) -> None:
+        self.minute.give_back(count, reset)
+
+
+KEY = SimpleNamespace(
+    id=uuid.uuid4(), tenant=SimpleNamespace(tier=Tier.FREE, requests_per_minute=400)
+)
+
+
+async def pass_(limiter: RateLimiter, most: int) -> int:
+    """How many of so many requests pass."""
+    return sum([not (await limiter.count(KEY, "")).exceeded for _ in range(most)])  # type: ignore[arg-type]
+
+
+async def test_a_slice_asked_for_ahead_is_not_lost_when_the_minute_turns() -> None:
+    database = SlowDatabase(400)
+    limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
+    database.now = 59.0
+    while database.minute.used < 200:
+        await pass_(limiter, 1)
+        await asyncio.sleep(0)
+        database.now += 0.001
+    database.answers.clear()
+    (lease,) = limiter._leases.values()
+    while lease.asking is None:
+        await pass_(limiter, 1)
+    await asyncio.sleep(0)
+    database.now = 60.1
+    await limiter.give_back()
+    database.answers.set()
+    await asyncio.sleep(0.01)
+    assert await pass_(limiter, 401) == 400
+
+
+async def test_what_is_given_back_belongs_to_the_minute_that_it_was_taken_from() -> None:
+    database = SlowDatabase(400)
+    limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
+    database.now = 58.5
+    await pass_(limiter, 20)
+    database.now = 59.99
+    database.answers, now_it_does = asyncio.Event(), database.answers
+    giving = asyncio.create_task(limiter.give_back())
+    await asyncio.sleep(0)
+    database.answers, waited_for = now_it_does, database.answers
+    database.now = 60.01
+    passed = await pass_(limiter, 20)
+    waited_for.set()
+    await giving
+    assert passed + await pass_(limiter, 400) == 400
 
 
 async def test_as_many_uploads_at_once_as_the_tier_says() -> None:

@@ -55,17 +55,17 @@ class RateLimiter:
         self._leases = {
             budget: lease
             for budget, lease in self._leases.items()
-            if lease.waiting or not lease.is_over(now)
+            if lease.waiting or lease.asking or not lease.is_over(now)
         }
-        unused = [
-            (lease, count)
+        unused = [  # with its minute: by the time it is taken back the lease may be of the next one
+            (lease.budget, count, lease.reset)
             for lease in self._leases.values()
             if (count := lease.give_back(now, idle=idle))
         ]
         if unused:
             async with self._database.transaction() as tx:
-                for lease, count in unused:
-                    await tx.rates.give_back(lease.budget, count, reset=lease.reset)
+                for budget, count, reset in unused:
+                    await tx.rates.give_back(budget, count, reset=reset)
 
     async def _spend(self, budget: Budget) -> RateState:
         lease = self._leases.get(budget)

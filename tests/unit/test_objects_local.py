@@ -162,18 +162,43 @@ async def test_of_small_files_at_once_only_the_bad_one_fails(store: LocalObjects
     sources[7].unlink()
     (store.root / "a").mkdir()
     (store.root / "a" / "9").write_bytes(b"no folder")
+    (store.root / "b").write_bytes(b"no folder")
+    keys = [f"a/{number}/file" for number in range(20)]
+    keys[11] = "b/its/parent/cannot/be/made"
 
     outcomes = await asyncio.gather(
-        *(store.put(f"a/{n}/file", source, "image/png") for n, source in enumerate(sources)),
+        *(store.put(key, source, "image/png") for key, source in zip(keys, sources, strict=True)),
         return_exceptions=True,
     )
 
     bad = {number for number, outcome in enumerate(outcomes) if outcome is not None}
-    assert bad == {7, 9}
+    assert bad == {7, 9, 11}
     assert all(isinstance(outcomes[number], OSError) for number in bad)
     for number in set(range(20)) - bad:
-        assert await store.read(f"a/{number}/file") == bytes([number]) * 100
-    assert list(store.staging.iterdir()) == [sources[9]]
+        assert await store.read(keys[number]) == bytes([number]) * 100
+    assert set(store.staging.iterdir()) == {sources[9], sources[11]}
+
+
+async def test_what_a_row_may_know_is_replaced_by_nothing_less_durable(
+    store: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that runs twice writes its files twice; power may fail between any two steps."""
+    await store.put("a/b/c", staged(store, b"1"), "image/webp")
+    durable: set[int] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def watched(source: Path, target: Path) -> Path:
+        assert source.stat().st_ino in durable
+        return rename(source, target)
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        durable.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "rename", watched)
+    await store.put("a/b/c", staged(store, b"2"), "image/webp")
+    assert await store.read("a/b/c") == b"2"
 
 
 async def test_a_folder_that_is_not_mounted_has_lost_nothing(store: LocalObjects) -> None:

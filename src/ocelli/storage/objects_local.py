@@ -8,6 +8,7 @@ import hmac
 import os
 import shutil
 import time
+import uuid
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -170,7 +171,7 @@ class LocalObjects:
         return await asyncio.to_thread(_put_several, some)
 
     def _check(self) -> None:
-        probe = self.staging / f"probe-{os.getpid()}"
+        probe = self.staging / f"probe-{uuid.uuid4().hex}"  # pids repeat on other machines
         probe.write_bytes(b"")
         probe.unlink()
         if shutil.disk_usage(self.root).free < 64 * 1024 * 1024:
@@ -182,23 +183,31 @@ def _put_several(some: Sequence[tuple[Path, Path]]) -> list[OSError | None]:
 
     Every step is done for all before the next one begins, so that the disk, which writes what it
     was given until then at once, is waited for once rather than by each. Until its row is there
-    nobody knows of a file: it may have its name before it is durable.
+    nobody knows of a file: it may have its name before it is durable, unless it replaces one.
     """
     errors: list[OSError | None] = [None] * len(some)
     for step in (_move, _sync_file, _sync_folder):
-        for at, (target, source) in enumerate(some):
-            if errors[at] is None:
-                try:
-                    step(target, source)
-                except OSError as error:
-                    errors[at] = error
-    for folder in {target.parent.parent for target, _ in some}:
-        _sync(folder)
-    return errors
+        errors = [error or _tried(step, *each) for error, each in zip(errors, some, strict=True)]
+    above = [target.parent.parent for target, _ in some]
+    trouble = {
+        folder: _tried(_sync, folder)
+        for folder in {folder for error, folder in zip(errors, above, strict=True) if not error}
+    }
+    return [error or trouble[folder] for error, folder in zip(errors, above, strict=True)]
+
+
+def _tried(step: Callable[..., None], *paths: Path) -> OSError | None:
+    try:
+        step(*paths)
+    except OSError as error:
+        return error
+    return None
 
 
 def _move(target: Path, source: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        _sync(source)
     source.rename(target)
 
 

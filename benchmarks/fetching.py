@@ -96,7 +96,8 @@ def _polls(bench: Bench, server: Server, bare: Server, urls: Sequence[str]) -> I
 
 
 def _polled(bench: Bench, server: Server, bare: Server, id: str, what: str, target: Target) -> Row:
-    ours, base = [], []
+    ours: list[float] = []
+    base: list[float] = []
     seconds = 3.0 if bench.quick else 6.0
     for number in range(3 if bench.quick else 6):
         bench.say(f"{NAME}: polls of a {what}, round {number + 1}")

@@ -72,7 +72,7 @@ class Remembered:
         """See ports.Evidence."""
         key = hash(picture.data)
         if key not in self._gathered:
-            self._gathered[key] = asyncio.create_task(self._evidence.gather(picture))  # type: ignore[arg-type]
+            self._gathered[key] = asyncio.create_task(self._evidence.gather(picture))
         return await asyncio.shield(self._gathered[key])
 
     def judge(self, claim: Claim, findings: Findings) -> Verdict | None:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import secrets
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -98,6 +99,7 @@ GIVE_BACK_EVERY = 1.0
 # Beyond the time that an analysis may take: then it is not waiting, it is native code that hangs.
 STUCK_AFTER = 15.0
 METER_EVERY = 1.0
+MARKED_WITHIN = 10.0
 # What another process changes and nobody announces is seen so much later by those who poll.
 POLLED_FOR = 0.1
 
@@ -177,12 +179,16 @@ def leave_mark(settings: Settings, dsn: str) -> None:
 
     async def leave() -> None:
         store, key, mark = await _mark(settings, dsn)
-        file = store.staging / f"mark-{os.getpid()}"
+        file = store.staging / f"mark-{uuid.uuid4().hex}"  # pids repeat on other machines
         file.write_bytes(mark)
         try:
-            await store.put(key, file, "application/octet-stream")
-        except OcelliError as error:
-            log.warning("no mark in the store, workers of other machines may not start: %s", error)
+            async with asyncio.timeout(MARKED_WITHIN):
+                await store.put(key, file, "application/octet-stream")
+        except (OcelliError, TimeoutError) as error:
+            log.warning(
+                "no mark in the store, workers of other machines may not start: %s",
+                str(error) or "it is too slow",
+            )
 
     asyncio.run(leave())
 

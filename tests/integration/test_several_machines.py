@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import requests
 from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_crashes import is_processing, until
 from tests.integration.test_main_job import finished, get, upload
 
+from ocelli import wiring
 from ocelli.domain.errors import Unavailable
+from ocelli.settings import Settings
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.reach import DatabaseRefuses, reach
 
@@ -112,6 +116,39 @@ def test_an_address_that_lets_nobody_in(database: str, tmp_path: Path) -> None:
     for away in ("postgresql://a:b@127.0.0.1:9/c", "postgresql://a:b@no.invalid/c"):
         with pytest.raises(Unavailable):
             reach(away)
+
+
+def test_one_that_comes_up_while_it_is_asked_for(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers the first question; by the second one it is there."""
+    connect, said = psycopg.connect, iter(["connection refused"])
+
+    def late(conninfo: str) -> psycopg.Connection:
+        for text in said:
+            raise psycopg.OperationalError(text)
+        return connect(conninfo)
+
+    monkeypatch.setattr(psycopg, "connect", late)
+    reach(database)
+
+
+def test_a_bucket_that_never_answers_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Bucket:
+        staging = tmp_path
+
+        async def put(self, *_: object) -> None:
+            await asyncio.sleep(60)
+
+    async def mark(*_: object) -> tuple[Bucket, str, bytes]:
+        return Bucket(), "installation/x", b"mark"
+
+    monkeypatch.setattr(wiring, "_mark", mark)
+    monkeypatch.setattr(wiring, "MARKED_WITHIN", 0.1)
+    wiring.leave_mark(Settings(), "")
+    assert "it is too slow" in caplog.text
 
 
 @pytest.mark.parametrize("command", ["worker", "serve"])

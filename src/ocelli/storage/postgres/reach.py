@@ -17,7 +17,7 @@ class DatabaseRefuses(RuntimeError):
 
 
 def reach(dsn: str) -> None:
-    """Connect once. Raises Unavailable where nobody answers (yet), else DatabaseRefuses."""
+    """Connect. Raises Unavailable where nobody answers (yet), else DatabaseRefuses."""
     try:
         conninfo = make_conninfo(dsn, connect_timeout=ANSWERS_WITHIN)
     except psycopg.ProgrammingError:
@@ -25,13 +25,28 @@ def reach(dsn: str) -> None:
             "The database's address cannot be read: postgresql://user:password@host/name is one."
         ) from None
     try:
-        with psycopg.connect(conninfo) as connection:
-            version = connection.info.server_version // 10_000
+        version = _version(conninfo)
     except psycopg.OperationalError as error:
-        reason = " ".join(str(error).split())
         # Whether it takes connections is known without a name and a password that are right.
-        if PGconn.ping(conninfo.encode()) == Ping.OK:
-            raise DatabaseRefuses(f"The database refuses: {reason}") from None
-        raise Unavailable(f"The database does not answer: {reason}") from None
+        if PGconn.ping(conninfo.encode()) != Ping.OK:
+            raise Unavailable(f"The database does not answer: {_reason(error)}") from None
+        version = _version_or_refusal(conninfo)
     if version < OLDEST:
         raise DatabaseRefuses(f"Postgres {version} is too old; {OLDEST} is the oldest that works.")
+
+
+def _version_or_refusal(conninfo: str) -> int:
+    """Once more, now that it answers: it may have come up between the two questions."""
+    try:
+        return _version(conninfo)
+    except psycopg.OperationalError as error:
+        raise DatabaseRefuses(f"The database refuses: {_reason(error)}") from None
+
+
+def _version(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as connection:
+        return connection.info.server_version // 10_000
+
+
+def _reason(error: psycopg.OperationalError) -> str:
+    return " ".join(str(error).split())

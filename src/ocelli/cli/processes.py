@@ -119,6 +119,7 @@ class Supervisor:
         self._dsn = dsn
         for child in self._children:
             child.tell(dsn)
+            child.started_at = time.monotonic()  # however long it waited, it has not worked yet
         while not stop.wait(0.05):
             if self._postgres is not None and not self._postgres.is_running:
                 self._restart(self._postgres)

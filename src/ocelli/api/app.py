@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -13,18 +12,18 @@ from starlette.exceptions import HTTPException
 
 from ocelli import __version__
 from ocelli.api import objects, operations
-from ocelli.api.aion.polls import POLLS as AION_POLLS
 from ocelli.api.aion.router import router as aion_router
+from ocelli.api.aion.short import WAYS as AION_WAYS
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
-from ocelli.api.fetch.polls import POLLS as FETCH_POLLS
+from ocelli.api.fetch.short import WAYS as FETCH_WAYS
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
-from ocelli.api.polls import Polls
 from ocelli.api.raw import Direct
-from ocelli.api.surfaces import surface_of
-from ocelli.domain.errors import OcelliError, Unavailable
+from ocelli.api.short import ShortWays
+from ocelli.api.surfaces import no_room, surface_of
+from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +55,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(KeepAnswer)
     app.add_middleware(WholeBodies)
-    app.add_middleware(Polls, polls=AION_POLLS + FETCH_POLLS)
+    app.add_middleware(ShortWays, ways=AION_WAYS + FETCH_WAYS)
     app.add_middleware(Direct, routes=chat.ROUTES)
     app.add_middleware(Envelope)
     app.router.routes[:0] = chat.ROUTES
@@ -104,11 +103,10 @@ async def _status(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _system(request: Request, error: Exception) -> JSONResponse:
-    """A disk that is full is nobody's fault but ours, and may pass."""
-    if cast("OSError", error).errno not in (errno.ENOSPC, errno.EDQUOT):
+    try:
+        return await _ours(request, no_room(request, cast("OSError", error)))
+    except OSError:
         return await _unexpected(request, error)
-    log.error("the disk is full, request %s", request.state.request_id)
-    return await _ours(request, Unavailable("There is no room to store this now. Try again later."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

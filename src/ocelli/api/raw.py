@@ -91,7 +91,7 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST" or _wants_its_answer_kept(scope):
+        if route is None or scope["method"] != "POST" or wants_its_answer_kept(scope):
             await self._app(scope, receive, send)
             return
         scope["endpoint"] = route.endpoint
@@ -102,7 +102,8 @@ class Direct:
             await surface_of(request).render(request, error)(scope, receive, send)
 
 
-def _wants_its_answer_kept(scope: Scope) -> bool:
+def wants_its_answer_kept(scope: Scope) -> bool:
+    """Whether it has an Idempotency-Key."""
     return any(name == b"idempotency-key" for name, _ in scope["headers"])
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from ocelli.api.aion import errors as aion_errors
 from ocelli.api.chat import errors as chat_errors
 from ocelli.api.chat.headers import PREFIXES as CHAT
 from ocelli.api.fetch import errors as fetch_errors
+from ocelli.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -39,6 +42,8 @@ class Surface(Protocol):
         ...
 
 
+log = logging.getLogger(__name__)
+
 # By the beginning of the path; the first that fits.
 _SURFACES: tuple[tuple[str, Surface], ...] = (
     ("/api/v2", aion_errors),
@@ -51,3 +56,11 @@ def surface_of(request: Request) -> Surface:
     """The dialect of this request; what belongs to none speaks that of ``/api/v2``."""
     path = request.url.path
     return next((each for prefix, each in _SURFACES if path.startswith(prefix)), aion_errors)
+
+
+def no_room(request: Request, error: OSError) -> Unavailable:
+    """A disk that is full is nobody's fault but ours, and may pass. Any other error is raised."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    log.error("the disk is full, request %s", request.state.request_id)
+    return Unavailable("There is no room to store this now. Try again later.")

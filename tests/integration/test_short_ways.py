@@ -1,4 +1,4 @@
-"""What is polled has a short way; it must be no other way."""
+"""What is asked most often has a short way; it must be no other way."""
 
 from __future__ import annotations
 
@@ -96,3 +96,64 @@ def test_recent_files_say_what_became_of_them(server: Server, session: str) -> N
     again = get(server, f"/uploads/sessions/{session}/status").json()["recent_completions"]
     assert len(again) == 2
     assert all(each["description"] is None for each in again)
+
+
+def _outline(value: object) -> object:
+    """Its shape: names and kinds."""
+    if isinstance(value, dict):
+        return {name: _outline(each) for name, each in value.items()}
+    return type(value).__name__
+
+
+def test_both_ways_of_an_upload_answer_the_same(server: Server) -> None:
+    """The long way is taken with an Idempotency-Key."""
+    fields = {"auto_describe": "false", "title": "a"}
+    short, long = sent_both_ways(server, noise(72_000), noise(72_001), fields)
+    assert short.status_code == long.status_code == 200
+    assert _outline(short.json()) == _outline(long.json())
+    assert {name.lower() for name in short.headers} == {name.lower() for name in long.headers}
+    image = get(server, f"/user-files/{short.json()['image_id']}").json()
+    assert image["title"] == "a"
+
+
+def sent_both_ways(
+    server: Server, one: bytes, other: bytes, fields: dict[str, str], **headers: str
+) -> list[requests.Response]:
+    mine = {**server.headers, **headers}
+    return [
+        requests.post(
+            f"{server.url}/api/v2/user-files/upload/stream",
+            headers=each,
+            files={"file": ("photo.jpg", data)},
+            data=fields,
+            timeout=60,
+        )
+        for data, each in ((one, mine), (other, {**mine, "Idempotency-Key": str(uuid.uuid4())}))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "fields", "status"),
+    [
+        (b"no picture", {}, 422),
+        (b"", {}, 422),
+        (noise(72_002), {"auto_describe": "perhaps"}, 422),
+        (noise(72_003), {"title": "x" * 256}, 422),
+        (noise(72_005), {"storage_target": "custom"}, 422),
+    ],
+)
+def test_both_ways_of_an_upload_refuse_the_same(
+    server: Server, data: bytes, fields: dict[str, str], status: int
+) -> None:
+    short, long = sent_both_ways(server, data, data, fields)
+    assert (short.status_code, long.status_code) == (status, status)
+    assert short.json()["error"] == long.json()["error"]
+    assert short.json()["request_id"] == short.headers["X-Request-ID"]
+
+
+def test_both_ways_of_an_upload_want_a_key(server: Server) -> None:
+    picture = noise(72_004)
+    short, long = sent_both_ways(server, picture, picture, {}, Authorization="Bearer x")
+    assert (short.status_code, long.status_code) == (401, 401)
+    assert short.json()["error"] == long.json()["error"]
+    assert short.headers["WWW-Authenticate"] == long.headers["WWW-Authenticate"]

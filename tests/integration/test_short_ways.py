@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from typing import Any
 
 import pytest
 import requests
@@ -83,6 +84,39 @@ def test_a_poll_is_never_older_than_an_answer(server: Server) -> None:
         each.join()
     assert wrong == []
     assert get(server, f"/uploads/sessions/{id}/status").json()["completed_files"] == 61
+
+
+def test_a_status_is_never_older_than_the_picture(server: Server) -> None:
+    """A crowd polls each picture that a worker finishes, which no notification tells of."""
+    stop = threading.Event()
+    image = ""
+
+    def poll() -> None:
+        with requests.Session() as mine:
+            while not stop.is_set():
+                get_with(mine, f"/uploads/status/{image}")
+
+    def get_with(mine: requests.Session, path: str) -> dict[str, Any]:
+        url = f"{server.url}/api/v2{path}"
+        answer: dict[str, Any] = mine.get(url, headers=server.headers, timeout=10).json()
+        return answer
+
+    image = upload(server, noise(72_000)).json()["image_id"]
+    crowd = [threading.Thread(target=poll) for _ in range(3)]
+    for each in crowd:
+        each.start()
+    older = 0
+    with requests.Session() as mine:
+        for number in range(1, 9):
+            image = upload(server, noise(72_000 + number)).json()["image_id"]
+            while get_with(mine, f"/user-files/{image}")["upload_description"] is None:
+                pass
+            said = get_with(mine, f"/uploads/status/{image}")["component_statuses"]
+            older += said["description_status"] != "completed"
+    stop.set()
+    for each in crowd:
+        each.join()
+    assert older == 0
 
 
 def test_recent_files_say_what_became_of_them(server: Server, session: str) -> None:

@@ -110,8 +110,15 @@ class Shared(Generic[Result]):
         self._renewing: dict[Hashable, asyncio.Task[None]] = {}
         self._together = Together(_look_up, at_once=sys.maxsize)
 
-    async def __call__(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
-        """What ``question`` answers, or another one of the same key. Raises what it raises."""
+    async def __call__(
+        self, key: Hashable, question: Callable[[], Awaitable[Result]], *, announced: bool = True
+    ) -> Result:
+        """What ``question`` answers, or another one of the same key. Raises what it raises.
+
+        ``announced``: whether ``version`` tells of all that changes the answer; else none is kept.
+        """
+        if not announced:
+            return await self._asked(key, question)
         recent = self._recent.get(key)
         if recent is None or recent.version != self._version():
             return await self._look(key, question)
@@ -127,13 +134,16 @@ class Shared(Generic[Result]):
 
     async def _look(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
         version = self._version()
-        answer = await self._together(key, question)
-        if isinstance(answer, Exception):
-            raise answer
-        result = cast("Result", answer)
+        result = await self._asked(key, question)
         if self._seconds:
             self._keep(key, result, version)
         return result
+
+    async def _asked(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
+        answer = await self._together(key, question)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("Result", answer)
 
     def _keep(self, key: Hashable, answer: Result, version: Hashable) -> None:
         """Looked up after ``version`` was, so at least as new."""

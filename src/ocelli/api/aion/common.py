@@ -43,14 +43,22 @@ FileId = Annotated[
 
 
 async def polled(
-    mine: Services, tenant_id: UUID, what: str, look: Callable[[], Awaitable[BaseModel]]
+    mine: Services,
+    tenant_id: UUID,
+    what: str,
+    look: Callable[[], Awaitable[BaseModel]],
+    *,
+    announced: bool = True,
 ) -> Response:
-    """The body that ``look`` finds, looked up and written once for all who ask at this moment."""
+    """The body that ``look`` finds, looked up and written once for all who ask at this moment.
+
+    ``announced``: see ``Shared``.
+    """
 
     async def written() -> bytes:
         return (await look()).model_dump_json().encode()
 
-    body = await mine.polls((tenant_id, what), written)
+    body = await mine.polls((tenant_id, what), written, announced=announced)
     return Response(body, media_type="application/json")
 
 

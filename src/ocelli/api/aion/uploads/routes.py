@@ -222,7 +222,8 @@ async def upload_status(image_id: FileId, key: CurrentKey, mine: CurrentServices
     async def look() -> schemas.UploadStatus:
         return mapping.upload_status(await mine.files.get(key.tenant.id, image_id))
 
-    return await polled(mine, key.tenant.id, f"upload {image_id}", look)
+    # Workers finish a picture without a word, and /user-files tells of it at once.
+    return await polled(mine, key.tenant.id, f"upload {image_id}", look, announced=False)
 
 
 def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:

@@ -16,11 +16,11 @@ from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_crashes import is_processing, until
 from tests.integration.test_main_job import finished, get, upload
 
-from ocelli import wiring
 from ocelli.domain.errors import Unavailable
 from ocelli.settings import Settings
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.reach import DatabaseRefuses, reach
+from ocelli.wiring import installation
 
 
 class Machine:
@@ -145,9 +145,9 @@ def test_a_bucket_that_never_answers_holds_nobody_up(
     async def mark(*_: object) -> tuple[Bucket, str, bytes]:
         return Bucket(), "installation/x", b"mark"
 
-    monkeypatch.setattr(wiring, "_mark", mark)
-    monkeypatch.setattr(wiring, "MARKED_WITHIN", 0.1)
-    wiring.leave_mark(Settings(), "")
+    monkeypatch.setattr(installation, "_mark", mark)
+    monkeypatch.setattr(installation, "MARKED_WITHIN", 0.1)
+    installation.leave_mark(Settings(), "")
     assert "it is too slow" in caplog.text
 
 

@@ -17,7 +17,7 @@ from ocelli.backends.registry import MissingKey, Parts, Registry, configure, reg
 from ocelli.cli.options import to_environment
 from ocelli.domain.claims import Tokens
 from ocelli.settings import Settings
-from ocelli.wiring import chat_configs
+from ocelli.wiring.backends import chat_configs
 
 LOCAL = LocalBackend()
 

@@ -54,7 +54,7 @@ def _api(dsn: Future[str], descriptor: int) -> None:
 
     import ocelli.api.app  # what takes longest, while the database is made ready  # noqa: F401
     from ocelli.settings import Settings
-    from ocelli.wiring import build_api
+    from ocelli.wiring.api import build_api
 
     config = uvicorn.Config(
         build_api(Settings(), dsn.result()),
@@ -82,7 +82,7 @@ async def work(dsn: Future[str]) -> None:
     """Load the models, wait for the database, work until SIGTERM."""
     os.nice(NICE)
     from ocelli.settings import Settings
-    from ocelli.wiring import build_worker
+    from ocelli.wiring.worker import build_worker
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -127,7 +127,8 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
         for number in range(settings.workers):
             supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
         dsn = postgres.start()  # takes as long as the workers need to load
-        from ocelli.wiring import objects, prepare
+        from ocelli.wiring.edges import objects
+        from ocelli.wiring.installation import prepare
 
         prepare(settings, dsn)
         objects(settings)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
-from ocelli.wiring import chat_configs, database_for_command, objects
+from ocelli.wiring.backends import chat_configs
+from ocelli.wiring.edges import objects
+from ocelli.wiring.installation import database_for_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

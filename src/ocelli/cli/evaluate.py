@@ -19,7 +19,7 @@ from ocelli.domain.evaluation import Label, Score, fit, reliability
 from ocelli.domain.questions import Question
 from ocelli.domain.verification import Calibration
 from ocelli.media.decode import decode
-from ocelli.wiring import build_engine, write_calibration
+from ocelli.wiring.backends import build_engine, write_calibration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

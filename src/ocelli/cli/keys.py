@@ -17,7 +17,7 @@ from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.reach import DatabaseRefuses
 from ocelli.usecases.keys import Keys
-from ocelli.wiring import database_for_command, prepare
+from ocelli.wiring.installation import database_for_command, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -13,7 +13,8 @@ from ocelli.usecases.quota import Quota
 from ocelli.usecases.staging import StagedFile
 from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload, UploadRequest
-from ocelli.wiring import default_tenant, objects
+from ocelli.wiring.edges import objects
+from ocelli.wiring.installation import default_tenant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

@@ -66,7 +66,7 @@ def serve(**options: Any) -> int:
             for number in range(settings.workers):
                 supervisor.add(f"worker {number + 1}", ["worker"], environment)
             dsn = start()  # takes as long as the children need to load
-            from ocelli.wiring import leave_mark, prepare  # after their start: 0.3 s
+            from ocelli.wiring.installation import leave_mark, prepare  # after their start: 0.3 s
 
             key = prepare(settings, dsn)
             leave_mark(settings, dsn)  # makes folder and secret before children race for them
@@ -93,7 +93,7 @@ def work(**options: Any) -> int:
     if not settings.workers:
         fail("`ocelli worker` with no worker has nothing to do.", "--workers 1")
         return CANNOT_RUN
-    from ocelli.wiring import join
+    from ocelli.wiring.installation import join
 
     _log(settings)
     stop = _stop_on_signals()

@@ -1,0 +1,190 @@
+"""One API process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ocelli.api.fetch.mapping import JsonWriter
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.answering import answer
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.health import queue_gauges, worker_alive
+from ocelli.storage.postgres.notifications import Changes
+from ocelli.usecases.accounts import Accounts
+from ocelli.usecases.asking import Asking
+from ocelli.usecases.batches import Batches
+from ocelli.usecases.chat import LocalChat
+from ocelli.usecases.chat_models import Models
+from ocelli.usecases.chat_pictures import Pictures
+from ocelli.usecases.chat_relay import OPERATION, Relay
+from ocelli.usecases.colors import Colors
+from ocelli.usecases.files import Files
+from ocelli.usecases.history import History
+from ocelli.usecases.idempotency import RENEW_EVERY, Idempotency
+from ocelli.usecases.keys import Keys
+from ocelli.usecases.metering import Metering
+from ocelli.usecases.moderation import Moderation
+from ocelli.usecases.presigned import Presigned
+from ocelli.usecases.quota import Quota
+from ocelli.usecases.rates import RateLimiter, UploadSlots
+from ocelli.usecases.requests import Requests
+from ocelli.usecases.sessions import Sessions
+from ocelli.usecases.stores import Stores
+from ocelli.usecases.together import Shared
+from ocelli.usecases.upload import Upload
+from ocelli.wiring.backends import backend_names, chat_configs, roster
+from ocelli.wiring.edges import custom_storage, fetcher, objects
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from fastapi import FastAPI
+
+    from ocelli.api.services import Chat
+    from ocelli.backends.chat.relay import Upstreams
+    from ocelli.settings import Settings
+
+log = logging.getLogger(__name__)
+KEY_USE_EVERY = 10.0
+GIVE_BACK_EVERY = 1.0
+METER_EVERY = 1.0
+# What another process changes and nobody announces is seen so much later by those who poll.
+POLLED_FOR = 0.1
+
+
+def build_api(settings: Settings, dsn: str) -> FastAPI:
+    """The ASGI application of one API process."""
+    from ocelli.api.app import create_app
+    from ocelli.api.services import Services
+    from ocelli.backends.chat.relay import Upstreams
+
+    database = PostgresDatabase(dsn, max_connections=settings.database_connections)
+    tiers = settings.tier_limits
+    store = objects(settings)
+    buckets = custom_storage(settings, database, store.staging)
+    stores = Stores(store, buckets)
+    quota = Quota(database, tiers)
+    upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
+    accounts = Accounts(database)
+    rates = RateLimiter(database, tiers)
+    idempotency = Idempotency(database)
+    changes = Changes(dsn)
+    names = backend_names(settings)
+    asking = Asking(
+        database,
+        stores,
+        quota,
+        changes.listen,
+        max_bytes=settings.max_upload_bytes,
+        max_pixels=settings.max_pixels,
+    )
+    metering = Metering(database, quota, OPERATION)
+    upstreams = Upstreams(chat_configs(settings))
+
+    async def worker_check() -> None:
+        async with database.connection() as connection:
+            await worker_alive(connection)
+
+    async def gauges() -> dict[str, dict[str, float]]:
+        async with database.connection() as connection:
+            return await queue_gauges(connection)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with database:
+            tasks = [
+                asyncio.create_task(_every(KEY_USE_EVERY, accounts.write_down_use)),
+                asyncio.create_task(_every(GIVE_BACK_EVERY, rates.give_back)),
+                asyncio.create_task(_every(METER_EVERY, metering.write_down)),
+                asyncio.create_task(_every(RENEW_EVERY, idempotency.renew)),
+                asyncio.create_task(changes.run()),
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                with contextlib.suppress(Exception):
+                    await accounts.write_down_use()
+                    await rates.give_back(idle=0.0)
+                    await metering.write_down()
+                await upstreams.close()
+
+    return create_app(
+        Services(
+            accounts=accounts,
+            keys=Keys(database),
+            rates=rates,
+            slots=UploadSlots(tiers),
+            idempotency=idempotency,
+            quota=quota,
+            upload=upload,
+            presigned=Presigned(database, stores, upload, quota),
+            sessions=Sessions(database),
+            polls=Shared(lambda: (database.ended, changes.heard), seconds=POLLED_FOR),
+            listen=changes.listen,
+            files=Files(database, stores),
+            colors=Colors(database),
+            asking=asking,
+            batches=Batches(database, asking, quota),
+            backend_names=names,
+            default_backend=settings.default_backend or names[0],
+            answer_timeout=settings.analysis_timeout,
+            chat=_chat(settings, asking, metering, upstreams),
+            requests=Requests(
+                database, stores, changes.listen, JsonWriter(), max_pixels=settings.max_pixels
+            ),
+            roster=roster(settings),
+            fetch_wait=settings.fetch_wait,
+            staging=store.staging,
+            history=History(database, store),
+            custom_storage=buckets,
+            checks={"database": database.check, "store": store.check, "workers": worker_check},
+            checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
+            gauges=gauges,
+            lifespan=lifespan,
+            max_upload_bytes=settings.max_upload_bytes,
+            signed_folder=store if isinstance(store, LocalObjects) else None,
+            public_url=settings.public_url and settings.public_url.rstrip("/"),
+        )
+    )
+
+
+def _chat(settings: Settings, asking: Asking, metering: Metering, upstreams: Upstreams) -> Chat:
+    """Who answers conversations: configured backends, and the local model."""
+    from ocelli.api.services import Chat
+
+    pictures = Pictures(
+        fetcher(settings),
+        max_bytes=settings.max_upload_bytes,
+        max_pixels=settings.max_pixels,
+    )
+    local = LocalChat(asking, pictures, answer, timeout=settings.analysis_timeout)
+    models = Models(
+        upstreams,
+        default=settings.chat_model or settings.default_backend,
+        aliases=settings.chat_aliases,
+        fallback=settings.chat_fallback,
+    )
+    return Chat(
+        models=models,
+        local=local,
+        relay=Relay(pictures, metering),
+        moderation=Moderation(local, pictures),
+        max_body_bytes=settings.chat_max_mb * MEGABYTE,
+    )
+
+
+async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    """For chores that lose nothing by waiting for the next round."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await chore()
+        except Exception as error:
+            log.warning("%s: %s", chore.__qualname__, error)

@@ -1,0 +1,96 @@
+"""Who looks at pictures, and what verification makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.findings import LOCAL
+from ocelli.domain.pricing import Roster
+from ocelli.domain.verification import Calibration
+from ocelli.usecases.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.registry import MissingKey, Registry
+    from ocelli.settings import BackendSetting, Settings
+
+
+def chat_configs(settings: Settings) -> list[ChatConfig | MissingKey]:
+    """The chat backends that the settings name, in their order."""
+    from ocelli.backends.registry import configure
+
+    def given(setting: BackendSetting) -> dict[str, Any]:
+        values = setting.model_dump(exclude_none=True)
+        if setting.key is not None:
+            values["key"] = setting.key.get_secret_value()
+        return values
+
+    return [
+        configure(name, given(setting), os.environ) for name, setting in settings.backends.items()
+    ]
+
+
+def backend_names(settings: Settings) -> tuple[str, ...]:
+    """Who can be asked, in the order of the settings; the local models last."""
+    from ocelli.backends.registry import MissingKey
+
+    configured = chat_configs(settings)
+    return (*(each.name for each in configured if not isinstance(each, MissingKey)), LOCAL)
+
+
+def roster(settings: Settings) -> Roster:
+    """Which backends there are, without loading any."""
+    from ocelli.backends.registry import MissingKey
+
+    there = [each.name for each in chat_configs(settings) if not isinstance(each, MissingKey)]
+    names = (*there, LOCAL)
+    chosen = settings.default_backend
+    return Roster(names, chosen if chosen in names and chosen else names[0])
+
+
+@asynccontextmanager
+async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
+    """Everybody who can look at a picture: the local models, loaded, and the chat backends."""
+    import aiohttp
+
+    from ocelli.backends.local.backend import LocalBackend
+    from ocelli.backends.registry import Parts, registry
+
+    local = LocalBackend(compute)
+    await asyncio.get_running_loop().run_in_executor(compute, local.load)
+    parts = Parts(settings.default_backend, settings.checker, settings.judge)
+    connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield registry(local, chat_configs(settings), session, parts)
+
+
+@asynccontextmanager
+async def build_engine(
+    settings: Settings, compute: Executor, *, calibration: Calibration | None = None
+) -> AsyncIterator[Engine]:
+    """Everybody who can look, the local models as evidence, and what levels make of it."""
+    if calibration is None:
+        calibration = read_calibration(settings)
+    async with build_backends(settings, compute) as backends:
+        yield Engine(backends, backends.local, calibration)
+
+
+def read_calibration(settings: Settings) -> Calibration:
+    """What ``ocelli eval --fit`` wrote; none maps every probability to itself."""
+    if settings.calibration is None:
+        return Calibration()
+    entry = json.loads(settings.calibration.read_text(encoding="utf-8"))
+    return Calibration(tuple((float(x), float(y)) for x, y in entry["knots"]))
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """For ``read_calibration``."""
+    path.write_text(json.dumps({"knots": calibration.knots}) + "\n", encoding="utf-8")

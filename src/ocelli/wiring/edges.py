@@ -1,0 +1,82 @@
+"""Adapters that the API and the workers share: stores, and who fetches for others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ocelli.domain.storage import parse_bucket_url
+from ocelli.media.fetch import SafeFetcher
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.objects_s3 import S3Objects
+from ocelli.storage.sealing import Sealing
+from ocelli.usecases.custom_storage import CustomStorage
+
+if TYPE_CHECKING:
+    from ocelli.domain.storage import Bucket, Credentials
+    from ocelli.settings import Settings
+    from ocelli.storage.postgres.database import PostgresDatabase
+
+
+def objects(settings: Settings) -> LocalObjects | S3Objects:
+    """Where pictures are kept."""
+    url = settings.storage_url
+    if url is None:
+        return LocalObjects(settings.data / "objects", secret(settings))
+    if url.startswith("s3:"):
+        return S3Objects(parse_bucket_url(url), settings.data / "staging")
+    return LocalObjects(Path(unquote(urlsplit(url).path)), secret(settings))
+
+
+def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:
+    """The tenants' own buckets. Few threads each: a slow one holds up its own tenant only."""
+
+    def open_bucket(bucket: Bucket, credentials: Credentials, *, guarded: bool) -> S3Objects:
+        return S3Objects(bucket, staging, credentials=credentials, guarded=guarded, threads=4)
+
+    return CustomStorage(
+        database,
+        Sealing(secret(settings)),
+        partial(open_bucket, guarded=False),
+        partial(open_bucket, guarded=True),
+        staging,
+        endpoint=settings.custom_s3_endpoint,
+        allow_private=settings.custom_s3_allow_private,
+    )
+
+
+def fetcher(settings: Settings) -> SafeFetcher:
+    """Who fetches what users name."""
+    return SafeFetcher(
+        allow=settings.fetch_networks,
+        max_bytes=settings.fetch_max_bytes,
+        timeout=settings.fetch_timeout,
+    )
+
+
+def secret(settings: Settings) -> bytes:
+    """What URLs are signed with; made once per installation."""
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    path = settings.data / "secret"
+    settings.data.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        mine = path.with_name(f"secret.{os.getpid()}")
+        write_private(mine, secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(mine)  # whoever comes first wins, and nobody reads half of it
+        mine.unlink()
+    return path.read_bytes()
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that only its owner can read, from its first byte on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(text)

@@ -1,0 +1,106 @@
+"""One worker process."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ocelli.api.fetch.mapping import JsonWriter
+from ocelli.media.frames import VideoFrames
+from ocelli.media.pages import YtDlp
+from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
+from ocelli.storage.postgres.jobs import (
+    ANALYSE,
+    CALL_WEBHOOK,
+    EXPORT,
+    EXTRACT_COLORS,
+    MAKE_VARIANTS,
+)
+from ocelli.storage.postgres.reach import reach
+from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.batches import CallWebhook
+from ocelli.usecases.colors import ExtractColors
+from ocelli.usecases.files import MakeVariants
+from ocelli.usecases.history import WriteExport
+from ocelli.usecases.housekeeping import Housekeeping
+from ocelli.usecases.requests import Settlement
+from ocelli.usecases.sessions import Sessions
+from ocelli.usecases.sources import Sources
+from ocelli.usecases.stores import Stores
+from ocelli.wiring.backends import build_engine
+from ocelli.wiring.edges import custom_storage, fetcher, objects
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+    from ocelli.settings import Settings
+    from ocelli.worker.loop import Worker
+
+RESCUE_OLDER_THAN = 60.0
+# Beyond the time that an analysis may take: then it is not waiting, it is native code that hangs.
+STUCK_AFTER = 15.0
+
+
+@asynccontextmanager
+async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterator[Worker]:
+    """One worker with its models loaded, on the database that is ``ready``; not before."""
+    from ocelli.worker.loop import Worker
+
+    with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
+        async with (
+            build_engine(settings, compute) as engine,
+            PostgresDatabase(dsn := await ready, max_connections=4) as database,
+        ):
+            store = objects(settings)
+            stores = Stores(store, custom_storage(settings, database, store.staging))
+            limits = {"max_pixels": settings.max_pixels}
+            writer = JsonWriter()
+            sources = Sources(
+                database,
+                stores,
+                fetcher(settings),
+                VideoFrames(
+                    most=settings.fetch_max_frames,
+                    max_pixels=settings.max_pixels,
+                    seconds=settings.analysis_timeout / 2,
+                ),
+                YtDlp(max_bytes=settings.fetch_max_bytes, timeout=settings.fetch_timeout * 2),
+                compute,
+                max_bytes=max(settings.fetch_max_bytes, settings.max_upload_bytes),
+            )
+            analyse = Analyse(
+                database,
+                engine,
+                compute,
+                sources,
+                Settlement(writer),
+                timeout=settings.analysis_timeout,
+                **limits,
+            )
+            call_webhook = CallWebhook(database, fetcher(settings))
+            yield Worker(
+                dsn,
+                {
+                    ANALYSE: analyse,
+                    MAKE_VARIANTS: MakeVariants(database, stores, compute, **limits),
+                    EXTRACT_COLORS: ExtractColors(database, stores, compute, **limits),
+                    EXPORT: WriteExport(database, store),
+                    CALL_WEBHOOK: call_webhook,
+                },
+                Housekeeping(database, stores),
+                database.try_lock,
+                queue_pool,
+                partial(asyncio.to_thread, reach, dsn),
+                chores=(
+                    partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
+                    Sessions(database).expire,
+                    call_webhook.enqueue,
+                ),
+                max_attempts=settings.max_attempts,
+                job_timeout=settings.analysis_timeout + STUCK_AFTER,
+                unhurried={EXPORT},
+                concurrency=settings.analyses_at_once or (32 if settings.backends else 2),
+            )

@@ -46,10 +46,15 @@ def scope(path: str) -> dict[str, Any]:
     }
 
 
-async def status_of(receive: Callable[[], Awaitable[Message]]) -> int:
+async def status_of(
+    receive: Callable[[], Awaitable[Message]],
+    path: str = "/api/v2/things",
+    *headers: tuple[bytes, bytes],
+) -> int:
     app = FastAPI()
 
     @app.post("/api/v2/things")
+    @app.post("/api/fetch")
     async def things(body: dict[str, str]) -> dict[str, str]:
         return body
 
@@ -60,7 +65,9 @@ async def status_of(receive: Callable[[], Awaitable[Message]]) -> int:
         if message["type"] == "http.response.start":
             answered.append(message["status"])
 
-    await asyncio.wait_for(app(scope("/api/v2/things"), receive, send), 5)
+    asked = scope(path)
+    asked["headers"] += headers
+    await asyncio.wait_for(app(asked, receive, send), 5)
     return answered[0]
 
 
@@ -72,6 +79,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_json_that_stops_coming_is_answered() -> None:
     assert await status_of(arriving(HALF, pause=0.0)) == 408
+
+
+async def test_what_is_read_for_its_idempotency_key_has_to_come_too() -> None:
+    key = (b"idempotency-key", b"mine")
+    assert await status_of(arriving(HALF, pause=0.0), "/api/fetch", key) == 408
+    assert await status_of(arriving(HALF, REST, pause=0.12), "/api/fetch", key) == 200
 
 
 async def test_json_that_comes_slowly_is_waited_for() -> None:

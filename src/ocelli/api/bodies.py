@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ocelli.api.auth import presented, services
-from ocelli.api.raw import IDLE_TIMEOUT, is_large, too_large
+from ocelli.api.raw import IDLE_TIMEOUT, is_large, too_large, wants_its_answer_kept
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import OcelliError
@@ -34,6 +34,8 @@ class WholeBodies:
         """See ASGI."""
         request = Request(scope) if scope["type"] == "http" else None
         if request is None or not _is_read_whole(request):
+            if request is not None and wants_its_answer_kept(scope):
+                receive = _impatient(receive)  # it is read to be compared with an earlier one
             await self._app(scope, receive, send)
             return
         if not is_large(request):

@@ -209,3 +209,6 @@ async def test_a_folder_that_is_not_mounted_has_lost_nothing(store: LocalObjects
         await store.read("a/b")
     with pytest.raises(Unavailable):
         await store.copy_to("a/b", bytes)
+    LocalObjects(store.root, b"secret")  # somebody starts meanwhile
+    with pytest.raises(Unavailable):
+        await store.read("a/b")

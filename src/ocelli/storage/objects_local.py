@@ -39,6 +39,7 @@ class LocalObjects:
         self.root = root.absolute()
         self.staging = self.root / ".staging"
         self.staging.mkdir(parents=True, exist_ok=True)
+        self._inode = self.staging.stat().st_ino
         self._secret = secret
         self._small = Together(self._put_small)
 
@@ -132,11 +133,14 @@ class LocalObjects:
 
     @contextmanager
     def _if_there(self) -> Iterator[None]:
-        """A file that is missing with the whole folder is not gone: the disk is not mounted."""
+        """A file that is missing with the whole folder is not gone: the disk is not mounted.
+
+        What is below may be a folder of the same name: whoever starts before the disk makes one.
+        """
         try:
             yield
         except FileNotFoundError:
-            if not self.staging.is_dir():
+            if not self.staging.is_dir() or self.staging.stat().st_ino != self._inode:
                 raise Unavailable(f"The store is not there: {self.root}") from None
             raise
 

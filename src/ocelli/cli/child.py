@@ -73,8 +73,6 @@ def _api(dsn: Future[str], descriptor: int) -> None:
     gc.freeze()
     # A thousand connections take 20 ms to look through, in which everybody waits: a tenth as often.
     gc.set_threshold(700, 10, 100)
-    # Whoever takes a large body apart in a thread gives way to the event loop ten times as soon.
-    sys.setswitchinterval(0.0005)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 

@@ -61,7 +61,8 @@ WHERE s.id = %(session)s
 """
 
 _ENDED = """
-(SELECT coalesce(jsonb_agg(to_jsonb(n) - 'changed_at' ORDER BY n.changed_at DESC), '[]') FROM (
+(SELECT coalesce(jsonb_agg(to_jsonb(n) - 'changed_at'
+    ORDER BY n.changed_at DESC, n.position DESC), '[]') FROM (
     SELECT i.filename, i.position, i.state, i.error, i.retryable, i.changed_at,
         coalesce(i.image_id, CASE WHEN i.state <> 'failed' THEN p.id END) AS image_id,
         left(a.description, %(excerpt)s) AS description, a.processing_ms
@@ -69,7 +70,8 @@ _ENDED = """
     LEFT JOIN images p ON p.id = coalesce(i.image_id, i.id) AND p.deleted_at IS NULL
     LEFT JOIN LATERAL (SELECT description, processing_ms FROM analyses
         WHERE image_id = p.id ORDER BY created_at DESC LIMIT 1) a ON true
-    WHERE i.session_id = s.id AND {which} ORDER BY i.changed_at DESC LIMIT %(recent)s
+    WHERE i.session_id = s.id AND {which} ORDER BY i.changed_at DESC, i.position DESC
+    LIMIT %(recent)s
 ) n)
 """
 # Two conditions on the state: one is the answer, the other one is the index's.
@@ -208,7 +210,7 @@ class PostgresSessions:
         states = "('failed')" if failed else "('completed', 'skipped')"
         rows = await self._rows(
             f"SELECT * FROM items WHERE session_id = %s AND state IN {states}"
-            f" AND state IN {_FINAL} ORDER BY changed_at DESC LIMIT %s",
+            f" AND state IN {_FINAL} ORDER BY changed_at DESC, position DESC LIMIT %s",
             (session_id, limit),
         )
         return await self._with_images(rows)

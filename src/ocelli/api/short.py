@@ -56,17 +56,16 @@ class ShortWays:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
+        app = self._app
         if scope["type"] == "http":
             for way in self._ways:
                 if scope["method"] == way.method and (
                     found := way.pattern.fullmatch(scope["path"])
                 ):
                     if way.method == "GET" or not wants_its_answer_kept(scope):
-                        response = await _answer(way, found, Request(scope, receive))
-                        await response(scope, receive, send)
-                        return
+                        app = await _answer(way, found, Request(scope, receive))
                     break
-        await self._app(scope, receive, send)
+        await app(scope, receive, send)
 
 
 async def _answer(way: Short, found: re.Match[str], request: Request) -> Response:

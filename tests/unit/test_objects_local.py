@@ -145,6 +145,7 @@ def test_staged_files_count_and_hash(
     with StagedFile(folder, max_bytes=len(whole)) as file:
         for piece in pieces:
             file.write(piece)
+        file.close()
         assert file.size == len(whole)
         assert file.sha256 == hashlib.sha256(whole).hexdigest()
         assert file.path.read_bytes() == whole

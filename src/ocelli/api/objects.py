@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -64,7 +65,7 @@ async def put_object(key: str, request: Request, mine: CurrentServices) -> Respo
                 raise part.error
             if not staged.size:
                 raise MalformedRequest("The body is empty.", field="body")
-            staged.close()
+            await asyncio.to_thread(staged.close)
             await folder.put_once(key, staged.path)
     except FileExistsError:
         raise Conflict(_TWICE) from None

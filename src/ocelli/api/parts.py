@@ -78,9 +78,8 @@ class Parts:
             },
         )
 
-    def feed(self, *pieces: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """The next bytes. Raises BrokenForm, and whatever a target raises."""
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._before is not None:
             data = self._after_preamble(self._before + data)
         if data:

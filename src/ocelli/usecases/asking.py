@@ -81,8 +81,7 @@ class Asking:
     async def keep(self, tenant: Tenant, data: bytes) -> str:
         """Store a picture; its key. Raises ValidationFailed if it is none, TooLarge."""
         with StagedFile(self._stores.staging, max_bytes=self._max_bytes) as staged:
-            await asyncio.to_thread(staged.write, data)
-            staged.close()
+            await asyncio.to_thread(staged.write_whole, data)
             header = await asyncio.to_thread(read_header, staged.path, max_pixels=self._max_pixels)
             key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
             await self._stores.default.put(key, staged.path, header.format.content_type)

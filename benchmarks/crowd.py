@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -16,7 +17,11 @@ class Asked:
 
 
 class _Client(asyncio.Protocol):
-    """Asks, waits for the answer, pauses; knows only answers with a Content-Length."""
+    """Asks, waits for the answer, pauses; knows only answers with a Content-Length.
+
+    Pauses differ by a tenth: of clients that pause alike those that once came together, as one of
+    them was held up, would come together for ever.
+    """
 
     def __init__(self, request: bytes, pause: float, until: float, asked: Asked) -> None:
         self._request = request
@@ -58,7 +63,10 @@ class _Client(asyncio.Protocol):
             self._asked.seconds.append(perf_counter() - self._sent_at)
             self._asked.last = self._received
             self._received, self._length = b"", -1
-            self._loop.call_later(self._pause, self.ask) if self._pause else self.ask()
+            if self._pause:
+                self._loop.call_later(self._pause * random.uniform(0.9, 1.1), self.ask)
+            else:
+                self.ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
-from ocelli.domain.errors import RateLimited
+from ocelli.domain.errors import RateLimited, Unavailable
 from ocelli.domain.rates import Budget, Grant, Lease, RateState
 from ocelli.usecases.rates import RateLimiter, UploadSlots
 
@@ -203,7 +203,7 @@ class SlowDatabase:
         self.answers.set()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[SimpleNamespace]:
+    async def bookkeeping(self) -> AsyncIterator[SimpleNamespace]:
         await self.answers.wait()
         yield SimpleNamespace(rates=self)
 
@@ -259,6 +259,40 @@ async def test_what_is_given_back_belongs_to_the_minute_that_it_was_taken_from()
     waited_for.set()
     await giving
     assert passed + await pass_(limiter, 400) == 400
+
+
+async def test_all_who_wait_for_a_slice_go_on_at_once() -> None:
+    """One per turn of the loop would let newcomers pass them, for seconds."""
+    database = SlowDatabase(100_000)
+    limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
+    database.answers.clear()
+    waiting = [asyncio.create_task(limiter.count(KEY, "")) for _ in range(300)]  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    database.answers.set()
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert all(each.done() and not each.result().exceeded for each in waiting)
+    assert database.minute.questions == 1
+
+
+async def test_who_waits_hears_that_there_is_no_database_and_the_next_one_asks_again() -> None:
+    class Down(SlowDatabase):
+        down = True
+
+        async def lease(self, _: Budget, *, needed: int, wished: int) -> Grant:
+            if self.down:
+                raise Unavailable("no database")
+            return self.minute.lease(needed, wished, self.now)
+
+    database = Down(400)
+    limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
+    heard = await asyncio.gather(
+        *(limiter.count(KEY, "") for _ in range(10)),  # type: ignore[arg-type]
+        return_exceptions=True,
+    )
+    assert all(isinstance(each, Unavailable) for each in heard)
+    database.down = False
+    assert await pass_(limiter, 10) == 10
 
 
 async def test_as_many_uploads_at_once_as_the_tier_says() -> None:

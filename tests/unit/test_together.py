@@ -157,6 +157,46 @@ async def test_a_change_while_it_is_looked_up_is_not_missed() -> None:
     assert await shared("it", look) == 1
 
 
+async def test_who_asks_while_it_is_looked_up_takes_that_answer_if_nothing_changed() -> None:
+    version = looked = 0
+
+    async def look() -> int:
+        nonlocal looked
+        looked += 1
+        seen = version
+        await asyncio.sleep(0.01)
+        return seen
+
+    shared: Shared[int] = Shared(lambda: version, seconds=10.0)
+    first = asyncio.create_task(shared("it", look))
+    await asyncio.sleep(0.001)
+    before = [asyncio.create_task(shared("it", look)) for _ in range(5)]
+    assert await asyncio.gather(first, *before) == [0] * 6
+    assert looked == 1
+
+    version = 1
+    first = asyncio.create_task(shared("it", look))
+    await asyncio.sleep(0.001)
+    version = 2
+    after = [asyncio.create_task(shared("it", look)) for _ in range(5)]
+    assert await asyncio.gather(first, *after) == [1] + [2] * 5
+    assert looked == 3
+
+
+async def test_one_who_leaves_takes_nobody_elses_answer_away() -> None:
+    async def look() -> int:
+        await asyncio.sleep(0.01)
+        return 7
+
+    shared: Shared[int] = Shared()
+    leaving = asyncio.create_task(shared("it", look))
+    await asyncio.sleep(0.001)
+    staying = asyncio.create_task(shared("it", look))
+    await asyncio.sleep(0.001)
+    leaving.cancel()
+    assert await staying == 7
+
+
 async def test_in_its_second_half_an_answer_is_renewed_and_nobody_waits() -> None:
     looked = 0
 

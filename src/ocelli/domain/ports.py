@@ -575,6 +575,10 @@ class Database(Protocol):
         """Commits when its block ends, rolls back if it raises; Unavailable if there is none."""
         ...
 
+    def bookkeeping(self) -> AbstractAsyncContextManager[Transaction]:
+        """The same for what nobody polls, like counted requests: answers kept for polls stay."""
+        ...
+
     def single(self) -> AbstractAsyncContextManager[Transaction]:
         """For one statement, which is a transaction by itself. Spares two round trips."""
         ...

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyUse, hash_key
 from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey
+from ocelli.usecases.together import Shared
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from ocelli.domain.ports import Database
 
 REMEMBERED_FOR = 2.0
-REMEMBERED_KEYS = 10_000
 
 
 class Accounts:
     """Checks keys and counts their use.
 
-    A key that was good is remembered for two seconds, so a revoked one dies within two seconds.
+    A key that was good is remembered for two seconds, so a revoked one dies within two seconds; of
+    one that is in use nobody waits for the next look.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[bytes, tuple[float, ApiKey]] = {}
+        self._known: Shared[ApiKey] = Shared(seconds=REMEMBERED_FOR)
         self._used: dict[UUID, KeyUse] = {}
 
     async def authenticate(self, key: str | None) -> ApiKey:
@@ -39,7 +39,7 @@ class Accounts:
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidKey("This is not an API key: keys look like `aion_` and 43 characters.")
         hashed = hash_key(key)
-        found = self._remembered(hashed) or await self._look_up(hashed)
+        found = await self._known(hashed, lambda: self._look_up(hashed))
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:
             raise ExpiredKey("This API key has expired.")
@@ -55,7 +55,7 @@ class Accounts:
         if not used:
             return
         try:
-            async with self._database.transaction() as tx:
+            async with self._database.bookkeeping() as tx:
                 await tx.accounts.touch(used)
         except BaseException:
             for id, use in used.items():
@@ -68,10 +68,6 @@ class Accounts:
             use = KeyUse(max(before.last_used_at, use.last_used_at), before.count + use.count)
         self._used[id] = use
 
-    def _remembered(self, hashed: bytes) -> ApiKey | None:
-        since, key = self._known.get(hashed, (0.0, None))
-        return key if time.monotonic() - since < REMEMBERED_FOR else None
-
     async def _look_up(self, hashed: bytes) -> ApiKey:
         async with self._database.reading() as tx:
             key = await tx.accounts.key_by_hash(hashed)
@@ -79,7 +75,4 @@ class Accounts:
             raise InvalidKey("This API key is not known here.")
         if key.revoked_at is not None:
             raise DeactivatedKey("This API key has been revoked.")
-        if len(self._known) >= REMEMBERED_KEYS:
-            self._known.clear()
-        self._known[hashed] = (time.monotonic(), key)
         return key

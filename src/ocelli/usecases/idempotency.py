@@ -44,7 +44,7 @@ class Idempotency:
         """
         claim = Claim(tenant_id, key, fingerprint, uuid.uuid4())
         for _ in range(int(WAIT / LOOK_EVERY)):
-            async with self._database.transaction() as tx:
+            async with self._database.bookkeeping() as tx:
                 earlier = await tx.idempotency.claim(
                     claim, abandoned_after=self._abandoned_after, kept_for=KEPT_FOR
                 )
@@ -66,7 +66,7 @@ class Idempotency:
         """Say that what is at work here is alive; run it every ``RENEW_EVERY`` seconds."""
         owners = sorted(self._at_work)
         if owners:
-            async with self._database.transaction() as tx:
+            async with self._database.bookkeeping() as tx:
                 await tx.idempotency.renew(owners)
 
 
@@ -90,7 +90,7 @@ class Ticket:
 
     def _ended(self) -> AbstractAsyncContextManager[Transaction]:
         self._at_work.pop(self._claim.owner, None)
-        return self._database.transaction()
+        return self._database.bookkeeping()
 
 
 def _answer(earlier: Earlier) -> StoredAnswer:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import TIER_LIMITS
-from ocelli.domain.errors import RateLimited, Unavailable
+from ocelli.domain.errors import RateLimited
 from ocelli.domain.rates import IDLE, Budget, Lease, RateState
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class RateLimiter:
             if (count := lease.give_back(now, idle=idle))
         ]
         if unused:
-            async with self._database.transaction() as tx:
+            async with self._database.bookkeeping() as tx:
                 for budget, count, reset in unused:
                     await tx.rates.give_back(budget, count, reset=reset)
 
@@ -76,33 +76,32 @@ class RateLimiter:
         if state is None:
             return await self._ask_and_spend(lease)
         if lease.asking is None and lease.is_low(now):
-            lease.asking = asyncio.create_task(self._ask_ahead(lease))
+            self._begin_to_ask(lease)  # without a database: who needs the slice will hear of it
         return state
 
-    async def _ask_ahead(self, lease: _Shared) -> None:
-        """Without a database nothing comes of it; who needs the slice will hear that."""
-        try:
-            with suppress(Unavailable):
-                async with lease.lock:
-                    if lease.is_low(self._clock()):
-                        await self._ask(lease)
-        finally:
-            lease.asking = None
-
     async def _ask_and_spend(self, lease: _Shared) -> RateState:
-        """One asks for all who wait."""
+        """One asks for all who wait, and all go on at once: hundreds may wait."""
         lease.waiting += 1
         try:
-            async with lease.lock:
-                while (state := lease.spend(self._clock())) is None:
-                    await self._ask(lease)
+            while (state := lease.spend(self._clock())) is None:
+                await asyncio.shield(lease.asking or self._begin_to_ask(lease))
         finally:
             lease.waiting -= 1
         return state
 
+    def _begin_to_ask(self, lease: _Shared) -> asyncio.Task[None]:
+        def done(task: asyncio.Task[None]) -> None:
+            lease.asking = None
+            if not task.cancelled():
+                task.exception()  # seen, even if nobody waits
+
+        lease.asking = asyncio.create_task(self._ask(lease))
+        lease.asking.add_done_callback(done)
+        return lease.asking
+
     async def _ask(self, lease: _Shared) -> None:
         asked_at = self._clock()
-        async with self._database.transaction() as tx:
+        async with self._database.bookkeeping() as tx:
             grant = await tx.rates.lease(
                 lease.budget, needed=lease.waiting, wished=lease.wish(asked_at)
             )
@@ -114,7 +113,6 @@ class _Shared(Lease):
 
     def __init__(self, budget: Budget) -> None:
         super().__init__(budget)
-        self.lock = asyncio.Lock()
         self.asking: asyncio.Task[None] | None = None
         self.waiting = 0
 

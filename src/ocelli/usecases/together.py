@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ocelli.domain.errors import Unavailable
 
@@ -96,9 +94,9 @@ class Shared(Generic[Result]):
     """One answer for all who have the same question.
 
     An answer serves for ``seconds``, unless ``version`` says by then that something changed; who
-    asks in the second half of that has it looked up anew, and waits for nothing. Else it is looked
-    up after they asked: who asks while it is being looked up is in the next round. So nobody hears
-    what was true before the last change that ``version`` knows of.
+    asks in the second half of that has it looked up anew, and waits for nothing. Who asks while it
+    is looked up takes that answer too if nothing changed since the look began, else the next one.
+    So nobody hears what was true before the last change that ``version`` knows of.
     """
 
     def __init__(
@@ -107,8 +105,7 @@ class Shared(Generic[Result]):
         self._version = version or (lambda: None)
         self._seconds = seconds
         self._recent: dict[Hashable, _Recent[Result]] = {}
-        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
-        self._together = Together(_look_up, at_once=sys.maxsize)
+        self._looks: dict[Hashable, asyncio.Task[Result]] = {}
 
     async def __call__(
         self, key: Hashable, question: Callable[[], Awaitable[Result]], *, announced: bool = True
@@ -117,50 +114,51 @@ class Shared(Generic[Result]):
 
         ``announced``: whether ``version`` tells of all that changes the answer; else none is kept.
         """
-        if not announced:
-            return await self._asked(key, question)
+        seconds = self._seconds if announced else 0.0
+        recent = self._valid(key)
+        if recent is not None:
+            if key not in self._looks and asyncio.get_running_loop().time() > recent.due:
+                self._look(key, question, seconds)  # its error is for those who wait for it
+            return recent.answer
+        if earlier := self._looks.get(key):
+            await asyncio.wait([earlier])
+            if recent := self._valid(key):
+                return recent.answer
+        # Begun after we asked: by us, or by somebody who waited as we did.
+        look = self._looks.get(key) or self._look(key, question, seconds)
+        return await asyncio.shield(look)
+
+    def _valid(self, key: Hashable) -> _Recent[Result] | None:
         recent = self._recent.get(key)
-        if recent is None or recent.version != self._version():
-            return await self._look(key, question)
-        if key not in self._renewing and asyncio.get_running_loop().time() > recent.due:
-            task = asyncio.create_task(self._renew(key, question))
-            self._renewing[key] = task
-            task.add_done_callback(lambda _: self._renewing.pop(key))
-        return recent.answer
+        return recent if recent and recent.version == self._version() else None
 
-    async def _renew(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> None:
-        with suppress(Exception):  # whoever asks when the answer is too old gets the error
-            await self._look(key, question)
+    def _look(
+        self, key: Hashable, question: Callable[[], Awaitable[Result]], seconds: float
+    ) -> asyncio.Task[Result]:
+        async def look() -> Result:
+            version = self._version()
+            answer = await question()
+            if seconds:
+                self._keep(key, answer, version, seconds)
+            return answer
 
-    async def _look(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
-        version = self._version()
-        result = await self._asked(key, question)
-        if self._seconds:
-            self._keep(key, result, version)
-        return result
+        def done(task: asyncio.Task[Result]) -> None:
+            del self._looks[key]
+            if not task.cancelled():
+                task.exception()  # seen, even if everybody has left
 
-    async def _asked(self, key: Hashable, question: Callable[[], Awaitable[Result]]) -> Result:
-        answer = await self._together(key, question)
-        if isinstance(answer, Exception):
-            raise answer
-        return cast("Result", answer)
+        task = self._looks[key] = asyncio.create_task(look())
+        task.add_done_callback(done)
+        return task
 
-    def _keep(self, key: Hashable, answer: Result, version: Hashable) -> None:
+    def _keep(self, key: Hashable, answer: Result, version: Hashable, seconds: float) -> None:
         """Looked up after ``version`` was, so at least as new."""
         loop = asyncio.get_running_loop()
-        recent = _Recent(answer, version, loop.time() + self._seconds / 2)
+        recent = _Recent(answer, version, loop.time() + seconds / 2)
         self._recent[key] = recent
 
         def forget() -> None:
             if self._recent.get(key) is recent:
                 del self._recent[key]
 
-        loop.call_later(self._seconds, forget)
-
-
-async def _look_up(questions: Sequence[Callable[[], Awaitable[object]]]) -> Sequence[object]:
-    try:
-        answer = await questions[0]()
-    except Exception as error:
-        answer = error
-    return [answer] * len(questions)
+        loop.call_later(seconds, forget)

@@ -59,7 +59,7 @@ class PostgresDatabase:
     """A pool of connections; implements ports.Database. Use as an async context manager.
 
     Connections are checked when handed out, so that a restarted Postgres costs nobody an error.
-    ``ended`` counts the transactions that may have changed something.
+    ``ended`` counts the transactions that may have changed something that is shown.
     """
 
     def __init__(self, dsn: str, *, max_connections: int, wait: float = 5.0) -> None:
@@ -91,12 +91,16 @@ class PostgresDatabase:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that ends with the block."""
-        async with self._taken() as connection:
-            try:
-                async with connection.transaction():
-                    yield connection
-            finally:
-                self.ended += 1  # also if it failed: whether a broken commit took place, who knows
+        try:
+            async with self._in_transaction() as connection:
+                yield connection
+        finally:
+            self.ended += 1  # also if it failed: whether a broken commit took place, who knows
+
+    @asynccontextmanager
+    async def _in_transaction(self) -> AsyncIterator[Connection]:
+        async with self._taken() as connection, connection.transaction():
+            yield connection
 
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[Connection]:
@@ -111,6 +115,12 @@ class PostgresDatabase:
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         """See ports.Database."""
         async with self.connection() as connection:
+            yield PostgresTransaction(connection)
+
+    @asynccontextmanager
+    async def bookkeeping(self) -> AsyncIterator[PostgresTransaction]:
+        """See ports.Database."""
+        async with self._in_transaction() as connection:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager

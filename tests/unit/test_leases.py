@@ -275,6 +275,23 @@ async def test_all_who_wait_for_a_slice_go_on_at_once() -> None:
     assert database.minute.questions == 1
 
 
+async def test_a_flood_in_the_moment_in_which_a_slice_comes_hangs_nobody() -> None:
+    """A task's callbacks run a turn after its end; who waits for it in between must not spin."""
+    late: list[asyncio.Task[RateState]] = []
+
+    class Flooded(SlowDatabase):
+        async def lease(self, _: Budget, *, needed: int, wished: int) -> Grant:
+            if not late:
+                late.extend(asyncio.create_task(limiter.count(KEY, "")) for _ in range(50))  # type: ignore[arg-type]
+            return self.minute.lease(needed, wished, self.now)
+
+    database = Flooded(1000)
+    limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
+    assert await pass_(limiter, 1) == 1
+    async with asyncio.timeout(5):
+        assert not any(each.exceeded for each in await asyncio.gather(*late))
+
+
 async def test_who_waits_hears_that_there_is_no_database_and_the_next_one_asks_again() -> None:
     class Down(SlowDatabase):
         down = True

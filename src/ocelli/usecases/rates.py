@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain.accounts import TIER_LIMITS
 from ocelli.domain.errors import RateLimited
 from ocelli.domain.rates import IDLE, Budget, Lease, RateState
+from ocelli.usecases.together import seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -90,21 +91,19 @@ class RateLimiter:
         return state
 
     def _begin_to_ask(self, lease: _Shared) -> asyncio.Task[None]:
-        def done(task: asyncio.Task[None]) -> None:
-            lease.asking = None
-            if not task.cancelled():
-                task.exception()  # seen, even if nobody waits
-
         lease.asking = asyncio.create_task(self._ask(lease))
-        lease.asking.add_done_callback(done)
+        lease.asking.add_done_callback(seen)
         return lease.asking
 
     async def _ask(self, lease: _Shared) -> None:
         asked_at = self._clock()
-        async with self._database.bookkeeping() as tx:
-            grant = await tx.rates.lease(
-                lease.budget, needed=lease.waiting, wished=lease.wish(asked_at)
-            )
+        try:
+            async with self._database.bookkeeping() as tx:
+                grant = await tx.rates.lease(
+                    lease.budget, needed=lease.waiting, wished=lease.wish(asked_at)
+                )
+        finally:
+            lease.asking = None  # not when its callbacks run: until then others would wait for it
         lease.receive(grant, asked_at=asked_at, now=self._clock())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ocelli.domain.errors import Unavailable
 
@@ -137,18 +137,17 @@ class Shared(Generic[Result]):
     ) -> asyncio.Task[Result]:
         async def look() -> Result:
             version = self._version()
-            answer = await question()
+            try:
+                answer = await question()
+            finally:
+                # Not when its callbacks run: until then somebody may ask who must not have it.
+                del self._looks[key]
             if seconds:
                 self._keep(key, answer, version, seconds)
             return answer
 
-        def done(task: asyncio.Task[Result]) -> None:
-            del self._looks[key]
-            if not task.cancelled():
-                task.exception()  # seen, even if everybody has left
-
         task = self._looks[key] = asyncio.create_task(look())
-        task.add_done_callback(done)
+        task.add_done_callback(seen)
         return task
 
     def _keep(self, key: Hashable, answer: Result, version: Hashable, seconds: float) -> None:
@@ -162,3 +161,9 @@ class Shared(Generic[Result]):
                 del self._recent[key]
 
         loop.call_later(seconds, forget)
+
+
+def seen(task: asyncio.Task[Any]) -> None:
+    """A callback: everybody who wanted the task's error may have left."""
+    if not task.cancelled():
+        task.exception()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -163,3 +164,29 @@ def test_a_command_says_that_it_cannot_start(command: str, database: str, tmp_pa
     assert done.returncode == 3
     assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "serve"])
+def test_a_command_that_waits_for_its_database_ends_when_it_is_told_to(
+    command: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        address = f"postgresql://127.0.0.1:{nobody.getsockname()[1]}/ocelli"
+    with subprocess.Popen(
+        [*OCELLI, command, "--workers", "1", "--data", str(tmp_path / "data")],
+        env={
+            **os.environ,
+            "OCELLI_DATABASE_URL": address,
+            "OCELLI_STORAGE_URL": f"file://{tmp_path}/store",
+            "OCELLI_PORT": "0",
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        while "waiting: " not in said and (line := process.stderr.readline()):
+            said += line
+        process.terminate()
+        assert process.wait(timeout=15) == 0, said
+    assert "Traceback" not in said

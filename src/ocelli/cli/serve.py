@@ -43,6 +43,10 @@ CANNOT_START = (
 )
 
 
+class _Stopped(Exception):
+    """We were asked to stop before we had begun."""
+
+
 def serve(**options: Any) -> int:
     """Everything, until SIGTERM or Ctrl-C."""
     settings = load_settings(**options)
@@ -76,6 +80,8 @@ def serve(**options: Any) -> int:
     except CANNOT_START as error:
         fail(str(error))
         return CANNOT_RUN
+    except _Stopped:
+        pass
     return 0
 
 
@@ -110,6 +116,8 @@ def work(**options: Any) -> int:
     except CANNOT_START as error:
         fail(str(error), "ocelli doctor, or docs/several-machines.md")
         return CANNOT_RUN
+    except _Stopped:
+        pass
     return 0
 
 
@@ -122,12 +130,13 @@ def _wait_until(usable: Callable[[], None], stop: threading.Event) -> None:
             usable()
             return
         except Unavailable as error:
-            if stop.is_set() or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise
             if str(error) != said:
                 said = str(error)
                 log.warning("waiting: %s", said)
-        stop.wait(1.0)
+        if stop.wait(1.0):
+            raise _Stopped
 
 
 def _metrics(settings: Settings) -> dict[str, str]:

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 MAX_ITEMS = 1_000
 STORED_AT_ONCE = 4
 ANNOUNCED_AT_ONCE = 100
-log = logging.getLogger(__name__)
 
 CANCELLED = "Cancelled before it began."
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Batches:
             uuid.uuid4(), tenant.id, kind, level, len(items), shown, now, webhook_url=webhook_url
         )
         placed = await self._place(tenant, batch, items, question)
-        good = sum(isinstance(each, tuple) is False for each in placed)
+        good = sum(not isinstance(each, tuple) for each in placed)
         async with self._database.transaction() as tx:
             await tx.batches.add(batch)
             for each in placed:

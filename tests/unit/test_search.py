@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocelli.domain.search import LONGEST_WORD, SearchMode, Term, fold, parse, words
@@ -28,6 +28,7 @@ ATOM = rf"!?\(?{WORD}(?: <-> {WORD})*\)?"
         ("Привет, мир!", ["привет", "мир"]),
         ("हिन्दी", ["हिन्दी"]),
         ("ไทย", ["ไ", "ท", "ย"]),
+        ("Iğdır IĞDIR", ["igdir", "igdir"]),
         ("IMG_0012.JPG", ["img", "0012", "jpg"]),
         ("it's\0'; DROP TABLE--", ["it", "s", "drop", "table"]),
         ("🙂", []),
@@ -38,6 +39,7 @@ def test_words(text: str, expected: list[str]) -> None:
 
 
 @given(st.text())
+@example("ı")
 def test_folded_words_are_harmless_and_stay_as_they_are(text: str) -> None:
     for word in words(text):
         assert 0 < len(word) <= LONGEST_WORD

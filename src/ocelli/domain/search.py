@@ -46,7 +46,8 @@ def words(text: str) -> list[str]:
     ['cafe', 'bar', 'no1', '東', '京']
     """
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    plain = unicodedata.normalize("NFKC", plain).casefold()
+    # A dotless i has the capital I of the dotted one, so without case they are one letter.
+    plain = unicodedata.normalize("NFKC", plain).casefold().replace("ı", "i")
     spaced = _UNSPACED.sub(r" \1 ", plain)
     kept = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in spaced)
     return [word[:LONGEST_WORD] for word in kept.split()]

@@ -95,6 +95,7 @@ class FakeServer:
 
     async def _main(self) -> None:
         self.loop, self.stopping = asyncio.get_running_loop(), asyncio.Event()
+        self.transports: list[asyncio.Transport | None] = []
         app = web.Application(client_max_size=2**30, middlewares=[self._middleware])
         api = "/api/v2"
         app.router.add_post(f"{api}/user-files/upload/stream", self.stream)
@@ -130,6 +131,9 @@ class FakeServer:
         self.started.set()
         await self.stopping.wait()
         await self.runner.cleanup()
+        for transport in self.transports:  # one that still had something to send waits for nobody
+            if transport is not None:
+                transport.abort()
         await asyncio.sleep(0.02)  # lets the loop close what the clean-up has let go
 
     @property
@@ -152,6 +156,7 @@ class FakeServer:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.transports.append(request.transport)
         self.seen.append((request.method, request.path))
         self.headers.append(dict(request.headers))
         self.busy += 1

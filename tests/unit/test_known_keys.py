@@ -58,4 +58,4 @@ async def test_a_revoked_key_dies_while_it_is_in_use(monkeypatch: pytest.MonkeyP
         while loop.time() < revoked + 5:
             await known.authenticate(KEY)
             await asyncio.sleep(0.001)
-    assert loop.time() - revoked < 0.2 + 0.2  # and a little for a busy machine
+    assert loop.time() - revoked < 0.2 + 1  # and a second for a busy machine

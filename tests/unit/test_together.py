@@ -183,25 +183,6 @@ async def test_who_asks_while_it_is_looked_up_takes_that_answer_if_nothing_chang
     assert looked == 3
 
 
-async def test_who_asks_in_the_moment_in_which_a_look_ends_hears_of_the_change() -> None:
-    """A task's callbacks run a turn later than it ends."""
-    now = 0
-    late: list[asyncio.Task[int]] = []
-
-    async def look() -> int:
-        nonlocal now
-        seen = now
-        await asyncio.sleep(0)
-        if not late:
-            late.append(asyncio.create_task(shared("it", look)))  # runs when this one has ended
-            now += 1
-        return seen
-
-    shared: Shared[int] = Shared()
-    assert await shared("it", look) == 0
-    assert await late[0] == 1
-
-
 async def test_one_who_leaves_takes_nobody_elses_answer_away() -> None:
     async def look() -> int:
         await asyncio.sleep(0.01)

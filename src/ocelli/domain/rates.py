@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 IDLE = 1.0  # seconds after which an unspent slice goes back
 ASK_AGAIN = 1.0  # seconds for which "nothing is left" is believed: others may give some back
-GROWTH = 8  # of a slice to the next: a thousand requests a second wait three times, not ten
+GROWTH = 8  # of a slice to the next: with 2 a thousand requests a second wait twice as often
 LOW, FAST = 0.25, 8  # of a slice so large the next one is asked for when so much of it is left
 
 

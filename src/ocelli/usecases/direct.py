@@ -20,8 +20,8 @@ BUFFER = MEGABYTE
 BLOCK = 4096  # bytes; past the cache go whole ones only, from an address that is a multiple of it
 MAX_SPARE = 32
 
-# mmap gives addresses of whole pages. New pages cost as much as the copying into them, so buffers
-# are kept; list's append and pop are atomic.
+# mmap gives addresses of whole pages, and new ones cost a fault each, so buffers are kept; list's
+# append and pop are atomic.
 _spare: list[mmap] = []
 
 
@@ -44,8 +44,10 @@ class DirectFile:
 
     @property
     def all_in_hand(self) -> bytes | None:
-        """A copy of the whole content, while it still fits into the buffer."""
-        return None if self._written else self._buffer[: self._filled]
+        """A copy of the whole content, while it still fits into the buffer and is not finished."""
+        if self._written or self._descriptor < 0:
+            return None
+        return self._buffer[: self._filled]
 
     def write(self, data: bytes | memoryview) -> None:
         """Append. OSError if the disk is full."""
@@ -59,7 +61,9 @@ class DirectFile:
                 self._flush(BUFFER)
 
     def finish(self) -> None:
-        """Write what is left, then close. OSError if the disk is full."""
+        """Write what is left, then close; once is enough. OSError if the disk is full."""
+        if self._descriptor < 0:
+            return
         try:
             self._flush(self._filled - self._filled % BLOCK)
             self._past_the_cache(wanted=False)

@@ -82,7 +82,8 @@ class Sources:
     async def _store(self, analysis: Analysis, data: bytes) -> str:
         key = f"{FOLDER}/{analysis.tenant_id}/{uuid.uuid4()}"
         with StagedFile(self._stores.staging, max_bytes=self._max_bytes) as staged:
-            await asyncio.to_thread(staged.write_whole, data)
+            await asyncio.to_thread(staged.write, data)
+            await asyncio.to_thread(staged.close)
             await self._stores.default.put(key, staged.path, "application/octet-stream")
         return key
 

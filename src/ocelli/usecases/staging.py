@@ -31,7 +31,6 @@ class StagedFile:
         self._sha256 = hashlib.sha256()
         self._header: ImageHeader | ValidationFailed | None = None
         self._out = DirectFile(self.path)
-        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -51,14 +50,9 @@ class StagedFile:
         self._sha256.update(data)
         self._out.write(data)
 
-    def write_whole(self, data: bytes) -> None:
-        """``write``, then ``close``."""
-        self.write(data)
-        self.close()
-
     def inspect(self, max_pixels: int) -> None:
         """Find out what the picture says about itself; no more bytes then. Blocks."""
-        content = None if self._closed else self._out.all_in_hand
+        content = self._out.all_in_hand
         self.close()
         try:
             self._header = read_header(content or self.path, max_pixels=max_pixels)
@@ -80,9 +74,7 @@ class StagedFile:
 
     def close(self) -> None:
         """No more bytes. OSError if the disk is full."""
-        if not self._closed:
-            self._closed = True
-            self._out.finish()
+        self._out.finish()
 
     @property
     def sha256(self) -> str:

@@ -140,7 +140,6 @@ class Shared(Generic[Result]):
             try:
                 answer = await question()
             finally:
-                # Not when its callbacks run: until then somebody may ask who must not have it.
                 del self._looks[key]
             if seconds:
                 self._keep(key, answer, version, seconds)

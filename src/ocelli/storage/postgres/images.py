@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from ocelli.storage.postgres.library import Library
+from ocelli.storage.postgres.library import ADD, Library, new_entry
 from ocelli.storage.postgres.rows import to_analysis, to_image, to_variant
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ _NEW = (
     " format, size_bytes, sha256, width, height, title, tags, content_created_at, created_at,"
     " updated_at"
 )
-_ADD = f"INSERT INTO images ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::images, %s)"
+_ADD = (
+    f"WITH shown AS ({ADD}) INSERT INTO images ({_NEW})"
+    f" SELECT {_NEW} FROM jsonb_populate_recordset(NULL::images, %s)"
+)
 _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
@@ -37,8 +40,8 @@ class PostgresImages:
     async def add(self, *images: Image) -> None:
         """See ports.Images."""
         if images:
-            await self._connection.execute(_ADD, (Jsonb([_new_row(each) for each in images]),))
-            await Library(self._connection).add(images)
+            entries = Jsonb([new_entry(each) for each in images])
+            await self._connection.execute(_ADD, (entries, Jsonb([_new_row(i) for i in images])))
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
         """By full id, or by its first 8 characters if exactly one picture has them."""

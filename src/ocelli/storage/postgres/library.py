@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
-
 from ocelli.domain.library import SortBy
 from ocelli.domain.search import SearchMode, fold
 
@@ -64,8 +62,9 @@ _WORDS = " || ".join(
     f" '{weight}')"
     for text, weight in (("title", "A"), ("tags", "B"), ("description", "C"), ("seen", "D"))
 )
-# The same for pictures that nobody has described, many at once.
-_ADD = (
+# The same for pictures that nobody has described, many at once; nobody can change them before the
+# transaction ends that makes them. Of one parameter: ``new_entry`` of each.
+ADD = (
     "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
     " words) SELECT id, tenant_id, shown_at, created_at, size_bytes, false, name,"
     " setweight(to_tsvector('simple', title) || to_tsvector('english', title), 'A')"
@@ -88,10 +87,6 @@ class Library:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    async def add(self, images: Sequence[Image]) -> None:
-        """New pictures. Nobody can change them before this transaction ends."""
-        await self._connection.execute(_ADD, (Jsonb([_new_entry(each) for each in images]),))
 
     async def refresh(self, image_id: UUID) -> None:
         """Tell again what a picture's rows say; must follow every change of them.
@@ -277,7 +272,8 @@ _BY_RELEVANCE = (
 )
 
 
-def _new_entry(image: Image) -> dict[str, Any]:
+def new_entry(image: Image) -> dict[str, Any]:
+    """What ``ADD`` wants to know of a picture."""
     shown_at = image.content_created_at or image.created_at
     return {
         "id": str(image.id),

@@ -33,7 +33,7 @@ def write(path: Path, pieces: Sequence[bytes]) -> bytes | None:
     file = DirectFile(path)
     for piece in pieces:
         file.write(memoryview(piece))
-    in_hand = file.all_in_hand
+    in_hand = bytes(file.in_hand.content) if file.in_hand else None
     file.finish()
     return in_hand
 
@@ -84,5 +84,5 @@ def test_a_file_system_that_promises_too_much(
 def test_a_name_that_is_taken_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        DirectFile(tmp_path / "file")
+        DirectFile(tmp_path / "file").finish()
     assert (tmp_path / "file").read_bytes() == b"mine"

@@ -7,6 +7,7 @@ one is received.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Self
 
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,7 @@ from ocelli.api.parts import BrokenForm, Parts, boundary_of
 from ocelli.api.raw import arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
+from ocelli.usecases.buffers import BUFFER
 from ocelli.usecases.staging import StagedFile
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ocelli.api.parts import Part, Target
 
 PIECE = MEGABYTE
+SIP = 64 * 1024
+PATIENCE = 0.002  # seconds of the event loop
 MAX_FIELD = 64 * 1024
 FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 
@@ -65,9 +69,9 @@ class Form:
 
 
 class _File:
-    """A file of the form."""
+    """A file of the form. ``inspect`` looks at it when it is complete, if anybody is to."""
 
-    def __init__(self, part: FilePart, inspect: Callable[[StagedFile], None]) -> None:
+    def __init__(self, part: FilePart, inspect: Callable[[StagedFile], None] | None) -> None:
         self._part = part
         self._inspect = inspect
 
@@ -76,7 +80,7 @@ class _File:
 
     def finish(self) -> None:
         self._part.complete = True
-        if self._part.error is None:
+        if self._part.error is None and self._inspect is not None:
             self._inspect(self._part.staged)
 
 
@@ -113,13 +117,15 @@ async def receive(
     max_bytes: int,
     max_files: int = 1,
 ) -> None:
-    """Read the whole body into ``form``, and let ``inspect`` look at each file that is complete.
+    """Read the whole body into ``form``, and let ``inspect`` look at each file that is complete,
+    but not at the one file of a small body: that is in memory, and whoever stores it can look.
 
     Raises MalformedRequest for a body that is no complete multipart form, TooLarge for more files
     or bytes than allowed in total. A single file that is too large is marked, not raised, and its
     bytes are still read: a client that is cut off in mid-sending never sees the answer.
     """
     limit = max_files * max_bytes + FRAMING
+    is_small = max_files == 1 and _is_small(request)
     refuse_announced(request, limit + max_bytes // 4)
     fields = frozenset(text_fields)
 
@@ -132,7 +138,7 @@ async def receive(
             form.too_many = True  # said once the body has been read, or nobody would hear it
             return None
         form.files.append(FilePart(part.filename, StagedFile(folder, max_bytes=max_bytes)))
-        return _File(form.files[-1], inspect)
+        return _File(form.files[-1], None if is_small else inspect)
 
     try:
         parts = Parts(boundary_of(request.headers.get("content-type", "")), begin)
@@ -141,7 +147,10 @@ async def receive(
             "The body must be multipart/form-data with a boundary.", field="body"
         ) from None
     try:
-        await pump(request, parts.feed, limit + max_bytes // 4)
+        if is_small:
+            await _sip(request, parts.feed)
+        else:
+            await pump(request, parts.feed, limit + max_bytes // 4)
     except BrokenForm:
         raise MalformedRequest("The multipart body cannot be parsed.", field="body") from None
     except OSError as error:
@@ -176,6 +185,31 @@ async def pump(
         if working is not None:  # the thread still writes to the staged file
             await asyncio.gather(working, return_exceptions=True)
         raise
+
+
+async def _sip(request: Request, take: Callable[[bytes], None]) -> None:
+    """As ``pump``, without a thread: for a body that is small enough to stay in memory.
+
+    A form that is made to be slow to read (thousands of parts) goes on in a thread.
+    """
+    async for chunks in _pieces(request, BUFFER, BUFFER):
+        sips = (chunk[at : at + SIP] for chunk in chunks for at in range(0, len(chunk), SIP))
+        until = time.perf_counter() + PATIENCE
+        for sip in sips:
+            take(sip)
+            if time.perf_counter() > until:
+                rest = asyncio.create_task(asyncio.to_thread(_each, take, sips))
+                try:
+                    await asyncio.shield(rest)
+                except asyncio.CancelledError:
+                    await asyncio.wait([rest])  # it still writes to the staged file
+                    raise
+
+
+def _is_small(request: Request) -> bool:
+    """Whether it says that all of its body fits into a buffer."""
+    announced = request.headers.get("content-length", "")
+    return announced.isdecimal() and len(announced) < 20 and int(announced) < BUFFER
 
 
 def _each(take: Callable[[bytes], None], chunks: Iterable[bytes]) -> None:

@@ -6,13 +6,14 @@ python-multipart finds boundaries and headers; here its events become parts with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 LONGEST_HEAD = 16 * 1024  # headers of one part
 
@@ -47,11 +48,16 @@ def boundary_of(content_type: str) -> bytes:
     >>> boundary_of("multipart/form-data; boundary=abc")
     b'abc'
     """
-    kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
+    kind, options = _options(content_type.encode("latin-1", "replace"))
     boundary = options.get(b"boundary", b"")
     if kind.lower() != b"multipart/form-data" or not 0 < len(boundary) <= 200:
         raise BrokenForm(content_type)
     return boundary
+
+
+@lru_cache(maxsize=256)  # the fields of forms have the same names again and again
+def _options(header: bytes | None) -> tuple[bytes, Mapping[bytes, bytes]]:
+    return parse_options_header(header)
 
 
 class Parts:
@@ -123,7 +129,7 @@ class Parts:
             raise BrokenForm("the headers of a part are too long")
 
     def _headers_finished(self) -> None:
-        kind, options = parse_options_header(self._head.get(b"content-disposition"))
+        kind, options = _options(self._head.get(b"content-disposition"))
         if kind.lower() != b"form-data" or b"name" not in options:
             raise BrokenForm("a part without a name")
         filename = options.get(b"filename")

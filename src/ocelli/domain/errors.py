@@ -27,6 +27,14 @@ class OcelliError(Exception):
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is: Exception's own way calls ``__init__`` with the message alone."""
+        return _again, (type(self), self.args), vars(self)
+
+
+def _again(kind: type[OcelliError], arguments: tuple[Any, ...]) -> OcelliError:
+    return kind.__new__(kind, *arguments)
+
 
 class ValidationFailed(OcelliError):
     """The request is readable, but something in it cannot be accepted."""

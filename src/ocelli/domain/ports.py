@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     )
     from ocelli.domain.usage import Delivered, MonthlyUse
 
+Checked = TypeVar("Checked")
+
 
 @dataclass(frozen=True, slots=True)
 class SignedUpload:
@@ -47,6 +49,31 @@ class SignedUpload:
     headers: Mapping[str, str] | None = None
 
 
+class Small(Protocol):
+    """A small file in memory, which child processes see too. Whoever has it gives it back once."""
+
+    @property
+    def content(self) -> memoryview:
+        """Its bytes, from an address that is a multiple of a page."""
+        ...
+
+    def give_back(self) -> None:
+        """Nobody looks at it any more: the memory is for the next one."""
+        ...
+
+
+class FromMemory(Protocol):
+    """A store that takes over small files that are on no disk yet."""
+
+    async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
+        """Store it as ``key``, unless ``check`` raises something about its content.
+
+        What ``check`` answers; durable when this returns. ``small`` is the store's from now on.
+        ``check`` and what comes out of it can be pickled.
+        """
+        ...
+
+
 class Objects(Protocol):
     """Where bytes live, by key.
 
@@ -57,6 +84,11 @@ class Objects(Protocol):
     @property
     def staging(self) -> Path:
         """A folder for files that are still arriving; old ones in it are swept away."""
+        ...
+
+    @property
+    def from_memory(self) -> FromMemory | None:
+        """How it takes over what is on no disk yet, if it can."""
         ...
 
     async def put(self, key: str, source: Path, content_type: str) -> None:

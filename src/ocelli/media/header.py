@@ -22,7 +22,12 @@ _MOMENT = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 
 
-def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
+def load() -> None:
+    """Make ``read_header`` quick from the first time on."""
+    vips()
+
+
+def read_header(source: Path | bytes | memoryview, *, max_pixels: int) -> ImageHeader:
     """Format, upright size and time of a picture, in about a millisecond whatever its size.
 
     ``taken_at`` is EXIF's DateTimeOriginal with its OffsetTimeOriginal. Cameras often write no
@@ -32,8 +37,8 @@ def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
     cannot be read, or it has more than ``max_pixels``: nothing
     may decode it then. The picture data itself is not looked at; it can still be truncated.
     """
-    if isinstance(source, bytes):
-        format = sniff(source[:HEAD_BYTES])
+    if isinstance(source, bytes | memoryview):
+        format = sniff(bytes(source[:HEAD_BYTES]))
         return _read(vips().Source.new_from_memory(source), format, max_pixels)
     with source.open("rb", buffering=0) as file:
         format = sniff(file.read(HEAD_BYTES))
@@ -51,8 +56,10 @@ def _read(source: pyvips.Source, format: ImageFormat, max_pixels: int) -> ImageH
             field="file",
             issue="unreadable header",
         ) from error
-    _check_pixels(image.width, image.height, max_pixels)
-    width, height = _upright(image)
+    width, height = image.width, image.height
+    _check_pixels(width, height, max_pixels)
+    if field(image, "orientation") in {5, 6, 7, 8}:  # it lies on its side
+        width, height = height, width
     return ImageHeader(format, width, height, _taken_at(image))
 
 
@@ -67,11 +74,6 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
         field="file",
         issue="too many pixels",
     )
-
-
-def _upright(image: pyvips.Image) -> tuple[int, int]:
-    lies_on_its_side = field(image, "orientation") in {5, 6, 7, 8}
-    return (image.height, image.width) if lies_on_its_side else (image.width, image.height)
 
 
 def _taken_at(image: pyvips.Image) -> datetime | None:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import os
 import shutil
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.ports import SignedUpload
+from ocelli.storage.small_files import NewFile, put_several, sync, take_several
 from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from ocelli.domain.ports import Checked, FromMemory, Small
+    from ocelli.storage.aside import Aside
+
 BATCH = 500
 PIECE = 1024 * 1024
 SMALL = 1024 * 1024  # bytes; larger ones are not waited for by others
+CROWD = 4  # small files at once
 
 
 class LocalObjects:
@@ -35,16 +39,24 @@ class LocalObjects:
     ``/objects/{key}``.
     """
 
-    def __init__(self, root: Path, secret: bytes) -> None:
+    def __init__(self, root: Path, secret: bytes, *, aside: Aside | None = None) -> None:
+        """``aside`` is started, and used, when small files come in crowds."""
         self.root = root.absolute()
         self.staging = self.root / ".staging"
         self.staging.mkdir(parents=True, exist_ok=True)
         self._inode = self.staging.stat().st_ino
         self._secret = secret
         self._small = Together(self._put_small)
+        self._new = Together(self._take_several)
+        self._aside = aside
 
     def __str__(self) -> str:
         return str(self.root)
+
+    @property
+    def from_memory(self) -> FromMemory:
+        """See ports.Objects."""
+        return self
 
     async def put(self, key: str, source: Path, content_type: str) -> None:
         """See ports.Objects."""
@@ -52,8 +64,16 @@ class LocalObjects:
         target = self.path(key)
         if source.stat().st_size > SMALL:  # noqa: ASYNC240  shorter than the way to a thread
             await asyncio.to_thread(self._put, target, source)
-        elif (error := await self._small(None, (target, source))) is not None:
+        elif (error := await self._small(None, (str(target), str(source)))) is not None:
             raise error
+
+    async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
+        """See ports.FromMemory."""
+        outcome = await self._new(None, NewFile(str(self.path(key)), small, check))
+        if isinstance(outcome, Exception):
+            raise outcome
+        checked: Checked = outcome
+        return checked
 
     async def read(self, key: str) -> bytes:
         """See ports.Objects."""
@@ -161,18 +181,26 @@ class LocalObjects:
 
     def _put(self, target: Path, source: Path, *, once: bool = False) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sync(source)
+        sync(source)
         if once:
             target.hardlink_to(source)
             source.unlink()
         else:
             source.rename(target)
         for folder in (target.parent, target.parent.parent):  # a rename is durable once these are
-            _sync(folder)
+            sync(folder)
 
-    async def _put_small(self, some: Sequence[tuple[Path, Path]]) -> Sequence[OSError | None]:
+    async def _put_small(self, some: Sequence[tuple[str, str]]) -> Sequence[OSError | None]:
         """In one thread: several that wait for the disk in turns mostly wait for Python's lock."""
-        return await asyncio.to_thread(_put_several, some)
+        return await asyncio.to_thread(put_several, some)
+
+    async def _take_several(self, some: Sequence[NewFile]) -> Sequence[Any]:
+        if self._aside is not None and len(some) >= CROWD:
+            self._aside.start()
+        outcomes = await (self._aside or asyncio.to_thread)(take_several, str(self.staging), some)
+        for each in some:  # not if we are cut off: what still runs reads from it
+            each.small.give_back()
+        return outcomes
 
     def _check(self) -> None:
         probe = self.staging / f"probe-{uuid.uuid4().hex}"  # pids repeat on other machines
@@ -180,53 +208,3 @@ class LocalObjects:
         probe.unlink()
         if shutil.disk_usage(self.root).free < 64 * 1024 * 1024:
             raise OSError(f"less than 64 MB free in {self.root}")
-
-
-def _put_several(some: Sequence[tuple[Path, Path]]) -> list[OSError | None]:
-    """Take over each source as its target; what went wrong with which.
-
-    Every step is done for all before the next one begins, so that the disk, which writes what it
-    was given until then at once, is waited for once rather than by each. Until its row is there
-    nobody knows of a file: it may have its name before it is durable, unless it replaces one.
-    """
-    errors: list[OSError | None] = [None] * len(some)
-    for step in (_move, _sync_file, _sync_folder):
-        errors = [error or _tried(step, *each) for error, each in zip(errors, some, strict=True)]
-    above = [target.parent.parent for target, _ in some]
-    trouble = {
-        folder: _tried(_sync, folder)
-        for folder in {folder for error, folder in zip(errors, above, strict=True) if not error}
-    }
-    return [error or trouble[folder] for error, folder in zip(errors, above, strict=True)]
-
-
-def _tried(step: Callable[..., None], *paths: Path) -> OSError | None:
-    try:
-        step(*paths)
-    except OSError as error:
-        return error
-    return None
-
-
-def _move(target: Path, source: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        _sync(source)
-    source.rename(target)
-
-
-def _sync_file(target: Path, _: Path) -> None:
-    _sync(target)
-
-
-def _sync_folder(target: Path, _: Path) -> None:
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

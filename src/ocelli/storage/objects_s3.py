@@ -45,6 +45,8 @@ class S3Objects:
     Whatever takes longer than ``patience`` (seconds; storing has ten minutes) is Unavailable.
     """
 
+    from_memory = None
+
     def __init__(
         self,
         bucket: Bucket,

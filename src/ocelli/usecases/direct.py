@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import suppress
-from mmap import mmap
 from typing import TYPE_CHECKING
 
-from ocelli.domain.accounts import MEGABYTE
+from ocelli.usecases.buffers import BUFFER, Buffer, InHand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,17 +16,55 @@ if TYPE_CHECKING:
 with suppress(ImportError):  # Windows
     import fcntl
 
-BUFFER = MEGABYTE
 BLOCK = 4096  # bytes; past the cache go whole ones only, from an address that is a multiple of it
-MAX_SPARE = 32
 
-# mmap gives addresses of whole pages, and new ones cost a fault each, so buffers are kept; list's
-# append and pop are atomic.
-_spare: list[mmap] = []
+
+class RawFile:
+    """A new file, written past the cache where that can be. OSError if the disk is full."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        self._past_the_cache(wanted=True)
+
+    def write(self, content: memoryview) -> None:
+        """Append what begins at a page; if it is no multiple of a block, it is the last."""
+        whole = len(content) - len(content) % BLOCK
+        self._write(content[:whole])
+        if whole < len(content):
+            self._past_the_cache(wanted=False)
+            self._write(content[whole:])
+
+    def sync(self) -> None:
+        """Wait until it is on the disk."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Once is enough."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _write(self, left: memoryview) -> None:
+        while left:
+            try:
+                left = left[os.write(self._descriptor, left) :]
+            except OSError as error:
+                # A file system that promises too much, or half a block that went before.
+                if error.errno != errno.EINVAL or not self._is_direct:
+                    raise
+                self._past_the_cache(wanted=False)
+
+    def _past_the_cache(self, *, wanted: bool) -> None:
+        self._is_direct = False
+        if hasattr(os, "O_DIRECT"):
+            flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL) & ~os.O_DIRECT
+            with suppress(OSError):  # EINVAL: not on this file system
+                fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT * wanted)
+                self._is_direct = wanted
 
 
 class DirectFile:
-    """Bytes to a new file, through a buffer of one megabyte.
+    """Bytes to a new file, through a buffer of one megabyte; there is none before that is full.
 
     A picture must be on the disk before its sender hears of it. Through the page cache it would be
     copied into fresh memory first, which costs two to five times the CPU of the write itself, and
@@ -36,71 +74,73 @@ class DirectFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._buffer = _spare.pop() if _spare else mmap(-1, BUFFER)
+        self._path = path
+        self._buffer: Buffer | None = Buffer()
         self._filled = 0
-        self._written = 0
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        self._past_the_cache(wanted=True)
+        self._file: RawFile | None = None
+        self._sha256 = hashlib.sha256()  # of what has left the buffer
 
     @property
-    def all_in_hand(self) -> bytes | None:
-        """A copy of the whole content, while it still fits into the buffer and is not finished."""
-        if self._written or self._descriptor < 0:
+    def was_opened(self) -> bool:
+        """Whether there may be something at ``path``."""
+        return self._file is not None
+
+    @property
+    def in_hand(self) -> InHand | None:
+        """The whole content, while it fits into the buffer and ``finish`` was not called."""
+        if self._buffer is None or self._file is not None:
             return None
-        return self._buffer[: self._filled]
+        return InHand(self._buffer, self._filled)
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal, of what was written so far."""
+        digest = self._sha256
+        if self._buffer is not None and self._filled:
+            digest = digest.copy()
+            digest.update(self._buffer.view[: self._filled])
+        return digest.hexdigest()
+
+    def release(self) -> InHand | None:
+        """What is in hand is the caller's now; there will be no file here."""
+        content = self.in_hand
+        if content is not None:
+            self._buffer = None
+        return content
 
     def write(self, data: bytes | memoryview) -> None:
         """Append. OSError if the disk is full."""
+        assert self._buffer is not None
         view = memoryview(data)
         while view:
             piece = view[: BUFFER - self._filled]
-            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._buffer.view[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             view = view[len(piece) :]
             if self._filled == BUFFER:
-                self._flush(BUFFER)
+                self._flush(self._buffer)
 
     def finish(self) -> None:
         """Write what is left, then close; once is enough. OSError if the disk is full."""
-        if self._descriptor < 0:
+        if self._buffer is None:
             return
         try:
-            self._flush(self._filled - self._filled % BLOCK)
-            self._past_the_cache(wanted=False)
-            self._flush(self._filled)
+            self._flush(self._buffer)
         finally:
             self.close()
 
     def close(self) -> None:
         """No more bytes; what is in the buffer is dropped."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            if len(_spare) < MAX_SPARE:
-                _spare.append(self._buffer)
-            del self._buffer
+        if self._file is not None:
+            self._file.close()
+        if self._buffer is not None:
+            self._buffer.give_back()
+            self._buffer = None
 
-    def _flush(self, count: int) -> None:
-        """The first so many bytes of the buffer, the rest moves to its beginning."""
-        at = 0
-        with memoryview(self._buffer) as view:
-            while at < count:
-                try:
-                    at += os.write(self._descriptor, view[at:count])
-                except OSError as error:
-                    # A file system that promises too much, or half a block that went before.
-                    if error.errno != errno.EINVAL or not self._is_direct:
-                        raise
-                    self._past_the_cache(wanted=False)
-        self._written += count
-        self._filled -= count
-        if count and self._filled:
-            self._buffer.move(0, count, self._filled)
-
-    def _past_the_cache(self, *, wanted: bool) -> None:
-        self._is_direct = False
-        if hasattr(os, "O_DIRECT"):
-            flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL) & ~os.O_DIRECT
-            with suppress(OSError):  # EINVAL: not on this file system
-                fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT * wanted)
-                self._is_direct = wanted
+    def _flush(self, buffer: Buffer) -> None:
+        if self._file is None:
+            self._file = RawFile(self._path)
+        content = buffer.view[: self._filled]
+        self._sha256.update(content)
+        self._file.write(content)
+        self._filled = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from typing import TYPE_CHECKING, Self
 
@@ -15,20 +14,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.domain.images import ImageHeader
+    from ocelli.usecases.buffers import InHand
 
 
 class StagedFile:
-    """Bytes on their way into the store: written, counted and hashed in one pass.
+    """Bytes on their way into the store: counted, hashed and written in one pass.
 
-    Use as a context manager: whatever is not taken over by the store is removed. ``write``,
-    ``inspect`` and ``close`` block on the disk; call them from a thread.
+    Use as a context manager: whatever is not taken over by the store is removed. ``inspect`` and
+    ``close`` block on the disk, and so does ``write`` beyond the first megabyte: a small file is
+    only in memory until somebody wants it at ``path``.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         self.path = folder / uuid.uuid4().hex
         self.size = 0
         self._max_bytes = max_bytes
-        self._sha256 = hashlib.sha256()
         self._header: ImageHeader | ValidationFailed | None = None
         self._out = DirectFile(self.path)
 
@@ -37,7 +37,8 @@ class StagedFile:
 
     def __exit__(self, *_: object) -> None:
         self._out.close()
-        self.path.unlink(missing_ok=True)
+        if self._out.was_opened:
+            self.path.unlink(missing_ok=True)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append. Raises TooLarge as soon as the limit is passed; OSError if the disk is full."""
@@ -47,17 +48,30 @@ class StagedFile:
                 f"The file is larger than the limit of {self._max_bytes // MEGABYTE} MB.",
                 details={"max_bytes": self._max_bytes},
             )
-        self._sha256.update(data)
         self._out.write(data)
 
     def inspect(self, max_pixels: int) -> None:
-        """Find out what the picture says about itself; no more bytes then. Blocks."""
-        content = self._out.all_in_hand
-        self.close()
+        """Find out what the picture says about itself; no more bytes then. Blocks.
+
+        It is at ``path`` if it is a picture.
+        """
+        in_hand = self._out.in_hand
+        if in_hand is None:
+            self.close()
         try:
-            self._header = read_header(content or self.path, max_pixels=max_pixels)
+            source = in_hand.content if in_hand is not None else self.path
+            self._header = read_header(source, max_pixels=max_pixels)
         except ValidationFailed as error:
             self._header = error
+        else:
+            self.close()
+
+    def release(self) -> InHand | None:
+        """The whole content, for somebody else to store; then there is nothing at ``path``.
+
+        None if it is too large for memory, closed or inspected.
+        """
+        return self._out.release() if self._header is None else None
 
     @property
     def is_inspected(self) -> bool:
@@ -73,10 +87,10 @@ class StagedFile:
         return self._header
 
     def close(self) -> None:
-        """No more bytes. OSError if the disk is full."""
+        """No more bytes; they are at ``path`` now. OSError if the disk is full."""
         self._out.finish()
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal, of what was written so far."""
-        return self._sha256.hexdigest()
+        """Hexadecimal, of what was written so far; not once it was released."""
+        return self._out.sha256

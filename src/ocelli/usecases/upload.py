@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
@@ -19,6 +21,7 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
+from ocelli.media.header import read_header
 from ocelli.usecases.names import clean_filename, key_name
 from ocelli.usecases.together import Together
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.images import ImageHeader
-    from ocelli.domain.ports import Database, Transaction
+    from ocelli.domain.ports import Database, Objects, Transaction
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.staging import StagedFile
     from ocelli.usecases.stores import Stores
@@ -230,17 +233,47 @@ class Upload:
                 f"{tenant.tier}.",
                 details={"max_bytes": max_bytes},
             )
-        if not staged.is_inspected:
-            await asyncio.to_thread(self.inspect, staged)
-        image = _new_image(tenant.id, staged, request, staged.header, id)
         if request.skip_duplicates:
             async with self._database.reading() as tx:
                 existing = await tx.images.by_hash(tenant.id, staged.sha256)
             if existing is not None:
-                return _Stored(image, request, existing)
+                return _Stored(existing, request, existing)
+        id = id or uuid.uuid4()
+        filename = clean_filename(request.filename)
+        key = f"uploads/{tenant.id}/{id}/{key_name(filename)}"
         store = await self._stores.of(tenant.id, request.storage_target)
-        await store.put(image.object_key, staged.path, image.content_type)
+        sha256, header = await self._put(store, key, staged)
+        now = datetime.now(UTC)
+        image = Image(
+            id=id,
+            tenant_id=tenant.id,
+            filename=filename,
+            object_key=key,
+            content_type=header.format.content_type,
+            format=header.format,
+            size_bytes=staged.size,
+            sha256=sha256,
+            width=header.width,
+            height=header.height,
+            created_at=now,
+            updated_at=now,
+            title=request.title,
+            tags=request.tags,
+            content_created_at=header.taken_at,
+            upload_method=request.upload_method,
+            storage_target=request.storage_target,
+        )
         return _Stored(image, request)
+
+    async def _put(self, store: Objects, key: str, staged: StagedFile) -> tuple[str, ImageHeader]:
+        """Store it, if it is a picture: its SHA-256 and header. Raises ValidationFailed."""
+        memory = store.from_memory
+        if memory is not None and (small := staged.release()) is not None:
+            return await memory.take(key, small, partial(_look, max_pixels=self._max_pixels))
+        if not staged.is_inspected:
+            await asyncio.to_thread(self.inspect, staged)
+        await store.put(key, staged.path, staged.header.format.content_type)
+        return staged.sha256, staged.header
 
     async def _accept_several(self, some: Sequence[tuple[Tenant, _Stored]]) -> Sequence[Accepted]:
         """Of one tenant: its meters are locked once, and all wait for one commit."""
@@ -294,6 +327,10 @@ class Upload:
                 image = stored.image
                 store = await self._stores.of(image.tenant_id, image.storage_target)
                 await store.delete(image.object_key)
+
+
+def _look(content: memoryview, *, max_pixels: int) -> tuple[str, ImageHeader]:
+    return hashlib.sha256(content).hexdigest(), read_header(content, max_pixels=max_pixels)
 
 
 def check_labels(request: UploadRequest) -> None:
@@ -411,35 +448,4 @@ def _asked(stored: _Stored) -> Analysis:
         level=stored.request.level,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),
-    )
-
-
-def _new_image(
-    tenant_id: UUID,
-    staged: StagedFile,
-    request: UploadRequest,
-    header: ImageHeader,
-    id: UUID | None,
-) -> Image:
-    id = id or uuid.uuid4()
-    filename = clean_filename(request.filename)
-    now = datetime.now(UTC)
-    return Image(
-        id=id,
-        tenant_id=tenant_id,
-        filename=filename,
-        object_key=f"uploads/{tenant_id}/{id}/{key_name(filename)}",
-        content_type=header.format.content_type,
-        format=header.format,
-        size_bytes=staged.size,
-        sha256=staged.sha256,
-        width=header.width,
-        height=header.height,
-        created_at=now,
-        updated_at=now,
-        title=request.title,
-        tags=request.tags,
-        content_created_at=header.taken_at,
-        upload_method=request.upload_method,
-        storage_target=request.storage_target,
     )

@@ -1,0 +1,157 @@
+"""What is done to several small files at once, in whichever thread or process.
+
+Paths are strings here: half of the Python that a small file cost was pathlib's.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ocelli.domain.errors import OcelliError
+from ocelli.usecases.direct import RawFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ocelli.domain.ports import Small
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What is to become ``target`` if ``check`` finds nothing wrong with it."""
+
+    target: str
+    small: Small
+    check: Callable[[memoryview], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A file that has its bytes, but for all that the disk knows it may be gone tomorrow."""
+
+    target: str
+    path: str
+    file: RawFile
+
+    @property
+    def folder(self) -> str:
+        """Where it is to be in the end."""
+        return os.path.dirname(self.target)
+
+
+def take_several(staging: str, some: Sequence[NewFile]) -> Sequence[Any]:
+    """What each one's ``check`` answers, or what went wrong with it.
+
+    In steps, as ``put_several``. A target in a new folder is written where it is: nobody knows its
+    name yet, and there is nothing to replace.
+    """
+    outcomes: list[Any] = []
+    written: dict[int, _Written] = {}
+    for number, each in enumerate(some):
+        try:
+            outcomes.append(each.check(each.small.content))
+            written[number] = _write(staging, each)
+        except (OcelliError, OSError) as error:
+            outcomes[number:] = [error]
+    above = cache(lambda folder: _tried(sync, folder))  # the same of many: once
+    steps: tuple[Callable[[_Written], OSError | None], ...] = (
+        lambda one: _tried(_settle, one),
+        lambda one: _tried(sync, one.folder),
+        lambda one: above(os.path.dirname(one.folder)),
+    )
+    for step in steps:
+        for number, one in written.items():
+            if (trouble := step(one)) is not None:
+                outcomes[number] = trouble
+    return outcomes
+
+
+def _write(staging: str, new: NewFile) -> _Written:
+    is_alone = _is_made(os.path.dirname(new.target))
+    path = new.target if is_alone else f"{staging}/{uuid.uuid4().hex}"
+    file = RawFile(path)
+    try:
+        file.write(new.small.content)
+    except OSError:
+        file.close()
+        os.unlink(path)
+        raise
+    return _Written(new.target, path, file)
+
+
+def _settle(one: _Written) -> None:
+    try:
+        one.file.sync()
+        if one.path != one.target:
+            os.rename(one.path, one.target)
+    except OSError:
+        os.unlink(one.path)
+        raise
+    finally:
+        one.file.close()
+
+
+def _is_made(folder: str) -> bool:
+    """Whether there is such a folder only now."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        return False  # somebody may have made it at the same time
+    return True
+
+
+def put_several(some: Sequence[tuple[str, str]]) -> list[OSError | None]:
+    """Take over each source as its target; what went wrong with which.
+
+    Every step is done for all before the next one begins, so that the disk, which writes what it
+    was given until then at once, is waited for once rather than by each. Until its row is there
+    nobody knows of a file: it may have its name before it is durable, unless it replaces one.
+    """
+    errors: list[OSError | None] = [None] * len(some)
+    for step in (_move, _sync_file, _sync_folder):
+        errors = [error or _tried(step, *each) for error, each in zip(errors, some, strict=True)]
+    above = [os.path.dirname(os.path.dirname(target)) for target, _ in some]
+    trouble = {
+        folder: _tried(sync, folder)
+        for folder in {folder for error, folder in zip(errors, above, strict=True) if not error}
+    }
+    return [error or trouble[folder] for error, folder in zip(errors, above, strict=True)]
+
+
+def _tried(step: Callable[..., None], *what: object) -> OSError | None:
+    try:
+        step(*what)
+    except OSError as error:
+        return error
+    return None
+
+
+def _move(target: str, source: str) -> None:
+    if not _is_made(os.path.dirname(target)) and os.path.exists(target):
+        sync(source)
+    os.rename(source, target)
+
+
+def _sync_file(target: str, _: str) -> None:
+    sync(target)
+
+
+def _sync_folder(target: str, _: str) -> None:
+    sync(os.path.dirname(target))
+
+
+def sync(path: str | Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.errors import Unavailable, ValidationFailed
 from ocelli.media.header import load, read_header
 from ocelli.storage.aside import Aside
 from ocelli.storage.objects_local import CROWD, LocalObjects
+from ocelli.usecases.buffers import SHARED, Buffer
 from ocelli.usecases.staging import StagedFile
 
 
@@ -22,8 +25,9 @@ def where(*_: object) -> tuple[int, int]:
     return os.getpid(), threading.get_ident()
 
 
-def refuse(what: str) -> None:
-    raise ValidationFailed(f"no {what}", field="file")
+def speak(text: str) -> int:
+    """On standard error, past Python."""
+    return os.write(2, text.encode())
 
 
 def die_once(mark: Path) -> int:
@@ -35,14 +39,13 @@ def die_once(mark: Path) -> int:
 
 
 def cannot_begin() -> None:
-    raise OSError("not here")
+    raise ImportError("not here")
 
 
 async def begun(aside: Aside) -> Aside:
-    aside.start()
-    aside.start()  # does nothing
     async with asyncio.timeout(20):
         while (await aside(where))[0] == os.getpid():
+            aside.start()
             await asyncio.sleep(0.01)
     return aside
 
@@ -60,17 +63,49 @@ async def test_then_one_child_does_it() -> None:
     assert found[0][0] != os.getpid()
 
 
-async def test_what_goes_wrong_there_is_raised_here() -> None:
+async def test_what_libraries_say_does_not_fill_a_pipe() -> None:
     aside = await begun(Aside(prepare=load))
-    with pytest.raises(ValidationFailed, match="no reason") as caught:
-        await aside(refuse, "reason")
-    assert caught.value.details["field"] == "file"
+    async with asyncio.timeout(10):
+        for _ in range(5):
+            assert await aside(speak, "x" * 100_000) == 100_000
 
 
-async def test_if_it_dies_a_thread_does_it_again(tmp_path: Path) -> None:
+async def test_an_interrupt_that_is_not_for_it() -> None:
     aside = await begun(Aside(prepare=load))
+    process, _ = await aside(where)
+    os.kill(process, signal.SIGINT)
+    await asyncio.sleep(0.1)
+    assert await aside(where) == (process, (await aside(where))[1])
+    assert await aside(len, "four") == 4
+
+
+async def test_if_it_dies_a_thread_does_it_again_and_another_one_begins(tmp_path: Path) -> None:
+    aside = await begun(Aside(prepare=load))
+    first, _ = await aside(where)
     assert await aside(die_once, tmp_path / "mark") == os.getpid()
-    assert (await aside(where))[0] != os.getpid()  # and there is another one
+    again, _ = await (await begun(aside))(where)
+    assert again not in (first, os.getpid())
+
+
+async def test_who_takes_too_long_is_killed() -> None:
+    aside = await begun(Aside(prepare=load, patience=5.0))
+    process, _ = await aside(where)
+    aside._patience = 0.2
+    with pytest.raises(Unavailable):
+        await aside(time.sleep, 30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert (await aside(where))[0] == os.getpid()
+
+
+async def test_no_new_one_can_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    aside = await begun(Aside(prepare=load))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    assert await aside(die_once, tmp_path / "mark") == os.getpid()
+    aside.start()
+    assert aside._starting is not None
+    await aside._starting
+    assert (await aside(where))[0] == os.getpid()
 
 
 async def test_where_there_can_be_none_we_go_on_without() -> None:
@@ -150,3 +185,50 @@ async def test_memory_is_not_used_again_while_it_is_read(tmp_path: Path) -> None
             while await store.size("a/1/x") is None:
                 await asyncio.sleep(0.01)
         assert await store.read("a/1/x") == b"mine" * 1000
+
+
+async def test_whatever_goes_wrong_memory_comes_back(tmp_path: Path) -> None:
+    store = LocalObjects(tmp_path / "objects", b"s", aside=await begun(Aside(prepare=load)))
+
+    def free() -> int:
+        buffers = [Buffer() for _ in range(SHARED)]
+        shared = sum(each.shared_as is not None for each in buffers)
+        for each in buffers:
+            each.give_back()
+            each.give_back()  # once is enough
+        return shared
+
+    before = free()
+    for _ in range(3):
+        results = await asyncio.gather(
+            taken(store, f"b/{os.urandom(4).hex()}/x", b"good", len),
+            taken(store, f"b/{os.urandom(4).hex()}/x", b"bad", stumble),
+            taken(store, f"b/{os.urandom(4).hex()}/x", b"good", not_to_be_pickled),
+            return_exceptions=True,
+        )
+        assert isinstance(results[1], Exception)
+    assert free() == before
+
+
+def stumble(content: memoryview) -> int:
+    return len(content) // 0
+
+
+def not_to_be_pickled(content: memoryview) -> object:
+    return content
+
+
+async def test_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
+    """What is below is not written to, and the client hears that it may come again."""
+    folder = tmp_path / "mount"
+    store = LocalObjects(folder, b"s")
+    folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    for number in range(3):
+        with pytest.raises(Unavailable):
+            await taken(store, f"uploads/t/{number}/x", b"content", len)
+    assert list(folder.iterdir()) == []
+    (tmp_path / "elsewhere" / "x").touch()
+    folder.rmdir()
+    (tmp_path / "elsewhere").rename(folder)
+    assert await taken(store, "uploads/t/1/x", b"content", len) == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocelli.usecases import buffers
 from ocelli.usecases.buffers import BUFFER, KEPT, SHARED, Buffer, InHand
 
 linux = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no memory to share here")
@@ -89,3 +91,33 @@ def test_memory_of_a_crowd_goes_back_to_the_system() -> None:
         each.give_back()
     assert kept <= set(range(KEPT))
     assert len(kept) > KEPT // 2  # those of other tests may still be taken
+
+
+@linux
+@pytest.mark.parametrize("refused", ["memfd_create", "ftruncate"])
+def test_a_system_that_allows_no_such_files(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(refused)
+
+    monkeypatch.setattr(os, refused, refuse)
+    buffers._own.cache_clear()
+    try:
+        small = in_hand(b"content")
+        assert small.buffer.shared_as is None
+        assert seen_by_a_child(small) == b"content"
+        small.give_back()
+    finally:
+        buffers._own.cache_clear()
+
+
+@linux
+def test_a_system_that_takes_no_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(mmap, "MADV_REMOVE")
+    taken = [Buffer() for _ in range(SHARED)]
+    numbers = {each.shared_as for each in taken}
+    for each in (*taken, *taken):
+        each.give_back()
+    again = [Buffer() for _ in range(SHARED)]
+    assert {each.shared_as for each in again} == numbers
+    for each in again:
+        each.give_back()

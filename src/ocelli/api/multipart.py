@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ocelli.api.parts import Part, Target
 
 PIECE = MEGABYTE
-SIP = 64 * 1024
-PATIENCE = 0.002  # seconds of the event loop
+SIP = 16 * 1024  # bytes; of nothing but tiny parts they take some milliseconds
+PATIENCE = 0.002  # seconds of the event loop, and the sip in which they end
 MAX_FIELD = 64 * 1024
 FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 

@@ -35,7 +35,8 @@ class LocalObjects:
     """A folder as an object store; implements ports.Objects.
 
     A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
-    one rename: nobody ever sees half of it. URLs are signed by us and served by the API at
+    one rename; a small new one is written where nobody knows of it yet. So nobody ever sees half of
+    one. URLs are signed by us and served by the API at
     ``/objects/{key}``.
     """
 
@@ -70,6 +71,8 @@ class LocalObjects:
     async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
         """See ports.FromMemory."""
         outcome = await self._new(None, NewFile(str(self.path(key)), small, check))
+        if isinstance(outcome, OSError):
+            raise Unavailable("The file cannot be stored right now. Try again later.") from outcome
         if isinstance(outcome, Exception):
             raise outcome
         checked: Checked = outcome
@@ -197,7 +200,11 @@ class LocalObjects:
     async def _take_several(self, some: Sequence[NewFile]) -> Sequence[Any]:
         if self._aside is not None and len(some) >= CROWD:
             self._aside.start()
-        outcomes = await (self._aside or asyncio.to_thread)(take_several, str(self.staging), some)
+        run = self._aside or asyncio.to_thread
+        try:
+            outcomes = await run(take_several, str(self.staging), self._inode, some)
+        except Exception as error:
+            outcomes = [error] * len(some)
         for each in some:  # not if we are cut off: what still runs reads from it
             each.small.give_back()
         return outcomes

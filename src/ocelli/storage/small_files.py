@@ -1,6 +1,6 @@
 """What is done to several small files at once, in whichever thread or process.
 
-Paths are strings here: half of the Python that a small file cost was pathlib's.
+Paths are strings here: of the Python that a small file costs, an eighth was pathlib's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.errors import OcelliError
+from ocelli.domain.errors import Unavailable
 from ocelli.usecases.direct import RawFile
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A file that has its bytes, but for all that the disk knows it may be gone tomorrow."""
+    """A file that has its bytes, at ``path`` until it is settled; not durable yet."""
 
     target: str
     path: str
@@ -44,19 +44,22 @@ class _Written:
         return os.path.dirname(self.target)
 
 
-def take_several(staging: str, some: Sequence[NewFile]) -> Sequence[Any]:
-    """What each one's ``check`` answers, or what went wrong with it.
+def take_several(staging: str, inode: int, some: Sequence[NewFile]) -> Sequence[Any]:
+    """What each one's ``check`` answers, or what went wrong with it: nothing is raised.
 
-    In steps, as ``put_several``. A target in a new folder is written where it is: nobody knows its
-    name yet, and there is nothing to replace.
+    In steps, as ``put_several``. A target in a new folder is written where it is: nobody knows of
+    it yet, and there is nothing to replace. ``inode`` is that of ``staging``: another one, or none,
+    means that the disk is not mounted.
     """
+    if _inode(staging) != inode:
+        return [Unavailable("The store is not there.")] * len(some)
     outcomes: list[Any] = []
     written: dict[int, _Written] = {}
     for number, each in enumerate(some):
         try:
             outcomes.append(each.check(each.small.content))
             written[number] = _write(staging, each)
-        except (OcelliError, OSError) as error:
+        except Exception as error:  # of a check too: the others are not spoilt
             outcomes[number:] = [error]
     above = cache(lambda folder: _tried(sync, folder))  # the same of many: once
     steps: tuple[Callable[[_Written], OSError | None], ...] = (
@@ -71,17 +74,23 @@ def take_several(staging: str, some: Sequence[NewFile]) -> Sequence[Any]:
     return outcomes
 
 
+def _inode(folder: str) -> int | None:
+    try:
+        return os.stat(folder).st_ino
+    except OSError:
+        return None
+
+
 def _write(staging: str, new: NewFile) -> _Written:
     is_alone = _is_made(os.path.dirname(new.target))
     path = new.target if is_alone else f"{staging}/{uuid.uuid4().hex}"
-    file = RawFile(path)
+    one = _Written(new.target, path, RawFile(path))
     try:
-        file.write(new.small.content)
-    except OSError:
-        file.close()
-        os.unlink(path)
+        one.file.write(new.small.content)
+    except BaseException:
+        _discard(one)
         raise
-    return _Written(new.target, path, file)
+    return one
 
 
 def _settle(one: _Written) -> None:
@@ -90,10 +99,16 @@ def _settle(one: _Written) -> None:
         if one.path != one.target:
             os.rename(one.path, one.target)
     except OSError:
-        os.unlink(one.path)
+        _discard(one)
         raise
-    finally:
-        one.file.close()
+    one.file.close()
+
+
+def _discard(one: _Written) -> None:
+    """An empty target is left to the sweep: by now somebody else's may have its name."""
+    one.file.discard()
+    if one.path != one.target:
+        os.unlink(one.path)
 
 
 def _is_made(folder: str) -> bool:
@@ -102,9 +117,12 @@ def _is_made(folder: str) -> bool:
         os.mkdir(folder)
     except FileExistsError:
         return False
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-        return False  # somebody may have made it at the same time
+    except FileNotFoundError:  # a tenant's first one
+        above = os.path.dirname(folder)
+        os.makedirs(above, exist_ok=True)
+        for each in (os.path.dirname(above), os.path.dirname(os.path.dirname(above))):
+            sync(each)
+        return _is_made(folder)
     return True
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap as mmap_module
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from heapq import heappop, heappush
@@ -20,26 +22,28 @@ KEPT = 32  # those beyond so many, which only a crowd takes, give their pages ba
 
 
 class Buffer:
-    """A megabyte, from an address that is a multiple of a page. To be given back, once."""
+    """A megabyte, from an address that is a multiple of a page. To be given back in the end."""
 
     def __init__(self) -> None:
-        arena = _own()
-        self._arena = arena if arena is not None and arena.free else None
-        if self._arena is None:
+        self._arena = _own()
+        self._number = self._arena.take() if self._arena is not None else None
+        if self._arena is None or self._number is None:
             self.view = memoryview(mmap(-1, BUFFER))
         else:
-            self._number = heappop(self._arena.free)
             self.view = self._arena.at(self._number)
 
     def give_back(self) -> None:
-        """Nobody looks at it any more: it is for the next one."""
-        if self._arena is not None:
-            self._arena.give_back(self._number)
+        """Nobody looks at it any more: it is for the next one. Once is enough."""
+        number, self._number = self._number, None
+        if self._arena is not None and number is not None:
+            self._arena.give_back(number)
 
     @property
     def shared_as(self) -> tuple[str, int] | None:
         """Where a child finds it: the arena's path, and its number there."""
-        return None if self._arena is None else (self._arena.path, self._number)
+        if self._arena is None or self._number is None:
+            return None
+        return self._arena.path, self._number
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +65,46 @@ class InHand:
         """See ports.Small."""
         self.buffer.give_back()
 
-    def __reduce__(self) -> tuple[Callable[..., _Elsewhere], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         if shared := self.buffer.shared_as:
-            return _shared, (*shared, self.size)
-        return _copied, (bytes(self.content),)
+            return _Shared, (*shared, self.size)
+        return _Copied, (bytes(self.content),)
+
+
+# A child opens the memory when it is asked for, and not while it reads the message: an error there
+# would leave half of that in the pipe, to be taken for the next one.
 
 
 @dataclass(frozen=True, slots=True)
-class _Elsewhere:
+class _Shared:
     """InHand, for a child of the process that has it."""
 
-    content: memoryview
+    path: str
+    number: int
+    size: int
+
+    @property
+    def content(self) -> memoryview:
+        return _of_parent(self.path).at(self.number)[: self.size]
 
     def give_back(self) -> None:
         """It is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """InHand, where the memory itself cannot be had."""
+
+    data: bytes
+
+    @property
+    def content(self) -> memoryview:
+        memory = mmap(-1, BUFFER)
+        memory[: len(self.data)] = self.data
+        return memoryview(memory)[: len(self.data)]
+
+    def give_back(self) -> None:
+        """Nobody else wants it."""
 
 
 class _Arena:
@@ -82,29 +112,38 @@ class _Arena:
 
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
-        self.free = list(range(SHARED))  # a heap: the same few are used again and again
+        self._free = list(range(SHARED))  # a heap: the same few are used again and again
         self._memory = mmap(descriptor, SHARED * BUFFER)
         self._view = memoryview(self._memory)
 
     def at(self, number: int) -> memoryview:
         return self._view[number * BUFFER : (number + 1) * BUFFER]
 
+    def take(self) -> int | None:
+        with suppress(IndexError):  # heapq is in C, and each call in one piece: threads share it
+            return heappop(self._free)
+        return None
+
     def give_back(self, number: int) -> None:
         if number >= KEPT:
-            from mmap import MADV_REMOVE  # Linux has it, as it has memfd_create
-
-            self._memory.madvise(MADV_REMOVE, number * BUFFER, BUFFER)
-        heappush(self.free, number)  # in C, and so in one piece: threads share it
+            with suppress(AttributeError, OSError):  # not everywhere; then it keeps its pages
+                self._memory.madvise(mmap_module.MADV_REMOVE, number * BUFFER, BUFFER)
+        heappush(self._free, number)
 
 
 @cache
 def _own() -> _Arena | None:
-    """This process's; None where the system has no such files."""
-    if not hasattr(os, "memfd_create"):
+    """This process's; None where the system has, or allows, no such files."""
+    try:
+        descriptor = os.memfd_create("ocelli-arriving")
+    except (AttributeError, OSError):
         return None
-    descriptor = os.memfd_create("ocelli-arriving")
-    os.ftruncate(descriptor, SHARED * BUFFER)
-    return _Arena(f"/proc/{os.getpid()}/fd/{descriptor}", descriptor)
+    try:
+        os.ftruncate(descriptor, SHARED * BUFFER)
+        return _Arena(f"/proc/{os.getpid()}/fd/{descriptor}", descriptor)
+    except OSError:
+        os.close(descriptor)
+        return None
 
 
 @cache
@@ -114,13 +153,3 @@ def _of_parent(path: str) -> _Arena:
         return _Arena(path, descriptor)
     finally:
         os.close(descriptor)
-
-
-def _shared(path: str, number: int, size: int) -> _Elsewhere:
-    return _Elsewhere(_of_parent(path).at(number)[:size])
-
-
-def _copied(content: bytes) -> _Elsewhere:
-    memory = mmap(-1, BUFFER)
-    memory[: len(content)] = content
-    return _Elsewhere(memoryview(memory)[: len(content)])

@@ -38,6 +38,12 @@ class RawFile:
         """Wait until it is on the disk."""
         os.fsync(self._descriptor)
 
+    def discard(self) -> None:
+        """Give its room back, whatever its name stands for by now, and close it."""
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+        self.close()
+
     def close(self) -> None:
         """Once is enough."""
         if self._descriptor >= 0:

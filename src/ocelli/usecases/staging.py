@@ -59,7 +59,8 @@ class StagedFile:
         if in_hand is None:
             self.close()
         try:
-            source = in_hand.content if in_hand is not None else self.path
+            # A copy: whoever is cut off gives the buffer back while a thread is still in here.
+            source = bytes(in_hand.content) if in_hand is not None else self.path
             self._header = read_header(source, max_pixels=max_pixels)
         except ValidationFailed as error:
             self._header = error

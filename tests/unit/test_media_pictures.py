@@ -243,6 +243,57 @@ def test_of_an_animation_one_frame_counts(format: str) -> None:
         read_header(data, max_pixels=120 * 80 - 1)
 
 
+def with_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG with these before its pixels."""
+    plain = saved(quarters(), "PNG")
+    pixels = plain.index(b"IDAT") - 4
+    packed = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    return plain[:pixels] + packed + plain[pixels:]
+
+
+PLAIN = (b"tEXt", b"Comment\0" + b"x" * 1000)
+PACKED = (b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 7_900_000))
+PACKED_TOO = (b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(b"x" * 7_900_000))
+READABLE = (b"iTXt", b"Comment\0\0\0\0\0" + b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param([PACKED] * 11, id="compressed"),
+        pytest.param([PACKED_TOO] * 11, id="international"),
+        pytest.param([PACKED, PACKED_TOO] * 50, id="both"),
+        pytest.param([PLAIN] * 1001, id="too many of any kind"),
+    ],
+)
+def test_a_png_with_a_bomb_of_texts(chunks: list[tuple[bytes, bytes]], tmp_path: Path) -> None:
+    """Of a hundred libpng makes a gigabyte before anybody asks for one."""
+    data = with_chunks(*chunks)
+    (tmp_path / "file").write_bytes(data)
+    for source in (data, memoryview(data), tmp_path / "file"):
+        with pytest.raises(ValidationFailed, match="more texts than pictures do") as caught:
+            read_header(source, max_pixels=LIMIT)
+        assert caught.value.details["issue"] == "too much metadata"
+    with pytest.raises(AnalysisFailed, match="more texts"):
+        decode(data, max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[PLAIN] * 900, [READABLE] * 900, [PACKED], [PACKED_TOO] * 2, [(b"tEXt", b"no end")]],
+    ids=["plain", "international", "compressed", "two", "without a keyword"],
+)
+def test_a_png_with_metadata(chunks: list[tuple[bytes, bytes]], tmp_path: Path) -> None:
+    data = with_chunks(*chunks)
+    (tmp_path / "file").write_bytes(data)
+    for source in (data, memoryview(data), tmp_path / "file"):
+        header = read_header(source, max_pixels=LIMIT)
+        assert (header.width, header.height) == (120, 80)
+
+
 def test_the_limit_itself_is_allowed() -> None:
     assert read_header(FILES["png"](), max_pixels=9600).height == 80
     with pytest.raises(ValidationFailed):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import ImageFormat, ImageHeader
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 _MOMENT = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LONGEST_KEYWORD = 79  # bytes
+MOST_TEXTS = 10  # compressed ones
+MOST_CHUNKS = 1000  # before the pixels
+
 
 def load() -> None:
     """Make ``read_header`` quick from the first time on."""
@@ -34,14 +40,18 @@ def read_header(source: Path | bytes | memoryview, *, max_pixels: int) -> ImageH
     offset: the time is then taken as UTC, for want of anything better. Unreadable EXIF is ignored.
 
     Raises ValidationFailed (field ``file``) if the content is no supported picture, its header
-    cannot be read, or it has more than ``max_pixels``: nothing
-    may decode it then. The picture data itself is not looked at; it can still be truncated.
+    cannot be read, it has more than ``max_pixels``, or texts that unpack to very much: nothing may
+    decode it then. The picture data itself is not looked at; it can still be truncated.
     """
     if isinstance(source, bytes | memoryview):
         format = sniff(bytes(source[:HEAD_BYTES]))
+        if format is ImageFormat.PNG:
+            _check_texts(BytesIO(source))
         return _read(vips().Source.new_from_memory(source), format, max_pixels)
-    with source.open("rb", buffering=0) as file:
+    with source.open("rb", buffering=0) as file:  # libvips reads on from where the descriptor is
         format = sniff(file.read(HEAD_BYTES))
+        if format is ImageFormat.PNG:
+            _check_texts(file)
         file.seek(0)
         return _read(vips().Source.new_from_descriptor(file.fileno()), format, max_pixels)
 
@@ -61,6 +71,29 @@ def _read(source: pyvips.Source, format: ImageFormat, max_pixels: int) -> ImageH
     if field(image, "orientation") in {5, 6, 7, 8}:  # it lies on its side
         width, height = height, width
     return ImageHeader(format, width, height, _taken_at(image))
+
+
+def _check_texts(png: BinaryIO) -> None:
+    """Compressed texts are unpacked before anybody asks for them: eight kilobytes make eight
+    megabytes, and then twice that. A few are metadata, many are a bomb.
+    """
+    compressed = chunks = 0
+    at = len(_PNG)
+    while compressed <= MOST_TEXTS and chunks <= MOST_CHUNKS:
+        png.seek(at)
+        head = png.read(_LONGEST_KEYWORD + 10)
+        kind, said = head[4:8], head[8:]
+        if len(head) < 8 or kind == b"IDAT":
+            return
+        chunks += 1
+        flag = said.partition(b"\0")[2][:1]  # of an iTXt, behind its keyword: whether it is
+        compressed += kind == b"zTXt" or (kind == b"iTXt" and flag != b"\0")
+        at += 12 + int.from_bytes(head[:4], "big")
+    raise ValidationFailed(
+        "The PNG picture carries more texts than pictures do. Export it again without metadata.",
+        field="file",
+        issue="too much metadata",
+    )
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -37,7 +37,7 @@ def test_every_route_keeps_its_word(own_server: Server) -> None:
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", url),
             *("-H", f"Authorization: Bearer {key}", "--checks", ",".join(CHECKS)),
-            *("--max-examples", "15", "--phases", "examples,coverage,fuzzing"),
+            *("--max-examples", "10", "--phases", "examples,coverage,fuzzing"),
             *("--exclude-path-regex", "/events$", "--request-timeout", "20", "--seed", "1"),
             "--continue-on-failure",
         ],

@@ -21,7 +21,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, VariantType
 from ocelli.media.decode import Picture, decode
-from ocelli.media.header import read_header
+from ocelli.media.header import is_quick, read_header
 from ocelli.media.variants import render
 
 if TYPE_CHECKING:
@@ -292,6 +292,21 @@ def test_a_png_with_metadata(chunks: list[tuple[bytes, bytes]], tmp_path: Path) 
     for source in (data, memoryview(data), tmp_path / "file"):
         header = read_header(source, max_pixels=LIMIT)
         assert (header.width, header.height) == (120, 80)
+
+
+def test_what_is_quick_to_look_at() -> None:
+    frames = [quarters(32, 32), noise(32, 32), quarters(32, 32)]
+    for format in ("JPEG", "PNG", "WEBP", "GIF"):
+        assert is_quick(memoryview(saved(quarters(), format)))
+    assert is_quick(memoryview(saved(quarters(), "WEBP", exif=exif())))  # extended, but one frame
+    assert is_quick(memoryview(with_chunks(PLAIN, READABLE)))
+    assert not is_quick(memoryview(with_chunks(PLAIN, PACKED)))
+    assert not is_quick(memoryview(with_chunks(PACKED_TOO)))
+    assert not is_quick(memoryview(with_chunks(*[PLAIN] * 1001)))
+    animated = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    assert not is_quick(memoryview(animated))
+    for data in (b"", b"RIFF", animated[:16], animated[:20], with_chunks()[:12]):
+        is_quick(memoryview(data))
 
 
 def test_the_limit_itself_is_allowed() -> None:
@@ -651,7 +666,7 @@ def test_the_first_pictures_of_a_process_may_come_together() -> None:
 import io, sys
 from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
-from ocelli.media.header import read_header
+from ocelli.media.header import is_quick, read_header
 stream = io.BytesIO()
 Image.new("RGB", (8, 8)).save(stream, "PNG")
 with ThreadPoolExecutor(16) as pool:

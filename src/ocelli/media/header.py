@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import ImageFormat, ImageHeader
@@ -13,6 +12,7 @@ from ocelli.media._vips import field, open_source, vips
 from ocelli.media.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
     from pathlib import Path
 
@@ -24,6 +24,7 @@ _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST_KEYWORD = 79  # bytes
+_ANIMATION = 2  # a bit of an extended WebP's flags
 MOST_TEXTS = 10  # compressed ones
 MOST_CHUNKS = 1000  # before the pixels
 
@@ -46,12 +47,12 @@ def read_header(source: Path | bytes | memoryview, *, max_pixels: int) -> ImageH
     if isinstance(source, bytes | memoryview):
         format = sniff(bytes(source[:HEAD_BYTES]))
         if format is ImageFormat.PNG:
-            _check_texts(BytesIO(source))
+            _check_texts(lambda at, size: bytes(source[at : at + size]))
         return _read(vips().Source.new_from_memory(source), format, max_pixels)
     with source.open("rb", buffering=0) as file:  # libvips reads on from where the descriptor is
         format = sniff(file.read(HEAD_BYTES))
         if format is ImageFormat.PNG:
-            _check_texts(file)
+            _check_texts(lambda at, size: (file.seek(at), file.read(size))[1])
         file.seek(0)
         return _read(vips().Source.new_from_descriptor(file.fileno()), format, max_pixels)
 
@@ -73,27 +74,42 @@ def _read(source: pyvips.Source, format: ImageFormat, max_pixels: int) -> ImageH
     return ImageHeader(format, width, height, _taken_at(image))
 
 
-def _check_texts(png: BinaryIO) -> None:
+def is_quick(content: memoryview) -> bool:
+    """Whether ``read_header`` will take a millisecond or two, not a tenth of a second or more.
+
+    Not with texts to unpack, nor for an animated WebP, of which every frame is looked at.
+    """
+    head = bytes(content[:HEAD_BYTES])
+    if head.startswith(_PNG):
+        return not _compressed_texts(lambda at, size: bytes(content[at : at + size]))
+    return head[8:16] != b"WEBPVP8X" or not head[20:21] or not head[20] & _ANIMATION
+
+
+def _check_texts(read: Callable[[int, int], bytes]) -> None:
     """Compressed texts are unpacked before anybody asks for them: eight kilobytes make eight
     megabytes, and then twice that. A few are metadata, many are a bomb.
     """
-    compressed = chunks = 0
+    if _compressed_texts(read) > MOST_TEXTS:
+        raise ValidationFailed(
+            "The PNG carries more texts than pictures do. Export it again without metadata.",
+            field="file",
+            issue="too much metadata",
+        )
+
+
+def _compressed_texts(read: Callable[[int, int], bytes]) -> int:
+    """How many the PNG has before its pixels. ``read`` answers so many bytes from somewhere."""
+    found = 0
     at = len(_PNG)
-    while compressed <= MOST_TEXTS and chunks <= MOST_CHUNKS:
-        png.seek(at)
-        head = png.read(_LONGEST_KEYWORD + 10)
+    for _ in range(MOST_CHUNKS):
+        head = read(at, 8 + _LONGEST_KEYWORD + 2)
         kind, said = head[4:8], head[8:]
         if len(head) < 8 or kind == b"IDAT":
-            return
-        chunks += 1
+            return found
         flag = said.partition(b"\0")[2][:1]  # of an iTXt, behind its keyword: whether it is
-        compressed += kind == b"zTXt" or (kind == b"iTXt" and flag != b"\0")
+        found += kind == b"zTXt" or (kind == b"iTXt" and flag != b"\0")
         at += 12 + int.from_bytes(head[:4], "big")
-    raise ValidationFailed(
-        "The PNG picture carries more texts than pictures do. Export it again without metadata.",
-        field="file",
-        issue="too much metadata",
-    )
+    return MOST_TEXTS + 1  # nobody's picture
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:

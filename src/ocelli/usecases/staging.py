@@ -67,6 +67,12 @@ class StagedFile:
         else:
             self.close()
 
+    @property
+    def in_hand(self) -> memoryview | None:
+        """The whole content, where ``release`` would answer it."""
+        small = self._out.in_hand if self._header is None else None
+        return small.content if small is not None else None
+
     def release(self) -> InHand | None:
         """The whole content, for somebody else to store; then there is nothing at ``path``.
 

@@ -21,7 +21,7 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
-from ocelli.media.header import read_header
+from ocelli.media.header import is_quick, read_header
 from ocelli.usecases.names import clean_filename, key_name
 from ocelli.usecases.together import Together
 
@@ -267,8 +267,11 @@ class Upload:
 
     async def _put(self, store: Objects, key: str, staged: StagedFile) -> tuple[str, ImageHeader]:
         """Store it, if it is a picture: its SHA-256 and header. Raises ValidationFailed."""
-        memory = store.from_memory
-        if memory is not None and (small := staged.release()) is not None:
+        memory, content = store.from_memory, staged.in_hand
+        # One after the other is looked at there: what takes long would hold up everybody's.
+        if memory is not None and content is not None and is_quick(content):
+            small = staged.release()
+            assert small is not None
             return await memory.take(key, small, partial(_look, max_pixels=self._max_pixels))
         if not staged.is_inspected:
             await asyncio.to_thread(self.inspect, staged)

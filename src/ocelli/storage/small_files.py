@@ -1,6 +1,6 @@
 """What is done to several small files at once, in whichever thread or process.
 
-Paths are strings here: of the Python that a small file costs, an eighth was pathlib's.
+Paths are strings here: an eighth of the Python that a small file costs the child was pathlib's.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Answer
     from ocelli.domain.claims import Claim, Verdict
     from ocelli.domain.findings import Findings
-    from ocelli.domain.ports import Evidence, Picture
+    from ocelli.domain.ports_backends import Evidence, Picture
 
 NAME = "verification"
 SCENES, QUICK_SCENES = 300, 60

@@ -19,7 +19,7 @@ from ocelli.backends.local.lexicon import lexicon
 from ocelli.domain.claims import Check, Claim, ClaimType, Ruling
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import Findings
-from ocelli.domain.ports import Backend, Evidence
+from ocelli.domain.ports_backends import Backend, Evidence
 from ocelli.domain.questions import Question
 
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}

@@ -57,7 +57,7 @@ class Scripted:
 
 
 class Several:
-    """``ports.Backends`` of those given."""
+    """``ports_backends.Backends`` of those given."""
 
     def __init__(self, *backends: Scripted) -> None:
         self.all = backends

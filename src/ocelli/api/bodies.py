@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ocelli.api.auth import presented, services
-from ocelli.api.raw import IDLE_TIMEOUT, is_large, too_large, wants_its_answer_kept
+from ocelli.api.raw import IDLE_TIMEOUT, announced, is_large, too_large, wants_its_answer_kept
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import OcelliError
@@ -45,8 +45,7 @@ class WholeBodies:
             mine = await services(request)
             limit = mine.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
             key = await mine.accounts.authenticate(presented(request))
-            length = request.headers.get("content-length", "")
-            if length.isdecimal() and int(length[:20]) > limit:
+            if (announced(request) or 0) > limit:
                 raise too_large(limit)
             async with mine.slots.taken(key.tenant):
                 await self._app(scope, _bounded(_impatient(receive), limit), send)

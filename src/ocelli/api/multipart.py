@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from starlette.requests import ClientDisconnect
 
 from ocelli.api.parts import BrokenForm, Parts, boundary_of
-from ocelli.api.raw import arriving
+from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
 from ocelli.usecases.buffers import BUFFER
@@ -208,8 +208,8 @@ async def _sip(request: Request, take: Callable[[bytes], None]) -> None:
 
 def _is_small(request: Request) -> bool:
     """Whether it says that all of its body fits into a buffer."""
-    announced = request.headers.get("content-length", "")
-    return announced.isdecimal() and len(announced) < 20 and int(announced) < BUFFER
+    size = announced(request)
+    return size is not None and size < BUFFER
 
 
 def _each(take: Callable[[bytes], None], chunks: Iterable[bytes]) -> None:
@@ -242,9 +242,9 @@ async def _pieces(request: Request, limit: int, piece_size: int) -> AsyncIterato
 
 def refuse_announced(request: Request, limit: int) -> None:
     """Raise TooLarge if the body says that it has more bytes, before it is read."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    size = announced(request)
+    if size is not None and size > limit:
         raise TooLarge(
-            f"The request announces {int(announced)} bytes; the limit is {limit}.",
+            f"The request announces {size} bytes; the limit is {limit}.",
             details={"max_bytes": limit},
         )

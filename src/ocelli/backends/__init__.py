@@ -1,1 +1,1 @@
-"""The things that look at pictures, each behind ``ocelli.domain.ports.Backend``."""
+"""The things that look at pictures, each behind ``ocelli.domain.ports_backends.Backend``."""

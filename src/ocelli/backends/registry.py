@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from ocelli.domain.ports import Backend, LocalModels
+    from ocelli.domain.ports_backends import Backend, LocalModels
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Parts:
 
 @dataclass(slots=True)
 class Registry:
-    """``ocelli.domain.ports.Backends``. ``missing`` are those that are named and have no key."""
+    """Implements ports_backends.Backends. ``missing`` are those that are named and have no key."""
 
     local: LocalModels
     chats: Mapping[str, ChatBackend] = field(default_factory=dict)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import date, datetime
-    from pathlib import Path
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, Answer, Failure, Level
     from ocelli.domain.batches import Batch, Progress
-    from ocelli.domain.claims import Check, Claim, Verdict
-    from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.images import Image, Variant, VariantStatus
     from ocelli.domain.library import FileQuery
     from ocelli.domain.ports_access import Accounts, IdempotencyKeys, Rates
     from ocelli.domain.ports_fetch import Credits, Requests
     from ocelli.domain.ports_library import Colors, Exports, History
     from ocelli.domain.ports_storage import S3Configs
-    from ocelli.domain.questions import Question
     from ocelli.domain.sessions import (
         Ended,
         Item,
@@ -33,230 +28,6 @@ if TYPE_CHECKING:
         UploadMethod,
     )
     from ocelli.domain.usage import Delivered, MonthlyUse
-
-Checked = TypeVar("Checked")
-
-
-@dataclass(frozen=True, slots=True)
-class SignedUpload:
-    """How a client sends one object by itself, without a key.
-
-    ``headers`` must be sent exactly so; with None, none are needed.
-    """
-
-    url: str
-    method: str = "PUT"
-    headers: Mapping[str, str] | None = None
-
-
-class Small(Protocol):
-    """A small file in memory, which child processes see too. Whoever has it gives it back once."""
-
-    @property
-    def content(self) -> memoryview:
-        """Its bytes, from an address that is a multiple of a page."""
-        ...
-
-    def give_back(self) -> None:
-        """Nobody looks at it any more: the memory is for the next one."""
-        ...
-
-
-class FromMemory(Protocol):
-    """A store that takes over small files that are on no disk yet."""
-
-    async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
-        """Store it as ``key``, unless ``check`` raises something about its content.
-
-        What ``check`` answers; durable when this returns. ``small`` is the store's from now on.
-        ``check`` and what comes out of it can be pickled.
-        """
-        ...
-
-
-class Objects(Protocol):
-    """Where bytes live, by key.
-
-    Every call may raise Unavailable or OSError where the store does not answer, and
-    StorageAccessDenied where it refuses us.
-    """
-
-    @property
-    def staging(self) -> Path:
-        """A folder for files that are still arriving; old ones in it are swept away."""
-        ...
-
-    @property
-    def from_memory(self) -> FromMemory | None:
-        """How it takes over what is on no disk yet, if it can."""
-        ...
-
-    async def put(self, key: str, source: Path, content_type: str) -> None:
-        """Take over the file ``source`` as ``key``; durable when this returns."""
-        ...
-
-    async def read(self, key: str) -> bytes:
-        """All bytes of ``key``; FileNotFoundError if there is none."""
-        ...
-
-    async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
-        """Give all bytes of ``key`` to ``write``, in pieces of a megabyte, in a thread.
-
-        FileNotFoundError if there is none; whatever ``write`` raises ends it and is raised.
-        """
-        ...
-
-    async def size(self, key: str) -> int | None:
-        """Bytes of ``key``; None if there is none."""
-        ...
-
-    async def delete(self, key: str) -> None:
-        """Remove ``key``; no error if it is gone already."""
-        ...
-
-    def url(
-        self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
-    ) -> str:
-        """A signed URL that needs no key and dies after ``expires_in`` seconds.
-
-        With ``filename`` the answer is a download under that name.
-        """
-        ...
-
-    def upload_url(
-        self, key: str, *, expires_in: int, content_type: str, max_bytes: int
-    ) -> SignedUpload:
-        """How a client may send ``key`` itself within ``expires_in`` seconds.
-
-        The store holds it to the type, and to ``max_bytes`` and one single time if it can (ours
-        can; S3 cannot): whoever takes the object over checks again.
-        """
-        ...
-
-    def keys(self, *, under: str, older_than: float) -> AsyncIterator[Sequence[str]]:
-        """Every key that begins with the folder ``under`` and was written more than so many
-        seconds ago, some hundreds at a time."""
-        ...
-
-    async def check(self) -> None:
-        """Raise OSError if the store cannot be used right now."""
-        ...
-
-
-class Picture(Protocol):
-    """A decoded picture: upright, sRGB, 8 bits, no larger than the analysis needs."""
-
-    @property
-    def pixels(self) -> Any:
-        """An array of shape (height, width, 3), RGB, uint8."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Of the original, upright, in pixels; ``pixels`` may be fewer."""
-        ...
-
-    @property
-    def height(self) -> int:
-        """Likewise."""
-        ...
-
-    @property
-    def data(self) -> bytes:
-        """The file as it came, for who needs more than ``pixels`` holds."""
-        ...
-
-
-class Backend(Protocol):
-    """Something that can look at a picture. Every call of it is one look."""
-
-    @property
-    def name(self) -> str:
-        """What ``source`` says in answers."""
-        ...
-
-    @property
-    def model_version(self) -> str:
-        """Changes whenever the same picture could be answered otherwise."""
-        ...
-
-    @property
-    def capabilities(self) -> frozenset[Feature]:
-        """What it can answer."""
-        ...
-
-    async def look(
-        self, picture: Picture, question: Question, *, thorough: bool = False
-    ) -> Findings:
-        """Describe, with the claims that the description states. ``thorough`` is full resolution
-        and detail. Raises AnalysisFailed."""
-        ...
-
-    async def check(
-        self,
-        picture: Picture,
-        claims: Sequence[Claim],
-        *,
-        description: str,
-        question: Question,
-        evidence: Findings | None = None,
-        thorough: bool = False,
-        nth: int = 1,
-    ) -> Check:
-        """Look again with these claims in hand. ``nth`` is 1 for the check and 2 for the judge.
-
-        ``evidence`` is what the local models found. Raises AnalysisFailed.
-        """
-        ...
-
-    def reword(
-        self, findings: Findings, dropped: Sequence[Claim], question: Question
-    ) -> str | None:
-        """Its own description without these claims; None if that would take another look."""
-        ...
-
-
-class Evidence(Protocol):
-    """Models that can tell what is there without describing it; they cost no look."""
-
-    @property
-    def name(self) -> str:
-        """Of the backend whose models they are: to its own words they add nothing."""
-        ...
-
-    async def gather(self, picture: Picture) -> Findings:
-        """What they find. Raises AnalysisFailed."""
-        ...
-
-    def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
-        """What these findings say about the claim; None if they cannot know."""
-        ...
-
-
-class LocalModels(Backend, Evidence, Protocol):
-    """The backend whose models are evidence about everybody else's claims."""
-
-
-class Backends(Protocol):
-    """Those that are configured."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """In the order of the settings, the local one last."""
-        ...
-
-    @property
-    def default(self) -> Backend:
-        """Who describes when nobody is named."""
-        ...
-
-    def get(self, name: str) -> Backend | None:
-        """None if it is not configured."""
-        ...
-
-    def checker(self, *others: str) -> Backend:
-        """Who looks again: somebody else than ``others``, if there is somebody else."""
-        ...
 
 
 class Images(Protocol):

@@ -11,7 +11,7 @@ from ocelli.media._vips import vips
 from ocelli.media.decode import checked_header, flat, open_scaled, reading
 
 if TYPE_CHECKING:
-    from ocelli.domain.ports import Picture
+    from ocelli.domain.ports_backends import Picture
 
 MOST_PIXELS = 2**32  # it has been decoded before, within the limit that counts
 

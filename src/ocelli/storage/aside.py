@@ -18,7 +18,7 @@ from ocelli.usecases.buffers import Buffer, InHand
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocelli.domain.ports import Small
+    from ocelli.domain.ports_storage import Small
 
 T = TypeVar("T")
 

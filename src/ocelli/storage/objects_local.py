@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from ocelli.domain.errors import Unavailable
-from ocelli.domain.ports import SignedUpload
+from ocelli.domain.ports_storage import SignedUpload
 from ocelli.storage.small_files import NewFile, put_several, sync, take_several
 from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from ocelli.domain.ports import Checked, FromMemory, Small
+    from ocelli.domain.ports_storage import Checked, FromMemory, Small
     from ocelli.storage.aside import Aside
 
 BATCH = 500
@@ -32,7 +32,7 @@ CROWD = 4  # small files at once
 
 
 class LocalObjects:
-    """A folder as an object store; implements ports.Objects.
+    """A folder as an object store; implements ports_storage.Objects.
 
     A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
     one rename; a small new one is written where nobody knows of it yet. So nobody ever sees half of
@@ -56,11 +56,11 @@ class LocalObjects:
 
     @property
     def from_memory(self) -> FromMemory:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         return self
 
     async def put(self, key: str, source: Path, content_type: str) -> None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         del content_type  # a folder keeps no metadata; the row does
         target = self.path(key)
         if source.stat().st_size > SMALL:  # noqa: ASYNC240  shorter than the way to a thread
@@ -69,7 +69,7 @@ class LocalObjects:
             raise error
 
     async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
-        """See ports.FromMemory."""
+        """See ports_storage.FromMemory."""
         outcome = await self._new(None, NewFile(str(self.path(key)), small, check))
         if isinstance(outcome, OSError):
             raise Unavailable("The file cannot be stored right now. Try again later.") from outcome
@@ -79,7 +79,7 @@ class LocalObjects:
         return checked
 
     async def read(self, key: str) -> bytes:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         with self._if_there():
             return await asyncio.to_thread(self.path(key).read_bytes)
 
@@ -91,23 +91,23 @@ class LocalObjects:
         await asyncio.to_thread(self._put, self.path(key), source, once=True)
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         with self._if_there():
             await asyncio.to_thread(self._copy_to, self.path(key), write)
 
     async def size(self, key: str) -> int | None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         try:
             return (await asyncio.to_thread(self.path(key).stat)).st_size
         except FileNotFoundError:
             return None
 
     async def delete(self, key: str) -> None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
     async def keys(self, *, under: str, older_than: float) -> AsyncIterator[Sequence[str]]:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         found = self._found(self.path(under), time.time() - older_than)
         while batch := await asyncio.to_thread(lambda: list(islice(found, BATCH))):
             yield batch
@@ -126,7 +126,7 @@ class LocalObjects:
     def url(
         self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
     ) -> str:
-        """See ports.Objects; relative to the server's address."""
+        """See ports_storage.Objects; relative to the server's address."""
         query = {"expires": str(int(time.time()) + expires_in), "type": content_type}
         if filename is not None:
             query["name"] = filename
@@ -136,7 +136,7 @@ class LocalObjects:
     def upload_url(
         self, key: str, *, expires_in: int, content_type: str, max_bytes: int
     ) -> SignedUpload:
-        """See ports.Objects; relative to the server's address."""
+        """See ports_storage.Objects; relative to the server's address."""
         query = {
             "expires": str(int(time.time()) + expires_in),
             "type": content_type,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, TooLarge, Unavailable
-from ocelli.domain.ports import SignedUpload
+from ocelli.domain.ports_storage import SignedUpload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 
 class S3Objects:
-    """A bucket as an object store; implements ports.Objects.
+    """A bucket as an object store; implements ports_storage.Objects.
 
     boto3 works in ``threads`` threads of its own, so that a slow bucket holds up nobody else.
     Without ``credentials`` they come the usual AWS way. ``guarded`` goes to public addresses only.
@@ -68,11 +68,11 @@ class S3Objects:
         return f"s3://{self._bucket.name}/{self._bucket.prefix}"
 
     async def put(self, key: str, source: Path, content_type: str) -> None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         await self._run(lambda: self._put(key, source, content_type), within=STORED_WITHIN)
 
     async def read(self, key: str) -> bytes:
-        """See ports.Objects. TooLarge beyond 512 MB."""
+        """See ports_storage.Objects. TooLarge beyond 512 MB."""
         pieces: list[bytes] = []
         left = MOST_IN_MEMORY
 
@@ -87,22 +87,22 @@ class S3Objects:
         return b"".join(pieces)
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
-        """See ports.Objects. Unavailable if it is not through in time."""
+        """See ports_storage.Objects. Unavailable if it is not through in time."""
         await self._run(lambda: self._copy_to(key, write))
 
     async def size(self, key: str) -> int | None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         try:
             return await self._run(lambda: self._size(key))
         except FileNotFoundError:
             return None
 
     async def delete(self, key: str) -> None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         await self._run(lambda: self._client.delete_object(**self._at(key)))
 
     async def keys(self, *, under: str, older_than: float) -> AsyncIterator[Sequence[str]]:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         before = datetime.now(UTC) - timedelta(seconds=older_than)
         pages = iter(
             self._client.get_paginator("list_objects_v2").paginate(
@@ -117,7 +117,7 @@ class S3Objects:
                 yield old
 
     async def check(self) -> None:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         try:
             await self._run(lambda: self._client.head_bucket(Bucket=self._bucket.name))
         except OcelliError as error:
@@ -126,7 +126,7 @@ class S3Objects:
     def url(
         self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
     ) -> str:
-        """See ports.Objects."""
+        """See ports_storage.Objects."""
         answer = {"ResponseContentType": content_type}
         if filename is not None:
             answer["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(filename)}"
@@ -135,7 +135,7 @@ class S3Objects:
     def upload_url(
         self, key: str, *, expires_in: int, content_type: str, max_bytes: int
     ) -> SignedUpload:
-        """See ports.Objects. A signed PUT of S3 has no bound on its size."""
+        """See ports_storage.Objects. A signed PUT of S3 has no bound on its size."""
         del max_bytes
         url = self._signed("put_object", {**self._at(key), "ContentType": content_type}, expires_in)
         return SignedUpload(url, headers={"Content-Type": content_type})

@@ -9,16 +9,19 @@ import os
 import uuid
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocelli.domain.errors import Unavailable
 from ocelli.usecases.direct import RawFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from ocelli.domain.ports import Small
+    from ocelli.domain.ports_storage import Small
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class _Written:
 def take_several(staging: str, inode: int, some: Sequence[NewFile]) -> Sequence[Any]:
     """What each one's ``check`` answers, or what went wrong with it: nothing is raised.
 
-    In steps, as ``put_several``. A target in a new folder is written where it is: nobody knows of
+    A target in a new folder is written where it is: nobody knows of
     it yet, and there is nothing to replace. ``inode`` is that of ``staging``: another one, or none,
     means that the disk is not mounted.
     """
@@ -61,16 +64,11 @@ def take_several(staging: str, inode: int, some: Sequence[NewFile]) -> Sequence[
             written[number] = _write(staging, each)
         except Exception as error:  # of a check too: the others are not spoilt
             outcomes[number:] = [error]
-    above = cache(lambda folder: _tried(sync, folder))  # the same of many: once
-    steps: tuple[Callable[[_Written], OSError | None], ...] = (
-        lambda one: _tried(_settle, one),
-        lambda one: _tried(sync, one.folder),
-        lambda one: above(os.path.dirname(one.folder)),
+    troubles = _in_steps(
+        written, _settle, lambda one: sync(one.folder), _above(lambda one: one.target)
     )
-    for step in steps:
-        for number, one in written.items():
-            if (trouble := step(one)) is not None:
-                outcomes[number] = trouble
+    for number, trouble in troubles.items():
+        outcomes[number] = trouble
     return outcomes
 
 
@@ -129,41 +127,46 @@ def _is_made(folder: str) -> bool:
 def put_several(some: Sequence[tuple[str, str]]) -> list[OSError | None]:
     """Take over each source as its target; what went wrong with which.
 
-    Every step is done for all before the next one begins, so that the disk, which writes what it
-    was given until then at once, is waited for once rather than by each. Until its row is there
-    nobody knows of a file: it may have its name before it is durable, unless it replaces one.
+    Until its row is there nobody knows of a file: it may have its name before it is durable, unless
+    it replaces one.
     """
-    errors: list[OSError | None] = [None] * len(some)
-    for step in (_move, _sync_file, _sync_folder):
-        errors = [error or _tried(step, *each) for error, each in zip(errors, some, strict=True)]
-    above = [os.path.dirname(os.path.dirname(target)) for target, _ in some]
-    trouble = {
-        folder: _tried(sync, folder)
-        for folder in {folder for error, folder in zip(errors, above, strict=True) if not error}
-    }
-    return [error or trouble[folder] for error, folder in zip(errors, above, strict=True)]
+    errors = _in_steps(
+        dict(enumerate(some)),
+        lambda pair: _move(*pair),
+        lambda pair: sync(pair[0]),
+        lambda pair: sync(os.path.dirname(pair[0])),
+        _above(lambda pair: pair[0]),
+    )
+    return [errors.get(number) for number in range(len(some))]
 
 
-def _tried(step: Callable[..., None], *what: object) -> OSError | None:
-    try:
-        step(*what)
-    except OSError as error:
-        return error
-    return None
+def _in_steps(some: Mapping[int, T], *steps: Callable[[T], None]) -> dict[int, OSError]:
+    """What went wrong with which.
+
+    Every step is done for all before the next one begins, so that the disk, which writes what it
+    was given until then at once, is waited for once rather than by each.
+    """
+    errors: dict[int, OSError] = {}
+    for step in steps:
+        for number, one in some.items():
+            if number not in errors:
+                try:
+                    step(one)
+                except OSError as error:
+                    errors[number] = error
+    return errors
+
+
+def _above(target: Callable[[T], str]) -> Callable[[T], None]:
+    """Sync the folder above a target's own, which many share: once."""
+    once = cache(sync)
+    return lambda one: once(os.path.dirname(os.path.dirname(target(one))))
 
 
 def _move(target: str, source: str) -> None:
     if not _is_made(os.path.dirname(target)) and os.path.exists(target):
         sync(source)
     os.rename(source, target)
-
-
-def _sync_file(target: str, _: str) -> None:
-    sync(target)
-
-
-def _sync_folder(target: str, _: str) -> None:
-    sync(os.path.dirname(target))
 
 
 def sync(path: str | Path) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis, Answer
     from ocelli.domain.colors import Palette
-    from ocelli.domain.ports import Database, Picture, Transaction
+    from ocelli.domain.ports import Database, Transaction
+    from ocelli.domain.ports_backends import Picture
     from ocelli.usecases.engine import Engine
     from ocelli.usecases.requests import Settlement
     from ocelli.usecases.sources import Sources

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mmap as mmap_module
+import mmap
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from heapq import heappop, heappush
-from mmap import mmap
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
@@ -28,7 +27,7 @@ class Buffer:
         self._arena = _own()
         self._number = self._arena.take() if self._arena is not None else None
         if self._arena is None or self._number is None:
-            self.view = memoryview(mmap(-1, BUFFER))
+            self.view = memoryview(mmap.mmap(-1, BUFFER))
         else:
             self.view = self._arena.at(self._number)
 
@@ -48,7 +47,7 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class InHand:
-    """The whole content of a small file, which is on no disk yet; implements ports.Small.
+    """The whole content of a small file, which is on no disk yet; implements ports_storage.Small.
 
     Sent to a child process it is the same memory there, or a copy where that cannot be had.
     """
@@ -58,11 +57,11 @@ class InHand:
 
     @property
     def content(self) -> memoryview:
-        """See ports.Small."""
+        """See ports_storage.Small."""
         return self.buffer.view[: self.size]
 
     def give_back(self) -> None:
-        """See ports.Small."""
+        """See ports_storage.Small."""
         self.buffer.give_back()
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
@@ -99,7 +98,7 @@ class _Copied:
 
     @property
     def content(self) -> memoryview:
-        memory = mmap(-1, BUFFER)
+        memory = mmap.mmap(-1, BUFFER)
         memory[: len(self.data)] = self.data
         return memoryview(memory)[: len(self.data)]
 
@@ -113,7 +112,7 @@ class _Arena:
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
         self._free = list(range(SHARED))  # a heap: the same few are used again and again
-        self._memory = mmap(descriptor, SHARED * BUFFER)
+        self._memory = mmap.mmap(descriptor, SHARED * BUFFER)
         self._view = memoryview(self._memory)
 
     def at(self, number: int) -> memoryview:
@@ -127,7 +126,7 @@ class _Arena:
     def give_back(self, number: int) -> None:
         if number >= KEPT:
             with suppress(AttributeError, OSError):  # not everywhere; then it keeps its pages
-                self._memory.madvise(mmap_module.MADV_REMOVE, number * BUFFER, BUFFER)
+                self._memory.madvise(mmap.MADV_REMOVE, number * BUFFER, BUFFER)
         heappush(self._free, number)
 
 

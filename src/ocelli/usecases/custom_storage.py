@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
-    from ocelli.domain.ports import Database, Objects
-    from ocelli.domain.ports_storage import Sealing
+    from ocelli.domain.ports import Database
+    from ocelli.domain.ports_storage import Objects, Sealing
     from ocelli.domain.storage import Bucket
 
     OpenBucket = Callable[[Bucket, Credentials], Objects]

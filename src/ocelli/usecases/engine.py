@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.claims import Check, Claim, JudgedClaim
     from ocelli.domain.findings import Findings
-    from ocelli.domain.ports import Backend, Backends, Evidence, Picture
+    from ocelli.domain.ports_backends import Backend, Backends, Evidence, Picture
     from ocelli.domain.questions import Question
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ocelli.domain.colors import Palette
     from ocelli.domain.images import Image, StorageTarget
     from ocelli.domain.library import FileQuery
-    from ocelli.domain.ports import Database, Objects
+    from ocelli.domain.ports import Database
+    from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered
     from ocelli.usecases.stores import Stores
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         HistoryStatistics,
     )
     from ocelli.domain.images import Image
-    from ocelli.domain.ports import Database, Objects
+    from ocelli.domain.ports import Database
+    from ocelli.domain.ports_storage import Objects
 
 URL_LIFETIME = 3600
 # What a spreadsheet would take for a formula.

@@ -16,7 +16,8 @@ from ocelli.usecases.idempotency import KEPT_FOR
 
 if TYPE_CHECKING:
     from ocelli.domain.images import Image
-    from ocelli.domain.ports import Database, Objects
+    from ocelli.domain.ports import Database
+    from ocelli.domain.ports_storage import Objects
     from ocelli.usecases.stores import Stores
 
 HOUR = 3600.0

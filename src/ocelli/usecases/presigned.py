@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Level
-    from ocelli.domain.ports import Database, SignedUpload
+    from ocelli.domain.ports import Database
+    from ocelli.domain.ports_storage import SignedUpload
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.stores import Stores
     from ocelli.usecases.upload import Upload

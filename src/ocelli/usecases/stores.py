@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
-    from ocelli.domain.ports import Objects
+    from ocelli.domain.ports_storage import Objects
 
 
 class Buckets(Protocol):

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.images import ImageHeader
-    from ocelli.domain.ports import Database, Objects, Transaction
+    from ocelli.domain.ports import Database, Transaction
+    from ocelli.domain.ports_storage import Objects
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.staging import StagedFile
     from ocelli.usecases.stores import Stores

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ocelli.backends.chat.pictures import DataUrls
     from ocelli.backends.chat.telemetry import Outcome
     from ocelli.domain.claims import Claim, Tokens
-    from ocelli.domain.ports import Picture
+    from ocelli.domain.ports_backends import Picture
     from ocelli.domain.questions import Question
 
 CAPABILITIES = frozenset(
@@ -44,7 +44,7 @@ class Client(Protocol):
 
 
 class ChatBackend:
-    """``ocelli.domain.ports.Backend`` for a model that takes messages.
+    """``ocelli.domain.ports_backends.Backend`` for a model that takes messages.
 
     ``client`` carries them to it: over HTTP, or into this process. ``urls`` is shared by all.
     """
@@ -72,7 +72,7 @@ class ChatBackend:
     async def look(
         self, picture: Picture, question: Question, *, thorough: bool = False
     ) -> Findings:
-        """See ports.Backend."""
+        """See ports_backends.Backend."""
         _check(question)
         with observed(self.config, "describe") as outcome:
             said = await self._ask(
@@ -111,7 +111,7 @@ class ChatBackend:
         thorough: bool = False,
         nth: int = 1,
     ) -> Check:
-        """See ports.Backend."""
+        """See ports_backends.Backend."""
         look = LOOKS.get(nth, "judge")
         with observed(self.config, look) as outcome:
             said = await self._ask(

@@ -12,7 +12,7 @@ import pybase64
 from ocelli.media.encode import jpeg
 
 if TYPE_CHECKING:
-    from ocelli.domain.ports import Picture
+    from ocelli.domain.ports_backends import Picture
 
 _Key = tuple[int, int, bool]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ocelli.domain.claims import Claim, Verdict
-    from ocelli.domain.ports import Picture
+    from ocelli.domain.ports_backends import Picture
     from ocelli.domain.questions import Question
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class LocalBackend:
     def reword(
         self, findings: Findings, dropped: Sequence[Claim], question: Question
     ) -> str | None:
-        """See ports.Backend."""
+        """See ports_backends.Backend."""
         return compose.recompose(findings, dropped, _role(question))
 
     async def gather(self, picture: Picture) -> Findings:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from typer.testing import CliRunner
 
@@ -20,6 +21,12 @@ from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
 from tests.s3.store import s3 as s3
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile(
+    "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ours")
 
 READY_WITHIN = 60.0
 OCELLI = [sys.executable, "-m", "ocelli.cli.main"]

@@ -64,7 +64,7 @@ class Upstream:
         try:
             for word in WORDS * (2000 if model == "endless" else 1):
                 await response.write(chunk(model, word))
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)  # pieces, also where processes wait for each other
                 if model == "dying":
                     assert request.transport is not None
                     request.transport.abort()

@@ -23,7 +23,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     started = time.monotonic()
     done = run("--help")
     assert done.returncode == 0
-    assert time.monotonic() - started < 2, "0.3 s on a machine with nothing else to do"
+    assert time.monotonic() - started < 5, "0.3 s on a machine with nothing else to do"
     for command in ("serve", "worker", "describe", "upload", "keys", "models", "doctor"):
         assert command in done.stdout
     code = "import sys, ocelli.cli.main; print(*sys.modules)"

@@ -29,8 +29,15 @@ def children(server: Server, word: str) -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process(server.process.pid).children(recursive=True)
-        if is_alive(child) and word in " ".join(child.cmdline())
+        if is_alive(child) and word in command(child)
     ]
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return ""
 
 
 def until(true: Callable[[], bool], within: float) -> None:
@@ -93,7 +100,7 @@ def test_a_killed_parent_leaves_nothing_behind(fragile: Server, photos: dict[str
     assert len(left) >= 4
     fragile.process.kill()
     fragile.process.wait()
-    until(lambda: not any(is_alive(process) for process in left), 3)
+    until(lambda: not any(is_alive(process) for process in left), 20)
     assert fragile.process.stdout is not None
     fragile.process.stdout.close()
     again = start_server(fragile.data)

@@ -99,10 +99,10 @@ def test_use_is_counted_without_a_write_per_request(server: Server, boss: Call) 
     assert boss("GET", f"/api-keys/{new['id']}").json()["last_used_at"] is None
     for _ in range(7):
         caller(server, new["api_key"])("GET", "/user-files")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         shown = boss("GET", f"/api-keys/{new['id']}").json()
-        if shown["usage_count"]:
+        if shown["usage_count"] >= 7:  # they may be written in two parts
             break
         time.sleep(0.5)
     assert shown["usage_count"] == 7

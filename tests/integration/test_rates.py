@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 from tests.conftest import Server, reachable, start_server
+from tests.integration.test_crashes import until
 from tests.integration.test_main_job import API, noise
 from tests.unit.test_leases import EPOCH, Minute
 
@@ -183,7 +184,7 @@ def test_too_many_uploads_at_once(pair: list[Server], dsn: str) -> None:
     finish = threading.Event()
 
     def slow_body() -> Iterator[bytes]:
-        yield head + noise(7)
+        yield head + noise(7) + bytes(2_000_000)  # more than is kept in memory
         finish.wait(20)
         yield tail
 
@@ -197,7 +198,8 @@ def test_too_many_uploads_at_once(pair: list[Server], dsn: str) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         running = [pool.submit(upload, slow_body()) for _ in range(2)]
-        time.sleep(0.5)
+        staging = pair[1].data / "objects" / ".staging"
+        until(lambda: len(list(staging.glob("[!p]*"))) == 2, 10)
         try:
             refused = upload(head + bytes(20_000_000) + tail)
         finally:

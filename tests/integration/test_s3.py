@@ -229,7 +229,7 @@ async def test_a_store_that_drips_holds_nobody_up(dripping: str, tmp_path: Path)
     started = time.monotonic()
     with pytest.raises(Unavailable):
         await slow.read("a")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 1.8, "all of it takes two seconds"
 
 
 def test_storage_urls() -> None:

@@ -169,20 +169,18 @@ def test_typed() -> None:
 
 
 def test_import_is_light() -> None:
-    """At most 1.3 times the import of httpx2; the better of three, each in its own process."""
+    """At most 1.3 times the processor's time of httpx2; the best of five, in turns."""
 
     def seconds(module: str) -> float:
         program = (
-            "import sys, time; before = time.perf_counter()\n"
-            f"import {module}; print(time.perf_counter() - before)\n"
+            "import sys, time; before = time.process_time()\n"
+            f"import {module}; print(time.process_time() - before)\n"
             "assert 'opentelemetry' not in sys.modules and 'dotenv' not in sys.modules"
         )
-        runs = (
-            subprocess.run(
-                [sys.executable, "-c", program], capture_output=True, text=True, check=True
-            )
-            for _ in range(3)
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
         )
-        return min(float(run.stdout) for run in runs)
+        return float(run.stdout)
 
-    assert seconds("aion") <= 1.3 * seconds("httpx2")
+    runs = [(seconds("aion"), seconds("httpx2")) for _ in range(5)]
+    assert min(ours for ours, _ in runs) <= 1.3 * min(theirs for _, theirs in runs)

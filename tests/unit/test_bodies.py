@@ -74,7 +74,7 @@ async def status_of(
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (bodies, raw):
-        monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.2)
+        monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.5)
 
 
 async def test_json_that_stops_coming_is_answered() -> None:
@@ -84,11 +84,11 @@ async def test_json_that_stops_coming_is_answered() -> None:
 async def test_what_is_read_for_its_idempotency_key_has_to_come_too() -> None:
     key = (b"idempotency-key", b"mine")
     assert await status_of(arriving(HALF, pause=0.0), "/api/fetch", key) == 408
-    assert await status_of(arriving(HALF, REST, pause=0.12), "/api/fetch", key) == 200
+    assert await status_of(arriving(HALF, REST, pause=0.3), "/api/fetch", key) == 200
 
 
 async def test_json_that_comes_slowly_is_waited_for() -> None:
-    assert await status_of(arriving(HALF, REST, pause=0.12)) == 200
+    assert await status_of(arriving(HALF, REST, pause=0.3)) == 200
 
 
 async def test_a_raw_body_that_stops_coming_is_refused() -> None:
@@ -97,5 +97,5 @@ async def test_a_raw_body_that_stops_coming_is_refused() -> None:
 
 
 async def test_a_raw_body_that_comes_slowly_is_waited_for() -> None:
-    request = Request(scope("/chat"), arriving(HALF, REST, pause=0.12))
+    request = Request(scope("/chat"), arriving(HALF, REST, pause=0.3))
     assert await raw._body(request, 1000) == b'{"name": "a"}'

@@ -112,7 +112,7 @@ async def test_failures(
     type: FailureType,
     retryable: bool,
 ) -> None:
-    bad = backend(server, session, model, timeout=0.4)
+    bad = backend(server, session, model, timeout=0.4 if model == "slow" else 10)
     with pytest.raises(AnalysisFailed) as failed:
         await bad.look(picture, Question())
     assert (failed.value.type, failed.value.retryable) == (type, retryable)
@@ -201,7 +201,7 @@ async def test_what_is_not_retried(
     with pytest.raises(AnalysisFailed):
         await backend(server, session, model, retries=2, **given).look(picture, Question())
     assert server.calls[model] == calls
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 4
 
 
 async def test_a_server_without_formats_is_asked_for_one_once(
@@ -222,13 +222,13 @@ async def test_the_deadline_covers_everything(
     with pytest.raises(AnalysisFailed) as failed:
         await late.look(picture, Question())
     assert failed.value.type is TIMEOUT
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 4
 
 
 async def test_the_breaker_leaves_the_ill_alone_and_others_go_on(
     server: TroubleServer, session: aiohttp.ClientSession, picture: Picture
 ) -> None:
-    ill = backend(server, session, "until:3:500", breaker_failures=3, breaker_seconds=0.3)
+    ill = backend(server, session, "until:3:500", breaker_failures=3, breaker_seconds=2)
     well = backend(server, session, "good")
     for _ in range(5):
         with pytest.raises(AnalysisFailed):
@@ -236,7 +236,7 @@ async def test_the_breaker_leaves_the_ill_alone_and_others_go_on(
     assert server.calls["until:3:500"] == 3
     assert breaker(ill).state is State.OPEN
     assert (await well.look(picture, Question())).description
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(2.1)
     assert breaker(ill).state is State.HALF_OPEN
     assert (await ill.look(picture, Question())).description
     assert breaker(ill).state is State.CLOSED
@@ -251,7 +251,7 @@ async def test_no_more_at_a_time_than_allowed(
     looks = [narrow.look(picture, Question()) for _ in range(5)]
     outcomes = await asyncio.gather(*looks, return_exceptions=True)
     assert all(isinstance(each, AnalysisFailed) for each in outcomes)
-    assert 0.6 <= time.monotonic() - started < 1.5
+    assert 0.6 <= time.monotonic() - started < 4
 
 
 async def test_a_key_that_expires_in_the_middle(

@@ -211,7 +211,7 @@ def test_it_takes_little_time() -> None:
         start = time.process_time()
         find_shapes(pixels)
         spent.append(time.process_time() - start)
-    assert min(spent) < 0.05
+    assert min(spent) < 0.25
 
 
 @pytest.mark.parametrize(

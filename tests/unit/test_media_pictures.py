@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
@@ -597,11 +597,7 @@ VALID = [
     saved(quarters(), "PNG", exif=exif(orientation=6, taken="2024:05:17 13:45:10")),
     png_16_bit(),
 ]
-several = settings(
-    max_examples=int(os.environ.get("OCELLI_FUZZ_EXAMPLES", "250")),
-    deadline=1000,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+several = settings(max_examples=int(os.environ.get("OCELLI_FUZZ_EXAMPLES", "250")))
 
 
 def survives(data: bytes) -> None:

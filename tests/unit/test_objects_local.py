@@ -40,7 +40,41 @@ async def test_put_read_delete(store: LocalObjects) -> None:
         await store.read("a/b/c.jpg")
 
 
-@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "", "a\0b", ".."])
+async def test_a_picture_is_a_file_in_its_tenants_folder(store: LocalObjects) -> None:
+    """And what is deleted leaves nothing."""
+    key = "uploads/tenant/id/my_cat.jpg"
+    await store.put(key, staged(store, b"1"), "image/jpeg")
+    folder = store.root / "uploads" / "tenant"
+    assert [path.name for path in folder.iterdir()] == ["id+my_cat.jpg"]
+    for under in ("uploads", "uploads/tenant"):
+        assert [each async for some in store.keys(under=under, older_than=-9) for each in some] == [
+            key
+        ]
+    await store.delete(key)
+    assert list(folder.iterdir()) == []
+
+
+@given(st.lists(st.text("ab.-_", min_size=1, max_size=4), min_size=1, max_size=5))
+def test_no_two_keys_are_one_file(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str]
+) -> None:
+    """Their paths can be read back."""
+    store = LocalObjects(tmp_path_factory.getbasetemp() / "keys", b"secret")
+    key = "/".join(parts)
+    if {".", ".."} & set(parts):
+        with pytest.raises(FileNotFoundError):
+            store.path(key)
+    else:
+        assert store._key(store.path(key)) == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("../x", "a/../../x", "/etc/passwd", "", "a\0b", ".."),
+        *("a/b/c+d", "a/b/c/d+", "a//b", "a/b/", "./a", "a/./b"),
+    ],
+)
 def test_keys_stay_inside(store: LocalObjects, key: str) -> None:
     with pytest.raises(FileNotFoundError):
         store.path(key)

@@ -10,13 +10,13 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.ports_storage import SignedUpload
-from ocelli.storage.small_files import NewFile, put_several, sync, take_several
+from ocelli.storage.small_files import NewFile, make_folder, put_several, sync, take_several
 from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ BATCH = 500
 PIECE = 1024 * 1024
 SMALL = 1024 * 1024  # bytes; larger ones are not waited for by others
 CROWD = 4  # small files at once
+DEEP = 2  # folders: for what, and of which tenant
+JOINT = "+"
 
 
 class LocalObjects:
@@ -36,13 +38,15 @@ class LocalObjects:
 
     A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
     one rename; a small new one is written where nobody knows of it yet. So nobody ever sees half of
-    one. URLs are signed by us and served by the API at
-    ``/objects/{key}``.
+    one. ``uploads/{tenant}/{id}/{name}`` is the file ``{id}+{name}`` in ``uploads/{tenant}``: a
+    folder for each picture is twice the work, and stays when that is deleted. URLs are signed by us
+    and served by the API at ``/objects/{key}``.
     """
 
     def __init__(self, root: Path, secret: bytes, *, aside: Aside | None = None) -> None:
         """``aside`` is started, and used, when small files come in crowds."""
         self.root = root.absolute()
+        self._root = str(self.root)
         self.staging = self.root / ".staging"
         self.staging.mkdir(parents=True, exist_ok=True)
         self._inode = self.staging.stat().st_ino
@@ -70,7 +74,7 @@ class LocalObjects:
 
     async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
         """See ports_storage.FromMemory."""
-        outcome = await self._new(None, NewFile(str(self.path(key)), small, check))
+        outcome = await self._new(None, NewFile(self._place(key), small, check))
         if isinstance(outcome, OSError):
             raise Unavailable("The file cannot be stored right now. Try again later.") from outcome
         if isinstance(outcome, Exception):
@@ -118,10 +122,17 @@ class LocalObjects:
 
     def path(self, key: str) -> Path:
         """Where ``key`` is; FileNotFoundError for a key that leaves the folder."""
-        parts = PurePosixPath(key).parts
-        if not parts or "\0" in key or any(part.startswith("/") or part == ".." for part in parts):
+        return Path(self._place(key))
+
+    def _place(self, key: str) -> str:
+        parts = key.split("/")
+        names = parts[DEEP:]
+        if "\0" in key or any(part in {"", ".", ".."} for part in parts) or JOINT in "".join(names):
             raise FileNotFoundError(key)
-        return self.root.joinpath(*parts)
+        return "/".join([self._root, *parts[:DEEP], *([JOINT.join(names)] if names else [])])
+
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix().replace(JOINT, "/")
 
     def url(
         self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
@@ -171,7 +182,7 @@ class LocalObjects:
         for path in folder.rglob("*"):
             with suppress(FileNotFoundError):
                 if path.is_file() and path.stat().st_mtime < before:
-                    yield path.relative_to(self.root).as_posix()
+                    yield self._key(path)
 
     def _sign(self, method: str, key: str, query: dict[str, str]) -> str:
         message = "\n".join([method, key, urlencode(sorted(query.items()))])
@@ -183,15 +194,14 @@ class LocalObjects:
                 write(piece)
 
     def _put(self, target: Path, source: Path, *, once: bool = False) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(str(target.parent))
         sync(source)
         if once:
             target.hardlink_to(source)
             source.unlink()
         else:
             source.rename(target)
-        for folder in (target.parent, target.parent.parent):  # a rename is durable once these are
-            sync(folder)
+        sync(target.parent)  # a rename is durable once that is
 
     async def _put_small(self, some: Sequence[tuple[str, str]]) -> Sequence[OSError | None]:
         """In one thread: several that wait for the disk in turns mostly wait for Python's lock."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,18 +42,12 @@ class _Written:
     path: str
     file: RawFile
 
-    @property
-    def folder(self) -> str:
-        """Where it is to be in the end."""
-        return os.path.dirname(self.target)
-
 
 def take_several(staging: str, inode: int, some: Sequence[NewFile]) -> Sequence[Any]:
     """What each one's ``check`` answers, or what went wrong with it: nothing is raised.
 
-    A target in a new folder is written where it is: nobody knows of
-    it yet, and there is nothing to replace. ``inode`` is that of ``staging``: another one, or none,
-    means that the disk is not mounted.
+    A new target is written where it is: nobody knows of it yet, and there is nothing to replace.
+    ``inode`` is that of ``staging``: another one, or none, means that the disk is not mounted.
     """
     if _inode(staging) != inode:
         return [Unavailable("The store is not there.")] * len(some)
@@ -64,9 +59,7 @@ def take_several(staging: str, inode: int, some: Sequence[NewFile]) -> Sequence[
             written[number] = _write(staging, each)
         except Exception as error:  # of a check too: the others are not spoilt
             outcomes[number:] = [error]
-    troubles = _in_steps(
-        written, _settle, lambda one: sync(one.folder), _above(lambda one: one.target)
-    )
+    troubles = _in_steps(written, _settle, _sync_folders(lambda one: one.target))
     for number, trouble in troubles.items():
         outcomes[number] = trouble
     return outcomes
@@ -80,15 +73,24 @@ def _inode(folder: str) -> int | None:
 
 
 def _write(staging: str, new: NewFile) -> _Written:
-    is_alone = _is_made(os.path.dirname(new.target))
-    path = new.target if is_alone else f"{staging}/{uuid.uuid4().hex}"
-    one = _Written(new.target, path, RawFile(path))
+    one = _opened(staging, new.target)
     try:
         one.file.write(new.small.content)
     except BaseException:
         _discard(one)
         raise
     return one
+
+
+def _opened(staging: str, target: str) -> _Written:
+    try:
+        return _Written(target, target, RawFile(target))
+    except FileExistsError:
+        path = f"{staging}/{uuid.uuid4().hex}"
+        return _Written(target, path, RawFile(path))
+    except FileNotFoundError:  # a tenant's first one
+        make_folder(os.path.dirname(target))
+        return _opened(staging, target)
 
 
 def _settle(one: _Written) -> None:
@@ -109,21 +111,6 @@ def _discard(one: _Written) -> None:
         os.unlink(one.path)
 
 
-def _is_made(folder: str) -> bool:
-    """Whether there is such a folder only now."""
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return False
-    except FileNotFoundError:  # a tenant's first one
-        above = os.path.dirname(folder)
-        os.makedirs(above, exist_ok=True)
-        for each in (os.path.dirname(above), os.path.dirname(os.path.dirname(above))):
-            sync(each)
-        return _is_made(folder)
-    return True
-
-
 def put_several(some: Sequence[tuple[str, str]]) -> list[OSError | None]:
     """Take over each source as its target; what went wrong with which.
 
@@ -134,8 +121,7 @@ def put_several(some: Sequence[tuple[str, str]]) -> list[OSError | None]:
         dict(enumerate(some)),
         lambda pair: _move(*pair),
         lambda pair: sync(pair[0]),
-        lambda pair: sync(os.path.dirname(pair[0])),
-        _above(lambda pair: pair[0]),
+        _sync_folders(lambda pair: pair[0]),
     )
     return [errors.get(number) for number in range(len(some))]
 
@@ -157,16 +143,27 @@ def _in_steps(some: Mapping[int, T], *steps: Callable[[T], None]) -> dict[int, O
     return errors
 
 
-def _above(target: Callable[[T], str]) -> Callable[[T], None]:
-    """Sync the folder above a target's own, which many share: once."""
+def _sync_folders(target: Callable[[T], str]) -> Callable[[T], None]:
+    """Make the name of a target durable. Many share a folder, which is synced once."""
     once = cache(sync)
-    return lambda one: once(os.path.dirname(os.path.dirname(target(one))))
+    return lambda one: once(os.path.dirname(target(one)))
 
 
 def _move(target: str, source: str) -> None:
-    if not _is_made(os.path.dirname(target)) and os.path.exists(target):
+    if os.path.exists(target):
         sync(source)
+    make_folder(os.path.dirname(target))
     os.rename(source, target)
+
+
+def make_folder(path: str) -> None:
+    """And those above it; durably, so that what they hold can be."""
+    if not os.path.isdir(path):
+        above = os.path.dirname(path)
+        make_folder(above)
+        with suppress(FileExistsError):  # somebody else was quicker
+            os.mkdir(path)
+        sync(above)
 
 
 def sync(path: str | Path) -> None:

@@ -14,8 +14,11 @@ from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import StorageQuotaExceeded, UsageLimitExceeded
 from ocelli.domain.images import StorageTarget
+from ocelli.domain.library import FileQuery
+from ocelli.domain.usage import Charge, Limit
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.staging import StagedFile
 from ocelli.usecases.stores import Stores
@@ -54,6 +57,11 @@ async def test_limits_are_exact(database: PostgresDatabase, tenant: Tenant, tmp_
     """Two processes' worth of uploads, each grouping its own."""
     both = [uploads(database, tmp_path, monthly_uploads=LIMIT) for _ in range(2)]
     data = noise(1)
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT coalesce(max(id), 0) AS newest FROM procrastinate_jobs"
+        )
+        before = (await cursor.fetchone() or {})["newest"]
     answers = await asyncio.gather(
         *(send(both[n % 2], tenant, data, PLAIN) for n in range(2 * LIMIT + 10))
     )
@@ -61,17 +69,52 @@ async def test_limits_are_exact(database: PostgresDatabase, tenant: Tenant, tmp_
     assert sum(isinstance(each, UsageLimitExceeded) for each in answers) == LIMIT + 10
     async with database.transaction() as tx:
         used = await tx.usage.month(tenant.id)
+        shown, total = await tx.images.page(tenant.id, FileQuery(), limit=100, offset=0)
     assert (used.uploads, used.storage_bytes) == (LIMIT, LIMIT * len(data))
+    assert len(shown) == total == LIMIT
+    async with database.connection() as connection:  # those that were refused left no job
+        cursor = await connection.execute(
+            "SELECT count(*) AS jobs, count(i.id) AS known FROM procrastinate_jobs j"
+            " LEFT JOIN images i ON i.id = (j.args ->> 'image_id')::uuid"
+            " WHERE j.task_name = 'make_variants' AND j.id > %s",
+            (before,),
+        )
+        row = await cursor.fetchone()
+    assert row == {"jobs": LIMIT, "known": LIMIT}
 
 
 async def test_storage_is_exact(database: PostgresDatabase, tenant: Tenant, tmp_path: Path) -> None:
+    """Also by two processes, each grouping its own."""
     data = noise(2)
-    upload = uploads(database, tmp_path, storage_bytes=5 * len(data) + 1)
-    answers = await asyncio.gather(*(send(upload, tenant, data, PLAIN) for _ in range(12)))
+    both = [uploads(database, tmp_path, storage_bytes=5 * len(data) + 1) for _ in range(2)]
+    answers = await asyncio.gather(*(send(both[n % 2], tenant, data, PLAIN) for n in range(12)))
     assert sum(isinstance(each, Accepted) for each in answers) == 5
+    assert sum(isinstance(each, StorageQuotaExceeded) for each in answers) == 7
     async with database.transaction() as tx:
         used = await tx.usage.month(tenant.id)
     assert (used.uploads, used.storage_bytes) == (5, 5 * len(data))
+
+
+async def test_what_is_deleted_makes_room(
+    database: PostgresDatabase, tenant: Tenant, tmp_path: Path
+) -> None:
+    """Once, however many delete it at the same time."""
+    data = noise(3)
+    upload = uploads(database, tmp_path, storage_bytes=3 * len(data))
+    files = Files(database, Stores(LocalObjects(tmp_path, b"secret")))
+    first = [await send(upload, tenant, data, PLAIN) for _ in range(3)]
+    assert isinstance(await send(upload, tenant, data, PLAIN), StorageQuotaExceeded)
+    doomed = str(first[0].image.id)  # type: ignore[union-attr]
+    await asyncio.gather(
+        *(files.delete_many(tenant.id, [doomed]) for _ in range(4)),
+        *(files.delete(tenant.id, doomed) for _ in range(4)),
+        return_exceptions=True,
+    )
+    async with database.transaction() as tx:
+        used = await tx.usage.month(tenant.id)
+    assert used.storage_bytes == 2 * len(data)
+    answers = await asyncio.gather(*(send(upload, tenant, data, PLAIN) for _ in range(3)))
+    assert sum(isinstance(each, Accepted) for each in answers) == 1
 
 
 async def test_each_gets_what_it_asked_for(
@@ -120,3 +163,16 @@ async def test_twins_at_once_become_one(
     ids = {each.image.id for each in answers if isinstance(each, Accepted)}
     assert len(ids) == 1
     assert sum(not each.duplicate for each in answers if isinstance(each, Accepted)) == 1
+
+
+async def test_who_stores_too_much_can_still_have_it_described(database: PostgresDatabase) -> None:
+    """A tenant whose tier was lowered: only what adds to it is refused."""
+    async with database.transaction() as tx:
+        tenant = await tx.accounts.add_tenant(f"full-{uuid.uuid4()}", Tier.FREE)
+        full = Charge(tenant_id=tenant.id, size_bytes=100)
+        assert await tx.usage.reserve(full) is None
+        within = replace(full, max_bytes=50)
+        assert await tx.usage.reserve(within) is Limit.STORAGE
+        assert await tx.usage.reserve(replace(within, size_bytes=0, descriptions=1)) is None
+        used = await tx.usage.month(tenant.id)
+    assert (used.descriptions, used.storage_bytes) == (1, 100)

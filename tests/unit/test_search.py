@@ -38,6 +38,11 @@ def test_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_letters_are_folded_like_all(text: str) -> None:
+    assert words(text) == words(f"{text} é")[:-1]
+
+
 @given(st.text())
 @example("ı")
 def test_folded_words_are_harmless_and_stay_as_they_are(text: str) -> None:

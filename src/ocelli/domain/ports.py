@@ -27,14 +27,25 @@ if TYPE_CHECKING:
         SessionStatus,
         UploadMethod,
     )
-    from ocelli.domain.usage import Delivered, MonthlyUse
+    from ocelli.domain.usage import Charge, Delivered, Limit, MonthlyUse
 
 
 class Images(Protocol):
     """The pictures of all tenants; every question names the tenant."""
 
-    async def add(self, *images: Image) -> None:
-        """New ones, that nobody has looked at; their files must be in the store already."""
+    async def add(
+        self,
+        *images: Image,
+        variants: Sequence[Image] = (),
+        analyses: Sequence[Analysis] = (),
+        charge: Charge | None = None,
+    ) -> Limit | None:
+        """New ones, that nobody has looked at; their files must be in the store already.
+
+        With the jobs that make ``variants`` of those, with ``analyses`` and their jobs, behind the
+        tenant's own backlog, and with what they cost; or the limit that does not let it, and then
+        nothing. One statement: by itself all or nothing.
+        """
         ...
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None: ...
@@ -280,24 +291,13 @@ class Usage(Protocol):
     """Meters, exact under concurrency."""
 
     async def month(self, tenant_id: UUID) -> MonthlyUse: ...
-    async def reserve(
-        self,
-        tenant_id: UUID,
-        *,
-        uploads: int,
-        descriptions: int,
-        credits: int,
-        max_uploads: int | None,
-        max_descriptions: int | None,
-    ) -> bool:
-        """Count them if that stays within the limits; False, and nothing counted, if not."""
+    async def reserve(self, charge: Charge) -> Limit | None:
+        """Count it; or say which of the limits does not let it, and count nothing."""
         ...
 
     async def give_back(self, tenant_id: UUID, *, descriptions: int, credits: int) -> None: ...
-    async def store(
-        self, tenant_id: UUID, size_bytes: int, *, max_bytes: int | None = None
-    ) -> bool:
-        """Count bytes that are stored (or, negative, no longer are) within the limit."""
+    async def free(self, tenant_id: UUID, size_bytes: int) -> None:
+        """These are stored no more."""
         ...
 
     async def delivered(
@@ -328,7 +328,7 @@ class Jobs(Protocol):
         """
         ...
 
-    async def make_variants(self, *images: Image) -> None: ...
+    async def make_variants(self, image: Image) -> None: ...
     async def extract_colors(self, image_id: UUID) -> None: ...
     async def export(self, export_id: UUID) -> None: ...
     async def call_webhook(self, batch_id: UUID) -> None: ...

@@ -19,6 +19,7 @@ _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003ffff])"
 )
+_ASCII_WORD = re.compile("[a-z0-9]+")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 _TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 
@@ -45,6 +46,8 @@ def words(text: str) -> list[str]:
     >>> words("Café-Bar №1, 東京")
     ['cafe', 'bar', 'no1', '東', '京']
     """
+    if text.isascii():
+        return [word[:LONGEST_WORD] for word in _ASCII_WORD.findall(text.lower())]
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     # A dotless i has the capital I of the dotted one, so without case they are one letter.
     plain = unicodedata.normalize("NFKC", plain).casefold().replace("ı", "i")

@@ -100,10 +100,15 @@ class Files:
         return await self.get(tenant_id, str(image.id))
 
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
-        """Out of sight at once. Raises NotFound, also the second time."""
+        """Out of sight at once, and its room is the tenant's again.
+
+        Raises NotFound, also the second time.
+        """
         async with self._database.transaction() as tx:
             image = await tx.images.get(tenant_id, id)
             deleted_at = await tx.images.delete(tenant_id, image.id) if image else None
+            if image is not None and deleted_at is not None:
+                await tx.usage.free(tenant_id, image.size_bytes)
         if image is None or deleted_at is None:
             raise NotFound("File", id)
         return image, deleted_at

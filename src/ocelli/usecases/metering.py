@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Level
+from ocelli.domain.usage import Charge
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -92,13 +93,6 @@ class Metering:
             milliseconds=each.milliseconds,
         )
         if each.taken:
-            await usage.reserve(
-                id,
-                uploads=0,
-                descriptions=each.taken,
-                credits=each.taken,
-                max_uploads=None,
-                max_descriptions=None,
-            )
+            await usage.reserve(Charge(tenant_id=id, descriptions=each.taken, credits=each.taken))
         if each.given_back:
             await usage.give_back(id, descriptions=each.given_back, credits=each.given_back)

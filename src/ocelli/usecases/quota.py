@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import TIER_LIMITS
 from ocelli.domain.errors import StorageQuotaExceeded, UsageLimitExceeded
+from ocelli.domain.usage import Charge, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,28 @@ class Quota:
         async with self._database.reading() as tx:
             return list(await tx.usage.days(tenant.id, start, end))
 
+    def charge(
+        self,
+        tenant: Tenant,
+        *,
+        uploads: int,
+        descriptions: int,
+        credits: int,
+        size_bytes: int = 0,
+    ) -> Charge:
+        """What this takes of the tenant's meters, within its limits."""
+        limits = self.limits(tenant)
+        return Charge(
+            tenant_id=tenant.id,
+            uploads=uploads,
+            descriptions=descriptions,
+            credits=credits,
+            size_bytes=size_bytes,
+            max_uploads=limits.monthly_uploads,
+            max_descriptions=limits.monthly_descriptions,
+            max_bytes=limits.storage_bytes,
+        )
+
     async def reserve(
         self, tx: Transaction, tenant: Tenant, *, uploads: int, descriptions: int, credits: int
     ) -> None:
@@ -70,30 +93,27 @@ class Quota:
 
         Must come last in its transaction: it holds the tenant's meters until the commit.
         """
-        limits = self.limits(tenant)
-        if not await tx.usage.reserve(
-            tenant.id,
-            uploads=uploads,
-            descriptions=descriptions,
-            credits=credits,
-            max_uploads=limits.monthly_uploads,
-            max_descriptions=limits.monthly_descriptions,
-        ):
-            raise UsageLimitExceeded(
-                f"This month's limit of the tier {tenant.tier} is reached: "
-                f"{_said(limits.monthly_uploads)} uploads, "
-                f"{_said(limits.monthly_descriptions)} descriptions.",
-                details={"tier": tenant.tier, "files": uploads, "descriptions": descriptions},
-            )
+        charge = self.charge(tenant, uploads=uploads, descriptions=descriptions, credits=credits)
+        refuse(tenant, charge, await tx.usage.reserve(charge))
 
-    async def store(self, tx: Transaction, tenant: Tenant, size_bytes: int) -> None:
-        """Count stored bytes. Raises StorageQuotaExceeded. Must come last, too."""
-        limit = self.limits(tenant).storage_bytes
-        if not await tx.usage.store(tenant.id, size_bytes, max_bytes=limit):
-            raise StorageQuotaExceeded(
-                "The storage of this tenant is full. Delete some files first.",
-                details={"max_bytes": limit},
-            )
+
+def refuse(tenant: Tenant, charge: Charge, reached: Limit | None) -> None:
+    """Raise UsageLimitExceeded or StorageQuotaExceeded if a limit was reached."""
+    if reached is Limit.MONTH:
+        raise UsageLimitExceeded(
+            f"This month's limit of the tier {tenant.tier} is reached: "
+            f"{_said(charge.max_uploads)} uploads, {_said(charge.max_descriptions)} descriptions.",
+            details={
+                "tier": tenant.tier,
+                "files": charge.uploads,
+                "descriptions": charge.descriptions,
+            },
+        )
+    if reached is Limit.STORAGE:
+        raise StorageQuotaExceeded(
+            "The storage of this tenant is full. Delete some files first.",
+            details={"max_bytes": charge.max_bytes},
+        )
 
 
 def _left(limit: int | None, used: int) -> int | None:

@@ -23,6 +23,7 @@ from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.media.header import is_quick, read_header
 from ocelli.usecases.names import clean_filename, key_name
+from ocelli.usecases.quota import refuse
 from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ocelli.domain.images import ImageHeader
     from ocelli.domain.ports import Database, Transaction
     from ocelli.domain.ports_storage import Objects
+    from ocelli.domain.usage import Charge, Limit
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.staging import StagedFile
     from ocelli.usecases.stores import Stores
@@ -134,7 +136,7 @@ class Upload:
         *,
         reservation: Item | None = None,
     ) -> Accepted:
-        """Store the file, then the rows and the jobs in one transaction.
+        """Store the file, then the rows and the jobs all at once.
 
         With ``reservation`` the picture gets its id, and it is moved on in the same transaction.
         Raises ValidationFailed if it is no picture that we read, UsageLimitExceeded & co. A failure
@@ -281,15 +283,18 @@ class Upload:
 
     async def _accept_several(self, some: Sequence[tuple[Tenant, _Stored]]) -> Sequence[Accepted]:
         """Of one tenant: its meters are locked once, and all wait for one commit."""
-        async with self._database.transaction() as tx:
-            accepted = await self._record(tx, [stored for _, stored in some])
-            requests = [stored.request for _, stored in some]
-            tenant, _ = some[-1]  # what is known of it last
-            await self._count(tx, tenant, list(zip(accepted, requests, strict=True)))
-        return accepted
+        tenant, _ = some[-1]  # what is known of it last
+        new = [stored for _, stored in some]
+        charge = self._charge(tenant, [(each.image, each.request) for each in new])
+        async with self._database.single() as tx:
+            refuse(tenant, charge, await _add(tx, new, charge))
+        return [Accepted(each.image) for each in new]
 
     async def _record(self, tx: Transaction, files: Sequence[_Stored]) -> list[Accepted]:
-        """The rows and the jobs of what is new; of twins that are to be skipped the first is."""
+        """The rows and the jobs of what is new; of twins that are to be skipped the first is.
+
+        What it costs is counted by ``_count``, last in the transaction.
+        """
         accepted: list[Accepted] = []
         new: list[_Stored] = []
         mine: dict[str, Image] = {}
@@ -302,28 +307,28 @@ class Upload:
             accepted.append(Accepted(image))
             new.append(stored)
             mine.setdefault(image.sha256, image)
-        await tx.images.add(*(each.image for each in new))
-        await tx.jobs.make_variants(*(each.image for each in new if each.request.variants))
-        asked = [_asked(each) for each in new if each.request.describe]
-        await tx.jobs.analyse(*asked)  # counts the backlog, so before the rows
-        await tx.analyses.add(*asked)
+        await _add(tx, new)
         return accepted
 
     async def _count(
         self, tx: Transaction, tenant: Tenant, accepted: Sequence[tuple[Accepted, UploadRequest]]
     ) -> None:
+        """Raises UsageLimitExceeded, StorageQuotaExceeded. Holds the meters until the commit."""
         new = [(each.image, request) for each, request in accepted if not each.duplicate]
         if not new:
             return
+        charge = self._charge(tenant, new)
+        refuse(tenant, charge, await tx.usage.reserve(charge))
+
+    def _charge(self, tenant: Tenant, new: Sequence[tuple[Image, UploadRequest]]) -> Charge:
         described = [request for _, request in new if request.describe]
-        await self._quota.reserve(
-            tx,
+        return self._quota.charge(
             tenant,
             uploads=len(new),
             descriptions=len(described),
             credits=sum(request.level.looks for request in described),
+            size_bytes=sum(image.size_bytes for image, _ in new),
         )
-        await self._quota.store(tx, tenant, sum(image.size_bytes for image, _ in new))
 
     async def _discard_duplicates(self, pairs: Sequence[tuple[_Stored, Accepted]]) -> None:
         for stored, accepted in pairs:
@@ -331,6 +336,18 @@ class Upload:
                 image = stored.image
                 store = await self._stores.of(image.tenant_id, image.storage_target)
                 await store.delete(image.object_key)
+
+
+async def _add(
+    tx: Transaction, new: Sequence[_Stored], charge: Charge | None = None
+) -> Limit | None:
+    """The rows and the jobs, if the charge is granted."""
+    return await tx.images.add(
+        *(each.image for each in new),
+        variants=[each.image for each in new if each.request.variants],
+        analyses=[_asked(each) for each in new if each.request.describe],
+        charge=charge,
+    )
 
 
 def _look(content: memoryview, *, max_pixels: int) -> tuple[str, ImageHeader]:

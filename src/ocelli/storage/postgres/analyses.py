@@ -15,11 +15,12 @@ from ocelli.storage.postgres.rows import (
     errors_to_json,
     findings_to_json,
     question_to_json,
+    recordset,
     to_analysis,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, Failure
@@ -31,9 +32,9 @@ _NEW = (
     "id, tenant_id, image_id, object_key, storage_target, level, status, created_at, question,"
     " source_url, request_id, position, name"
 )
-_ADD = (
-    f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::analyses, %s)"
-)
+_ROWS = "jsonb_populate_recordset(NULL::analyses, %(analyses)s)"
+_ADD = f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM {_ROWS}"
+ADD_IF_GRANTED = f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM granted, {_ROWS}"
 _UNFINISHED = "status IN ('queued', 'processing')"
 
 
@@ -46,7 +47,7 @@ class PostgresAnalyses:
     async def add(self, *analyses: Analysis) -> None:
         """Insert the rows; their jobs must be in the same transaction."""
         if analyses:
-            await self._connection.execute(_ADD, (Jsonb([_new_row(each) for each in analyses]),))
+            await self._connection.execute(_ADD, {"analyses": new_rows(analyses)})
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None:
         """See ports.Analyses."""
@@ -185,20 +186,25 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
 
+def new_rows(analyses: Iterable[Analysis]) -> Jsonb:
+    """What ``ADD_IF_GRANTED`` wants to know."""
+    return recordset(_new_row(each) for each in analyses)
+
+
 def _new_row(analysis: Analysis) -> dict[str, Any]:
     question = question_to_json(analysis.question)
     return {
-        "id": str(analysis.id),
-        "tenant_id": str(analysis.tenant_id),
-        "image_id": analysis.image_id and str(analysis.image_id),
+        "id": analysis.id,
+        "tenant_id": analysis.tenant_id,
+        "image_id": analysis.image_id,
         "object_key": analysis.object_key,
         "storage_target": analysis.storage_target,
         "level": analysis.level,
         "status": analysis.status,
-        "created_at": analysis.created_at.isoformat(),
+        "created_at": analysis.created_at,
         "question": question and json.loads(question),
         "source_url": _storable(analysis.source_url),
-        "request_id": analysis.request_id and str(analysis.request_id),
+        "request_id": analysis.request_id,
         "position": analysis.position,
         "name": _storable(analysis.name),
     }

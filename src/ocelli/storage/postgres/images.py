@@ -6,17 +6,20 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
+from ocelli.storage.postgres.analyses import ADD_IF_GRANTED, new_rows
+from ocelli.storage.postgres.jobs import ENQUEUE_IF_GRANTED, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD, Library, new_entry
-from ocelli.storage.postgres.rows import to_analysis, to_image, to_variant
+from ocelli.storage.postgres.rows import recordset, to_analysis, to_image, to_variant
+from ocelli.storage.postgres.usage import GRANTED, OUTCOME, charged, reached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image, Variant, VariantStatus
     from ocelli.domain.library import FileQuery
+    from ocelli.domain.usage import Charge, Limit
     from ocelli.storage.postgres.rows import Connection, Row
 
 _NEW = (
@@ -24,10 +27,15 @@ _NEW = (
     " format, size_bytes, sha256, width, height, title, tags, content_created_at, created_at,"
     " updated_at"
 )
-_ADD = (
-    f"WITH shown AS ({ADD}) INSERT INTO images ({_NEW})"
-    f" SELECT {_NEW} FROM jsonb_populate_recordset(NULL::images, %s)"
+# Postgres looks at what refers to what when all of it is done.
+_CHANGES = (
+    f"shown AS ({ADD}), added AS (INSERT INTO images ({_NEW}) SELECT {_NEW} FROM granted,"
+    f" jsonb_populate_recordset(NULL::images, %(images)s)), asked AS ({ADD_IF_GRANTED}),"
+    f" queued AS ({ENQUEUE_IF_GRANTED})"
 )
+_QUEUED = "(SELECT count(*) FROM queued) AS queued"  # what nobody reads would not be done
+_ADD = f"WITH granted AS (SELECT 1 AS there), {_CHANGES} SELECT {_QUEUED}"
+_ADD_CHARGED = f"WITH {GRANTED}, {_CHANGES} SELECT {OUTCOME}, {_QUEUED}"
 _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
@@ -37,11 +45,30 @@ class PostgresImages:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, *images: Image) -> None:
+    async def add(
+        self,
+        *images: Image,
+        variants: Sequence[Image] = (),
+        analyses: Sequence[Analysis] = (),
+        charge: Charge | None = None,
+    ) -> Limit | None:
         """See ports.Images."""
-        if images:
-            entries = Jsonb([new_entry(each) for each in images])
-            await self._connection.execute(_ADD, (entries, Jsonb([_new_row(i) for i in images])))
+        if not images:
+            return None
+        new = {
+            "tenant_id": images[0].tenant_id,
+            "entries": recordset(new_entry(each) for each in images),
+            "images": recordset(_new_row(each) for each in images),
+            "analyses": new_rows(analyses),
+            "jobs": recordset([*analyse_jobs(analyses), *variants_jobs(variants)]),
+        }
+        if charge is None:
+            await self._connection.execute(_ADD, new)
+            return None
+        cursor = await self._connection.execute(_ADD_CHARGED, {**new, **charged(charge)})
+        row = await cursor.fetchone()
+        assert row is not None
+        return reached(row)
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
         """By full id, or by its first 8 characters if exactly one picture has them."""
@@ -214,9 +241,9 @@ class PostgresImages:
 
 def _new_row(image: Image) -> dict[str, Any]:
     return {
-        "id": str(image.id),
-        "tenant_id": str(image.tenant_id),
-        "session_id": image.session_id and str(image.session_id),
+        "id": image.id,
+        "tenant_id": image.tenant_id,
+        "session_id": image.session_id,
         "filename": image.filename,
         "object_key": image.object_key,
         "storage_target": image.storage_target,
@@ -229,9 +256,9 @@ def _new_row(image: Image) -> dict[str, Any]:
         "height": image.height,
         "title": image.title,
         "tags": image.tags,
-        "content_created_at": image.content_created_at and image.content_created_at.isoformat(),
-        "created_at": image.created_at.isoformat(),
-        "updated_at": image.updated_at.isoformat(),
+        "content_created_at": image.content_created_at,
+        "created_at": image.created_at,
+        "updated_at": image.updated_at,
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
+from ocelli.storage.postgres.rows import recordset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
@@ -27,11 +27,45 @@ _LATER = -5_000
 _MOST_BACKLOG = 1_000
 
 # The queue's own function behind ``defer``, which takes many jobs but only in Python one by one.
-_ENQUEUE = """
-SELECT procrastinate_defer_jobs_v1(array_agg(
-    ROW('ocelli', task, priority, lock, NULL, args, NULL)::procrastinate_job_to_defer_v1))
-FROM jsonb_to_recordset(%s) AS job (task text, priority integer, lock text, args jsonb)
+# Those that go ``behind`` the tenant's unfinished analyses count them, up to a bound.
+_DEFER = f"""
+SELECT procrastinate_defer_jobs_v1(array_agg(ROW('ocelli', task, CASE WHEN behind THEN
+    greatest(priority - (SELECT count(*)::integer FROM (SELECT FROM analyses
+        WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'processing')
+        LIMIT {_MOST_BACKLOG}) AS unfinished), -{_MOST_BACKLOG}) ELSE priority END,
+    lock, NULL, args, NULL)::procrastinate_job_to_defer_v1))
+FROM {{source}}jsonb_to_recordset(%(jobs)s)
+    AS job (task text, priority integer, behind boolean, lock text, args jsonb)
+HAVING count(*) > 0
 """
+_ENQUEUE = _DEFER.format(source="")
+ENQUEUE_IF_GRANTED = _DEFER.format(source="granted, ")
+
+
+def variants_jobs(images: Iterable[Image]) -> list[dict[str, Any]]:
+    """At the lowest priority."""
+    return [_job(MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id) for image in images]
+
+
+def analyse_jobs(analyses: Iterable[Analysis]) -> list[dict[str, Any]]:
+    """Of one tenant, behind its own backlog, so that nobody waits for somebody else's."""
+    return [
+        _job(ANALYSE, -number, "analysis_id", analysis.id, behind=True)
+        for number, analysis in enumerate(analyses)
+    ]
+
+
+def _job(
+    task: str, priority: int, argument: str, id: UUID, *, behind: bool = False
+) -> dict[str, Any]:
+    """Never two of one lock at once."""
+    return {
+        "task": task,
+        "priority": priority,
+        "behind": behind,
+        "lock": f"{task}:{id}",
+        "args": {argument: id},
+    }
 
 
 class PostgresJobs:
@@ -48,61 +82,34 @@ class PostgresJobs:
         ``urgent``: somebody holds a connection open for it, so before everything else. ``places``:
         the caller knows better which of the tenant's pictures comes when.
         """
-        if not analyses:
-            return
-        if urgent:
-            priorities = [_URGENT] * len(analyses)
+        if not urgent and not places:
+            jobs = analyse_jobs(analyses)
         else:
-            first = 0 if places else await self._backlog(analyses[0].tenant_id)
-            priorities = [
-                -min(place, _MOST_BACKLOG)
-                for place in places or range(first, first + len(analyses))
-            ]
-        await self._enqueue(
-            *(
-                (ANALYSE, priority, "analysis_id", analysis.id)
+            priorities = [-min(place, _MOST_BACKLOG) for place in places]
+            if urgent:
+                priorities = [_URGENT] * len(analyses)
+            jobs = [
+                _job(ANALYSE, priority, "analysis_id", analysis.id)
                 for analysis, priority in zip(analyses, priorities, strict=True)
-            )
-        )
+            ]
+        if analyses:
+            await self._enqueue(*jobs, tenant_id=analyses[0].tenant_id)
 
-    async def make_variants(self, *images: Image) -> None:
+    async def make_variants(self, image: Image) -> None:
         """At the lowest priority."""
-        await self._enqueue(
-            *((MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id) for image in images)
-        )
+        await self._enqueue(*variants_jobs([image]))
 
     async def extract_colors(self, image_id: UUID) -> None:
         """After descriptions, before variants."""
-        await self._enqueue((EXTRACT_COLORS, _LATER, "image_id", image_id))
+        await self._enqueue(_job(EXTRACT_COLORS, _LATER, "image_id", image_id))
 
     async def export(self, export_id: UUID) -> None:
         """After descriptions, before variants."""
-        await self._enqueue((EXPORT, _LATER, "export_id", export_id))
+        await self._enqueue(_job(EXPORT, _LATER, "export_id", export_id))
 
     async def call_webhook(self, batch_id: UUID) -> None:
         """Before descriptions: it is short, and somebody waits for it."""
-        await self._enqueue((CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
+        await self._enqueue(_job(CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
 
-    async def _enqueue(self, *jobs: tuple[str, int, str, UUID]) -> None:
-        """Task, priority, and the name and value of its argument. Never two of one lock at once."""
-        if jobs:
-            rows = [
-                {
-                    "task": task,
-                    "priority": priority,
-                    "lock": f"{task}:{id}",
-                    "args": {argument: str(id)},
-                }
-                for task, priority, argument, id in jobs
-            ]
-            await self._connection.execute(_ENQUEUE, (Jsonb(rows),))
-
-    async def _backlog(self, tenant_id: UUID) -> int:
-        """Unfinished analyses of the tenant, counted up to a bound: more changes nothing."""
-        cursor = await self._connection.execute(
-            "SELECT count(*) AS waiting FROM (SELECT 1 FROM analyses WHERE tenant_id = %s"
-            " AND status IN ('queued', 'processing') LIMIT %s) AS first_ones",
-            (tenant_id, _MOST_BACKLOG),
-        )
-        row = await cursor.fetchone()
-        return row["waiting"] if row else 0
+    async def _enqueue(self, *jobs: dict[str, Any], tenant_id: UUID | None = None) -> None:
+        await self._connection.execute(_ENQUEUE, {"jobs": recordset(jobs), "tenant_id": tenant_id})

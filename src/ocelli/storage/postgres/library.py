@@ -63,13 +63,15 @@ _WORDS = " || ".join(
     for text, weight in (("title", "A"), ("tags", "B"), ("description", "C"), ("seen", "D"))
 )
 # The same for pictures that nobody has described, many at once; nobody can change them before the
-# transaction ends that makes them. Of one parameter: ``new_entry`` of each.
+# transaction ends that makes them. Of ``entries``: ``new_entry`` of each; and if there is a row in
+# ``granted``.
 ADD = (
     "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
     " words) SELECT id, tenant_id, shown_at, created_at, size_bytes, false, name,"
     " setweight(to_tsvector('simple', title) || to_tsvector('english', title), 'A')"
     " || setweight(to_tsvector('simple', tags) || to_tsvector('english', tags), 'B')"
-    " || array_to_tsvector(labels) FROM jsonb_to_recordset(%s) AS new (id uuid, tenant_id uuid,"
+    " || array_to_tsvector(labels) FROM granted, jsonb_to_recordset(%(entries)s) AS new"
+    " (id uuid, tenant_id uuid,"
     " shown_at timestamptz, created_at timestamptz, size_bytes bigint, name text, title text,"
     " tags text, labels text[])"
 )
@@ -274,12 +276,11 @@ _BY_RELEVANCE = (
 
 def new_entry(image: Image) -> dict[str, Any]:
     """What ``ADD`` wants to know of a picture."""
-    shown_at = image.content_created_at or image.created_at
     return {
-        "id": str(image.id),
-        "tenant_id": str(image.tenant_id),
-        "shown_at": shown_at.isoformat(),
-        "created_at": image.created_at.isoformat(),
+        "id": image.id,
+        "tenant_id": image.tenant_id,
+        "shown_at": image.content_created_at or image.created_at,
+        "created_at": image.created_at,
         "size_bytes": image.size_bytes,
         "name": fold(image.title or image.filename),
         "title": fold(f"{image.title or ''} {image.filename}"),

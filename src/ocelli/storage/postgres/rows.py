@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from ocelli.domain.accounts import ApiKey, Tenant, Tier
 from ocelli.domain.analysis import Analysis, Answer, BackendFailure, Failure, Level, Look, Status
@@ -39,6 +41,11 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
+
+
+def recordset(rows: Iterable[Mapping[str, Any]]) -> Jsonb:
+    """Many rows as one value; their ids, moments and enums become text here."""
+    return Jsonb(list(rows), dumps=to_json)
 
 
 def findings_to_json(findings: tuple[Findings, ...]) -> str:

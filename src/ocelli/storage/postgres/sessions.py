@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from ocelli.domain.analysis import Level
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.sessions import (
@@ -21,6 +19,7 @@ from ocelli.domain.sessions import (
     UploadMethod,
 )
 from ocelli.storage.postgres.images import PostgresImages
+from ocelli.storage.postgres.rows import recordset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +146,9 @@ class PostgresSessions:
     async def add_items(self, *items: Item) -> None:
         """See ports.Sessions."""
         if items:
-            await self._connection.execute(_ADD_ITEMS, (Jsonb([_new_row(each) for each in items]),))
+            await self._connection.execute(
+                _ADD_ITEMS, (recordset(_new_row(each) for each in items),)
+            )
 
     async def get(self, tenant_id: UUID, id: UUID) -> Session | None:
         """One indexed row: cheap to poll."""
@@ -368,9 +369,9 @@ class PostgresSessions:
 
 def _new_row(item: Item) -> dict[str, Any]:
     return {
-        "id": str(item.id),
-        "tenant_id": str(item.tenant_id),
-        "session_id": item.session_id and str(item.session_id),
+        "id": item.id,
+        "tenant_id": item.tenant_id,
+        "session_id": item.session_id,
         "position": item.position,
         "filename": item.filename,
         "content_type": item.content_type,
@@ -381,12 +382,12 @@ def _new_row(item: Item) -> dict[str, Any]:
         "title": item.title,
         "tags": item.tags,
         "state": item.state,
-        "image_id": item.image_id and str(item.image_id),
+        "image_id": item.image_id,
         "error": item.error,
         "retryable": item.retryable,
-        "created_at": item.created_at.isoformat(),
-        "changed_at": item.created_at.isoformat(),
-        "expires_at": item.expires_at and item.expires_at.isoformat(),
+        "created_at": item.created_at,
+        "changed_at": item.created_at,
+        "expires_at": item.expires_at,
         "level": item.level,
     }
 

@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.analysis import Level
-from ocelli.domain.usage import Delivered, MonthlyUse
+from ocelli.domain.usage import Charge, Delivered, Limit, MonthlyUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
     from uuid import UUID
 
-    from ocelli.storage.postgres.rows import Connection
+    from ocelli.storage.postgres.rows import Connection, Row
+
+
+_CHARGE = tuple(each.name for each in fields(Charge))
+
+# What begins a statement: there is a row in ``granted`` if a charge stays within the limits, and it
+# is counted then; none in ``room`` if it is the storage that is full. Everybody locks the tenant's
+# row before its meters, and no more strongly than rows that refer to it allow.
+GRANTED = """
+room AS (
+    SELECT 1 AS there FROM tenants WHERE id = %(tenant_id)s
+    AND (%(size_bytes)s = 0 OR %(max_bytes)s::bigint IS NULL
+    OR storage_bytes + %(size_bytes)s <= %(max_bytes)s)
+    FOR NO KEY UPDATE
+), granted AS (
+    INSERT INTO usage_months AS u (tenant_id, month, uploads, descriptions, credits)
+    SELECT %(tenant_id)s, %(month)s, %(uploads)s, %(descriptions)s, %(credits)s FROM room
+    WHERE (%(max_uploads)s::bigint IS NULL OR %(uploads)s <= %(max_uploads)s)
+    AND (%(max_descriptions)s::bigint IS NULL OR %(descriptions)s <= %(max_descriptions)s)
+    ON CONFLICT (tenant_id, month) DO UPDATE SET
+    uploads = u.uploads + excluded.uploads,
+    descriptions = u.descriptions + excluded.descriptions,
+    credits = u.credits + excluded.credits
+    WHERE (%(max_uploads)s::bigint IS NULL
+    OR excluded.uploads = 0 OR u.uploads + excluded.uploads <= %(max_uploads)s)
+    AND (%(max_descriptions)s::bigint IS NULL OR excluded.descriptions = 0
+    OR u.descriptions + excluded.descriptions <= %(max_descriptions)s)
+    RETURNING 1 AS there
+), stored AS (
+    UPDATE tenants SET storage_bytes = storage_bytes + %(size_bytes)s
+    WHERE id = %(tenant_id)s AND %(size_bytes)s > 0 AND EXISTS (SELECT FROM granted)
+)
+"""
+# What ends it: ``reached`` reads this.
+OUTCOME = "EXISTS (SELECT FROM room) AS has_room, EXISTS (SELECT FROM granted) AS is_granted"
+_RESERVE = f"WITH {GRANTED} SELECT {OUTCOME}"
 
 
 class PostgresUsage:
@@ -38,43 +74,12 @@ class PostgresUsage:
             storage_bytes=row.get("storage_bytes") or 0,
         )
 
-    async def reserve(
-        self,
-        tenant_id: UUID,
-        *,
-        uploads: int,
-        descriptions: int,
-        credits: int,
-        max_uploads: int | None,
-        max_descriptions: int | None,
-    ) -> bool:
+    async def reserve(self, charge: Charge) -> Limit | None:
         """See ports.Usage."""
-        cursor = await self._connection.execute(
-            "INSERT INTO usage_months AS u (tenant_id, month, uploads, descriptions, credits)"
-            " SELECT %(tenant)s, %(month)s, %(uploads)s, %(descriptions)s, %(credits)s"
-            " WHERE (%(max_uploads)s::bigint IS NULL OR %(uploads)s <= %(max_uploads)s)"
-            " AND (%(max_descriptions)s::bigint IS NULL"
-            " OR %(descriptions)s <= %(max_descriptions)s)"
-            " ON CONFLICT (tenant_id, month) DO UPDATE SET"
-            " uploads = u.uploads + excluded.uploads,"
-            " descriptions = u.descriptions + excluded.descriptions,"
-            " credits = u.credits + excluded.credits"
-            " WHERE (%(max_uploads)s::bigint IS NULL"
-            " OR excluded.uploads = 0 OR u.uploads + excluded.uploads <= %(max_uploads)s)"
-            " AND (%(max_descriptions)s::bigint IS NULL OR excluded.descriptions = 0"
-            " OR u.descriptions + excluded.descriptions <= %(max_descriptions)s)"
-            " RETURNING uploads",
-            {
-                "tenant": tenant_id,
-                "month": _this_month(),
-                "uploads": uploads,
-                "descriptions": descriptions,
-                "credits": credits,
-                "max_uploads": max_uploads,
-                "max_descriptions": max_descriptions,
-            },
-        )
-        return await cursor.fetchone() is not None
+        cursor = await self._connection.execute(_RESERVE, charged(charge))
+        row = await cursor.fetchone()
+        assert row is not None
+        return reached(row)
 
     async def give_back(self, tenant_id: UUID, *, descriptions: int, credits: int) -> None:
         """Never below zero: what was reserved last month is not given back to this one."""
@@ -84,16 +89,12 @@ class PostgresUsage:
             (descriptions, credits, tenant_id, _this_month()),
         )
 
-    async def store(
-        self, tenant_id: UUID, size_bytes: int, *, max_bytes: int | None = None
-    ) -> bool:
+    async def free(self, tenant_id: UUID, size_bytes: int) -> None:
         """See ports.Usage."""
-        cursor = await self._connection.execute(
-            "UPDATE tenants SET storage_bytes = greatest(0, storage_bytes + %s) WHERE id = %s"
-            " AND (%s::bigint IS NULL OR storage_bytes + %s <= %s)",
-            (size_bytes, tenant_id, max_bytes, size_bytes, max_bytes),
+        await self._connection.execute(
+            "UPDATE tenants SET storage_bytes = greatest(0, storage_bytes - %s) WHERE id = %s",
+            (size_bytes, tenant_id),
         )
-        return cursor.rowcount == 1
 
     async def delivered(
         self,
@@ -147,6 +148,18 @@ class PostgresUsage:
             )
             for row in await cursor.fetchall()
         ]
+
+
+def charged(charge: Charge) -> dict[str, Any]:
+    """What ``GRANTED`` wants to know."""
+    return {**{name: getattr(charge, name) for name in _CHARGE}, "month": _this_month()}
+
+
+def reached(row: Row) -> Limit | None:
+    """What ``OUTCOME`` says."""
+    if not row["has_room"]:
+        return Limit.STORAGE
+    return None if row["is_granted"] else Limit.MONTH
 
 
 def _this_month() -> date:

@@ -21,6 +21,7 @@ from tests.integration.test_storage import an_analysis
 from tests.s3.store import REGION, S3
 
 from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.custom_storage import seal, unseal
@@ -101,7 +102,7 @@ def error(answer: Any, status: int, code: str) -> dict[str, Any]:
 
 
 def on_disk(server: Server, key: str) -> bool:
-    return (server.data / "objects" / key).exists()
+    return LocalObjects(server.data / "objects", b"secret").path(key).exists()
 
 
 def test_the_whole_way(server: Server, s3: S3, tenant: Tenant, photos: dict[str, Path]) -> None:

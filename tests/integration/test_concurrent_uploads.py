@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.test_main_job import noise
+from tests.integration.test_storage import an_image
 
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.analysis import Status
@@ -166,13 +167,49 @@ async def test_twins_at_once_become_one(
 
 
 async def test_who_stores_too_much_can_still_have_it_described(database: PostgresDatabase) -> None:
-    """A tenant whose tier was lowered: only what adds to it is refused."""
+    """A tenant whose tier was lowered: only what adds to it is refused, and not counted."""
     async with database.transaction() as tx:
         tenant = await tx.accounts.add_tenant(f"full-{uuid.uuid4()}", Tier.FREE)
         full = Charge(tenant_id=tenant.id, size_bytes=100)
         assert await tx.usage.reserve(full) is None
-        within = replace(full, max_bytes=50)
+    within = replace(full, max_bytes=50, uploads=1)
+    async with database.single() as tx:
         assert await tx.usage.reserve(within) is Limit.STORAGE
+    async with database.single() as tx:
         assert await tx.usage.reserve(replace(within, size_bytes=0, descriptions=1)) is None
+    async with database.reading() as tx:
         used = await tx.usage.month(tenant.id)
-    assert (used.descriptions, used.storage_bytes) == (1, 100)
+    assert (used.uploads, used.descriptions, used.storage_bytes) == (1, 1, 100)
+
+
+async def test_nobody_waits_in_a_circle(database: PostgresDatabase) -> None:
+    """Uploads and deletions of one tenant, while another transaction refers to it."""
+    async with database.transaction() as tx:
+        tenant = await tx.accounts.add_tenant(f"busy-{uuid.uuid4()}", Tier.FREE)
+    held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def batch() -> None:
+        async with database.transaction() as tx:
+            await tx.images.add(an_image(tenant.id))
+            await let_go.wait()
+
+    async def deletion() -> None:
+        async with database.transaction() as tx:
+            await tx.usage.free(tenant.id, 1)
+            await held.wait()
+
+    async def upload() -> Limit | None:
+        charge = Charge(tenant_id=tenant.id, uploads=1, size_bytes=9, max_bytes=10**9)
+        async with database.single() as tx:
+            return await tx.images.add(an_image(tenant.id), charge=charge)
+
+    tasks: list[asyncio.Task[Limit | None]] = []
+    first = [asyncio.create_task(batch()), asyncio.create_task(deletion())]
+    for _ in range(4):
+        await asyncio.sleep(0.1)
+        tasks.append(asyncio.create_task(upload()))
+    await asyncio.sleep(0.1)
+    held.set()
+    assert await asyncio.gather(*tasks) == [None] * 4
+    let_go.set()
+    await asyncio.gather(*first)

@@ -10,7 +10,7 @@ from ocelli.storage.postgres.analyses import ADD_IF_GRANTED, new_rows
 from ocelli.storage.postgres.jobs import ENQUEUE_IF_GRANTED, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD, Library, new_entry
 from ocelli.storage.postgres.rows import recordset, to_analysis, to_image, to_variant
-from ocelli.storage.postgres.usage import GRANTED, OUTCOME, charged, reached
+from ocelli.storage.postgres.usage import GRANTED, OUTCOME, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +65,7 @@ class PostgresImages:
         if charge is None:
             await self._connection.execute(_ADD, new)
             return None
-        cursor = await self._connection.execute(_ADD_CHARGED, {**new, **charged(charge)})
-        row = await cursor.fetchone()
-        assert row is not None
-        return reached(row)
+        return await count(self._connection, _ADD_CHARGED, charge, **new)
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
         """By full id, or by its first 8 characters if exactly one picture has them."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import psycopg
 
 from ocelli.domain.analysis import Level
 from ocelli.domain.usage import Charge, Delivered, Limit, MonthlyUse
@@ -14,23 +16,18 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from ocelli.storage.postgres.rows import Connection, Row
+    from ocelli.storage.postgres.rows import Connection
 
 
 _CHARGE = tuple(each.name for each in fields(Charge))
 
-# What begins a statement: there is a row in ``granted`` if a charge stays within the limits, and it
-# is counted then; none in ``room`` if it is the storage that is full. Everybody locks the tenant's
-# row before its meters, and no more strongly than rows that refer to it allow.
+# What begins a statement: there is a row in ``granted`` if the charge stays within the limits, and
+# then it is counted. Each row is locked by the change itself, the tenant's last: to lock first and
+# change then is a deadlock, once others wait for the same row.
 GRANTED = """
-room AS (
-    SELECT 1 AS there FROM tenants WHERE id = %(tenant_id)s
-    AND (%(size_bytes)s = 0 OR %(max_bytes)s::bigint IS NULL
-    OR storage_bytes + %(size_bytes)s <= %(max_bytes)s)
-    FOR NO KEY UPDATE
-), granted AS (
+month AS (
     INSERT INTO usage_months AS u (tenant_id, month, uploads, descriptions, credits)
-    SELECT %(tenant_id)s, %(month)s, %(uploads)s, %(descriptions)s, %(credits)s FROM room
+    SELECT %(tenant_id)s, %(month)s, %(uploads)s, %(descriptions)s, %(credits)s
     WHERE (%(max_uploads)s::bigint IS NULL OR %(uploads)s <= %(max_uploads)s)
     AND (%(max_descriptions)s::bigint IS NULL OR %(descriptions)s <= %(max_descriptions)s)
     ON CONFLICT (tenant_id, month) DO UPDATE SET
@@ -41,14 +38,24 @@ room AS (
     OR excluded.uploads = 0 OR u.uploads + excluded.uploads <= %(max_uploads)s)
     AND (%(max_descriptions)s::bigint IS NULL OR excluded.descriptions = 0
     OR u.descriptions + excluded.descriptions <= %(max_descriptions)s)
-    RETURNING 1 AS there
+    RETURNING 1
 ), stored AS (
     UPDATE tenants SET storage_bytes = storage_bytes + %(size_bytes)s
-    WHERE id = %(tenant_id)s AND %(size_bytes)s > 0 AND EXISTS (SELECT FROM granted)
+    WHERE id = %(tenant_id)s AND %(size_bytes)s > 0 AND EXISTS (SELECT FROM month)
+    AND (%(max_bytes)s::bigint IS NULL OR storage_bytes + %(size_bytes)s <= %(max_bytes)s)
+    RETURNING 1
+), granted AS (
+    SELECT 1 AS there WHERE EXISTS (SELECT FROM month)
+    AND (%(size_bytes)s = 0 OR EXISTS (SELECT FROM stored))
 )
 """
-# What ends it: ``reached`` reads this.
-OUTCOME = "EXISTS (SELECT FROM room) AS has_room, EXISTS (SELECT FROM granted) AS is_granted"
+# What ends it. If the month would have let it the month is counted by now: the storage's no is an
+# error, which undoes that.
+OUTCOME = """
+EXISTS (SELECT FROM granted) AS is_granted,
+CASE WHEN EXISTS (SELECT FROM month) AND NOT EXISTS (SELECT FROM granted) THEN no_room() END
+"""
+_NO_ROOM = "OC001"  # of the function ``no_room``
 _RESERVE = f"WITH {GRANTED} SELECT {OUTCOME}"
 
 
@@ -76,10 +83,7 @@ class PostgresUsage:
 
     async def reserve(self, charge: Charge) -> Limit | None:
         """See ports.Usage."""
-        cursor = await self._connection.execute(_RESERVE, charged(charge))
-        row = await cursor.fetchone()
-        assert row is not None
-        return reached(row)
+        return await count(self._connection, _RESERVE, charge)
 
     async def give_back(self, tenant_id: UUID, *, descriptions: int, credits: int) -> None:
         """Never below zero: what was reserved last month is not given back to this one."""
@@ -150,16 +154,21 @@ class PostgresUsage:
         ]
 
 
-def charged(charge: Charge) -> dict[str, Any]:
-    """What ``GRANTED`` wants to know."""
-    return {**{name: getattr(charge, name) for name in _CHARGE}, "month": _this_month()}
-
-
-def reached(row: Row) -> Limit | None:
-    """What ``OUTCOME`` says."""
-    if not row["has_room"]:
+async def count(
+    connection: Connection, statement: str, charge: Charge, **more: object
+) -> Limit | None:
+    """Run what begins with ``GRANTED`` and ends with ``OUTCOME``: the limit that it reached."""
+    values = {name: getattr(charge, name) for name in _CHARGE}
+    try:
+        cursor = await connection.execute(
+            statement.encode(), {**values, "month": _this_month(), **more}
+        )
+    except psycopg.DatabaseError as error:
+        if error.sqlstate != _NO_ROOM:
+            raise
         return Limit.STORAGE
-    return None if row["is_granted"] else Limit.MONTH
+    row = await cursor.fetchone()
+    return None if row is not None and row["is_granted"] else Limit.MONTH
 
 
 def _this_month() -> date:

@@ -3,3 +3,10 @@ UPDATE tenants SET storage_bytes = (
     SELECT coalesce(sum(size_bytes), 0) FROM images
     WHERE tenant_id = tenants.id AND deleted_at IS NULL
 );
+
+-- Undoes the statement that finds a tenant's storage full; see usage.py.
+CREATE FUNCTION no_room() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'no room in the storage of this tenant' USING ERRCODE = 'OC001';
+END
+$$;

@@ -21,9 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
 	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
 
-# Two at a time, each with servers and a Postgres of its own; one, if they would share a database.
 test: venv  ## the whole suite
-	@$(BIN)/python -m pytest $(if $(OCELLI_TEST_DATABASE_URL),,-n 2 --dist loadfile)
+	@$(BIN)/python -m pytest
 
 test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB
 	@$(VLM)/bin/python -m pytest tests/vlm/test_vlm.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import threading
@@ -308,6 +309,7 @@ async def test_a_server_that_restarts(at: int, server: FakeServer, photos: Photo
     restarts[0].join()
     assert results.summary() == "230 succeeded"
     assert len(server.images) == 230
+    gc.collect()  # they complain here, not in the next test
 
 
 # The test's server is torn down hard, in its own thread: its sockets complain, ours must not.
@@ -316,20 +318,23 @@ async def test_a_server_that_dies_while_we_wait(server: FakeServer, photos: Phot
     """Everything has arrived, descriptions are awaited: what is known comes with the error."""
     server.describe_after = 60
     arrived: list[int] = []
+    end = threading.Thread(target=server.stop)
 
     def strike(event: AionVision.FileCompleteEvent) -> None:
         arrived.append(event.file_index)
         if len(arrived) == 30:
-            threading.Thread(target=server.stop).start()
+            end.start()
 
     async with AionVision(
         KEY, base_url=server.url, polling_interval=0.05, retry_delay=0.01, max_retries=1
     ) as hasty:
         with pytest.raises(UploadError) as raised:
             await hasty.upload(photos(30), on_file_complete=strike)
+    end.join()
     assert raised.value.partial_results is not None
     assert len(raised.value.partial_results) == 30
     assert raised.value.session_id
+    gc.collect()  # they complain here, not in the next test
 
 
 async def test_a_server_that_takes_single_files_only(

@@ -193,6 +193,12 @@ def test_all_orientations_come_out_upright(format: str, orientation: int) -> Non
         ),
         ({"taken": "0000:00:00 00:00:00"}, None),
         ({"taken": "2024:02:31 13:45:10"}, None),
+        ({"taken": "0001:01:01 00:00:00", "offset": "+05:30"}, None),
+        ({"taken": "9999:12:31 23:59:59", "offset": "-05:00"}, None),
+        (
+            {"taken": "2024:05:17 13:45:10", "offset": "+16:00"},
+            datetime(2024, 5, 17, 13, 45, 10, tzinfo=UTC),
+        ),
         ({"taken": "yesterday"}, None),
         ({"taken": b"\xff\xfe\x80"}, None),
         ({"offset": "+02:00"}, None),

@@ -52,6 +52,12 @@ async def test_a_picture_is_a_file_in_its_tenants_folder(store: LocalObjects) ->
         ]
     await store.delete(key)
     assert list(folder.iterdir()) == []
+    for name in ("x+", "a++b", "+a", "b+..", "notes.txt"):  # whoever put them there
+        (folder / name).touch()
+    (folder / "old").mkdir()
+    (folder / "old" / "a.jpg").touch()
+    found = [each async for some in store.keys(under="uploads", older_than=-9) for each in some]
+    assert found == ["uploads/tenant/notes.txt"]
 
 
 @given(st.lists(st.text("ab.-_", min_size=1, max_size=4), min_size=1, max_size=5))
@@ -220,20 +226,23 @@ async def test_what_a_row_may_know_is_replaced_by_nothing_less_durable(
     """A job that runs twice writes its files twice; power may fail between any two steps."""
     await store.put("a/b/c", staged(store, b"1"), "image/webp")
     durable: set[int] = set()
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, os.rename
+    renamed: list[str] = []
 
-    def watched(source: Path, target: Path) -> Path:
-        assert source.stat().st_ino in durable
-        return rename(source, target)
+    def watched(source: str, target: str) -> None:
+        assert Path(source).stat().st_ino in durable
+        renamed.append(target)
+        rename(source, target)
 
     def noted(descriptor: int) -> None:
         fsync(descriptor)
         durable.add(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(os, "fsync", noted)
-    monkeypatch.setattr(Path, "rename", watched)
+    monkeypatch.setattr(os, "rename", watched)
     await store.put("a/b/c", staged(store, b"2"), "image/webp")
     assert await store.read("a/b/c") == b"2"
+    assert renamed == [str(store.path("a/b/c"))]
 
 
 async def test_a_folder_that_is_not_mounted_has_lost_nothing(store: LocalObjects) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import ValidationFailed
@@ -25,6 +25,7 @@ _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST_KEYWORD = 79  # bytes
 _ANIMATION = 2  # a bit of an extended WebP's flags
+FARTHEST = timedelta(hours=16)  # what Postgres calls a time zone is nearer
 MOST_TEXTS = 10  # compressed ones
 MOST_CHUNKS = 1000  # before the pixels
 
@@ -134,11 +135,15 @@ def _taken_at(image: pyvips.Image) -> datetime | None:
         naive = datetime.strptime(moment[0], "%Y:%m:%d %H:%M:%S")
     except ValueError:  # 0000:00:00 00:00:00, the clock that was never set
         return None
+    if not 1 < naive.year < 9999:  # elsewhere it may be a year that there is not
+        return None
     return naive.replace(tzinfo=_zone(offset[0] if offset else None))
 
 
 def _zone(offset: str | None) -> tzinfo:
     try:
-        return datetime.strptime(offset or "+00:00", "%z").tzinfo or UTC
+        moment = datetime.strptime(offset or "+00:00", "%z")
     except ValueError:  # +99:99
         return UTC
+    away = moment.utcoffset() or timedelta()
+    return (moment.tzinfo or UTC) if abs(away) < FARTHEST else UTC

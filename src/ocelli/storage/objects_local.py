@@ -131,8 +131,13 @@ class LocalObjects:
             raise FileNotFoundError(key)
         return "/".join([self._root, *parts[:DEEP], *([JOINT.join(names)] if names else [])])
 
-    def _key(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix().replace(JOINT, "/")
+    def _key(self, path: Path) -> str | None:
+        """Whose place this is; None for a file that is none of ours."""
+        key = path.relative_to(self.root).as_posix().replace(JOINT, "/")
+        with suppress(FileNotFoundError):
+            if self._place(key) == str(path):
+                return key
+        return None
 
     def url(
         self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
@@ -181,8 +186,9 @@ class LocalObjects:
     def _found(self, folder: Path, before: float) -> Iterator[str]:
         for path in folder.rglob("*"):
             with suppress(FileNotFoundError):
-                if path.is_file() and path.stat().st_mtime < before:
-                    yield self._key(path)
+                key = self._key(path)
+                if key is not None and path.is_file() and path.stat().st_mtime < before:
+                    yield key
 
     def _sign(self, method: str, key: str, query: dict[str, str]) -> str:
         message = "\n".join([method, key, urlencode(sorted(query.items()))])

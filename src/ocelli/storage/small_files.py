@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -161,8 +160,11 @@ def make_folder(path: str) -> None:
     if not os.path.isdir(path):
         above = os.path.dirname(path)
         make_folder(above)
-        with suppress(FileExistsError):  # somebody else was quicker
+        try:
             os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):  # or somebody else was quicker
+                raise
         sync(above)
 
 

@@ -70,6 +70,7 @@ class PostgresDatabase:
                 "row_factory": dict_row,
                 "autocommit": True,  # transactions are begun where they are wanted
                 "connect_timeout": 5,
+                "client_encoding": "utf8",  # whatever the environment or the database prefers
                 "application_name": "ocelli",
                 "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
             },

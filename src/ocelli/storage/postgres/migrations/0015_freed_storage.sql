@@ -1,4 +1,5 @@
--- Deleted pictures were counted as stored for ever.
+-- Deleted pictures were counted as stored for ever. No upload may come in between.
+LOCK TABLE tenants IN SHARE ROW EXCLUSIVE MODE;
 UPDATE tenants SET storage_bytes = (
     SELECT coalesce(sum(size_bytes), 0) FROM images
     WHERE tenant_id = tenants.id AND deleted_at IS NULL

@@ -13,7 +13,7 @@ from tests.integration.test_storage import an_image
 
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.analysis import Status
-from ocelli.domain.errors import StorageQuotaExceeded, UsageLimitExceeded
+from ocelli.domain.errors import NotFound, StorageQuotaExceeded, UsageLimitExceeded
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.library import FileQuery
 from ocelli.domain.usage import Charge, Limit
@@ -106,11 +106,12 @@ async def test_what_is_deleted_makes_room(
     first = [await send(upload, tenant, data, PLAIN) for _ in range(3)]
     assert isinstance(await send(upload, tenant, data, PLAIN), StorageQuotaExceeded)
     doomed = str(first[0].image.id)  # type: ignore[union-attr]
-    await asyncio.gather(
+    ends = await asyncio.gather(
         *(files.delete_many(tenant.id, [doomed]) for _ in range(4)),
         *(files.delete(tenant.id, doomed) for _ in range(4)),
         return_exceptions=True,
     )
+    assert all(isinstance(end, NotFound) for end in ends if isinstance(end, BaseException))
     async with database.transaction() as tx:
         used = await tx.usage.month(tenant.id)
     assert used.storage_bytes == 2 * len(data)

@@ -25,7 +25,7 @@ _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST_KEYWORD = 79  # bytes
 _ANIMATION = 2  # a bit of an extended WebP's flags
-FARTHEST = timedelta(hours=16)  # what Postgres calls a time zone is nearer
+_FARTHEST = timedelta(hours=16)  # what Postgres calls a time zone is nearer
 MOST_TEXTS = 10  # compressed ones
 MOST_CHUNKS = 1000  # before the pixels
 
@@ -146,4 +146,4 @@ def _zone(offset: str | None) -> tzinfo:
     except ValueError:  # +99:99
         return UTC
     away = moment.utcoffset() or timedelta()
-    return (moment.tzinfo or UTC) if abs(away) < FARTHEST else UTC
+    return (moment.tzinfo or UTC) if abs(away) < _FARTHEST else UTC

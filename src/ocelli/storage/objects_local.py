@@ -39,7 +39,7 @@ class LocalObjects:
     A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
     one rename; a small new one is written where nobody knows of it yet. So nobody ever sees half of
     one. ``uploads/{tenant}/{id}/{name}`` is the file ``{id}+{name}`` in ``uploads/{tenant}``: a
-    folder for each picture is twice the work, and stays when that is deleted. URLs are signed by us
+    folder for each picture is more work, and stays when that is deleted. URLs are signed by us
     and served by the API at ``/objects/{key}``.
     """
 

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from ocelli.storage.postgres.library import Library
 from ocelli.storage.postgres.rows import (
+    ALWAYS,
     calls_to_json,
     claims_to_json,
     errors_to_json,
@@ -32,9 +33,10 @@ _NEW = (
     "id, tenant_id, image_id, object_key, storage_target, level, status, created_at, question,"
     " source_url, request_id, position, name"
 )
-_ROWS = "jsonb_populate_recordset(NULL::analyses, %(analyses)s)"
-_ADD = f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM {_ROWS}"
-ADD_IF_GRANTED = f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM granted, {_ROWS}"
+ADD_ANALYSES = (
+    f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM granted,"
+    " jsonb_populate_recordset(NULL::analyses, %(analyses)s)"
+)
 _UNFINISHED = "status IN ('queued', 'processing')"
 
 
@@ -47,7 +49,7 @@ class PostgresAnalyses:
     async def add(self, *analyses: Analysis) -> None:
         """Insert the rows; their jobs must be in the same transaction."""
         if analyses:
-            await self._connection.execute(_ADD, {"analyses": new_rows(analyses)})
+            await self._connection.execute(ALWAYS + ADD_ANALYSES, {"analyses": new_rows(analyses)})
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None:
         """See ports.Analyses."""
@@ -187,7 +189,7 @@ class PostgresAnalyses:
 
 
 def new_rows(analyses: Iterable[Analysis]) -> Jsonb:
-    """What ``ADD_IF_GRANTED`` wants to know."""
+    """What ``ADD_ANALYSES`` wants to know."""
     return recordset(_new_row(each) for each in analyses)
 
 

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ocelli.storage.postgres.analyses import ADD_IF_GRANTED, new_rows
-from ocelli.storage.postgres.jobs import ENQUEUE_IF_GRANTED, analyse_jobs, variants_jobs
-from ocelli.storage.postgres.library import ADD, Library, new_entry
-from ocelli.storage.postgres.rows import recordset, to_analysis, to_image, to_variant
+from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
+from ocelli.storage.postgres.jobs import ENQUEUE, analyse_jobs, variants_jobs
+from ocelli.storage.postgres.library import ADD_ENTRIES, Library, new_entry
+from ocelli.storage.postgres.rows import ALWAYS, recordset, to_analysis, to_image, to_variant
 from ocelli.storage.postgres.usage import GRANTED, OUTCOME, count
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ _NEW = (
 )
 # Postgres looks at what refers to what when all of it is done.
 _CHANGES = (
-    f"shown AS ({ADD}), added AS (INSERT INTO images ({_NEW}) SELECT {_NEW} FROM granted,"
-    f" jsonb_populate_recordset(NULL::images, %(images)s)), asked AS ({ADD_IF_GRANTED}),"
-    f" queued AS ({ENQUEUE_IF_GRANTED})"
+    f"shown AS ({ADD_ENTRIES}), added AS (INSERT INTO images ({_NEW}) SELECT {_NEW} FROM granted,"
+    f" jsonb_populate_recordset(NULL::images, %(images)s)), asked AS ({ADD_ANALYSES}),"
+    f" queued AS ({ENQUEUE})"
 )
 _QUEUED = "(SELECT count(*) FROM queued) AS queued"  # what nobody reads would not be done
-_ADD = f"WITH granted AS (SELECT 1 AS there), {_CHANGES} SELECT {_QUEUED}"
+_ADD = f"{ALWAYS}, {_CHANGES} SELECT {_QUEUED}"
 _ADD_CHARGED = f"WITH {GRANTED}, {_CHANGES} SELECT {OUTCOME}, {_QUEUED}"
 _PREFIX = re.compile(r"[0-9a-f]{8}")
 

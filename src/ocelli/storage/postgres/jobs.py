@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ocelli.storage.postgres.rows import recordset
+from ocelli.storage.postgres.rows import ALWAYS, recordset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,18 +28,16 @@ _MOST_BACKLOG = 1_000
 
 # The queue's own function behind ``defer``, which takes many jobs but only in Python one by one.
 # Those that go ``behind`` the tenant's unfinished analyses count them, up to a bound.
-_DEFER = f"""
+ENQUEUE = f"""
 SELECT procrastinate_defer_jobs_v1(array_agg(ROW('ocelli', task, CASE WHEN behind THEN
     greatest(priority - (SELECT count(*)::integer FROM (SELECT FROM analyses
         WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'processing')
         LIMIT {_MOST_BACKLOG}) AS unfinished), -{_MOST_BACKLOG}) ELSE priority END,
     lock, NULL, args, NULL)::procrastinate_job_to_defer_v1))
-FROM {{source}}jsonb_to_recordset(%(jobs)s)
+FROM granted, jsonb_to_recordset(%(jobs)s)
     AS job (task text, priority integer, behind boolean, lock text, args jsonb)
 HAVING count(*) > 0
 """
-_ENQUEUE = _DEFER.format(source="")
-ENQUEUE_IF_GRANTED = _DEFER.format(source="granted, ")
 
 
 def variants_jobs(images: Iterable[Image]) -> list[dict[str, Any]]:
@@ -112,4 +110,5 @@ class PostgresJobs:
         await self._enqueue(_job(CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
 
     async def _enqueue(self, *jobs: dict[str, Any], tenant_id: UUID | None = None) -> None:
-        await self._connection.execute(_ENQUEUE, {"jobs": recordset(jobs), "tenant_id": tenant_id})
+        values = {"jobs": recordset(jobs), "tenant_id": tenant_id}
+        await self._connection.execute(ALWAYS + ENQUEUE, values)

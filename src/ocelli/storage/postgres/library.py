@@ -65,7 +65,7 @@ _WORDS = " || ".join(
 # The same for pictures that nobody has described, many at once; nobody can change them before the
 # transaction ends that makes them. Of ``entries``: ``new_entry`` of each; and if there is a row in
 # ``granted``.
-ADD = (
+ADD_ENTRIES = (
     "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
     " words) SELECT id, tenant_id, shown_at, created_at, size_bytes, false, name,"
     " setweight(to_tsvector('simple', title) || to_tsvector('english', title), 'A')"
@@ -275,7 +275,7 @@ _BY_RELEVANCE = (
 
 
 def new_entry(image: Image) -> dict[str, Any]:
-    """What ``ADD`` wants to know of a picture."""
+    """What ``ADD_ENTRIES`` wants to know of a picture."""
     return {
         "id": image.id,
         "tenant_id": image.tenant_id,

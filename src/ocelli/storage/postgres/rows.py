@@ -43,6 +43,11 @@ Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 
 
+# Statements that may be parts of one which grants something read from ``granted``; alone they begin
+# with this.
+ALWAYS = "WITH granted AS (SELECT 1 AS there) "
+
+
 def recordset(rows: Iterable[Mapping[str, Any]]) -> Jsonb:
     """Many rows as one value; their ids, moments and enums become text here."""
     return Jsonb(list(rows), dumps=to_json)

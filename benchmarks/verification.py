@@ -69,14 +69,14 @@ class Remembered:
         self._gathered: dict[int, asyncio.Task[Findings]] = {}
 
     async def gather(self, picture: Picture) -> Findings:
-        """See ports.Evidence."""
+        """See ports_backends.Evidence."""
         key = hash(picture.data)
         if key not in self._gathered:
             self._gathered[key] = asyncio.create_task(self._evidence.gather(picture))
         return await asyncio.shield(self._gathered[key])
 
     def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
-        """See ports.Evidence."""
+        """See ports_backends.Evidence."""
         return self._evidence.judge(claim, findings)
 
 

@@ -16,6 +16,7 @@ import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aion")
 
-VERSION = "0.1.0"
+VERSION = version("ocelli")
 CONNECT_TIMEOUT = 10.0  # seconds
 
 

@@ -98,13 +98,6 @@ class ImageTooLarge(ChatError):
     code = "image_too_large"
 
 
-class BodyTooLarge(ChatError):
-    """The whole request has too many bytes."""
-
-    code = "request_too_large"
-    status = 413
-
-
 class ModelNotFound(ChatError):
     """No model has this name."""
 

@@ -1,4 +1,4 @@
-"""What conversations need from the world; see ocelli.domain.ports."""
+"""What conversations need from servers of chat models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What asking about pictures by address needs from the world; see ports."""
+"""What asking about pictures by address needs from the network and from videos."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from uuid import UUID
-
-    from ocelli.domain.requests import Balance, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,65 +63,4 @@ class VideoPages(Protocol):
 
     async def download(self, url: str) -> bytes:
         """The video of such a page. Raises FetchFailed."""
-        ...
-
-
-class Requests(Protocol):
-    """Requests about several pictures."""
-
-    async def add(self, request: Request, body: str) -> None:
-        """``body`` is what polls are answered until it is finished."""
-        ...
-
-    async def unfinished(self, tenant_id: UUID) -> int:
-        """How many, counted up to a bound."""
-        ...
-
-    async def exists(self, id: UUID) -> bool:
-        """Whether this is a request, finished or not, and not something else."""
-        ...
-
-    async def lock(self, id: UUID) -> Request | None:
-        """Hold it until this transaction ends; None if there is none, or it is finished."""
-        ...
-
-    async def is_pending(self, id: UUID) -> bool:
-        """Whether one of its analyses is not final."""
-        ...
-
-    async def reserve(self, id: UUID, credits: int) -> None:
-        """Note that so many more are reserved for it."""
-        ...
-
-    async def finish(self, id: UUID, *, paid: int, body: str) -> None:
-        """Final; whoever waits is told when this commits."""
-        ...
-
-    async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool] | None:
-        """What a poll is answered, and whether that is final."""
-        ...
-
-    async def purge(self, *, older_than: float) -> int:
-        """Forget those that ended so many seconds ago."""
-        ...
-
-
-class Credits(Protocol):
-    """The tenants' balances, exact under concurrency."""
-
-    async def balance(self, tenant_id: UUID) -> Balance:
-        """As it is now."""
-        ...
-
-    async def take(self, tenant_id: UUID, credits: int) -> bool:
-        """Reserve; False, and nothing taken, if there are fewer. Holds the balance until commit:
-        must come last in its transaction."""
-        ...
-
-    async def give(self, tenant_id: UUID, credits: int) -> Balance:
-        """Back, or new ones; the balance then."""
-        ...
-
-    async def give_to(self, tenant: str, credits: int) -> Balance | None:
-        """By name; None if there is no such tenant."""
         ...

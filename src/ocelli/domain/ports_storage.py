@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
-    from uuid import UUID
 
-    from ocelli.domain.storage import BucketConfig
 
 Checked = TypeVar("Checked")
 
@@ -118,26 +116,6 @@ class Objects(Protocol):
 
     async def check(self) -> None:
         """Raise OSError if the store cannot be used right now."""
-        ...
-
-
-class S3Configs(Protocol):
-    """The tenants' own buckets."""
-
-    async def get(self, tenant_id: UUID) -> BucketConfig | None:
-        """What is configured."""
-        ...
-
-    async def put(self, config: BucketConfig) -> None:
-        """Set it, in place of what was set before."""
-        ...
-
-    async def remove(self, tenant_id: UUID) -> bool:
-        """Whether there was one."""
-        ...
-
-    async def tenants(self) -> Sequence[UUID]:
-        """All that have one."""
         ...
 
 

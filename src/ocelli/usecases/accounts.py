@@ -12,7 +12,8 @@ from ocelli.usecases.together import Shared
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ocelli.domain.ports import Database
+    from ocelli.storage.postgres.database import PostgresDatabase
+
 
 REMEMBERED_FOR = 2.0
 
@@ -24,7 +25,7 @@ class Accounts:
     one that is in use nobody waits for the next look.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self._known: Shared[ApiKey] = Shared(seconds=REMEMBERED_FOR)
         self._used: dict[UUID, KeyUse] = {}

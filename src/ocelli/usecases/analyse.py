@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis, Answer
     from ocelli.domain.colors import Palette
-    from ocelli.domain.ports import Database, Transaction
     from ocelli.domain.ports_backends import Picture
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.engine import Engine
     from ocelli.usecases.requests import Settlement
     from ocelli.usecases.sources import Sources
@@ -42,7 +42,7 @@ class Analyse:
 
     def __init__(
         self,
-        database: Database,
+        database: PostgresDatabase,
         engine: Engine,
         compute: Executor,
         sources: Sources,
@@ -116,7 +116,7 @@ class Analyse:
             log.warning("%d analyses had no job; %d enqueued again", len(orphans), len(again))
         return len(again)
 
-    async def _complete(self, tx: Transaction, done: _Done) -> None:
+    async def _complete(self, tx: PostgresTransaction, done: _Done) -> None:
         """Nothing if another run was first. What the request is paid with comes last: it holds
         the tenant's balance until the commit."""
         if not await tx.analyses.complete(done.analysis):
@@ -126,7 +126,7 @@ class Analyse:
         if request is not None:
             await self._settle(tx, request)
 
-    async def _fail(self, tx: Transaction, analysis: Analysis, failure: Failure) -> None:
+    async def _fail(self, tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
         """Likewise."""
         if not await tx.analyses.fail(analysis.id, failure):
             return
@@ -184,13 +184,13 @@ class _Done:
     keep: tuple[bytes, Answer] | None
 
 
-async def _request(tx: Transaction, analysis: Analysis) -> UUID | None:
+async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
     """The request that it is a part of and that is paid in credits; not a batch, which is not."""
     id = analysis.request_id
     return id if id is not None and await tx.requests.exists(id) else None
 
 
-async def _deliver(tx: Transaction, done: _Done, *, metered: bool) -> None:
+async def _deliver(tx: PostgresTransaction, done: _Done, *, metered: bool) -> None:
     """The answer, the colours, the session's counters and the meters."""
     analysis = done.analysis
     if done.keep is not None:
@@ -213,7 +213,9 @@ async def _deliver(tx: Transaction, done: _Done, *, metered: bool) -> None:
         )
 
 
-async def _report(tx: Transaction, analysis: Analysis, failure: Failure, *, metered: bool) -> None:
+async def _report(
+    tx: PostgresTransaction, analysis: Analysis, failure: Failure, *, metered: bool
+) -> None:
     """What was reserved for it is given back: only what is delivered is paid for."""
     if analysis.image_id is not None:
         await tx.sessions.move(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.ports import Database, Transaction
     from ocelli.domain.questions import Question
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.stores import Stores
 
@@ -62,7 +62,7 @@ class Asking:
 
     def __init__(
         self,
-        database: Database,
+        database: PostgresDatabase,
         stores: Stores,
         quota: Quota,
         listen: Listen,
@@ -149,7 +149,9 @@ class Asking:
             name=name,
         )
 
-    async def enqueue(self, tx: Transaction, analysis: Analysis, *, urgent: bool = False) -> None:
+    async def enqueue(
+        self, tx: PostgresTransaction, analysis: Analysis, *, urgent: bool = False
+    ) -> None:
         """The job and the row, in the caller's transaction."""
         await tx.jobs.analyse(analysis, urgent=urgent)  # counts the backlog, so before the row
         await tx.analyses.add(analysis)

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis, Level
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
+    from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.asking import Asking, Source
     from ocelli.usecases.quota import Quota
 
@@ -82,7 +82,7 @@ class BatchState:
 class Batches:
     """Jobs over many pictures. An item that cannot be done fails alone."""
 
-    def __init__(self, database: Database, asking: Asking, quota: Quota) -> None:
+    def __init__(self, database: PostgresDatabase, asking: Asking, quota: Quota) -> None:
         self._database = database
         self._asking = asking
         self._quota = quota
@@ -185,7 +185,7 @@ class CallWebhook:
     "failed_items", "skipped_items"}``; the results are asked for as always.
     """
 
-    def __init__(self, database: Database, poster: Poster) -> None:
+    def __init__(self, database: PostgresDatabase, poster: Poster) -> None:
         self._database = database
         self._poster = poster
 

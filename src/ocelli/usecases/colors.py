@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from ocelli.domain.colors import ColorQuery, Palette
     from ocelli.domain.images import Image
-    from ocelli.domain.ports import Database
+    from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.stores import Stores
 
 
 class Colors:
     """Use cases of the API around colours."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def get(self, tenant_id: UUID, id: str) -> Extraction:
@@ -90,7 +90,7 @@ class ExtractColors:
     """The worker's job for colours that somebody asked for. Safe to run twice."""
 
     def __init__(
-        self, database: Database, stores: Stores, compute: Executor, *, max_pixels: int
+        self, database: PostgresDatabase, stores: Stores, compute: Executor, *, max_pixels: int
     ) -> None:
         self._database = database
         self._stores = stores

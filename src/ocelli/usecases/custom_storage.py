@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_storage import Objects, Sealing
     from ocelli.domain.storage import Bucket
+    from ocelli.storage.postgres.database import PostgresDatabase
 
     OpenBucket = Callable[[Bucket, Credentials], Objects]
 
@@ -46,7 +46,7 @@ class CustomStorage:
 
     def __init__(
         self,
-        database: Database,
+        database: PostgresDatabase,
         sealing: Sealing,
         open_trusted: OpenBucket,
         open_guarded: OpenBucket,

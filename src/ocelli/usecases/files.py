@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ocelli.domain.colors import Palette
     from ocelli.domain.images import Image, StorageTarget
     from ocelli.domain.library import FileQuery
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered
+    from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.stores import Stores
 
 URL_LIFETIME = 3600
@@ -56,7 +56,7 @@ class Deletion:
 class Files:
     """Use cases of the API around one tenant's pictures."""
 
-    def __init__(self, database: Database, stores: Stores) -> None:
+    def __init__(self, database: PostgresDatabase, stores: Stores) -> None:
         self._database = database
         self._stores = stores
 
@@ -189,7 +189,7 @@ class MakeVariants:
     """The worker's job for smaller copies. Safe to run twice."""
 
     def __init__(
-        self, database: Database, stores: Stores, compute: Executor, *, max_pixels: int
+        self, database: PostgresDatabase, stores: Stores, compute: Executor, *, max_pixels: int
     ) -> None:
         self._database = database
         self._stores = stores

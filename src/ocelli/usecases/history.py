@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         HistoryStatistics,
     )
     from ocelli.domain.images import Image
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_storage import Objects
+    from ocelli.storage.postgres.database import PostgresDatabase
 
 URL_LIFETIME = 3600
 # What a spreadsheet would take for a formula.
@@ -59,7 +59,7 @@ ALL_FIELDS = FIELDS | METADATA_FIELDS
 class History:
     """Use cases of the API."""
 
-    def __init__(self, database: Database, store: Objects) -> None:
+    def __init__(self, database: PostgresDatabase, store: Objects) -> None:
         self._database = database
         self._store = store
 
@@ -103,7 +103,7 @@ class History:
 class WriteExport:
     """The worker's job for files. Memory holds some hundred records. Safe to run twice."""
 
-    def __init__(self, database: Database, store: Objects) -> None:
+    def __init__(self, database: PostgresDatabase, store: Objects) -> None:
         self._database = database
         self._store = store
 

@@ -16,8 +16,8 @@ from ocelli.usecases.idempotency import KEPT_FOR
 
 if TYPE_CHECKING:
     from ocelli.domain.images import Image
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_storage import Objects
+    from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.stores import Stores
 
 HOUR = 3600.0
@@ -45,7 +45,7 @@ class Swept:
 class Housekeeping:
     """Run once an hour by one worker."""
 
-    def __init__(self, database: Database, stores: Stores) -> None:
+    def __init__(self, database: PostgresDatabase, stores: Stores) -> None:
         self._database = database
         self._stores = stores
 

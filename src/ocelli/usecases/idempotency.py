@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.idempotency import Earlier
-    from ocelli.domain.ports import Database, Transaction
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
 
 KEPT_FOR = 3600.0
 ABANDONED_AFTER = 15.0  # clients wait so long after a crash before their retry goes through
@@ -31,7 +31,9 @@ LOOK_EVERY = 0.1
 class Idempotency:
     """One per process."""
 
-    def __init__(self, database: Database, *, abandoned_after: float = ABANDONED_AFTER) -> None:
+    def __init__(
+        self, database: PostgresDatabase, *, abandoned_after: float = ABANDONED_AFTER
+    ) -> None:
         self._database = database
         self._abandoned_after = abandoned_after
         self._at_work: dict[UUID, Ticket] = {}
@@ -73,7 +75,9 @@ class Idempotency:
 class Ticket:
     """The right to carry out one request. Ends with ``finish`` or ``release``."""
 
-    def __init__(self, database: Database, claim: Claim, at_work: dict[UUID, Ticket]) -> None:
+    def __init__(
+        self, database: PostgresDatabase, claim: Claim, at_work: dict[UUID, Ticket]
+    ) -> None:
         self._database = database
         self._claim = claim
         self._at_work = at_work
@@ -88,7 +92,7 @@ class Ticket:
         async with self._ended() as tx:
             await tx.idempotency.release(self._claim)
 
-    def _ended(self) -> AbstractAsyncContextManager[Transaction]:
+    def _ended(self) -> AbstractAsyncContextManager[PostgresTransaction]:
         self._at_work.pop(self._claim.owner, None)
         return self._database.bookkeeping()
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey, Tier
-    from ocelli.domain.ports import Database
     from ocelli.domain.requests import Balance
+    from ocelli.storage.postgres.database import PostgresDatabase
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
 MAX_METADATA_BYTES = 16 * 1024
@@ -26,7 +26,7 @@ MAX_METADATA_BYTES = 16 * 1024
 class Keys:
     """Keys of one tenant, for a key of that tenant; and all keys, for the operator."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def issue(self, tenant: str, tier: Tier, draft: KeyDraft, key: str | None = None) -> str:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.ports import Database, Usage
+    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.storage.postgres.usage import PostgresUsage
     from ocelli.usecases.quota import Quota
 
 
@@ -43,7 +44,7 @@ class Metering:
     second; a process that is killed forgets its last second.
     """
 
-    def __init__(self, database: Database, quota: Quota, operation: str) -> None:
+    def __init__(self, database: PostgresDatabase, quota: Quota, operation: str) -> None:
         self._database = database
         self._quota = quota
         self._operation = operation
@@ -82,7 +83,7 @@ class Metering:
                 self._pending[id] += each
             raise
 
-    async def _write(self, usage: Usage, id: UUID, each: _Pending) -> None:
+    async def _write(self, usage: PostgresUsage, id: UUID, each: _Pending) -> None:
         await usage.delivered(
             id,
             operation=self._operation,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Level
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_storage import SignedUpload
+    from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.stores import Stores
     from ocelli.usecases.upload import Upload
@@ -84,7 +84,9 @@ class ConfirmedBatch:
 class Presigned:
     """Use cases around signed upload URLs: good for ten minutes, one file, once."""
 
-    def __init__(self, database: Database, stores: Stores, upload: Upload, quota: Quota) -> None:
+    def __init__(
+        self, database: PostgresDatabase, stores: Stores, upload: Upload, quota: Quota
+    ) -> None:
         self._database = database
         self._stores = stores
         self._upload = upload

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocelli.domain.accounts import Tenant, Tier, TierLimits
-    from ocelli.domain.ports import Database, Transaction
     from ocelli.domain.usage import Delivered, MonthlyUse
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Standing:
 class Quota:
     """The tiers' tables against the meters."""
 
-    def __init__(self, database: Database, tiers: Mapping[Tier, TierLimits] = TIER_LIMITS) -> None:
+    def __init__(
+        self, database: PostgresDatabase, tiers: Mapping[Tier, TierLimits] = TIER_LIMITS
+    ) -> None:
         self._database = database
         self._tiers = tiers
 
@@ -87,7 +89,13 @@ class Quota:
         )
 
     async def reserve(
-        self, tx: Transaction, tenant: Tenant, *, uploads: int, descriptions: int, credits: int
+        self,
+        tx: PostgresTransaction,
+        tenant: Tenant,
+        *,
+        uploads: int,
+        descriptions: int,
+        credits: int,
     ) -> None:
         """Count files and descriptions. Raises UsageLimitExceeded.
 

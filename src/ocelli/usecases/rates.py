@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey, Tenant, Tier, TierLimits
-    from ocelli.domain.ports import Database
+    from ocelli.storage.postgres.database import PostgresDatabase
 
 ALL_ROUTES = ""
 
@@ -28,7 +28,7 @@ class RateLimiter:
 
     def __init__(
         self,
-        database: Database,
+        database: PostgresDatabase,
         limits: Mapping[Tier, TierLimits] = TIER_LIMITS,
         *,
         clock: Callable[[], float] = time.monotonic,

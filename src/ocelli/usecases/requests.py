@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.ports import Database, Transaction
     from ocelli.domain.pricing import Plan
     from ocelli.domain.questions import Question
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.asking import Listen
     from ocelli.usecases.staging import StagedFile
     from ocelli.usecases.stores import Stores
@@ -80,7 +80,13 @@ class Requests:
     """What a client may do with requests."""
 
     def __init__(
-        self, database: Database, stores: Stores, listen: Listen, writer: Writer, *, max_pixels: int
+        self,
+        database: PostgresDatabase,
+        stores: Stores,
+        listen: Listen,
+        writer: Writer,
+        *,
+        max_pixels: int,
     ) -> None:
         self._database = database
         self._stores = stores
@@ -198,7 +204,7 @@ class Requests:
 
     async def _record(
         self,
-        tx: Transaction,
+        tx: PostgresTransaction,
         request: Request,
         question: Question,
         stored: Sequence[_Stored],
@@ -272,7 +278,7 @@ class Settlement:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    async def __call__(self, tx: Transaction, id: UUID) -> None:
+    async def __call__(self, tx: PostgresTransaction, id: UUID) -> None:
         """Nothing if it is finished already, or something is still to be done.
 
         Two that end the last two pictures at the same moment wait for each other at ``lock``, so

@@ -11,7 +11,6 @@ from ocelli.domain.errors import NotCancellable, NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.ports import Database
     from ocelli.domain.sessions import (
         Ended,
         Item,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
         SessionStatus,
         UploadMethod,
     )
+    from ocelli.storage.postgres.database import PostgresDatabase
 
 RECENT = 5
 EXCERPT = 100  # characters of a description
@@ -55,7 +55,7 @@ class ResultsPage:
 class Sessions:
     """Use cases around one tenant's sessions; an unknown id is NotFound everywhere."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def get(self, tenant_id: UUID, id: str) -> Session:

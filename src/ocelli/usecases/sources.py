@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.ports import Database
     from ocelli.domain.ports_fetch import Fetcher, Frame, VideoPages, Videos
+    from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.stores import Stores
 
 
@@ -30,7 +30,7 @@ class Sources:
 
     def __init__(
         self,
-        database: Database,
+        database: PostgresDatabase,
         stores: Stores,
         fetcher: Fetcher,
         videos: Videos,

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.images import ImageHeader
-    from ocelli.domain.ports import Database, Transaction
     from ocelli.domain.ports_storage import Objects
     from ocelli.domain.usage import Charge, Limit
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.staging import StagedFile
     from ocelli.usecases.stores import Stores
@@ -101,7 +101,7 @@ class Upload:
     """Use cases around pictures that come in."""
 
     def __init__(
-        self, database: Database, stores: Stores, quota: Quota, *, max_pixels: int
+        self, database: PostgresDatabase, stores: Stores, quota: Quota, *, max_pixels: int
     ) -> None:
         self._database = database
         self._stores = stores
@@ -290,7 +290,7 @@ class Upload:
             refuse(tenant, charge, await _add(tx, new, charge))
         return [Accepted(each.image) for each in new]
 
-    async def _record(self, tx: Transaction, files: Sequence[_Stored]) -> list[Accepted]:
+    async def _record(self, tx: PostgresTransaction, files: Sequence[_Stored]) -> list[Accepted]:
         """The rows and the jobs of what is new; of twins that are to be skipped the first is.
 
         What it costs is counted by ``_count``, last in the transaction.
@@ -311,7 +311,10 @@ class Upload:
         return accepted
 
     async def _count(
-        self, tx: Transaction, tenant: Tenant, accepted: Sequence[tuple[Accepted, UploadRequest]]
+        self,
+        tx: PostgresTransaction,
+        tenant: Tenant,
+        accepted: Sequence[tuple[Accepted, UploadRequest]],
     ) -> None:
         """Raises UsageLimitExceeded, StorageQuotaExceeded. Holds the meters until the commit."""
         new = [(each.image, request) for each, request in accepted if not each.duplicate]
@@ -339,7 +342,7 @@ class Upload:
 
 
 async def _add(
-    tx: Transaction, new: Sequence[_Stored], charge: Charge | None = None
+    tx: PostgresTransaction, new: Sequence[_Stored], charge: Charge | None = None
 ) -> Limit | None:
     """The rows and the jobs, if the charge is granted."""
     return await tx.images.add(
@@ -370,7 +373,7 @@ def check_labels(request: UploadRequest) -> None:
 
 
 async def _record_session(
-    tx: Transaction,
+    tx: PostgresTransaction,
     tenant: Tenant,
     files: Sequence[Incoming],
     outcomes: Sequence[Accepted | OcelliError],
@@ -447,7 +450,9 @@ def _state(outcome: Accepted | OcelliError, request: UploadRequest) -> ItemState
     return ItemState.QUEUED if request.describe else ItemState.COMPLETED
 
 
-async def _twin(tx: Transaction, stored: _Stored, mine: Mapping[str, Image]) -> Image | None:
+async def _twin(
+    tx: PostgresTransaction, stored: _Stored, mine: Mapping[str, Image]
+) -> Image | None:
     """The picture with the same bytes, if the request wants no second one."""
     image = stored.image
     if not stored.request.skip_duplicates:

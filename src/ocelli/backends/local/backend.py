@@ -36,7 +36,7 @@ MAX_PIXELS = 1_000_000_000
 
 
 class LocalBackend:
-    """``Backend`` and ``Evidence`` of ``ocelli.domain.ports`` without a network.
+    """``Backend`` and ``Evidence`` of ``ocelli.domain.ports_backends`` without a network.
 
     ``executor`` runs the blocking part; None is the event loop's default. Looks of one process take
     turns, so more threads bring nothing.

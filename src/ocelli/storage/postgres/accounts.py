@@ -25,7 +25,7 @@ _ACTIVE = "k.revoked_at IS NULL AND coalesce(k.expires_at > now(), true)"
 
 
 class PostgresAccounts:
-    """See ports.Accounts."""
+    """Tenants and keys."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -38,7 +38,7 @@ class PostgresAccounts:
         requests_per_minute: int | None = None,
         unmetered: bool = False,
     ) -> Tenant:
-        """See ports.Accounts."""
+        """The tenant of that name, created if there is none."""
         cursor = await self._connection.execute(
             "INSERT INTO tenants (name, tier, requests_per_minute, unmetered, credits)"
             " VALUES (%(name)s, %(tier)s, %(per_minute)s, %(unmetered)s,"
@@ -63,7 +63,7 @@ class PostgresAccounts:
         )
 
     async def add_key(self, tenant_id: UUID, key: str, draft: KeyDraft) -> ApiKey:
-        """See ports.Accounts."""
+        """Store the hash of ``key``; the same key again is the same row, unchanged."""
         await self._connection.execute(
             "INSERT INTO api_keys (tenant_id, name, description, scopes, metadata, key_hash,"
             " prefix, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
@@ -84,22 +84,22 @@ class PostgresAccounts:
         return stored
 
     async def key_by_hash(self, key_hash: bytes) -> ApiKey | None:
-        """See ports.Accounts."""
+        """Active or not: the caller decides what a revoked or expired key means."""
         return await self._one("k.key_hash = %s", (key_hash,))
 
     async def key(self, tenant_id: UUID, id: UUID) -> ApiKey | None:
-        """See ports.Accounts."""
+        """Active or not."""
         return await self._one("k.tenant_id = %s AND k.id = %s", (tenant_id, id))
 
     async def keys(self) -> Sequence[ApiKey]:
-        """See ports.Accounts."""
+        """Of every tenant, newest first, at most 1,000."""
         cursor = await self._connection.execute(f"{_KEYS} ORDER BY k.created_at DESC LIMIT 1000")
         return [to_key(row) for row in await cursor.fetchall()]
 
     async def page(
         self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
     ) -> tuple[Sequence[ApiKey], int]:
-        """See ports.Accounts."""
+        """Newest first, and how many there are in all; revoked and expired ones if ``inactive``."""
         where = "WHERE k.tenant_id = %(tenant)s" + ("" if inactive else f" AND {_ACTIVE}")
         values = {"tenant": tenant_id, "limit": limit, "offset": offset}
         cursor = await self._connection.execute(
@@ -122,7 +122,7 @@ class PostgresAccounts:
         description: str | None,
         metadata: Mapping[str, Any],
     ) -> ApiKey | None:
-        """See ports.Accounts."""
+        """None leaves a field as it is, metadata is merged. None: no such key."""
         await self._connection.execute(
             "UPDATE api_keys SET name = coalesce(%s, name),"
             " description = nullif(coalesce(%s, description), ''), metadata = metadata || %s"
@@ -132,7 +132,7 @@ class PostgresAccounts:
         return await self.key(tenant_id, id)
 
     async def revoke_key(self, tenant_id: UUID, id: UUID, metadata: Mapping[str, Any]) -> bool:
-        """See ports.Accounts."""
+        """Revoke it and merge ``metadata``; once revoked nothing changes. False: no such key."""
         await self._connection.execute(
             "UPDATE api_keys SET revoked_at = now(), metadata = metadata || %s"
             " WHERE tenant_id = %s AND id = %s AND revoked_at IS NULL",
@@ -141,7 +141,7 @@ class PostgresAccounts:
         return await self.key(tenant_id, id) is not None
 
     async def revoke(self, prefix_or_id: str) -> int:
-        """See ports.Accounts."""
+        """Revoke every key that matches; the number of those that were active."""
         cursor = await self._connection.execute(
             "UPDATE api_keys SET revoked_at = now()"
             " WHERE revoked_at IS NULL AND (prefix = %(it)s OR id::text = %(it)s)",
@@ -150,7 +150,7 @@ class PostgresAccounts:
         return cursor.rowcount
 
     async def touch(self, used: Mapping[UUID, KeyUse]) -> None:
-        """See ports.Accounts."""
+        """Add to what is known of the use of keys."""
         async with self._connection.cursor() as cursor:
             await cursor.executemany(
                 "UPDATE api_keys SET last_used_at = greatest(last_used_at, %s),"

@@ -41,7 +41,10 @@ _UNFINISHED = "status IN ('queued', 'processing')"
 
 
 class PostgresAnalyses:
-    """See ports.Analyses. A final state is never left: every change asks for an unfinished row."""
+    """What was asked about pictures, and the answers.
+
+    A final state is never left: every change asks for an unfinished row.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -52,7 +55,7 @@ class PostgresAnalyses:
             await self._connection.execute(ALWAYS + ADD_ANALYSES, {"analyses": new_rows(analyses)})
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None:
-        """See ports.Analyses."""
+        """Return it; None if the tenant has none of that id."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
@@ -60,7 +63,7 @@ class PostgresAnalyses:
         return to_analysis(row) if row else None
 
     async def of_request(self, tenant_id: UUID, request_id: UUID) -> Sequence[Analysis]:
-        """See ports.Analyses."""
+        """In their order."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND request_id = %s ORDER BY position",
             (tenant_id, request_id),
@@ -68,7 +71,9 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
-        """See ports.Analyses."""
+        """Forget those of no image that ended so many seconds ago, of one request all or none;
+        their objects become orphans.
+        """
         cursor = await self._connection.execute(
             "DELETE FROM analyses a WHERE image_id IS NULL"
             " AND completed_at < now() - make_interval(secs => %s)"
@@ -80,7 +85,7 @@ class PostgresAnalyses:
         return cursor.rowcount
 
     async def start(self, id: UUID) -> Analysis | None:
-        """See ports.Analyses."""
+        """Mark as processing; None if it is unknown or already final."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'processing', attempts = attempts + 1,"
             " started_at = coalesce(started_at, clock_timestamp())"
@@ -91,7 +96,7 @@ class PostgresAnalyses:
         return to_analysis(row) if row else None
 
     async def skip(self, id: UUID) -> bool:
-        """See ports.Analyses."""
+        """Final without an answer: others stand in its place. False if it was final already."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'skipped', completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
@@ -100,7 +105,7 @@ class PostgresAnalyses:
         return cursor.rowcount == 1
 
     async def complete(self, analysis: Analysis) -> bool:
-        """See ports.Analyses."""
+        """Store the answer; False if another run was first."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
@@ -152,7 +157,7 @@ class PostgresAnalyses:
         )
 
     async def requeue(self, id: UUID) -> None:
-        """See ports.Analyses."""
+        """Back to queued: an attempt failed and another one is coming."""
         await self._connection.execute(
             "UPDATE analyses SET status = 'queued' WHERE id = %s AND status = 'processing'", (id,)
         )
@@ -167,7 +172,7 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def finished(self, tenant_id: UUID, image_ids: Sequence[UUID]) -> Sequence[Analysis]:
-        """See ports.Analyses."""
+        """Those of these pictures' analyses that are final."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND image_id = ANY(%s)"
             " AND status IN ('completed', 'failed', 'skipped')",
@@ -176,7 +181,7 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def orphans(self, older_than: float) -> Sequence[Analysis]:
-        """See ports.Analyses."""
+        """Unfinished ones that no job stands for, older than so many seconds."""
         cursor = await self._connection.execute(
             f"SELECT * FROM analyses a WHERE {_UNFINISHED}"
             " AND created_at < now() - make_interval(secs => %s)"

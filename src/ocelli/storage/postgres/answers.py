@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class PostgresAnswers:
-    """See ports.Answers."""
+    """What a tenant was answered before, by ``engine.answer_key``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def get(self, tenant_id: UUID, key: bytes) -> Answer | None:
-        """See ports.Answers."""
+        """Return the stored answer, or None."""
         cursor = await self._connection.execute(
             "SELECT answer FROM answers WHERE tenant_id = %s AND key = %s", (tenant_id, key)
         )
@@ -28,7 +28,7 @@ class PostgresAnswers:
         return to_answer(row["answer"]) if row else None
 
     async def put(self, tenant_id: UUID, key: bytes, answer: Answer) -> None:
-        """See ports.Answers."""
+        """The first one stays."""
         await self._connection.execute(
             "INSERT INTO answers (tenant_id, key, answer) VALUES (%s, %s, %s::jsonb)"
             " ON CONFLICT DO NOTHING",
@@ -36,7 +36,7 @@ class PostgresAnswers:
         )
 
     async def purge(self, *, older_than: float) -> int:
-        """See ports.Answers."""
+        """Forget those given more than so many seconds ago."""
         cursor = await self._connection.execute(
             "DELETE FROM answers WHERE created_at < now() - make_interval(secs => %s)",
             (older_than,),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PostgresBatches:
-    """See ports.Batches."""
+    """Jobs over many pictures; their items are analyses with the job's id as ``request_id``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -42,7 +42,7 @@ class PostgresBatches:
         )
 
     async def get(self, tenant_id: UUID, id: UUID) -> Batch | None:
-        """See ports.Batches."""
+        """Return it; None if the tenant has none of that id."""
         cursor = await self._connection.execute(
             "SELECT * FROM batches WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
@@ -50,7 +50,7 @@ class PostgresBatches:
         return _to_batch(row) if row else None
 
     async def progress(self, id: UUID) -> Progress:
-        """See ports.Batches."""
+        """Count its items by state."""
         cursor = await self._connection.execute(
             "SELECT status, count(*) AS number, min(started_at) AS started,"
             " max(completed_at) AS completed, sum(processing_ms) AS ms,"
@@ -69,7 +69,7 @@ class PostgresBatches:
     async def results(
         self, id: UUID, *, include_failed: bool, limit: int, offset: int
     ) -> Sequence[Analysis]:
-        """See ports.Batches."""
+        """Items in their order, also those that are not final."""
         wanted = "" if include_failed else " AND status NOT IN ('failed', 'skipped')"
         cursor = await self._connection.execute(
             f"SELECT * FROM analyses WHERE request_id = %s{wanted}"
@@ -79,7 +79,7 @@ class PostgresBatches:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def cancel(self, id: UUID, reason: str) -> int:
-        """See ports.Batches."""
+        """Skip what is queued; how many that were."""
         await self._connection.execute(
             "UPDATE batches SET cancelled_at = clock_timestamp() WHERE id = %s", (id,)
         )
@@ -93,13 +93,13 @@ class PostgresBatches:
         return sum(ended)
 
     async def find(self, id: UUID) -> Batch | None:
-        """See ports.Batches."""
+        """For workers, which act for every tenant."""
         cursor = await self._connection.execute("SELECT * FROM batches WHERE id = %s", (id,))
         row = await cursor.fetchone()
         return _to_batch(row) if row else None
 
     async def ended(self, *, limit: int) -> Sequence[UUID]:
-        """See ports.Batches."""
+        """Those with a webhook that have ended since the last time; their jobs must follow."""
         cursor = await self._connection.execute(
             "UPDATE batches SET announced_at = clock_timestamp() WHERE id IN (SELECT id FROM"
             " batches b WHERE webhook_url IS NOT NULL AND announced_at IS NULL"
@@ -111,7 +111,7 @@ class PostgresBatches:
         return [row["id"] for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
-        """See ports.Batches."""
+        """Forget those whose items are forgotten."""
         cursor = await self._connection.execute(
             "DELETE FROM batches b WHERE created_at < now() - make_interval(secs => %s)"
             " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id)",

@@ -20,20 +20,20 @@ _palette = TypeAdapter(Palette)
 
 
 class PostgresColors:
-    """See ports_library.Colors."""
+    """The colours of pictures."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def get(self, tenant_id: UUID, image_id: UUID) -> Extraction | None:
-        """See ports_library.Colors."""
+        """How far it has come; None if it was never begun, or there is no such picture."""
         rows = await self._rows(
             "SELECT * FROM palettes WHERE tenant_id = %s AND image_id = %s", (tenant_id, image_id)
         )
         return _to_extraction(rows[0]) if rows else None
 
     async def palettes(self, image_ids: Sequence[UUID]) -> Mapping[UUID, Extraction]:
-        """See ports_library.Colors."""
+        """Of many pictures."""
         rows = await self._rows(
             "SELECT * FROM palettes WHERE image_id = ANY(%s)", (list(image_ids),)
         )
@@ -42,7 +42,10 @@ class PostgresColors:
     async def request(
         self, tenant_id: UUID, image_ids: Sequence[UUID], *, n_colors: int, force: bool
     ) -> Sequence[UUID]:
-        """See ports_library.Colors."""
+        """Mark as queued; those that now need a job.
+
+        Not those that are queued already, nor, without ``force``, those that are completed.
+        """
         rows = await self._rows(
             "INSERT INTO palettes AS p (image_id, tenant_id, status, n_colors)"
             " SELECT id, tenant_id, 'queued', %s FROM images"
@@ -55,7 +58,7 @@ class PostgresColors:
         return [row["image_id"] for row in rows]
 
     async def start(self, image_id: UUID) -> Extraction | None:
-        """See ports_library.Colors."""
+        """Mark as processing; None if nobody waits for it."""
         rows = await self._rows(
             "UPDATE palettes SET status = 'processing'"
             " WHERE image_id = %s AND status IN ('queued', 'processing') RETURNING *",
@@ -79,7 +82,7 @@ class PostgresColors:
             await self._store_colors(rows[0]["number"], rows[0]["tenant_id"], palette)
 
     async def fail(self, image_id: UUID, error: str) -> None:
-        """See ports_library.Colors."""
+        """Final; earlier colours stay."""
         await self._connection.execute(
             "UPDATE palettes SET status = 'failed', error = %s"
             " WHERE image_id = %s AND status IN ('queued', 'processing')",
@@ -89,7 +92,9 @@ class PostgresColors:
     async def candidates(
         self, tenant_id: UUID, query: ColorQuery, cells: Sequence[int] | None
     ) -> tuple[Sequence[int], Sequence[int], Sequence[float]]:
-        """See ports_library.Colors."""
+        """Numbers of pictures, and colours (as ``Rgb.number``) of theirs in these cells (None: in
+        any) with their percentages. Distances are not looked at.
+        """
         conditions = ["tenant_id = %(tenant)s", "percentage >= %(least)s"]
         values: dict[str, Any] = {"tenant": tenant_id, "least": query.min_percentage}
         for condition, name, value in (
@@ -112,7 +117,7 @@ class PostgresColors:
         return row["numbers"] or (), row["colors"] or (), row["percentages"] or ()
 
     async def image_ids(self, numbers: Sequence[int]) -> Mapping[int, UUID]:
-        """See ports_library.Colors."""
+        """From the numbers of ``candidates`` to the pictures."""
         rows = await self._rows(
             "SELECT number, image_id FROM palettes WHERE number = ANY(%s)", (list(numbers),)
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from procrastinate.exceptions import ConnectorException
@@ -28,35 +29,44 @@ from ocelli.storage.postgres.sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from ocelli.storage.postgres.rows import Connection
 
+R = TypeVar("R")
+
+
+def _repository(make: Callable[[Connection], R]) -> cached_property[R]:
+    """Declare a repository that is made when it is first used."""
+    return cached_property(lambda transaction: make(transaction.connection))
+
 
 class PostgresTransaction:
-    """The repositories over one connection; implements ports.Transaction."""
+    """Everything that can be done before one commit: repositories over one connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self.images = PostgresImages(connection)
-        self.analyses = PostgresAnalyses(connection)
-        self.answers = PostgresAnswers(connection)
-        self.batches = PostgresBatches(connection)
-        self.s3_configs = PostgresS3Configs(connection)
-        self.accounts = PostgresAccounts(connection)
-        self.sessions = PostgresSessions(connection)
-        self.usage = PostgresUsage(connection)
-        self.colors = PostgresColors(connection)
-        self.history = PostgresHistory(connection)
-        self.exports = PostgresExports(connection)
-        self.rates = PostgresRates(connection)
-        self.idempotency = PostgresIdempotencyKeys(connection)
-        self.requests = PostgresRequests(connection)
-        self.credits = PostgresCredits(connection)
-        self.jobs = PostgresJobs(connection)
+        self.connection = connection
+
+    images = _repository(PostgresImages)
+    analyses = _repository(PostgresAnalyses)
+    answers = _repository(PostgresAnswers)
+    batches = _repository(PostgresBatches)
+    s3_configs = _repository(PostgresS3Configs)
+    accounts = _repository(PostgresAccounts)
+    sessions = _repository(PostgresSessions)
+    usage = _repository(PostgresUsage)
+    colors = _repository(PostgresColors)
+    history = _repository(PostgresHistory)
+    exports = _repository(PostgresExports)
+    rates = _repository(PostgresRates)
+    idempotency = _repository(PostgresIdempotencyKeys)
+    requests = _repository(PostgresRequests)
+    credits = _repository(PostgresCredits)
+    jobs = _repository(PostgresJobs)
 
 
 class PostgresDatabase:
-    """A pool of connections; implements ports.Database. Use as an async context manager.
+    """A pool of connections to Postgres. Use as an async context manager.
 
     Connections are checked when handed out, so that a restarted Postgres costs nobody an error.
     ``ended`` counts the transactions that may have changed something that is shown.
@@ -114,19 +124,19 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
-        """See ports.Database."""
+        """Commits when its block ends, rolls back if it raises; Unavailable if there is none."""
         async with self.connection() as connection:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
     async def bookkeeping(self) -> AsyncIterator[PostgresTransaction]:
-        """See ports.Database."""
+        """The same for what nobody polls, like counted requests: answers kept for polls stay."""
         async with self._in_transaction() as connection:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[PostgresTransaction]:
-        """See ports.Database."""
+        """For one statement, which is a transaction by itself. Spares two round trips."""
         try:
             async with self.reading() as tx:
                 yield tx
@@ -135,7 +145,7 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresTransaction]:
-        """See ports.Database."""
+        """For questions alone: each sees what is newest. Spares two round trips."""
         async with self._taken() as connection:
             yield PostgresTransaction(connection)
 

@@ -37,7 +37,7 @@ _ORDER = " ORDER BY a.created_at DESC, a.id"
 
 
 class PostgresHistory:
-    """See ports_library.History."""
+    """What was said about pictures that are not deleted, newest first."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,7 +45,7 @@ class PostgresHistory:
     async def page(
         self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
     ) -> Sequence[HistoryRecord]:
-        """See ports_library.History."""
+        """One page."""
         where, values = _where(tenant_id, query)
         cursor = await self._connection.execute(
             f"{_RECORDS}{_FROM}{where}{_ORDER} LIMIT %(limit)s OFFSET %(offset)s".encode(),
@@ -84,7 +84,7 @@ class PostgresHistory:
 
 
 class PostgresExports:
-    """See ports_library.Exports."""
+    """Files that people asked for."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -99,14 +99,14 @@ class PostgresExports:
         return _to_export(rows[0])
 
     async def get(self, tenant_id: UUID, id: UUID) -> Export | None:
-        """See ports_library.Exports."""
+        """None also for another tenant's."""
         rows = await self._rows(
             "SELECT * FROM exports WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
         return _to_export(rows[0]) if rows else None
 
     async def start(self, id: UUID) -> Export | None:
-        """See ports_library.Exports."""
+        """Mark as processing; None if it is unknown or has ended."""
         rows = await self._rows(
             "UPDATE exports SET status = 'processing' WHERE id = %s"
             " AND status IN ('queued', 'processing') RETURNING *",
@@ -123,7 +123,7 @@ class PostgresExports:
         )
 
     async def fail(self, id: UUID, error: str) -> None:
-        """See ports_library.Exports."""
+        """Final."""
         await self._connection.execute(
             "UPDATE exports SET status = 'failed', error = %s, completed_at = clock_timestamp()"
             " WHERE id = %s AND status IN ('queued', 'processing')",
@@ -131,7 +131,7 @@ class PostgresExports:
         )
 
     async def purge(self, *, older_than: float) -> int:
-        """See ports_library.Exports."""
+        """Forget those made more than so many seconds ago; their objects become orphans."""
         cursor = await self._connection.execute(
             "DELETE FROM exports WHERE created_at < now() - make_interval(secs => %s)",
             (older_than,),

@@ -17,7 +17,7 @@ _MINE = "tenant_id = %s AND key = %s AND owner = %s AND NOT finished"
 
 
 class PostgresIdempotencyKeys:
-    """See ports.IdempotencyKeys."""
+    """What was answered to requests that must not be carried out twice."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -25,7 +25,11 @@ class PostgresIdempotencyKeys:
     async def claim(
         self, claim: Claim, *, abandoned_after: float, kept_for: float
     ) -> Earlier | None:
-        """See ports.IdempotencyKeys."""
+        """Make the key ours, or say who has it.
+
+        Unfinished ones that nobody renewed for ``abandoned_after`` seconds, and finished ones older
+        than ``kept_for`` seconds, are anybody's.
+        """
         if await self._take(claim, abandoned_after, kept_for):
             return None
         cursor = await self._connection.execute(
@@ -39,7 +43,7 @@ class PostgresIdempotencyKeys:
         return Earlier(row["fingerprint"], row["finished"], answer)
 
     async def finish(self, claim: Claim, answer: StoredAnswer | None) -> None:
-        """See ports.IdempotencyKeys."""
+        """Keep the answer, or only that there was one; nothing if the claim is no longer ours."""
         kept = (answer.status, answer.content_type, answer.body) if answer else (None, None, None)
         await self._connection.execute(
             "UPDATE idempotency_keys SET finished = true, renewed_at = now(),"
@@ -48,20 +52,20 @@ class PostgresIdempotencyKeys:
         )
 
     async def release(self, claim: Claim) -> None:
-        """See ports.IdempotencyKeys."""
+        """As if it had not been; nothing if the claim is no longer ours."""
         await self._connection.execute(
             f"DELETE FROM idempotency_keys WHERE {_MINE}", (claim.tenant_id, claim.key, claim.owner)
         )
 
     async def renew(self, owners: Sequence[UUID]) -> None:
-        """See ports.IdempotencyKeys."""
+        """These are still at work."""
         await self._connection.execute(
             "UPDATE idempotency_keys SET renewed_at = now() WHERE owner = ANY(%s) AND NOT finished",
             (list(owners),),
         )
 
     async def purge(self, *, older_than: float) -> int:
-        """See ports.IdempotencyKeys."""
+        """Remove what nobody touched for so many seconds; how many that were."""
         cursor = await self._connection.execute(
             "DELETE FROM idempotency_keys WHERE renewed_at < now() - make_interval(secs => %s)",
             (older_than,),

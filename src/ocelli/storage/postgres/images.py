@@ -40,7 +40,7 @@ _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
 class PostgresImages:
-    """See ports.Images."""
+    """The pictures of all tenants; every question names the tenant."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -52,7 +52,12 @@ class PostgresImages:
         analyses: Sequence[Analysis] = (),
         charge: Charge | None = None,
     ) -> Limit | None:
-        """See ports.Images."""
+        """New ones, that nobody has looked at; their files must be in the store already.
+
+        With the jobs that make ``variants`` of those, with ``analyses`` and their jobs, behind the
+        tenant's own backlog, and with what they cost; or the limit that does not let it, and then
+        nothing. One statement: by itself all or nothing.
+        """
         if not images:
             return None
         new = {
@@ -88,7 +93,7 @@ class PostgresImages:
         return await self._select("id = ANY(%s) AND deleted_at IS NULL", (ids,))
 
     async def by_hashes(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
-        """See ports.Images."""
+        """From those hashes that the tenant has to the oldest picture of each."""
         rows = await self._rows(
             "SELECT DISTINCT ON (sha256) sha256, id FROM images WHERE tenant_id = %s"
             " AND sha256 = ANY(%s) AND deleted_at IS NULL ORDER BY sha256, created_at",
@@ -97,7 +102,7 @@ class PostgresImages:
         return {row["sha256"].hex(): row["id"] for row in rows}
 
     async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
-        """See ports.Images."""
+        """Whose analysis has been unfinished for so long, oldest first."""
         return await self._select(
             "tenant_id = %s AND deleted_at IS NULL AND id IN (SELECT image_id FROM analyses"
             " WHERE tenant_id = %s AND status IN ('queued', 'processing')"
@@ -115,7 +120,7 @@ class PostgresImages:
         return rows[0] if rows else None
 
     async def by_key(self, tenant_id: UUID, object_key: str) -> Image | None:
-        """See ports.Images."""
+        """Return the tenant's picture that is stored under this key, or None."""
         rows = await self._select(
             "tenant_id = %s AND object_key = %s AND deleted_at IS NULL LIMIT 1",
             (tenant_id, object_key.replace("\0", "")),
@@ -125,7 +130,7 @@ class PostgresImages:
     async def page(
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[Image], int]:
-        """See ports.Images."""
+        """One page, and how many there are in all."""
         ids, total = await Library(self._connection).page(
             tenant_id, query, limit=limit, offset=offset
         )
@@ -146,7 +151,7 @@ class PostgresImages:
     async def update(
         self, tenant_id: UUID, id: UUID, *, title: str | None, tags: Sequence[str] | None
     ) -> datetime | None:
-        """See ports.Images."""
+        """What a person says; None leaves as it is, an empty title removes it. When, or None."""
         cursor = await self._connection.execute(
             "UPDATE images SET title = nullif(coalesce(%s, title), ''),"
             " tags = coalesce(%s::text[], tags), updated_at = now()"
@@ -158,7 +163,10 @@ class PostgresImages:
         return row["updated_at"] if row else None
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
-        """See ports.Images."""
+        """Those object keys of our tenants that no row speaks of.
+
+        Keys read ``kind/tenant/...``; of what is not so, and may be somebody else's, none.
+        """
         rows = await self._rows(
             "SELECT key FROM unnest(%s::text[]) AS key"
             " WHERE split_part(key, '/', 2) IN (SELECT id::text FROM tenants)"
@@ -172,7 +180,9 @@ class PostgresImages:
         return [row["key"] for row in rows]
 
     async def deleted(self, *, older_than: float, limit: int, skip: int = 0) -> Sequence[Image]:
-        """See ports.Images."""
+        """Pictures of all tenants that were deleted more than so many seconds ago, without the
+        ``skip`` longest deleted.
+        """
         return await self._select(
             "deleted_at < now() - make_interval(secs => %s) ORDER BY deleted_at, id"
             " LIMIT %s OFFSET %s",
@@ -180,11 +190,11 @@ class PostgresImages:
         )
 
     async def forget(self, id: UUID) -> None:
-        """See ports.Images."""
+        """Remove the row and all that belongs to it; its objects must be gone already."""
         await self._connection.execute("DELETE FROM images WHERE id = %s", (id,))
 
     async def lock_content(self, tenant_id: UUID, sha256: str) -> None:
-        """See ports.Images."""
+        """Hold everybody else who stores the same bytes until this transaction ends."""
         await self._connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{sha256}",)
         )

@@ -67,7 +67,7 @@ def _job(
 
 
 class PostgresJobs:
-    """See ports.Jobs."""
+    """The queue, inside the same transaction as the rows that a job is about."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

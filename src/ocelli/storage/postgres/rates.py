@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PostgresRates:
-    """See ports.Rates.
+    """The minutes of keys, shared by all processes.
 
     Nothing here waits for the disk: after a crash of Postgres a minute may be off by what was
     counted in its last half second.
@@ -22,7 +22,7 @@ class PostgresRates:
         self._connection = connection
 
     async def lease(self, budget: Budget, *, needed: int, wished: int) -> Grant:
-        """See ports.Rates."""
+        """What is needed as far as it is there, and up to ``wished`` while that leaves enough."""
         cursor = await self._connection.execute(
             "SELECT granted, free, reset, seconds_left,"
             " set_config('synchronous_commit', 'off', true)"
@@ -34,7 +34,7 @@ class PostgresRates:
         return Grant(row["granted"], row["free"], row["reset"], row["seconds_left"])
 
     async def give_back(self, budget: Budget, count: int, *, reset: int) -> None:
-        """See ports.Rates."""
+        """Return what was leased of the minute that ends at ``reset`` (Unix seconds)."""
         await self._connection.execute(
             "UPDATE rate_windows SET used = greatest(0, used - %s)"
             " WHERE key_id = %s AND route = %s AND minute = %s",

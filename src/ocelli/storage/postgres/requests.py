@@ -22,13 +22,13 @@ _plan = TypeAdapter(Plan)
 
 
 class PostgresRequests:
-    """See ports_fetch.Requests."""
+    """Requests about several pictures."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, request: Request, body: str) -> None:
-        """See ports_fetch.Requests."""
+        """``body`` is what polls are answered until it is finished."""
         await self._connection.execute(
             "INSERT INTO requests (id, tenant_id, user_id, asked, plan, reserved, body, created_at)"
             " VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s)",
@@ -45,7 +45,7 @@ class PostgresRequests:
         )
 
     async def unfinished(self, tenant_id: UUID) -> int:
-        """See ports_fetch.Requests."""
+        """How many, counted up to a bound."""
         cursor = await self._connection.execute(
             "SELECT count(*) AS found FROM (SELECT 1 FROM requests WHERE tenant_id = %s"
             " AND completed_at IS NULL LIMIT %s) AS first_ones",
@@ -55,12 +55,12 @@ class PostgresRequests:
         return row["found"] if row else 0
 
     async def exists(self, id: UUID) -> bool:
-        """See ports_fetch.Requests."""
+        """Whether this is a request, finished or not, and not something else."""
         cursor = await self._connection.execute("SELECT 1 FROM requests WHERE id = %s", (id,))
         return await cursor.fetchone() is not None
 
     async def lock(self, id: UUID) -> Request | None:
-        """See ports_fetch.Requests."""
+        """Hold it until this transaction ends; None if there is none, or it is finished."""
         cursor = await self._connection.execute(
             "SELECT * FROM requests WHERE id = %s AND completed_at IS NULL FOR UPDATE", (id,)
         )
@@ -77,13 +77,13 @@ class PostgresRequests:
         return await cursor.fetchone() is not None
 
     async def reserve(self, id: UUID, credits: int) -> None:
-        """See ports_fetch.Requests."""
+        """Note that so many more are reserved for it."""
         await self._connection.execute(
             "UPDATE requests SET reserved = reserved + %s WHERE id = %s", (credits, id)
         )
 
     async def finish(self, id: UUID, *, paid: int, body: str) -> None:
-        """See ports_fetch.Requests."""
+        """Final; whoever waits is told when this commits."""
         await self._connection.execute(
             "UPDATE requests SET paid = %s, body = %s, completed_at = clock_timestamp()"
             " WHERE id = %s",
@@ -92,7 +92,7 @@ class PostgresRequests:
         await self._connection.execute("SELECT pg_notify(%s, %s)", (ANSWERS, str(id)))
 
     async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool] | None:
-        """See ports_fetch.Requests."""
+        """What a poll is answered, and whether that is final."""
         cursor = await self._connection.execute(
             "SELECT body, completed_at IS NOT NULL AS finished FROM requests"
             " WHERE id = %s AND tenant_id = %s AND (completed_at IS NULL"
@@ -103,7 +103,7 @@ class PostgresRequests:
         return (row["body"], row["finished"]) if row else None
 
     async def purge(self, *, older_than: float) -> int:
-        """See ports_fetch.Requests."""
+        """Forget those that ended so many seconds ago."""
         cursor = await self._connection.execute(
             "DELETE FROM requests WHERE completed_at < now() - make_interval(secs => %s)",
             (older_than,),
@@ -112,17 +112,22 @@ class PostgresRequests:
 
 
 class PostgresCredits:
-    """See ports_fetch.Credits. Each change is one statement that checks and counts."""
+    """The tenants' balances, exact under concurrency.
+
+    Each change is one statement that checks and counts.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def balance(self, tenant_id: UUID) -> Balance:
-        """See ports_fetch.Credits."""
+        """As it is now."""
         return await self._changed("SELECT {} FROM tenants WHERE id = %s", tenant_id)
 
     async def take(self, tenant_id: UUID, credits: int) -> bool:
-        """See ports_fetch.Credits."""
+        """Reserve; False, and nothing taken, if there are fewer. Holds the balance until commit:
+        must come last in its transaction.
+        """
         cursor = await self._connection.execute(
             "UPDATE tenants SET credits = credits - %s"
             " WHERE id = %s AND (unmetered OR credits >= %s)",
@@ -131,7 +136,7 @@ class PostgresCredits:
         return cursor.rowcount == 1
 
     async def give(self, tenant_id: UUID, credits: int) -> Balance:
-        """See ports_fetch.Credits."""
+        """Back, or new ones; the balance then."""
         return await self._changed(
             "UPDATE tenants SET credits = credits + %s WHERE id = %s RETURNING {}",
             credits,
@@ -139,7 +144,7 @@ class PostgresCredits:
         )
 
     async def give_to(self, tenant: str, credits: int) -> Balance | None:
-        """See ports_fetch.Credits."""
+        """By name; None if there is no such tenant."""
         cursor = await self._connection.execute(
             "UPDATE tenants SET credits = credits + %s WHERE name = %s RETURNING"
             " number, credits, unmetered",

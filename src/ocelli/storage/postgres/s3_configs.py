@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PostgresS3Configs:
-    """See ports_storage.S3Configs."""
+    """The tenants' own buckets."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -84,7 +84,7 @@ _OVERVIEW = (
 
 
 class PostgresSessions:
-    """See ports.Sessions.
+    """Files that come together. Counters follow the items within the same transaction.
 
     Locks are always taken in the order analysis, item, session, so that nobody waits in a circle.
     """
@@ -93,7 +93,7 @@ class PostgresSessions:
         self._connection = connection
 
     async def add(self, session: Session, items: Sequence[Item]) -> None:
-        """See ports.Sessions."""
+        """The session with its counters as they are, and its items."""
         await self._connection.execute(
             "INSERT INTO sessions (id, tenant_id, upload_method, intent, level, total, uploading,"
             " completed, failed, skipped, created_at, started_at, completed_at, last_activity_at)"
@@ -118,7 +118,11 @@ class PostgresSessions:
         await self.add_items(*items)
 
     async def extend(self, session: Session, items: Sequence[Item]) -> bool:
-        """See ports.Sessions."""
+        """Add ``items`` and the counters of ``session`` to the one that has its id.
+
+        False if the tenant has none of that id, or it was cancelled or has expired. The items'
+        positions go on from those that are there.
+        """
         rows = await self._rows(
             "UPDATE sessions SET total = total + %(total)s, completed = completed + %(completed)s,"
             " failed = failed + %(failed)s, skipped = skipped + %(skipped)s,"
@@ -144,7 +148,7 @@ class PostgresSessions:
         return True
 
     async def add_items(self, *items: Item) -> None:
-        """See ports.Sessions."""
+        """As they are; counters are not touched."""
         if items:
             await self._connection.execute(
                 _ADD_ITEMS, (recordset(_new_row(each) for each in items),)
@@ -160,7 +164,10 @@ class PostgresSessions:
     async def overview(
         self, tenant_id: UUID, id: UUID, *, recent: int, excerpt: int
     ) -> tuple[Session, Sequence[Ended], Sequence[Ended]] | None:
-        """See ports.Sessions."""
+        """The session, and so many of the newest files that ended well, and that failed.
+
+        All as of one moment; of descriptions so many characters.
+        """
         rows = await self._rows(
             _OVERVIEW, {"tenant": tenant_id, "id": id, "recent": recent, "excerpt": excerpt}
         )
@@ -181,7 +188,7 @@ class PostgresSessions:
         limit: int,
         offset: int,
     ) -> tuple[Sequence[Session], int]:
-        """See ports.Sessions."""
+        """Newest first, and how many there are in all."""
         where = (
             "FROM sessions WHERE tenant_id = %s AND (%s::text IS NULL OR status = %s)"
             " AND (%s::text IS NULL OR upload_method = %s)"
@@ -197,7 +204,7 @@ class PostgresSessions:
     async def results(
         self, session_id: UUID, *, include_failed: bool, limit: int, offset: int
     ) -> tuple[Sequence[Item], int]:
-        """See ports.Sessions."""
+        """Items in a final state with their pictures, in the order of the request."""
         states = _FINAL if include_failed else "('completed', 'skipped')"
         where = f"FROM items WHERE session_id = %s AND state IN {states}"
         total = await self._rows(f"SELECT count(*) AS total {where}", (session_id,))
@@ -207,7 +214,7 @@ class PostgresSessions:
         return await self._with_images(rows), total[0]["total"]
 
     async def recent(self, session_id: UUID, *, failed: bool, limit: int) -> Sequence[Item]:
-        """See ports.Sessions."""
+        """The newest items that ended well (or not), with their pictures."""
         states = "('failed')" if failed else "('completed', 'skipped')"
         rows = await self._rows(
             f"SELECT * FROM items WHERE session_id = %s AND state IN {states}"
@@ -217,7 +224,7 @@ class PostgresSessions:
         return await self._with_images(rows)
 
     async def counts(self, session_id: UUID) -> ItemCounts:
-        """See ports.Sessions."""
+        """Count the session's items by state."""
         rows = await self._rows(
             "SELECT CASE WHEN i.state = 'queued' AND a.status = 'processing' THEN 'processing'"
             " ELSE i.state END AS state, count(*) AS items"
@@ -228,7 +235,7 @@ class PostgresSessions:
         return ItemCounts(**{row["state"]: row["items"] for row in rows})
 
     async def items(self, tenant_id: UUID, session_id: UUID) -> Sequence[Item]:
-        """See ports.Sessions."""
+        """All, in the order of the request."""
         rows = await self._rows(
             "SELECT * FROM items WHERE tenant_id = %s AND session_id = %s ORDER BY position",
             (tenant_id, session_id),
@@ -250,7 +257,10 @@ class PostgresSessions:
         return _to_item(rows[0]) if rows else None
 
     async def take(self, id: UUID) -> bool:
-        """See ports.Sessions."""
+        """From uploading to confirming; False if somebody else has it.
+
+        One that has been confirming for minutes belonged to a process that died.
+        """
         cursor = await self._connection.execute(
             "UPDATE items SET state = 'confirming', changed_at = clock_timestamp()"
             " WHERE id = %s AND (state = 'uploading' OR (state = 'confirming'"
@@ -260,7 +270,7 @@ class PostgresSessions:
         return cursor.rowcount == 1
 
     async def give_back(self, id: UUID) -> None:
-        """See ports.Sessions."""
+        """From confirming to uploading: the confirmation could not be carried through."""
         await self._connection.execute(
             "UPDATE items SET state = 'uploading', changed_at = clock_timestamp()"
             " WHERE id = %s AND state = 'confirming'",
@@ -276,7 +286,7 @@ class PostgresSessions:
         error: str | None = None,
         retryable: bool | None = None,
     ) -> bool:
-        """See ports.Sessions."""
+        """Change an item that is not final, and its session's counters; False if it is final."""
         rows = await self._rows(
             "WITH old AS (SELECT id, state FROM items WHERE id = %s"
             f" AND state NOT IN {_FINAL} FOR UPDATE)"
@@ -327,7 +337,7 @@ class PostgresSessions:
         return len(ended)
 
     async def expire(self, limit: int) -> int:
-        """See ports.Sessions."""
+        """Fail reservations that nobody used in time; how many."""
         rows = await self._rows(
             "SELECT id, session_id FROM items WHERE state IN ('uploading', 'confirming')"
             " AND expires_at < clock_timestamp() - interval '2 minutes'"

@@ -60,7 +60,7 @@ _RESERVE = f"WITH {GRANTED} SELECT {OUTCOME}"
 
 
 class PostgresUsage:
-    """See ports.Usage. Each change is one statement that checks and counts."""
+    """Meters, exact under concurrency. Each change is one statement that checks and counts."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -82,7 +82,7 @@ class PostgresUsage:
         )
 
     async def reserve(self, charge: Charge) -> Limit | None:
-        """See ports.Usage."""
+        """Count it; or say which of the limits does not let it, and count nothing."""
         return await count(self._connection, _RESERVE, charge)
 
     async def give_back(self, tenant_id: UUID, *, descriptions: int, credits: int) -> None:
@@ -94,7 +94,7 @@ class PostgresUsage:
         )
 
     async def free(self, tenant_id: UUID, size_bytes: int) -> None:
-        """See ports.Usage."""
+        """These are stored no more."""
         await self._connection.execute(
             "UPDATE tenants SET storage_bytes = greatest(0, storage_bytes - %s) WHERE id = %s",
             (size_bytes, tenant_id),
@@ -132,7 +132,7 @@ class PostgresUsage:
         )
 
     async def days(self, tenant_id: UUID, start: date, end: date) -> Sequence[Delivered]:
-        """See ports.Usage."""
+        """Both days included."""
         cursor = await self._connection.execute(
             "SELECT operation, level, sum(succeeded)::bigint AS succeeded,"
             " sum(failed)::bigint AS failed, sum(credits)::bigint AS credits,"

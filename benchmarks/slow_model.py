@@ -11,8 +11,10 @@ import sys
 
 from aiohttp import web
 
+NONCE = "0123abcd"  # stands for the one of the request
 ANSWER = json.dumps(
     {
+        "nonce": NONCE,
         "description": "There is a cup. The cup is red.",
         "visible_text": [],
         "tags": ["cup"],
@@ -52,9 +54,12 @@ async def serve(seconds: float) -> None:
     """Until killed."""
 
     async def answer(request: web.Request) -> web.Response:
-        await request.read()
+        asked = await request.text()
         await asyncio.sleep(seconds)
-        return web.json_response(BODY)
+        nonce = asked.rpartition('\\"nonce\\": \\"')[2].partition("\\")[0]
+        return web.Response(
+            text=json.dumps(BODY).replace(NONCE, nonce), content_type="application/json"
+        )
 
     app = web.Application(client_max_size=64 * 1024**2)
     app.router.add_post("/v1/chat/completions", answer)

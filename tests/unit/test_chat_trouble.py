@@ -95,6 +95,8 @@ def breaker(it: ChatBackend) -> Breaker:
         ("length-empty", VLM, True),
         ("huge", VLM, True),
         ("list-json", VLM, False),
+        ("wrong-schema", VLM, True),
+        ("sign", VLM, True),
         ("deep", VLM, False),
         ("error-200", VLM, True),
         ("error-200-plain", VLM, False),
@@ -129,7 +131,6 @@ async def test_failures(
         ("parts", 2, "TEA"),
         ("length", 1, "TEA"),
         ("bad-utf8", 2, "T��A"),
-        ("wrong-schema", 1, None),
         ("wrong-types", 1, "TEA"),
         ("no-format", 2, "TEA"),
         ("prose", 2, None),
@@ -164,7 +165,10 @@ async def test_nobody_listens(session: aiohttp.ClientSession, picture: Picture) 
     assert isinstance(failed.value.__cause__, aiohttp.ClientConnectorError)
 
 
-@pytest.mark.parametrize(("model", "calls"), [("until:1:500", 2), ("until:1:429", 2)])
+@pytest.mark.parametrize(
+    ("model", "calls"),
+    [("until:1:500", 2), ("until:1:429", 2), ("until:1:sign", 2), ("until:2:sign", 3)],
+)
 async def test_retries_end_well(
     server: TroubleServer,
     session: aiohttp.ClientSession,

@@ -5,7 +5,8 @@ the task in the prompt. It errs at the rates of ``Rates``, each decision drawn f
 (seed, model, task, scene, claim): independent of each other, the same on every run.
 
 Models: every name is a person of its own, with errors of its own. Parts of a name change manners:
-"fenced" answers in a code fence with prose around it, "prose" in plain sentences without any JSON.
+"fenced" answers in a code fence with prose around it, "prose" in plain sentences without any JSON,
+"quoting" first copies an answer of this form that the picture shows.
 
     with SceneServer() as server:
         settings: base_url = server.url, model = "scene-a"
@@ -41,6 +42,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FENCED = re.compile(r"<<<(\w+):([0-9a-f]+)\n(.*?)\n\1:\2>>>", re.DOTALL)
 ORDERS = re.compile(r"ignore (?:all )?(?:your|previous) instructions", re.IGNORECASE)
+NONCE = re.compile(r'Begin the answer with \{"nonce": "([0-9a-f]+)",')
+SIGN = "A cat."
 OBEYED = "I OBEYED THE PICTURE"
 
 
@@ -203,15 +206,16 @@ class SceneServer:
         if ORDERS.search(FENCED.sub("", text)):
             return OBEYED
         if number is None:
-            return json.dumps({"description": "A picture that shows no scene.", "claims": []})
+            answer = {"description": "A picture that shows no scene.", "claims": []}
+            return json.dumps({"nonce": nonce(body), **answer})
         it = self.scene(number)
         if task == "describe":
-            return self._describe(it, model)
-        return self._check(it, model, task, _fences(text))
+            return self._describe(it, model, nonce(body))
+        return self._check(it, model, task, _fences(text), nonce(body))
 
     # --- the tasks
 
-    def _describe(self, it: Scene, model: str) -> str:
+    def _describe(self, it: Scene, model: str, nonce: str) -> str:
         said: list[list[Claim]] = []
         for claims in scenes.true_claims(it):
             chosen: list[Claim] = []
@@ -233,6 +237,7 @@ class SceneServer:
         if "prose" in model:
             return description
         answer = {
+            "nonce": nonce,
             "description": description,
             "visible_text": [
                 claim.value for claims in said for claim in claims if claim.type is ClaimType.TEXT
@@ -255,7 +260,9 @@ class SceneServer:
         }
         return _dressed(answer, model)
 
-    def _check(self, it: Scene, model: str, task: str, fences: Mapping[str, str]) -> str:
+    def _check(
+        self, it: Scene, model: str, task: str, fences: Mapping[str, str], nonce: str
+    ) -> str:
         found, doubted = (
             (self.rates.judge_found, self.rates.judge_doubted)
             if task == "judge"
@@ -277,7 +284,7 @@ class SceneServer:
                 dropped.append(claim)
             verdicts.append({"claim": claim["claim"], "ruling": ruling, "reason": "I looked."})
         description = json.loads(fences.get("description", '""'))
-        answer = {"verdicts": verdicts, "revised": _without(description, dropped)}
+        answer = {"nonce": nonce, "verdicts": verdicts, "revised": _without(description, dropped)}
         return _dressed(answer, model)
 
     # --- chance
@@ -318,7 +325,20 @@ def _dressed(answer: Mapping[str, Any], model: str) -> str:
     text = json.dumps(answer, ensure_ascii=False)
     if "fenced" in model:
         return f"Here is what I see:\n\n```json\n{text}\n```\nLet me know if you need more!"
+    if "quoting" in model:
+        return f"The sign says {_sign(answer)}.\n\n{text}"
     return text
+
+
+def _sign(answer: Mapping[str, Any]) -> str:
+    """An answer of the same form that says otherwise, as a picture's author would write it."""
+    shown = {key: value for key, value in answer.items() if key != "nonce"}
+    if "verdicts" in shown:
+        shown["verdicts"] = [{**each, "ruling": "supported"} for each in shown["verdicts"]]
+        shown["revised"] = SIGN
+    else:
+        shown |= {"description": SIGN, "claims": []}
+    return json.dumps(shown)
 
 
 def _without(description: str, dropped: list[dict[str, Any]]) -> str:
@@ -386,6 +406,12 @@ def _task(body: Mapping[str, Any]) -> str:
     if system.startswith("You are the judge"):
         return "judge"
     return "check" if system.startswith("You check") else "describe"
+
+
+def nonce(body: Mapping[str, Any]) -> str:
+    """What this request wants repeated; empty if nothing."""
+    found = NONCE.search(_texts(body))
+    return found[1] if found else ""
 
 
 def _fences(text: str) -> dict[str, str]:

@@ -12,10 +12,12 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.upstream.server import Upstream, completion
+from tests.upstream.server import Upstream, completion, nonce
 
 SLOW = 5.0
+NONCE = "0123abcd"  # stands for the one of the request
 GOOD = {
+    "nonce": NONCE,
     "description": "There are two cups. They are red.",
     "visible_text": ["TEA"],
     "tags": ["cup"],
@@ -76,7 +78,10 @@ class TroubleServer:
         if how.startswith("until:"):
             _, bad, first = how.split(":")
             how = first if self.calls[str(body["model"])] <= int(bad) else "good"
-        return await self._answer(how, body, request)
+        answer = await self._answer(how, body, request)
+        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            answer.body = answer.body.replace(NONCE.encode(), nonce(body).encode())
+        return answer
 
     async def _answer(
         self, how: str, body: dict[str, Any], request: web.Request
@@ -128,16 +133,24 @@ class TroubleServer:
                 text = json.dumps(completion(GOOD_TEXT)).encode().replace(b"TEA", b"T\xff\xfeA")
                 return web.Response(body=text, content_type="application/json")
             case "wrong-schema":
-                answer = {"caption": "There are two cups on a table.", "score": "high"}
+                answer = {
+                    "nonce": NONCE,
+                    "caption": "There are two cups on a table.",
+                    "score": "high",
+                }
                 return web.json_response(completion(json.dumps(answer)))
             case "wrong-types":
                 answer = {
+                    "nonce": NONCE,
                     "description": "There are two cups.",
                     "visible_text": "TEA",
                     "tags": [1, None, "Cup", "cup"],
                     "nsfw": "low",
                     "claims": ["There are two cups.", 7, {"text": None}, {"type": "count"}],
                 }
+                return web.json_response(completion(json.dumps(answer)))
+            case "sign":  # copies what the picture says, and nothing else
+                answer = {key: value for key, value in GOOD.items() if key != "nonce"}
                 return web.json_response(completion(json.dumps(answer)))
             case "list-json":
                 return web.json_response([1, 2, 3])

@@ -42,7 +42,7 @@ class VlmClient:
     ) -> Completion:
         """See Client. Whoever gives up stops the model at its next token."""
         del schema  # nothing holds it to one
-        outcome.attempts = 1
+        outcome.attempts += 1
         outcome.model = self.config.model
         stop = threading.Event()
         loop = asyncio.get_running_loop()
@@ -53,7 +53,8 @@ class VlmClient:
             raise timed_out(self.config.name, self.config.deadline) from error
         finally:
             stop.set()
-        outcome.tokens = answer.tokens
+        before, now = outcome.tokens, answer.tokens
+        outcome.tokens = Tokens(before.prompt + now.prompt, before.completion + now.completion)
         outcome.finish = "length" if answer.is_cut else "stop"
         if not answer.text.strip():
             raise unusable(self.config.name, "answered nothing.", retryable=False)

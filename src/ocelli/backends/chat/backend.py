@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ocelli.backends.chat import prompts, replies
-from ocelli.backends.chat.failures import unusable
+from ocelli.backends.chat.failures import timed_out, unusable
 from ocelli.backends.chat.telemetry import observed
 from ocelli.backends.wording import at_most
 from ocelli.domain.claims import Check, Verdict
@@ -14,7 +16,7 @@ from ocelli.domain.findings import Box, Brand, Feature, Findings, Safety, Tag, T
 from ocelli.domain.questions import MAX_PROMPT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ocelli.backends.chat.client import Completion
     from ocelli.backends.chat.config import ChatConfig
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ocelli.domain.claims import Claim, Tokens
     from ocelli.domain.ports_backends import Picture
     from ocelli.domain.questions import Question
+
+T = TypeVar("T")
 
 CAPABILITIES = frozenset(
     {Feature.DESCRIPTIONS, Feature.TAGS, Feature.TEXTS, Feature.NSFW, Feature.BRANDS}
@@ -75,16 +79,15 @@ class ChatBackend:
         """See ports_backends.Backend."""
         _check(question)
         with observed(self.config, "describe") as outcome:
-            said = await self._ask(
+            found = await self._ask(
                 prompts.text(prompts.DESCRIBE),
                 prompts.to_describe(question),
                 replies.DESCRIPTION_SCHEMA,
-                picture,
+                await self._image(picture, thorough=thorough),
                 outcome,
-                thorough=thorough,
+                lambda said, nonce: replies.described(said.text, nonce, is_cut=said.is_cut),
             )
-            found = replies.described(said.text, is_cut=said.is_cut)
-            if not found.description:
+            if found is None:
                 raise unusable(self.name, "gave no description.", retryable=True)
         limit = None if question.prompt else prompts.limit(question.role)
         return Findings(
@@ -114,15 +117,14 @@ class ChatBackend:
         """See ports_backends.Backend."""
         look = LOOKS.get(nth, "judge")
         with observed(self.config, look) as outcome:
-            said = await self._ask(
+            judged = await self._ask(
                 prompts.text(prompts.CHECK if look == "check" else prompts.JUDGE),
                 prompts.to_check(claims, description=description, evidence=evidence),
                 replies.VERDICTS_SCHEMA,
-                picture,
+                await self._image(picture, thorough=thorough),
                 outcome,
-                thorough=thorough,
+                lambda said, nonce: replies.judged(said.text, nonce, claims),
             )
-            judged = replies.judged(said.text, claims)
             if judged is None:
                 raise unusable(self.name, "gave no verdict.", retryable=True)
         limit = None if question.prompt else prompts.limit(question.role)
@@ -147,11 +149,31 @@ class ChatBackend:
         rules: str,
         task: str,
         schema: Mapping[str, Any],
-        picture: Picture,
+        image: Mapping[str, Any],
         outcome: Outcome,
-        *,
-        thorough: bool,
-    ) -> Completion:
+        read: Callable[[Completion, str], T | None],
+    ) -> T | None:
+        """What ``read`` makes of the answer and its nonce.
+
+        While that is None it is asked again, as often as the settings allow retries.
+        """
+        try:
+            async with asyncio.timeout(self.config.deadline):
+                while True:
+                    nonce = secrets.token_hex(4)
+                    asked = {"type": "text", "text": prompts.with_nonce(task, nonce)}
+                    messages: list[dict[str, Any]] = [
+                        {"role": "system", "content": rules},
+                        {"role": "user", "content": [image, asked]},
+                    ]
+                    found = read(await self.client.complete(messages, schema, outcome), nonce)
+                    if found is not None or outcome.attempts > self.config.retries:
+                        return found
+        except TimeoutError as error:
+            raise timed_out(self.name, self.config.deadline) from error
+
+    async def _image(self, picture: Picture, *, thorough: bool) -> dict[str, Any]:
+        """The picture as a part of a message."""
         config = self.config
         url = await self._urls.get(
             picture,
@@ -162,17 +184,7 @@ class ChatBackend:
         image: dict[str, str] = {"url": url}
         if config.detail:
             image["detail"] = "high" if thorough else "auto"
-        messages: list[dict[str, Any]] = [
-            {"role": "system", "content": rules},
-            {
-                "role": "user",
-                "content": [
-                    {"type": "image_url", "image_url": image},
-                    {"type": "text", "text": task},
-                ],
-            },
-        ]
-        return await self.client.complete(messages, schema, outcome)
+        return {"type": "image_url", "image_url": image}
 
 
 def _check(question: Question) -> None:

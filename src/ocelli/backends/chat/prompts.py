@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ocelli.domain.findings import Findings
     from ocelli.domain.questions import Question, Role
 
-DESCRIBE, CHECK, JUDGE, ROLES = "describe.v1.md", "check.v1.md", "judge.v1.md", "roles.v1.toml"
+DESCRIBE, CHECK, JUDGE, ROLES = "describe.v2.md", "check.v2.md", "judge.v2.md", "roles.v1.toml"
 NOTHING_READ = "nothing that is written in it could be read"
 MOST_LINES = 60
 
@@ -56,6 +56,11 @@ def fenced(name: str, content: str) -> str:
     """``content`` between marks that it cannot forge: they depend on all of it."""
     mark = f"{name}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     return f"<<<{mark}\n{content}\n{mark}>>>"
+
+
+def with_nonce(task: str, nonce: str) -> str:
+    """The task, and below it what the answer must repeat: no picture can know it."""
+    return f'{task}\n\nBegin the answer with {{"nonce": "{nonce}",'
 
 
 def to_describe(question: Question) -> str:

@@ -2,6 +2,10 @@
 
 JSON in a code fence, with remarks around it, cut off in the middle, or none at all: then the
 sentences are the claims. Nothing here raises.
+
+A picture can show JSON of its own, and a model can copy it. So the answer is the object that
+repeats the request's nonce, which no picture knows; and one that says two things at once is none
+(see docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -17,11 +21,11 @@ from ocelli.domain.claims import Claim, ClaimType, Ruling
 from ocelli.domain.sentences import claims_from_text, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 MOST_CLAIMS, MOST_TAGS, MOST_LINES = 60, 30, 200
 # Beyond these it is noise; a repair of 60,000 opening braces takes nine seconds.
-LONGEST_ANSWER, LONGEST_REPAIR, MOST_BRACKETS = 100_000, 50_000, 2_000
+LONGEST_ANSWER, LONGEST_REPAIR, MOST_BRACKETS, MOST_STARTS = 100_000, 50_000, 2_000, 100
 LONGEST_DESCRIPTION = 20_000
 LONGEST_CLAIM, LONGEST_REASON, LONGEST_TAG = 500, 300, 60
 
@@ -55,6 +59,7 @@ _VERDICT = _object(
     reason=_TEXT,
 )
 DESCRIPTION_SCHEMA = _object(
+    nonce=_TEXT,
     description=_TEXT,
     visible_text=_TEXTS,
     tags=_TEXTS,
@@ -62,7 +67,7 @@ DESCRIPTION_SCHEMA = _object(
     nsfw={"type": "number"},
     claims={"type": "array", "items": _CLAIM},
 )
-VERDICTS_SCHEMA = _object(verdicts={"type": "array", "items": _VERDICT}, revised=_TEXT)
+VERDICTS_SCHEMA = _object(nonce=_TEXT, verdicts={"type": "array", "items": _VERDICT}, revised=_TEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,111 +90,131 @@ class Judged:
     revised: str | None = None
 
 
-def described(text: str, *, is_cut: bool = False) -> Described:
-    """The answer to a request for a description.
+def described(text: str, nonce: str, *, is_cut: bool = False) -> Described | None:
+    """The answer to a request for a description; None if it is not to be trusted or says nothing.
 
     ``is_cut``: the model ran into its limit, so what comes last is not whole and is left out.
     """
     text = text[:LONGEST_ANSWER]
-    answer = json_object(text)
-    if answer is None or not _string(answer.get("description")):
-        return _from_prose(text, answer, is_cut=is_cut)
-    whole = _is_whole(text)
-    description = _string(answer["description"])[:LONGEST_DESCRIPTION]
-    items = _items(answer.get("claims"))
-    if is_cut and not whole:
+    if not _has_json(text):
+        return _from_prose(text, is_cut=is_cut)
+    found = answer(text, nonce)
+    if found is None or not _string(found.value.get("description")):
+        return None
+    value = found.value
+    description = _string(value["description"])[:LONGEST_DESCRIPTION]
+    items = _items(value.get("claims"))
+    if is_cut and not found.is_whole:
         if items:
             items = items[:-1]
-        elif list(answer) == ["description"]:
+        elif list(value) == ["nonce", "description"]:
             description = _without_rest(description)
     count = len(sentences(description))
     claims = tuple(claim for item in items[:MOST_CLAIMS] if (claim := _claim(item, count)))
     return Described(
         description=description,
-        visible_text=_strings(answer.get("visible_text"), MOST_LINES, None),
-        tags=_unique(tag.lower() for tag in _strings(answer.get("tags"), MOST_TAGS, LONGEST_TAG)),
-        brands=_unique(_strings(answer.get("brands"), MOST_TAGS, LONGEST_TAG)),
-        nsfw=_fraction(answer.get("nsfw")),
+        visible_text=_strings(value.get("visible_text"), MOST_LINES, None),
+        tags=_unique(tag.lower() for tag in _strings(value.get("tags"), MOST_TAGS, LONGEST_TAG)),
+        brands=_unique(_strings(value.get("brands"), MOST_TAGS, LONGEST_TAG)),
+        nsfw=_fraction(value.get("nsfw")),
         claims=claims or claims_from_text(description)[:MOST_CLAIMS],
     )
 
 
-def judged(text: str, claims: Sequence[Claim]) -> Judged | None:
-    """The answer to a request for verdicts; None if there is no verdict in it."""
-    text = text[:LONGEST_ANSWER]
-    answer = json_object(text)
-    items = _items(answer.get("verdicts")) if answer else []
-    items = items or _bare_verdicts(text)
-    rulings: list[tuple[Ruling, str]] = [(Ruling.UNSEEN, "The model said nothing of it.")]
-    rulings *= len(claims)
-    found = False
-    for place, item in enumerate(items):
+def judged(text: str, nonce: str, claims: Sequence[Claim]) -> Judged | None:
+    """The answer to a request for verdicts; None if there is none that can be trusted."""
+    found = answer(text[:LONGEST_ANSWER], nonce)
+    if found is None:
+        return None
+    said: dict[int, tuple[Ruling, str]] = {}
+    for place, item in enumerate(_items(found.value.get("verdicts"))):
         number = item.get("claim") if isinstance(item, dict) else None
         position = number - 1 if isinstance(number, int) else place
         ruling = _ruling(item.get("ruling")) if isinstance(item, dict) else None
-        if ruling is not None and 0 <= position < len(claims):
-            rulings[position] = ruling, _string(item.get("reason"))[:LONGEST_REASON]
-            found = True
-    if not found and claims:
-        return None
-    revised = _string(answer.get("revised")) if answer and _is_whole(text) else ""
-    return Judged(tuple(rulings), revised or None)
-
-
-def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object in ``text``, repaired as far as it can be; None if there is none."""
-    start = text.find("{")
-    if start < 0:
-        return None
-    for candidate in _candidates(text, start):
-        try:
-            value = json.loads(candidate)
-        except (ValueError, RecursionError):
+        if ruling is None or not 0 <= position < len(claims):
             continue
-        if isinstance(value, dict):
-            return value
-    value = _repaired(text[start:])
+        if position in said and said[position][0] is not ruling:
+            return None
+        said[position] = ruling, _string(item.get("reason"))[:LONGEST_REASON]
+    if not said and claims:
+        return None
+    unseen = Ruling.UNSEEN, "The model said nothing of it."
+    revised = _string(found.value.get("revised")) if found.is_whole else ""
+    return Judged(tuple(said.get(at, unseen) for at in range(len(claims))), revised or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The object that a model answered with. ``is_whole``: as it was written, without repair."""
+
+    value: dict[str, Any]
+    is_whole: bool
+
+
+def answer(text: str, nonce: str) -> Answer | None:
+    """The JSON object in ``text`` that repeats ``nonce``, repaired as far as it can be.
+
+    None if there is none, if there are several that disagree, or if its text has a key that the
+    object has not: a quotation that broke out of its string.
+    """
+    values = [value for value in _objects(text) if value.get("nonce") == nonce]
+    if values:
+        return Answer(values[-1], True) if all(each == values[0] for each in values) else None
+    begins = list(re.finditer(rf"\{{\s*[\"']nonce[\"']\s*:\s*[\"']{nonce}[\"']", text))
+    if not begins:
+        return None
+    rest = text[begins[-1].start() :]
+    value = _repaired(rest)
     if isinstance(value, list):  # it took remarks for more values
-        value = next((each for each in value if isinstance(each, dict) and each), None)
-    return value if isinstance(value, dict) and value else None
+        value = value[0] if value else None
+    if not isinstance(value, dict) or len(_KEY.findall(rest)) != _count_keys(value):
+        return None
+    return Answer(value, False)
 
 
-_FENCE = re.compile(r"```(?:json|JSON)?\s*\n?(.*?)```", re.DOTALL)
+_KEY = re.compile(r"""(["'])\w+\1\s*:""")
 
 
-def _candidates(text: str, start: int) -> Iterator[str]:
-    yield text
-    yield from _FENCE.findall(text)
-    yield text[start : text.rfind("}") + 1]
+def _has_json(text: str) -> bool:
+    return text.lstrip().startswith("{") or ("{" in text and _KEY.search(text) is not None)
 
 
-def _is_whole(text: str) -> bool:
-    start = text.find("{")
-    for candidate in _candidates(text, max(start, 0)):
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """All JSON objects that are whole and have no key twice, the outermost of each."""
+    at, failed = text.find("{"), 0
+    while at >= 0 and failed < MOST_STARTS:
         try:
-            json.loads(candidate)
+            value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            continue
-        return True
-    return False
+            failed += 1
+            at = text.find("{", at + 1)
+        else:
+            yield value
+            at = text.find("{", end)
 
 
-def _from_prose(text: str, answer: Mapping[str, Any] | None, *, is_cut: bool) -> Described:
-    """No JSON, or some without a description: then the words themselves are it."""
-    words = text if answer is None else " ".join(_spoken(answer))
-    words = _string(re.sub(r"```\w*", "", words))[:LONGEST_DESCRIPTION]
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_doubles, strict=False)
+
+
+def _count_keys(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_count_keys(each) for each in value.values())
+    return sum(_count_keys(each) for each in value) if isinstance(value, list) else 0
+
+
+def _from_prose(text: str, *, is_cut: bool) -> Described | None:
+    """No JSON: then the words themselves are the description."""
+    words = _string(re.sub(r"```\w*", "", text))[:LONGEST_DESCRIPTION]
     if is_cut:
         words = _without_rest(words)
-    return Described(words, claims=claims_from_text(words)[:MOST_CLAIMS])
-
-
-def _spoken(answer: Mapping[str, Any]) -> Iterator[str]:
-    """Strings of an object of somebody's own design that are long enough to be sentences."""
-    for value in answer.values():
-        if isinstance(value, str) and " " in value.strip():
-            yield value.strip()
-        elif isinstance(value, dict):
-            yield from _spoken(value)
+    return Described(words, claims=claims_from_text(words)[:MOST_CLAIMS]) if words else None
 
 
 def _without_rest(words: str) -> str:
@@ -197,14 +222,6 @@ def _without_rest(words: str) -> str:
     parts = sentences(words)
     whole = parts if not parts or parts[-1].endswith((".", "!", "?", "。")) else parts[:-1]
     return " ".join(whole) or words
-
-
-def _bare_verdicts(text: str) -> list[Any]:
-    """A list without the object around it."""
-    start, end = text.find("["), text.rfind("]")
-    if start < 0 or end < start:
-        return []
-    return _items(_repaired(text[start : end + 1]))
 
 
 def _repaired(text: str) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from tests.conftest import Server, reachable, start_server
 
 CHECKS = (
@@ -48,3 +49,24 @@ def test_every_route_keeps_its_word(own_server: Server) -> None:
     )
     print(done.stdout[-6000:])  # its summary belongs into the log of every run
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_plain_routes_are_described_as_the_others(server: Server) -> None:
+    """FastAPI does not know them; what they read and answer is in the document all the same."""
+    schema = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    known = schema["components"]["schemas"]
+    assert {"ChatRequest", "Message", "ResponseFormat", "ChatCompletion", "Choice"} <= known.keys()
+    for path in ("/v1/chat/completions", "/chat/completions", "/v2/chat/completions"):
+        operation = schema["paths"][path]["post"]
+        assert operation["operationId"] == f"chat_completions{path.replace('/', '_')}_post"
+        assert operation["security"] == schema["paths"]["/v1/models"]["get"]["security"]
+        assert {"name": "Idempotency-Key", "in": "header"}.items() <= operation["parameters"][
+            0
+        ].items()
+        for where, name in (
+            (operation["requestBody"], "ChatRequest"),
+            (operation["responses"]["200"], "ChatCompletion"),
+            (operation["responses"]["502"], "ChatErrorEnvelope"),
+        ):
+            ref = where["content"]["application/json"]["schema"]["$ref"]
+            assert ref == f"#/components/schemas/{name}"

@@ -93,9 +93,9 @@ async def test_json_that_comes_slowly_is_waited_for() -> None:
 
 async def test_a_raw_body_that_stops_coming_is_refused() -> None:
     with pytest.raises(MalformedRequest, match="No data came"):
-        await raw._body(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
+        await raw._read(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
 
 
 async def test_a_raw_body_that_comes_slowly_is_waited_for() -> None:
     request = Request(scope("/chat"), arriving(HALF, REST, pause=0.3))
-    assert await raw._body(request, 1000) == b'{"name": "a"}'
+    assert await raw._read(request, 1000) == b'{"name": "a"}'

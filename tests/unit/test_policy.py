@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.routing import Route
 
 from ocelli.api import objects, operations
 from ocelli.api.aion.router import router as aion_router
@@ -16,13 +20,14 @@ from ocelli.api.auth import current_key
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
 from ocelli.api.policy import OPEN, POLICIES, policy_of
-from ocelli.domain.errors import NotAllowed
+from ocelli.domain.errors import InvalidKey, NotAllowed
 from ocelli.domain.scopes import SCOPES, Role
+from ocelli.usecases.accounts import Accounts
 
 
-def routes(those: Iterable[Any]) -> Iterator[APIRoute]:
+def routes(those: Iterable[Any]) -> Iterator[Route]:
     for route in those:
-        if isinstance(route, APIRoute):
+        if isinstance(route, Route):
             yield route
         else:
             yield from routes(route.original_router.routes)
@@ -30,7 +35,7 @@ def routes(those: Iterable[Any]) -> Iterator[APIRoute]:
 
 ALL = [
     *routes(aion_router.routes),
-    *chat.ROUTES,
+    *chat.PLAIN,
     *routes(fetch.router.routes),
     *routes(chat.router.routes),
     *routes(objects.router.routes),
@@ -43,13 +48,26 @@ def asks_for_a_key(dependant: Dependant) -> bool:
 
 
 @pytest.mark.parametrize("route", ALL, ids=lambda route: route.endpoint.__name__)
-def test_each_route_is_in_the_table_and_asks_for_a_key(route: APIRoute) -> None:
+async def test_each_route_is_in_the_table_and_asks_for_a_key(route: Route) -> None:
     name = route.endpoint.__name__
     if name in OPEN:
         assert name not in POLICIES
     else:
         assert name in POLICIES, f"{name} is missing in ocelli.api.policy"
-        assert asks_for_a_key(route.dependant), f"{name} does not take CurrentKey"
+        if isinstance(route, APIRoute):
+            assert asks_for_a_key(route.dependant), f"{name} does not take CurrentKey"
+        else:
+            await assert_refused_before_its_body_is_read(route)
+
+
+async def assert_refused_before_its_body_is_read(route: Route) -> None:
+    async def receive() -> Any:
+        raise AssertionError("there is no key")
+
+    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(accounts=Accounts(ANY))))
+    scope = {"type": "http", "headers": [], "app": app, "endpoint": route.endpoint}
+    with pytest.raises(InvalidKey):
+        await route.endpoint(Request(scope, receive))
 
 
 def test_names_are_unique() -> None:

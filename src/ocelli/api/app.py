@@ -13,15 +13,11 @@ from starlette.exceptions import HTTPException
 from ocelli import __version__
 from ocelli.api import objects, operations
 from ocelli.api.aion.router import router as aion_router
-from ocelli.api.aion.short import WAYS as AION_WAYS
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
-from ocelli.api.fetch.short import WAYS as FETCH_WAYS
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
-from ocelli.api.raw import Direct
-from ocelli.api.short import ShortWays
 from ocelli.api.surfaces import no_room, surface_of
 from ocelli.domain.errors import OcelliError
 
@@ -55,10 +51,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(KeepAnswer)
     app.add_middleware(WholeBodies)
-    app.add_middleware(ShortWays, ways=AION_WAYS + FETCH_WAYS)
-    app.add_middleware(Direct, routes=chat.ROUTES)
     app.add_middleware(Envelope)
-    app.router.routes[:0] = chat.ROUTES
+    app.router.routes[:0] = chat.PLAIN
     app.include_router(chat.router)
     app.include_router(fetch.router)
     app.include_router(aion_router)
@@ -81,6 +75,7 @@ def _complete_openapi(app: FastAPI) -> None:
         fresh = app.openapi_schema is None
         schema = generate()
         if fresh:
+            chat.document(schema)
             document(schema)
         return schema
 

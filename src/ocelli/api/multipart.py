@@ -10,8 +10,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Self
 
-from starlette.requests import ClientDisconnect
-
 from ocelli.api.parts import BrokenForm, Parts, boundary_of
 from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
@@ -222,20 +220,15 @@ async def _pieces(request: Request, limit: int, piece_size: int) -> AsyncIterato
     """The body in lists of so many bytes, or a little more."""
     waiting: list[bytes] = []
     size = total = 0
-    try:
-        async for chunk in arriving(request):
-            total += len(chunk)
-            if total > limit:
-                raise TooLarge(
-                    "The request is larger than its limit.", details={"max_bytes": limit}
-                )
-            waiting.append(chunk)
-            size += len(chunk)
-            if size >= piece_size:
-                yield waiting
-                waiting, size = [], 0
-    except ClientDisconnect:
-        raise MalformedRequest("The client hung up in mid-body.", field="body") from None
+    async for chunk in arriving(request):
+        total += len(chunk)
+        if total > limit:
+            raise TooLarge("The request is larger than its limit.", details={"max_bytes": limit})
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= piece_size:
+            yield waiting
+            waiting, size = [], 0
     if waiting:
         yield waiting
 

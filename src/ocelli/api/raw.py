@@ -1,105 +1,25 @@
-"""Routes that read their body and send their answer themselves: at the speed of ASGI."""
+"""Bodies that routes read themselves."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 
-from ocelli.api.auth import admit, presented, services
-from ocelli.api.services import Services
-from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE, ApiKey
-from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
+from ocelli.domain.errors import MalformedRequest, TooLarge
+from ocelli.usecases.rates import UploadSlots
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Scope
 
 
 LARGE_BODY = 4 * MEGABYTE
 IDLE_TIMEOUT = 60.0  # seconds without a byte of a body
 _NO_SLOT: nullcontext[None] = nullcontext()
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request with its whole body, admitted."""
-
-    request: Request
-    mine: Services
-    key: ApiKey
-    body: bytes
-    receive: Receive
-    send: Send
-
-    async def answer(
-        self, body: bytes, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        """Send a whole answer."""
-        length = str(len(body)).encode()
-        start = [(b"content-type", content_type), (b"content-length", length), *headers]
-        await self.send({"type": "http.response.start", "status": 200, "headers": start})
-        await self.send({"type": "http.response.body", "body": body})
-
-
-class RawRoute(APIRoute):
-    """FastAPI documents it by its ``endpoint``, which is never called; ``work`` does what it says.
-
-    The key is asked for before the body is read. Errors are raised, as everywhere.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        *,
-        work: Callable[[Call], Awaitable[None]],
-        max_bytes: Callable[[Services], int],
-        **options: Any,
-    ) -> None:
-        super().__init__(path, endpoint, methods=["POST"], **options)
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            request = Request(scope, receive)
-            mine = await services(request)
-            key = await admit(request, presented(request))
-            async with mine.slots.taken(key.tenant) if is_large(request) else _NO_SLOT:
-                try:
-                    body = await _body(request, max_bytes(mine))
-                except ClientDisconnect:
-                    return
-                await work(Call(request, mine, key, body, receive, send))
-
-        self.app = app
-
-
-class Direct:
-    """Takes requests for RawRoutes past the framework, which would cost as much as the route.
-
-    One with an Idempotency-Key goes the long way: its answer is kept there.
-    """
-
-    def __init__(self, app: ASGIApp, routes: Sequence[RawRoute]) -> None:
-        self._app = app
-        self._routes = {route.path: route for route in routes}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST" or wants_its_answer_kept(scope):
-            await self._app(scope, receive, send)
-            return
-        scope["endpoint"] = route.endpoint
-        try:
-            await route.app(scope, receive, send)
-        except OcelliError as error:
-            request = Request(scope)
-            await surface_of(request).render(request, error)(scope, receive, send)
 
 
 def wants_its_answer_kept(scope: Scope) -> bool:
@@ -119,8 +39,20 @@ def is_large(request: Request) -> bool:
     return size is None or size > LARGE_BODY
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """Raises TooLarge as soon as that is known."""
+@asynccontextmanager
+async def whole_body(
+    request: Request, slots: UploadSlots, key: ApiKey, limit: int
+) -> AsyncIterator[bytes]:
+    """The body in memory; a large one counts as an upload until the block ends.
+
+    Raises TooLarge as soon as it is known to have more than ``limit`` bytes, RateLimited, and
+    MalformedRequest if it ends or stops in the middle.
+    """
+    async with slots.taken(key.tenant) if is_large(request) else _NO_SLOT:
+        yield await _read(request, limit)
+
+
+async def _read(request: Request, limit: int) -> bytes:
     if (announced(request) or 0) > limit:
         raise too_large(limit)
     parts, size = [], 0
@@ -133,7 +65,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 async def arriving(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises MalformedRequest if it stops coming; ClientDisconnect.
+    """The body as it comes. Raises MalformedRequest if it stops coming, or the client hangs up.
 
     What the caller does with a chunk takes none of that time: then nobody waits for bytes.
     """
@@ -149,6 +81,8 @@ async def arriving(request: Request) -> AsyncIterator[bytes]:
         raise MalformedRequest(
             f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
         ) from None
+    except ClientDisconnect:
+        raise MalformedRequest("The client hung up in mid-body.", field="body") from None
 
 
 def too_large(limit: int) -> TooLarge:

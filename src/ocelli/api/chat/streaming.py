@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.responses import Response
 
 from ocelli.api.chat import mapping
 from ocelli.api.chat.errors import stream_body
@@ -15,20 +18,15 @@ from ocelli.domain.chat import Completion, tokens
 from ocelli.domain.chat_errors import ChatError, ClientGone
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Send
+    from starlette.types import Receive, Scope, Send
 
 T = TypeVar("T")
 
-EVENT_STREAM = b"text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
 PATIENCE = 0.05
 PIECE = 8  # tokens per event of the local model
 
-_HEADERS = (
-    (b"content-type", EVENT_STREAM),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
@@ -48,21 +46,49 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
         watch.stop()
 
 
-async def send_stream(
-    send: Send, pieces: AsyncIterator[bytes], headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
-    """Each piece as it comes. After an error there is one event that says so, and the end."""
-    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
-    try:
-        async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except ChatError as error:
-        event = b"\n\n" + _event(stream_body(error))  # whatever was half said is ended first
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+class EventStream(Response):
+    """Each piece as it comes, until the client hangs up; then the pieces are closed.
+
+    After an error there is one event that says so, and the end.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        pieces: AsyncGenerator[bytes],
+        headers: Mapping[str, str],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``close`` is called at the end, however that comes."""
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**_HEADERS, **headers})
+        self._pieces = pieces
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        del scope
+        try:
+            with suppress(ClientGone):
+                async with aclosing(self._pieces) as pieces:
+                    await unless_gone(receive, self._send(pieces, send))
+        finally:
+            self._close()
+
+    async def _send(self, pieces: AsyncGenerator[bytes], send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except ChatError as error:
+            event = b"\n\n" + _event(stream_body(error))  # whatever was half said is ended first
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def local(answer: Completion, *, include_usage: bool) -> AsyncIterator[bytes]:
+async def local(answer: Completion, *, include_usage: bool) -> AsyncGenerator[bytes]:
     """The local model's answer in pieces of a few words."""
     head = {
         "id": mapping.new_id(),

@@ -113,8 +113,8 @@ class BackendSetting(BaseModel):
     output_price: float | None = Field(None, ge=0, description="The same for what it writes.")
     fetches_urls: bool = Field(
         False,
-        description="Whether chat requests pass addresses of pictures on to it as they are. By "
-        "default we fetch them, under our own rules, and send what is there.",
+        description="Whether chat requests pass addresses of pictures on to it as they are, and so "
+        "the files with their metadata. By default we fetch them and send the picture alone.",
     )
     headers: dict[str, str] = Field(
         default_factory=dict, description="More headers for every request."

@@ -22,6 +22,7 @@ from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.chat_errors import ChatError, UpstreamUnavailable
 from ocelli.usecases.chat_pictures import Pictures
 from ocelli.usecases.chat_relay import Passed, Relay
+from tests import tattling
 from tests.chat.conftest import PATH, ask, data_url, part, refused, said, text_of
 from tests.chat.upstream import WORDS, Upstream, chunk, until
 from tests.conftest import Server
@@ -92,7 +93,8 @@ def test_pictures_are_inlined_and_scaled(
     first = sent[0]["content"][0]["image_url"]
     assert first["detail"] == "low"
     assert sent[2]["content"][0]["image_url"] == {"url": first["url"]}
-    assert sent[0]["content"][2]["image_url"]["url"] == small  # small enough: as it was
+    inline = sent[0]["content"][2]["image_url"]["url"]
+    assert Image.open(io.BytesIO(base64.b64decode(inline.partition(",")[2]))).size == (64, 48)
     scaled = Image.open(io.BytesIO(base64.b64decode(first["url"].partition(",")[2])))
     assert max(scaled.size) == 256
 
@@ -104,7 +106,21 @@ def test_a_backend_that_fetches_itself(chat: Server, upstream: Upstream) -> None
     assert upstream.fetched == []
     assert upstream.asked[-1]["messages"][0]["content"][1]["image_url"]["url"].endswith("coffee")
     place = "messages[0].content[1].image_url.url"
-    refused(ask(chat, said("", "ftp://x/y"), "reaching"), 400, "invalid_image_url", place)
+    for url in ("ftp://x/y", "http://169.254.169.254/latest", "http://a:b@127.0.0.1/x.png"):
+        refused(ask(chat, said("", url), "reaching"), 400, "invalid_image_url", place)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_a_picture_leaves_without_what_it_does_not_show(
+    chat: Server, upstream: Upstream, format: str
+) -> None:
+    """However small it is, inline and by address: upright, and neither place nor words with it."""
+    data = tattling.picture(format)
+    upstream.files["tattling"] = data
+    for url in (data_url(data, f"image/{format.lower()}"), f"{upstream.url}/files/tattling"):
+        assert ask(chat, said("", url), "good").ok
+        sent = upstream.asked[-1]["messages"][0]["content"][1]["image_url"]["url"]
+        tattling.check(base64.b64decode(sent.partition(",")[2]), format)
 
 
 def test_pictures_are_checked_before_anything_is_asked(chat: Server, upstream: Upstream) -> None:

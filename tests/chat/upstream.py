@@ -28,6 +28,7 @@ class Upstream:
         self.fetched: list[str] = []
         self.hung_up = threading.Event()
         self.url = ""
+        self.files: dict[str, bytes] = {}  # more of them
         self._photos = photos
 
     def model(self, name: str, **more: Any) -> dict[str, Any]:
@@ -95,6 +96,8 @@ class Upstream:
                 await response.write(b"\xff\xd8\xff\xe0")
                 while True:
                     await response.write(b"\0" * 65536)
+            case _ if name in self.files:
+                return web.Response(body=self.files[name])
             case _ if name in self._photos:
                 return web.Response(body=self._photos[name].read_bytes())
         raise web.HTTPNotFound

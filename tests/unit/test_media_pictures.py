@@ -17,10 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
+from tests import tattling
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, VariantType
 from ocelli.media.decode import Picture, decode
+from ocelli.media.encode import jpeg
+from ocelli.media.fit import fit
 from ocelli.media.header import is_quick, read_header
 from ocelli.media.variants import render
 
@@ -578,6 +581,16 @@ def test_no_metadata_survives(format: str) -> None:
         assert not any(mark in variant.data for mark in (b"EXIF", b"XMP ", b"ICCP", b"where-i"))
 
 
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_what_a_backend_is_sent_tells_nothing_else(format: str, full: bool) -> None:
+    """As a chat request passes it on, and as a look does, from the pixels or from the file."""
+    data = tattling.picture(format)
+    picture = decode(data, max_side=16 if full else 2048, max_pixels=LIMIT)
+    tattling.check(jpeg(picture, side=512, quality=90, full=full), format)
+    tattling.check(fit(data, max_side=None, max_bytes=None, max_pixels=LIMIT), format)
+
+
 def test_variants_keep_transparency_and_the_blurhash_is_on_white() -> None:
     clear = render(saved(Image.new("RGBA", (90, 60), (0, 0, 0, 0)), "PNG"), max_pixels=LIMIT)
     white = render(saved(Image.new("RGB", (90, 60), WHITE), "PNG"), max_pixels=LIMIT)
@@ -668,6 +681,8 @@ def test_the_first_pictures_of_a_process_may_come_together() -> None:
 import io, sys
 from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
+from ocelli.media.encode import jpeg
+from ocelli.media.fit import fit
 from ocelli.media.header import is_quick, read_header
 stream = io.BytesIO()
 Image.new("RGB", (8, 8)).save(stream, "PNG")

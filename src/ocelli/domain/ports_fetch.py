@@ -30,6 +30,10 @@ class Fetcher(Protocol):
         """
         ...
 
+    async def check(self, url: str) -> None:
+        """Whether it may be gone to, by another on our behalf. Raises InvalidUrl, FetchFailed."""
+        ...
+
 
 class Poster(Protocol):
     """Tells an address that a user named, as carefully as a Fetcher goes there."""

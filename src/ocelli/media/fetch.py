@@ -101,6 +101,20 @@ class SafeFetcher:
         async with self._careful() as session:
             return await self._follow(session, checked, videos, most)
 
+    async def check(self, url: str) -> None:
+        """See ports_fetch.Fetcher."""
+        checked = checked_url(url)
+        resolver = self._resolver or aiohttp.ThreadedResolver()
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await resolver.resolve(
+                    str(checked.host), checked.port or 0, socket.AF_UNSPEC
+                )
+        except (OSError, UnicodeError) as error:
+            raise FetchFailed(_UNREACHABLE) from error
+        if not found or not all(self._is_allowed(each["host"]) for each in found):
+            raise FetchFailed(_UNREACHABLE)
+
     async def post(self, url: str, body: bytes) -> None:
         """See ports_fetch.Poster."""
         checked = checked_url(url)

@@ -1,24 +1,21 @@
-"""A picture made small enough for somebody else."""
+"""A picture as another house gets it: the pixels, and nothing that they do not show."""
 
 from __future__ import annotations
 
 from ocelli.media.decode import checked_header, flat, open_scaled, reading
 
-_QUALITIES = (88, 75, 60)
+_QUALITIES = (90, 75, 60)
 _SMALLEST = 256
 
 
 def fit(data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels: int) -> bytes:
-    """``data`` itself if it keeps to the limits, otherwise a JPEG that does, upright on white.
+    """The picture in ``data`` made again: a JPEG, upright, sRGB, on white, without metadata.
 
-    Of an animation the first frame, once it has to be made again. Raises AnalysisFailed, as
-    ``decode`` does.
+    Never larger than it was, and within the limits. Of an animation the first frame. Blocking: it
+    decodes the whole picture. Raises AnalysisFailed, as ``decode`` does.
     """
     header = checked_header(data, max_pixels=max_pixels)
     side = max(header.width, header.height)
-    fits_bytes = max_bytes is None or len(data) <= max_bytes
-    if fits_bytes and (max_side is None or side <= max_side):
-        return data
     side = min(side, max_side or side)
     with reading(data, header):
         image = flat(open_scaled(data, header, side)).copy_memory()

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 ALL_BYTES = 75 * MEGABYTE  # of all fetched pictures of one request
 PREPARED_BYTES = 64 * MEGABYTE
-IN_LINE = 64 * 1024  # a shorter data URL is decoded faster than a thread is woken
 
 T = TypeVar("T")
 
@@ -92,8 +91,6 @@ class Pictures:
             data = await self._bytes(ref, budget, limit)
             if compare:
                 return await asyncio.to_thread(self._compare, ref, data, limit)
-            if len(data) <= IN_LINE:
-                return self._inspect(ref, data, limit)
             return await asyncio.to_thread(self._inspect, ref, data, limit)
 
         distinct = {ref.url: ref for ref in reversed(refs)}  # the first place names the error
@@ -104,9 +101,9 @@ class Pictures:
     async def prepare(
         self, tenant_id: UUID, refs: Sequence[PictureRef], limits: PictureLimits, *, max_bytes: int
     ) -> dict[str, str]:
-        """From each address that a backend cannot have as it is to the data URL for it.
+        """From each address that a backend does not fetch itself to the data URL for it.
 
-        Raises ChatError: also for what may stay as it is, if it is no picture.
+        Raises ChatError.
         """
         self._check_count(refs, min(MAX_PICTURES, limits.max_count or MAX_PICTURES))
         limit = min(self._max_bytes, max_bytes)
@@ -116,9 +113,8 @@ class Pictures:
             inline = is_data_url(ref.url) or is_bare_base64(ref.url)
             if not inline and limits.fetches:
                 _check_scheme(ref)
+                await self._reach(ref, self._fetcher.check(ref.url))
                 return ref.url
-            if len(ref.url) <= IN_LINE and inline:
-                return self._prepare(tenant_id, ref, None, limits, limit)
             data = None if inline else await self._bytes(ref, budget, limit)
             return await asyncio.to_thread(self._prepare, tenant_id, ref, data, limits, limit)
 
@@ -127,20 +123,23 @@ class Pictures:
 
     async def _bytes(self, ref: PictureRef, budget: _Budget, limit: int) -> bytes:
         if is_data_url(ref.url) or is_bare_base64(ref.url):
-            if len(ref.url) <= IN_LINE:
-                return _decode(ref)
             return await asyncio.to_thread(_decode, ref)
         _check_scheme(ref)
+        fetched = await self._reach(ref, self._fetcher.get(ref.url, max_bytes=limit))
+        budget.spend(len(fetched.data), ref)
+        return fetched.data
+
+    @staticmethod
+    async def _reach(ref: PictureRef, work: Awaitable[T]) -> T:
+        """What a fetcher does about an address, with its refusals as ChatError."""
         try:
-            fetched = await self._fetcher.get(ref.url, max_bytes=limit)
+            return await work
         except FetchFailed as error:
             raise InvalidImageUrl(error.message, param=ref.param) from error
         except InvalidUrl as error:
             raise InvalidImageUrl(f"Invalid image URL: {error.message}", param=ref.param) from error
         except ValidationFailed as error:
             raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
-        budget.spend(len(fetched.data), ref)
-        return fetched.data
 
     def _prepare(
         self,
@@ -150,7 +149,7 @@ class Pictures:
         limits: PictureLimits,
         limit: int,
     ) -> str:
-        """The address itself, if the backend can have it as it is. Blocking.
+        """The data URL. Blocking.
 
         Remembered per tenant: or the time of an answer would tell who else has the picture.
         """
@@ -158,7 +157,7 @@ class Pictures:
         key = (tenant_id, hashlib.sha256(source).digest(), limits)
         known = self._prepared.get(key)
         if known is not None:
-            return known or ref.url
+            return known
         picture = self._inspect(ref, _decode(ref) if data is None else data, limit)
         try:
             made = fit(
@@ -169,12 +168,7 @@ class Pictures:
             )
         except AnalysisFailed as error:
             raise InvalidImageFormat(error.message, param=ref.param) from error
-        mime = picture.header.format.content_type if made is picture.data else "image/jpeg"
-        head = f"data:{mime};base64,"
-        if data is None and made is picture.data and ref.url.startswith(head):
-            self._prepared.put(key, "")
-            return ref.url
-        url = head + pybase64.b64encode(made).decode()
+        url = "data:image/jpeg;base64," + pybase64.b64encode(made).decode()
         self._prepared.put(key, url)
         return url
 
@@ -230,7 +224,7 @@ class _Budget:
 
 
 class _Prepared:
-    """What was made of pictures, the longest unused forgotten first; '' means: as it was."""
+    """What was made of pictures, the longest unused forgotten first."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[_Key, str] = OrderedDict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from typer.testing import CliRunner
 
 from ocelli.cli.demo import sample_photos
@@ -21,6 +25,7 @@ from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
 from tests.s3.store import s3 as s3
+from tests.waiting import PATIENCE
 
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile(
@@ -28,7 +33,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ours")
 
-READY_WITHIN = 60.0
 OCELLI = [sys.executable, "-m", "ocelli.cli.main"]
 
 
@@ -40,17 +44,33 @@ def photos() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A migrated database: the one of OCELLI_TEST_DATABASE_URL, or an embedded one."""
+    """A migrated database: in the server of OCELLI_TEST_DATABASE_URL, or an embedded one.
+
+    Each process of a parallel run has one of its own.
+    """
     given = os.environ.get("OCELLI_TEST_DATABASE_URL")
     if given:
-        migrate(given)
-        yield given
+        of_this_process = database_of_process(given, os.environ.get("PYTEST_XDIST_WORKER"))
+        migrate(of_this_process)
+        yield of_this_process
         return
-    postgres = EmbeddedPostgres(reachable(tmp_path_factory.mktemp("postgres")))
+    postgres = EmbeddedPostgres(reachable(tmp_path_factory.mktemp("postgres")), durable=False)
     postgres.start()
     migrate(postgres.dsn)
     yield postgres.dsn
     postgres.stop()
+
+
+def database_of_process(dsn: str, process: str | None) -> str:
+    """The database itself, or for a process of a parallel run an empty one beside it."""
+    if process is None:
+        return dsn
+    name = f"{conninfo_to_dict(dsn)['dbname']}_{process}"
+    quoted = sql.Identifier(name)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(quoted))
+    return make_conninfo(dsn, dbname=name)
 
 
 @pytest.fixture(scope="session")
@@ -84,13 +104,13 @@ class Server:
         """
         arguments = ["keys", "create", "--tenant", tenant, *options, "--data", str(self.data)]
         with ThreadPoolExecutor(1) as thread:
-            made = thread.submit(CliRunner().invoke, app, arguments).result(60)
+            made = thread.submit(CliRunner().invoke, app, arguments).result(PATIENCE)
         assert made.exit_code == 0, made.output
         return str(made.stdout.strip())
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
 
 
 def ocelli(*arguments: str, data: Path | None = None, check: bool = True) -> str:
@@ -100,7 +120,7 @@ def ocelli(*arguments: str, data: Path | None = None, check: bool = True) -> str
         [*OCELLI, *arguments, *where],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert not check or done.returncode == 0, done.stderr
@@ -108,10 +128,12 @@ def ocelli(*arguments: str, data: Path | None = None, check: bool = True) -> str
 
 
 def reachable(path: Path) -> Path:
-    """pytest's folders are private; root's Postgres runs as another user."""
+    """pytest's folders are private; root's Postgres runs as another user and must pass them."""
     if os.geteuid() == 0:
-        for folder in (path, path.parent, path.parent.parent):
-            folder.chmod(0o755)
+        for folder in (path, *path.parents):
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            if not mode & stat.S_IXOTH:
+                folder.chmod(mode | stat.S_IXOTH)
     return path
 
 
@@ -127,7 +149,7 @@ def start_server(data: Path, *options: str, **environment: str) -> Server:
     )
     log.close()
     assert process.stdout is not None
-    too_late = threading.Timer(READY_WITHIN, process.terminate)
+    too_late = threading.Timer(PATIENCE, process.terminate)
     too_late.start()
     for line in process.stdout:
         if line.startswith("ready "):

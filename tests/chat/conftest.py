@@ -26,7 +26,8 @@ def upstream(photos: dict[str, Path]) -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Server]:
-    backends = {name: upstream.model(name, timeout=1) for name in MODELS}
+    backends = {name: upstream.model(name, timeout=60) for name in MODELS}
+    backends["slow"]["timeout"] = 1
     backends["reaching"] = upstream.model("good", fetches_urls=True)
     backends["gone"] = {"base_url": "http://127.0.0.1:9/v1", "model": "gone"}
     backends["good"] |= {"max_side": 256, "full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}
@@ -40,7 +41,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         ),
         OCELLI_CHAT_MAX_MB="75",
         OCELLI_FETCH_ALLOW="127.0.0.0/8",
-        OCELLI_FETCH_TIMEOUT="1",
+        OCELLI_FETCH_TIMEOUT="5",
         OCELLI_FETCH_MAX_MB="5",
     )
     yield server

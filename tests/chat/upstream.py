@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,13 +159,3 @@ def running(photos: dict[str, Path]) -> Iterator[Upstream]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-
-
-def until(condition: Any, seconds: float = 5.0) -> bool:
-    """Whether it becomes true in time."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False

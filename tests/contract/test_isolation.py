@@ -30,19 +30,19 @@ class Victim:
             f"{server.url}{API}/uploads/request-presigned-url",
             headers=self.headers,
             json={"filename": "b.png", "content_type": "image/png", "size_bytes": 9},
-            timeout=10,
+            timeout=60,
         ).json()
         export = requests.post(
             f"{server.url}{API}/data/export",
             headers=self.headers,
             json={"data_type": "descriptions", "format": "json"},
-            timeout=10,
+            timeout=60,
         ).json()["export_id"]
-        key = requests.get(f"{server.url}{API}/api-keys", headers=self.headers, timeout=10)
+        key = requests.get(f"{server.url}{API}/api-keys", headers=self.headers, timeout=60)
         asked = requests.get(
             f"{server.url}/api/fetch?url=http://127.0.0.1/a&url=http://127.0.0.1/b",
             headers=self.headers,
-            timeout=10,
+            timeout=60,
         ).json()
         self.ids = {
             "request_id": asked["request_id"],
@@ -69,7 +69,7 @@ def stranger(server: Server) -> dict[str, str]:
 
 
 def routes(server: Server) -> list[tuple[str, str]]:
-    paths = requests.get(f"{server.url}/openapi.json", timeout=10).json()["paths"]
+    paths = requests.get(f"{server.url}/openapi.json", timeout=60).json()["paths"]
     return [(method.upper(), path) for path, item in paths.items() for method in item]
 
 
@@ -129,14 +129,14 @@ def test_bodies_that_name_somebody_elses_things(
             f"{server.url}{API}{path}",
             headers=stranger,
             json=body_for(f"{API}{path}", victim),
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 404, path
     deleted = requests.post(
         f"{server.url}{API}/user-files/batch-delete",
         headers=stranger,
         json={"file_ids": [victim.ids["image_id"]]},
-        timeout=10,
+        timeout=60,
     ).json()
     assert not deleted["deleted"]
     answer = upload_batch(
@@ -154,7 +154,7 @@ def test_hashes_tell_nothing(server: Server, victim: Victim, stranger: dict[str,
         f"{server.url}{API}/uploads/check-duplicates",
         headers=stranger,
         json={"hashes": [digest]},
-        timeout=10,
+        timeout=60,
     ).json()
     assert answer["unique"] == [digest]
     mine = upload_batch(
@@ -176,19 +176,19 @@ def test_lists_and_searches_are_empty(server: Server, victim: Victim) -> None:
         "/data/descriptions": "results",
     }
     for path, name in lists.items():
-        answer = requests.get(f"{server.url}{API}{path}", headers=nobody, timeout=10).json()
+        answer = requests.get(f"{server.url}{API}{path}", headers=nobody, timeout=60).json()
         assert answer[name] == [], path
         assert answer["total_count"] == 0
     ids = requests.get(
-        f"{server.url}{API}/user-files?ids={victim.ids['image_id']}", headers=nobody, timeout=10
+        f"{server.url}{API}/user-files?ids={victim.ids['image_id']}", headers=nobody, timeout=60
     )
     assert ids.json()["files"] == []
     colors = requests.post(
         f"{server.url}{API}/colors/search",
         headers=nobody,
         json={"hex_code": "#808080", "delta_e_threshold": 100, "min_percentage": 0},
-        timeout=10,
+        timeout=60,
     ).json()
     assert colors["results"] == []
-    keys = requests.get(f"{server.url}{API}/api-keys", headers=nobody, timeout=10).json()
+    keys = requests.get(f"{server.url}{API}/api-keys", headers=nobody, timeout=60).json()
     assert keys["total"] == 1

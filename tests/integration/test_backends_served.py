@@ -103,7 +103,7 @@ def test_who_can_be_asked_is_listed(served: Server) -> None:
     answer = requests.get(
         f"{served.url}{API}/verify/providers",
         headers={"Authorization": f"Bearer {served.key}"},
-        timeout=10,
+        timeout=60,
     ).json()
     names = [each["name"] for each in answer["providers"]]
     assert names == ["describer", "checker", "judge", "down", "ocelli-local"]

@@ -19,6 +19,7 @@ import pytest
 import requests
 from PIL import Image
 from tests.conftest import OCELLI, Server, reachable, start_server
+from tests.waiting import until
 
 from aion.config import DEFAULT_BASE_URL
 from ocelli.cli.upload import local_key
@@ -81,13 +82,12 @@ def upload_in_background(folder: Path, server: Server) -> subprocess.Popen[str]:
 
 def wait_for_files(server: Server, count: int) -> None:
     """Until the server has them, and its answers are out."""
-    end = time.monotonic() + 30
-    found = 0
-    while found < count:
-        assert time.monotonic() < end, f"{found} of {count} files"
-        time.sleep(0.05)
+
+    def arrived() -> bool:
         answer = requests.get(f"{server.url}/api/v2/user-files", headers=server.headers)
-        found = answer.json()["total_count"]
+        return int(answer.json()["total_count"]) >= count
+
+    until(arrived, every=0.05)
     time.sleep(0.5)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import uuid
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.conftest import Server
 from tests.integration.test_files import send
 from tests.integration.test_main_job import API, get
 from tests.integration.test_storage import a_tenant, an_image
+from tests.waiting import until
 
 from ocelli.domain.colors import ColorQuery, Family, Palette, PaletteStatus, Rgb
 from ocelli.media import colors
@@ -45,13 +45,12 @@ def add(server: Server, data: bytes, headers: dict[str, str], describe: bool = F
 
 def extracted(server: Server, id: str, headers: dict[str, str]) -> dict[str, Any]:
     """The colours once they are there."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def final() -> dict[str, Any] | None:
         body: dict[str, Any] = get(server, f"/colors/images/{id}", headers=headers).json()
-        if body["status"] in ("completed", "failed"):
-            return body
-        time.sleep(0.05)
-    raise AssertionError(body)
+        return body if body["status"] in ("completed", "failed") else None
+
+    return until(final)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.integration.test_main_job import noise
 from tests.integration.test_storage import an_image
+from tests.waiting import eventually
 
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.analysis import Status
@@ -183,20 +184,34 @@ async def test_who_stores_too_much_can_still_have_it_described(database: Postgre
     assert (used.uploads, used.descriptions, used.storage_bytes) == (1, 1, 100)
 
 
+async def waits_for_a_lock(database: PostgresDatabase, count: int) -> bool:
+    """Whether so many of the database's connections do."""
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return int(row["count"]) >= count
+
+
 async def test_nobody_waits_in_a_circle(database: PostgresDatabase) -> None:
     """Uploads and deletions of one tenant, while another transaction refers to it."""
     async with database.transaction() as tx:
         tenant = await tx.accounts.add_tenant(f"busy-{uuid.uuid4()}", Tier.FREE)
-    held, let_go = asyncio.Event(), asyncio.Event()
+    held, let_go, begun = asyncio.Event(), asyncio.Event(), asyncio.Barrier(3)
 
     async def batch() -> None:
         async with database.transaction() as tx:
             await tx.images.add(an_image(tenant.id))
+            await begun.wait()
             await let_go.wait()
 
     async def deletion() -> None:
         async with database.transaction() as tx:
             await tx.usage.free(tenant.id, 1)
+            await begun.wait()
             await held.wait()
 
     async def upload() -> Limit | None:
@@ -206,10 +221,10 @@ async def test_nobody_waits_in_a_circle(database: PostgresDatabase) -> None:
 
     tasks: list[asyncio.Task[Limit | None]] = []
     first = [asyncio.create_task(batch()), asyncio.create_task(deletion())]
-    for _ in range(4):
-        await asyncio.sleep(0.1)
+    await begun.wait()
+    for waiting in range(1, 5):
         tasks.append(asyncio.create_task(upload()))
-    await asyncio.sleep(0.1)
+        await eventually(lambda waiting=waiting: waits_for_a_lock(database, waiting))
     held.set()
     assert await asyncio.gather(*tasks) == [None] * 4
     let_go.set()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 import requests
 from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, upload
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -40,13 +40,6 @@ def command(process: psutil.Process) -> str:
         return ""
 
 
-def until(true: Callable[[], bool], within: float) -> None:
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline, f"not within {within} s"
-        time.sleep(0.02)
-
-
 def accepted(server: Server, photos: dict[str, Path], count: int) -> list[str]:
     names = list(photos)
     answers = [
@@ -57,7 +50,7 @@ def accepted(server: Server, photos: dict[str, Path], count: int) -> list[str]:
 
 def assert_each_described_once(server: Server, ids: list[str]) -> None:
     for id in ids:
-        file = finished(server, id, within=90)
+        file = finished(server, id)
         assert file["description_status"] == "completed"
         assert len(file["full_descriptions"]) == 1
     assert get(server, "/user-files").json()["total_count"] == len(ids)
@@ -71,7 +64,7 @@ def is_processing(server: Server, id: str, retries: int = 0) -> bool:
 
 def test_a_killed_worker_costs_five_seconds(fragile: Server, photos: dict[str, Path]) -> None:
     ids = accepted(fragile, photos, 6)
-    until(lambda: any(is_processing(fragile, id) for id in ids), 10)
+    until(lambda: any(is_processing(fragile, id) for id in ids))
     children(fragile, "child worker")[0].kill()
     assert_each_described_once(fragile, ids)
 
@@ -84,13 +77,13 @@ def test_a_killed_api_comes_back(fragile: Server, photos: dict[str, Path]) -> No
 
 def test_a_killed_postgres_comes_back(fragile: Server, photos: dict[str, Path]) -> None:
     ids = accepted(fragile, photos, 6)
-    until(lambda: any(is_processing(fragile, id) for id in ids), 10)
+    until(lambda: any(is_processing(fragile, id) for id in ids))
     children(fragile, "bin/postgres")[0].kill()
 
     def answers() -> bool:
-        return bool(requests.get(f"{fragile.url}/health/ready", timeout=10).status_code == 200)
+        return bool(requests.get(f"{fragile.url}/health/ready", timeout=60).status_code == 200)
 
-    until(answers, 30)
+    until(answers)
     assert_each_described_once(fragile, ids)
 
 
@@ -100,7 +93,7 @@ def test_a_killed_parent_leaves_nothing_behind(fragile: Server, photos: dict[str
     assert len(left) >= 4
     fragile.process.kill()
     fragile.process.wait()
-    until(lambda: not any(is_alive(process) for process in left), 20)
+    until(lambda: not any(is_alive(process) for process in left))
     assert fragile.process.stdout is not None
     fragile.process.stdout.close()
     again = start_server(fragile.data)
@@ -118,7 +111,7 @@ def starting(tmp_path: Path) -> Iterator[Server]:
     command = [*OCELLI, "serve", "--data", str(data), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         server = Server(process, "", data)
-        until(lambda: bool(children(server, "child worker")), 10)
+        until(lambda: bool(children(server, "child worker")))
         yield server
         process.kill()
 
@@ -135,8 +128,8 @@ def test_a_database_that_cannot_start_ends_all(starting: Server) -> None:
 def test_a_start_cut_short_leaves_nothing_behind(starting: Server, sig: signal.Signals) -> None:
     left = psutil.Process(starting.process.pid).children(recursive=True)
     starting.process.send_signal(sig)
-    until(lambda: not any(is_alive(process) for process in left), 10)
-    starting.process.wait(10)
+    until(lambda: not any(is_alive(process) for process in left))
+    starting.process.wait(PATIENCE)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -153,9 +146,9 @@ def test_a_picture_that_kills_its_workers_ends_failed(
     try:
         (id,) = accepted(server, photos, 1)
         for attempt in range(3):
-            until(lambda attempt=attempt: is_processing(server, id, attempt), 30)
+            until(lambda attempt=attempt: is_processing(server, id, attempt))
             children(server, "child worker")[0].kill()
-        file = finished(server, id, within=60)
+        file = finished(server, id)
         assert file["description_status"] == "failed"
         status = get(server, f"/uploads/status/{id}").json()
         assert "3 times" in status["error_message"]
@@ -168,15 +161,11 @@ def test_a_picture_that_kills_its_workers_ends_failed(
         server.process.stdout.close()
 
 
-def test_sigterm_ends_everything_within_ten_seconds(
-    fragile: Server, photos: dict[str, Path]
-) -> None:
+def test_sigterm_ends_everything(fragile: Server, photos: dict[str, Path]) -> None:
     accepted(fragile, photos, 4)
     left = psutil.Process(fragile.process.pid).children(recursive=True)
-    started = time.monotonic()
     fragile.process.terminate()
-    assert fragile.process.wait(12) == 0
-    assert time.monotonic() - started < 10
+    assert fragile.process.wait(PATIENCE) == 0
     assert not any(is_alive(process) for process in left)
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{fragile.url}{API}/user-files", timeout=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API, noise
 from tests.integration.test_storage import an_analysis
 from tests.s3.store import REGION, S3
+from tests.waiting import until
 
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.objects_local import LocalObjects
@@ -81,12 +81,11 @@ class Tenant:
         return dict(self.ask("GET", f"/user-files/{id}").json())
 
     def finished(self, id: str) -> dict[str, Any]:
-        for _ in range(600):
-            status = self.ask("GET", f"/uploads/status/{id}").json()
-            if status["is_terminal"]:
-                return dict(status)
-            time.sleep(0.1)
-        raise AssertionError(status)
+        def final() -> dict[str, Any] | None:
+            status: dict[str, Any] = self.ask("GET", f"/uploads/status/{id}").json()
+            return status if status["is_terminal"] else None
+
+        return until(final, every=0.05)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def test_the_whole_way(server: Server, s3: S3, tenant: Tenant, photos: dict[str,
     assert not any(on_disk(server, key) for key in keys)
     for url in ("original_url", "medium_url", "thumbnail_url", "full_url"):
         assert file[url].startswith(f"{s3.endpoint}/{bucket}/")
-        assert requests.get(file[url], timeout=10).status_code == 200
+        assert requests.get(file[url], timeout=60).status_code == 200
     download = tenant.ask("GET", f"/user-files/{file['id']}/download")
     assert download.content == data
     assert "attachment" in download.headers["Content-Disposition"]
@@ -163,17 +162,17 @@ def test_presigned(s3: S3, tenant: Tenant) -> None:
     assert reserved["upload_headers"] == {"Content-Type": "image/png"}
     confirmation = {"object_key": reserved["object_key"], "size_bytes": len(data)}
     error(tenant.ask("POST", "/uploads/confirm", json=confirmation), 404, "NOT_FOUND")
-    wrong = requests.put(reserved["upload_url"], data, headers={"Content-Type": "a/b"}, timeout=10)
+    wrong = requests.put(reserved["upload_url"], data, headers={"Content-Type": "a/b"}, timeout=60)
     assert wrong.status_code == 403
     sent = requests.put(
-        reserved["upload_url"], data, headers=reserved["upload_headers"], timeout=10
+        reserved["upload_url"], data, headers=reserved["upload_headers"], timeout=60
     )
     assert sent.ok
     confirmed = tenant.ask("POST", "/uploads/confirm", json=confirmation)
     assert confirmed.status_code == 200, confirmed.text
     id = confirmed.json()["upload_id"]
     assert tenant.finished(id)["unified_status"] == "completed"
-    assert requests.get(tenant.file(id)["original_url"], timeout=10).content == data
+    assert requests.get(tenant.file(id)["original_url"], timeout=60).content == data
     assert not [key for key in s3.keys(bucket) if key.startswith("incoming/")]
 
 
@@ -310,7 +309,7 @@ def test_credentials_rotated_away(server: Server, s3: S3, tenant: Tenant) -> Non
     assert tenant.ask("GET", "/user-files").json()["total_count"] == before
     assert tenant.file(kept)["upload_description"]
     assert tenant.configure(s3, bucket).status_code == 200
-    assert requests.get(tenant.file(kept)["original_url"], timeout=10).content == noise(8)
+    assert requests.get(tenant.file(kept)["original_url"], timeout=60).content == noise(8)
     assert tenant.upload(noise(9), auto_describe="false").status_code == 200
 
 
@@ -365,7 +364,7 @@ def test_the_bucket_is_deleted_half_way(s3: S3, tenant: Tenant) -> None:
     assert tenant.file(kept)["upload_description"]
     s3.client.create_bucket(Bucket=bucket)
     headers = reserved["upload_headers"]
-    assert requests.put(reserved["upload_url"], data, headers=headers, timeout=10).ok
+    assert requests.put(reserved["upload_url"], data, headers=headers, timeout=60).ok
     assert tenant.ask("POST", "/uploads/confirm", json=confirmation).status_code == 200
 
 
@@ -382,7 +381,7 @@ def test_removed_and_configured_again(s3: S3, tenant: Tenant) -> None:
     error(tenant.ask("GET", f"/user-files/{id}/download"), 502, "STORAGE_ACCESS_DENIED")
     assert s3.keys(bucket) == before
     assert tenant.configure(s3, bucket).status_code == 200
-    assert requests.get(tenant.file(id)["original_url"], timeout=10).content == noise(14)
+    assert requests.get(tenant.file(id)["original_url"], timeout=60).content == noise(14)
 
 
 def test_it_is_limited_per_minute(s3: S3, tenant: Tenant) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import requests
 from tests.conftest import Server
 from tests.integration.test_main_job import API
 from tests.integration.test_storage import a_tenant
+from tests.waiting import until
 
 from aion import SyncAionVision
 from ocelli.domain.analysis import Analysis, Level, Status
@@ -36,7 +36,7 @@ def post(server: Server, path: str, key: str, body: Any) -> requests.Response:
 
 def get(server: Server, path: str, key: str) -> dict[str, Any]:
     answer = requests.get(
-        f"{server.url}{API}{path}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        f"{server.url}{API}{path}", headers={"Authorization": f"Bearer {key}"}, timeout=60
     )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -198,10 +198,8 @@ def test_a_batch_ends_with_the_good_ones_done(
     )
     assert accepted.status_code == 202, accepted.text
     id = accepted.json()["batch_id"]
-    deadline = time.monotonic() + 60
-    while (state := get(server, f"/batch/{id}", key))["progress_percentage"] < 100:
-        assert time.monotonic() < deadline, state
-        time.sleep(0.2)
+    until(lambda: get(server, f"/batch/{id}", key)["progress_percentage"] == 100, every=0.1)
+    state = get(server, f"/batch/{id}", key)
     assert (state["status"], state["successful_items"], state["failed_items"]) == (
         "partially_completed", 2, 1,
     )  # fmt: skip
@@ -212,7 +210,7 @@ def test_a_batch_ends_with_the_good_ones_done(
     good = get(server, f"/batch/{id}/results?include_failed=false&limit=1", key)
     assert (good["pagination"]["total"], good["pagination"]["has_more"]) == (2, True)
     gone = requests.delete(
-        f"{server.url}{API}/batch/{id}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        f"{server.url}{API}/batch/{id}", headers={"Authorization": f"Bearer {key}"}, timeout=60
     )
     assert (gone.status_code, gone.json()["error"]["code"]) == (400, "NOT_CANCELLABLE")
 
@@ -226,16 +224,16 @@ def test_a_batch_that_is_cancelled_ends_what_has_not_begun(
     ]
     id = post(server, "/batch/verify", key, {"image_text_pairs": pairs}).json()["batch_id"]
     gone = requests.delete(
-        f"{server.url}{API}/batch/{id}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        f"{server.url}{API}/batch/{id}", headers={"Authorization": f"Bearer {key}"}, timeout=60
     )
     assert gone.status_code == 204, gone.text
-    deadline = time.monotonic() + 60
-    while True:
-        results = get(server, f"/batch/{id}/results", key)["results"]
-        if all(item["status"] in ("success", "skipped") for item in results):
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+
+    def all_ended() -> list[dict[str, Any]] | None:
+        results: list[dict[str, Any]] = get(server, f"/batch/{id}/results", key)["results"]
+        ended = all(item["status"] in ("success", "skipped") for item in results)
+        return results if ended else None
+
+    results = until(all_ended, every=0.1)
     assert any(item["status"] == "skipped" for item in results)
     assert get(server, f"/batch/{id}", key)["status"] == "cancelled"
 

@@ -24,6 +24,7 @@ import requests
 from PIL import Image
 from tests.conftest import Server, ocelli, reachable, start_server
 from tests.unit.test_frames import video
+from tests.waiting import until
 
 PROGRAMS = Path(os.environ.get("SEED_PROGRAMS", Path(__file__).parents[3] / "shared/seed_programs"))
 TIMEOUT = 60
@@ -89,17 +90,18 @@ def ended(server: Server, key: str, accepted: dict[str, Any]) -> dict[str, Any]:
     assert accepted["success"] is True
     assert accepted["response_uri"] == f"{server.url}/api/response/{accepted['request_id']}"
     assert set(accepted) == {*ECHO, "success", "response_uri"}
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
+
+    def final() -> dict[str, Any] | None:
         answer = poll(server, key, accepted["request_id"])
         assert answer.status_code == 200
         body: dict[str, Any] = answer.json()
-        if body["status"] != "processing":
-            assert not {"response_uri", "success", "message"} & set(body)
-            return body
-        assert set(body) == ECHO
-        time.sleep(0.1)
-    raise AssertionError("never ended")
+        if body["status"] == "processing":
+            assert set(body) == ECHO
+            return None
+        assert not {"response_uri", "success", "message"} & set(body)
+        return body
+
+    return until(final, every=0.1)
 
 
 def ask(server: Server, key: str, body: Any) -> dict[str, Any]:

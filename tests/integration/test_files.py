@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import requests
 from tests.conftest import Server
 from tests.integration.test_main_job import API, finished, get, noise, upload
+from tests.waiting import until
 
 
 def send(server: Server, method: str, path: str, **options: Any) -> Any:
@@ -54,10 +54,7 @@ def test_a_described_photo_is_found_by_what_was_said(
         timeout=60,
     )
     id = answer.json()["image_id"]
-    deadline = time.monotonic() + 60
-    while not get(server, f"/uploads/status/{id}", headers=tenant).json()["is_terminal"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    finished(server, id, tenant)
     for query in (
         "search=cups",
         "search=fruhstuck&search_mode=metadata",
@@ -205,10 +202,7 @@ def test_variants_are_made_again(server: Server) -> None:
     body = answer.json()
     assert (body["success"], body["image_id"], body["current_status"]) == (True, id, "pending")
     assert not body["skipped_duplicate"]
-    deadline = time.monotonic() + 30
-    while get(server, f"/user-files/{id}").json()["variant_status"] != "completed":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: get(server, f"/user-files/{id}").json()["variant_status"] == "completed")
     missing = send(server, "POST", f"/user-files/{uuid.uuid4()}/trigger-variants")
     assert missing.status_code == 404
 

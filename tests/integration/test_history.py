@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,8 +16,9 @@ import requests
 from tests.conftest import Server
 from tests.integration.test_files import send
 from tests.integration.test_library import store
-from tests.integration.test_main_job import API, get
+from tests.integration.test_main_job import API, finished, get
 from tests.integration.test_storage import a_tenant, an_image
+from tests.waiting import until
 
 from ocelli.domain.history import (
     ExportFormat,
@@ -50,11 +50,8 @@ def described(server: Server, mine: dict[str, str], photos: dict[str, Path]) -> 
             timeout=60,
         )
         ids[name] = answer.json()["image_id"]
-    deadline = time.monotonic() + 60
     for id in ids.values():
-        while not get(server, f"/uploads/status/{id}", headers=mine).json()["is_terminal"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        finished(server, id, mine)
     return ids
 
 
@@ -65,8 +62,8 @@ def test_the_history(server: Server, mine: dict[str, str], described: dict[str, 
     first = body["results"][0]
     assert (first["type"], first["source_type"]) == ("description", "single")
     assert first["source_id"] == first["image_id"]
-    assert requests.get(first["image_url"], timeout=10).status_code == 200
-    assert requests.get(first["thumbnail_url"], timeout=10).status_code == 200
+    assert requests.get(first["image_url"], timeout=60).status_code == 200
+    assert requests.get(first["thumbnail_url"], timeout=60).status_code == 200
     assert first["metadata"]["filename"]
     statistics = body["statistics"]
     assert sum(statistics["confidence_distribution"].values()) == 2
@@ -148,21 +145,19 @@ def exported(server: Server, headers: dict[str, str], **body: Any) -> dict[str, 
     assert begun.status_code == 202
     assert begun.json()["status"] == "queued"
     assert begun.json()["download_url"] is None
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        state: dict[str, Any] = get(
-            server, f"/data/export/{begun.json()['export_id']}", headers=headers
-        ).json()
-        if state["status"] in ("completed", "failed"):
-            return state
-        time.sleep(0.05)
-    raise AssertionError(state)
+
+    def final() -> dict[str, Any] | None:
+        path = f"/data/export/{begun.json()['export_id']}"
+        state: dict[str, Any] = get(server, path, headers=headers).json()
+        return state if state["status"] in ("completed", "failed") else None
+
+    return until(final)
 
 
 def test_export_as_csv(server: Server, mine: dict[str, str], described: dict[str, str]) -> None:
     state = exported(server, mine, format="csv")
     assert (state["status"], state["record_count"], state["format"]) == ("completed", 2, "csv")
-    answer = requests.get(state["download_url"], timeout=10)
+    answer = requests.get(state["download_url"], timeout=60)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert ".csv" in answer.headers["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
@@ -170,7 +165,7 @@ def test_export_as_csv(server: Server, mine: dict[str, str], described: dict[str
     assert list(rows[0]) == list(ALL_FIELDS)
     assert "'=HYPERLINK(1)" in {row["title"] for row in rows}
     forged = state["download_url"][:-1] + ("1" if state["download_url"].endswith("0") else "0")
-    assert requests.get(forged, timeout=10).status_code == 404
+    assert requests.get(forged, timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("format", ["json", "jsonl"])
@@ -180,7 +175,7 @@ def test_export_as_json(
     state = exported(
         server, mine, format=format, fields=["image_id", "tags"], search_terms=["chelsea"]
     )
-    text = requests.get(state["download_url"], timeout=10).text
+    text = requests.get(state["download_url"], timeout=60).text
     (record,) = json.loads(text) if format == "json" else map(json.loads, text.splitlines())
     assert set(record) == {"image_id", "tags"}
     assert record["image_id"] == described["chelsea"]
@@ -233,7 +228,7 @@ def test_addresses_of_pictures(
     ):
         answer = get(server, f"/data/images/{id}{path}", headers=mine, allow_redirects=False)
         assert answer.status_code == 302
-        file = requests.get(answer.headers["Location"], timeout=10)
+        file = requests.get(answer.headers["Location"], timeout=60)
         assert file.headers["Content-Type"] == kind
     variants = get(server, f"/data/images/{id}/variants", headers=mine).json()["variants"]
     assert {each["type"] for each in variants} >= {"tiny_64", "small_256"}

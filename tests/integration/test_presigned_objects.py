@@ -7,7 +7,6 @@ import concurrent.futures
 import hashlib
 import os
 import socket
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 import requests
 from tests.conftest import Server
+from tests.waiting import until
 
 from ocelli.storage.objects_local import LocalObjects
 
@@ -70,10 +70,7 @@ def staged(server: Server) -> list[str]:
 def _nothing_is_left(server: Server) -> Iterator[None]:
     before = set(staged(server))
     yield
-    deadline = time.monotonic() + 10
-    while set(staged(server)) - before:
-        assert time.monotonic() < deadline, staged(server)
-        time.sleep(0.05)
+    until(lambda: not set(staged(server)) - before)
 
 
 def test_a_body_becomes_the_object_once(server: Server, folder: LocalObjects, key: str) -> None:
@@ -85,7 +82,7 @@ def test_a_body_becomes_the_object_once(server: Server, folder: LocalObjects, ke
     assert folder.path(key).read_bytes() == data
     refused(put(url, data), 409, "CONFLICT")
     assert "image/png" in requests.get(
-        server.url + folder.url(key, expires_in=9, content_type="image/png"), timeout=10
+        server.url + folder.url(key, expires_in=9, content_type="image/png"), timeout=60
     ).headers.get("Content-Type", "")
 
 
@@ -120,7 +117,7 @@ def test_what_is_tampered_with_is_refused(server: Server, folder: LocalObjects, 
     refused(put(f"{url}&more=1", b"x"), 403, "AUTHZ_ERROR")
     refused(put(url.replace("a%20b", "a%20c"), b"x"), 403, "AUTHZ_ERROR")
     refused(put(base, b"x"), 403, "AUTHZ_ERROR")
-    refused(requests.get(url, timeout=10), 404, "NOT_FOUND")
+    refused(requests.get(url, timeout=60), 404, "NOT_FOUND")
     reading = server.url + folder.url(key, expires_in=60, content_type="image/png")
     refused(put(reading, b"x"), 403, "AUTHZ_ERROR")
     refused(put(signed(server, folder, key, expires_in=-1), b"x"), 403, "AUTHZ_ERROR")
@@ -151,7 +148,7 @@ def test_nothing_is_refused(server: Server, folder: LocalObjects, key: str) -> N
 
 def raw(server: Server, url: str, head: str, body: bytes = b"") -> socket.socket:
     parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60)
     target = f"{parts.path}?{parts.query}"
     connection.sendall(f"PUT {target} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode() + body)
     return connection
@@ -162,9 +159,7 @@ def test_ten_gigabytes_are_refused_before_they_come(
 ) -> None:
     url = signed(server, folder, key)
     with raw(server, url, "Content-Length: 10737418240") as connection:
-        started = time.monotonic()
-        assert b" 413 " in connection.recv(1000)
-        assert time.monotonic() - started < 2
+        assert b" 413 " in connection.recv(1000), "before the body, of which nothing is sent"
 
 
 def test_a_client_that_hangs_up_leaves_nothing(
@@ -173,13 +168,8 @@ def test_a_client_that_hangs_up_leaves_nothing(
     url = signed(server, folder, key, size=10 * MEGABYTE)
     before = set(staged(server))
     with raw(server, url, f"Content-Length: {9 * MEGABYTE}", b"x" * (2 * MEGABYTE)):
-        deadline = time.monotonic() + 10
-        while not set(staged(server)) - before:
-            assert time.monotonic() < deadline, "it never arrived"
-            time.sleep(0.01)
-    while set(staged(server)) - before:
-        assert time.monotonic() < deadline, "the rest of it stays"
-        time.sleep(0.05)
+        until(lambda: set(staged(server)) - before)
+    until(lambda: not set(staged(server)) - before)
     assert not folder.path(key).exists()
     assert put(url, b"whole").status_code == 200
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import requests
 from tests.conftest import Server, reachable, start_server
-from tests.integration.test_crashes import until
 from tests.integration.test_main_job import API, noise
 from tests.unit.test_leases import EPOCH, Minute
+from tests.waiting import until
 
 from ocelli.domain.accounts import ApiKey, KeyDraft, Tier, hash_key
 from ocelli.domain.rates import Budget
@@ -138,7 +138,7 @@ def shared_key(dsn: str, tier: str) -> dict[str, str]:
 
 
 def get(server: Server, path: str, headers: dict[str, str]) -> requests.Response:
-    return requests.get(f"{server.url}{API}{path}", headers=headers, timeout=30)
+    return requests.get(f"{server.url}{API}{path}", headers=headers, timeout=60)
 
 
 def test_two_api_processes_pass_exactly_the_limit(pair: list[Server], dsn: str) -> None:
@@ -193,13 +193,13 @@ def test_too_many_uploads_at_once(pair: list[Server], dsn: str) -> None:
             f"{pair[1].url}{API}/user-files/upload/stream",
             headers={**headers, "Content-Type": "multipart/form-data; boundary=b"},
             data=data,
-            timeout=30,
+            timeout=60,
         )
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         running = [pool.submit(upload, slow_body()) for _ in range(2)]
         staging = pair[1].data / "objects" / ".staging"
-        until(lambda: len(list(staging.glob("[!p]*"))) == 2, 10)
+        until(lambda: len(list(staging.glob("[!p]*"))) == 2)
         try:
             refused = upload(head + bytes(20_000_000) + tail)
         finally:

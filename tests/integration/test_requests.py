@@ -82,7 +82,7 @@ async def test_all_at_once_end_it_once(database: PostgresDatabase) -> None:
     await asyncio.gather(
         *(end(database, request, each, kind) for each, kind in zip(found, kinds, strict=True))
     )
-    body = json.loads(await ours.wait(request, timeout=5) or "{}")
+    body = json.loads(await ours.wait(request, timeout=60) or "{}")
     assert body["status"] == "completed"
     assert (body["credits_paid"], body["credits"]) == (8, 92)
     assert await balance(database, owner) == 92

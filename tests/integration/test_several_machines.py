@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import psycopg
 import pytest
 import requests
 from tests.conftest import OCELLI, Server, reachable, start_server
-from tests.integration.test_crashes import is_processing, until
+from tests.integration.test_crashes import is_processing
 from tests.integration.test_main_job import finished, get, upload
+from tests.waiting import PATIENCE, until
 
 from ocelli.domain.errors import Unavailable
 from ocelli.settings import Settings
@@ -42,12 +42,12 @@ class Machine:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(self._command, env=self._environment, stderr=log)
 
-    def says(self, text: str, *, within: float = 20) -> None:
-        until(lambda: text in self.log.read_text(), within)
+    def says(self, text: str) -> None:
+        until(lambda: text in self.log.read_text())
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(12)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_worker_on_another_machine(
     api: Server, database: str, tmp_path: Path, photos: dict[str, Path]
 ) -> None:
     def is_ready() -> tuple[int, str]:
-        answer = requests.get(f"{api.url}/health/ready", timeout=10)
+        answer = requests.get(f"{api.url}/health/ready", timeout=60)
         return answer.status_code, answer.json()["checks"]["workers"]
 
     assert is_ready() == (200, "no worker is alive; start one with `ocelli worker`")
@@ -96,15 +96,13 @@ def test_a_worker_on_another_machine(
     assert is_ready() == (200, "ok")
 
     page = upload(api, photos["page"].read_bytes()).json()["image_id"]
-    until(lambda: is_processing(api, page), 10)
+    until(lambda: is_processing(api, page))
     worker.process.kill()
     worker.process.wait()
     worker.start()
     assert finished(api, page)["upload_description"].startswith("A page of text")
 
-    started = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - started < 10
 
 
 def test_an_address_that_lets_nobody_in(database: str, tmp_path: Path) -> None:
@@ -188,5 +186,5 @@ def test_a_command_that_waits_for_its_database_ends_when_it_is_told_to(
         while "waiting: " not in said and (line := process.stderr.readline()):
             said += line
         process.terminate()
-        assert process.wait(timeout=15) == 0, said
+        assert process.wait(PATIENCE) == 0, said
     assert "Traceback" not in said

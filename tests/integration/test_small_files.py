@@ -11,8 +11,9 @@ import psutil
 import pytest
 import requests
 from tests.conftest import Server, reachable, start_server
-from tests.integration.test_crashes import children, until
+from tests.integration.test_crashes import children
 from tests.integration.test_main_job import get, noise, upload
+from tests.waiting import until
 
 AT_ONCE = 16
 
@@ -77,5 +78,5 @@ def test_it_ends_with_the_api_however_that_ends(busy: Server) -> None:
             list(threads.map(lambda number: sent(busy, noise(number)), range(AT_ONCE)))
     (process,) = aside(busy)
     children(busy, "child api")[0].kill()
-    until(lambda: not process.is_running(), 5)
+    until(lambda: not process.is_running())
     assert sent(busy, noise(1)).status_code == 200

@@ -21,7 +21,7 @@ def server() -> Iterator[FakeServer]:
 @pytest.fixture
 async def client(server: FakeServer) -> AsyncIterator[AionVision]:
     async with AionVision(
-        KEY, base_url=server.url, retry_delay=0.01, polling_interval=0.05, polling_timeout=5
+        KEY, base_url=server.url, retry_delay=0.01, polling_interval=0.05, polling_timeout=60
     ) as client:
         yield client
 

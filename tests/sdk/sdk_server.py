@@ -9,7 +9,6 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -600,11 +599,3 @@ _numbers = itertools.count()
 def picture() -> bytes:
     """Bytes that no other picture has."""
     return b"\xff\xd8\xff" + f"{next(_numbers)}-{uuid.uuid4()}".encode()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
-    """Whether it becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()

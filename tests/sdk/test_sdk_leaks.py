@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer, eventually
+from sdk_server import KEY, FakeServer
+from tests.waiting import until
 
 from aion import AionVision
 
@@ -39,10 +40,10 @@ async def test_cancelled(after: float, events: bool, server: FakeServer, photos:
         # The client can be used on.
         server.describe_after, server.delay = 0, 0
         assert (await client.upload_one(paths[0])).is_completed
-    assert eventually(lambda: server.connections == 0)
+    until(lambda: server.connections == 0)
     assert asyncio.all_tasks() <= before
     gc.collect()
-    assert eventually(lambda: open_files() <= files)
+    until(lambda: open_files() <= files)
 
 
 @pytest.mark.parametrize("after", [0.001, 0.02, 0.1])
@@ -55,7 +56,7 @@ async def test_one_cancelled(after: float, server: FakeServer, tmp_path: Path) -
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.upload_one(path), after)
         assert asyncio.all_tasks() <= before
-    assert eventually(lambda: server.connections == 0)
+    until(lambda: server.connections == 0)
 
 
 async def test_failed(server: FakeServer, photos: Photos) -> None:
@@ -65,7 +66,7 @@ async def test_failed(server: FakeServer, photos: Photos) -> None:
         with pytest.raises(client.AionvisionError):
             await client.upload(photos(50))
         assert asyncio.all_tasks() <= before
-    assert eventually(lambda: server.connections == 0)
+    until(lambda: server.connections == 0)
 
 
 def test_with_debugging_on(server: FakeServer, photos: Photos) -> None:

@@ -8,13 +8,13 @@ import inspect
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer, eventually
+from sdk_server import KEY, FakeServer
+from tests.waiting import PATIENCE, until
 
 from aion import AionVision, AuthenticationError, DescriptionError, SyncAionVision
 from aion.resources._base import Resource
@@ -109,7 +109,7 @@ def test_life(server: FakeServer) -> None:
     loose.uploads.check_quota()  # opens by itself
     loose.close()
     assert threading.active_count() == before
-    assert eventually(lambda: server.connections == 0)
+    until(lambda: server.connections == 0)
 
 
 def test_callbacks(server: FakeServer, photos: Photos, caplog: pytest.LogCaptureFixture) -> None:
@@ -135,23 +135,25 @@ def listening_to_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def interrupt_once_all_are_there(server: FakeServer, count: int) -> None:
+    until(lambda: len(server.images) == count)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @pytest.mark.usefixtures("listening_to_ctrl_c")
 def test_ctrl_c(server: FakeServer, photos: Photos) -> None:
     server.describe_after = 60
     before = threading.active_count()
     with open_client(server) as client:
-        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            client.upload(photos(8))
-        timer.join()
-        assert time.monotonic() - began < 3
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(interrupt_once_all_are_there, server, 8)
+            with pytest.raises(KeyboardInterrupt):
+                client.upload(photos(8))
         tasks = client._run(_count_tasks())
         assert tasks == 1
         assert client.uploads.check_quota().can_proceed
     assert threading.active_count() == before
-    assert eventually(lambda: server.connections == 0)
+    until(lambda: server.connections == 0)
 
 
 async def _count_tasks() -> int:
@@ -164,11 +166,11 @@ def test_closed_by_another_thread(server: FakeServer, photos: Photos) -> None:
     client = open_client(server)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.upload, photos(5))
-        time.sleep(0.3)
+        until(lambda: len(server.images) == 5)
         client.close()
         with pytest.raises((RuntimeError, client.AionvisionError)):
-            call.result(5)
-    assert eventually(lambda: server.connections == 0)
+            call.result(PATIENCE)
+    until(lambda: server.connections == 0)
 
 
 def test_an_iterator_outlives_its_client(server: FakeServer, photos: Photos) -> None:

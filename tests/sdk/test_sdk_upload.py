@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from sdk_server import KEY, FakeServer, picture
+from tests.waiting import PATIENCE
 
 from aion import (
     AionVision,
@@ -494,11 +495,11 @@ async def test_callbacks_that_raise_break_nothing(
 async def test_events(
     offered: bool, server: FakeServer, photos: Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With events, a poll every minute is enough."""
+    """With events, hardly a poll is needed."""
     server.events, server.describe_after = offered, 0.3
-    interval = 60 if offered else 0.1
+    interval = 600 if offered else 0.1
     async with AionVision(KEY, base_url=server.url, polling_interval=interval) as client:
-        results = await asyncio.wait_for(client.upload(photos(30)), 5)
+        results = await asyncio.wait_for(client.upload(photos(30)), PATIENCE)
     assert results.succeeded_count == 30
     assert server.count("/events") >= 1
 
@@ -510,7 +511,7 @@ async def test_sessions_that_list_only_what_is_described(
     recorder = Recorder()
     paths = photos(30)
     results = await asyncio.wait_for(
-        client.upload(paths, wait_for_descriptions=False, **recorder.options()), 3
+        client.upload(paths, wait_for_descriptions=False, **recorder.options()), PATIENCE
     )
     assert results.pending_count == 30
     assert len({r.image_id for r in results}) == len(recorder["file_complete"]) == 30

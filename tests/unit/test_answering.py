@@ -206,9 +206,9 @@ def test_any_text_is_answered(text: str, count: int) -> None:
 
 @pytest.mark.parametrize("part", ["how many ", "what ", "is there a ", "the text ", "a", "read "])
 def test_no_text_takes_long(part: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     answer(part * 5000 + " shows?", [CAT])
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_it_needs_no_heavy_library() -> None:

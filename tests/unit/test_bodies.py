@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
+from tests.waiting import PATIENCE
 
 from ocelli.api import bodies, raw
 from ocelli.domain.errors import MalformedRequest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HALF = {"type": "http.request", "body": b'{"name": ', "more_body": True}
 REST = {"type": "http.request", "body": b'"a"}', "more_body": False}
+SLOWLY = (*({"type": "http.request", "body": b" ", "more_body": True},) * 4, HALF, REST)
 
 
 def arriving(*messages: Message, pause: float) -> Callable[[], Awaitable[Message]]:
@@ -42,7 +44,7 @@ def scope(path: str) -> dict[str, Any]:
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"content-length", b"20"), (b"content-type", b"application/json")],
+        "headers": [(b"content-length", b"17"), (b"content-type", b"application/json")],
     }
 
 
@@ -67,14 +69,14 @@ async def status_of(
 
     asked = scope(path)
     asked["headers"] += headers
-    await asyncio.wait_for(app(asked, receive, send), 5)
+    await asyncio.wait_for(app(asked, receive, send), PATIENCE)
     return answered[0]
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (bodies, raw):
-        monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.5)
+        monkeypatch.setattr(module, "IDLE_TIMEOUT", 1.0)
 
 
 async def test_json_that_stops_coming_is_answered() -> None:
@@ -84,11 +86,11 @@ async def test_json_that_stops_coming_is_answered() -> None:
 async def test_what_is_read_for_its_idempotency_key_has_to_come_too() -> None:
     key = (b"idempotency-key", b"mine")
     assert await status_of(arriving(HALF, pause=0.0), "/api/fetch", key) == 408
-    assert await status_of(arriving(HALF, REST, pause=0.3), "/api/fetch", key) == 200
+    assert await status_of(arriving(*SLOWLY, pause=0.25), "/api/fetch", key) == 200
 
 
 async def test_json_that_comes_slowly_is_waited_for() -> None:
-    assert await status_of(arriving(HALF, REST, pause=0.3)) == 200
+    assert await status_of(arriving(*SLOWLY, pause=0.25)) == 200
 
 
 async def test_a_raw_body_that_stops_coming_is_refused() -> None:
@@ -97,5 +99,5 @@ async def test_a_raw_body_that_stops_coming_is_refused() -> None:
 
 
 async def test_a_raw_body_that_comes_slowly_is_waited_for() -> None:
-    request = Request(scope("/chat"), arriving(HALF, REST, pause=0.3))
-    assert await raw._read(request, 1000) == b'{"name": "a"}'
+    request = Request(scope("/chat"), arriving(*SLOWLY, pause=0.25))
+    assert await raw._read(request, 1000) == b'    {"name": "a"}'

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.upstream import scenes
 from tests.upstream.trouble import TroubleServer
+from tests.waiting import PATIENCE
 
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.backend import ChatBackend
@@ -43,6 +44,7 @@ def server() -> Iterator[TroubleServer]:
 @pytest.fixture(autouse=True)
 def forget(server: TroubleServer) -> None:
     server.calls.clear()
+    server.most_at_once = 0
     server.bodies.clear()
 
 
@@ -114,7 +116,7 @@ async def test_failures(
     type: FailureType,
     retryable: bool,
 ) -> None:
-    bad = backend(server, session, model, timeout=0.4 if model == "slow" else 10)
+    bad = backend(server, session, model, timeout=0.4 if model == "slow" else 60)
     with pytest.raises(AnalysisFailed) as failed:
         await bad.look(picture, Question())
     assert (failed.value.type, failed.value.retryable) == (type, retryable)
@@ -190,7 +192,7 @@ async def test_retries_end_well(
         ("no-vision", {"structured": "json_object"}, 2),  # perhaps it was the format
         ("expired", {}, 1),
         ("refusal", {}, 1),
-        ("429-long", {"deadline": 3.0}, 1),
+        ("429-long", {"deadline": 600.0}, 1),
     ],
 )
 async def test_what_is_not_retried(
@@ -201,11 +203,11 @@ async def test_what_is_not_retried(
     given: dict[str, Any],
     calls: int,
 ) -> None:
-    started = time.monotonic()
+    refused = backend(server, session, model, retries=2, **given)
     with pytest.raises(AnalysisFailed):
-        await backend(server, session, model, retries=2, **given).look(picture, Question())
+        async with asyncio.timeout(PATIENCE):
+            await refused.look(picture, Question())
     assert server.calls[model] == calls
-    assert time.monotonic() - started < 4
 
 
 async def test_a_server_without_formats_is_asked_for_one_once(
@@ -221,18 +223,17 @@ async def test_a_server_without_formats_is_asked_for_one_once(
 async def test_the_deadline_covers_everything(
     server: TroubleServer, session: aiohttp.ClientSession, picture: Picture
 ) -> None:
-    late = backend(server, session, "slow", timeout=60, deadline=0.5, retries=5)
-    started = time.monotonic()
+    late = backend(server, session, "slow", timeout=600, deadline=0.5, retries=5)
     with pytest.raises(AnalysisFailed) as failed:
-        await late.look(picture, Question())
+        async with asyncio.timeout(PATIENCE):
+            await late.look(picture, Question())
     assert failed.value.type is TIMEOUT
-    assert time.monotonic() - started < 4
 
 
 async def test_the_breaker_leaves_the_ill_alone_and_others_go_on(
     server: TroubleServer, session: aiohttp.ClientSession, picture: Picture
 ) -> None:
-    ill = backend(server, session, "until:3:500", breaker_failures=3, breaker_seconds=2)
+    ill = backend(server, session, "until:3:500", breaker_failures=3, breaker_seconds=600)
     well = backend(server, session, "good")
     for _ in range(5):
         with pytest.raises(AnalysisFailed):
@@ -240,7 +241,7 @@ async def test_the_breaker_leaves_the_ill_alone_and_others_go_on(
     assert server.calls["until:3:500"] == 3
     assert breaker(ill).state is State.OPEN
     assert (await well.look(picture, Question())).description
-    await asyncio.sleep(2.1)
+    breaker(ill)._clock = lambda: time.monotonic() + 600
     assert breaker(ill).state is State.HALF_OPEN
     assert (await ill.look(picture, Question())).description
     assert breaker(ill).state is State.CLOSED
@@ -249,13 +250,20 @@ async def test_the_breaker_leaves_the_ill_alone_and_others_go_on(
 async def test_no_more_at_a_time_than_allowed(
     server: TroubleServer, session: aiohttp.ClientSession, picture: Picture
 ) -> None:
-    """Five looks, two at a time, each giving up after 0.2 s: three rounds."""
+    narrow = backend(server, session, "lingering", concurrency=2)
+    await asyncio.gather(*(narrow.look(picture, Question()) for _ in range(5)))
+    assert (server.calls["lingering"], server.most_at_once) == (5, 2)
+
+
+async def test_each_that_gives_up_makes_room_for_the_next(
+    server: TroubleServer, session: aiohttp.ClientSession, picture: Picture
+) -> None:
     narrow = backend(server, session, "slow", concurrency=2, timeout=0.2, breaker_failures=99)
-    started = time.monotonic()
     looks = [narrow.look(picture, Question()) for _ in range(5)]
-    outcomes = await asyncio.gather(*looks, return_exceptions=True)
+    async with asyncio.timeout(PATIENCE):
+        outcomes = await asyncio.gather(*looks, return_exceptions=True)
     assert all(isinstance(each, AnalysisFailed) for each in outcomes)
-    assert 0.6 <= time.monotonic() - started < 4
+    assert not client(narrow)._slots.locked()
 
 
 async def test_a_key_that_expires_in_the_middle(
@@ -329,7 +337,8 @@ async def test_whoever_gives_up_leaves_nothing_behind(
 ) -> None:
     slow = backend(server, session, "slow", concurrency=1)
     look = asyncio.create_task(slow.look(picture, Question()))
-    await asyncio.sleep(0.1)
+    while not server.calls["slow"]:
+        await asyncio.sleep(0.01)
     look.cancel()
     with pytest.raises(asyncio.CancelledError):
         await look

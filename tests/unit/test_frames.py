@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from typing import Any
 
 import av
@@ -103,10 +102,8 @@ def test_frames_that_are_too_large() -> None:
 
 
 def test_decoding_has_a_deadline() -> None:
-    started = time.monotonic()
     with pytest.raises(AnalysisFailed, match="longer than"):
         list(VideoFrames(most=9, max_pixels=10**7, seconds=0).frames(video(), interval=1, most=9))
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(

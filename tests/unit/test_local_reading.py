@@ -60,6 +60,6 @@ def test_scripts_that_cannot_be_read() -> None:
 
 def test_a_page_takes_no_time() -> None:
     page = lines(*["lorem ipsum dolor sit amet consectetur adipiscing elit sed do"] * 50)
-    start = time.perf_counter()
+    start = time.thread_time()
     best_match("quick brown fox " * 100, page)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2

@@ -6,7 +6,6 @@ import functools
 import http.server
 import importlib.util
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -21,11 +20,13 @@ installed = pytest.mark.skipif(
 
 
 class Site(http.server.SimpleHTTPRequestHandler):
+    over = threading.Event()
+
     def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
         if self.path == "/slow":
-            time.sleep(5)
+            self.over.wait()
         super().do_GET()
 
 
@@ -41,6 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
+        Site.over.set()
         running.shutdown()
 
 
@@ -65,7 +67,5 @@ async def test_no_video_or_one_that_is_too_large(site: str, page: str, most: int
 
 @installed
 async def test_a_site_that_does_not_answer(site: str) -> None:
-    started = time.monotonic()
     with pytest.raises(FetchUnavailable, match="within 2 seconds"):
         await YtDlp(max_bytes=10**7, timeout=2).download(f"{site}/slow")
-    assert time.monotonic() - started < 4

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.upstream.server import Upstream, completion, nonce
 
-SLOW = 5.0
+SLOW = 600.0
 NONCE = "0123abcd"  # stands for the one of the request
 GOOD = {
     "nonce": NONCE,
@@ -52,6 +52,7 @@ class TroubleServer:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
+        self.most_at_once = self._at_once = 0
         self._upstream = Upstream(self._handle)
 
     @property
@@ -91,6 +92,12 @@ class TroubleServer:
                 return web.json_response(completion(GOOD_TEXT))
             case "slow":
                 await asyncio.sleep(SLOW)
+                return web.json_response(completion(GOOD_TEXT))
+            case "lingering":
+                self._at_once += 1
+                self.most_at_once = max(self._at_once, self.most_at_once)
+                await asyncio.sleep(0.3)
+                self._at_once -= 1
                 return web.json_response(completion(GOOD_TEXT))
             case "rude":  # closes without a word
                 assert request.transport is not None

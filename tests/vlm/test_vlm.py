@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,6 @@ async def test_it_is_loaded_and_speaks(folder: Path, picture: Picture) -> None:
 async def test_whoever_gives_up_stops_it(folder: Path, picture: Picture) -> None:
     endless = await backend(folder, max_tokens=6000, deadline=3.0)
     await (await backend(folder)).look(picture, Question())  # torch itself is slow at first
-    started = time.monotonic()
     with pytest.raises(AnalysisFailed) as failed:
         await endless.look(picture, Question())
     assert failed.value.type is FailureType.TIMEOUT
@@ -71,7 +69,6 @@ async def test_whoever_gives_up_stops_it(folder: Path, picture: Picture) -> None
     look.cancel()
     with pytest.raises(asyncio.CancelledError):
         await look
-    assert time.monotonic() - started < 6
 
 
 async def test_a_model_that_cannot_be_loaded(

@@ -21,8 +21,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
 	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
 
+# Three at a time keep two cores busy: tests wait half of the time. Each has servers and a Postgres
+# of its own. The folders whose tests take longest come first, so that none is left for the end.
 test: venv  ## the whole suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 \
+		tests/contract tests/integration tests/chat tests/sdk tests/docs tests/vlm tests/unit
 
 test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB
 	@$(VLM)/bin/python -m pytest tests/vlm/test_vlm.py

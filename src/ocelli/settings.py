@@ -143,6 +143,18 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address that `ocelli serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    trusted_proxies: str = Field(
+        "127.0.0.0/8,::1/128",
+        description="Networks of your reverse proxies, separated by commas. Only from there is "
+        "`X-Forwarded-For` believed, and connections are not counted as those of one client.",
+    )
+    connections_per_address: int = Field(
+        256,
+        ge=1,
+        le=100_000,
+        description="Connections that one client may have open. A client is an IPv4 address, or "
+        "64 bits of an IPv6 address.",
+    )
     workers: int = Field(
         default_factory=lambda: (
             len(os.sched_getaffinity(0))
@@ -315,7 +327,7 @@ class Settings(BaseSettings):
             raise ValueError("must be https://host or http://host")
         return url and url.rstrip("/")
 
-    @field_validator("fetch_allow")
+    @field_validator("fetch_allow", "trusted_proxies")
     @classmethod
     def _networks_are_networks(cls, networks: str) -> str:
         for each in _listed(networks):
@@ -360,6 +372,11 @@ class Settings(BaseSettings):
     def fetch_networks(self) -> tuple[str, ...]:
         """``fetch_allow``, one by one."""
         return _listed(self.fetch_allow)
+
+    @property
+    def proxy_networks(self) -> tuple[str, ...]:
+        """``trusted_proxies``, one by one."""
+        return _listed(self.trusted_proxies)
 
     @property
     def fetch_max_bytes(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 # Workers take what the API and Postgres leave: those have somebody who waits, and need little.
 NICE = 5
+MOST_CONNECTIONS = 3000  # each may hold 64 KB of a head
+OTHER_FILES = 256  # the database, the store, pictures on their way
+MOST_FILES = 65_536  # where there is no limit
 
 
 def main() -> None:
@@ -30,6 +35,7 @@ def main() -> None:
     from ocelli.settings import Settings
 
     settings = Settings()
+    files = _raise_file_limit()
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s",
@@ -38,7 +44,7 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     match sys.argv[1:]:
         case ["api", descriptor]:
-            _api(dsn, int(descriptor))
+            _api(dsn, int(descriptor), files)
         case ["worker"]:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work(dsn))
@@ -47,26 +53,46 @@ def main() -> None:
             sys.exit(f"unknown child: {sys.argv[1:]}")
 
 
-def _api(dsn: Future[str], descriptor: int) -> None:
+def _raise_file_limit() -> int:
+    """As far as we may; how many files there can be then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # a system with a bound of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+def _api(dsn: Future[str], descriptor: int, files: int) -> None:
     import gc
 
     import uvicorn
 
     import ocelli.api.app  # what takes longest, while the database is made ready  # noqa: F401
+    from ocelli.api.connections import Connections
     from ocelli.settings import Settings
     from ocelli.wiring.api import build_api
 
+    settings = Settings()
+    connections = Connections(
+        most=max(1, min(MOST_CONNECTIONS, files - OTHER_FILES)),
+        per_address=settings.connections_per_address,
+        proxies=settings.proxy_networks,
+    )
     config = uvicorn.Config(
-        build_api(Settings(), dsn.result()),
+        build_api(settings, dsn.result()),
         loop="uvloop",
-        http="httptools",
+        http=connections.protocol,  # type: ignore[arg-type]
+        ws="none",
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.proxy_networks),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=6,
         timeout_keep_alive=30,
         backlog=2048,
-        h11_max_incomplete_event_size=64 * 1024,
     )
     # What was made to start with stays: looking through it again costs 0.1 s each time.
     gc.collect()

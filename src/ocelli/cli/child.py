@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from ocelli.cli.main import PRIVATE
 from ocelli.cli.processes import follow_supervisor
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ MOST_FILES = 65_536  # where there is no limit
 
 def main() -> None:
     """Run one child; its database comes through a pipe, once it is ready."""
+    os.umask(PRIVATE)
     dsn = follow_supervisor()
     # One core per process: native libraries would each start a thread per core.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 from ocelli.cli.describe import describe
-from ocelli.cli.main import CANNOT_RUN, fail
+from ocelli.cli.main import CANNOT_RUN, PRIVATE, fail
 
 # Public-domain photos (and one page of text) that these packages carry.
 SAMPLES = {
@@ -31,6 +32,7 @@ def sample_photos() -> list[Path]:
 
 def main() -> int:
     """Describe them."""
+    os.umask(PRIVATE)
     paths = [Path(name).expanduser() for name in sys.argv[1:]] or sample_photos()
     if not paths:
         fail("no sample photos here", "pip install 'ocelli[server,dev]'")

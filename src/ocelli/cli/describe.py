@@ -66,7 +66,6 @@ def run(
 ) -> list[Described]:
     """Describe ``files``; ``show`` is handed the outcomes as they come, and their number."""
     with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
-        Path(folder).chmod(0o755)  # root's Postgres runs as another user
         settings = load_settings(data=Path(folder), **_few_workers(options, len(files)))
         if settings is None:
             raise SystemExit(CANNOT_RUN)

@@ -7,6 +7,7 @@ Nothing heavy is imported before a command needs it: ``--help`` is quick.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 FAILED, CANNOT_RUN = 1, 3
+PRIVATE = 0o077  # as a umask
 
 app = typer.Typer(
     name="ocelli",
@@ -233,7 +235,8 @@ def _version(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What it and its children write is their user's alone."""
+    os.umask(PRIVATE)
     try:
         app()
     except ModuleNotFoundError as error:

@@ -23,6 +23,7 @@ from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
 from ocelli.storage.postgres.reach import DatabaseRefuses, reach
+from ocelli.wiring.folder import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ def serve(**options: Any) -> int:
     _log(settings)
     stop = _stop_on_signals()
     try:
+        make_private(settings)
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(_listen(settings))
             postgres, start = stack.enter_context(_database(settings, stop))
@@ -105,6 +107,7 @@ def work(**options: Any) -> int:
     stop = _stop_on_signals()
     dsn = settings.database_url.get_secret_value()
     try:
+        make_private(settings)
         with contextlib.ExitStack() as stack:
             _wait_until(lambda: reach(dsn), stop)
             _wait_until(lambda: join(settings, dsn), stop)

@@ -23,12 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocelli.storage import postmaster
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 6.0
 LEFTOVER_TIMEOUT = 3.0
+CAP_DAC_READ_SEARCH = 2
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -67,6 +70,7 @@ class EmbeddedPostgres:
         Returns the DSN when connections are accepted: after about 0.5 s the first time, 0.03 s
         later.
         """
+        self._end_guard()  # of a server that has died: its pid may be another's by now
         self._prepare()
         self._end_leftover()
         self._port = self._port or _free_port()  # kept over restarts: clients reconnect to it
@@ -104,8 +108,8 @@ class EmbeddedPostgres:
     @property
     def runs_elsewhere(self) -> bool:
         """Whether another process of ours keeps this cluster's server up."""
-        lines = self._postmaster()
-        return len(lines) > 7 and lines[7].strip() == "ready" and _is_alive(int(lines[0]))
+        found = postmaster.read(self._cluster)
+        return found is not None and found.is_ready and self._is_ours(found.pid)
 
     # ---- starting
 
@@ -171,15 +175,25 @@ class EmbeddedPostgres:
         unfinished.rename(self._cluster)
 
     def _end_leftover(self) -> None:
-        """A server that outlived its owner by a moment is still shutting down: wait for it."""
-        lines = self._postmaster()
-        if not lines or not _is_alive(int(lines[0])):
+        """A server that outlived its owner by a moment is still shutting down: wait for it.
+
+        A process that is no Postgres of ours is left alone; its number in the file, or none that
+        can be read, would keep Postgres from starting, so the file goes.
+        """
+        found = postmaster.read(self._cluster)
+        if found is None or postmaster.serves(found.pid, self._cluster) is False:
+            # Not the last guard: shared memory that is still in use keeps Postgres from starting.
+            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(lines[0]), signal.SIGINT)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while _is_alive(int(lines[0])) and time.monotonic() < deadline:
+        if self._is_ours(found.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, signal.SIGINT)
+        while self._is_ours(found.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
+
+    def _is_ours(self, pid: int) -> bool:
+        return postmaster.serves(pid, self._cluster) is True
 
     def _await_ready(self, server: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -188,19 +202,12 @@ class EmbeddedPostgres:
                 raise EmbeddedPostgresError(
                     f"The embedded Postgres stopped while starting; see {self._log}"
                 )
-            lines = self._postmaster()
-            if len(lines) > 7 and lines[0] == str(server.pid) and lines[7].strip() == "ready":
+            if postmaster.read(self._cluster) == postmaster.Postmaster(server.pid, True):
                 return
             time.sleep(0.01)
         raise EmbeddedPostgresError(
             f"The embedded Postgres was not ready after {START_TIMEOUT:.0f} s; see {self._log}"
         )
-
-    def _postmaster(self) -> list[str]:
-        try:
-            return (self._cluster / "postmaster.pid").read_text().splitlines()
-        except OSError:
-            return []
 
     # ---- dying with the owner
 
@@ -285,8 +292,9 @@ class _Identity:
 def _identity(path: Path) -> _Identity:
     """Postgres refuses to run as root: then it runs as ``postgres`` or ``nobody``.
 
-    Where that user cannot pass root's private folders (a checkout below /root, say), ``setpriv``
-    of util-linux hands it the one capability to do so, and nothing else of root.
+    That user cannot pass root's private folders (the data folder is one, a checkout below /root
+    another): ``setpriv`` of util-linux hands it the least capability to do so that we have, and
+    nothing else of root.
     """
     if os.geteuid() != 0:
         return _Identity()
@@ -306,16 +314,27 @@ def _identity(path: Path) -> _Identity:
     if setpriv is None:
         raise EmbeddedPostgresError(
             f"Postgres does not run as root, and the user {entry.pw_name} cannot reach {path}. "
-            "Put the data elsewhere with --data, or start Ocelli as an ordinary user."
+            "Install util-linux (`setpriv`), or start Ocelli as an ordinary user."
         )
+    passing = _passing()
     return _Identity(
         entry.pw_uid,
         entry.pw_gid,
         (
             *(setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
-            *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"),
+            *(f"--inh-caps=+{passing}", f"--ambient-caps=+{passing}", "--"),
         ),
     )
+
+
+def _passing() -> str:
+    """The capability to pass folders without writing to them; in most containers only its like."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text()
+        ours = int(status.partition("CapPrm:")[2].split()[0], 16)
+        if ours & 1 << CAP_DAC_READ_SEARCH:
+            return "dac_read_search"
+    return "dac_override"
 
 
 def _free_port() -> int:
@@ -323,16 +342,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -6,9 +6,7 @@ import contextlib
 import os
 import secrets
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from ocelli.domain.storage import parse_bucket_url
 from ocelli.media.fetch import SafeFetcher
@@ -16,8 +14,11 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.custom_storage import CustomStorage
+from ocelli.wiring.folder import store_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ocelli.domain.storage import Bucket, Credentials
     from ocelli.settings import Settings
     from ocelli.storage.aside import Aside
@@ -31,7 +32,7 @@ def objects(settings: Settings, *, aside: Aside | None = None) -> LocalObjects |
         return LocalObjects(settings.data / "objects", secret(settings), aside=aside)
     if url.startswith("s3:"):
         return S3Objects(parse_bucket_url(url), settings.data / "staging")
-    return LocalObjects(Path(unquote(urlsplit(url).path)), secret(settings), aside=aside)
+    return LocalObjects(store_folder(url), secret(settings), aside=aside)
 
 
 def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:

@@ -1,0 +1,120 @@
+"""What a Postgres that was killed leaves behind, and whom we send signals to because of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ocelli.storage import postmaster
+from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tests.conftest import reachable
+
+# Says which signal it was sent, and that it is still there at the end.
+BYSTANDER = """
+import signal, sys
+for number in range(1, 32):
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, lambda sent, _: print(sent, flush=True))
+print("here", flush=True)
+sys.stdin.read()
+print("end", flush=True)
+"""
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", BYSTANDER, "-D", "postgres"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    yield process
+    process.communicate()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return reachable(tmp_path) / "postgres"
+
+
+def works(postgres: EmbeddedPostgres) -> bool:
+    with psycopg.connect(postgres.dsn) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_another_process_that_took_the_number_is_left_alone(
+    folder: Path, bystander: subprocess.Popen[str]
+) -> None:
+    postgres = EmbeddedPostgres(folder, durable=False)
+    postgres.start()
+    left = (folder / "cluster/postmaster.pid").read_text()
+    postgres.stop()
+    for pid in (bystander.pid, 0, -bystander.pid, "", "nonsense"):
+        lines = left.splitlines()
+        lines[0] = str(pid)
+        (folder / "cluster/postmaster.pid").write_text("\n".join(lines) + "\n")
+        again = EmbeddedPostgres(folder, durable=False)
+        assert not again.runs_elsewhere
+        again.start()
+        assert works(again)
+        again.stop()
+    assert bystander.communicate()[0] == "end\n"
+
+
+def test_our_own_that_was_left_behind_is_ended(folder: Path) -> None:
+    first = EmbeddedPostgres(folder, durable=False)
+    first.start()
+    assert first._server is not None
+    first._end_guard()  # as if both had been killed, and Postgres not
+    second = EmbeddedPostgres(folder, durable=False)
+    assert second.runs_elsewhere
+    assert postmaster.serves(first._server.pid, folder / "cluster")
+    second.start()
+    assert first._server.wait(5) == 0
+    assert works(second)
+    second.stop()
+
+
+def test_a_guard_does_not_outlive_what_it_guards(
+    folder: Path, bystander: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a new start is tried the dead server's number means nothing any more."""
+    postgres = EmbeddedPostgres(folder, durable=False)
+    postgres.start()
+    postgres.stop()
+    postgres._start_guard(bystander.pid)
+    guard = postgres._guard
+    (folder / "cluster").rename(folder / "gone")
+    (folder / "cluster").mkdir()
+    (folder / "cluster/PG_VERSION").write_text("1\n")  # so this start fails
+    monkeypatch.setattr("ocelli.storage.embedded.LEFTOVER_TIMEOUT", 0)
+    with pytest.raises(EmbeddedPostgresError, match="stopped while starting"):
+        postgres.start()
+    assert guard is not None
+    assert guard.poll() == -signal.SIGKILL
+    assert bystander.communicate()[0] == "end\n"
+    postgres.stop()
+
+
+def test_a_process_that_cannot_be_seen_is_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise PermissionError
+
+    folder.mkdir()
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert postmaster.serves(os.getpid(), folder) is None
+    monkeypatch.undo()
+    assert postmaster.serves(os.getpid(), folder) is False

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.conftest import reachable
 
 from ocelli.storage import postmaster
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tests.conftest import reachable
 
 # Says which signal it was sent, and that it is still there at the end.
 BYSTANDER = """

@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 import requests
-
 from tests.conftest import reachable, start_server
 
 

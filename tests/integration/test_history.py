@@ -160,7 +160,9 @@ def test_export_as_csv(server: Server, mine: dict[str, str], described: dict[str
     answer = requests.get(state["download_url"], timeout=60)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert ".csv" in answer.headers["Content-Disposition"]
-    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert answer.content.startswith(b"\xef\xbb\xbf")  # or spreadsheets do not read it as UTF-8
+    text = answer.content.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert {row["image_id"] for row in rows} == set(described.values())
     assert list(rows[0]) == list(ALL_FIELDS)
     assert "'=HYPERLINK(1)" in {row["title"] for row in rows}

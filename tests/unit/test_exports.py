@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -51,17 +53,43 @@ def written(records: list[HistoryRecord], format: ExportFormat, fields: list[str
     return file.getvalue()
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
-def test_no_cell_is_a_formula(text: str) -> None:
-    assert str(cell(text)) == f"'{text}"
-    assert str(cell([text, "x"])).startswith("'")
+SIGNS = ["=", "+", "-", "@", "＝", "＋", "－", "＠"]
+BEFORE = ["", " ", "\u3000", "\xa0", "\ufeff", "\u200b", '"', "\x01", "\t", "\r", "\n", "\r\n "]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("sign", SIGNS)
+def test_no_cell_is_a_formula(sign: str, delimiter: str) -> None:
+    """By whatever sign a spreadsheet parts cells and lines, and whatever it overlooks."""
+    texts = [f"{before}{sign}1+1" for before in BEFORE]
+    texts += [f"x{part}{text}" for part in ";|\t\r\n" for text in texts]
+    for text in texts:
+        for value in (text, ["cat", text]):
+            row = written([a_record(description=cell(value))], ExportFormat.CSV, ["description"])
+            shown = row.partition("\r\n")[2]
+            for line in re.split(r"[\r\n]+", shown):  # quotes may not hold where lines are parted
+                for each in line.split(delimiter):
+                    assert not each.strip(' "\u3000\xa0\ufeff\u200b\x01').startswith(tuple(SIGNS))
+
+
+@pytest.mark.parametrize("text", ["\tx", "\rx", "\nx"])
+def test_no_cell_begins_with_a_sign_that_parts(text: str) -> None:
+    assert cell(text) == f"'{text}"
 
 
 @given(TEXT)
 def test_cells_keep_their_text(text: str) -> None:
     made = str(cell(text))
-    assert made in (text, f"'{text}")
-    assert not made.lstrip(" ").startswith(("=", "+", "-", "@"))
+    assert made.replace("'", "") == text.replace("'", "")
+    if not set(text) & set("=+-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋\t\r\n"):
+        assert made == text
+
+
+def test_a_long_cell_takes_no_time() -> None:
+    started = time.process_time()
+    for piece in ("\n", "; ", " ", ";=", '"'):
+        cell(piece * 100_000)
+    assert time.process_time() - started < 1
 
 
 @given(st.lists(TEXT, max_size=3), TEXT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 import uuid
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
@@ -29,8 +30,15 @@ if TYPE_CHECKING:
     from ocelli.storage.postgres.database import PostgresDatabase
 
 URL_LIFETIME = 3600
-# What a spreadsheet would take for a formula.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+# A formula begins with one of these, or with what some spreadsheets read as one of them.
+_SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋"
+# What they overlook before it: white space, marks without a width, quotes.
+_OVERLOOKED = (
+    r'\x00-\x08\x0b\x0c\x0e-\x20"\x85\xa0\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\xad\ufeff'
+)
+# A cell also begins after a semicolon, a tab, a bar or the end of a line, where a spreadsheet takes
+# that for what parts them, as it does in countries that write 0,5.
+_FORMULA = re.compile(rf"(?:\A|(?<=[;|\t\r\n]))(?=[{_OVERLOOKED}]*[{_SIGNS}])")
 
 FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
     "id": lambda record: str(record.id),
@@ -142,7 +150,8 @@ class WriteExport:
 
     async def _write_records(self, export: Export, path: Path) -> int:
         request = export.request
-        file = await asyncio.to_thread(path.open, "w", encoding="utf-8", newline="")
+        encoding = "utf-8-sig" if request.format is ExportFormat.CSV else "utf-8"
+        file = await asyncio.to_thread(path.open, "w", encoding=encoding, newline="")
         with file:
             writer = ExportWriter(file, request.format, request.fields)
             async with self._database.transaction() as tx:
@@ -154,7 +163,10 @@ class WriteExport:
 
 
 class ExportWriter:
-    """Records as CSV with a header, as one JSON array, or as one JSON object a line."""
+    """Records as CSV with a header, as one JSON array, or as one JSON object a line.
+
+    A ``file`` for CSV begins with a byte order mark, or spreadsheets do not read it as UTF-8.
+    """
 
     def __init__(self, file: IO[str], format: ExportFormat, fields: Sequence[str]) -> None:
         self.count = 0
@@ -205,11 +217,12 @@ def cell(value: Any) -> str | int | float:
     >>> cell("=1+1")
     "'=1+1"
     >>> cell(["cat", "-dog"])
-    'cat; -dog'
+    "cat;' -dog"
     """
     if value is None:
         return ""
     if isinstance(value, int | float):
         return value
     text = "; ".join(value) if isinstance(value, list) else str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_SIGNS) else text
+    text = _FORMULA.sub("'", text)
+    return f"'{text}" if text.startswith(("\t", "\r", "\n")) else text

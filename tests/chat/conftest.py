@@ -54,12 +54,12 @@ def data_url(data: bytes, mime: str = "image/png") -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def part(url: str, **more: Any) -> dict[str, Any]:
+def part(url: str, **more: Any) -> Any:
     return {"type": "image_url", "image_url": {"url": url, **more}}
 
 
-def said(text: str, *urls: str) -> list[dict[str, Any]]:
-    """One message of a user."""
+def said(text: str, *urls: str) -> Any:
+    """One message of a user, as every client's types want it."""
     content = [{"type": "text", "text": text}, *map(part, urls)]
     return [{"role": "user", "content": content}]
 

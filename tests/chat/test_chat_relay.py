@@ -248,7 +248,7 @@ async def relay(upstreams: Upstreams, names: str, *, stream: bool = False) -> An
     passed = Passed(body, lambda: json.loads(body), "x", [], stream, (), "id")
     tenant = Tenant(uuid.uuid4(), "t", Tier.FREE, datetime.now(UTC))
     pictures = Pictures(None, max_bytes=1, max_pixels=1)  # type: ignore[arg-type]
-    chosen = [upstreams.get(name) for name in names.split()]
+    chosen: Any = [upstreams.get(name) for name in names.split()]
     try:
         relayed = await Relay(pictures, metering).open(  # type: ignore[arg-type]
             tenant, chosen, passed, max_bytes=1

@@ -92,7 +92,7 @@ def wait_for_files(server: Server, count: int) -> None:
 
 
 def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    return json.loads(done.stdout)
+    return list(json.loads(done.stdout))
 
 
 def test_a_folder(server: Server, folder: Path) -> None:

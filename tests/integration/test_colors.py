@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -259,11 +260,10 @@ async def test_a_failed_extraction_keeps_what_was_found_before(database: Postgre
         await tx.images.add(image)
         assert await tx.colors.get(image.tenant_id, image.id) is None
         await tx.colors.complete(image.id, palette)
-        request = {"n_colors": 5, "force": False}
-        assert await tx.colors.request(image.tenant_id, [image.id], **request) == []
-        request["force"] = True
-        assert await tx.colors.request(image.tenant_id, [image.id], **request) == [image.id]
-        assert await tx.colors.request(image.tenant_id, [image.id], **request) == []
+        request = partial(tx.colors.request, image.tenant_id, [image.id], n_colors=5)
+        assert await request(force=False) == []
+        assert await request(force=True) == [image.id]
+        assert await request(force=True) == []
         started = await tx.colors.start(image.id)
         assert started is not None
         assert (started.status, started.n_colors) == (PaletteStatus.PROCESSING, 5)

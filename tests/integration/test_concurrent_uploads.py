@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,7 @@ async def test_nobody_waits_in_a_circle(database: PostgresDatabase) -> None:
     await begun.wait()
     for waiting in range(1, 5):
         tasks.append(asyncio.create_task(upload()))
-        await eventually(lambda waiting=waiting: waits_for_a_lock(database, waiting))
+        await eventually(partial(waits_for_a_lock, database, waiting))
     held.set()
     assert await asyncio.gather(*tasks) == [None] * 4
     let_go.set()

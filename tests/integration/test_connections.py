@@ -15,8 +15,8 @@ import requests
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
-from tests.chat.upstream import until
 from tests.conftest import Server
+from tests.waiting import until
 
 from ocelli.api import connections
 from ocelli.api.connections import Connections
@@ -74,7 +74,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
             thread.start()
             stack.callback(thread.join, 10)
             stack.callback(setattr, server, "should_exit", True)
-            assert until(lambda: server.started)
+            until(lambda: server.started)
             host, port = listener.getsockname()
             return host, port
 

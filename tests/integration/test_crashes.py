@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -146,7 +147,7 @@ def test_a_picture_that_kills_its_workers_ends_failed(
     try:
         (id,) = accepted(server, photos, 1)
         for attempt in range(3):
-            until(lambda attempt=attempt: is_processing(server, id, attempt))
+            until(partial(is_processing, server, id, attempt))
             children(server, "child worker")[0].kill()
         file = finished(server, id)
         assert file["description_status"] == "failed"

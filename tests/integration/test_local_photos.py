@@ -30,6 +30,14 @@ class Photo:
     pixels: Any
     data: bytes = b""
 
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
 
 def photo(name: str) -> np.ndarray:
     for package, folder in FOLDERS.items():
@@ -202,7 +210,7 @@ async def test_small_things_are_found_at_full_resolution(backend: LocalBackend) 
 
 def ruling(evidence: Evidence, claim: Claim, seen: Findings) -> Ruling | None:
     verdict = evidence.judge(claim, seen)
-    return verdict and verdict.ruling
+    return verdict.ruling if verdict else None
 
 
 async def again(

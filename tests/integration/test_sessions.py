@@ -35,7 +35,7 @@ def pictures(start: int, count: int, side: int = 32) -> list[tuple[str, bytes]]:
 
 
 def status(server: Server, id: str) -> dict[str, Any]:
-    return get(server, f"/uploads/sessions/{id}/status").json()
+    return dict(get(server, f"/uploads/sessions/{id}/status").json())
 
 
 def assert_adds_up(session: dict[str, Any]) -> None:

@@ -33,7 +33,8 @@ def aside(server: Server) -> list[psutil.Process]:
 
 
 def sent(server: Server, data: bytes) -> requests.Response:
-    return upload(server, data, auto_describe="false")
+    answer: requests.Response = upload(server, data, auto_describe="false")
+    return answer
 
 
 def test_a_crowd_with_the_process_killed_in_the_middle(busy: Server) -> None:

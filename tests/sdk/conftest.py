@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer, picture
+from tests.sdk.sdk_server import KEY, FakeServer, picture
 
 from aion import AionVision
 

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 KEY = "aion_" + "k" * 24
 
@@ -175,7 +175,9 @@ class FakeServer:
         finally:
             self.busy -= 1
 
-    async def _misbehave(self, fault: Fault, request: web.Request, handler: Any) -> Any:
+    async def _misbehave(
+        self, fault: Fault, request: web.Request, handler: Any
+    ) -> web.StreamResponse:
         if fault.kind == "status":
             await request.read()
             code = "RATE_LIMIT_ERROR" if fault.status == 429 else f"HTTP_{fault.status}"
@@ -207,8 +209,9 @@ class FakeServer:
         fields: dict[str, str] = {}
         files = []
         async for part in await request.multipart():
+            assert isinstance(part, BodyPartReader)
             if part.filename is None:
-                fields[part.name] = await part.text()
+                fields[str(part.name)] = await part.text()
                 continue
             digest, size = hashlib.sha256(), 0
             while piece := await part.read_chunk(2**18):

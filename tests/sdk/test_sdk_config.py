@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sdk_server import KEY
+from tests.sdk.sdk_server import KEY
 
 import aion
 from aion import AionVision, ClientConfig, InsecureTransportWarning, SyncAionVision, load_dotenv

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -88,7 +89,11 @@ def test_too_many(photos: Photos) -> None:
     ],
 )
 def test_refused_at_once(
-    files: object, options: dict, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: object,
+    options: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").write_text("x")

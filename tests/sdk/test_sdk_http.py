@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sdk_server import KEY, FakeServer
+from tests.sdk.sdk_server import KEY, FakeServer
 
 from aion import (
     AionVision,

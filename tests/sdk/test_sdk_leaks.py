@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer
+from tests.sdk.sdk_server import KEY, FakeServer
 from tests.waiting import until
 
 from aion import AionVision

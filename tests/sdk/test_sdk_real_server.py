@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from tests.conftest import Server
@@ -12,7 +13,7 @@ from tests.conftest import Server
 from aion import AionVision, SyncAionVision, ValidationError
 
 
-def settings(real: Server) -> dict[str, str]:
+def settings(real: Server) -> dict[str, Any]:
     return {"api_key": real.key, "base_url": f"{real.url}/api/v2"}
 
 

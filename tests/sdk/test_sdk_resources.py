@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sdk_server import FakeServer, picture
+from tests.sdk.sdk_server import FakeServer, picture
 
 from aion import (
     AionVision,

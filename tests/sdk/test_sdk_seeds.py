@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer
+from tests.sdk.sdk_server import KEY, FakeServer
 
 from aion import SyncAionVision
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer
+from tests.sdk.sdk_server import KEY, FakeServer
 from tests.waiting import PATIENCE, until
 
 from aion import AionVision, AuthenticationError, DescriptionError, SyncAionVision
@@ -123,7 +123,11 @@ def test_callbacks(server: FakeServer, photos: Photos, caplog: pytest.LogCapture
         assert sorted(seen) == [0, 1, 2, 3, 4]
         # One that calls the client it belongs to would wait for ever: it is told so instead.
         paths = photos("x.jpg", "y.jpg")
-        client.upload(paths, on_progress=lambda event: client.uploads.check_quota())
+
+        def ask(_: AionVision.UploadProgressEvent) -> None:
+            client.uploads.check_quota()
+
+        client.upload(paths, on_progress=ask)
     assert "A callback cannot call the client" in caplog.text
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sdk_server import KEY, FakeServer, picture
+from tests.sdk.sdk_server import KEY, FakeServer, picture
 from tests.waiting import PATIENCE
 
 from aion import (
@@ -43,7 +43,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
 
-    def options(self) -> dict[str, Callable[[Any], None]]:
+    def options(self) -> dict[str, Any]:
         kinds = ("progress", "file_complete", "description_progress", "description_failed")
         return {f"on_{kind}": self._note(kind) for kind in kinds}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sdk_server import KEY, FakeServer, picture
+from tests.sdk.sdk_server import KEY, FakeServer, picture
 from tests.waiting import PATIENCE
 
 from aion import (
@@ -22,6 +22,7 @@ from aion import (
     ValidationError,
 )
 from aion import _senders as senders
+from aion._bodies import Multipart
 
 Photos = Callable[..., list[Path]]
 
@@ -143,13 +144,13 @@ async def test_a_file_that_shrinks_on_the_way(
 ) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(os.urandom(900_000))
-    original = senders.Multipart.pieces
+    original = Multipart.pieces
 
-    def shrinking(self: senders.Multipart) -> object:
+    def shrinking(self: Multipart) -> object:
         os.truncate(path, 10)
         return original(self)
 
-    monkeypatch.setattr(senders.Multipart, "pieces", shrinking)
+    monkeypatch.setattr(Multipart, "pieces", shrinking)
     with pytest.raises(UploadError, match="changed while it was being uploaded"):
         await client.upload_one(path)
     assert not server.images

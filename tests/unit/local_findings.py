@@ -57,7 +57,7 @@ parts = st.fixed_dictionaries(
 
 def held(parts: dict[str, Any]) -> Findings:
     """Findings of these parts."""
-    kept = {k: tuple(v) if isinstance(v, list) else v for k, v in parts.items()}
+    kept: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in parts.items()}
     return Findings("ocelli-local", "1", **kept)
 
 

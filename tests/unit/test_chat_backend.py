@@ -191,6 +191,7 @@ async def test_an_answer_that_the_picture_shows_is_not_the_models(
     """It is quoted before the model's own, in every look of the deepest level."""
     everybody = registry(LocalBackend(), [config(server, model="scene-quoting")], session)
     answer = await Engine(everybody).answer(picture(server, 3), Question(), Level.CRITICAL)
+    assert answer.description is not None
     assert SIGN not in answer.description
     assert answer.description.startswith(f"The background is {server.scene(3).background}.")
     backend = chat_backend(config(server, model="scene-quoting"), session, DataUrls())

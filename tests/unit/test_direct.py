@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.usecases.direct import BLOCK, BUFFER, DirectFile
+from ocelli.usecases.buffers import BUFFER
+from ocelli.usecases.direct import BLOCK, DirectFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

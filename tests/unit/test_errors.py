@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def every() -> list[errors.OcelliError]:
     ]
 
 
-def _value(name: str) -> object:
+def _value(name: str) -> Any:
     return {"details": {"given": 1}, "retry_after": 7}.get(name, f"the {name}")
 
 

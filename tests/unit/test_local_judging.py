@@ -52,7 +52,7 @@ S, C, U = Ruling.SUPPORTED, Ruling.CONTRADICTED, Ruling.UNSEEN
 
 def ruling(claim: Claim, seen: Findings = SEEN) -> Ruling | None:
     verdict = judge(claim, seen)
-    return verdict and verdict.ruling
+    return verdict.ruling if verdict else None
 
 
 @pytest.mark.parametrize(

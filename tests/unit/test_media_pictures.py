@@ -10,7 +10,7 @@ import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -135,7 +135,7 @@ def corners(picture: Picture) -> list[tuple[int, ...]]:
     ]
 
 
-def assert_near(seen: object, wanted: object, tolerance: int) -> None:
+def assert_near(seen: Any, wanted: Any, tolerance: int) -> None:
     assert np.abs(np.subtract(seen, wanted, dtype=int)).max() <= tolerance, (seen, wanted)
 
 
@@ -595,7 +595,7 @@ def test_variants_keep_transparency_and_the_blurhash_is_on_white() -> None:
     clear = render(saved(Image.new("RGBA", (90, 60), (0, 0, 0, 0)), "PNG"), max_pixels=LIMIT)
     white = render(saved(Image.new("RGB", (90, 60), WHITE), "PNG"), max_pixels=LIMIT)
     image = Image.open(io.BytesIO(clear.variants[0].data))
-    assert image.convert("RGBA").getpixel((9, 9))[3] == 0
+    assert image.convert("RGBA").getchannel("A").getpixel((9, 9)) == 0
     assert clear.blur_hash == white.blur_hash
 
 

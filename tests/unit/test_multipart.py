@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from ocelli.api import multipart
 from ocelli.api.multipart import Form, receive
+from ocelli.api.parts import Parts
 from ocelli.domain.errors import TooLarge
 from ocelli.usecases.buffers import BUFFER
 from ocelli.usecases.staging import StagedFile
@@ -88,13 +89,13 @@ async def test_a_form_that_is_slow_to_read_goes_on_in_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readers: list[int] = []
-    feed = multipart.Parts.feed
+    feed = Parts.feed
 
     def watched(self: Any, data: bytes) -> None:
         readers.append(threading.get_ident())
         feed(self, data)
 
-    monkeypatch.setattr(multipart.Parts, "feed", watched)
+    monkeypatch.setattr(Parts, "feed", watched)
     monkeypatch.setattr(multipart, "PATIENCE", 0.0)  # how long a sip takes is the machine's affair
     body = form(b"content", before=12_000)
     assert BUFFER // 2 < len(body) < BUFFER
@@ -117,7 +118,7 @@ async def test_who_is_cut_off_leaves_no_thread_with_the_file(
 ) -> None:
     monkeypatch.setattr(multipart, "PATIENCE", 0.0)
     held, go_on, at_work = threading.Event(), threading.Event(), threading.Event()
-    feed = multipart.Parts.feed
+    feed = Parts.feed
 
     def slow(self: Any, data: bytes) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -127,7 +128,7 @@ async def test_who_is_cut_off_leaves_no_thread_with_the_file(
             at_work.clear()
         feed(self, data)
 
-    monkeypatch.setattr(multipart.Parts, "feed", slow)
+    monkeypatch.setattr(Parts, "feed", slow)
     body = form(b"x" * 200_000)
     reading = asyncio.create_task(received(request_of(body, length=len(body)), tmp_path))
     await asyncio.to_thread(held.wait, 10)

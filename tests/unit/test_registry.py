@@ -113,7 +113,7 @@ def test_prices() -> None:
 )
 def test_what_is_wrong_is_said(table: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValidationError, match=wrong):
-        Settings(backends=table)  # type: ignore[arg-type]
+        Settings(backends=table)
 
 
 def test_parts_must_be_played_by_somebody() -> None:
@@ -135,7 +135,7 @@ def test_no_vendor_is_asked_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_child_processes_see_the_same_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     table = {"house": {"base_url": "http://10.0.0.1/v1", "model": "m", "key": "sk-hidden"}}
-    settings = Settings(backends=table)  # type: ignore[arg-type]
+    settings = Settings(backends=table)
     assert "sk-hidden" not in repr(settings)
     for name, value in to_environment(settings).items():
         monkeypatch.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,7 +117,7 @@ def test_calibration_is_monotone_and_stays_a_probability(
     assert 0 <= calibration(low) <= calibration(high) + 1e-12 <= 1 + 1e-12
 
 
-def fate(text: str, sentence: int | None, *, kept: bool, **more: object) -> JudgedClaim:
+def fate(text: str, sentence: int | None, *, kept: bool, **more: Any) -> JudgedClaim:
     return JudgedClaim(Claim(text, sentence=sentence, **more), kept, 0.9 if kept else 0.1)
 
 

@@ -140,7 +140,7 @@ class TroubleServer:
                 text = json.dumps(completion(GOOD_TEXT)).encode().replace(b"TEA", b"T\xff\xfeA")
                 return web.Response(body=text, content_type="application/json")
             case "wrong-schema":
-                answer = {
+                answer: dict[str, Any] = {
                     "nonce": NONCE,
                     "caption": "There are two cups on a table.",
                     "score": "high",

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -39,8 +40,8 @@ def client(chat: Server) -> openai.OpenAI:
 
 
 def test_openai(client: openai.OpenAI, coffee: str) -> None:
-    messages = said("What's in this image?", coffee)
-    answer = client.chat.completions.create(model="gpt-4o", messages=messages, max_tokens=300)  # type: ignore[arg-type]
+    messages: Any = said("What's in this image?", coffee)
+    answer = client.chat.completions.create(model="gpt-4o", messages=messages, max_tokens=300)
     text = answer.choices[0].message.content
     assert text
     assert "cup" in text
@@ -49,7 +50,7 @@ def test_openai(client: openai.OpenAI, coffee: str) -> None:
     assert answer.usage.prompt_tokens_details
     stream = client.chat.completions.create(
         model="gpt-4o",
-        messages=messages,  # type: ignore[arg-type]
+        messages=messages,
         stream=True,
         stream_options={"include_usage": True},
     )
@@ -65,7 +66,7 @@ def test_openai(client: openai.OpenAI, coffee: str) -> None:
 def test_openai_parse(client: openai.OpenAI, coffee: str) -> None:
     done = client.chat.completions.parse(
         model="ocelli-local",
-        messages=said("What's in this image?", coffee),  # type: ignore[arg-type]
+        messages=said("What's in this image?", coffee),
         response_format=Cafe,
     )
     cafe = done.choices[0].message.parsed
@@ -76,7 +77,7 @@ def test_openai_parse(client: openai.OpenAI, coffee: str) -> None:
     with pytest.raises(openai.LengthFinishReasonError):
         client.chat.completions.parse(
             model="ocelli-local",
-            messages=said("What's in this image?", coffee),  # type: ignore[arg-type]
+            messages=said("What's in this image?", coffee),
             response_format=Cafe,
             max_tokens=3,
         )
@@ -86,7 +87,7 @@ async def test_openai_async(chat: Server) -> None:
     async with openai.AsyncOpenAI(base_url=chat.url, api_key=chat.key) as client:  # no /v1
         stream = await client.chat.completions.create(
             model="good",
-            messages=said("Hello"),  # type: ignore[arg-type]
+            messages=said("Hello"),
             stream=True,
         )
         text = "".join([each.choices[0].delta.content or "" async for each in stream])
@@ -94,7 +95,7 @@ async def test_openai_async(chat: Server) -> None:
 
 
 def test_openai_moderation(client: openai.OpenAI, coffee: str) -> None:
-    judged = client.moderations.create(input=[part(coffee)])  # type: ignore[list-item]
+    judged = client.moderations.create(input=[part(coffee)])
     assert judged.results[0].flagged is False
     assert judged.results[0].category_applied_input_types.sexual == ["image"]
 
@@ -103,7 +104,7 @@ def test_openai_tells_errors_apart(chat: Server, client: openai.OpenAI) -> None:
     def ask(model: str = "ocelli-local", url: str = "x", key: str = chat.key) -> openai.APIError:
         mine = client.with_options(api_key=key)
         with pytest.raises(openai.APIError) as caught:
-            mine.chat.completions.create(model=model, messages=said("", url))  # type: ignore[arg-type]
+            mine.chat.completions.create(model=model, messages=said("", url))
         return caught.value
 
     bad = ask()
@@ -121,7 +122,7 @@ def test_openai_tells_errors_apart(chat: Server, client: openai.OpenAI) -> None:
     with pytest.raises(openai.APIError, match="hung up"):
         for _ in client.chat.completions.create(
             model="dying",
-            messages=said("Hello"),  # type: ignore[arg-type]
+            messages=said("Hello"),
             stream=True,
         ):
             pass
@@ -130,8 +131,8 @@ def test_openai_tells_errors_apart(chat: Server, client: openai.OpenAI) -> None:
 def test_langchain(chat: Server, coffee: str) -> None:
     model = ChatOpenAI(
         base_url=f"{chat.url}/v1", api_key=chat.key, model="gpt-4o", max_tokens=300, max_retries=0
-    )  # type: ignore[call-arg]
-    content = [{"type": "text", "text": "What's in this image?"}, part(coffee)]
+    )
+    content: Any = [{"type": "text", "text": "What's in this image?"}, part(coffee)]
     question = HumanMessage(content)
     answer = model.invoke([question])
     assert "cup" in str(answer.content)

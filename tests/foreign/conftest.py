@@ -1,0 +1,6 @@
+"""The servers that the clients of others talk to."""
+
+from __future__ import annotations
+
+from tests.chat.conftest import chat as chat
+from tests.chat.conftest import upstream as upstream

@@ -5,9 +5,15 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
 VLM    := .venv-vlm
+# Three at a time keep two cores busy: tests wait half of the time. Each has servers and a Postgres
+# of its own. The folders whose tests take longest come first, so that none is left for the end.
+PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 VLM_STAMP := $(VLM)/.installed
 
-.PHONY: venv demo test check bench serve clean test-vlm test-servers
+.PHONY: help venv demo test test-fast test-foreign check bench serve clean test-vlm test-servers
+
+help:  ## what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP)  ## the set-up alone
 
@@ -21,11 +27,15 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
 	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
 
-# Three at a time keep two cores busy: tests wait half of the time. Each has servers and a Postgres
-# of its own. The folders whose tests take longest come first, so that none is left for the end.
-test: venv  ## the whole suite
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 \
+test: venv  ## all tests of our own
+	@$(PARALLEL) --durations=25 \
 		tests/contract tests/integration tests/chat tests/sdk tests/docs tests/vlm tests/unit
+
+test-fast: venv  ## the unit tests, with few examples of each property
+	@OCELLI_FUZZ_EXAMPLES=5 $(PARALLEL) --hypothesis-profile=few tests/unit
+
+test-foreign: venv  ## what other people wrote against ours: OpenAI's client, LangChain, LiteLLM
+	@$(BIN)/python -m pytest tests/foreign
 
 test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB
 	@$(VLM)/bin/python -m pytest tests/vlm/test_vlm.py

@@ -32,6 +32,7 @@ hypothesis.settings.register_profile(
     "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("ours")
+hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("ours"), max_examples=5)
 
 OCELLI = [sys.executable, "-m", "ocelli.cli.main"]
 

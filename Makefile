@@ -48,10 +48,12 @@ $(VLM_STAMP): pyproject.toml constraints.txt constraints-vlm.txt
 	@$(VLM)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-vlm.txt -e '.[server,vlm]' 'transformers[serving]' pytest pytest-asyncio hypothesis requests
 	@touch $@
 
-check: venv  ## lint, format, types, import contracts
-	@$(BIN)/ruff check src tests benchmarks
-	@$(BIN)/ruff format --check src tests benchmarks
+check: venv  ## lint, format, types, spelling, prose, import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/codespell
+	@$(BIN)/python -m tools.prose
 	@PYTHONPATH=src $(BIN)/lint-imports
 
 bench: venv  ## performance as ratios against baselines of the same run

@@ -1,4 +1,4 @@
-"""Bodies that FastAPI reads: whole, into memory, and before anybody has been asked for a key."""
+"""Bodies that FastAPI reads: whole, into memory, and before the key is checked."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Form:
 
 
 class _File:
-    """A file of the form. ``inspect`` looks at it when it is complete, if anybody is to."""
+    """A file of the form. ``inspect``, if given, looks at it when it is complete."""
 
     def __init__(self, part: FilePart, inspect: Callable[[StagedFile], None] | None) -> None:
         self._part = part
@@ -116,7 +116,7 @@ async def receive(
     max_files: int = 1,
 ) -> None:
     """Read the whole body into ``form``, and let ``inspect`` look at each file that is complete,
-    but not at the one file of a small body: that is in memory, and whoever stores it can look.
+    but not at the one file of a small body: that is in memory, and its storing can look.
 
     Raises MalformedRequest for a body that is no complete multipart form, TooLarge for more files
     or bytes than allowed in total. A single file that is too large is marked, not raised, and its

@@ -26,7 +26,7 @@ CHECK_TIMEOUT = 3.0
 
 @router.get("/", include_in_schema=False)
 async def home() -> RedirectResponse:
-    """Whoever opens the address in a browser wants to know what this is."""
+    """Tell a person who opens the address in a browser what this is."""
     return RedirectResponse("/docs")
 
 

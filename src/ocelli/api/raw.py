@@ -67,7 +67,7 @@ async def _read(request: Request, limit: int) -> bytes:
 async def arriving(request: Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises MalformedRequest if it stops coming, or the client hangs up.
 
-    What the caller does with a chunk takes none of that time: then nobody waits for bytes.
+    What the caller does with a chunk takes none of that time: it does not wait for bytes then.
     """
     clock = asyncio.get_running_loop().time
     try:

@@ -59,7 +59,7 @@ def surface_of(request: Request) -> Surface:
 
 
 def no_room(request: Request, error: OSError) -> Unavailable:
-    """A disk that is full is nobody's fault but ours, and may pass. Any other error is raised."""
+    """A full disk is the server's fault, not the client's, and may pass. Others are raised."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     log.error("the disk is full, request %s", request.state.request_id)

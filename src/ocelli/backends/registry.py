@@ -39,8 +39,8 @@ def configure(
     """What ``settings.BackendSetting`` says (``given``, without what it leaves open) and its
     provider's row come to.
 
-    A provider's own key variable is read for the provider's own address only: nobody else is sent
-    that key. At another address no key is needed.
+    A provider's own key variable is read for the provider's own address only: no other server is
+    sent that key. At another address no key is needed.
     """
     row = provider(name, given.get("provider"))
     if row is None:
@@ -116,7 +116,7 @@ class Registry:
 
     @property
     def default(self) -> Backend:
-        """Who describes when nobody is named."""
+        """The backend that describes when a request names none."""
         return self._named(self.parts.default) or next(iter(self.chats.values()), self.local)
 
     def get(self, name: str) -> Backend | None:
@@ -128,7 +128,7 @@ class Registry:
 
         Two or more others: the judge between them. The local models come in only where they are
         all there is, or where the settings name them: what they find is evidence in every check
-        already, and must not count twice. Where nobody is left, the first of ``others`` looks
+        already, and must not count twice. Where none is left, the first of ``others`` looks
         again at what it said.
         """
         part = self.parts.checker if len(set(others)) < 2 else self.parts.judge
@@ -153,7 +153,7 @@ def registry(
     session: aiohttp.ClientSession,
     parts: Parts = Parts(),
 ) -> Registry:
-    """All of them, over one ``session``; whoever made it closes it."""
+    """All of them, over one ``session``, which is not closed here."""
     missing = tuple(each for each in configured if isinstance(each, MissingKey))
     for each in missing:
         log.warning("backend %s is not asked: %s holds no key", each.name, each.variable)

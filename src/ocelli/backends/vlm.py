@@ -40,7 +40,7 @@ class VlmClient:
     async def complete(
         self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
     ) -> Completion:
-        """See Client. Whoever gives up stops the model at its next token."""
+        """See Client. Cancelling the call stops the model at its next token."""
         del schema  # nothing holds it to one
         outcome.attempts += 1
         outcome.model = self.config.model

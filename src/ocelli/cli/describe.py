@@ -2,7 +2,7 @@
 
 Postgres and the workers live in a temporary folder; pictures take the same way as with a server:
 upload use case, queue, worker, result. What this process needs for that is imported once the
-workers are on their way: nobody's start takes longer.
+workers are on their way: no start takes longer.
 """
 
 from __future__ import annotations

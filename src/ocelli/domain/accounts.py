@@ -52,7 +52,7 @@ TIER_LIMITS: dict[Tier, TierLimits] = {
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Whoever owns pictures. ``requests_per_minute`` overrides the tier's.
+    """An owner of pictures. ``requests_per_minute`` overrides the tier's.
 
     ``unmetered`` tenants have no monthly limits: the owner of the machine.
     """

@@ -3,7 +3,7 @@
 A question is taken sentence by sentence. What a rule below recognises is answered from the
 findings; to anything else the answer is what can be seen, and that more needs a vision-language
 model.
-Nothing is answered that the findings do not hold, and never who somebody is.
+Nothing is answered that the findings do not hold, and never who a person is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NOUN = rf"(?P<noun>[a-z][a-z' -]*?){END}"
 
 
 def answer(text: str, pictures: Sequence[Seen]) -> str:
-    """The answer to ``text``, the last thing that somebody wrote, about these pictures in order."""
+    """The answer to ``text``, the last message of a user, about these pictures in order."""
     if not pictures:
         return NO_PICTURE
     asked = " ".join(text[:LONGEST].replace("’", "'").split())

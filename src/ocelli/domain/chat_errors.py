@@ -106,7 +106,7 @@ class ModelNotFound(ChatError):
 
 
 class ClientGone(ChatError):
-    """Whoever asked has hung up; nobody reads the answer."""
+    """The client has hung up and reads no answer."""
 
     code = "client_closed_request"
     status = 499

@@ -19,7 +19,7 @@ class ClaimType(StrEnum):
 
 
 class Ruling(StrEnum):
-    """What somebody who looked says about a claim."""
+    """What a backend that looked says about a claim."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"

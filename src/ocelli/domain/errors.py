@@ -2,7 +2,7 @@
 
 Each is a type with a ``code`` (the API's vocabulary), an HTTP ``status``, a message for a person
 and ``retryable``: whether the same request can succeed later. API surfaces render them, each in
-its own shape; nobody classifies an error by searching its text.
+its own shape; no code classifies an error by searching its text.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MalformedRequest(ValidationFailed):
 
 
 class InvalidKey(OcelliError):
-    """No key, a malformed one, or one that nobody has issued."""
+    """No key, a malformed one, or one that was never issued."""
 
     code = "INVALID_API_KEY"
     status = 401
@@ -74,7 +74,7 @@ class DeactivatedKey(OcelliError):
 
 
 class NotFound(OcelliError):
-    """Does not exist, or belongs to another tenant: the two are told apart by nobody."""
+    """Does not exist, or belongs to another tenant: a client cannot tell which."""
 
     code = "NOT_FOUND"
     status = 404
@@ -98,7 +98,7 @@ class StorageQuotaExceeded(OcelliError):
 
 
 class Conflict(OcelliError):
-    """The thing is in a state in which this cannot be done, or somebody else is doing it."""
+    """The thing is in a state in which this cannot be done, or another request is doing it."""
 
     code = "CONFLICT"
     status = 409

@@ -115,7 +115,7 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that somebody asked for; ``object_key`` once it is there."""
+    """A file that a client asked for; ``object_key`` once it is there."""
 
     id: UUID
     tenant_id: UUID

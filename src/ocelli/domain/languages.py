@@ -245,7 +245,7 @@ LANGUAGES = tuple(_CODES)
 
 
 def language_named(text: str) -> str:
-    """The language of a name or a code, however it is written; ``DEFAULT`` if nobody knows it.
+    """The language of a name or a code, however it is written; ``DEFAULT`` if it is unknown.
 
     "german", "de", "deu" and "de_AT" are German. Never an error: a locale is not worth one.
     """

@@ -103,7 +103,7 @@ class Evidence(Protocol):
 
 
 class LocalModels(Backend, Evidence, Protocol):
-    """The backend whose models are evidence about everybody else's claims."""
+    """The backend whose models are evidence about the claims of all others."""
 
 
 class Backends(Protocol):
@@ -116,7 +116,7 @@ class Backends(Protocol):
 
     @property
     def default(self) -> Backend:
-        """Who describes when nobody is named."""
+        """The backend that describes when a request names none."""
         ...
 
     def get(self, name: str) -> Backend | None:
@@ -124,5 +124,5 @@ class Backends(Protocol):
         ...
 
     def checker(self, *others: str) -> Backend:
-        """Who looks again: somebody else than ``others``, if there is somebody else."""
+        """The backend that looks again: none of ``others``, if there is another one."""
         ...

@@ -23,7 +23,7 @@ class PictureLimits:
 
 
 class ChatReply(Protocol):
-    """An answer that has begun. Whoever has it must close it."""
+    """An answer that has begun. Its holder must close it."""
 
     @property
     def status(self) -> int: ...

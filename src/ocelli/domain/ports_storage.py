@@ -26,7 +26,7 @@ class SignedUpload:
 
 
 class Small(Protocol):
-    """A small file in memory, which child processes see too. Whoever has it gives it back once."""
+    """A small file in memory, which child processes see too. Its holder gives it back once."""
 
     @property
     def content(self) -> memoryview:
@@ -34,7 +34,7 @@ class Small(Protocol):
         ...
 
     def give_back(self) -> None:
-        """Nobody looks at it any more: the memory is for the next one."""
+        """It is not read any more: the memory is for the next one."""
         ...
 
 
@@ -105,7 +105,7 @@ class Objects(Protocol):
         """How a client may send ``key`` itself within ``expires_in`` seconds.
 
         The store holds it to the type, and to ``max_bytes`` and one single time if it can (ours
-        can; S3 cannot): whoever takes the object over checks again.
+        can; S3 cannot): the use case that takes the object over checks again.
         """
         ...
 

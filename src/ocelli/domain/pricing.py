@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def cost(self) -> int:
-        """Credits for a picture that everybody answers."""
+        """Credits for a picture that all of them answer."""
         return self.paid(share.backend for share in self.shares)
 
     def paid(self, answered: Iterable[str]) -> int:
@@ -49,21 +49,21 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The backends that are configured, and who of them answers when nobody is named."""
+    """The backends that are configured, and which of them answers when a request names none."""
 
     names: tuple[str, ...]
     default: str
 
     def knows(self, name: str) -> bool:
-        """Whether a request may name it: it is here, or somebody here can stand in for it."""
+        """Whether a request may name it: it is here, or a backend here can stand in for it."""
         return name in self.names or (name in price_list() and name != _OTHER)
 
     def plan(
         self, backends: Sequence[str], features: Collection[Feature], prompt: str | None
     ) -> Plan:
-        """Who does what. Whoever is not here is stood in for by somebody of the same kind.
+        """Which backend does what. One that is not here is replaced by one of the same kind.
 
-        Nobody named: the default one, and the local models for what that one cannot answer.
+        None named: the default one, and the local models for what that one cannot answer.
         """
         wanted: dict[str, set[Feature]] = {}
         notes: list[str] = []

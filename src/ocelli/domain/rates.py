@@ -36,7 +36,7 @@ class Budget:
 class Grant:
     """A slice of this minute.
 
-    ``free`` is what is left for everybody after it, ``reset`` the end of the minute in Unix
+    ``free`` is what is left for all processes after it, ``reset`` the end of the minute in Unix
     seconds, ``seconds_left`` the time until then.
     """
 
@@ -108,7 +108,7 @@ class Lease:
         return None
 
     def is_low(self, now: float) -> bool:
-        """Whether to ask for the next slice before anybody has to wait for it."""
+        """Whether to ask for the next slice before a request has to wait for it."""
         granted = self._grant.granted
         return granted >= FAST and self._held < LOW * granted and not self.is_over(now)
 
@@ -126,7 +126,7 @@ class Lease:
         self._granted_at = self._spent_at = now
 
     def give_back(self, now: float, *, idle: float = IDLE) -> int:
-        """Let go of what nobody has wanted for ``idle`` seconds; how much that is."""
+        """Let go of what was not wanted for ``idle`` seconds; how much that is."""
         if self.is_over(now) or now - self._spent_at < idle:
             return 0
         unused, self._held = self._held, 0

@@ -1,4 +1,4 @@
-"""What is known about a picture that somebody asks about, and what can be read from it. Pure."""
+"""What is known about a picture that a user asks about, and what can be read from it. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PERSON, FACE = "person", "face"
 class Seen:
     """One picture: its findings, the hash of its bytes, its size in pixels.
 
-    ``dhash`` is a 64-bit perceptual hash, None if nobody computed it.
+    ``dhash`` is a 64-bit perceptual hash, None if it was not computed.
     """
 
     findings: Findings

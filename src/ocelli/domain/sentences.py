@@ -1,7 +1,7 @@
 """From sentences to claims that can be checked, by rules that are simple enough to trust.
 
 For texts whose author gave no claims: a model that answers in plain words, a statement that
-somebody wants verified. A sentence that no rule understands is one claim of type OTHER: nothing
+a client wants verified. A sentence that no rule understands is one claim of type OTHER: nothing
 that a text says is lost, it is only typed less closely.
 
     >>> [(c.type.value, c.subject, c.count) for c in claims_from_text("There are two red cups.")]

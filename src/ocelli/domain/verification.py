@@ -6,14 +6,14 @@ with every verdict, in log-odds, as independent witnesses do:
     log-odds(claim) = prior + Σ weight(verdict)
 
 - ``prior``: the describer's own evidence (``Claim.belief``) where it has some, else ``DESCRIBER``,
-  the share of a describer's claims that is right; ``STATEMENT`` for a text somebody else wrote.
+  the share of a describer's claims that is right; ``STATEMENT`` for a text from elsewhere.
 - A look that supports or contradicts weighs ln of how much oftener that happens to true claims than
   to false ones (``CHECKER``, ``JUDGE``); "unseen" is a weak sign against. A model that checks its
   own words is worth ``OWN_WORDS`` of a stranger.
 - Evidence of the local models weighs ``strength`` x ln 100, for or against.
 
-A claim is dropped below one half, if somebody who looked did not support it: what a describer words
-as doubtful is not wrong for being so. Confidence is the mean, over all claims that are not merely
+A claim is dropped below one half, if a look did not support it: what a describer words as doubtful
+is not wrong for being so. Confidence is the mean, over all claims that are not merely
 measured, of
 
     calibrate(max(probability, 1/2))
@@ -102,7 +102,7 @@ class Seen:
 
     @property
     def is_disputed(self) -> bool:
-        """Whether anybody who looked does not agree with whoever made the claim."""
+        """Whether any look does not agree with the author of the claim."""
         return any(v.ruling is not Ruling.SUPPORTED for v in self.verdicts if not _silent(v))
 
     @property

@@ -1,4 +1,4 @@
-"""Where we go on somebody else's behalf: to the public Internet, not into our own network."""
+"""Where the server goes for a client: to the public Internet, not into its own network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a picture to the JPEG that somebody else is sent: scaled, and without what it does not show.
+"""From a picture to the JPEG that another server is sent: scaled, without what it does not show.
 
 Metadata (place, time, camera) stays here.
 """

@@ -87,7 +87,7 @@ def is_quick(content: memoryview) -> bool:
 
 
 def _check_texts(read: Callable[[int, int], bytes]) -> None:
-    """Compressed texts are unpacked before anybody asks for them: eight kilobytes make eight
+    """Compressed texts are unpacked before they are asked for: eight kilobytes make eight
     megabytes, and then twice that. A few are metadata, many are a bomb.
     """
     if _compressed_texts(read) > MOST_TEXTS:

@@ -108,7 +108,7 @@ def _answer(
 
 @cache
 def _keep_to_ourselves() -> None:
-    """Nobody reads what libraries say on our standard error, and a full pipe would stop us."""
+    """What libraries say on our standard error is not read, and a full pipe would stop us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

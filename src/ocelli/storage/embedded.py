@@ -230,7 +230,7 @@ class EmbeddedPostgres:
         os.close(listening)
 
     def _end_guard(self) -> None:
-        """Must come before the server stops: its pid may be somebody else's afterwards."""
+        """Must come before the server stops: its pid may be another process's afterwards."""
         if self._guard is not None:
             self._guard.kill()
             self._guard.wait()

@@ -37,10 +37,10 @@ class LocalObjects:
     """A folder as an object store; implements ports_storage.Objects.
 
     A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
-    one rename; a small new one is written where nobody knows of it yet. So nobody ever sees half of
-    one. ``uploads/{tenant}/{id}/{name}`` is the file ``{id}+{name}`` in ``uploads/{tenant}``: a
-    folder for each picture is more work, and stays when that is deleted. URLs are signed by us
-    and served by the API at ``/objects/{key}``.
+    one rename; a small new one is written under a name that is not known yet. So no reader ever
+    sees half of one. ``uploads/{tenant}/{id}/{name}`` is the file ``{id}+{name}`` in
+    ``uploads/{tenant}``: a folder for each picture is more work, and stays when that is deleted.
+    URLs are signed by us and served by the API at ``/objects/{key}``.
     """
 
     def __init__(self, root: Path, secret: bytes, *, aside: Aside | None = None) -> None:
@@ -174,7 +174,7 @@ class LocalObjects:
     def _if_there(self) -> Iterator[None]:
         """A file that is missing with the whole folder is not gone: the disk is not mounted.
 
-        What is below may be a folder of the same name: whoever starts before the disk makes one.
+        What is below may be a folder of the same name: a start before the disk's makes one.
         """
         try:
             yield

@@ -40,7 +40,7 @@ _CODE = re.compile(r"[A-Za-z]{1,64}")
 class S3Objects:
     """A bucket as an object store; implements ports_storage.Objects.
 
-    boto3 works in ``threads`` threads of its own, so that a slow bucket holds up nobody else.
+    boto3 works in ``threads`` threads of its own, so that a slow bucket holds up nothing else.
     Without ``credentials`` they come the usual AWS way. ``guarded`` goes to public addresses only.
     Whatever takes longer than ``patience`` (seconds; storing has ten minutes) is Unavailable.
     """

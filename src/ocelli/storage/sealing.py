@@ -9,7 +9,7 @@ _NONCE = 12
 
 
 class Sealing:
-    """Implements ports_storage.Sealing. Whoever has the database but not the secret has nothing."""
+    """Implements ports_storage.Sealing. The database without the secret reveals nothing."""
 
     def __init__(self, secret: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -45,7 +45,7 @@ class _Written:
 def take_several(staging: str, inode: int, some: Sequence[NewFile]) -> Sequence[Any]:
     """What each one's ``check`` answers, or what went wrong with it: nothing is raised.
 
-    A new target is written where it is: nobody knows of it yet, and there is nothing to replace.
+    A new target is written where it is: it is not known yet, and there is nothing to replace.
     ``inode`` is that of ``staging``: another one, or none, means that the disk is not mounted.
     """
     if _inode(staging) != inode:
@@ -104,7 +104,7 @@ def _settle(one: _Written) -> None:
 
 
 def _discard(one: _Written) -> None:
-    """An empty target is left to the sweep: by now somebody else's may have its name."""
+    """An empty target is left to the sweep: by now another one may have its name."""
     one.file.discard()
     if one.path != one.target:
         os.unlink(one.path)
@@ -113,8 +113,8 @@ def _discard(one: _Written) -> None:
 def put_several(some: Sequence[tuple[str, str]]) -> list[OSError | None]:
     """Take over each source as its target; what went wrong with which.
 
-    Until its row is there nobody knows of a file: it may have its name before it is durable, unless
-    it replaces one.
+    Until its row is there a file is not known: it may have its name before it is durable, unless it
+    replaces one.
     """
     errors = _in_steps(
         dict(enumerate(some)),

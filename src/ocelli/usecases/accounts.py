@@ -22,7 +22,7 @@ class Accounts:
     """Checks keys and counts their use.
 
     A key that was good is remembered for two seconds, so a revoked one dies within two seconds; of
-    one that is in use nobody waits for the next look.
+    one that is in use no request waits for the next look.
     """
 
     def __init__(self, database: PostgresDatabase) -> None:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Analyse:
-    """The worker's main job. Safe to run twice: whoever finishes first wins, and both agree.
+    """The worker's main job. Safe to run twice: the first to finish wins, and both agree.
 
     ``compute`` is where decoding happens: one thread, so that a worker uses one core.
     """

@@ -214,7 +214,7 @@ class CallWebhook:
                 raise
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """Nobody is told; the batch can be asked about as before."""
+        """No webhook tells of it; the batch can be asked about as before."""
         log.warning("the webhook of batch %s: %s", id, reason)
 
 

@@ -32,7 +32,7 @@ class Buffer:
             self.view = self._arena.at(self._number)
 
     def give_back(self) -> None:
-        """Nobody looks at it any more: it is for the next one. Once is enough."""
+        """It is not read any more: it is for the next one. Once is enough."""
         number, self._number = self._number, None
         if self._arena is not None and number is not None:
             self._arena.give_back(number)
@@ -103,7 +103,7 @@ class _Copied:
         return memoryview(memory)[: len(self.data)]
 
     def give_back(self) -> None:
-        """Nobody else wants it."""
+        """Do nothing: it is not shared."""
 
 
 class _Arena:

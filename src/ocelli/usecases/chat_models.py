@@ -62,7 +62,7 @@ class Models:
         self._fallback = [each for name in fallback if (each := self._named[name]) is not None]
 
     def resolve(self, name: str) -> list[ChatUpstream]:
-        """Whom to ask, in this order; nobody: the local model. Raises ModelNotFound."""
+        """Which backends to ask, in this order; none: the local model. Raises ModelNotFound."""
         name = self._aliases.get(name, name)
         try:
             upstream = self._named[name]

@@ -154,7 +154,7 @@ class Relay:
     async def _counted(
         self, tenant: Tenant, first: bytes, pieces: AsyncIterator[bytes], started: float
     ) -> AsyncGenerator[bytes]:
-        """What was begun is charged, whoever ends it."""
+        """What was begun is charged, however it ends."""
         try:
             yield first
             async for piece in pieces:

@@ -45,7 +45,7 @@ class Colors:
     async def request_many(
         self, tenant_id: UUID, ids: Sequence[UUID], *, n_colors: int, force: bool
     ) -> int:
-        """How many are queued by this; ids of nobody's pictures are passed over."""
+        """How many are queued by this; ids of no picture are passed over."""
         async with self._database.transaction() as tx:
             queued = await tx.colors.request(tenant_id, ids, n_colors=n_colors, force=force)
             for image_id in queued:
@@ -87,7 +87,7 @@ class Colors:
 
 
 class ExtractColors:
-    """The worker's job for colours that somebody asked for. Safe to run twice."""
+    """The worker's job for colours that a client asked for. Safe to run twice."""
 
     def __init__(
         self, database: PostgresDatabase, stores: Stores, compute: Executor, *, max_pixels: int

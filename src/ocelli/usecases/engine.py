@@ -57,14 +57,14 @@ class Engine:
     level      looks
     =========  =====  ==========================================================================
     quick        1    describe
-    standard     2    describe; somebody else, if there is somebody, checks every claim
+    standard     2    describe; another backend, if there is one, checks every claim
     thorough     2    the same at full resolution and detail
     critical     3    describe; check; a third judges what the first two do not agree on, and what
                       no evidence confirms
     =========  =====  ==========================================================================
 
     Of a statement there is nothing to describe: every look checks it, and after the first each is
-    somebody else's if there is somebody. Evidence of the local models is gathered beside the first
+    another backend's if there is one. Evidence of the local models is gathered beside the first
     look and costs none.
     """
 
@@ -282,8 +282,8 @@ class _Asking:
     ) -> str:
         """Without what was dropped.
 
-        In the describer's words if it needs no look for them, else in those of somebody who looked
-        and leaves out exactly that, else sentence by sentence.
+        In the describer's words if it needs no look for them, else in those of a backend that
+        looked and leaves out exactly that, else sentence by sentence.
         """
         text = findings.description or ""
         dropped = {position for position, each in enumerate(fate) if not each.kept}
@@ -305,7 +305,7 @@ class _Asking:
 
 
 def answer_key(picture: bytes, question: Question, level: Level, roster: Sequence[str]) -> bytes:
-    """The same key, the same answer: content, question, level, and everybody who has a say.
+    """The same key, the same answer: content, question, level, and every backend with a say.
 
     ``roster`` pins the models and their prompts, the versions here the rules.
     """

@@ -1,4 +1,4 @@
-"""Sweep away what nobody needs any more. Each step may be cut off anywhere and run again."""
+"""Sweep away what is no longer needed. Each step may be cut off anywhere and run again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The same request twice is one request.
 
 The key's row is written before the work, so of two requests with one key one works and the other
-waits. Whoever dies at work stops renewing its row, and a minute later the next attempt may begin:
-it finds what the work itself has committed, no more and no less than any other repetition.
+waits. A process that dies at work stops renewing its row, and a minute later the next attempt may
+begin: it finds what the work itself has committed, no more and no less than any other repetition.
 """
 
 from __future__ import annotations

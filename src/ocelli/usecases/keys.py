@@ -52,7 +52,7 @@ class Keys:
             return await tx.accounts.keys()
 
     async def revoke(self, prefix_or_id: str) -> int:
-        """How many active keys that ended, whoever they belong to."""
+        """How many active keys that ended, of any tenant."""
         async with self._database.transaction() as tx:
             return await tx.accounts.revoke(prefix_or_id)
 

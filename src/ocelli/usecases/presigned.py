@@ -302,7 +302,7 @@ def _item(tenant: Tenant, wanted: Wanted) -> Item:
 
 
 def _already(item: Item) -> Item:
-    """The item could not be taken: it is through, it has failed, or somebody else has it."""
+    """The item could not be taken: it is through, it has failed, or another request has it."""
     if item.image_id is not None:
         return item
     if item.state is ItemState.CONFIRMING or not item.state.is_final:

@@ -113,7 +113,7 @@ class Requests:
     ) -> Request:
         """Reserve its price and enqueue it: once this returns, it will be answered.
 
-        ``waits``: somebody holds a connection open for it. Raises NoCredits, InsufficientCredits.
+        ``waits``: a client holds a connection open for it. Raises NoCredits, InsufficientCredits.
         """
         balance = await self.balance(tenant)
         least = plan.cost * sum(each.refused is None for each in sources)

@@ -22,7 +22,7 @@ class StagedFile:
 
     Use as a context manager: whatever is not taken over by the store is removed. ``inspect`` and
     ``close`` block on the disk, and so does ``write`` beyond the first megabyte: a small file is
-    only in memory until somebody wants it at ``path``.
+    only in memory until it is wanted at ``path``.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
@@ -74,7 +74,7 @@ class StagedFile:
         return small.content if small is not None else None
 
     def release(self) -> InHand | None:
-        """The whole content, for somebody else to store; then there is nothing at ``path``.
+        """The whole content, for the caller to store; then there is nothing at ``path``.
 
         None if it is too large for memory, closed or inspected.
         """

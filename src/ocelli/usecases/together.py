@@ -19,9 +19,9 @@ AT_ONCE = 64
 
 
 class Together(Generic[Item, Result]):
-    """Whoever comes while others of the same key are served is served next, with all who came.
+    """Callers that come while others of the same key are served are served next, together.
 
-    So a lone one waits for nobody, and under load a commit is shared. ``serve`` does all or
+    So a lone one does not wait, and under load a commit is shared. ``serve`` does all or
     nothing; if it fails for several each is tried alone, so that none pays for another's mistake.
     """
 
@@ -96,7 +96,7 @@ class Shared(Generic[Result]):
     An answer serves for ``seconds``, unless ``version`` says by then that something changed; who
     asks in the second half of that has it looked up anew, and waits for nothing. Who asks while it
     is looked up takes that answer too if nothing changed since the look began, else the next one.
-    So nobody hears what was true before the last change that ``version`` knows of.
+    So no caller hears what was true before the last change that ``version`` knows of.
     """
 
     def __init__(
@@ -163,6 +163,6 @@ class Shared(Generic[Result]):
 
 
 def seen(task: asyncio.Task[Any]) -> None:
-    """A callback: everybody who wanted the task's error may have left."""
+    """A callback: all who wanted the task's error may have left."""
     if not task.cancelled():
         task.exception()

@@ -115,7 +115,7 @@ class Upload:
         return self._stores.staging
 
     def inspect(self, staged: StagedFile) -> None:
-        """Read its header. Whoever writes the last bytes in a thread saves us one by doing so."""
+        """Read its header. In the thread that writes the last bytes it needs no other one."""
         staged.inspect(self._max_pixels)
 
     async def known(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:

@@ -58,7 +58,7 @@ def roster(settings: Settings) -> Roster:
 
 @asynccontextmanager
 async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
-    """Everybody who can look at a picture: the local models, loaded, and the chat backends."""
+    """All that can look at a picture: the local models, loaded, and the chat backends."""
     import aiohttp
 
     from ocelli.backends.local.backend import LocalBackend
@@ -76,7 +76,7 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
 async def build_engine(
     settings: Settings, compute: Executor, *, calibration: Calibration | None = None
 ) -> AsyncIterator[Engine]:
-    """Everybody who can look, the local models as evidence, and what levels make of it."""
+    """All that can look, the local models as evidence, and what levels make of it."""
     if calibration is None:
         calibration = read_calibration(settings)
     async with build_backends(settings, compute) as backends:

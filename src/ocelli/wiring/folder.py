@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def make_private(settings: Settings) -> None:
     """Close the folders that everything is kept in to other users of the machine.
 
-    What is made in them later is private by the umask. One that everybody may write to (``/tmp``)
+    What is made in them later is private by the umask. One that every user may write to (``/tmp``)
     or that is another user's stays as it is.
     """
     folders = [settings.data]

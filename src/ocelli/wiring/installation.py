@@ -81,7 +81,7 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
 
 
 async def default_tenant(database: PostgresDatabase) -> Tenant:
-    """The tenant of whoever owns the machine, made if there is none."""
+    """The tenant of the machine's owner, made if there is none."""
     async with database.transaction() as tx:
         return await tx.accounts.add_tenant(
             DEFAULT_TENANT,

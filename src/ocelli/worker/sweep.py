@@ -1,7 +1,7 @@
 """Give back what dead workers held.
 
 The queue counts attempts but does not notice dead workers by itself: a job stays ``doing`` for
-ever unless somebody looks. Every worker looks; an advisory lock lets one at a time act.
+ever unless a worker looks. Every worker looks; an advisory lock lets one at a time act.
 """
 
 from __future__ import annotations

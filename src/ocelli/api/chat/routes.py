@@ -129,7 +129,7 @@ async def _relay(
     openapi_extra=openapi.MODERATION,
 )
 async def moderate(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
-    """Pictures against the safety model. What nobody looked for is null, never false."""
+    """Pictures against the safety model. What no model looks for is null, never false."""
     async with whole_body(request, mine.slots, key, mine.chat.max_body_bytes) as body:
         refs = mapping.picture_inputs(mapping.parse(schemas.ModerationRequest, body).input)
         max_bytes = mine.quota.limits(key.tenant).max_image_bytes

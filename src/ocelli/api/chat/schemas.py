@@ -176,7 +176,7 @@ class ModerationRequest(BaseModel):
 class ModerationResult(BaseModel):
     """Of all pictures of a request together.
 
-    A category that nobody looked for is null, in `categories` and in `category_scores`.
+    A category that no model looks for is null, in `categories` and in `category_scores`.
     """
 
     flagged: bool

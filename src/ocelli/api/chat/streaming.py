@@ -1,4 +1,4 @@
-"""Answers as server-sent events, and what to do when nobody listens any more. Pure ASGI."""
+"""Answers as server-sent events, and what to do when the client has left. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
     """What ``work`` brings; it is cancelled, and ClientGone raised, if the client hangs up.
 
-    The body must have been received already. Nobody is watched for the first ``PATIENCE`` seconds:
-    most answers are there by then, and a watcher costs a tenth of such an answer.
+    The body must have been received already. The watcher starts after ``PATIENCE`` seconds: most
+    answers are there by then, and a watcher costs a tenth of such an answer.
     """
     watch = _Watch(receive)
     try:

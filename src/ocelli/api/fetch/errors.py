@@ -31,7 +31,7 @@ class QueryTooLong(OcelliError):
 
 
 class UnknownRequest(OcelliError):
-    """Never was, is older than a day, or belongs to another tenant: nobody tells which."""
+    """Never was, is older than a day, or belongs to another tenant: the answer is the same."""
 
     code = "NOT_FOUND"
     status = 404

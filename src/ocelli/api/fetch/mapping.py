@@ -159,7 +159,7 @@ def _colors(found: Sequence[Findings], _: _Pixels, __: float) -> dict[str, list[
 
 
 def _faces(found: Sequence[Findings], pixels: _Pixels, _: float) -> list[Json]:
-    """Where they are. Nobody here guesses whose they are, how old, or in what mood."""
+    """Where they are. No backend guesses whose they are, how old, or in what mood."""
     return [
         {
             "bounding_poly": pixels.poly(face.box),

@@ -143,7 +143,7 @@ class JsonText:
         self._half = b""
 
     def close(self) -> None:
-        """Remove what nobody has stored."""
+        """Remove what has not been stored."""
         for payload in self.payloads.values():
             payload.__exit__()
 
@@ -209,7 +209,7 @@ _ESCAPE = re.compile(rb"\\(?:u00([0-9a-fA-F]{2})|([nrtf]))")
 
 def _end_of_string(data: bytes, at: int) -> int:
     """Its quote; without one the end, or half an escape there. Most have no escapes: that is ten
-    times as fast, and while we look nobody else can run."""
+    times as fast, and no other request runs meanwhile."""
     quote = data.find(b'"', at)
     end = len(data) if quote < 0 else quote
     if data.find(b"\\", at, end) < 0:

@@ -140,7 +140,7 @@ class ChatBackend:
     def reword(
         self, findings: Findings, dropped: Sequence[Claim], question: Question
     ) -> str | None:
-        """It would have to be asked: whoever checks it offers new words."""
+        """It would have to be asked: the backend that checks it offers new words."""
         del findings, dropped, question
         return None
 

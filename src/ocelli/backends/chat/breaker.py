@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Breaker:
-    """One backend's. Whoever is admitted reports ``succeeded``, ``failed`` or ``gave_up``."""
+    """One backend's. An admitted caller reports ``succeeded``, ``failed`` or ``gave_up``."""
 
     def __init__(
         self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic
@@ -44,7 +44,7 @@ class Breaker:
 
     @property
     def wait(self) -> float:
-        """Seconds until somebody may try again; 0 if that is now."""
+        """Seconds until the next attempt may be made; 0 if that is now."""
         if self._opened_at is None:
             return 0.0
         return max(0.0, self._opened_at + self._seconds - self._clock())
@@ -74,5 +74,5 @@ class Breaker:
         self._probing = False
 
     def gave_up(self) -> None:
-        """Nobody knows: the attempt was broken off on our side."""
+        """The attempt was broken off on our side and says nothing about the backend."""
         self._probing = False

@@ -37,7 +37,7 @@ class Completion:
 
 
 class ChatClient:
-    """One backend's requests. ``session`` is the process's; whoever made it closes it."""
+    """One backend's requests. ``session`` is the process's and is not closed here."""
 
     def __init__(self, config: ChatConfig, session: aiohttp.ClientSession) -> None:
         self.config = config

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars per million tokens; None where nobody has said."""
+    """US dollars per million tokens; None where the settings name none."""
 
     input: float | None = None
     output: float | None = None

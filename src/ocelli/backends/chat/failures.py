@@ -146,8 +146,8 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 def next_pause(nth: int, after: float | None, jitter: float) -> float:
     """Seconds to wait after the ``nth`` failed attempt (1 is the first); ``jitter`` is 0 to 1.
 
-    What the server asks for, or half a second that doubles; a little more, so that not everybody
-    comes back at once.
+    What the server asks for, or half a second that doubles; a little more, so that not all clients
+    come back at once.
     """
     if after is not None:
         return after + jitter * 0.25

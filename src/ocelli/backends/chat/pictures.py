@@ -18,7 +18,7 @@ _Key = tuple[int, int, bool]
 
 
 class DataUrls:
-    """Of all backends of a process. A picture that nobody holds any more takes its URLs along."""
+    """Of all backends of a process. A picture that is no longer held takes its URLs along."""
 
     def __init__(self) -> None:
         self._made: WeakKeyDictionary[Picture, dict[_Key, asyncio.Task[str]]] = WeakKeyDictionary()

@@ -121,7 +121,7 @@ class RelayReply:
 
     @property
     def retry_after(self) -> int | None:
-        """Whole seconds; a date is not understood, as nobody sends one."""
+        """Whole seconds; a date is not understood, as no server sends one."""
         text = self._response.headers.get("Retry-After", "")
         return int(text) if text.isdecimal() and len(text) < 6 else None
 

@@ -1,4 +1,4 @@
-"""What findings say about a claim. Pure rules, whoever made the claim.
+"""What findings say about a claim. Pure rules, the same for every author of a claim.
 
 Nothing is contradicted because a model did not see it, where the model often does not see such
 things: the detector misses the small and the many, the classifier knows one subject a picture. What

@@ -2,7 +2,7 @@
 
 Where shapes were found the picture is made of few flat regions, and each was looked at. So their
 absence means something, which it never does in a photo: a shape that is not there contradicts,
-unless a region without a name, or a figure that somebody may call so, leaves room for it.
+unless a region without a name, or a figure that may be called so, leaves room for it.
 
 ``strength``: .8 where every region has a name, .6 where some have none, .3 for doubtful shapes.
 """

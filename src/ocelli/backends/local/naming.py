@@ -117,7 +117,7 @@ def confusable(color: str) -> set[str]:
 
 
 def neighbours(color: str) -> set[str]:
-    """Basic colours that somebody else may call so."""
+    """Basic colours that other people may call so."""
     return NEAR[color]
 
 

@@ -58,7 +58,7 @@ class PostgresColors:
         return [row["image_id"] for row in rows]
 
     async def start(self, image_id: UUID) -> Extraction | None:
-        """Mark as processing; None if nobody waits for it."""
+        """Mark as processing; None if it is not waited for."""
         rows = await self._rows(
             "UPDATE palettes SET status = 'processing'"
             " WHERE image_id = %s AND status IN ('queued', 'processing') RETURNING *",

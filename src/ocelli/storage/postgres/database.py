@@ -68,7 +68,7 @@ class PostgresTransaction:
 class PostgresDatabase:
     """A pool of connections to Postgres. Use as an async context manager.
 
-    Connections are checked when handed out, so that a restarted Postgres costs nobody an error.
+    Connections are checked when handed out, so that a restarted Postgres costs no caller an error.
     ``ended`` counts the transactions that may have changed something that is shown.
     """
 
@@ -130,7 +130,7 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def bookkeeping(self) -> AsyncIterator[PostgresTransaction]:
-        """The same for what nobody polls, like counted requests: answers kept for polls stay."""
+        """The same for what no client polls, like counted requests: answers kept for polls stay."""
         async with self._in_transaction() as connection:
             yield PostgresTransaction(connection)
 

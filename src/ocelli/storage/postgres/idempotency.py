@@ -27,8 +27,8 @@ class PostgresIdempotencyKeys:
     ) -> Earlier | None:
         """Make the key ours, or say who has it.
 
-        Unfinished ones that nobody renewed for ``abandoned_after`` seconds, and finished ones older
-        than ``kept_for`` seconds, are anybody's.
+        Unfinished ones that were not renewed for ``abandoned_after`` seconds, and finished ones
+        older than ``kept_for`` seconds, are free to be claimed.
         """
         if await self._take(claim, abandoned_after, kept_for):
             return None
@@ -65,7 +65,7 @@ class PostgresIdempotencyKeys:
         )
 
     async def purge(self, *, older_than: float) -> int:
-        """Remove what nobody touched for so many seconds; how many that were."""
+        """Remove what was not touched for so many seconds; how many that were."""
         cursor = await self._connection.execute(
             "DELETE FROM idempotency_keys WHERE renewed_at < now() - make_interval(secs => %s)",
             (older_than,),

@@ -52,7 +52,7 @@ class PostgresImages:
         analyses: Sequence[Analysis] = (),
         charge: Charge | None = None,
     ) -> Limit | None:
-        """New ones, that nobody has looked at; their files must be in the store already.
+        """New ones, not looked at yet; their files must be in the store already.
 
         With the jobs that make ``variants`` of those, with ``analyses`` and their jobs, behind the
         tenant's own backlog, and with what they cost; or the limit that does not let it, and then
@@ -165,7 +165,7 @@ class PostgresImages:
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
         """Those object keys of our tenants that no row speaks of.
 
-        Keys read ``kind/tenant/...``; of what is not so, and may be somebody else's, none.
+        Keys read ``kind/tenant/...``; of what is not so, and may be another program's, none.
         """
         rows = await self._rows(
             "SELECT key FROM unnest(%s::text[]) AS key"
@@ -194,7 +194,7 @@ class PostgresImages:
         await self._connection.execute("DELETE FROM images WHERE id = %s", (id,))
 
     async def lock_content(self, tenant_id: UUID, sha256: str) -> None:
-        """Hold everybody else who stores the same bytes until this transaction ends."""
+        """Hold all others that store the same bytes until this transaction ends."""
         await self._connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{sha256}",)
         )

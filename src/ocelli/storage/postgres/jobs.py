@@ -46,7 +46,7 @@ def variants_jobs(images: Iterable[Image]) -> list[dict[str, Any]]:
 
 
 def analyse_jobs(analyses: Iterable[Analysis]) -> list[dict[str, Any]]:
-    """Of one tenant, behind its own backlog, so that nobody waits for somebody else's."""
+    """Of one tenant, behind its own backlog, so that no tenant waits for another's."""
     return [
         _job(ANALYSE, -number, "analysis_id", analysis.id, behind=True)
         for number, analysis in enumerate(analyses)
@@ -75,9 +75,9 @@ class PostgresJobs:
     async def analyse(
         self, *analyses: Analysis, urgent: bool = False, places: Sequence[int] = ()
     ) -> None:
-        """Behind the tenant's own backlog, so that nobody waits for somebody else's.
+        """Behind the tenant's own backlog, so that no tenant waits for another's.
 
-        ``urgent``: somebody holds a connection open for it, so before everything else. ``places``:
+        ``urgent``: a client holds a connection open for it, so before everything else. ``places``:
         the caller knows better which of the tenant's pictures comes when.
         """
         if not urgent and not places:
@@ -106,7 +106,7 @@ class PostgresJobs:
         await self._enqueue(_job(EXPORT, _LATER, "export_id", export_id))
 
     async def call_webhook(self, batch_id: UUID) -> None:
-        """Before descriptions: it is short, and somebody waits for it."""
+        """Before descriptions: it is short, and a client waits for it."""
         await self._enqueue(_job(CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
 
     async def _enqueue(self, *jobs: dict[str, Any], tenant_id: UUID | None = None) -> None:

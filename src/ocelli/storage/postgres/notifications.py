@@ -24,7 +24,7 @@ AGAIN_AFTER = 0.5
 class Changes:
     """Wakes those who wait for a session or an answer.
 
-    A lost connection wakes everybody, to look again.
+    A lost connection wakes all waiters, to look again.
     """
 
     def __init__(self, dsn: str) -> None:

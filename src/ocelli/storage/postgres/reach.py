@@ -17,7 +17,7 @@ class DatabaseRefuses(RuntimeError):
 
 
 def reach(dsn: str) -> None:
-    """Connect. Raises Unavailable where nobody answers (yet), else DatabaseRefuses."""
+    """Connect. Raises Unavailable where no server answers (yet), else DatabaseRefuses."""
     try:
         conninfo = make_conninfo(dsn, connect_timeout=ANSWERS_WITHIN)
     except psycopg.ProgrammingError:

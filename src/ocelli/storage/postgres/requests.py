@@ -83,7 +83,7 @@ class PostgresRequests:
         )
 
     async def finish(self, id: UUID, *, paid: int, body: str) -> None:
-        """Final; whoever waits is told when this commits."""
+        """Final; the waiting client is told when this commits."""
         await self._connection.execute(
             "UPDATE requests SET paid = %s, body = %s, completed_at = clock_timestamp()"
             " WHERE id = %s",

@@ -86,7 +86,7 @@ _OVERVIEW = (
 class PostgresSessions:
     """Files that come together. Counters follow the items within the same transaction.
 
-    Locks are always taken in the order analysis, item, session, so that nobody waits in a circle.
+    Locks are always taken in the order analysis, item, session, so that no two wait for each other.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -257,7 +257,7 @@ class PostgresSessions:
         return _to_item(rows[0]) if rows else None
 
     async def take(self, id: UUID) -> bool:
-        """From uploading to confirming; False if somebody else has it.
+        """From uploading to confirming; False if another request has it.
 
         One that has been confirming for minutes belonged to a process that died.
         """
@@ -337,7 +337,7 @@ class PostgresSessions:
         return len(ended)
 
     async def expire(self, limit: int) -> int:
-        """Fail reservations that nobody used in time; how many."""
+        """Fail reservations that were not used in time; how many."""
         rows = await self._rows(
             "SELECT id, session_id FROM items WHERE state IN ('uploading', 'confirming')"
             " AND expires_at < clock_timestamp() - interval '2 minutes'"

@@ -265,7 +265,7 @@ def _tagged(body: object) -> bool:
 
 
 def _providers(analysis: Analysis) -> list[str]:
-    """Everybody who answered or looked, once, in their order."""
+    """The backends that answered or looked, each once, in their order."""
     looked = (v.source for each in analysis.claims for v in each.verdicts)
     return list(dict.fromkeys([*(each.source for each in analysis.findings), *looked]))
 

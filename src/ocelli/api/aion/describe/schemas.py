@@ -303,7 +303,7 @@ class ProvidersResponse(BaseModel):
 
 
 class VerifyHealth(BaseModel):
-    """Whether somebody is there to answer."""
+    """Whether a backend is there to answer."""
 
     status: Literal["healthy", "unhealthy"]
 

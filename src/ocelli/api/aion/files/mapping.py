@@ -189,7 +189,7 @@ def _variants_step(image: Image) -> schemas.ProcessingStep:
 
 
 def description_status(image: Image) -> Status:
-    """``skipped`` where nobody asked for a description."""
+    """``skipped`` where no description was asked for."""
     return image.analysis.status if image.analysis else Status.SKIPPED
 
 

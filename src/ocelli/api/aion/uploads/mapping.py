@@ -105,7 +105,7 @@ def _immediate(file: Incoming, outcome: Accepted | OcelliError) -> schemas.Immed
 
 
 def quota(standing: Standing, requested: int) -> schemas.QuotaResponse:
-    """Whether so many files can be uploaded; unlimited is a number that nobody reaches."""
+    """Whether so many files can be uploaded; unlimited is a number that no client reaches."""
     limits, left = standing.limits, standing.uploads_left
     available = UNLIMITED if left is None else left
     can = requested <= available

@@ -97,7 +97,7 @@ def breakdown(standing: Standing, delivered: Sequence[Delivered]) -> schemas.Usa
 
 
 def limits(tenant: Tenant, standing: Standing, rate: RateState) -> schemas.TenantLimits:
-    """As integer maps; unlimited is a number that nobody reaches."""
+    """As integer maps; unlimited is a number that no client reaches."""
     tier, used = standing.limits, standing.used
     allowed = {
         "monthly_uploads": _number(tier.monthly_uploads),

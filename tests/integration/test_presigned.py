@@ -16,6 +16,15 @@ from tests.conftest import Server
 from tests.integration.test_main_job import API, finished, get, noise
 from tests.waiting import until
 
+from ocelli.domain.accounts import TIER_LIMITS, Tier
+from ocelli.domain.errors import Unavailable
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.presigned import Confirmation, Presigned, Wanted
+from ocelli.usecases.quota import Quota
+from ocelli.usecases.stores import Stores
+from ocelli.usecases.upload import Upload
+
 
 def post(server: Server, path: str, body: Any, key: str | None = None) -> Any:
     headers = {"Authorization": f"Bearer {key or server.key}"}
@@ -239,6 +248,48 @@ def test_a_batch_of_which_a_part_fails(server: Server, photos: dict[str, Path]) 
     assert any("network" in message for message in status["error_summary"]["messages"])
 
 
+def test_what_was_confirmed_does_not_fail_by_another_word(
+    server: Server, photos: dict[str, Path]
+) -> None:
+    """A file that is said to have come and, in the same breath or later, not to have come."""
+    files = {"a.jpg": photos["china"].read_bytes()}
+    batch = prepare(server, files).json()
+    (url,) = batch["presigned_urls"]
+    assert send(url, files["a.jpg"]).ok
+    good = {"object_key": url["object_key"], "success": True, "file_size": len(files["a.jpg"])}
+    bad = {**good, "success": False, "error_message": "the network is down"}
+    for confirmations in ([good, bad], [bad]):
+        body = {"batch_id": batch["batch_id"], "confirmations": confirmations}
+        assert post(server, "/uploads/batch-confirm", body).ok
+    status = batch_ended(server, batch["batch_id"])
+    assert (status["counts"]["completed"], status["counts"]["failed"]) == (1, 0)
+
+
+async def test_what_was_accepted_is_not_refused_afterwards(
+    database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store fails once the row is there: the client hears what is true."""
+
+    async def refuse(*_: object) -> None:
+        raise Unavailable("The store does not answer.")
+
+    store = LocalObjects(tmp_path, b"s")
+    monkeypatch.setattr(store, "delete", refuse)
+    stores, quota = Stores(store), Quota(database, TIER_LIMITS)
+    upload = Upload(database, stores, quota, max_pixels=1_000_000)
+    async with database.transaction() as tx:
+        tenant = await tx.accounts.add_tenant(f"p-{uuid.uuid4()}", Tier.STARTER)
+    presigned = Presigned(database, stores, upload, quota)
+    data = noise(11)
+    reserved = await presigned.reserve(tenant, Wanted("a.png", "image/png", len(data)))
+    key = str(reserved.item.object_key)
+    store.path(key).parent.mkdir(parents=True)
+    store.path(key).write_bytes(data)
+    item = await presigned.confirm(tenant, Confirmation(key, len(data)), describe=False)
+    async with database.transaction() as tx:
+        assert await tx.images.get(tenant.id, str(item.id))
+
+
 def test_batches_are_of_one_to_five(server: Server) -> None:
     for count in (0, 6):
         answer = prepare(server, {f"{n}.jpg": b"x" for n in range(count)})
@@ -289,16 +340,17 @@ def test_files_of_the_library(server: Server) -> None:
         assert answer.status_code == 200, answer.text
         reservation = answer.json()
         assert send(reservation, data).ok
-        done = post(
-            server,
-            "/user-files/upload/confirm",
-            {
-                "object_key": reservation["object_key"],
-                "size_bytes": len(data),
-                "image_id": reservation["image_id"],
-                "auto_describe": False,
-            },
-        ).json()
+        said = {
+            "object_key": reservation["object_key"],
+            "size_bytes": len(data),
+            "image_id": reservation["image_id"],
+            "auto_describe": False,
+        }
+        another = {**said, "image_id": str(uuid.uuid4())}
+        assert post(server, "/user-files/upload/confirm", another).status_code == 404
+        assert get(server, f"/user-files/{said['image_id']}").status_code == 404  # nothing is done
+        done = post(server, "/user-files/upload/confirm", said).json()
+        assert post(server, "/user-files/upload/confirm", another).status_code == 404
         assert done["title"] == "Mine"
         assert done["tags"] == ["x", "y"]
         file = get(server, f"/user-files/{done['image_id']}").json()

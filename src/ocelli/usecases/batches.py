@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis, Level
     from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
-    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.asking import Asking, Source
     from ocelli.usecases.quota import Quota
 
@@ -123,10 +123,7 @@ class Batches:
     async def get(self, tenant_id: UUID, id: str) -> BatchState:
         """Raises NotFound."""
         async with self._database.transaction() as tx:
-            batch = await tx.batches.get(tenant_id, _uuid(id))
-            if batch is None:
-                raise NotFound("Batch", id)
-            return BatchState(batch, await tx.batches.progress(batch.id))
+            return await _state(tx, tenant_id, id)
 
     async def results(
         self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
@@ -144,13 +141,14 @@ class Batches:
 
     async def cancel(self, tenant_id: UUID, id: str) -> None:
         """End what has not begun. Raises NotFound, NotCancellable if all of it has ended."""
-        state = await self.get(tenant_id, id)
-        if state.batch.cancelled_at is not None or state.finished == state.batch.total:
-            raise NotCancellable(
-                f"The batch has ended already ({state.status}).", details={"status": state.status}
-            )
         async with self._database.transaction() as tx:
+            state = await _state(tx, tenant_id, id)
             ended = await tx.batches.cancel(state.batch.id, CANCELLED)
+            if ended is None:
+                raise NotCancellable(
+                    f"The batch has ended already ({state.status}).",
+                    details={"status": state.status},
+                )
             await tx.usage.give_back(
                 tenant_id, descriptions=ended, credits=ended * state.batch.level.looks
             )
@@ -216,6 +214,13 @@ class CallWebhook:
     async def give_up(self, id: UUID, reason: str) -> None:
         """No webhook tells of it; the batch can be asked about as before."""
         log.warning("the webhook of batch %s: %s", id, reason)
+
+
+async def _state(tx: PostgresTransaction, tenant_id: UUID, id: str) -> BatchState:
+    batch = await tx.batches.get(tenant_id, _uuid(id))
+    if batch is None:
+        raise NotFound("Batch", id)
+    return BatchState(batch, await tx.batches.progress(batch.id))
 
 
 def _told(state: BatchState) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -97,7 +98,10 @@ class Files:
         image = await self.get(tenant_id, id)
         async with self._database.transaction() as tx:
             await tx.images.update(tenant_id, image.id, title=title, tags=tags)
-        return await self.get(tenant_id, str(image.id))
+            changed = await tx.images.get(tenant_id, str(image.id))
+        if changed is None:
+            raise NotFound("File", id)
+        return changed
 
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
         """Out of sight at once, and its room is the tenant's again.
@@ -124,7 +128,8 @@ class Files:
         if unfinished and datetime.now(UTC) - image.updated_at < LOST_AFTER:
             return image, False
         async with self._database.transaction() as tx:
-            await tx.images.set_variants(image.id, VariantStatus.PENDING)
+            if not await tx.images.set_variants(image.id, VariantStatus.PENDING):
+                raise NotFound("File", id)
             await tx.jobs.make_variants(image)
         return replace(image, variant_status=VariantStatus.PENDING), True
 
@@ -202,7 +207,8 @@ class MakeVariants:
             image = await tx.images.find(id)
             if image is None or image.deleted_at is not None:
                 return
-            await tx.images.set_variants(id, VariantStatus.PROCESSING)
+            if not await tx.images.set_variants(id, VariantStatus.PROCESSING):
+                return
         try:
             variants, blur_hash, palette = await self._make(image)
         except Exception as error:
@@ -214,8 +220,10 @@ class MakeVariants:
                 return
             raise
         async with self._database.transaction() as tx:
-            await tx.images.set_variants(id, VariantStatus.COMPLETED, variants, blur_hash=blur_hash)
-            if palette is not None:
+            done = await tx.images.set_variants(
+                id, VariantStatus.COMPLETED, variants, blur_hash=blur_hash
+            )
+            if done and palette is not None:
                 await tx.colors.complete(id, palette)
 
     async def give_up(self, id: UUID, reason: str) -> None:
@@ -233,9 +241,13 @@ class MakeVariants:
         variants = []
         for each in rendered.variants:
             key = f"variants/{image.tenant_id}/{image.id}/{each.type}.webp"
-            staged = self._stores.staging / f"{image.id}-{each.type}"
-            await asyncio.to_thread(staged.write_bytes, each.data)
-            await store.put(key, staged, "image/webp")
+            # Of this run alone: another worker that was given up for dead may be writing too.
+            staged = self._stores.staging / f"variant-{uuid.uuid4().hex}"
+            try:
+                await asyncio.to_thread(staged.write_bytes, each.data)
+                await store.put(key, staged, "image/webp")
+            finally:
+                await asyncio.to_thread(staged.unlink, missing_ok=True)
             variants.append(Variant(each.type, key, each.width, each.height, len(each.data)))
         return variants, rendered.blur_hash, palette
 

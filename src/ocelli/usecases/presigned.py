@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -65,12 +66,16 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What a client says about a file that it has sent (or not, if ``error`` is set)."""
+    """What a client says about a file that it has sent (or not, if ``error`` is set).
+
+    ``id`` is the reservation's, where it names that too.
+    """
 
     object_key: str
     size_bytes: int
     checksum: str | None = None
     error: str | None = None
+    id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +146,16 @@ class Presigned:
     ) -> Item:
         """Check what has arrived and accept it; again gives the same answer.
 
-        Raises NotFound if nothing was reserved or nothing has arrived, ValidationFailed if it is
-        not what was said, Conflict if the reservation has ended or is being confirmed.
+        Raises NotFound if nothing was reserved (or under another id) or nothing has arrived,
+        ValidationFailed if it is not what was said, Conflict if the reservation has ended or is
+        being confirmed.
         """
         async with self._database.transaction() as tx:
             item = await tx.sessions.item_by_key(tenant.id, confirmation.object_key)
             if item is None:
                 raise NotFound("Upload", confirmation.object_key)
+            if confirmation.id not in (None, item.id):
+                raise NotFound("Upload", str(confirmation.id))
             session = item.session_id and await tx.sessions.get(tenant.id, item.session_id)
             taken = await tx.sessions.take(item.id)
         if not taken:
@@ -221,7 +229,10 @@ class Presigned:
                 storage_target=item.storage_target,
             )
             await self._upload.accept(tenant, staged, request, reservation=item)
-        await store.delete(key)  # its copy is the original now; the URL cannot change that one
+        # Its copy is the original now; the URL cannot change that one. It is accepted, whatever
+        # the store says to this: housekeeping comes back to what is left over.
+        with contextlib.suppress(OcelliError, OSError):
+            await store.delete(key)
 
     async def _signed(self, tenant: Tenant, item: Item) -> Reservation:
         if item.object_key is None or item.expires_at is None or item.content_type is None:
@@ -254,10 +265,12 @@ class Presigned:
             await tx.sessions.give_back(item.id)
 
     async def _end(self, item: Item, error: OcelliError) -> None:
+        """Unless it was confirmed before: then it has a picture, which goes its way."""
         async with self._database.transaction() as tx:
-            await tx.sessions.move(
-                item.id, ItemState.FAILED, error=error.message, retryable=error.retryable
-            )
+            if await tx.sessions.take(item.id):
+                await tx.sessions.move(
+                    item.id, ItemState.FAILED, error=error.message, retryable=error.retryable
+                )
 
     def _check(self, tenant: Tenant, wanted: Wanted) -> None:
         check_labels(UploadRequest(wanted.filename, title=wanted.title, tags=wanted.tags))

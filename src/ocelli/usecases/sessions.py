@@ -108,7 +108,7 @@ class Sessions:
                 await tx.sessions.recent(session.id, failed=True, limit=RECENT),
             )
 
-    async def cancel(self, tenant_id: UUID, id: str) -> Session:
+    async def cancel(self, tenant_id: UUID, id: str) -> SessionDetails:
         """End what has not begun; what is being looked at right now finishes.
 
         Finished files keep their results; what was reserved for the others is given back. Raises
@@ -125,7 +125,11 @@ class Sessions:
             await tx.usage.give_back(
                 tenant_id, descriptions=unmade, credits=unmade * session.level.looks
             )
-            return _found(await tx.sessions.get(tenant_id, session.id), id)
+            found = await tx.sessions.overview(
+                tenant_id, session.id, recent=RECENT, excerpt=EXCERPT
+            )
+        assert found is not None
+        return SessionDetails(*found)
 
     async def expire(self) -> int:
         """Fail what was reserved and never came; how many. For every tenant."""

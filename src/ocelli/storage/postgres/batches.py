@@ -78,11 +78,16 @@ class PostgresBatches:
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
 
-    async def cancel(self, id: UUID, reason: str) -> int:
-        """Skip what is queued; how many that were."""
-        await self._connection.execute(
-            "UPDATE batches SET cancelled_at = clock_timestamp() WHERE id = %s", (id,)
+    async def cancel(self, id: UUID, reason: str) -> int | None:
+        """Skip what is queued; how many that were. None, and nothing is done, if all has ended."""
+        cursor = await self._connection.execute(
+            "UPDATE batches SET cancelled_at = clock_timestamp() WHERE id = %s"
+            " AND cancelled_at IS NULL AND EXISTS (SELECT 1 FROM analyses"
+            " WHERE request_id = batches.id AND status IN ('queued', 'processing'))",
+            (id,),
         )
+        if not cursor.rowcount:
+            return None
         cursor = await self._connection.execute(
             "SELECT id FROM analyses WHERE request_id = %s AND status = 'queued' FOR UPDATE", (id,)
         )

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from ocelli.domain.images import VariantStatus
 from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
 from ocelli.storage.postgres.jobs import ENQUEUE, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD_ENTRIES, Library, new_entry
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.images import Image, Variant, VariantStatus
+    from ocelli.domain.images import Image, Variant
     from ocelli.domain.library import FileQuery
     from ocelli.domain.usage import Charge, Limit
     from ocelli.storage.postgres.rows import Connection, Row
@@ -36,6 +37,13 @@ _CHANGES = (
 _QUEUED = "(SELECT count(*) FROM queued) AS queued"  # what nobody reads would not be done
 _ADD = f"{ALWAYS}, {_CHANGES} SELECT {_QUEUED}"
 _ADD_CHARGED = f"WITH {GRANTED}, {_CHANGES} SELECT {OUTCOME}, {_QUEUED}"
+# From where variants may come to stand so. Once made, only a wish to have them made anew undoes it.
+_VARIANTS_FROM = {
+    VariantStatus.PENDING: list(VariantStatus),
+    VariantStatus.PROCESSING: [VariantStatus.PENDING, VariantStatus.PROCESSING],
+    VariantStatus.COMPLETED: [each for each in VariantStatus if each != VariantStatus.COMPLETED],
+    VariantStatus.FAILED: [VariantStatus.PENDING, VariantStatus.PROCESSING],
+}
 _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
@@ -207,13 +215,20 @@ class PostgresImages:
         *,
         blur_hash: str | None = None,
         error: str | None = None,
-    ) -> None:
-        """Record how the variants stand; those given replace what was recorded before."""
-        await self._connection.execute(
+    ) -> bool:
+        """Record how the variants stand; those given replace what was recorded before.
+
+        False, and nothing is changed, if it is deleted or stands elsewhere by now: of two workers
+        that do the same the second must not undo what the first has done.
+        """
+        cursor = await self._connection.execute(
             "UPDATE images SET variant_status = %s, variant_error = %s,"
-            " blur_hash = coalesce(%s, blur_hash), updated_at = now() WHERE id = %s",
-            (status, error, blur_hash, id),
+            " blur_hash = coalesce(%s, blur_hash), updated_at = now()"
+            " WHERE id = %s AND deleted_at IS NULL AND variant_status = ANY(%s)",
+            (status, error, blur_hash, id, _VARIANTS_FROM[status]),
         )
+        if not cursor.rowcount:
+            return False
         async with self._connection.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO variants (image_id, type, object_key, width, height, size_bytes)"
@@ -222,6 +237,7 @@ class PostgresImages:
                 " height = excluded.height, size_bytes = excluded.size_bytes",
                 [(id, v.type, v.object_key, v.width, v.height, v.size_bytes) for v in variants],
             )
+        return True
 
     async def _select(self, where: str, parameters: tuple[object, ...]) -> Sequence[Image]:
         query = f"SELECT * FROM images WHERE {where}"

@@ -12,7 +12,7 @@ from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.services import Services
 from ocelli.domain.analysis import Level
-from ocelli.domain.errors import NotFound, TooLarge
+from ocelli.domain.errors import TooLarge
 from ocelli.usecases.presigned import Confirmation, Wanted
 
 router = APIRouter(tags=["presigned uploads"])
@@ -114,11 +114,9 @@ async def confirm_file(
     """Variants and, if wanted, the description are queued."""
     item = await mine.presigned.confirm(
         key.tenant,
-        Confirmation(body.object_key, body.size_bytes, body.checksum),
+        Confirmation(body.object_key, body.size_bytes, body.checksum, id=body.image_id),
         describe=body.auto_describe,
     )
-    if body.image_id != item.id:
-        raise NotFound("Upload", str(body.image_id))
     return schemas.FileConfirmResponse(
         image_id=str(item.image_id or item.id),
         description_status="pending" if body.auto_describe else "skipped",

@@ -108,5 +108,4 @@ async def cancel_session(
     session_id: SessionId, key: CurrentKey, mine: CurrentServices
 ) -> schemas.SessionDetails:
     """What has not begun is ended and its credits are given back; results stay."""
-    await mine.sessions.cancel(key.tenant.id, session_id)
-    return mapping.details(await mine.sessions.details(key.tenant.id, session_id))
+    return mapping.details(await mine.sessions.cancel(key.tenant.id, session_id))

@@ -224,6 +224,17 @@ class Settings(BaseSettings):
         description="Analyses that one worker has under way at the same time. Default: 2, or 32 "
         "where `backends` are asked over HTTP, as it waits for them most of the time.",
     )
+    precision: Literal["auto", "f32", "bf16"] = Field(
+        "auto",
+        description="What the local models calculate in. `bf16` is up to twice as fast where the "
+        "processor has it; `auto` takes it there, else `f32`.",
+    )
+    cache: Path | None = Field(
+        None,
+        description="Folder for the compiled local models, about 140 MB, made on the first start. "
+        "Default: `compiled` in `data`; for `ocelli describe` `ocelli` in `XDG_CACHE_HOME` "
+        "(`~/.cache`).",
+    )
     max_attempts: int = Field(
         3, ge=1, le=20, description="How often an analysis is tried before it is failed."
     )

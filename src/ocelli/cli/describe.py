@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
@@ -66,7 +67,7 @@ def run(
 ) -> list[Described]:
     """Describe ``files``; ``show`` is handed the outcomes as they come, and their number."""
     with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
-        settings = load_settings(data=Path(folder), **_few_workers(options, len(files)))
+        settings = load_settings(data=Path(folder), **_adapted(options, len(files)))
         if settings is None:
             raise SystemExit(CANNOT_RUN)
         with _system(settings) as (dsn, check):
@@ -142,10 +143,13 @@ async def _next(stream: AsyncIterator[Described]) -> Described | None:
     return await anext(stream, None)
 
 
-def _few_workers(options: dict[str, Any], files: int) -> dict[str, Any]:
-    """No more workers than pictures."""
+def _adapted(options: dict[str, Any], files: int) -> dict[str, Any]:
+    """No more workers than pictures; and a cache that outlives the command."""
     settings = load_settings(**options)
-    return {**options, "workers": max(1, min(settings.workers, files))} if settings else options
+    if settings is None:
+        return options
+    workers = max(1, min(settings.workers, files))
+    return {**options, "workers": workers, "cache": settings.cache or cache_folder()}
 
 
 def _silent(results: Iterator[Described], total: int) -> None:

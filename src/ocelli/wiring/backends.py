@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.registry import MissingKey, Registry
     from ocelli.settings import BackendSetting, Settings
 
@@ -56,6 +57,13 @@ def roster(settings: Settings) -> Roster:
     return Roster(names, chosen if chosen in names and chosen else names[0])
 
 
+def local_runtime(settings: Settings) -> Runtime:
+    """What the networks of the local models run on."""
+    from ocelli.backends.local.runtime import Precision, Runtime
+
+    return Runtime(settings.cache or settings.data / "compiled", Precision(settings.precision))
+
+
 @asynccontextmanager
 async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
     """All that can look at a picture: the local models, loaded, and the chat backends."""
@@ -64,7 +72,7 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.backends.registry import Parts, registry
 
-    local = LocalBackend(compute)
+    local = LocalBackend(compute, local_runtime(settings))
     await asyncio.get_running_loop().run_in_executor(compute, local.load)
     parts = Parts(settings.default_backend, settings.checker, settings.judge)
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own

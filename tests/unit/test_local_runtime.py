@@ -1,0 +1,103 @@
+"""Networks are compiled once, and what was kept of them is only used as it was written."""
+
+import hashlib
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ocelli.backends.local import graphs, inventory, networks
+from ocelli.backends.local.boxes import suppress
+from ocelli.backends.local.runtime import Precision, Runtime, cache_folder
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (1, 64, 96, 3), dtype=np.uint8)
+
+
+def faces(runtime: Runtime) -> list[np.ndarray]:
+    (weights,) = inventory.weights("faces")
+    network = runtime.network("faces", weights, networks.faces)
+    return [output.copy() for output in network(PIXELS)]
+
+
+def kept(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_a_compiled_network_is_kept_privately_and_gives_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    first = faces(Runtime(folder))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(kept(folder).stat().st_mode) == 0o600
+    before = kept(folder)
+    again = faces(Runtime(folder))
+    assert kept(folder) == before
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
+def test_a_damaged_one_is_made_again(tmp_path: Path, damage: str) -> None:
+    first = faces(Runtime(tmp_path))
+    path = kept(tmp_path)
+    whole = path.read_bytes()
+    changed = bytes([whole[5000] ^ 1])
+    damaged = {"cut": whole[:-1], "changed": whole[:5000] + changed + whole[5001:], "empty": b""}
+    path.write_bytes(damaged[damage])
+    again = faces(Runtime(tmp_path))
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    assert (
+        hashlib.sha256(kept(tmp_path).read_bytes())
+        .hexdigest()
+        .startswith(kept(tmp_path).stem.rpartition("-")[2])
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert faces(Runtime(tmp_path / "file" / "below"))
+
+
+def test_precisions_are_kept_apart_and_unused_files_go(tmp_path: Path) -> None:
+    old = tmp_path / "old-0-0.bin"
+    old.touch()
+    os.utime(old, (0, 0))
+    faces(Runtime(tmp_path, Precision.F32))
+    assert not old.exists()
+    faces(Runtime(tmp_path, Precision.F32))
+    assert len(list(tmp_path.iterdir())) == 1
+    faces(Runtime(tmp_path, Precision.BF16))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert Runtime().folder == tmp_path / "ocelli"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the standard says: to be ignored
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "ocelli"
+
+
+def test_weights_are_compared_with_their_pins_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = inventory.models()[-1]
+    wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
+    monkeypatch.setattr(inventory, "models", lambda: [wrong])
+    inventory.weights.cache_clear()
+    with pytest.raises(inventory.WrongWeights, match=r"yunet_2023mar\.onnx .*`pip install"):
+        inventory.weights("faces")
+
+
+def test_what_a_graph_lacks_is_named() -> None:
+    with pytest.raises(ValueError, match="no node 'heads'"):
+        graphs.subgraph(b"", "pixels", ["heads"])
+    with pytest.raises(ValueError, match="cut off"):
+        graphs.subgraph(b"\x0a\x7fabc", "pixels", [])
+
+
+def test_overlapping_boxes_are_suppressed_by_better_ones() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [0, 0, 5, 5]], float)
+    scores = np.array([0.5, 0.9, 0.3, 0.4])
+    assert suppress(boxes, scores, 0.6, 100).tolist() == [1, 3, 2]
+    assert suppress(boxes, scores, 0.6, 2).tolist() == [1]

@@ -7,8 +7,10 @@ import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.blobs import record_steps
 from tests.integration.test_main_job import noise
 from tests.integration.test_storage import an_image
 from tests.waiting import eventually
@@ -16,14 +18,15 @@ from tests.waiting import eventually
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import NotFound, StorageQuotaExceeded, UsageLimitExceeded
-from ocelli.domain.images import StorageTarget
+from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.library import FileQuery
 from ocelli.domain.usage import Charge, Limit
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.images import PostgresImages
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
-from ocelli.usecases.staging import StagedFile
 from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Accepted, Upload, UploadRequest
 
@@ -45,7 +48,7 @@ def uploads(database: PostgresDatabase, folder: Path, **limits: int) -> Upload:
 async def send(
     upload: Upload, tenant: Tenant, data: bytes, request: UploadRequest
 ) -> Accepted | Exception:
-    with StagedFile(upload.staging, max_bytes=1_000_000) as staged:
+    with BlobWriter(upload.staging, max_bytes=1_000_000) as staged:
         staged.write(data)
         try:
             return await upload.accept(tenant, staged, request)
@@ -54,6 +57,29 @@ async def send(
 
 
 PLAIN = UploadRequest("a.png", describe=False)
+
+
+async def test_a_row_knows_only_files_that_are_on_the_disk(
+    database: PostgresDatabase, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = uploads(database, tmp_path)
+    steps = record_steps(monkeypatch, tmp_path)
+    add = PostgresImages.add
+
+    async def noted(self: PostgresImages, *images: Image, **more: Any) -> Any:
+        steps.append("row")
+        return await add(self, *images, **more)
+
+    monkeypatch.setattr(PostgresImages, "add", noted)
+    accepted = await send(upload, tenant, noise(1), PLAIN)
+    assert isinstance(accepted, Accepted)
+    image = accepted.image
+    place = f"uploads/{tenant.id}/{image.id}+a.png"
+    new = f"new({image.size_bytes})"
+    assert steps[-4:] == [
+        *(f"fsync {new}", f"rename {new} {place}", f"fsync uploads/{tenant.id}"),
+        "row",
+    ]
 
 
 async def test_limits_are_exact(database: PostgresDatabase, tenant: Tenant, tmp_path: Path) -> None:

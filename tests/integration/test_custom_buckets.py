@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.blobs import a_blob
 from tests.integration.test_storage import a_tenant, an_image
 from tests.s3.store import REGION, S3
 
@@ -95,8 +96,7 @@ async def test_a_guarded_client_goes_to_the_address_that_was_checked(
 
     monkeypatch.setattr(guarded_http, "public_addresses", checked)
     store = S3Objects(bucket, tmp_path, credentials=credentials, guarded=True)
-    (tmp_path / "x").write_bytes(b"1")
-    await store.put("a", tmp_path / "x", "image/png")
+    await store.put("a", a_blob(tmp_path, b"1"), "image/png")
     assert await store.read("a") == b"1", "the name exists nowhere: only the checked address counts"
     assert set(asked) == {"store.invalid"}
     monkeypatch.undo()
@@ -132,8 +132,7 @@ async def a_deleted_image(
     store = await custom.store(tenant_id)
     assert store is not None
     for key in (image.object_key, f"incoming/{tenant_id}/{uuid.uuid4()}/a.png"):
-        (folder / "x").write_bytes(b"1")
-        await store.put(key, folder / "x", "image/png")
+        await store.put(key, a_blob(folder, b"1"), "image/png")
     async with database.transaction() as tx:
         await tx.images.add(image)
     async with database.connection() as connection:

@@ -29,6 +29,7 @@ from ocelli.domain.history import (
 )
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.history import ALL_FIELDS, History, WriteExport
 
 
@@ -286,7 +287,7 @@ async def test_an_export_that_cannot_be_written_fails(
     database: PostgresDatabase, tmp_path: Path
 ) -> None:
     class Full(LocalObjects):
-        async def put(self, key: str, source: Path, content_type: str) -> None:
+        async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
             raise OSError("disk full")
 
     tenant = await a_tenant(database)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
+from tests.blobs import a_blob
 from tests.conftest import Server
 from tests.waiting import until
 
@@ -185,16 +186,14 @@ def test_of_many_at_once_exactly_one_wins(server: Server, folder: LocalObjects, 
 
 async def test_the_store_itself_lets_one_win(tmp_path: Path) -> None:
     store = LocalObjects(tmp_path, b"s")
-    files = [store.staging / str(number) for number in range(20)]
-    for file in files:
-        file.write_text(file.name)
+    blobs = [a_blob(store.staging, b"%d" % number) for number in range(20)]
     results = await asyncio.gather(
-        *(store.put_once("a/b", file) for file in files), return_exceptions=True
+        *(store.put_once("a/b", blob) for blob in blobs), return_exceptions=True
     )
     assert sum(result is None for result in results) == 1
     assert sum(isinstance(result, FileExistsError) for result in results) == 19
-    winner = files[results.index(None)]
-    assert store.path("a/b").read_text() == winner.name
-    assert not winner.exists()
-    assert await store.size("a/b") == len(winner.name)
+    number = results.index(None)
+    assert store.path("a/b").read_bytes() == b"%d" % number
+    assert not blobs[number].path.exists()
+    assert await store.size("a/b") == len(str(number))
     assert await store.size("a/c") is None

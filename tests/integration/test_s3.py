@@ -7,13 +7,13 @@ import hashlib
 import http.server
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from tests.blobs import a_blob
 from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.s3.store import REGION, S3
@@ -21,7 +21,7 @@ from tests.s3.store import REGION, S3
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
 from ocelli.domain.storage import Bucket, Credentials, parse_bucket_url
 from ocelli.storage.objects_s3 import S3Objects
-from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.blobs import BlobWriter
 
 
 @pytest.fixture
@@ -43,10 +43,9 @@ def opened(s3: S3, bucket: str, folder: Path, **changes: str) -> S3Objects:
 
 
 async def put(store: S3Objects, key: str, data: bytes, type: str = "image/png") -> None:
-    staged = store.staging / uuid.uuid4().hex
-    staged.write_bytes(data)
-    await store.put(key, staged, type)
-    assert not staged.exists()
+    blob = a_blob(store.staging, data)
+    await store.put(key, blob, type)
+    assert not blob.path.exists()
 
 
 async def test_put_read_delete(s3: S3, store: S3Objects, bucket: str) -> None:
@@ -71,7 +70,7 @@ async def test_large_objects_pass_through_in_pieces(store: S3Objects) -> None:
     data = hashlib.shake_256(b"x").digest(5 * 1024 * 1024 + 7)
     await put(store, "a", data)
     sizes: list[int] = []
-    with StagedFile(store.staging, max_bytes=len(data)) as staged:
+    with BlobWriter(store.staging, max_bytes=len(data)) as staged:
 
         def write(piece: bytes) -> None:
             sizes.append(len(piece))
@@ -81,7 +80,7 @@ async def test_large_objects_pass_through_in_pieces(store: S3Objects) -> None:
         assert staged.sha256 == hashlib.sha256(data).hexdigest()
     assert len(sizes) >= 6
     assert max(sizes) <= 1024 * 1024
-    with StagedFile(store.staging, max_bytes=100) as small, pytest.raises(TooLarge):
+    with BlobWriter(store.staging, max_bytes=100) as small, pytest.raises(TooLarge):
         await store.copy_to("a", small.write)
 
 
@@ -143,8 +142,7 @@ async def test_urls_expire(store: S3Objects) -> None:
 async def refusals(store: S3Objects) -> set[str]:
     """The messages of everything that can be asked; each must be a refusal."""
     messages = set()
-    staged = store.staging / "one"
-    staged.write_bytes(b"x")
+    staged = a_blob(store.staging, b"x")
     for work in (
         store.put("a", staged, "image/png"),
         store.read("a"),
@@ -156,7 +154,7 @@ async def refusals(store: S3Objects) -> set[str]:
         messages.add(refused.value.message)
     with pytest.raises(OSError, match=r".") as unusable:
         await store.check()
-    assert staged.exists(), "what could not be stored is still there"
+    assert staged.path.exists(), "what could not be stored is still there"
     return {*messages, str(unusable.value)}
 
 

@@ -15,6 +15,7 @@ from ocelli.domain.errors import Unavailable
 from ocelli.domain.images import Image, VariantStatus
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files, MakeVariants
 from ocelli.usecases.stores import Stores
 
@@ -31,13 +32,13 @@ class Store(LocalObjects):
         self.go_on = asyncio.Event()
         self.fails = False
 
-    async def put(self, key: str, source: Path, content_type: str) -> None:
-        self.staged.append(source.name)
+    async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
+        self.staged.append(blob.path.name)
         self.arrived.release()
         await self.go_on.wait()
         if self.fails:
             raise Unavailable("full")
-        await super().put(key, source, content_type)
+        await super().put(key, blob, content_type)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from pathlib import Path
@@ -11,10 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.blobs import a_blob, record_steps
 
 from ocelli.domain.errors import TooLarge, Unavailable
 from ocelli.storage.objects_local import LocalObjects
-from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.blobs import BlobWriter
 
 
 @pytest.fixture
@@ -22,17 +22,11 @@ def store(tmp_path: Path) -> LocalObjects:
     return LocalObjects(tmp_path / "objects", b"secret")
 
 
-def staged(store: LocalObjects, data: bytes) -> Path:
-    path = store.staging / "one"
-    path.write_bytes(data)
-    return path
-
-
 async def test_put_read_delete(store: LocalObjects) -> None:
-    await store.put("a/b/c.jpg", staged(store, b"1"), "image/jpeg")
+    await store.put("a/b/c.jpg", a_blob(store.staging, b"1"), "image/jpeg")
     assert await store.read("a/b/c.jpg") == b"1"
     assert list(store.staging.iterdir()) == []
-    await store.put("a/b/c.jpg", staged(store, b"2"), "image/jpeg")
+    await store.put("a/b/c.jpg", a_blob(store.staging, b"2"), "image/jpeg")
     assert await store.read("a/b/c.jpg") == b"2"
     await store.delete("a/b/c.jpg")
     await store.delete("a/b/c.jpg")
@@ -43,7 +37,7 @@ async def test_put_read_delete(store: LocalObjects) -> None:
 async def test_a_picture_is_a_file_in_its_tenants_folder(store: LocalObjects) -> None:
     """And what is deleted leaves nothing."""
     key = "uploads/tenant/id/my_cat.jpg"
-    await store.put(key, staged(store, b"1"), "image/jpeg")
+    await store.put(key, a_blob(store.staging, b"1"), "image/jpeg")
     folder = store.root / "uploads" / "tenant"
     assert [path.name for path in folder.iterdir()] == ["id+my_cat.jpg"]
     for under in ("uploads", "uploads/tenant"):
@@ -144,7 +138,7 @@ def test_an_upload_signature_is_for_exactly_one_upload(
 
 async def test_pieces_and_sizes(store: LocalObjects) -> None:
     data = os.urandom(2 * 1024 * 1024 + 1)
-    await store.put("a/b", staged(store, data), "image/png")
+    await store.put("a/b", a_blob(store.staging, data), "image/png")
     pieces: list[bytes] = []
     await store.copy_to("a/b", pieces.append)
     assert b"".join(pieces) == data
@@ -153,7 +147,7 @@ async def test_pieces_and_sizes(store: LocalObjects) -> None:
     assert await store.size("a/c") is None
     with pytest.raises(FileNotFoundError):
         await store.copy_to("a/c", pieces.append)
-    with StagedFile(store.staging, max_bytes=100) as small, pytest.raises(TooLarge):
+    with BlobWriter(store.staging, max_bytes=100) as small, pytest.raises(TooLarge):
         await store.copy_to("a/b", small.write)
 
 
@@ -182,7 +176,7 @@ def test_staged_files_count_and_hash(
 
     folder = tmp_path_factory.getbasetemp()
     whole = b"".join(pieces)
-    with StagedFile(folder, max_bytes=len(whole)) as file:
+    with BlobWriter(folder, max_bytes=len(whole)) as file:
         for piece in pieces:
             file.write(piece)
         file.close()
@@ -194,55 +188,41 @@ def test_staged_files_count_and_hash(
     assert not file.path.exists()
 
 
-async def test_of_small_files_at_once_only_the_bad_one_fails(store: LocalObjects) -> None:
-    sources = []
-    for number in range(20):
-        source = store.staging / str(number)
-        source.write_bytes(bytes([number]) * 100)
-        sources.append(source)
-    sources[7].unlink()
-    (store.root / "a").mkdir()
-    (store.root / "a" / "9").write_bytes(b"no folder")
-    (store.root / "b").write_bytes(b"no folder")
-    keys = [f"a/{number}/file" for number in range(20)]
-    keys[11] = "b/its/parent/cannot/be/made"
-
-    outcomes = await asyncio.gather(
-        *(store.put(key, source, "image/png") for key, source in zip(keys, sources, strict=True)),
-        return_exceptions=True,
-    )
-
-    bad = {number for number, outcome in enumerate(outcomes) if outcome is not None}
-    assert bad == {7, 9, 11}
-    assert all(isinstance(outcomes[number], OSError) for number in bad)
-    for number in set(range(20)) - bad:
-        assert await store.read(keys[number]) == bytes([number]) * 100
-    assert set(store.staging.iterdir()) == {sources[9], sources[11]}
+async def test_what_cannot_be_stored_leaves_nothing_behind(store: LocalObjects) -> None:
+    (store.root / "a").write_bytes(b"no folder")
+    with a_blob(store.staging, b"1") as blob, pytest.raises(Unavailable):
+        await store.put("a/b/c", blob, "image/png")
+    (store.root / "b" / "c").mkdir(parents=True)
+    with a_blob(store.staging, b"1") as blob, pytest.raises(Unavailable):
+        await store.put("b/c", blob, "image/png")
+    assert list(store.staging.iterdir()) == []
 
 
-async def test_what_a_row_may_know_is_replaced_by_nothing_less_durable(
+async def test_what_is_stored_survives_a_power_failure(
     store: LocalObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job that runs twice writes its files twice; power may fail between any two steps."""
-    await store.put("a/b/c", staged(store, b"1"), "image/webp")
-    durable: set[int] = set()
-    fsync, rename = os.fsync, os.rename
-    renamed: list[str] = []
+    """The file is on the disk before it has its name, and the name before the caller hears of it:
+    a name that is there already may be one that a row knows."""
+    first, second = a_blob(store.staging, b"1"), a_blob(store.staging, b"22" * 50_000)
+    steps = record_steps(monkeypatch, store.root)
+    await store.put("a/b/c", first, "image/webp")
+    assert steps == [
+        *("mkdir a", "fsync ."),
+        *("mkdir a/b", "fsync a"),
+        *("fsync new(1)", "rename new(1) a/b/c", "fsync a/b"),
+    ]
+    steps.clear()
+    await store.put("a/b/c", second, "image/webp")
+    assert steps == ["fsync new(100000)", "rename new(100000) a/b/c", "fsync a/b"]
 
-    def watched(source: str, target: str) -> None:
-        assert Path(source).stat().st_ino in durable
-        renamed.append(target)
-        rename(source, target)
 
-    def noted(descriptor: int) -> None:
-        fsync(descriptor)
-        durable.add(os.fstat(descriptor).st_ino)
-
-    monkeypatch.setattr(os, "fsync", noted)
-    monkeypatch.setattr(os, "rename", watched)
-    await store.put("a/b/c", staged(store, b"2"), "image/webp")
-    assert await store.read("a/b/c") == b"2"
-    assert renamed == [str(store.path("a/b/c"))]
+async def test_what_is_stored_once_survives_a_power_failure(
+    store: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = a_blob(store.staging, b"1")
+    steps = record_steps(monkeypatch, store.root)
+    await store.put_once("a", blob)
+    assert steps == ["fsync new(1)", "link new(1) a", "unlink new(1)", "fsync ."]
 
 
 async def test_a_folder_that_is_not_mounted_has_lost_nothing(store: LocalObjects) -> None:
@@ -253,6 +233,10 @@ async def test_a_folder_that_is_not_mounted_has_lost_nothing(store: LocalObjects
         await store.read("a/b")
     with pytest.raises(Unavailable):
         await store.copy_to("a/b", bytes)
-    LocalObjects(store.root, b"secret")  # somebody starts meanwhile
+    with pytest.raises(Unavailable):
+        await store.put("a/b", a_blob(store.root.parent, b"1"), "image/png")
+    LocalObjects(store.root, b"secret")  # a second one starts meanwhile
     with pytest.raises(Unavailable):
         await store.read("a/b")
+    with a_blob(store.staging, b"1") as blob, pytest.raises(Unavailable):
+        await store.put("a/b", blob, "image/png")

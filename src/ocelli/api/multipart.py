@@ -7,15 +7,13 @@ one is received.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Self
 
 from ocelli.api.parts import BrokenForm, Parts, boundary_of
 from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
-from ocelli.usecases.buffers import BUFFER
-from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from ocelli.api.parts import Part, Target
 
 PIECE = MEGABYTE
-SIP = 16 * 1024  # bytes; of nothing but tiny parts they take some milliseconds
-PATIENCE = 0.002  # seconds of the event loop, and the sip in which they end
 MAX_FIELD = 64 * 1024
 FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 
@@ -35,7 +31,7 @@ FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 class FilePart:
     """One file of the form. ``error`` says why it was not kept; the rest may still be good."""
 
-    def __init__(self, filename: str | None, staged: StagedFile) -> None:
+    def __init__(self, filename: str | None, staged: BlobWriter) -> None:
         self.filename = filename
         self.staged = staged
         self.error: TooLarge | None = None
@@ -67,9 +63,9 @@ class Form:
 
 
 class _File:
-    """A file of the form. ``inspect``, if given, looks at it when it is complete."""
+    """A file of the form. ``inspect`` looks at it when it is complete."""
 
-    def __init__(self, part: FilePart, inspect: Callable[[StagedFile], None] | None) -> None:
+    def __init__(self, part: FilePart, inspect: Callable[[BlobWriter], None]) -> None:
         self._part = part
         self._inspect = inspect
 
@@ -78,7 +74,7 @@ class _File:
 
     def finish(self) -> None:
         self._part.complete = True
-        if self._part.error is None and self._inspect is not None:
+        if self._part.error is None:
             self._inspect(self._part.staged)
 
 
@@ -108,22 +104,20 @@ async def receive(
     request: Request,
     form: Form,
     folder: Path,
-    inspect: Callable[[StagedFile], None],
+    inspect: Callable[[BlobWriter], None],
     *,
     file_field: str,
     text_fields: Iterable[str],
     max_bytes: int,
     max_files: int = 1,
 ) -> None:
-    """Read the whole body into ``form``, and let ``inspect`` look at each file that is complete,
-    but not at the one file of a small body: that is in memory, and its storing can look.
+    """Read the whole body into ``form``, and let ``inspect`` look at each file that is complete.
 
     Raises MalformedRequest for a body that is no complete multipart form, TooLarge for more files
     or bytes than allowed in total. A single file that is too large is marked, not raised, and its
     bytes are still read: a client that is cut off in mid-sending never sees the answer.
     """
     limit = max_files * max_bytes + FRAMING
-    is_small = max_files == 1 and _is_small(request)
     refuse_announced(request, limit + max_bytes // 4)
     fields = frozenset(text_fields)
 
@@ -135,8 +129,8 @@ async def receive(
         if len(form.files) >= max_files:
             form.too_many = True  # said once the body has been read, or nobody would hear it
             return None
-        form.files.append(FilePart(part.filename, StagedFile(folder, max_bytes=max_bytes)))
-        return _File(form.files[-1], None if is_small else inspect)
+        form.files.append(FilePart(part.filename, BlobWriter(folder, max_bytes=max_bytes)))
+        return _File(form.files[-1], inspect)
 
     try:
         parts = Parts(boundary_of(request.headers.get("content-type", "")), begin)
@@ -145,10 +139,7 @@ async def receive(
             "The body must be multipart/form-data with a boundary.", field="body"
         ) from None
     try:
-        if is_small:
-            await _sip(request, parts.feed)
-        else:
-            await pump(request, parts.feed, limit + max_bytes // 4)
+        await pump(request, parts.feed, limit + max_bytes // 4)
     except BrokenForm:
         raise MalformedRequest("The multipart body cannot be parsed.", field="body") from None
     except OSError as error:
@@ -175,39 +166,14 @@ async def pump(
     try:
         async for piece in _pieces(request, limit, piece_size):
             if working is not None:
-                await working
+                await asyncio.shield(working)
             working = asyncio.create_task(asyncio.to_thread(_each, take, piece))
         if working is not None:
-            await working
+            await asyncio.shield(working)
     except BaseException:
-        if working is not None:  # the thread still writes to the staged file
+        if working is not None:  # the thread still writes to the file
             await asyncio.gather(working, return_exceptions=True)
         raise
-
-
-async def _sip(request: Request, take: Callable[[bytes], None]) -> None:
-    """As ``pump``, without a thread: for a body that is small enough to stay in memory.
-
-    A form that is made to be slow to read (thousands of parts) goes on in a thread.
-    """
-    async for chunks in _pieces(request, BUFFER, BUFFER):
-        sips = (chunk[at : at + SIP] for chunk in chunks for at in range(0, len(chunk), SIP))
-        until = time.perf_counter() + PATIENCE
-        for sip in sips:
-            take(sip)
-            if time.perf_counter() > until:
-                rest = asyncio.create_task(asyncio.to_thread(_each, take, sips))
-                try:
-                    await asyncio.shield(rest)
-                except asyncio.CancelledError:
-                    await asyncio.wait([rest])  # it still writes to the staged file
-                    raise
-
-
-def _is_small(request: Request) -> bool:
-    """Whether it says that all of its body fits into a buffer."""
-    size = announced(request)
-    return size is not None and size < BUFFER
 
 
 def _each(take: Callable[[bytes], None], chunks: Iterable[bytes]) -> None:

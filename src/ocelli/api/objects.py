@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -11,7 +10,7 @@ from fastapi.responses import FileResponse, Response
 from ocelli.api.auth import CurrentServices
 from ocelli.api.multipart import FRAMING, FilePart, pump, refuse_announced
 from ocelli.domain.errors import Conflict, MalformedRequest, NotAllowed, NotFound, Unavailable
-from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.blobs import BlobWriter
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,15 +57,14 @@ async def put_object(key: str, request: Request, mine: CurrentServices) -> Respo
     if folder.path(key).exists():
         raise Conflict(_TWICE)
     try:
-        with StagedFile(folder.staging, max_bytes=max_bytes) as staged:
+        with BlobWriter(folder.staging, max_bytes=max_bytes) as staged:
             part = FilePart(None, staged)
             await pump(request, part.write, limit)
             if part.error is not None:
                 raise part.error
             if not staged.size:
                 raise MalformedRequest("The body is empty.", field="body")
-            await asyncio.to_thread(staged.close)
-            await folder.put_once(key, staged.path)
+            await folder.put_once(key, staged)
     except FileExistsError:
         raise Conflict(_TWICE) from None
     except OSError as error:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.asking import Asking
     from ocelli.usecases.batches import Batches
+    from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.chat import LocalChat
     from ocelli.usecases.chat_models import Models
     from ocelli.usecases.chat_relay import Relay
@@ -48,11 +49,11 @@ class SignedFolder(Protocol):
 
     @property
     def staging(self) -> Path:
-        """Where StagedFile belongs."""
+        """Where BlobWriter belongs."""
         ...
 
-    async def put_once(self, key: str, source: Path) -> None:
-        """Take over ``source`` as ``key``; FileExistsError if it is there already."""
+    async def put_once(self, key: str, blob: BlobWriter) -> None:
+        """Take over ``blob`` as ``key``; FileExistsError if it is there already."""
         ...
 
 

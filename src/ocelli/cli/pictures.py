@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import OcelliError
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
-from ocelli.usecases.staging import StagedFile
 from ocelli.usecases.stores import Stores
 from ocelli.usecases.upload import Upload, UploadRequest
 from ocelli.wiring.edges import objects
@@ -121,7 +121,7 @@ class _One:
 
     async def describe(self, path: Path) -> Described:
         try:
-            with StagedFile(self._store.staging, max_bytes=self._max_bytes) as staged:
+            with BlobWriter(self._store.staging, max_bytes=self._max_bytes) as staged:
                 await asyncio.to_thread(_copy, path, staged)
                 accepted = await self._upload.accept(
                     self._tenant,
@@ -151,7 +151,7 @@ class _One:
                     self._waiting.pop(analysis.image_id).set_result(analysis)
 
 
-def _copy(path: Path, staged: StagedFile) -> None:
+def _copy(path: Path, staged: BlobWriter) -> None:
     with path.open("rb") as file:
         while piece := file.read(1024 * 1024):
             staged.write(piece)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from ocelli.usecases.blobs import BlobWriter
+
 
 Checked = TypeVar("Checked")
 
@@ -25,31 +27,6 @@ class SignedUpload:
     headers: Mapping[str, str] | None = None
 
 
-class Small(Protocol):
-    """A small file in memory, which child processes see too. Its holder gives it back once."""
-
-    @property
-    def content(self) -> memoryview:
-        """Its bytes, from an address that is a multiple of a page."""
-        ...
-
-    def give_back(self) -> None:
-        """It is not read any more: the memory is for the next one."""
-        ...
-
-
-class FromMemory(Protocol):
-    """A store that takes over small files that are on no disk yet."""
-
-    async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
-        """Store it as ``key``, unless ``check`` raises something about its content.
-
-        What ``check`` answers; durable when this returns. ``small`` is the store's from now on.
-        ``check`` and what comes out of it can be pickled.
-        """
-        ...
-
-
 class Objects(Protocol):
     """Where bytes live, by key.
 
@@ -62,13 +39,8 @@ class Objects(Protocol):
         """A folder for files that are still arriving; old ones in it are swept away."""
         ...
 
-    @property
-    def from_memory(self) -> FromMemory | None:
-        """How it takes over what is on no disk yet, if it can."""
-        ...
-
-    async def put(self, key: str, source: Path, content_type: str) -> None:
-        """Take over the file ``source`` as ``key``; durable when this returns."""
+    async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
+        """Take over ``blob`` as ``key``; durable when this returns."""
         ...
 
     async def read(self, key: str) -> bytes:

@@ -24,18 +24,12 @@ _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST_KEYWORD = 79  # bytes
-_ANIMATION = 2  # a bit of an extended WebP's flags
 _FARTHEST = timedelta(hours=16)  # what Postgres calls a time zone is nearer
 MOST_TEXTS = 10  # compressed ones
 MOST_CHUNKS = 1000  # before the pixels
 
 
-def load() -> None:
-    """Make ``read_header`` quick from the first time on."""
-    vips()
-
-
-def read_header(source: Path | bytes | memoryview, *, max_pixels: int) -> ImageHeader:
+def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
     """Format, upright size and time of a picture, in about a millisecond whatever its size.
 
     ``taken_at`` is EXIF's DateTimeOriginal with its OffsetTimeOriginal. Cameras often write no
@@ -45,10 +39,10 @@ def read_header(source: Path | bytes | memoryview, *, max_pixels: int) -> ImageH
     cannot be read, it has more than ``max_pixels``, or texts that unpack to very much: nothing may
     decode it then. The picture data itself is not looked at; it can still be truncated.
     """
-    if isinstance(source, bytes | memoryview):
-        format = sniff(bytes(source[:HEAD_BYTES]))
+    if isinstance(source, bytes):
+        format = sniff(source[:HEAD_BYTES])
         if format is ImageFormat.PNG:
-            _check_texts(lambda at, size: bytes(source[at : at + size]))
+            _check_texts(lambda at, size: source[at : at + size])
         return _read(vips().Source.new_from_memory(source), format, max_pixels)
     with source.open("rb", buffering=0) as file:  # libvips reads on from where the descriptor is
         format = sniff(file.read(HEAD_BYTES))
@@ -73,17 +67,6 @@ def _read(source: pyvips.Source, format: ImageFormat, max_pixels: int) -> ImageH
     if field(image, "orientation") in {5, 6, 7, 8}:  # it lies on its side
         width, height = height, width
     return ImageHeader(format, width, height, _taken_at(image))
-
-
-def is_quick(content: memoryview) -> bool:
-    """Whether ``read_header`` will take a millisecond or two, not a tenth of a second or more.
-
-    Not with texts to unpack, nor for an animated WebP, of which every frame is looked at.
-    """
-    head = bytes(content[:HEAD_BYTES])
-    if head.startswith(_PNG):
-        return not _compressed_texts(lambda at, size: bytes(content[at : at + size]))
-    return head[8:16] != b"WEBPVP8X" or not head[20:21] or not head[20] & _ANIMATION
 
 
 def _check_texts(read: Callable[[int, int], bytes]) -> None:

@@ -10,25 +10,20 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.ports_storage import SignedUpload
-from ocelli.storage.small_files import NewFile, make_folder, put_several, sync, take_several
-from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from ocelli.domain.ports_storage import Checked, FromMemory, Small
-    from ocelli.storage.aside import Aside
+    from ocelli.usecases.blobs import BlobWriter
 
 BATCH = 500
 PIECE = 1024 * 1024
-SMALL = 1024 * 1024  # bytes; larger ones are not waited for by others
-CROWD = 4  # small files at once
 DEEP = 2  # folders: for what, and of which tenant
 JOINT = "+"
 
@@ -37,62 +32,40 @@ class LocalObjects:
     """A folder as an object store; implements ports_storage.Objects.
 
     A file arrives in ``staging`` (same file system), is made durable, and appears under its key by
-    one rename; a small new one is written under a name that is not known yet. So no reader ever
-    sees half of one. ``uploads/{tenant}/{id}/{name}`` is the file ``{id}+{name}`` in
-    ``uploads/{tenant}``: a folder for each picture is more work, and stays when that is deleted.
-    URLs are signed by us and served by the API at ``/objects/{key}``.
+    one rename. ``uploads/{tenant}/{id}/{name}`` is the file ``{id}+{name}`` of ``uploads/{tenant}``
+    since a folder for each picture is more work, and stays when that is deleted. URLs are signed
+    by us and served by the API at ``/objects/{key}``.
     """
 
-    def __init__(self, root: Path, secret: bytes, *, aside: Aside | None = None) -> None:
-        """``aside`` is started, and used, when small files come in crowds."""
+    def __init__(self, root: Path, secret: bytes) -> None:
         self.root = root.absolute()
-        self._root = str(self.root)
         self.staging = self.root / ".staging"
         self.staging.mkdir(parents=True, exist_ok=True)
         self._inode = self.staging.stat().st_ino
         self._secret = secret
-        self._small = Together(self._put_small)
-        self._new = Together(self._take_several)
-        self._aside = aside
 
     def __str__(self) -> str:
         return str(self.root)
 
-    @property
-    def from_memory(self) -> FromMemory:
-        """See ports_storage.Objects."""
-        return self
-
-    async def put(self, key: str, source: Path, content_type: str) -> None:
+    async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
         """See ports_storage.Objects."""
         del content_type  # a folder keeps no metadata; the row does
-        target = self.path(key)
-        if source.stat().st_size > SMALL:  # noqa: ASYNC240  shorter than the way to a thread
-            await asyncio.to_thread(self._put, target, source)
-        elif (error := await self._small(None, (str(target), str(source)))) is not None:
-            raise error
-
-    async def take(self, key: str, small: Small, check: Callable[[memoryview], Checked]) -> Checked:
-        """See ports_storage.FromMemory."""
-        outcome = await self._new(None, NewFile(self._place(key), small, check))
-        if isinstance(outcome, OSError):
-            raise Unavailable("The file cannot be stored right now. Try again later.") from outcome
-        if isinstance(outcome, Exception):
-            raise outcome
-        checked: Checked = outcome
-        return checked
+        try:
+            await asyncio.to_thread(self._put, key, blob)
+        except OSError as error:
+            raise Unavailable("The file cannot be stored right now. Try again later.") from error
 
     async def read(self, key: str) -> bytes:
         """See ports_storage.Objects."""
         with self._if_there():
             return await asyncio.to_thread(self.path(key).read_bytes)
 
-    async def put_once(self, key: str, source: Path) -> None:
-        """Take over ``source`` as ``key`` if there is no such object yet, else FileExistsError.
+    async def put_once(self, key: str, blob: BlobWriter) -> None:
+        """Take over ``blob`` as ``key`` if there is no such object yet, else FileExistsError.
 
         Of several at the same time exactly one succeeds.
         """
-        await asyncio.to_thread(self._put, self.path(key), source, once=True)
+        await asyncio.to_thread(self._put, key, blob, once=True)
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
         """See ports_storage.Objects."""
@@ -122,20 +95,17 @@ class LocalObjects:
 
     def path(self, key: str) -> Path:
         """Where ``key`` is; FileNotFoundError for a key that leaves the folder."""
-        return Path(self._place(key))
-
-    def _place(self, key: str) -> str:
         parts = key.split("/")
         names = parts[DEEP:]
         if "\0" in key or any(part in {"", ".", ".."} for part in parts) or JOINT in "".join(names):
             raise FileNotFoundError(key)
-        return "/".join([self._root, *parts[:DEEP], *([JOINT.join(names)] if names else [])])
+        return self.root.joinpath(*parts[:DEEP], *([JOINT.join(names)] if names else []))
 
     def _key(self, path: Path) -> str | None:
         """Whose place this is; None for a file that is none of ours."""
         key = path.relative_to(self.root).as_posix().replace(JOINT, "/")
         with suppress(FileNotFoundError):
-            if self._place(key) == str(path):
+            if self.path(key) == path:
                 return key
         return None
 
@@ -172,16 +142,17 @@ class LocalObjects:
 
     @contextmanager
     def _if_there(self) -> Iterator[None]:
-        """A file that is missing with the whole folder is not gone: the disk is not mounted.
-
-        What is below may be a folder of the same name: a start before the disk's makes one.
-        """
+        """A file that is missing with the whole folder is not gone: the disk is not mounted."""
         try:
             yield
         except FileNotFoundError:
-            if not self.staging.is_dir() or self.staging.stat().st_ino != self._inode:
-                raise Unavailable(f"The store is not there: {self.root}") from None
+            self._check_mounted()
             raise
+
+    def _check_mounted(self) -> None:
+        """Under a mount point there may be a folder of the same name, made by an earlier start."""
+        if not self.staging.is_dir() or self.staging.stat().st_ino != self._inode:
+            raise Unavailable(f"The store is not there: {self.root}")
 
     def _found(self, folder: Path, before: float) -> Iterator[str]:
         for path in folder.rglob("*"):
@@ -199,31 +170,9 @@ class LocalObjects:
             while piece := file.read(PIECE):
                 write(piece)
 
-    def _put(self, target: Path, source: Path, *, once: bool = False) -> None:
-        make_folder(str(target.parent))
-        sync(source)
-        if once:
-            target.hardlink_to(source)
-            source.unlink()
-        else:
-            source.rename(target)
-        sync(target.parent)  # a rename is durable once that is
-
-    async def _put_small(self, some: Sequence[tuple[str, str]]) -> Sequence[OSError | None]:
-        """In one thread: several that wait for the disk in turns mostly wait for Python's lock."""
-        return await asyncio.to_thread(put_several, some)
-
-    async def _take_several(self, some: Sequence[NewFile]) -> Sequence[Any]:
-        if self._aside is not None and len(some) >= CROWD:
-            self._aside.start()
-        run = self._aside or asyncio.to_thread
-        try:
-            outcomes = await run(take_several, str(self.staging), self._inode, some)
-        except Exception as error:
-            outcomes = [error] * len(some)
-        for each in some:  # not if we are cut off: what still runs reads from it
-            each.small.give_back()
-        return outcomes
+    def _put(self, key: str, blob: BlobWriter, *, once: bool = False) -> None:
+        self._check_mounted()
+        blob.commit(self.path(key), once=once)
 
     def _check(self) -> None:
         probe = self.staging / f"probe-{uuid.uuid4().hex}"  # pids repeat on other machines

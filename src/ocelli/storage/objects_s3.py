@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.domain.storage import Bucket, Credentials
+    from ocelli.usecases.blobs import BlobWriter
 
     T = TypeVar("T")
 
@@ -45,8 +46,6 @@ class S3Objects:
     Whatever takes longer than ``patience`` (seconds; storing has ten minutes) is Unavailable.
     """
 
-    from_memory = None
-
     def __init__(
         self,
         bucket: Bucket,
@@ -67,9 +66,9 @@ class S3Objects:
     def __str__(self) -> str:
         return f"s3://{self._bucket.name}/{self._bucket.prefix}"
 
-    async def put(self, key: str, source: Path, content_type: str) -> None:
+    async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
         """See ports_storage.Objects."""
-        await self._run(lambda: self._put(key, source, content_type), within=STORED_WITHIN)
+        await self._run(lambda: self._put(key, blob, content_type), within=STORED_WITHIN)
 
     async def read(self, key: str) -> bytes:
         """See ports_storage.Objects. TooLarge beyond 512 MB."""
@@ -161,8 +160,9 @@ class S3Objects:
         except TimeoutError:
             raise Unavailable(f"The bucket {self._bucket.name} is too slow.") from None
 
-    def _put(self, key: str, source: Path, content_type: str) -> None:
-        with source.open("rb") as file:
+    def _put(self, key: str, blob: BlobWriter, content_type: str) -> None:
+        blob.close()
+        with blob.path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
             file.seek(0)
             self._client.put_object(
@@ -171,7 +171,7 @@ class S3Objects:
                 ContentType=content_type,
                 ContentMD5=base64.b64encode(digest).decode(),  # every S3 checks this one
             )
-        source.unlink()
+        blob.discard()
 
     def _copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
         answer = self._client.get_object(**self._at(key))

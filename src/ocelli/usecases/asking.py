@@ -17,7 +17,7 @@ from ocelli.domain.errors import (
     NotInTime,
     ValidationFailed,
 )
-from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,11 +79,11 @@ class Asking:
 
     async def keep(self, tenant: Tenant, data: bytes) -> str:
         """Store a picture; its key. Raises ValidationFailed if it is none, TooLarge."""
-        with StagedFile(self._stores.staging, max_bytes=self._max_bytes) as staged:
+        with BlobWriter(self._stores.staging, max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
             await asyncio.to_thread(staged.inspect, self._max_pixels)
             key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
-            await self._stores.default.put(key, staged.path, staged.header.format.content_type)
+            await self._stores.default.put(key, staged, staged.header.format.content_type)
         return key
 
     async def place(self, tenant: Tenant, source: Source, analysis: Analysis) -> Analysis:

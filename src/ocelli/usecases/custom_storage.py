@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
 from ocelli.domain.storage import BucketConfig, Credentials
 from ocelli.media.addresses import ForbiddenAddress, public_addresses
+from ocelli.usecases.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,12 +139,12 @@ class CustomStorage:
     async def _try(self, tenant_id: UUID, store: Objects) -> str | None:
         """Write, read and remove a small object; what is wrong, if anything."""
         key = f"uploads/{tenant_id}/access-test-{uuid.uuid4()}"
-        probe = self._staging / uuid.uuid4().hex
-        content = probe.name.encode()
+        content = key.encode()
         try:
             async with asyncio.timeout(TRIED_FOR):
-                await asyncio.to_thread(probe.write_bytes, content)
-                await store.put(key, probe, "application/octet-stream")
+                with BlobWriter(self._staging) as probe:
+                    await asyncio.to_thread(probe.write, content)
+                    await store.put(key, probe, "application/octet-stream")
                 try:
                     if await store.read(key) != content:
                         return "It gave back something else than was put into it."
@@ -155,8 +156,6 @@ class CustomStorage:
             return "What was put into it was not there afterwards."
         except OcelliError as error:
             return error.message
-        finally:
-            probe.unlink(missing_ok=True)
         return None
 
 

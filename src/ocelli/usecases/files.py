@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +13,7 @@ from ocelli.domain.images import Variant, VariantStatus, VariantType
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.upload import UploadRequest, check_labels
 
 if TYPE_CHECKING:
@@ -241,13 +241,9 @@ class MakeVariants:
         variants = []
         for each in rendered.variants:
             key = f"variants/{image.tenant_id}/{image.id}/{each.type}.webp"
-            # Of this run alone: another worker that was given up for dead may be writing too.
-            staged = self._stores.staging / f"variant-{uuid.uuid4().hex}"
-            try:
-                await asyncio.to_thread(staged.write_bytes, each.data)
-                await store.put(key, staged, "image/webp")
-            finally:
-                await asyncio.to_thread(staged.unlink, missing_ok=True)
+            with BlobWriter(self._stores.staging) as blob:
+                await asyncio.to_thread(blob.write, each.data)
+                await store.put(key, blob, "image/webp")
             variants.append(Variant(each.type, key, each.width, each.height, len(each.data)))
         return variants, rendered.blur_hash, palette
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import csv
 import json
 import re
 import uuid
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ocelli.domain.errors import NotFound, OcelliError, ValidationFailed
 from ocelli.domain.history import ExportFormat
+from ocelli.usecases.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from uuid import UUID
+
+    from _typeshed import SupportsWrite
 
     from ocelli.domain.history import (
         Export,
@@ -138,27 +140,22 @@ class WriteExport:
 
     async def _write(self, export: Export) -> tuple[str, int]:
         request = export.request
-        path = self._store.staging / f"export-{uuid.uuid4().hex}"
         key = f"exports/{export.tenant_id}/{export.id}.{request.format}"
-        try:
-            count = await self._write_records(export, path)
-            await self._store.put(key, path, request.format.content_type)
-        finally:
-            with suppress(FileNotFoundError):
-                await asyncio.to_thread(path.unlink)
+        encoding = "utf-8-sig" if request.format is ExportFormat.CSV else "utf-8"
+        with BlobWriter(self._store.staging) as blob:
+            text = codecs.getwriter(encoding)(cast("Any", blob))  # it is only written to
+            count = await self._write_records(export, text)
+            await self._store.put(key, blob, request.format.content_type)
         return key, count
 
-    async def _write_records(self, export: Export, path: Path) -> int:
+    async def _write_records(self, export: Export, file: SupportsWrite[str]) -> int:
         request = export.request
-        encoding = "utf-8-sig" if request.format is ExportFormat.CSV else "utf-8"
-        file = await asyncio.to_thread(path.open, "w", encoding=encoding, newline="")
-        with file:
-            writer = ExportWriter(file, request.format, request.fields)
-            async with self._database.transaction() as tx:
-                stream = tx.history.stream(export.tenant_id, request.query, limit=request.limit)
-                async for records in stream:
-                    await asyncio.to_thread(writer.write, records)
-            await asyncio.to_thread(writer.close)
+        writer = await asyncio.to_thread(ExportWriter, file, request.format, request.fields)
+        async with self._database.transaction() as tx:
+            stream = tx.history.stream(export.tenant_id, request.query, limit=request.limit)
+            async for records in stream:
+                await asyncio.to_thread(writer.write, records)
+        await asyncio.to_thread(writer.close)
         return writer.count
 
 
@@ -168,7 +165,9 @@ class ExportWriter:
     A ``file`` for CSV begins with a byte order mark, or spreadsheets do not read it as UTF-8.
     """
 
-    def __init__(self, file: IO[str], format: ExportFormat, fields: Sequence[str]) -> None:
+    def __init__(
+        self, file: SupportsWrite[str], format: ExportFormat, fields: Sequence[str]
+    ) -> None:
         self.count = 0
         self._file = file
         self._format = format

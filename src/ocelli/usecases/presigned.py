@@ -20,8 +20,8 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import ImageFormat, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.names import clean_filename, key_name
-from ocelli.usecases.staging import StagedFile
 from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Presigned:
                 f"The object has {size} bytes, not {confirmation.size_bytes}.", field="size_bytes"
             )
         max_bytes = self._max_bytes(tenant, item.size_bytes or size)
-        with StagedFile(self._stores.staging, max_bytes=max_bytes) as staged:
+        with BlobWriter(self._stores.staging, max_bytes=max_bytes) as staged:
             await store.copy_to(key, staged.write)
             _check_sum(staged.sha256, confirmation.checksum)
             request = UploadRequest(

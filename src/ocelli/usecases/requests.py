@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.asking import Listen
-    from ocelli.usecases.staging import StagedFile
+    from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.stores import Stores
 
 STORED_AT_ONCE = 4
@@ -64,7 +64,7 @@ class Source:
 
     name: str
     url: str | None = None
-    file: StagedFile | None = None
+    file: BlobWriter | None = None
     refused: OcelliError | None = None
 
 
@@ -192,10 +192,10 @@ class Requests:
             failure = Failure(FailureType.VALIDATION, error.message, error.retryable)
             return _Stored(source, failure=failure)
         key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
-        await self._stores.default.put(key, source.file.path, content_type)
+        await self._stores.default.put(key, source.file, content_type)
         return _Stored(source, key, video)
 
-    def _kind(self, file: StagedFile) -> tuple[str, bool]:
+    def _kind(self, file: BlobWriter) -> tuple[str, bool]:
         file.close()
         with file.path.open("rb") as opened:
             if is_video(opened.read(HEAD_BYTES)):

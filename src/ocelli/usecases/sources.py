@@ -12,8 +12,8 @@ from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
 from ocelli.domain.requests import InsufficientCredits, is_video_page
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases.asking import FOLDER
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.requests import places
-from ocelli.usecases.staging import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,10 +81,9 @@ class Sources:
 
     async def _store(self, analysis: Analysis, data: bytes) -> str:
         key = f"{FOLDER}/{analysis.tenant_id}/{uuid.uuid4()}"
-        with StagedFile(self._stores.staging, max_bytes=self._max_bytes) as staged:
+        with BlobWriter(self._stores.staging, max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
-            await asyncio.to_thread(staged.close)
-            await self._stores.default.put(key, staged.path, "application/octet-stream")
+            await self._stores.default.put(key, staged, "application/octet-stream")
         return key
 
     async def _expand(self, video: Analysis, data: bytes) -> None:

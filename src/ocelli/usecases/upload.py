@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
@@ -21,7 +19,6 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
-from ocelli.media.header import is_quick, read_header
 from ocelli.usecases.names import clean_filename, key_name
 from ocelli.usecases.quota import refuse
 from ocelli.usecases.together import Together
@@ -32,12 +29,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.images import ImageHeader
-    from ocelli.domain.ports_storage import Objects
     from ocelli.domain.usage import Charge, Limit
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
+    from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.quota import Quota
-    from ocelli.usecases.staging import StagedFile
     from ocelli.usecases.stores import Stores
 
 MAX_TAGS = 40
@@ -68,7 +63,7 @@ class Incoming:
     """One file of several: ``staged`` if it came, ``refused`` if something is wrong with it."""
 
     request: UploadRequest
-    staged: StagedFile | None = None
+    staged: BlobWriter | None = None
     refused: OcelliError | None = None
 
 
@@ -111,11 +106,11 @@ class Upload:
 
     @property
     def staging(self) -> Path:
-        """Where StagedFile belongs."""
+        """Where BlobWriter belongs."""
         return self._stores.staging
 
-    def inspect(self, staged: StagedFile) -> None:
-        """Read its header. In the thread that writes the last bytes it needs no other one."""
+    def inspect(self, staged: BlobWriter) -> None:
+        """Read its header. Blocks: the thread that writes the last bytes does it."""
         staged.inspect(self._max_pixels)
 
     async def known(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
@@ -131,7 +126,7 @@ class Upload:
     async def accept(
         self,
         tenant: Tenant,
-        staged: StagedFile,
+        staged: BlobWriter,
         request: UploadRequest,
         *,
         reservation: Item | None = None,
@@ -224,7 +219,7 @@ class Upload:
     async def _store(
         self,
         tenant: Tenant,
-        staged: StagedFile,
+        staged: BlobWriter,
         request: UploadRequest,
         id: UUID | None = None,
     ) -> _Stored:
@@ -245,7 +240,10 @@ class Upload:
         filename = clean_filename(request.filename)
         key = f"uploads/{tenant.id}/{id}/{key_name(filename)}"
         store = await self._stores.of(tenant.id, request.storage_target)
-        sha256, header = await self._put(store, key, staged)
+        if not staged.is_inspected:
+            await asyncio.to_thread(self.inspect, staged)
+        header = staged.header
+        await store.put(key, staged, header.format.content_type)
         now = datetime.now(UTC)
         image = Image(
             id=id,
@@ -255,7 +253,7 @@ class Upload:
             content_type=header.format.content_type,
             format=header.format,
             size_bytes=staged.size,
-            sha256=sha256,
+            sha256=staged.sha256,
             width=header.width,
             height=header.height,
             created_at=now,
@@ -267,19 +265,6 @@ class Upload:
             storage_target=request.storage_target,
         )
         return _Stored(image, request)
-
-    async def _put(self, store: Objects, key: str, staged: StagedFile) -> tuple[str, ImageHeader]:
-        """Store it, if it is a picture: its SHA-256 and header. Raises ValidationFailed."""
-        memory, content = store.from_memory, staged.in_hand
-        # One after the other is looked at there: what takes long would hold up everybody's.
-        if memory is not None and content is not None and is_quick(content):
-            small = staged.release()
-            assert small is not None
-            return await memory.take(key, small, partial(_look, max_pixels=self._max_pixels))
-        if not staged.is_inspected:
-            await asyncio.to_thread(self.inspect, staged)
-        await store.put(key, staged.path, staged.header.format.content_type)
-        return staged.sha256, staged.header
 
     async def _accept_several(self, some: Sequence[tuple[Tenant, _Stored]]) -> Sequence[Accepted]:
         """Of one tenant: its meters are locked once, and all wait for one commit."""
@@ -351,10 +336,6 @@ async def _add(
         analyses=[_asked(each) for each in new if each.request.describe],
         charge=charge,
     )
-
-
-def _look(content: memoryview, *, max_pixels: int) -> tuple[str, ImageHeader]:
-    return hashlib.sha256(content).hexdigest(), read_header(content, max_pixels=max_pixels)
 
 
 def check_labels(request: UploadRequest) -> None:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.answering import answer
-from ocelli.media.header import load
-from ocelli.storage.aside import Aside
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
@@ -67,7 +65,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
 
     database = PostgresDatabase(dsn, max_connections=settings.database_connections)
     tiers = settings.tier_limits
-    store = objects(settings, aside=Aside(prepare=load))
+    store = objects(settings)
     buckets = custom_storage(settings, database, store.staging)
     stores = Stores(store, buckets)
     quota = Quota(database, tiers)

@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 
     from ocelli.domain.storage import Bucket, Credentials
     from ocelli.settings import Settings
-    from ocelli.storage.aside import Aside
     from ocelli.storage.postgres.database import PostgresDatabase
 
 
-def objects(settings: Settings, *, aside: Aside | None = None) -> LocalObjects | S3Objects:
-    """Where pictures are kept; ``aside`` stores small ones that come in crowds."""
+def objects(settings: Settings) -> LocalObjects | S3Objects:
+    """Where pictures are kept."""
     url = settings.storage_url
     if url is None:
-        return LocalObjects(settings.data / "objects", secret(settings), aside=aside)
+        return LocalObjects(settings.data / "objects", secret(settings))
     if url.startswith("s3:"):
         return S3Objects(parse_bucket_url(url), settings.data / "staging")
-    return LocalObjects(store_folder(url), secret(settings), aside=aside)
+    return LocalObjects(store_folder(url), secret(settings))
 
 
 def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.reach import reach
 from ocelli.storage.postgres.schema import migrate
+from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.keys import Keys
 from ocelli.wiring.edges import objects, secret, write_private
 
@@ -99,11 +99,11 @@ def leave_mark(settings: Settings, dsn: str) -> None:
 
     async def leave() -> None:
         store, key, mark = await _mark(settings, dsn)
-        file = store.staging / f"mark-{uuid.uuid4().hex}"  # pids repeat on other machines
-        file.write_bytes(mark)
         try:
             async with asyncio.timeout(MARKED_WITHIN):
-                await store.put(key, file, "application/octet-stream")
+                with BlobWriter(store.staging) as blob:
+                    await asyncio.to_thread(blob.write, mark)
+                    await store.put(key, blob, "application/octet-stream")
         except (OcelliError, TimeoutError) as error:
             log.warning(
                 "no mark in the store, workers of other machines may not start: %s",

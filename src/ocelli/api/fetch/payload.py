@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import pybase64
 
 from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
-from ocelli.usecases.staging import StagedFile
+from ocelli.usecases.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class Payload:
     """
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
-        self.staged = StagedFile(folder, max_bytes=max_bytes)
+        self.staged = BlobWriter(folder, max_bytes=max_bytes)
         self.refused: OcelliError | None = None
         self._head: bytes | None = b""
         self._rest = b""

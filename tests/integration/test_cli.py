@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from tests.conftest import OCELLI, ocelli
+from tests.conftest import OCELLI, ocelli, reachable, start_server
+from typer.testing import CliRunner
+
+from ocelli.cli.main import app
+from ocelli.storage.embedded import EmbeddedPostgres
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -64,10 +69,62 @@ def test_describe_without_pictures(paths: list[str], tmp_path: Path) -> None:
     assert done.stderr.startswith("ocelli: no")
 
 
-def test_keys_without_a_server(tmp_path: Path) -> None:
-    from tests.conftest import reachable
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a server that has been."""
+    server = start_server(tmp_path_factory.mktemp("stopped") / "data", "--workers", "0")
+    server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+    return server.data
 
-    data = reachable(tmp_path) / "data"
+
+MAKES_NOTHING = [
+    ["keys", "list"],
+    ["keys", "create"],
+    ["keys", "revoke", "aion_x"],
+    ["credits", "add", "5"],
+    ["doctor", "--json"],
+    ["upload", "a.jpg"],
+]
+
+
+@pytest.mark.parametrize("command", MAKES_NOTHING)
+def test_only_what_serves_makes_an_installation(
+    command: list[str],
+    tmp_path: Path,
+    photos: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not in a folder that is a typing error, nor in one that is somebody else's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(photos["rocket"].read_bytes())
+    (tmp_path / "mine").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for folder in ("typo", "mine"):
+        done = CliRunner().invoke(app, [*command, "--data", str(tmp_path / folder)])
+        assert done.exit_code == (0 if command[0] == "doctor" else 3), done.output
+        assert "ocelli serve" in done.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nor_in_a_database_that_is_none_of_ours(tmp_path: Path) -> None:
+    postgres = EmbeddedPostgres(reachable(tmp_path) / "postgres", durable=False)
+    given = {"OCELLI_DATABASE_URL": postgres.start(), "OCELLI_DATA": str(tmp_path)}
+    try:
+        for command in MAKES_NOTHING[:4]:
+            done = CliRunner().invoke(app, command, env=given)
+            assert done.exit_code == 3
+            assert "no installation in the database" in done.output
+        with psycopg.connect(postgres.dsn) as connection:
+            assert connection.execute("SELECT to_regclass('tenants')").fetchone() == (None,)
+    finally:
+        postgres.stop()
+    assert not (tmp_path / "api_key").exists()
+
+
+def test_keys_without_a_server(stopped: Path) -> None:
+    data = stopped
     key = ocelli("keys", "create", "--tenant", "acme", "--tier", "starter", data=data).strip()
     assert key.startswith("aion_")
     assert len(key.split()) == 1, "the key alone"
@@ -93,10 +150,8 @@ def test_models_are_the_pinned_ones() -> None:
         assert all(len(file["sha256"]) == 64 for file in model["files"])
 
 
-def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
-    from tests.conftest import reachable
-
-    checks = json.loads(ocelli("doctor", "--json", data=reachable(tmp_path) / "data"))
+def test_doctor_says_what_is_wrong(tmp_path: Path, stopped: Path) -> None:
+    checks = json.loads(ocelli("doctor", "--json", data=stopped))
     assert {check["name"] for check in checks} >= {"data folder", "database", "store", "models"}
     assert not [check for check in checks if check["advice"]]
     done = run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +23,7 @@ from PIL import Image
 from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.waiting import until
 
-from aion.config import DEFAULT_BASE_URL
-from ocelli.cli.upload import local_key
+from ocelli.wiring.folder import address_kept, running_server
 
 FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
 HEAVY = "pydantic fastapi psycopg numpy cv2 onnxruntime uvicorn procrastinate ocelli.settings"
@@ -224,23 +225,76 @@ def test_the_server_goes_away_while_descriptions_are_awaited(tmp_path: Path) -> 
     assert {row["status"] for row in found} & {"pending", "queued", "processing"}
 
 
-def test_the_local_servers_first_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert local_key(None) is None
-    (tmp_path / ".ocelli").mkdir()
-    (tmp_path / ".ocelli/api_key").write_text("aion_first\n")
-    assert local_key(None) == "aion_first"
-    assert local_key(DEFAULT_BASE_URL) == local_key("http://127.0.0.1:8000/") == "aion_first"
-    assert local_key("https://example.org/api/v2") is None
-    assert local_key("http://127.0.0.1:8001") is None
+def test_the_server_of_the_folder_is_found(server: Server, folder: Path) -> None:
+    """With its first key, whatever its port; its name may be spelt otherwise."""
+    port = server.url.rpartition(":")[2]
+    arguments = ["a.jpg", "--no-wait", "--json"]
+    given = ["--server", f"http://localhost:{port}/api/v2", "--data", str(server.data)]
+    for done in (
+        run(*arguments, *given, cwd=folder),
+        run(*arguments, cwd=folder, OCELLI_DATA=str(server.data)),
+    ):
+        assert done.returncode == 0, done.stderr
+    (folder / "ocelli.toml").write_text(f"data = '{server.data}'\n")
+    assert run(*arguments, cwd=folder).returncode == 0
 
 
-def test_the_local_key_is_not_for_other_servers(server: Server, folder: Path) -> None:
-    (folder / ".ocelli").mkdir()
-    (folder / ".ocelli/api_key").write_text(server.key)
-    done = run("a.jpg", "--server", server.url, cwd=folder)
-    assert done.returncode == CANNOT_RUN
-    assert "no API key" in done.stderr
+@pytest.fixture
+def stranger() -> Iterator[tuple[str, list[bytes]]]:
+    """Something that listens, and what it was sent."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        heard.append(connection.recv(65536))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("state", ["never", "gone", "killed", "half"])
+def test_the_key_of_a_folder_is_for_its_running_server_alone(
+    folder: Path, stranger: tuple[str, list[bytes]], state: str
+) -> None:
+    url, heard = stranger
+    data = folder / ".ocelli"
+    data.mkdir()
+    (data / "api_key").write_text("aion_" + "k" * 32)
+    if state == "killed":  # its port is another's by now
+        code = "import sys, os; from ocelli.wiring.folder import *; from pathlib import Path\n"
+        code += "with address_kept(Path(sys.argv[1]), sys.argv[2]): os._exit(9)"
+        subprocess.run([sys.executable, "-c", code, data, url], check=False)
+        assert json.loads((data / "address").read_text()) == {"url": url}
+    elif state == "half":
+        (data / "address").write_text('{"url": "')
+    elif state == "gone":
+        with address_kept(data, url):
+            assert running_server(data) == url
+        assert not (data / "address").exists()
+    assert running_server(data) is None
+    for arguments in ([], ["--server", url]):
+        done = run("a.jpg", *arguments, cwd=folder)
+        assert done.returncode == CANNOT_RUN
+        assert "no API key" in done.stderr
+    assert heard == []
+
+
+def test_another_server_does_not_get_the_key_of_the_folder(
+    server: Server, folder: Path, stranger: tuple[str, list[bytes]]
+) -> None:
+    url, heard = stranger
+    for given in (url, "https://" + server.url.removeprefix("http://"), server.url + "0"):
+        done = run("a.jpg", "--server", given, "--data", str(server.data), cwd=folder)
+        assert done.returncode == CANNOT_RUN
+        assert "no API key" in done.stderr
+    assert heard == []
 
 
 def test_it_needs_no_server_libraries() -> None:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
+from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.objects_local import STAGING
 from ocelli.wiring.backends import chat_configs
 from ocelli.wiring.edges import objects
+from ocelli.wiring.folder import NoInstallation, local_store, running_server
 from ocelli.wiring.installation import database_for_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from ocelli.backends.chat.probe import Probed
     from ocelli.backends.local.inventory import Mismatch, ModelInfo
     from ocelli.settings import Settings
 
 LITTLE_SPACE = 1024**3
+NOT_YET = "not yet: `ocelli serve` makes it"
 REINSTALL = "pip install --force-reinstall 'ocelli[server]'"
 
 
@@ -92,6 +98,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         lambda: _database(settings),
     )
     yield _try("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
+    yield Check("server", running_server(settings.data) or "none runs on this folder")
     yield _try("models", REINSTALL, _models)
     for each in _probed(settings):
         advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
@@ -112,23 +119,45 @@ def _try(name: str, advice: str, check: Callable[[], str]) -> Check:
 
 
 def _data(settings: Settings) -> str:
-    settings.data.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=settings.data):
-        return str(settings.data)
+    if settings.data.is_dir():
+        with tempfile.TemporaryFile(dir=settings.data):
+            return str(settings.data)
+    if not os.access(_existing(settings.data), os.W_OK | os.X_OK):
+        raise PermissionError(f"{settings.data} cannot be made")
+    return f"{settings.data}, {NOT_YET}"
 
 
 def _database(settings: Settings) -> str:
     import psycopg
 
-    with database_for_command(settings) as dsn, psycopg.connect(dsn, connect_timeout=5) as it:
-        kind = "embedded" if settings.database_url is None else "configured"
+    with _any_database(settings) as (dsn, kind), psycopg.connect(dsn, connect_timeout=5) as it:
         return f"Postgres {it.info.server_version // 10_000}, {kind}"
 
 
+@contextmanager
+def _any_database(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The installation's; where there is none, one that shows that it could run, and goes."""
+    try:
+        with database_for_command(settings) as dsn:
+            yield dsn, "embedded" if settings.database_url is None else "configured"
+    except NoInstallation:
+        with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
+            postgres = EmbeddedPostgres(Path(folder) / "postgres", durable=False)
+            try:
+                yield postgres.start(), f"embedded, {NOT_YET}"
+            finally:
+                postgres.stop()
+
+
 def _store(settings: Settings) -> str:
-    store = objects(settings)
-    asyncio.run(store.check())
-    return str(store)
+    folder = local_store(settings)
+    if folder is not None and not (folder / STAGING).is_dir():
+        return f"{folder}, {NOT_YET}"
+    with tempfile.TemporaryDirectory(prefix="ocelli-") as aside:
+        url = settings.storage_url or str(folder)
+        store = objects(settings.model_copy(update={"data": Path(aside), "storage_url": url}))
+        asyncio.run(store.check())
+        return str(store)
 
 
 def _probed(settings: Settings) -> list[Probed]:

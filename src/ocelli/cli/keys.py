@@ -17,7 +17,8 @@ from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.reach import DatabaseRefuses
 from ocelli.usecases.keys import Keys
-from ocelli.wiring.installation import database_for_command, prepare
+from ocelli.wiring.folder import NoInstallation
+from ocelli.wiring.installation import check_schema, database_for_command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import ApiKey
 
 WRONG_USE = 2
+NONE_HERE = "`ocelli serve` makes one; --data names its folder"
 
 
 def create(
@@ -115,10 +117,11 @@ def _with_keys(run: Callable[[Keys], Awaitable[int]], options: dict[str, Any]) -
 
     try:
         with database_for_command(settings) as dsn:
-            first = prepare(settings, dsn)
-            if first is not None:
-                typer.echo(f"first key of `default` kept in {settings.data / 'api_key'}", err=True)
+            check_schema(dsn)
             return asyncio.run(main(dsn))
+    except NoInstallation as error:
+        fail(str(error), NONE_HERE)
+        return CANNOT_RUN
     except (EmbeddedPostgresError, DatabaseRefuses, Unavailable) as error:
         fail(str(error))
         return CANNOT_RUN

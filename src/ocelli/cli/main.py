@@ -34,6 +34,10 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder for everything that Ocelli keeps. Default: .ocelli"),
 ]
+Existing = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of an `ocelli serve`; nothing is made. Default: .ocelli"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -55,7 +59,10 @@ def worker(
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
     data: Data = None,
 ) -> None:
-    """Run more workers, on this machine or another, against a configured database and store."""
+    """Run more workers, on this machine or another, for the server of a configured database.
+
+    The data folder holds files on their way only.
+    """
     from ocelli.cli.serve import work as run
 
     _exit(run(**_given(workers=workers, data=data)))
@@ -114,16 +121,17 @@ def upload(
         typer.Option(
             envvar="AIONVISION_BASE_URL",
             metavar="URL",
-            help="Which server. Default: the one on this machine.",
+            help="Which server. Default: the one that runs on the data folder.",
         ),
     ] = None,
     key: Annotated[
         str | None,
         typer.Option(
             envvar="AIONVISION_API_KEY",
-            help="API key. Default, for the server on this machine: .ocelli/api_key",
+            help="API key. Default, for the server that runs on the data folder: its first.",
         ),
     ] = None,
+    data: Existing = None,
     level: Annotated[
         str | None,
         typer.Option(help="Verification: quick, standard, thorough or critical."),
@@ -136,7 +144,7 @@ def upload(
     """Upload pictures and folders to a server, and wait for their descriptions."""
     from ocelli.cli.upload import upload as run
 
-    _exit(run(paths, server=server, key=key, level=level, wait=wait, as_json=as_json))
+    _exit(run(paths, server=server, key=key, level=level, wait=wait, as_json=as_json, data=data))
 
 
 @keys.command("create")
@@ -156,7 +164,7 @@ def keys_create(
     credits: Annotated[
         int, typer.Option(min=0, help="Given to the tenant, to be spent at /api/fetch.")
     ] = 0,
-    data: Data = None,
+    data: Existing = None,
 ) -> None:
     """Make a key; prints the key alone."""
     from ocelli.cli.keys import create
@@ -165,7 +173,7 @@ def keys_create(
 
 
 @keys.command("list")
-def keys_list(as_json: AsJson = False, data: Data = None) -> None:
+def keys_list(as_json: AsJson = False, data: Existing = None) -> None:
     """List the keys: their first characters, never the keys."""
     from ocelli.cli.keys import show
 
@@ -175,7 +183,7 @@ def keys_list(as_json: AsJson = False, data: Data = None) -> None:
 @keys.command("revoke")
 def keys_revoke(
     key: Annotated[str, typer.Argument(help="Its prefix or id, as `keys list` shows them.")],
-    data: Data = None,
+    data: Existing = None,
 ) -> None:
     """End a key."""
     from ocelli.cli.keys import revoke
@@ -187,7 +195,7 @@ def keys_revoke(
 def credits_add(
     amount: Annotated[int, typer.Argument(help="Credits; one is a cent. Negative takes away.")],
     tenant: Annotated[str, typer.Option(help="Whose.")] = "default",
-    data: Data = None,
+    data: Existing = None,
 ) -> None:
     """Give credits to a tenant; prints its balance."""
     from ocelli.cli.keys import add_credits
@@ -216,7 +224,7 @@ def models(
 
 
 @app.command()
-def doctor(as_json: AsJson = False, data: Data = None) -> None:
+def doctor(as_json: AsJson = False, data: Existing = None) -> None:
     """Say what is wrong with this installation, and what to do."""
     from ocelli.cli.doctor import doctor as run
 

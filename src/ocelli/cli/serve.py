@@ -23,7 +23,7 @@ from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
 from ocelli.storage.postgres.reach import DatabaseRefuses, reach
-from ocelli.wiring.folder import make_private
+from ocelli.wiring.folder import address_kept, make_private, reached_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,6 +60,8 @@ def serve(**options: Any) -> int:
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(_listen(settings))
             postgres, start = stack.enter_context(_database(settings, stop))
+            address = reached_at(settings.host, listener.getsockname()[1])
+            stack.enter_context(address_kept(settings.data, address))
             supervisor = Supervisor(postgres)
             stack.callback(supervisor.stop)
             environment = {**to_environment(settings), **_metrics(settings)}
@@ -76,7 +78,6 @@ def serve(**options: Any) -> int:
 
             key = prepare(settings, dsn)
             leave_mark(settings, dsn)  # makes folder and secret before children race for them
-            address = f"http://{settings.host}:{listener.getsockname()[1]}"
             _announce_when_ready(address, key, settings, stop)
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:

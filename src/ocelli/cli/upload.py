@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tomllib
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -37,9 +40,10 @@ from aion import (
     VerificationLevel,
 )
 from aion._files import SUPPORTED_EXTENSIONS, expand
-from aion.config import DEFAULT_BASE_URL, check_api_key
+from aion.config import check_api_key
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.table import LONGEST_TEXT, MOST_TAGS, PIPED_WIDTH
+from ocelli.wiring.folder import KEY, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,8 +55,6 @@ if TYPE_CHECKING:
     )
 
 WRONG_USE = 2
-FIRST_KEY = Path(".ocelli/api_key")  # where `ocelli serve` keeps it
-LOCAL_SERVER = frozenset({DEFAULT_BASE_URL, DEFAULT_BASE_URL.removesuffix("/api/v2")})
 MOST_ROWS = 100  # a longer table shows only what failed
 STEADY = 120.0  # seconds over which speed is measured; descriptions come slowly
 AGAIN = "run the same command again: only what is missing is sent"
@@ -115,6 +117,7 @@ def upload(
     level: str | None,
     wait: bool,
     as_json: bool,
+    data: Path | None = None,
 ) -> int:
     """Upload, then print a table or JSON."""
     if level is not None and level not in list(VerificationLevel):
@@ -128,12 +131,17 @@ def upload(
     if not files:
         fail("no pictures found", f"files that end in {', '.join(sorted(SUPPORTED_EXTENSIONS))}")
         return WRONG_USE
-    key = key or local_key(server)
+    folder = data_folder(data)
+    running = running_server(folder)
+    if running is not None and (server is None or same_server(server, running)):
+        server = running  # `localhost` may be another one's
+        key = key or first_key(folder)
     if not key:
+        where = "no server runs on" if running is None else "this is not the server that runs on"
         fail(
-            "no API key",
-            "give --key or set AIONVISION_API_KEY; `ocelli keys create` makes one, and "
-            f"`ocelli serve` keeps its first in {FIRST_KEY} of its folder",
+            f"no API key, and {where} {folder}",
+            "start one with `ocelli serve` (--data names its folder), or give --server and --key; "
+            "`ocelli keys create` makes a key",
         )
         return CANNOT_RUN
     try:
@@ -157,13 +165,32 @@ def upload(
     return report.code
 
 
-def local_key(server: str | None) -> str | None:
-    """The first key of the server that runs in this folder: for that server, and no other."""
-    if server is not None and server.rstrip("/") not in LOCAL_SERVER:
-        return None
+def data_folder(given: Path | None) -> Path:
+    """Where `ocelli serve` would keep everything, if it was started here with this option."""
+    if given is not None:
+        return given
+    if named := os.environ.get("OCELLI_DATA"):
+        return Path(named)
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        return Path(tomllib.loads(Path("ocelli.toml").read_text(encoding="utf-8"))["data"])
+    return Path(".ocelli")
+
+
+def first_key(folder: Path) -> str | None:
+    """That the server has left there, for itself and no other."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return FIRST_KEY.read_text(encoding="utf-8").strip() or None
+        return (folder / KEY).read_text(encoding="utf-8").strip() or None
     return None
+
+
+def same_server(url: str, running: str) -> bool:
+    """Whether this address is meant to be that of the server that runs here."""
+    with contextlib.suppress(ValueError):
+        given, own = urlsplit(url), urlsplit(running)
+        at = {given.hostname, own.hostname}
+        same_host = len(at) == 1 or ("localhost" in at and at & {"127.0.0.1", "::1"})
+        return bool(given.scheme == own.scheme and given.port == own.port and same_host)
+    return False
 
 
 def _client(server: str | None, key: str) -> SyncAionVision:

@@ -101,6 +101,11 @@ class EmbeddedPostgres:
                 return
 
     @property
+    def exists(self) -> bool:
+        """Whether there is a cluster; ``start`` makes one where there is none."""
+        return (self._cluster / "PG_VERSION").exists()
+
+    @property
     def is_running(self) -> bool:
         """Whether our server process is alive."""
         return self._server is not None and self._server.poll() is None
@@ -137,7 +142,7 @@ class EmbeddedPostgres:
 
     def _prepare(self) -> None:
         """The cluster appears by one rename, so that a killed initdb leaves nothing half-made."""
-        if (self._cluster / "PG_VERSION").exists():
+        if self.exists:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self._password_file.exists():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ocelli.usecases.blobs import BlobWriter
 
+STAGING = ".staging"
 BATCH = 500
 PIECE = 1024 * 1024
 DEEP = 2  # folders: for what, and of which tenant
@@ -39,7 +40,7 @@ class LocalObjects:
 
     def __init__(self, root: Path, secret: bytes) -> None:
         self.root = root.absolute()
-        self.staging = self.root / ".staging"
+        self.staging = self.root / STAGING
         self.staging.mkdir(parents=True, exist_ok=True)
         self._inode = self.staging.stat().st_ino
         self._secret = secret

@@ -14,7 +14,7 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.sealing import Sealing
 from ocelli.usecases.custom_storage import CustomStorage
-from ocelli.wiring.folder import store_folder
+from ocelli.wiring.folder import local_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
 
 def objects(settings: Settings) -> LocalObjects | S3Objects:
     """Where pictures are kept."""
-    url = settings.storage_url
-    if url is None:
-        return LocalObjects(settings.data / "objects", secret(settings))
-    if url.startswith("s3:"):
-        return S3Objects(parse_bucket_url(url), settings.data / "staging")
-    return LocalObjects(store_folder(url), secret(settings))
+    folder = local_store(settings)
+    if folder is not None:
+        return LocalObjects(folder, secret(settings))
+    return S3Objects(parse_bucket_url(settings.storage_url or ""), settings.data / "staging")
 
 
 def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
+import os
 import stat
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ocelli.settings import Settings
+
+ADDRESS = "address"
+KEY = "api_key"
+ATTEMPTS = 5
+
+
+class NoInstallation(RuntimeError):
+    """There is none where a command looked for it; the message says what makes one."""
 
 
 def make_private(settings: Settings) -> None:
@@ -18,10 +32,7 @@ def make_private(settings: Settings) -> None:
     What is made in them later is private by the umask. One that every user may write to (``/tmp``)
     or that is another user's stays as it is.
     """
-    folders = [settings.data]
-    if settings.storage_url is not None and not settings.storage_url.startswith("s3:"):
-        folders.append(store_folder(settings.storage_url))
-    for folder in folders:
+    for folder in filter(None, (settings.data, local_store(settings))):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = folder.stat().st_mode
         if mode & 0o077 and not mode & stat.S_ISVTX:
@@ -29,6 +40,65 @@ def make_private(settings: Settings) -> None:
                 folder.chmod(stat.S_IMODE(mode) & 0o700)
 
 
-def store_folder(url: str) -> Path:
-    """Of a ``file:`` URL."""
-    return Path(unquote(urlsplit(url).path))
+@contextlib.contextmanager
+def address_kept(data: Path, url: str) -> Iterator[None]:
+    """``data`` says that a server answers at ``url``, for the length of the block.
+
+    The file is locked meanwhile, and the kernel ends the lock with this process, however it ends:
+    an address without one is that of a server that is gone, and of a port that may be another's.
+    Of two servers with one folder the first is told.
+    """
+    path = data / ADDRESS
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        if not _locked(file):
+            yield
+            return
+        file.truncate()
+        json.dump({"url": url}, file)
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked(file: IO[str]) -> bool:
+    for _ in range(ATTEMPTS):  # who asks whether a server runs holds it for a moment
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def running_server(data: Path) -> str | None:
+    """The address of the server that runs on this folder; None if there is none."""
+    try:
+        with (data / ADDRESS).open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                url: str = json.load(file)["url"]
+                return url
+    except (OSError, ValueError, LookupError):
+        pass
+    return None
+
+
+def reached_at(host: str, port: int) -> str:
+    """The URL at which this machine reaches what listens on ``host``.
+
+    >>> reached_at("0.0.0.0", 80), reached_at("::", 80)
+    ('http://127.0.0.1:80', 'http://[::1]:80')
+    """
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def local_store(settings: Settings) -> Path | None:
+    """The folder that pictures are kept in; None if that is a bucket."""
+    if settings.storage_url is None:
+        return settings.data / "objects"
+    if settings.storage_url.startswith("s3:"):
+        return None
+    return Path(unquote(urlsplit(settings.storage_url).path))

@@ -14,10 +14,11 @@ from ocelli.domain.scopes import EVERYTHING
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.reach import reach
-from ocelli.storage.postgres.schema import migrate
+from ocelli.storage.postgres.schema import migrate, missing
 from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.keys import Keys
 from ocelli.wiring.edges import objects, secret, write_private
+from ocelli.wiring.folder import KEY, NoInstallation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,8 @@ MARKED_WITHIN = 10.0
 def database_for_command(settings: Settings) -> Iterator[str]:
     """A DSN for a short command: the configured one, the running server's, or our own for now.
 
-    Raises Unavailable, DatabaseRefuses or EmbeddedPostgresError.
+    It makes nothing: raises NoInstallation where ``ocelli serve`` has not been; Unavailable,
+    DatabaseRefuses or EmbeddedPostgresError.
     """
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
@@ -46,6 +48,8 @@ def database_for_command(settings: Settings) -> Iterator[str]:
         yield dsn
         return
     postgres = EmbeddedPostgres(settings.data / "postgres")
+    if not postgres.exists:
+        raise NoInstallation(f"There is no installation in {settings.data}.")
     if postgres.runs_elsewhere:
         yield postgres.dsn
         return
@@ -55,6 +59,15 @@ def database_for_command(settings: Settings) -> Iterator[str]:
             yield postgres.dsn
         finally:
             postgres.stop()
+
+
+def check_schema(dsn: str) -> None:
+    """Raises NoInstallation where ``ocelli serve`` of this version has not been."""
+    steps = missing(dsn)
+    if steps is None:
+        raise NoInstallation("There is no installation in the database.")
+    if steps:
+        raise NoInstallation("The database is of an older version.")
 
 
 def prepare(settings: Settings, dsn: str) -> str | None:
@@ -75,7 +88,7 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
             return None
         key = fixed.get_secret_value() if fixed else new_key()
         if fixed is None:  # before it counts: a crash in between must not lose it
-            write_private(settings.data / "api_key", key + "\n")
+            write_private(settings.data / KEY, key + "\n")
         await keys.issue(DEFAULT_TENANT, Tier.ENTERPRISE, KeyDraft("first key", EVERYTHING), key)
     return None if fixed else key
 
@@ -118,6 +131,8 @@ def join(settings: Settings, dsn: str) -> None:
 
     In another store than the server's it would find none of the pictures, and fail them all.
     """
+    if missing(dsn) is None:
+        raise Unavailable("There is no installation in the database yet; `ocelli serve` makes it.")
     migrate(dsn)
 
     async def find() -> None:

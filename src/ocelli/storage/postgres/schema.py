@@ -38,6 +38,17 @@ def migrate(dsn: str) -> list[str]:
         return applied
 
 
+def missing(dsn: str) -> list[str] | None:
+    """The names of what ``migrate`` would apply; None if the database is none of ours yet."""
+    with psycopg.connect(dsn, connect_timeout=10) as connection:
+        found = connection.execute("SELECT to_regclass('schema_migrations')").fetchone()
+        if found is None or found[0] is None:
+            return None
+        rows = connection.execute("SELECT name FROM schema_migrations").fetchall()
+    done = {name for (name,) in rows}
+    return [name for name, _ in _steps(fresh=not done) if name not in done]
+
+
 def _steps(*, fresh: bool) -> Iterator[tuple[str, str]]:
     """The queue's schema, then our own.
 

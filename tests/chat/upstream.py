@@ -1,11 +1,13 @@
 """A server that speaks chat completions well or badly, by the model that it is asked for.
 
-It also serves pictures under ``/files``, and addresses that are none.
+The model "scripted" answers what the field ``script`` of the request says, see ``script``. It also
+serves pictures under ``/files``, and addresses that are none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -54,6 +56,8 @@ class Upstream:
                 return web.Response(status=503)
             case "slow":
                 await asyncio.sleep(30)
+            case "scripted":
+                return await self._perform(request, **asked["script"])
         if asked.get("stream"):
             return await self._stream(request, asked["model"])
         return web.json_response(answer(asked["model"], "".join(WORDS)))
@@ -73,6 +77,38 @@ class Upstream:
         except (ConnectionError, asyncio.CancelledError):
             self.hung_up.set()
             raise
+        return response
+
+    async def _perform(
+        self,
+        request: web.Request,
+        pieces: list[str],
+        status: int,
+        headers: dict[str, str],
+        end: str,
+    ) -> web.StreamResponse:
+        """See ``script``."""
+        transport = request.transport
+        assert transport is not None
+        response = web.StreamResponse(status=status, headers=headers)
+        if end == "unframed":
+            lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+            head = f"HTTP/1.1 {status} X\r\nConnection: close\r\n{''.join(lines)}\r\n"
+            transport.write(head.encode())
+            for piece in pieces:
+                transport.write(base64.b64decode(piece))
+            transport.close()
+            return response
+        await response.prepare(request)
+        for number, piece in enumerate(pieces):
+            if number:
+                await asyncio.sleep(0.001)  # so that they arrive one by one
+            await response.write(base64.b64decode(piece))
+        if end == "drop":
+            await asyncio.sleep(0.05)
+            transport.abort()
+        elif end == "silence":
+            await asyncio.sleep(30)
         return response
 
     async def file(self, request: web.Request) -> web.StreamResponse:
@@ -100,6 +136,24 @@ class Upstream:
             case _ if name in self._photos:
                 return web.Response(body=self._photos[name].read_bytes())
         raise web.HTTPNotFound
+
+
+def script(
+    *pieces: bytes,
+    status: int = 200,
+    kind: str = "text/event-stream",
+    end: str = "clean",
+    **headers: str,
+) -> dict[str, Any]:
+    """An answer of these pieces. ``end``: clean, drop (in mid-air), silence, unframed (the end of
+    the connection is that of the answer)."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {
+        "pieces": [base64.b64encode(piece).decode() for piece in pieces],
+        "status": status,
+        "headers": {"Content-Type": kind, **named},
+        "end": end,
+    }
 
 
 def answer(model: str, text: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from ocelli.domain.findings import (
 from ocelli.domain.seen import Seen
 from ocelli.domain.structured import everything, fill
 from ocelli.media.data_url import NotBase64, decode_data_url
-from ocelli.usecases.chat_relay import refusal, renamed
+from ocelli.usecases.chat_relay import renamed
 from ocelli.usecases.schemas import check_schema, validate
 
 BOX = Box(0.1, 0.1, 0.5, 0.5)
@@ -197,11 +197,3 @@ def test_everything_is_json() -> None:
     assert json.loads(json.dumps(one))["text"] == "OPEN\n24 h"
     assert len(two["images"]) == 2
     assert everything("So.", []) == {"answer": "So."}
-
-
-@pytest.mark.parametrize(
-    ("status", "ours"), [(400, 400), (401, 502), (404, 502), (413, 400), (429, 503), (500, 503)]
-)
-def test_a_backends_status_is_not_ours(status: int, ours: int) -> None:
-    for body in (b"", b"[]", b'{"error": "no"}', b'{"error": {"message": 7}}', b'{"detail": []}'):
-        assert refusal("up", status, body, None).status == ours

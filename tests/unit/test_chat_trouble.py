@@ -74,7 +74,7 @@ def client(it: ChatBackend) -> ChatClient:
 
 
 def breaker(it: ChatBackend) -> Breaker:
-    return client(it).breaker
+    return client(it).attempts.breaker
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ async def test_whoever_gives_up_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await look
     assert breaker(slow).state is State.CLOSED
-    assert not client(slow)._slots.locked()
+    assert not client(slow).attempts._slots.locked()  # type: ignore[attr-defined]
 
 
 @given(st.lists(st.sampled_from(["fail", "succeed", "wait", "give up"])))
@@ -380,6 +380,5 @@ def test_pauses_and_statuses(nth: int, after: float | None, jitter: float, statu
     pause = failures.next_pause(nth, after, jitter)
     assert pause >= (after or 0.0)
     assert after is not None or pause <= 10
-    refused = failures.by_status("it", status, {}, key=None)
-    assert not refused.again or refused.retryable
-    assert refused.again == (status >= 500 or status in (408, 425, 429))
+    refused = failures.by_status("it", status, failures.Said())
+    assert refused.again == refused.retryable == failures.can_be_retried(status)

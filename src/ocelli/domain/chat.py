@@ -56,7 +56,8 @@ class PictureRef:
     """A picture as a client names it: an address, a data URL, or bare base64.
 
     ``param`` is the path of its address in the request, for errors; ``message`` and ``part`` are
-    the positions in that path.
+    the positions in that path. ``is_object``: the address stands there as ``{"url": ...}``, which
+    is how it must be written.
     """
 
     url: str
@@ -64,6 +65,7 @@ class PictureRef:
     message: int
     part: int
     detail: Detail = Detail.AUTO
+    is_object: bool = True
 
 
 @dataclass(frozen=True, slots=True)

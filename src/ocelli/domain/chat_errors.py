@@ -112,24 +112,45 @@ class ClientGone(ChatError):
     status = 499
 
 
-class UpstreamRefused(ChatError):
-    """The backend found something wrong with the request, and says what."""
+class UpstreamError(ChatError):
+    """A backend gave no answer. Where it says a code or type itself, that is the one."""
 
+    type = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message, param=param)
+        self.status = status or self.status
+        self.code = code or self.code
+        self.type = type or self.type
+        self.retry_after = retry_after or self.retry_after
+
+
+class UpstreamRefused(UpstreamError):
+    """The backend found something wrong with the request, and says what: no other is asked."""
+
+    type = "invalid_request_error"
     code = "upstream_refused"
 
 
-class UpstreamFailed(ChatError):
+class UpstreamFailed(UpstreamError):
     """The backend is there and does not do its work, in a way that asking again will not heal."""
 
-    type = "server_error"
     code = "upstream_error"
     status = 502
 
 
-class UpstreamUnavailable(ChatError):
+class UpstreamUnavailable(UpstreamError):
     """The backend cannot be reached, is overloaded or took too long: later it may work."""
 
-    type = "server_error"
     code = "overloaded"
     status = 503
     retryable = True

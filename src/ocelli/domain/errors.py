@@ -8,7 +8,7 @@ its own shape; no code classifies an error by searching its text.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class OcelliError(Exception):
     """Base of every error that a caller may see."""
 
-    code: ClassVar[str] = "INTERNAL_ERROR"
-    status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    code: str = "INTERNAL_ERROR"
+    status: int = 500
+    retryable: bool = False
     retry_after: int | None = None
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
@@ -205,7 +205,7 @@ class ImageProcessingFailed(OcelliError):
 
     def __init__(self, message: str, *, type: FailureType, retryable: bool) -> None:
         super().__init__(message, details={"error_type": type, "retryable": retryable})
-        self.retryable = retryable  # type: ignore[misc]
+        self.retryable = retryable
 
 
 class InvalidImageUrl(OcelliError):

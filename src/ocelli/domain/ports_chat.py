@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +23,19 @@ class PictureLimits:
 
 
 class ChatReply(Protocol):
-    """An answer that has begun. Its holder must close it."""
+    """An answer that has begun: ``whole``, or of a stream its ``pieces``. It must be closed."""
 
     @property
-    def status(self) -> int: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def retry_after(self) -> int | None:
-        """In seconds, if it said so."""
+    def whole(self) -> bytes:
+        """A JSON object that holds an answer and no error; empty for a stream."""
         ...
 
-    async def read(self) -> bytes:
-        """All of it, within limits. Raises UpstreamUnavailable if it ends early."""
-        ...
+    @property
+    def pieces(self) -> AsyncGenerator[bytes] | None:
+        """Whole events, the first of which is here; the last is [DONE].
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        """As they come in, not re-framed. Raises UpstreamUnavailable if they end early."""
+        Raises UpstreamError where the backend ends before that.
+        """
         ...
 
     def close(self) -> None:
@@ -68,8 +64,11 @@ class ChatUpstream(Protocol):
         """The one of ``max_tokens`` and ``max_completion_tokens`` that it understands."""
         ...
 
-    async def send(self, body: bytes, *, request_id: str) -> ChatReply:
-        """Ask. Raises UpstreamUnavailable if no answer begins."""
+    async def ask(self, body: bytes, *, stream: bool, request_id: str) -> ChatReply:
+        """What it answers, asked again where that can help, within the backend's deadline.
+
+        Raises UpstreamRefused, UpstreamFailed, UpstreamUnavailable.
+        """
         ...
 
 

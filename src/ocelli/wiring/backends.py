@@ -76,7 +76,8 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     await asyncio.get_running_loop().run_in_executor(compute, local.load)
     parts = Parts(settings.default_backend, settings.checker, settings.judge)
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
-    async with aiohttp.ClientSession(connector=connector) as session:
+    patient = aiohttp.ClientTimeout(total=None)  # and a time limit
+    async with aiohttp.ClientSession(connector=connector, timeout=patient) as session:
         yield registry(local, chat_configs(settings), session, parts)
 
 

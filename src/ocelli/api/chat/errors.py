@@ -114,7 +114,7 @@ def _headers(error: ours.OcelliError) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if error.status >= 500 and not error.retryable:
+    if (error.status >= 500 or error.status == 429) and not error.retryable:
         headers["X-Should-Retry"] = "false"  # OpenAI's clients would repeat it twice
     return headers
 

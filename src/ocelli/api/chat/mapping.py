@@ -7,6 +7,7 @@ import uuid
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from ocelli.api.chat import schemas
 from ocelli.domain.chat import (
@@ -47,10 +48,18 @@ _DEMANDING = ("tools", "functions", "logprobs", "top_logprobs", "logit_bias")
 _TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number"}
 
 
-def parse(model: type[Body], raw: bytes) -> Body:
-    """Raises ChatError for the first thing that is wrong."""
+def read(raw: bytes) -> Any:
+    """The JSON of a body. Raises InvalidJson."""
     try:
-        return model.model_validate_json(raw)
+        return from_json(raw)
+    except ValueError as error:
+        raise InvalidJson(f"We could not parse the JSON body of your request: {error}") from error
+
+
+def parse(model: type[Body], value: Any) -> Body:
+    """What ``read`` gave, as ``model``. Raises ChatError for the first thing that is wrong."""
+    try:
+        return model.model_validate(value)
     except ValidationError as error:
         _refuse(error)
 
@@ -72,6 +81,20 @@ def conversation(request: schemas.ChatRequest) -> Conversation:
         schema=schema,
         schema_name=name,
         demanding=tuple(name for name in _DEMANDING if _demands(request, name)),
+    )
+
+
+def pictures(messages: Any) -> tuple[PictureRef, ...]:
+    """All that are shown in messages which are passed on: whatever else there is, a backend judges.
+
+    Raises ChatError for a picture without an address.
+    """
+    return tuple(
+        _picture(part, f"messages[{index}].content[{at}]", index, at)
+        for index, message in enumerate(_list(messages, "messages"))
+        if isinstance(message, dict) and isinstance(message.get("content"), list)
+        for at, part in enumerate(message["content"])
+        if isinstance(part, dict) and part.get("type") == "image_url"
     )
 
 
@@ -220,7 +243,7 @@ def _part(raw: Any, role: str, message: int, index: int) -> str | PictureRef:
 def _picture(part: dict[str, Any], place: str, message: int, index: int) -> PictureRef:
     place = f"{place}.image_url"
     value = part.get("image_url")
-    detail = Detail.AUTO
+    detail, is_object = Detail.AUTO, isinstance(value, dict)
     if isinstance(value, dict):
         detail = _DETAILS.get(str(value.get("detail")), Detail.AUTO)
         value, place = value.get("url"), f"{place}.url"
@@ -228,7 +251,7 @@ def _picture(part: dict[str, Any], place: str, message: int, index: int) -> Pict
         raise _missing(place)
     if not isinstance(value, str):
         _wrong_type(place, "a string" if place.endswith("url.url") else "an object", value)
-    return PictureRef(value.strip(), place, message, index, detail)
+    return PictureRef(value.strip(), place, message, index, detail, is_object)
 
 
 def _stops(raw: str | list[str] | None) -> tuple[str, ...]:
@@ -301,8 +324,6 @@ def _said(value: Any) -> str:
 def _refuse(error: ValidationError) -> NoReturn:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     kind, message = first["type"], first["msg"]
-    if kind == "json_invalid":
-        raise InvalidJson(f"We could not parse the JSON body of your request: {message}")
     place = ""
     for step in first["loc"]:
         if isinstance(step, int):

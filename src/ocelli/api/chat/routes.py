@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from pydantic_core import from_json
 from starlette.routing import Route
 
 from ocelli.api.auth import CurrentKey, CurrentServices, admit, presented, services
@@ -75,12 +75,12 @@ def document(schema: dict[str, Any]) -> None:
 
 async def _complete(call: Call) -> Response:
     """Whatever can be wrong with a request is found before the first byte of its answer."""
-    request = mapping.parse(schemas.ChatRequest, call.body)
-    asked = mapping.conversation(request)
-    upstreams = call.mine.chat.models.resolve(asked.model)
+    body = mapping.read(call.body)
+    request = mapping.parse(schemas.RelayedRequest, body)
+    upstreams = call.mine.chat.models.resolve(request.model)
     if upstreams:
-        return await _relay(call, request, asked, upstreams)
-    return await _local(call, asked)
+        return await _relay(call, request, upstreams)
+    return await _local(call, mapping.conversation(mapping.parse(schemas.ChatRequest, body)))
 
 
 async def _local(call: Call, asked: Conversation) -> Response:
@@ -94,21 +94,14 @@ async def _local(call: Call, asked: Conversation) -> Response:
 
 
 async def _relay(
-    call: Call,
-    request: schemas.ChatRequest,
-    asked: Conversation,
-    upstreams: list[ChatUpstream],
+    call: Call, request: schemas.RelayedRequest, upstreams: list[ChatUpstream]
 ) -> Response:
-    def read() -> dict[str, Any]:
-        fields: dict[str, Any] = from_json(call.body)
-        return fields
-
     passed = Passed(
         body=call.body,
-        read=read,
-        model=asked.model,
-        pictures=asked.pictures,
-        stream=asked.stream,
+        read=partial(mapping.read, call.body),
+        model=request.model,
+        pictures=mapping.pictures(request.messages),
+        stream=bool(request.stream),
         limits=tuple(name for name in TOKEN_FIELDS if getattr(request, name) is not None),
         request_id=call.request.state.request_id,
     )
@@ -131,7 +124,9 @@ async def _relay(
 async def moderate(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
     """Pictures against the safety model. What no model looks for is null, never false."""
     async with whole_body(request, mine.slots, key, mine.chat.max_body_bytes) as body:
-        refs = mapping.picture_inputs(mapping.parse(schemas.ModerationRequest, body).input)
+        refs = mapping.picture_inputs(
+            mapping.parse(schemas.ModerationRequest, mapping.read(body)).input
+        )
         max_bytes = mine.quota.limits(key.tenant).max_image_bytes
         nsfw = await mine.chat.moderation.judge(key.tenant, refs, max_bytes=max_bytes)
     return Response(mapping.moderation(nsfw).model_dump_json(), media_type=JSON)

@@ -103,6 +103,18 @@ class ChatRequest(BaseModel):
     user: Any = None
 
 
+class RelayedRequest(BaseModel):
+    """What we have to know of a conversation that a backend continues. It judges the rest."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = Field(min_length=1)
+    messages: SkipValidation[list[Any]]
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    stream: Flag | None = None
+
+
 class AssistantMessage(BaseModel):
     """What is answered."""
 

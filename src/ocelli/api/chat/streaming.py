@@ -47,7 +47,7 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
 
 
 class EventStream(Response):
-    """Each piece as it comes, until the client hangs up; then the pieces are closed.
+    """Whole events as they come, until the client hangs up; then the pieces are closed.
 
     After an error there is one event that says so, and the end.
     """
@@ -83,7 +83,7 @@ class EventStream(Response):
             async for piece in pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except ChatError as error:
-            event = b"\n\n" + _event(stream_body(error))  # whatever was half said is ended first
+            event = _event(stream_body(error))
             await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

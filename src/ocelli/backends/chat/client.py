@@ -1,18 +1,17 @@
-"""One chat request, carried through: slots, time limits, retries, circuit breaker."""
+"""One look of a chat backend, carried through: asked for in a form, and read."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from ocelli.backends.chat import failures
-from ocelli.backends.chat.breaker import Breaker
+from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.failures import Refused
 from ocelli.backends.chat.telemetry import Outcome, breaker_changed
 from ocelli.backends.providers import Structured
@@ -42,38 +41,21 @@ class ChatClient:
     def __init__(self, config: ChatConfig, session: aiohttp.ClientSession) -> None:
         self.config = config
         self.session = session
-        self.breaker = Breaker(config.breaker_failures, config.breaker_seconds)
-        self._slots = asyncio.Semaphore(config.concurrency)
+        self.attempts = Attempts(config, retries=config.retries, at_once=config.concurrency)
         self._structured = config.structured
 
     async def complete(
         self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
     ) -> Completion:
         """The model's answer. Raises Refused, at the latest after the deadline."""
-        name, seconds = self.config.name, self.config.deadline
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._persistently(messages, schema, outcome)
-        except TimeoutError as error:
-            raise failures.timed_out(name, seconds) from error
-
-    async def _persistently(
-        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
-    ) -> Completion:
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self.config.deadline
-        while True:
-            try:
-                return await self._structurally(messages, schema, outcome)
-            except Refused as refused:
-                pause = failures.next_pause(outcome.attempts, refused.after, random.random())  # noqa: S311
-                left = ends - loop.time()
-                if not refused.again or outcome.attempts > self.config.retries or pause >= left:
-                    raise
-                await asyncio.sleep(pause)
+        return await self.attempts.persist(partial(self._structurally, messages, schema, outcome))
 
     async def _structurally(
-        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
+        self,
+        messages: list[dict[str, Any]],
+        schema: Mapping[str, Any],
+        outcome: Outcome,
+        ends: float,
     ) -> Completion:
         """Held to the schema if the server can do that; one that cannot is not asked for it again.
 
@@ -82,40 +64,24 @@ class ChatClient:
         """
         structured = self._structured
         try:
-            return await self._attempt(messages, schema, structured, outcome)
+            return await self._attempt(self._body(messages, schema, structured), outcome, ends)
         except Refused as refused:
-            if structured is Structured.NONE or refused.status not in (400, 422):
+            if structured is Structured.NONE or refused.status not in (200, 400, 422):
                 raise
-            answer = await self._attempt(messages, schema, Structured.NONE, outcome)
+            body = self._body(messages, schema, Structured.NONE)
+            answer = await self._attempt(body, outcome, ends)
             self._structured = Structured.NONE
             return answer
 
-    async def _attempt(
-        self,
-        messages: list[dict[str, Any]],
-        schema: Mapping[str, Any],
-        structured: Structured,
-        outcome: Outcome,
-    ) -> Completion:
-        async with self._slots:
-            if not self.breaker.admit():
-                raise failures.left_alone(self.config.name, self.breaker.wait)
+    async def _attempt(self, body: dict[str, Any], outcome: Outcome, ends: float) -> Completion:
+        async def post() -> dict[str, Any]:
             outcome.attempts += 1
-            try:
-                answer = await self._post(self._body(messages, schema, structured))
-            except Refused as refused:
-                if refused.is_ill:
-                    self.breaker.failed()
-                else:
-                    self.breaker.succeeded()
-                raise
-            except BaseException:
-                self.breaker.gave_up()
-                raise
-            else:
-                self.breaker.succeeded()
-            finally:
-                breaker_changed(self.config, self.breaker.state)
+            return await self._post(body)
+
+        try:
+            answer = await self.attempts.once(post, ends)
+        finally:
+            breaker_changed(self.config, self.attempts.breaker.state)
         outcome.model = str(answer.get("model") or self.config.model)
         outcome.tokens = _tokens(answer, outcome.tokens)
         return self._completion(answer, outcome)
@@ -142,33 +108,26 @@ class ChatClient:
         """The answer's JSON. Raises Refused."""
         config = self.config
         try:
-            async with (
-                asyncio.timeout(config.timeout),
-                self.session.post(
-                    config.url,
-                    json=body,
-                    headers={"User-Agent": USER_AGENT, **config.headers()},
-                    proxy=config.proxy,
-                    allow_redirects=False,  # the key is for this address alone
-                ) as response,
-            ):
+            async with self.session.post(
+                config.url,
+                json=body,
+                headers={"User-Agent": USER_AGENT, **config.headers()},
+                proxy=config.proxy,
+                allow_redirects=False,  # the key is for this address alone
+            ) as response:
                 data = await self._read(response)
-        except TimeoutError as error:
-            raise failures.timed_out(config.name, config.timeout) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise failures.not_reached(config.name, error) from error
-        answer = _json_object(data)
         if response.status >= 300:
-            after = failures.retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-            _, error_body = failures.in_body(answer or {}) or (0, {})
-            raise failures.by_status(
-                config.name, response.status, error_body, after=after, key=config.key
-            )
+            after = failures.retry_after(response.headers, datetime.now(UTC))
+            said = failures.said(data, config.secrets)
+            raise failures.by_status(config.name, response.status, said, after=after)
+        answer = _json_object(data)
         if answer is None:
             kind = response.content_type
             raise failures.unusable(config.name, f"answered {kind}, not JSON.", retryable=False)
-        if wrong := failures.in_body(answer):
-            raise failures.by_status(config.name, *wrong, key=config.key)
+        if wrong := failures.in_answer(config.name, answer, config.secrets):
+            raise wrong
         return answer
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ocelli.backends.providers import Structured
 
 if TYPE_CHECKING:
     from ocelli.backends.providers import Provider
     from ocelli.domain.claims import Tokens
+
+SHORTEST_SECRET = 4  # what is shorter occurs in other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,12 @@ class ChatConfig:
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         return headers
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is said to the server alone: its key, what headers hold, and where it is."""
+        values = (self.key, *(value for _, value in self.extra_headers), urlsplit(self.url).netloc)
+        return tuple(value for value in values if value and len(value) >= SHORTEST_SECRET)
 
     def side(self, *, thorough: bool) -> int:
         """Pixels of the longer side that the model is sent."""

@@ -6,26 +6,79 @@ Two different questions: ``AnalysisFailed.retryable`` says whether asking again 
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 LONGEST_MESSAGE = 300
+LONGEST_WORDS = 1000
+LONGEST_CODE = 100
+
 NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})
+# Our key, our account, our settings are at fault.
+OURS = frozenset({401, 402, 403, 404, 405, 407, 410})
+# The request is at fault, whatever the status that these come with.
+OF_THE_REQUEST = frozenset(
+    {"context_length_exceeded", "content_policy_violation", "content_filter"}
+)
+# Statuses that an error means which comes with 200, where it is no number itself.
+_MEANT = {
+    **dict.fromkeys((*OF_THE_REQUEST, "invalid_request_error"), 400),
+    **dict.fromkeys(("invalid_api_key", "authentication_error"), 401),
+    **dict.fromkeys(("permission_error", "permission_denied"), 403),
+    **dict.fromkeys(("model_not_found", "not_found_error"), 404),
+    **dict.fromkeys((*NO_MONEY, "rate_limit_exceeded", "rate_limit_error"), 429),
+    **dict.fromkeys(("server_error", "internal_server_error", "api_error"), 500),
+    **dict.fromkeys(("overloaded", "overloaded_error", "server_overloaded"), 503),
+}
+
+
+def can_be_retried(status: int) -> bool:
+    """Whether the same request may fare better soon: the one table, by status of HTTP.
+
+    501, 505, 510 and 511 say that the server never will.
+    """
+    if status >= 500:
+        return status not in (501, 505, 510, 511)
+    return status in (408, 409, 425, 429)
+
+
+def is_of_the_request(status: int) -> bool:
+    """Whether the request is at fault, and would be at any other server."""
+    return 400 <= status < 500 and status not in OURS and not can_be_retried(status)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A server's own words about an error, cut to a length, without our secrets and pictures."""
+
+    message: str = ""
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What programs read."""
+        return frozenset(name for name in (self.code, self.type) if name)
 
 
 class Refused(AnalysisFailed):
     """A chat server did not give an answer that can be used.
 
     ``again``: another attempt now may succeed; ``after`` seconds, if the server said so.
-    ``status`` is that of HTTP, 0 if there was none. ``is_ill``: the server itself is in trouble,
-    which the circuit breaker counts.
+    ``status`` is that of HTTP, 0 if there was none, or the one that an error in a 200 means;
+    ``in_answer``: that was so. ``is_ill``: the server itself is in trouble, which the circuit
+    breaker counts.
     """
 
     def __init__(
@@ -37,69 +90,60 @@ class Refused(AnalysisFailed):
         again: bool = False,
         after: float | None = None,
         status: int = 0,
+        said: Said = Said(),
+        in_answer: bool = False,
         is_ill: bool = False,
     ) -> None:
         super().__init__(type, message, retryable=retryable)
         self.again = again
         self.after = after
         self.status = status
+        self.said = said
+        self.in_answer = in_answer
         self.is_ill = is_ill
 
 
 def by_status(
-    who: str, status: int, error: Mapping[str, Any], *, after: float | None = None, key: str | None
+    who: str, status: int, said: Said, *, after: float | None = None, in_answer: bool = False
 ) -> Refused:
-    """From an HTTP status (or the code in an error body) and the ``error`` object, if any."""
-    said = _said(error, key)
-    code = str(error.get("code") or error.get("type") or "")
-    if status == 429 and code in NO_MONEY:
-        message = f"{who}: the account has no credit left{said}"
-        return Refused(FailureType.RESOURCE_LIMIT, message, retryable=False, status=status)
-    match status:
-        case 401 | 403:
-            message = f"{who} does not accept our key ({status}){said}"
-            return Refused(FailureType.VLM_ERROR, message, retryable=False, status=status)
-        case 402:
-            message = f"{who}: the account has no credit left{said}"
-            return Refused(FailureType.RESOURCE_LIMIT, message, retryable=False, status=status)
-        case 408 | 425:
-            message = f"{who} did not answer in time ({status}){said}"
-            return Refused(
-                FailureType.TIMEOUT, message, retryable=True, again=True, after=after, status=status
-            )
-        case 413:
-            message = f"{who} takes no request of this size{said}"
-            return Refused(FailureType.RESOURCE_LIMIT, message, retryable=False, status=status)
-        case 429:
-            message = f"{who} is asked too often{said}"
-            return Refused(
-                FailureType.RATE_LIMIT,
-                message,
-                retryable=True,
-                again=True,
-                after=after,
-                status=status,
-            )
-        case _ if status >= 500:
-            message = f"{who} answered {status}{said}"
-            return Refused(
-                FailureType.VLM_ERROR,
-                message,
-                retryable=True,
-                again=True,
-                after=after,
-                status=status,
-                is_ill=True,
-            )
-        case _:
-            message = f"{who} refused the request ({status}){said}"
-            return Refused(FailureType.VLM_ERROR, message, retryable=False, status=status)
+    """From an HTTP status (or the one that an error in a 200 means) and the server's own words."""
+    if said.names & OF_THE_REQUEST and not is_of_the_request(status):
+        status = 400
+    again = can_be_retried(status)
+    no_money = status == 402 or (status == 429 and bool(said.names & NO_MONEY))
+    type, words = FailureType.VLM_ERROR, f"refused the request ({status})"
+    if no_money:
+        type, words, again = FailureType.RESOURCE_LIMIT, "has no credit left on our account", False
+    elif status in (401, 403):
+        words = f"does not accept our key ({status})"
+    elif status in (408, 425):
+        type, words = FailureType.TIMEOUT, f"did not answer in time ({status})"
+    elif status == 413:
+        type, words = FailureType.RESOURCE_LIMIT, "takes no request of this size"
+    elif status == 429:
+        type, words = FailureType.RATE_LIMIT, "is asked too often"
+    elif status >= 500:
+        words = f"answered {status}"
+    its = f": {said.message[:LONGEST_MESSAGE]}"
+    if not said.message or status in (401, 403, 407):  # these quote half of the key
+        its = "."
+    return Refused(
+        type,
+        f"{who} {words}{its}",
+        retryable=again,
+        again=again,
+        after=after,
+        status=status,
+        said=said,
+        in_answer=in_answer,
+        is_ill=status >= 500,
+    )
 
 
 def timed_out(who: str, seconds: float) -> Refused:
-    """No answer within one attempt's time."""
-    message = f"{who} did not answer within {seconds:g} s."
-    return Refused(FailureType.TIMEOUT, message, retryable=True, again=True, is_ill=True)
+    """No answer in time. It is not asked again now: who is slow would work for two."""
+    message = f"{who} did not answer within {seconds:.3g} s."
+    return Refused(FailureType.TIMEOUT, message, retryable=True, is_ill=True)
 
 
 def not_reached(who: str, error: Exception) -> Refused:
@@ -108,10 +152,17 @@ def not_reached(who: str, error: Exception) -> Refused:
     return Refused(FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True)
 
 
+def broken_off(who: str, error: Exception | None = None) -> Refused:
+    """It hung up before its answer was complete."""
+    cause = f" ({type(error).__name__})" if error else ""
+    message = f"{who} hung up in the middle of its answer{cause}."
+    return Refused(FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True)
+
+
 def left_alone(who: str, wait: float) -> Refused:
     """The circuit breaker is open."""
     message = f"{who} has failed several times in a row; it is asked again in {wait:.0f} s."
-    return Refused(FailureType.VLM_ERROR, message, retryable=True)
+    return Refused(FailureType.VLM_ERROR, message, retryable=True, after=wait)
 
 
 def unusable(who: str, why: str, *, retryable: bool) -> Refused:
@@ -119,28 +170,63 @@ def unusable(who: str, why: str, *, retryable: bool) -> Refused:
     return Refused(FailureType.VLM_ERROR, f"{who} {why}", retryable=retryable)
 
 
-def in_body(answer: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]] | None:
-    """The error in an answer that says 200, as some gateways give it: status, error object."""
-    error = answer.get("error")
-    if not error:
+def in_answer(who: str, answer: Mapping[str, Any], secrets: Sequence[str]) -> Refused | None:
+    """The error in an answer that says 200, as some gateways give it."""
+    if not answer.get("error") and "error" not in (answer.get("object"), answer.get("type")):
         return None
-    detail: Mapping[str, Any] = error if isinstance(error, dict) else {"message": error}
-    code = str(detail.get("code") or detail.get("status") or "")
-    status = int(code) if code.isdecimal() and 400 <= int(code) < 600 else 400
-    return status, detail
+    words = said(answer, secrets)
+    code = words.code or ""
+    if code.isdecimal() and 400 <= int(code) < 600:
+        status = int(code)
+    else:
+        status = next((_MEANT[name] for name in (code, words.type) if name in _MEANT), 200)
+    return by_status(who, status, words, in_answer=True)
 
 
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which is a number or a date."""
-    if not value:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
+def said(answer: Any, secrets: Sequence[str]) -> Said:
+    """What is said of an error, in any of the shapes that servers have; ``answer`` may be bytes.
+
+    Our ``secrets`` and the picture, both of which servers echo, are left out.
+    """
+    if isinstance(answer, bytes):
+        try:
+            answer = json.loads(answer)
+        except (ValueError, RecursionError):
+            return Said()
+    if isinstance(answer, list):
+        answer = next((each for each in answer if isinstance(each, dict)), None)
+    error = (answer.get("error") or answer) if isinstance(answer, dict) else answer
+    if not isinstance(error, dict):
+        error = {"message": error}
+    message = next(
+        (text for name in ("message", "detail", "error") if (text := error.get(name))), ""
+    )
+    if isinstance(message, list):
+        message = next((each.get("msg") for each in message if isinstance(each, dict)), "")
+    code, type, param = (_name(error.get(name), secrets) for name in ("code", "type", "param"))
+    return Said(
+        _clean(message, secrets)[:LONGEST_WORDS] if isinstance(message, str) else "",
+        code or _name(error.get("status"), secrets),
+        type,
+        param,
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds from a Retry-After header, which is a number or a date, or ``retry-after-ms``."""
+    milliseconds = headers.get("Retry-After-Ms", "").strip()
+    if _NUMBER.fullmatch(milliseconds):
+        return float(milliseconds) / 1000
+    value = headers.get("Retry-After", "").strip()
+    if _NUMBER.fullmatch(value):
         return float(value)
     try:
         then = parsedate_to_datetime(value)
-        return max(0.0, (then - now).total_seconds())
     except (ValueError, TypeError):
         return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return max(0.0, (then - now).total_seconds())
 
 
 def next_pause(nth: int, after: float | None, jitter: float) -> float:
@@ -154,13 +240,25 @@ def next_pause(nth: int, after: float | None, jitter: float) -> float:
     return float(min(0.5 * 2 ** (nth - 1), 8.0) * (0.75 + jitter / 2))
 
 
-def _said(error: Mapping[str, Any], key: str | None) -> str:
-    """Its own words, without our key and without the picture, both of which servers echo."""
-    text = " ".join(str(error.get("message") or "").split())
-    if key:
-        text = text.replace(key, "…")
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+def _name(value: Any, secrets: Sequence[str]) -> str | None:
+    """A code, a type or a path: clients compare strings, some servers send numbers."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return _without(str(value), secrets)[:LONGEST_CODE] or None
+
+
+def _clean(text: str, secrets: Sequence[str]) -> str:
+    text = _without(text, secrets)
     text = re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*", "…", text)
-    text = re.sub(r"[A-Za-z0-9+/=_*-]{40,}", "…", text)
-    if not text:
-        return "."
-    return f": {text[:LONGEST_MESSAGE]}"
+    return re.sub(r"[A-Za-z0-9+/=_*-]{40,}", "…", text)
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    """On one line."""
+    text = " ".join(text.split())
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text

@@ -1,30 +1,49 @@
-"""Chat completions of other servers, over aiohttp: nothing is decoded, nothing is re-framed."""
+"""Chat completions of other servers, over aiohttp: nothing is changed that clients can read."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-from typing import TYPE_CHECKING
-from urllib.request import getproxies
+import math
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
+from ocelli.backends.chat import failures
+from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.client import USER_AGENT
 from ocelli.backends.chat.config import ChatConfig
+from ocelli.backends.chat.failures import OURS, Refused, is_of_the_request
+from ocelli.backends.chat.stream import Stream, parsed
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.chat_errors import UpstreamUnavailable
+from ocelli.domain.chat_errors import (
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from ocelli.domain.ports_chat import PictureLimits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 
     from ocelli.backends.registry import MissingKey
 
 MAX_ANSWER = 64 * MEGABYTE
+MAX_ERROR = MEGABYTE
 CONNECT_TIMEOUT = 5.0
 KEEP_ALIVE = 15.0
 LARGE_BODY = MEGABYTE  # from here on aiohttp wants a file, which it sends in pieces
+# A client waits, which asks again itself: another attempt is made once, and soon.
+RETRIES = 1
+LONGEST_PAUSE = 2.0
+# So long the end of a stream is waited for behind its [DONE], to use the connection again.
+LAST_WORD = 0.1
 
 
 class Upstreams:
@@ -63,9 +82,7 @@ class _Connections:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept"),
-                trust_env=bool(getproxies()),  # asking for each request costs as much as sending it
             )
         return self._session
 
@@ -76,18 +93,25 @@ class _Connections:
 
 
 class RelayUpstream:
-    """See ports_chat.ChatUpstream. Its silence may last as long as the backend's ``timeout``."""
+    """See ports_chat.ChatUpstream.
+
+    An answer begins within the backend's ``timeout``, and is never silent for longer after that.
+    """
 
     def __init__(self, config: ChatConfig, connections: _Connections) -> None:
         self.name = config.name
         self.model = config.model
         self.limits = PictureLimits(max_side=config.full_side, fetches=config.fetches_urls)
         self.token_field = config.token_field
+        self._config = config
         self._connections = connections
+        self._attempts = Attempts(
+            config, retries=min(config.retries, RETRIES), longest_pause=LONGEST_PAUSE
+        )
         self._url = URL(config.url)
         self._headers = {
             "Content-Type": "application/json",
-            "Accept-Encoding": "identity",  # what comes is passed on as it is
+            "Accept-Encoding": "identity",  # a stream is to arrive as it is written
             "User-Agent": USER_AGENT,
             **config.headers(),
         }
@@ -95,71 +119,197 @@ class RelayUpstream:
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=config.timeout
         )
 
-    async def send(self, body: bytes, *, request_id: str) -> RelayReply:
+    async def ask(self, body: bytes, *, stream: bool, request_id: str) -> RelayReply:
         """See ports_chat.ChatUpstream."""
+        begin = partial(self._begin, body, request_id, _stream if stream else _whole)
         try:
+            return await self._attempts.persist(partial(self._attempts.once, begin))
+        except Refused as refused:
+            raise to_client(refused) from refused
+
+    async def _begin(
+        self, body: bytes, request_id: str, read: Callable[[_Answer], Awaitable[RelayReply]]
+    ) -> RelayReply:
+        with _as_refused(failures.not_reached, self._config):
             response = await self._connections.session.post(
                 self._url,
                 data=io.BytesIO(body) if len(body) > LARGE_BODY else body,
                 headers={**self._headers, "X-Request-ID": request_id},
                 timeout=self._timeout,
+                proxy=self._config.proxy,
                 allow_redirects=False,
             )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unavailable(self.name, error) from error
-        return RelayReply(self.name, response)
+        answer = _Answer(self._config, response)
+        try:
+            if response.status not in (200, 201):
+                raise await answer.refusal()
+            return await read(answer)
+        except BaseException:
+            answer.close()
+            raise
 
 
+@dataclass(frozen=True, slots=True)
 class RelayReply:
     """See ports_chat.ChatReply."""
 
-    def __init__(self, name: str, response: aiohttp.ClientResponse) -> None:
-        self._name = name
-        self._response = response
-        self.status = response.status
-        self.content_type = response.headers.get("Content-Type", "")
-
-    @property
-    def retry_after(self) -> int | None:
-        """Whole seconds; a date is not understood, as no server sends one."""
-        text = self._response.headers.get("Retry-After", "")
-        return int(text) if text.isdecimal() and len(text) < 6 else None
-
-    async def read(self) -> bytes:
-        """See ports_chat.ChatReply."""
-        length = self._response.content_length
-        try:
-            if length is not None and length <= MAX_ANSWER:
-                return await self._response.read()
-            parts, size = [], 0
-            async for part in self._response.content.iter_any():
-                size += len(part)
-                if size > MAX_ANSWER:
-                    raise UpstreamUnavailable(f"The backend {self._name!r} answers without an end.")
-                parts.append(part)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unavailable(self._name, error) from error
-        return b"".join(parts)
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """See ports_chat.ChatReply."""
-        try:
-            async for piece in self._response.content.iter_any():
-                yield piece
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unavailable(self._name, error) from error
+    answer: _Answer
+    whole: bytes = b""
+    pieces: AsyncGenerator[bytes] | None = None
 
     def close(self) -> None:
         """See ports_chat.ChatReply."""
-        if self._response.content.at_eof():
-            self._response.release()
+        self.answer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A response of which nothing but the head was read."""
+
+    config: ChatConfig
+    response: aiohttp.ClientResponse
+
+    async def read(self, most: int) -> bytes:
+        """All of it, unpacked. Raises Refused."""
+        data = bytearray()
+        async for piece in self.pieces():
+            data += piece
+            if len(data) > most:
+                raise self.unusable(f"answers more than {most // MEGABYTE} MB.")
+        return bytes(data)
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """As they come, unpacked. Raises Refused."""
+        with _as_refused(failures.broken_off, self.config):
+            async for piece in self.response.content.iter_any():
+                yield piece
+
+    async def refusal(self) -> Refused:
+        """What its status and its words come to."""
+        body = b""
+        with suppress(Refused):
+            body = await self.read(MAX_ERROR)
+        after = failures.retry_after(self.response.headers, datetime.now(UTC))
+        said = failures.said(body, self.config.secrets)
+        return failures.by_status(self.config.name, self.response.status, said, after=after)
+
+    async def json(self) -> tuple[dict[str, Any], bytes]:
+        """The object in it. Raises Refused, also for an error that came with 200."""
+        value, data = parsed(await self.read(MAX_ANSWER)) or (None, b"")
+        if not isinstance(value, dict):
+            raise self.unusable(f"answered {self.response.content_type}, not a JSON object.")
+        if wrong := failures.in_answer(self.config.name, value, self.config.secrets):
+            raise wrong
+        return value, data
+
+    def unusable(self, why: str) -> Refused:
+        """There is nothing in it for clients."""
+        return failures.unusable(self.config.name, why, retryable=False)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether its end is told from that of the connection."""
+        headers = self.response.headers
+        return "Content-Length" in headers or "Transfer-Encoding" in headers
+
+    async def finish(self) -> None:
+        """All was read that matters; a moment for the rest, so that the connection is kept."""
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(LAST_WORD):
+                await self.response.content.readany()
+
+    def close(self) -> None:
+        """Hang up, or keep the connection if all was read."""
+        if self.response.content.at_eof():
+            self.response.release()
         else:
-            self._response.close()
+            self.response.close()
 
 
-def _unavailable(name: str, error: Exception) -> UpstreamUnavailable:
-    if isinstance(error, asyncio.TimeoutError):
-        return UpstreamUnavailable(f"The backend {name!r} did not answer in time.")
-    return UpstreamUnavailable(
-        f"The backend {name!r} cannot be reached or hung up ({type(error).__name__})."
-    )
+async def _whole(answer: _Answer) -> RelayReply:
+    value, data = await answer.json()
+    if not value.get("choices"):
+        raise answer.unusable("answered without a choice.")
+    return RelayReply(answer, data)
+
+
+async def _stream(answer: _Answer) -> RelayReply:
+    """Once its first event is there: until then another backend can be asked."""
+    if answer.response.content_type == "application/json":
+        await answer.json()  # perhaps it says why
+        raise answer.unusable("did not answer with a stream.")
+    pieces = _events(answer)
+    first = await anext(pieces)
+    return RelayReply(answer, pieces=_from(first, pieces))
+
+
+async def _events(answer: _Answer) -> AsyncGenerator[bytes]:
+    """Those that came together. Raises Refused where it ends before its end."""
+    stream = Stream(answer.config.name, answer.config.secrets, has_end=answer.has_end)
+    async with aclosing(answer.pieces()) as pieces:
+        async for piece in pieces:
+            if out := stream.feed(piece):
+                yield out
+            if stream.is_done or stream.failed:
+                break
+        else:
+            if out := stream.end():
+                yield out
+    if stream.failed:
+        raise stream.failed
+    await answer.finish()
+
+
+async def _from(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(pieces):
+        yield first
+        try:
+            async for piece in pieces:
+                yield piece
+        except Refused as refused:
+            raise to_client(refused) from refused
+
+
+def to_client(refused: Refused) -> UpstreamError:
+    """What a backend's failure means to the client: never that the client's own key is wrong."""
+    said, status = refused.said, refused.status
+    code = None if (said.code or "").isdecimal() else said.code
+    after = None if refused.after is None else math.ceil(refused.after)
+    message = f"The backend {refused.message}"
+    if is_of_the_request(status):
+        refusal = UpstreamFailed if refused.in_answer else UpstreamRefused
+        return refusal(
+            said.message or message,
+            status=status,
+            code=code or UpstreamRefused.code,
+            type=said.type or UpstreamRefused.type,
+            param=said.param,
+        )
+    if status in OURS:
+        return UpstreamFailed(f"{message} See the setting `backends`.")
+    kind = UpstreamUnavailable if refused.retryable else UpstreamFailed
+    if status == 429:
+        return kind(
+            message,
+            status=429,
+            code=code or "rate_limit_exceeded",
+            type=said.type or "rate_limit_error",
+            param=said.param,
+            retry_after=after,
+        )
+    return kind(message, code=code, type=said.type, param=said.param, retry_after=after)
+
+
+@contextmanager
+def _as_refused(kind: Callable[[str, Exception], Refused], config: ChatConfig) -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise failures.not_reached(config.name, error) from error
+    except aiohttp.SocketTimeoutError as error:
+        raise failures.timed_out(config.name, config.timeout) from error
+    except aiohttp.ClientResponseError as error:  # an encoding or a head that no client reads
+        why = "answers in a way that cannot be read."
+        raise failures.unusable(config.name, why, retryable=False) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise kind(config.name, error) from error

@@ -1,0 +1,93 @@
+"""Asking one backend: at most so many at a time, within a deadline, again where that can help."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeVar
+
+from ocelli.backends.chat import failures
+from ocelli.backends.chat.breaker import Breaker
+from ocelli.backends.chat.failures import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from ocelli.backends.chat.config import ChatConfig
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """One backend's. ``at_once`` of them may be under way; None: any number.
+
+    ``longest_pause`` is how many seconds are waited for another attempt at most.
+    """
+
+    def __init__(
+        self,
+        config: ChatConfig,
+        *,
+        retries: int,
+        at_once: int | None = None,
+        longest_pause: float | None = None,
+    ) -> None:
+        self.breaker = Breaker(config.breaker_failures, config.breaker_seconds)
+        self._config = config
+        self._retries = retries
+        self._slots: AbstractAsyncContextManager[None] = (
+            asyncio.Semaphore(at_once) if at_once else nullcontext()
+        )
+        self._longest_pause = config.deadline if longest_pause is None else longest_pause
+
+    async def persist(self, work: Callable[[float], Awaitable[T]]) -> T:
+        """What ``work`` brings, which is given the loop's time at which the deadline ends.
+
+        It calls ``once``. Raises Refused, at the latest when the deadline ends.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._config.deadline
+        failed = 0
+        while True:
+            try:
+                return await work(ends)
+            except Refused as refused:
+                failed += 1
+                pause = failures.next_pause(failed, refused.after, random.random())  # noqa: S311
+                longest = min(self._longest_pause, ends - loop.time())
+                if not refused.again or failed > self._retries or pause >= longest:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def once(self, ask: Callable[[], Awaitable[T]], ends: float) -> T:
+        """What ``ask`` brings, within one attempt's time and until ``ends``. Raises Refused."""
+        name, loop = self._config.name, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(ends), self._slots:
+                if not self.breaker.admit():
+                    raise failures.left_alone(name, self.breaker.wait)
+                return await self._counted(ask, min(self._config.timeout, ends - loop.time()))
+        except TimeoutError as error:  # no slot became free
+            raise failures.timed_out(name, self._config.deadline) from error
+
+    async def _counted(self, ask: Callable[[], Awaitable[T]], seconds: float) -> T:
+        """The attempt, and what the breaker makes of it."""
+        try:
+            try:
+                async with asyncio.timeout(seconds):
+                    answer = await ask()
+            except TimeoutError as error:
+                raise failures.timed_out(self._config.name, seconds) from error
+        except Refused as refused:
+            if refused.is_ill:
+                self.breaker.failed()
+            else:
+                self.breaker.succeeded()
+            raise
+        except BaseException:
+            self.breaker.gave_up()
+            raise
+        self.breaker.succeeded()
+        return answer

@@ -6,16 +6,26 @@ the defaults. Read where the program is put together, and nowhere else.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -25,6 +35,37 @@ from ocelli.backends.providers import LOCAL, problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.storage import parse_bucket_url
 
+T = TypeVar("T")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _names(value: Any) -> Any:
+    """Of a list that came as text: separated by commas, or as JSON."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return _listed(value)
+    return _json(value, "names separated by commas, or a list in JSON")
+
+
+def _table(value: Any) -> Any:
+    """Of a table that came as text."""
+    wanted = 'a table in `ocelli.toml`, or JSON in the environment: `{"name": ...}`'
+    return _json(value, wanted) if isinstance(value, str) else value
+
+
+def _json(text: str, wanted: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError(f"must be {wanted}") from None
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Table = Annotated[dict[str, T], NoDecode, BeforeValidator(_table)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 CountOrUnlimited = Count | Literal["unlimited"]
 
@@ -263,16 +304,16 @@ class Settings(BaseSettings):
         "backend, or `ocelli-local`. Default: `default_backend`, else the first backend, else "
         "`ocelli-local`.",
     )
-    chat_aliases: dict[str, str] = Field(
+    chat_aliases: Table[str] = Field(
         {"gpt-4o": "default", "gpt-4-turbo": "default"},
         description="Other names for chat models: from what clients write to a backend, "
         "`ocelli-local` or `default`. A table `[chat_aliases]` in `ocelli.toml`, JSON in the "
         "environment.",
     )
-    chat_fallback: tuple[str, ...] = Field(
+    chat_fallback: Names = Field(
         (),
         description="Backends that are tried, in this order, where the one that a chat request "
-        "asked for fails before it answers.",
+        "asked for fails before it answers: names separated by commas, or a list.",
     )
     chat_max_mb: int = Field(
         75, ge=1, le=1024, description="Largest body of a chat request, in MB."
@@ -287,7 +328,7 @@ class Settings(BaseSettings):
     fetch_max_frames: int = Field(
         600, ge=1, le=10_000, description="Most frames that are taken from one video."
     )
-    tiers: dict[Tier, TierChange] = Field(
+    tiers: Annotated[dict[Tier, TierChange], NoDecode, BeforeValidator(_table)] = Field(
         default_factory=dict,
         description="Other limits for tiers: a table `[tiers.free]` in `ocelli.toml`, JSON in the "
         'environment (`{"free": {"requests_per_minute": 60}}`). Per tier any of '
@@ -295,7 +336,7 @@ class Settings(BaseSettings):
         "`monthly_descriptions`, `max_image_mb`, `storage_gb`; the monthly ones and "
         'the storage may be `"unlimited"`.',
     )
-    backends: dict[str, BackendSetting] = Field(
+    backends: Table[BackendSetting] = Field(
         default_factory=dict,
         description="Models that describe and check pictures over the OpenAI chat protocol, in "
         "the order in which they are preferred: a table `[backends.NAME]` each in `ocelli.toml`, "
@@ -369,6 +410,10 @@ class Settings(BaseSettings):
             name = getattr(self, part)
             if name is not None and name not in (*self.backends, LOCAL):
                 raise ValueError(f"{part}: there is no backend {name!r} in `backends`")
+        known = {*self.backends, *(each.model for each in self.backends.values())}
+        for name in self.chat_fallback:
+            if name not in known:
+                raise ValueError(f"chat_fallback: there is no backend {name!r} in `backends`")
         return self
 
     @property
@@ -411,7 +456,3 @@ class Settings(BaseSettings):
         """Arguments of the command line, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(",") if each.strip())

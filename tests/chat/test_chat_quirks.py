@@ -59,7 +59,7 @@ GOOD = {
     "bom": script(b"\xef\xbb", b"\xbf" + STREAM, DONE),
     "comments": script(b": PROCESSING\n\n", *CHUNKS, b":\n\n", DONE),
     "several lines": script(STREAM.replace(b', "delta"', b',\ndata:  "delta"'), DONE),
-    "byte by byte": script(*(bytes([each]) for each in CHUNKS[0]), *CHUNKS[1:], DONE),
+    "byte by byte": script(CHUNKS[0], *(bytes([each]) for each in CHUNKS[1]), *CHUNKS[2:], DONE),
     "stays open": script(*CHUNKS, DONE, end="silence"),
     "gzip": script(gzip.compress(STREAM + DONE), content_encoding="gzip"),
     "deflate": script(zlib.compress(STREAM + DONE), content_encoding="deflate"),
@@ -98,8 +98,11 @@ def test_streams_that_break(client: openai.OpenAI, name: str) -> None:
 
 NEVER = {
     "an error first": (script(event({"error": ERROR})), 400, "context_length_exceeded"),
-    "an error as json": (script(json.dumps({"error": ERROR}).encode(), **JSON), 400,
-                         "context_length_exceeded"),  # fmt: skip
+    "an error as json": (
+        script(json.dumps({"error": ERROR}).encode(), **JSON),
+        400,
+        "context_length_exceeded",
+    ),
     "a crash": (script(event({"error": {"message": "CUDA"}})), 502, "upstream_error"),
     "comments alone": (script(b": wait\n\n", DONE), 502, "upstream_error"),
     "no stream": (script(WHOLE, **JSON), 502, "upstream_error"),

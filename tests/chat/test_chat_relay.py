@@ -24,7 +24,7 @@ from ocelli.usecases.chat_pictures import Pictures
 from ocelli.usecases.chat_relay import Passed, Relay
 from tests import tattling
 from tests.chat.conftest import PATH, ask, data_url, part, refused, said, text_of
-from tests.chat.upstream import WORDS, Upstream, chunk
+from tests.chat.upstream import WORDS, Upstream, chunk, script
 from tests.conftest import Server
 from tests.waiting import PATIENCE, until
 
@@ -165,32 +165,7 @@ def test_a_backends_refusal_is_told(chat: Server) -> None:
     assert message == "top_k must not be here"
 
 
-<<<<<<< HEAD
-def test_a_backend_that_is_too_slow(chat: Server, upstream: Upstream) -> None:
-    before = len(upstream.asked)
-    refused(ask(chat, MESSAGES, "slow"), 503, "overloaded", None)
-    assert len(upstream.asked) - before == 2
-=======
-@pytest.mark.parametrize(("model", "seconds"), [("slow", "1"), ("late", "0.5")])
-def test_a_backend_that_is_too_slow_is_asked_once(
-    chat: Server, upstream: Upstream, model: str, seconds: str
-) -> None:
-    """For as long as the first of ``timeout`` and ``deadline`` allows."""
-    before = len(upstream.asked)
-    for stream in (False, True):
-        message = refused(ask(chat, MESSAGES, model, stream=stream), 503, "overloaded", None)
-        assert f"did not answer within {seconds} s" in message
-    assert len(upstream.asked) == before + 2
-
-
-def test_a_backend_that_is_ill_is_left_alone(chat: Server, upstream: Upstream) -> None:
-    before = len(upstream.asked)
-    answers = [ask(chat, MESSAGES, "ill") for _ in range(3)]
-    message = refused(answers[-1], 503, "overloaded", None)
-    assert "has failed several times in a row" in message
-    assert int(answers[-1].headers["Retry-After"]) > 500
-    assert len(upstream.asked) == before + 2
->>>>>>> 0cd2d3d (The relay reads what backends send: whole events, their errors and codes, packed answers)
+from tests.chat.upstream import WORDS, Upstream, chunk, script
 
 
 def test_a_backend_that_recovers(chat: Server, upstream: Upstream) -> None:
@@ -255,17 +230,17 @@ class Counted:
 
 @pytest.fixture
 async def upstreams(upstream: Upstream) -> AsyncIterator[Upstreams]:
-    names = ("good", "broken", "picky", "dying")
-    configured = [configure(name, upstream.model(name), {}) for name in names]
+    names = ("good", "broken", "picky", "dying", "scripted", "busy", "slow")
+    configured = [configure(name, upstream.model(name, timeout=2), {}) for name in names]
     found = Upstreams(configured)
     yield found
     await found.close()
 
 
-async def relay(upstreams: Upstreams, names: str, *, stream: bool = False) -> Any:
+async def relay(upstreams: Upstreams, names: str, *, stream: bool = False, **more: Any) -> Any:
     """(Who answered, the whole text, what was counted)."""
     metering = Counted()
-    body = json.dumps({"model": "x", "messages": MESSAGES, "stream": stream}).encode()
+    body = json.dumps({"model": "x", "messages": MESSAGES, "stream": stream, **more}).encode()
     passed = Passed(body, lambda: json.loads(body), "x", [], stream, (), "id")
     tenant = Tenant(uuid.uuid4(), "t", Tier.FREE, datetime.now(UTC))
     pictures = Pictures(None, max_bytes=1, max_pixels=1)  # type: ignore[arg-type]
@@ -290,6 +265,36 @@ async def test_the_next_one_answers(upstreams: Upstreams) -> None:
         who, text, counted = await relay(upstreams, "broken good", stream=stream)
         assert who == "good"
         assert b"cat" in text
+        assert counted == [True]
+
+
+@pytest.mark.parametrize("name", ["broken", "busy", "slow"])
+async def test_whoever_cannot_now_is_stood_in_for(upstreams: Upstreams, name: str) -> None:
+    who, _, counted = await relay(upstreams, f"{name} good")
+    assert (who, counted) == ("good", [True])
+
+
+ERRORS = [
+    {"error": {"message": "CUDA out of memory"}},
+    {"error": "model is loading"},
+    {"error": {"message": "", "code": 400, "type": "invalid_request_error"}},
+    {"error": {"code": "context_length_exceeded"}},
+    {"object": "error", "message": "no", "code": 500},
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_an_error_in_an_answer_is_no_answer(upstreams: Upstreams, error: Any) -> None:
+    text = json.dumps(error).encode()
+    for stream, play in (
+        (False, script(text, kind="application/json")),
+        (True, script(text, kind="application/json")),
+        (True, script(b"data: " + text + b"\n\n")),
+        (True, script(b": wait\n\n", b"event: error\ndata: " + text + b"\n\n")),
+    ):
+        who, text_, counted = await relay(upstreams, "scripted good", stream=stream, script=play)
+        assert who == "good"
+        assert b"cat" in text_
         assert counted == [True]
 
 

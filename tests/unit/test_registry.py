@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,7 @@ from ocelli.backends.chat.config import ChatConfig, Prices
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.providers import providers
 from ocelli.backends.registry import MissingKey, Parts, Registry, configure, registry
-from ocelli.cli.options import to_environment
+from ocelli.cli.options import load_settings, to_environment
 from ocelli.domain.claims import Tokens
 from ocelli.settings import Settings
 from ocelli.wiring.backends import chat_configs
@@ -120,6 +121,46 @@ def test_parts_must_be_played_by_somebody() -> None:
     with pytest.raises(ValidationError, match="checker"):
         Settings(checker="openai")
     assert Settings(checker="ocelli-local").checker == "ocelli-local"
+
+
+@pytest.mark.parametrize("text", ["b", " b , c", '["b", "c"]', "", "[]"])
+def test_lists_and_tables_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    table = {name: {"base_url": "http://10.0.0.1/v1", "model": "m"} for name in "bc"}
+    monkeypatch.setenv("OCELLI_BACKENDS", json.dumps(table))
+    monkeypatch.setenv("OCELLI_CHAT_FALLBACK", text)
+    settings = Settings()
+    assert settings.chat_fallback == tuple(name for name in "bc" if name in text)
+    for name, value in to_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("CHAT_FALLBACK", "b", "chat_fallback: there is no backend 'b'"),
+        ("CHAT_FALLBACK", "[b", "must be names separated by commas, or a list in JSON"),
+        ("CHAT_ALIASES", "a=b", "must be a table in `ocelli.toml`, or JSON"),
+        ("BACKENDS", "openai", "must be a table in `ocelli.toml`, or JSON"),
+        ("CHECKER", "b", "checker: there is no backend 'b'"),
+    ],
+)
+def test_the_form_that_is_wanted_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, text: str, wanted: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv(f"OCELLI_{name}", text)
+    assert load_settings() is None
+    assert wanted in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ocelli.toml").write_text("port = [")
+    assert load_settings() is None
+    assert "ocelli.toml: Invalid value" in capsys.readouterr().err
 
 
 def test_no_vendor_is_asked_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:

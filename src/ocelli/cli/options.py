@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_settings import SettingsError
 
 from ocelli.cli.main import fail
 from ocelli.settings import Settings
@@ -22,13 +22,13 @@ def load_settings(**options: Any) -> Settings | None:
     except ValidationError as error:
         for problem in error.errors():
             place = [str(part) for part in problem["loc"]]
-            fail(
-                f"{'.'.join(place)} (OCELLI_{place[0].upper()}): {problem['msg']}",
-                "docs/settings.md lists all settings",
-            )
+            message = problem["msg"].removeprefix("Value error, ")
+            if place:  # else it names the settings itself
+                message = f"{'.'.join(place)} (OCELLI_{place[0].upper()}): {message}"
+            fail(message, "docs/settings.md lists all settings")
         return None
-    except SettingsError as error:  # a table in the environment that is no JSON
-        fail(str(error), "docs/settings.md lists all settings")
+    except tomllib.TOMLDecodeError as error:
+        fail(f"ocelli.toml: {error}", "docs/settings.md lists all settings")
         return None
     return settings.model_copy(update={"data": settings.data.absolute()})
 

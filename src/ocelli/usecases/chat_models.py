@@ -30,7 +30,7 @@ class Models:
 
     ``default`` is a backend's or its model's name; None is the first backend, and ``ocelli-local``
     where there is none. An alias may stand for ``default``. ``fallback`` are backends that are
-    tried, in this order, where the one that was asked for fails.
+    tried, in this order, where the one that was asked for fails; those that have no key are not.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Models:
             for alias, target in aliases.items()
             if alias not in self._named
         }
-        unknown = {default, *self._aliases.values(), *fallback} - set(self._named)
+        unknown = {default, *self._aliases.values()} - set(self._named)
         if unknown:
             raise ValueError(
                 f"no such chat model or backend: {', '.join(sorted(unknown))}; there are: "
                 f"{', '.join(self._named)}"
             )
-        self._fallback = [each for name in fallback if (each := self._named[name]) is not None]
+        self._fallback = [each for name in fallback if (each := self._named.get(name)) is not None]
 
     def resolve(self, name: str) -> list[ChatUpstream]:
         """Which backends to ask, in this order; none: the local model. Raises ModelNotFound."""

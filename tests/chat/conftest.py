@@ -29,14 +29,11 @@ def upstream(photos: dict[str, Path]) -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Server]:
-<<<<<<< HEAD
-    backends = {name: upstream.model(name, timeout=60) for name in MODELS}
+    backends = {name: upstream.model(name, timeout=60, breaker_failures=1000) for name in MODELS}
     backends["slow"]["timeout"] = 1
-=======
-    backends = {name: upstream.model(name, timeout=1, breaker_failures=1000) for name in MODELS}
+    backends["silent"] = upstream.model("scripted", timeout=3, breaker_failures=1000)
     backends["ill"] = upstream.model("broken", breaker_failures=2, breaker_seconds=600)
     backends["late"] = upstream.model("slow", timeout=60, deadline=0.5)
->>>>>>> 0cd2d3d (The relay reads what backends send: whole events, their errors and codes, packed answers)
     backends["reaching"] = upstream.model("good", fetches_urls=True)
     backends["gone"] = {"base_url": "http://127.0.0.1:9/v1", "model": "gone"}
     backends["good"] |= {"max_side": 256, "full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}

@@ -39,9 +39,10 @@ def client(chat: Server) -> openai.OpenAI:
 def streamed(client: openai.OpenAI, play: dict[str, Any]) -> tuple[str, openai.APIError | None]:
     """What arrived, and what it ended with."""
     text = ""
+    model = "silent" if play["end"] == "silence" else "scripted"
     try:
         for each in client.chat.completions.create(
-            model="scripted",
+            model=model,
             messages=MESSAGES,  # type: ignore[arg-type]
             stream=True,
             extra_body={"script": play},

@@ -165,7 +165,25 @@ def test_a_backends_refusal_is_told(chat: Server) -> None:
     assert message == "top_k must not be here"
 
 
-from tests.chat.upstream import WORDS, Upstream, chunk, script
+@pytest.mark.parametrize(("model", "seconds"), [("slow", "1"), ("late", "0.5")])
+def test_a_backend_that_is_too_slow_is_asked_once(
+    chat: Server, upstream: Upstream, model: str, seconds: str
+) -> None:
+    """For as long as the first of ``timeout`` and ``deadline`` allows."""
+    before = len(upstream.asked)
+    for stream in (False, True):
+        message = refused(ask(chat, MESSAGES, model, stream=stream), 503, "overloaded", None)
+        assert f"did not answer within {seconds} s" in message
+    assert len(upstream.asked) == before + 2
+
+
+def test_a_backend_that_is_ill_is_left_alone(chat: Server, upstream: Upstream) -> None:
+    before = len(upstream.asked)
+    answers = [ask(chat, MESSAGES, "ill") for _ in range(3)]
+    message = refused(answers[-1], 503, "overloaded", None)
+    assert "has failed several times in a row" in message
+    assert int(answers[-1].headers["Retry-After"]) > 500
+    assert len(upstream.asked) == before + 2
 
 
 def test_a_backend_that_recovers(chat: Server, upstream: Upstream) -> None:

@@ -177,8 +177,13 @@ def test_presigned(s3: S3, tenant: Tenant) -> None:
 
 
 def test_without_a_bucket_it_is_refused(tenant: Tenant) -> None:
-    refusal = error(tenant.upload(noise(3)), 422, "VALIDATION_ERROR")
-    assert refusal["details"]["field"] == "storage_target"
+    assert tenant.upload(noise(3), storage_target="default").ok
+    for number in (3, 4):  # known or not, to be skipped or not
+        for skip in ("true", "false"):
+            refusal = error(
+                tenant.upload(noise(number), skip_duplicates=skip), 422, "VALIDATION_ERROR"
+            )
+            assert refusal["details"]["field"] == "storage_target"
     body = {
         "filename": "a.png",
         "content_type": "image/png",

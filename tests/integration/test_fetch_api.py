@@ -469,16 +469,18 @@ def test_backends_that_are_not_here(fetching: Server, key: str, site: str) -> No
     asked = {"url": f"{site}/chelsea.img", "backend": ["claude", "clarifai"]}
     body = post(fetching, key, asked).json()
     assert body["backends"] == ["claude", "clarifai"]
-    assert body["all"]["errors"] == [
-        "claude is not configured here; ocelli-local answered instead.",
-        "clarifai is not configured here; ocelli-local answered instead.",
-    ]
+    assert body["all"]["errors"] == []  # there is an answer, and its source
     (asset,) = body["all"]["assets"]
     assert asset["descriptions"][0]["source"] == "ocelli-local"
     assert (asset["colors"], asset["faces"]) == ({}, [])  # neither of the two offers them
     nothing = post(fetching, key, {**asked, "backend": "gemini", "feature": "tags"}).json()
     assert (nothing["status"], nothing["credits_paid"]) == ("completed", 0)
     assert nothing["all"]["assets"] == [{"name": f"{site}/chelsea.img", "tags": {}}]
+    assert nothing["all"]["errors"] == []
+    broken = post(fetching, key, {**asked, "url": f"{site}/nothing"}).json()
+    *missing, why = broken["all"]["errors"]
+    assert missing == ["claude is not configured here.", "clarifai is not configured here."]
+    assert "404" in why
 
 
 def test_polls(fetching: Server, key: str, site: str) -> None:

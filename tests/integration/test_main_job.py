@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import io
+import json
 import time
 import uuid
 from pathlib import Path
@@ -70,6 +71,7 @@ def test_a_photo_is_described(server: Server, photos: dict[str, Path]) -> None:
     assert file["description_status"] == "completed"
     (description,) = file["full_descriptions"]
     assert description["source"] == "ocelli-local"
+    assert isinstance(description["processing_time_ms"], int)
     assert 0 < description["confidence_score"] <= 1
     assert "cup" in description["tags"]
     assert {step["operation_type"] for step in file["processing_history"]} == {
@@ -245,3 +247,11 @@ def test_the_documentation_page_works_without_the_internet(server: Server) -> No
     assert "://" not in page.text.replace(server.url, "")
     schema = requests.get(f"{server.url}/openapi.json", timeout=60).json()
     assert "/api/v2/user-files/upload/stream" in schema["paths"]
+    times = [
+        part["properties"]["processing_time_ms"]
+        for part in schema["components"]["schemas"].values()
+        if "processing_time_ms" in part.get("properties", ())
+    ]
+    assert len(times) == 9
+    assert all("integer" in json.dumps(each) for each in times)
+    assert not any("number" in json.dumps(each) for each in times)

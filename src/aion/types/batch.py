@@ -105,7 +105,7 @@ class BatchItemResult(Model):
     input_data: dict[str, Any] = field(default_factory=dict)
     output_data: dict[str, Any] | None = None
     error_message: str | None = None
-    processing_time_ms: float | None = None
+    processing_time_ms: int | None = None
     stored_image_url: str | None = None
 
     @property
@@ -143,7 +143,7 @@ class BatchResultsSummary(Model):
     successful_items: int = 0
     failed_items: int = 0
     skipped_items: int = 0
-    processing_time_ms: float | None = None
+    processing_time_ms: int | None = None
 
 
 @record

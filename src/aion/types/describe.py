@@ -50,7 +50,7 @@ class DescriptionResult(Model):
     tags: list[str] = field(default_factory=list)
     visible_text: str | None = None
     provider_count: int = 1
-    processing_time_ms: float = 0
+    processing_time_ms: int = 0
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,5 +81,5 @@ class VerificationResult(Model):
         default_factory=list
     )
     summary: Annotated[str, From("summary", "explanation")] = ""
-    processing_time_ms: float = 0
+    processing_time_ms: int = 0
     providers_used: list[str] = field(default_factory=list)

@@ -61,7 +61,7 @@ class FullDescription(Model):
     description: str | None = None
     visible_text: str | None = None
     confidence_score: float | None = None
-    processing_time_ms: float | None = None
+    processing_time_ms: int | None = None
     created_at: datetime | None = None
     tags: list[str] = field(default_factory=list)
     source: str | None = None

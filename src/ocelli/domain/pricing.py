@@ -31,7 +31,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who answers, in the order in which they were named, and what clients should know of it."""
+    """Who answers, in the order in which they were named.
+
+    ``notes`` are for clients that get no answer: who was named and is not here.
+    """
 
     shares: tuple[Share, ...]
     notes: tuple[str, ...] = ()
@@ -71,8 +74,8 @@ class Roster:
         for name in dict.fromkeys(backends or (self.default, *self._local())):
             able = left & offered(name) if not backends else set(features) & offered(name)
             answers = name if name in self.names else self._instead_of(name)
-            if answers != name:
-                notes.append(f"{name} is not configured here; {answers} answered instead.")
+            if answers != name and able:
+                notes.append(f"{name} is not configured here.")
             wanted.setdefault(answers, set()).update(able)
             left -= able
         return Plan(

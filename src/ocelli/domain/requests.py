@@ -157,8 +157,12 @@ def paid_for(request: Request, analyses: Sequence[Analysis]) -> int:
 
 
 def complaints(request: Request, analyses: Sequence[Analysis]) -> tuple[str, ...]:
-    """Everything that went wrong without spoiling the rest, in sentences."""
-    found = list(request.plan.notes)
+    """Everything that went wrong without spoiling the rest, in sentences.
+
+    Who stood in for another and answered is no error: ``source`` says it.
+    """
+    answered = any(each.findings for each in analyses)
+    found = [] if answered else list(request.plan.notes)
     for each in analyses:
         if each.failure is not None:
             found.append(f"{each.name}: {each.failure.message}")

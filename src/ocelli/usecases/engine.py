@@ -131,7 +131,7 @@ class Engine:
             backend = self._backends.get(name)
             if backend is None:
                 backend = self._backends.default
-                message = f"{name} is not configured here; {backend.name} answered instead."
+                message = f"{name} is not configured here; {backend.name} was asked instead."
                 missing.append(
                     BackendFailure(name, FailureType.VALIDATION, message, retryable=False)
                 )

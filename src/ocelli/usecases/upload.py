@@ -231,6 +231,7 @@ class Upload:
                 f"{tenant.tier}.",
                 details={"max_bytes": max_bytes},
             )
+        store = await self._stores.of(tenant.id, request.storage_target)
         if request.skip_duplicates:
             async with self._database.reading() as tx:
                 existing = await tx.images.by_hash(tenant.id, staged.sha256)
@@ -239,7 +240,6 @@ class Upload:
         id = id or uuid.uuid4()
         filename = clean_filename(request.filename)
         key = f"uploads/{tenant.id}/{id}/{key_name(filename)}"
-        store = await self._stores.of(tenant.id, request.storage_target)
         if not staged.is_inspected:
             await asyncio.to_thread(self.inspect, staged)
         header = staged.header

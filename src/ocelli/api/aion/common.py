@@ -62,6 +62,11 @@ async def polled(
     return Response(body, media_type="application/json")
 
 
+def whole(milliseconds: float | None) -> int | None:
+    """As this surface writes them."""
+    return None if milliseconds is None else round(milliseconds)
+
+
 def base_url(request: Request, mine: Services) -> str:
     """The server's address as the client knows it."""
     return mine.public_url or str(request.base_url).rstrip("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Literal
 
+from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
 from ocelli.domain.analysis import Level, Status
 from ocelli.domain.batches import BatchKind
@@ -113,7 +114,7 @@ def described(
         calls=calls(analysis),
         claims=[claim(each) for each in analysis.claims],
         errors=backend_errors(analysis),
-        processing_time_ms=round(analysis.processing_ms or 0.0, 1),
+        processing_time_ms=round(analysis.processing_ms or 0),
         timestamp=analysis.completed_at or analysis.created_at,
     )
 
@@ -141,7 +142,7 @@ def verified(analysis: Analysis) -> schemas.VerifyResponse:
         looks=analysis.looks,
         calls=calls(analysis),
         errors=backend_errors(analysis),
-        processing_time_ms=round(analysis.processing_ms or 0.0, 1),
+        processing_time_ms=round(analysis.processing_ms or 0),
         timestamp=analysis.completed_at or analysis.created_at,
     )
 
@@ -238,8 +239,9 @@ def batch_results(
             successful_items=progress.count(Status.COMPLETED),
             failed_items=progress.count(Status.FAILED),
             skipped_items=progress.count(Status.SKIPPED),
-            processing_time_ms=progress.mean_ms
-            and progress.mean_ms * progress.count(Status.COMPLETED),
+            processing_time_ms=whole(
+                progress.mean_ms and progress.mean_ms * progress.count(Status.COMPLETED)
+            ),
         ),
     )
 
@@ -256,7 +258,7 @@ def _item(state: BatchState, analysis: Analysis) -> schemas.BatchItem:
         input_data=dict(state.batch.inputs[analysis.position]),
         output_data=output,
         error_message=analysis.failure.message if analysis.failure else None,
-        processing_time_ms=analysis.processing_ms,
+        processing_time_ms=whole(analysis.processing_ms),
     )
 
 

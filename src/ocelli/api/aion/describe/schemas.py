@@ -240,7 +240,7 @@ class DescribeResponse(BaseModel):
     calls: list[CallOut]
     claims: list[ClaimOut]
     errors: list[BackendError]
-    processing_time_ms: float
+    processing_time_ms: int
     timestamp: datetime
 
 
@@ -276,7 +276,7 @@ class VerifyResponse(BaseModel):
     looks: int
     calls: list[CallOut]
     errors: list[BackendError]
-    processing_time_ms: float
+    processing_time_ms: int
     timestamp: datetime
 
 
@@ -340,7 +340,7 @@ class BatchItem(BaseModel):
     input_data: dict[str, Any]
     output_data: dict[str, Any] | None
     error_message: str | None
-    processing_time_ms: float | None
+    processing_time_ms: int | None
     stored_image_url: str | None = None
 
 
@@ -360,7 +360,7 @@ class BatchSummary(BaseModel):
     successful_items: int
     failed_items: int
     skipped_items: int
-    processing_time_ms: float | None
+    processing_time_ms: int | None
 
 
 class BatchResults(BaseModel):

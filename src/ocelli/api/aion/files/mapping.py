@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe.mapping import backend_errors, calls, claim
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
@@ -120,7 +121,7 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
         description=analysis.description or "",
         visible_text=analysis.visible_text,
         confidence_score=confidence(analysis),
-        processing_time_ms=analysis.processing_ms and round(analysis.processing_ms, 1),
+        processing_time_ms=whole(analysis.processing_ms),
         created_at=analysis.created_at,
         tags=list(analysis.tags),
         source=", ".join(each.source for each in analysis.findings),

@@ -135,7 +135,7 @@ class FullDescription(BaseModel):
     description: str
     visible_text: str | None
     confidence_score: float | None = Field(description="0 to 1, computed from the evidence.")
-    processing_time_ms: float | None
+    processing_time_ms: int | None
     created_at: datetime
     tags: list[str]
     source: str = Field(description="What really answered.")

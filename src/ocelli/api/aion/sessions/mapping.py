@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ocelli.api.aion.common import whole
 from ocelli.api.aion.files.mapping import ai_tags, confidence
 from ocelli.api.aion.sessions import schemas
 from ocelli.domain.images import VariantType
@@ -77,7 +78,7 @@ def result(item: Item, url_of: UrlOf) -> schemas.SessionResult:
         visible_text=analysis.visible_text if analysis else None,
         tags=ai_tags(image) if image else [],
         confidence_score=confidence(analysis),
-        processing_time_ms=analysis.processing_ms if analysis else None,
+        processing_time_ms=whole(analysis.processing_ms) if analysis else None,
         error_message=item.error,
         error_type=failure.type if failure else None,
         is_retryable=item.retryable,
@@ -115,7 +116,7 @@ def _completion(item: Ended) -> schemas.RecentCompletion:
         image_id=item.image_id and str(item.image_id),
         status=item.state,
         description=item.description,
-        processing_time_ms=item.processing_ms,
+        processing_time_ms=whole(item.processing_ms),
         error_message=item.error,
     )
 

@@ -44,7 +44,7 @@ class RecentCompletion(BaseModel):
     image_id: str | None
     status: str
     description: str | None = Field(description="The first 100 characters.")
-    processing_time_ms: float | None
+    processing_time_ms: int | None
     error_message: str | None
 
 
@@ -82,7 +82,7 @@ class SessionResult(BaseModel):
     visible_text: str | None
     tags: list[str]
     confidence_score: float | None
-    processing_time_ms: float | None
+    processing_time_ms: int | None
     error_message: str | None
     error_type: str | None
     is_retryable: bool | None

@@ -34,7 +34,7 @@ def stream_upload(
         image_id=str(image.id),
         object_key=image.object_key,
         status="skipped" if duplicate else "processing" if describe else "completed",
-        processing_time_ms=round(milliseconds, 2),
+        processing_time_ms=round(milliseconds),
         variants_queued=not duplicate,
         description_queued=describe and not duplicate,
         skipped=duplicate,

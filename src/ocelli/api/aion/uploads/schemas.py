@@ -31,7 +31,7 @@ class StreamUploadResponse(BaseModel):
                     "object_key": "uploads/5f0c.../9b1f.../cat.jpg",
                     "upload_method": "STREAMING",
                     "status": "processing",
-                    "processing_time_ms": 12.5,
+                    "processing_time_ms": 12,
                     "s3_upload_completed": True,
                     "variants_queued": True,
                     "description_queued": True,
@@ -50,7 +50,7 @@ class StreamUploadResponse(BaseModel):
     object_key: str
     upload_method: Literal["STREAMING"] = "STREAMING"
     status: Literal["completed", "processing", "skipped"]
-    processing_time_ms: float = Field(description="Milliseconds that storing it took.")
+    processing_time_ms: int = Field(description="Milliseconds that storing it took.")
     s3_upload_completed: bool = True
     variants_queued: bool
     description_queued: bool
@@ -69,7 +69,7 @@ class ImmediateResult(BaseModel):
     filename: str
     object_key: str | None
     status: Literal["completed", "processing", "failed", "skipped"]
-    processing_time_ms: float | None = None
+    processing_time_ms: int | None = None
     skipped: bool = False
     skipped_existing_image_id: str | None = None
     error: str | None = None

@@ -63,23 +63,26 @@ class Attempts:
 
     async def once(self, ask: Callable[[], Awaitable[T]], ends: float) -> T:
         """What ``ask`` brings, within one attempt's time and until ``ends``. Raises Refused."""
-        name, loop = self._config.name, asyncio.get_running_loop()
+        name = self._config.name
         try:
             async with asyncio.timeout_at(ends), self._slots:
                 if not self.breaker.admit():
                     raise failures.left_alone(name, self.breaker.wait)
-                return await self._counted(ask, min(self._config.timeout, ends - loop.time()))
+                return await self._counted(ask, ends)
         except TimeoutError as error:  # no slot became free
             raise failures.timed_out(name, self._config.deadline) from error
 
-    async def _counted(self, ask: Callable[[], Awaitable[T]], seconds: float) -> T:
+    async def _counted(self, ask: Callable[[], Awaitable[T]], ends: float) -> T:
         """The attempt, and what the breaker makes of it."""
+        config = self._config
+        mine = asyncio.get_running_loop().time() + config.timeout
         try:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout_at(min(mine, ends)):
                     answer = await ask()
             except TimeoutError as error:
-                raise failures.timed_out(self._config.name, seconds) from error
+                seconds = config.timeout if mine <= ends else config.deadline
+                raise failures.timed_out(config.name, seconds) from error
         except Refused as refused:
             if refused.is_ill:
                 self.breaker.failed()

@@ -142,7 +142,7 @@ def by_status(
 
 def timed_out(who: str, seconds: float) -> Refused:
     """No answer in time. It is not asked again now: who is slow would work for two."""
-    message = f"{who} did not answer within {seconds:.3g} s."
+    message = f"{who} did not answer within {seconds:g} s."
     return Refused(FailureType.TIMEOUT, message, retryable=True, is_ill=True)
 
 

@@ -4,25 +4,34 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
+UPGRADE ?=
+PIP    := python -m pip install -qq --disable-pip-version-check --root-user-action=ignore
 VLM    := .venv-vlm
 # Three at a time keep two cores busy: tests wait half of the time. Each has servers and a Postgres
 # of its own. The folders whose tests take longest come first, so that none is left for the end.
 PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 VLM_STAMP := $(VLM)/.installed
 
-.PHONY: help venv demo test test-fast test-foreign check bench serve clean test-vlm test-servers
+.PHONY: help venv lock demo test test-fast test-foreign check bench serve clean test-vlm test-servers
 
 help:  ## what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP)  ## the set-up alone
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Ocelli needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -f $@ || echo "Setting up .venv (once; about a minute, 350 MB of models and libraries) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
+	@$(BIN)/$(PIP) --require-hashes -r requirements.lock
+	@$(BIN)/$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
+
+# A new dependency goes into pyproject.toml first. What is pinned stays so; UPGRADE=--upgrade renews it.
+lock: venv  ## pin what pyproject.toml asks for, with hashes, into requirements.lock
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra server --extra dev $(UPGRADE) \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock
 
 demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
 	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
@@ -43,9 +52,10 @@ test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 
 test-servers: $(VLM_STAMP)  ## the engine against model servers of others
 	@$(VLM)/bin/python -m pytest tests/vlm/test_foreign_servers.py
 
-$(VLM_STAMP): pyproject.toml constraints.txt constraints-vlm.txt
+$(VLM_STAMP): pyproject.toml requirements.lock constraints-vlm.txt
 	@test -x $(VLM)/bin/python || $(PYTHON) -m venv $(VLM)
-	@$(VLM)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-vlm.txt -e '.[server,vlm]' 'transformers[serving]' pytest pytest-asyncio hypothesis requests
+	@$(VLM)/bin/$(PIP) --require-hashes -r requirements.lock
+	@$(VLM)/bin/$(PIP) -c constraints-vlm.txt -e '.[server,vlm]' 'transformers[serving]'
 	@touch $@
 
 check: venv  ## lint, format, types, spelling, prose, import contracts

@@ -86,6 +86,44 @@ def test_a_true_text_is_verified_and_a_false_one_is_not(
     assert false["risk_score"] == pytest.approx(1 - false["confidence_score"], abs=1e-3)
 
 
+def test_a_noun_phrase_is_verified_as_its_sentence_is(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    image = {"image_base64": inline(photos["chelsea"]), "verification_level": "quick"}
+    told = [
+        post(server, "/verify/", key, {**image, "content": text}).json()
+        for text in (
+            "There is a cat.",
+            "A cat.",
+            "A cat sleeps on its back.",
+            "Two dogs on a beach.",
+        )
+    ]
+    sentence, phrase, more, false = (each["confidence_score"] for each in told)
+    assert [each["is_verified"] for each in told] == [True, True, True, False]
+    assert sentence == phrase >= more > false
+
+
+def test_what_cannot_be_judged_is_unknown(
+    server: Server, key: str, photos: dict[str, Path]
+) -> None:
+    image = {"image_base64": inline(photos["chelsea"])}
+    body = post(server, "/verify/", key, {**image, "content": "It belongs to my aunt."}).json()
+    assert not body["is_verified"]
+    assert (body["risk_level"], body["confidence_score"]) == ("medium", 0.5)
+    assert (body["hallucination_probability"], body["risk_score"]) == (0.5, 0.5)
+    (claim,) = body["verified_claims"]
+    assert (claim["text"], claim["kept"]) == ("It belongs to my aunt.", False)
+    assert {verdict["ruling"] for verdict in claim["verdicts"]} == {"unknown"}
+    (issue,) = body["detected_issues"]
+    assert (issue["type"], issue["severity"]) == ("unverified", "medium")
+    assert "Unknown: It belongs to my aunt." in body["explanation"]
+    both = {**image, "content": "There is a cat. It belongs to my aunt."}
+    mixed = post(server, "/verify/", key, both).json()
+    assert not mixed["is_verified"] and mixed["risk_level"] == "medium"
+    assert 0.5 < mixed["confidence_score"] < 1
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -1,7 +1,16 @@
 import pytest
 
 from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.views import WHOLE
 from ocelli.domain import grammar
+from ocelli.domain.claims import ClaimType
+from ocelli.domain.findings import LOCAL, DetectedObject, Findings
+from ocelli.domain.grammar import members
+from ocelli.domain.seen import Seen
+from ocelli.domain.sentences import claims_from_text
+from ocelli.domain.structured import fill
+
+NUMBER, TRUTH = {"type": "integer"}, {"type": "boolean"}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +46,71 @@ from ocelli.domain import grammar
 )
 def test_counted(noun: str, count: int, words: str) -> None:
     assert grammar.counted(noun, count) == words
+
+
+@pytest.mark.parametrize(
+    ("many", "one"),
+    [
+        ("glasses", "glass"),
+        ("buses", "bus"),
+        ("minibuses", "minibus"),
+        ("houses", "house"),
+        ("knives", "knife"),
+        ("gloves", "glove"),
+        ("potatoes", "potato"),
+        ("toes", "toe"),
+        ("snowshoes", "snowshoe"),
+        ("collies", "collie"),
+        ("butterflies", "butterfly"),
+        ("mazes", "maze"),
+        ("waltzes", "waltz"),
+        ("lenses", "lens"),
+        ("taxis", "taxi"),
+        ("mantises", "mantis"),
+        ("menus", "menu"),
+        ("bookshelves", "bookshelf"),
+        ("firemen", "fireman"),
+        ("humans", "human"),
+        ("mongooses", "mongoose"),
+        ("geese", "goose"),
+        ("goldfish", "goldfish"),
+        ("sunglasses", "sunglasses"),
+        ("swim trunks", "swim trunks"),
+        ("specimen", "specimen"),
+        ("has", "has"),
+        ("TVs", "TV"),
+        ("Border Collies", "Border Collie"),
+        ("ears of corn", "ear of corn"),
+    ],
+)
+def test_singular(many: str, one: str) -> None:
+    assert grammar.singular(many) == one == grammar.singular(one)
+
+
+def nouns() -> set[str]:
+    words = lexicon()
+    known = {*words.objects.values(), *words.scenes, *words.parents.values()}
+    return known | {member for word in ("animal", "shape", "food") for member in members(word)}
+
+
+def test_every_noun_of_the_models_has_one_singular_and_one_plural() -> None:
+    for noun in {form for noun in nouns() for form in (noun, noun.lower())}:
+        many = grammar.plural(noun)
+        assert grammar.singular(many) == noun == grammar.singular(noun), noun
+        assert grammar.plural(grammar.singular(many)) == many, noun
+
+
+def test_every_noun_is_the_same_in_a_sentence_and_in_a_schema() -> None:
+    for noun in nouns():
+        many, one = grammar.plural(noun).lower(), noun.lower()
+        if " of " not in noun:  # a sentence's "ears of corn" are ears
+            (claim,) = claims_from_text(f"Two {many}.")
+            assert (claim.type, claim.subject, claim.count) == (ClaimType.COUNT, one, 2)
+        if one in lexicon().objects.values():
+            found = Findings(LOCAL, "1", objects=(DetectedObject(one, 0.9, WHOLE),) * 2)
+            asked = many.replace(" ", "_")
+            schema = {"properties": {f"number_of_{asked}": NUMBER, f"has_{asked}": TRUTH}}
+            assert list(fill(schema, "", [Seen(found, "")]).values()) == [2, True], noun
 
 
 @pytest.mark.parametrize(

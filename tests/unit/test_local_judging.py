@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from tests.unit.local_findings import findings, found
 
-from ocelli.backends.local.judging import judge
+from ocelli.backends.local.judging import judge, weakest
 from ocelli.backends.local.naming import NEAR, basic_color, detectable
 from ocelli.domain.claims import Claim, ClaimType, Ruling, Stand
 from ocelli.domain.findings import (
@@ -17,6 +17,7 @@ from ocelli.domain.findings import (
     SceneLabel,
     TextLine,
 )
+from ocelli.domain.sentences import claims_from_text
 from ocelli.media.colors import names
 
 LEFT, RIGHT = Box(0.0, 0.2, 0.2, 0.4), Box(0.7, 0.2, 0.9, 0.4)
@@ -103,6 +104,35 @@ def test_rulings(
     expected: Ruling | None,
 ) -> None:
     assert ruling(Claim("claimed", type, subject, count, value)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A dog.", S),
+        ("A man holds a cup while his dog waits.", S),
+        ("A man holds a cup while his horse waits.", U),
+        ("Two dogs play.", U),
+        ("An animal sleeps.", S),
+        ("Some fruit lies about.", U),
+        ("A man in an orange hat.", S),
+        ("They are friends.", None),
+        ("The dog is to the right of the cup.", S),
+        ("The dog is left of the cup.", C),
+        ("The dog is behind the cup.", None),
+        ("The dog is behind the horse.", U),
+        ("A dog on a beach.", S),
+        ("A dog on a couch.", U),
+        ("One person and a dog.", C),  # there are two faces
+        ("A cat sleep on a couch.", U),
+    ],
+)
+def test_a_sentence_holds_as_far_as_all_that_it_speaks_of(
+    text: str, expected: Ruling | None
+) -> None:
+    opinions = [judge(claim, SEEN) for claim in claims_from_text(text)]
+    worst = weakest([opinion for opinion in opinions if opinion is not None])
+    assert (worst and worst.ruling) is expected
 
 
 def test_no_text_speaks_more_softly_than_other_text() -> None:

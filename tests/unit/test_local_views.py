@@ -114,7 +114,7 @@ OBJECT, COUNT, TEXT = ClaimType.OBJECT, ClaimType.COUNT, ClaimType.TEXT
         (Claim("", TEXT, value="YAMAMA", belief=0.8), Ruling.UNSEEN),
         (Claim("", TEXT, value="YAWAMA", belief=0.8), Ruling.SUPPORTED),
         (Claim("", OBJECT, "bowl"), Ruling.UNSEEN),  # another's claim: we may have missed it
-        (Claim("They are friends."), Ruling.UNSEEN),
+        (Claim("They are friends."), Ruling.UNKNOWN),
     ],
 )
 def test_what_must_repeat(claim: Claim, ruling: Ruling) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.upstream import scenes
 
+from ocelli.domain import grammar
 from ocelli.domain.claims import Claim, ClaimType
-from ocelli.domain.sentences import claims_from_text, sentences, singular
+from ocelli.domain.sentences import claims_from_text, sentences
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 NOUNS = ("circle", "box", "church", "cherry", "knife", "person", "building", "bus", "dish", "horse")
@@ -42,13 +43,40 @@ PLURALS = (
         ("„Halt“ steht da.", [("text", None, None, "Halt")]),
         ("The cup is left of the plate.", [("relation", "cup", None, "left of the plate")]),
         ("It was taken outdoors.", [("scene", None, None, None)]),
-        ("There are several people.", [("other", None, None, None)]),
+        ("There are several people.", [("object", "person", None, None)]),
         ("", []),
     ],
 )
 def test_rules(text: str, expected: list[tuple[object, ...]]) -> None:
     found = [(c.type.value, c.subject, c.count, c.value) for c in claims_from_text(text)]
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "a cat",
+        "an old motorcycle",
+        "two dogs on a beach",
+        "three buses, a car and 12 people",
+        "several people and a dog in a park",
+        "two sheep",
+        "no people",
+        "a group of people standing on a street",
+    ],
+)
+def test_a_noun_phrase_is_the_claim_of_its_sentence(phrase: str) -> None:
+    def facts(text: str) -> list[tuple[object, ...]]:
+        return [(c.type, c.subject, c.count, c.value) for c in claims_from_text(text)]
+
+    whole = facts(f"There is {phrase}.")
+    assert facts(phrase) == facts(f"{phrase.capitalize()}.") == whole
+    assert not any(type is ClaimType.OTHER for type, *_ in whole)
+
+
+@pytest.mark.parametrize("sentence", ["A cat sleeps.", "Two dogs play.", "A man jumped.", "Dogs."])
+def test_a_sentence_is_no_noun_phrase(sentence: str) -> None:
+    assert [claim.type for claim in claims_from_text(sentence)] == [ClaimType.OTHER]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +113,7 @@ def test_every_count_is_recovered(number: int, noun: int, adjective: str) -> Non
     assert claims_from_text(text) == (
         Claim(text, ClaimType.COUNT, adjective + NOUNS[noun], count, sentence=0),
     )
-    assert singular(PLURALS[noun]) == NOUNS[noun]
+    assert grammar.singular(PLURALS[noun]) == NOUNS[noun]
 
 
 def test_claims_of_scenes_are_recovered() -> None:

@@ -19,11 +19,15 @@ class ClaimType(StrEnum):
 
 
 class Ruling(StrEnum):
-    """What a backend that looked says about a claim."""
+    """What a backend that looked, or evidence, says about a claim.
+
+    ``UNSEEN`` is what should have been seen and was not; ``UNKNOWN`` what it cannot tell.
+    """
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
     UNSEEN = "unseen"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,11 @@ class JudgedClaim:
     kept: bool
     probability: float
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no verdict tells anything of it."""
+        return all(verdict.ruling is Ruling.UNKNOWN for verdict in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+# Plural endings of two letters: glasses, boxes, churches, waltzes, heroes; buses, but houses.
+_ADDS_ES = ("sses", "xes", "ches", "shes", "szes", "tzes", "zzes", "oes")
+_ADDS_ES_TO_US = re.compile(r"[^aeiou]uses$")
+_SHORT = 3  # letters: "has" and "gas" are no plurals, "tvs" is one
 
 NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six",
@@ -45,16 +51,17 @@ def article(noun: str) -> str:
 
 def plural(noun: str) -> str:
     """The plural of a singular noun: of its head, if it is "an ear of corn"."""
-    head, of, rest = noun.partition(" of ")
-    *before, last = head.split(" ")
-    return " ".join([*before, _plural_word(last)]) + of + rest
+    return _inflected(noun, _plural_word)
 
 
 def singular(noun: str) -> str:
     """The singular of a plural noun; a singular comes back as it is, if a rule can tell."""
-    head, of, rest = noun.partition(" of ")
-    *before, last = head.split(" ")
-    return " ".join([*before, _singular_word(last)]) + of + rest
+    return _inflected(noun, _singular_word)
+
+
+def is_plural(word: str) -> bool:
+    """Whether one word, without its context, is the plural of another one."""
+    return singular(word) != word
 
 
 def canonical(noun: str) -> str:
@@ -95,11 +102,19 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
+def _inflected(noun: str, inflect: Callable[[str], str]) -> str:
+    """``noun`` with its head inflected; what is counted in pairs, or not at all, has no forms."""
+    head, of, rest = noun.partition(" of ")
+    words = head.split(" ")
+    if any(" ".join(words[-length:]).casefold() in _fixed() for length in (1, 2)):
+        return noun
+    return " ".join([*words[:-1], inflect(words[-1])]) + of + rest
+
+
 def _plural_word(word: str) -> str:
-    irregular: dict[str, str] = _rules()["plurals"]
-    if word in irregular:
-        return irregular[word]
-    if word.endswith(("s", "x", "z", "ch", "sh")):
+    if irregular := _swapped(word, _plurals()):
+        return irregular
+    if word.casefold().endswith(("s", "x", "z", "ch", "sh")):
         return word + "es"
     if word.endswith("y") and word[-2:-1] not in "aeiou":
         return word[:-1] + "ies"
@@ -107,21 +122,60 @@ def _plural_word(word: str) -> str:
 
 
 def _singular_word(word: str) -> str:
-    rules = _rules()
-    if word in rules["pairs"] or word in rules["bare"] or word in rules["singulars"]:
+    known = word.casefold()
+    if known in _rules()["singulars"] or not _is_plural(known):
         return word
-    if word in _singulars():
-        return _singulars()[word]
-    if word.endswith("ies") and len(word) > 4:
+    if irregular := _swapped(word, _singulars()):
+        return irregular
+    if known.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
-    if word.endswith(("sses", "xes", "zes", "ches", "shes")):
+    if known.endswith(_ADDS_ES) or _ADDS_ES_TO_US.search(known):
         return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+    return word[:-1]
+
+
+def _is_plural(word: str) -> bool:
+    """Whether it is irregular, or ends like a plural: "bus", "glass", "mantis" and "has" do not."""
+    if _swapped(word, _singulars()):
+        return True
+    if len(word) <= _SHORT and any(letter in "aeiouy" for letter in word):
+        return False
+    return word.endswith("s") and not word.endswith(("ss", "us", "sis", "xis", "tis"))
+
+
+def _swapped(word: str, forms: tuple[dict[str, str], dict[str, str]]) -> str | None:
+    """``word`` by a table of whole words, or by one of the words that it is composed of."""
+    alone, compounds = forms
+    known = word.casefold()
+    if known in alone:
+        return _like(word, alone[known])
+    for end, other in compounds.items():
+        if known.endswith(end):
+            return _like(word, known.removesuffix(end) + other)
+    return None
+
+
+def _like(word: str, form: str) -> str:
+    """``form``, beginning as large as ``word``."""
+    return word[:1] + form[1:] if word[:1].casefold() == form[:1] else form
 
 
 @cache
-def _singulars() -> dict[str, str]:
-    return {many: one for one, many in _rules()["plurals"].items()}
+def _fixed() -> frozenset[str]:
+    rules = _rules()
+    return frozenset([*rules["bare"], *rules["pairs"], *rules["unchanged"]])
+
+
+@cache
+def _plurals() -> tuple[dict[str, str], dict[str, str]]:
+    return _rules()["plurals_alone"], _rules()["plurals"]
+
+
+@cache
+def _singulars() -> tuple[dict[str, str], dict[str, str]]:
+    """As ``_plurals``, turned round, with the plurals of what ends like one already."""
+    alone, compounds = ({many: one for one, many in forms.items()} for forms in _plurals())
+    return alone | {_plural_word(one): one for one in _rules()["singulars"]}, compounds
 
 
 @cache

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ocelli.domain import grammar
 from ocelli.domain.claims import Claim, ClaimType
 
 if TYPE_CHECKING:
@@ -33,18 +34,11 @@ COLORS = frozenset({
 })  # fmt: skip
 _SHADES = "light|dark|bright|pale|deep|vivid|pastel"
 
-_IRREGULAR = {
-    "people": "person", "persons": "person", "men": "man", "women": "woman",
-    "children": "child", "mice": "mouse", "feet": "foot", "teeth": "tooth", "geese": "goose",
-    "leaves": "leaf", "knives": "knife", "shelves": "shelf", "loaves": "loaf", "wolves": "wolf",
-    "wives": "wife", "halves": "half", "buses": "bus", "movies": "movie", "cookies": "cookie",
-    "ties": "tie", "shoes": "shoe", "canoes": "canoe", "horses": "horse", "houses": "house",
-    "vases": "vase", "cases": "case", "roses": "rose", "purses": "purse", "noses": "nose",
-    "glasses": "glasses", "sunglasses": "sunglasses", "trousers": "trousers", "jeans": "jeans",
-    "scissors": "scissors", "sheep": "sheep", "fish": "fish", "series": "series",
-    "axes": "axe", "caches": "cache", "headaches": "headache",
-}  # fmt: skip
-
+# More than one, and no number of them.
+_SOME = (
+    "several|some|many|multiple|numerous|a few|a lot of|lots of|a couple of|two or more"
+    "|a (?:large |small |big )?(?:group|crowd|number|bunch|pile|row|herd|flock|pair) of"
+)
 # Before the end of a thing's name: what follows says where it is or what it does.
 _STOP = re.compile(
     r"\s+(?:on|in|at|of|with|under|over|above|below|near|next|beside|behind|between|by|from|to|into"
@@ -52,7 +46,11 @@ _STOP = re.compile(
     r"|is|are|was|were|has|have|can|visible|present|shown|\w+ing|left|right)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
-_KEPT_ING = re.compile(r"\b(?:\w*building|ceiling|painting|ring|string|wing|king|railing)s?$")
+_PAST = re.compile(r"\w{3,}ed")
+_KEPT_ING = re.compile(
+    r"\b(?:\w*building|ceiling|painting|ring|string|wing|king|railing|dining|frying|parking|ping"
+    r"|rocking|sewing|vending)s?$"
+)
 _THERE = re.compile(
     r"(?:in the (?:picture|image|photo|scene|background|foreground),? )?there (?:is|are) "
     r"(?:(?:exactly|only|just|also|a total of) )*(.+)",
@@ -63,10 +61,9 @@ _SHOWS = re.compile(
     r"(?:exactly |only |just )?(.+)",
     re.IGNORECASE | re.DOTALL,
 )
-_ITEM = re.compile(r"(\d{1,5}|[a-z]+) (?:single )?(\S.*)", re.IGNORECASE | re.DOTALL)
-_AND = re.compile(r",? and (?=(?:\d{1,5}|(?i:%s)) )|, (?=(?:\d{1,5}|(?i:%s)) )" % (
-    ("|".join(_NUMBERS),) * 2
-))  # fmt: skip
+_ITEM = re.compile(rf"({_SOME}|\d{{1,5}}|[a-z]+) (?:single )?(\S.*)", re.IGNORECASE | re.DOTALL)
+_COUNTER = rf"(?:\d{{1,5}}|(?i:{_SOME}|{'|'.join(_NUMBERS)}))"
+_AND = re.compile(rf",? and (?={_COUNTER} )|, (?={_COUNTER} )")
 _IS = re.compile(
     rf"(?:the|an?|its|his|her|their|all(?: of)? the) (.+?) (?:is|are) "
     rf"(?:all |mostly |mainly |entirely )?((?:(?:{_SHADES})[ -])?(?:{'|'.join(sorted(COLORS))}))",
@@ -127,12 +124,6 @@ def claims_from_text(text: str) -> tuple[Claim, ...]:
     )
 
 
-def singular(noun: str) -> str:
-    """Of the last word of ``noun``, by rule: "red circles" is "red circle"."""
-    *before, last = noun.split(" ")
-    return " ".join([*before, _singular_word(last)])
-
-
 def _claims(sentence: str, position: int) -> Iterator[Claim]:
     body = sentence.rstrip(".!。！ ")
     if quoted := [next(filter(None, found)) for found in _QUOTED.findall(sentence)]:
@@ -146,13 +137,15 @@ def _claims(sentence: str, position: int) -> Iterator[Claim]:
     elif found := _THERE.fullmatch(body) or _SHOWS.fullmatch(body):
         yield from _listed(sentence, found[1], position)
     elif found := _IS.fullmatch(body):
-        subject, color = singular(found[1].lower()), found[2].lower()
+        subject, color = grammar.singular(found[1].lower()), found[2].lower()
         yield Claim(sentence, ClaimType.ATTRIBUTE, subject, value=color, sentence=position)
     elif _SCENE.search(body):
         yield Claim(sentence, ClaimType.SCENE, sentence=position)
     elif found := _WHERE.fullmatch(body):
-        subject, where = singular(found[1].lower()), f"{found[2].lower()} the {found[3]}"
+        subject, where = grammar.singular(found[1].lower()), f"{found[2].lower()} the {found[3]}"
         yield Claim(sentence, ClaimType.RELATION, subject, value=where, sentence=position)
+    elif all(_is_phrase(item) for item in _AND.split(body)):
+        yield from _listed(sentence, body, position)
     else:
         yield Claim(sentence, sentence=position)
 
@@ -171,7 +164,8 @@ def _listed(sentence: str, list_: str, position: int) -> Iterator[Claim]:
     for item, found in zip(items, understood, strict=True):
         assert found is not None
         noun, count, counted = found
-        alone = f"There {'is' if count == 1 else 'are'} {item.strip()}."
+        item = item.strip()
+        alone = f"There {'is' if count == 1 else 'are'} {item[:1].lower()}{item[1:]}."
         yield Claim(
             sentence if len(items) == 1 else alone,
             ClaimType.COUNT if counted else ClaimType.OBJECT,
@@ -181,42 +175,51 @@ def _listed(sentence: str, list_: str, position: int) -> Iterator[Claim]:
         )
 
 
+def _is_phrase(item: str) -> bool:
+    """Whether it names a thing and says nothing of it: "two dogs on a beach", but "a dog sleeps".
+
+    The verb would be the last word of the name: one of several things ends it in a plural, one of
+    one thing does not.
+    """
+    found, understood = _ITEM.fullmatch(item.strip()), _item(item)
+    if found is None or understood is None:
+        return False
+    name = _name(found[2].lower())
+    last = name.split()[-1]
+    if understood[1] == 1:
+        return not grammar.is_plural(last) and not _PAST.fullmatch(last)
+    return grammar.is_plural(last) or grammar.plural(name) == name
+
+
 def _item(item: str) -> tuple[str, int, bool] | None:
-    """Noun, number, and whether the number was meant ("one cup", not "a cup")."""
+    """Noun, number (two for several), and whether the number was meant ("one cup", not "a cup")."""
     found = _ITEM.fullmatch(item.strip())
     if found is None:
         return None
     word = found[1].lower()
-    count = int(word) if word.isdigit() else _NUMBERS.get(word)
+    some = re.fullmatch(_SOME, word) is not None
+    count = 2 if some else int(word) if word.isdigit() else _NUMBERS.get(word)
     name = _name(found[2].lower())
     if count is None or count > _MOST or not name:
         return None
-    return name if count == 1 else singular(name), count, word not in ("a", "an")
+    return (
+        name if count == 1 else grammar.singular(name),
+        count,
+        word not in ("a", "an") and not some,
+    )
 
 
 def _name(words: str) -> str:
     """The thing itself: "red circle" of "red circle on a table"."""
     for stop in _STOP.finditer(" " + words):
         head, rest = words[: max(stop.start() - 1, 0)], words[max(stop.start() - 1, 0) :].split()
-        if rest and _KEPT_ING.search(rest[0]):
+        if rest and (not head or _KEPT_ING.search(rest[0])):
             return _name_after(head, rest)
         return head.strip(" ,;:")
     return words.strip(" ,;:")
 
 
 def _name_after(head: str, rest: list[str]) -> str:
-    """A noun that looks like a verb ("building") belongs to the name."""
+    """A noun that looks like a verb ("building"), or a first word, belongs to the name."""
     after = _STOP.sub("", " " + " ".join(rest[1:])) if len(rest) > 1 else ""
     return " ".join(f"{head} {rest[0]}{after}".split())
-
-
-def _singular_word(word: str) -> str:
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
-        return word[:-2]
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 2:
-        return word[:-1]
-    return word

@@ -12,10 +12,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from ocelli.domain import grammar
 from ocelli.domain.chat_errors import InvalidSchema, UnsupportedParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ocelli.domain.findings import Findings
     from ocelli.domain.seen import Seen
@@ -30,7 +31,7 @@ _FILLER = frozenset(
     "the a an of in is are visible detected image images picture pictures photo photos "  # noqa: SIM905
     "list all main".split()
 )
-_PLURALS = {"people": "person", "persons": "person", "faces": "face", "colours": "color"}
+_SPELLINGS = {"colour": "color"}
 
 
 def everything(answer: str, pictures: Sequence[Seen]) -> dict[str, Any]:
@@ -218,16 +219,14 @@ class _Filler:
 
 def _words(name: str) -> tuple[str, ...]:
     """What a property's name is about: ``numberOfPeople`` → number, person."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    return tuple(_singular(word) for word in words if word not in _FILLER)
+    words = (word.lower() for word in _WORD.findall(name))
+    ones = (grammar.singular(word) for word in words if word not in _FILLER)
+    return tuple(_SPELLINGS.get(one, one) for one in ones)
 
 
-def _singular(word: str) -> str:
-    if word in _PLURALS:
-        return _PLURALS[word]
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return {"colour": "color"}.get(word, word)
+def _noun(words: Iterable[str]) -> str:
+    """The noun that findings use for what these words name."""
+    return grammar.canonical(" ".join(words))
 
 
 def _counts(found: Sequence[Findings]) -> Counter[str]:
@@ -262,7 +261,7 @@ def _truth(words: tuple[str, ...], found: Sequence[Findings]) -> bool:
             return _nsfw(found) < UNSAFE
         case ["nsfw"] | ["unsafe"] | ["explicit"] | ["adult"]:
             return _nsfw(found) >= UNSAFE
-        case _ if len(subject) < len(words) and _counts(found)[" ".join(subject)]:
+        case _ if len(subject) < len(words) and _counts(found)[_noun(subject)]:
             return True
         case _:
             raise _Unknown  # what no detector knows is neither there nor not there
@@ -287,8 +286,8 @@ def _number(words: tuple[str, ...], found: Sequence[Findings]) -> float:
             return _counts(found).total()
         case [] if words:
             return _counts(found).total()
-        case _ if _counts(found)[" ".join(subject)]:
-            return _counts(found)[" ".join(subject)]
+        case _ if _counts(found)[_noun(subject)]:
+            return _counts(found)[_noun(subject)]
         case _:
             raise _Unknown
 

@@ -8,7 +8,8 @@ with every verdict, in log-odds, as independent witnesses do:
 - ``prior``: the describer's own evidence (``Claim.belief``) where it has some, else ``DESCRIBER``,
   the share of a describer's claims that is right; ``STATEMENT`` for a text from elsewhere.
 - A look that supports or contradicts weighs ln of how much oftener that happens to true claims than
-  to false ones (``CHECKER``, ``JUDGE``); "unseen" is a weak sign against. A model that checks its
+  to false ones (``CHECKER``, ``JUDGE``); "unseen" is a weak sign against, "unknown" is
+  none. A model that checks its
   own words is worth ``OWN_WORDS`` of a stranger.
 - Evidence of the local models weighs ``strength`` x ln 100, for or against.
 
@@ -28,7 +29,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling, Stand
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
 
     from ocelli.domain.claims import Claim, Verdict
 
-VERSION = 1
+VERSION = 2
 
 DESCRIBER, STATEMENT = 0.8, 0.5
 CEILING = 0.98
 KEPT_FROM = 0.5
+UNKNOWN = 0.5
 OWN_WORDS = 0.6
 EVIDENCE_WEIGHT = math.log(100)
 ORDINARY = 0.5  # the strength that scales nothing
@@ -59,6 +61,8 @@ class Reliability:
 
     def weight(self, ruling: Ruling) -> float:
         """Log of the likelihood ratio, true to false."""
+        if ruling is Ruling.UNKNOWN:
+            return 0.0
         if ruling is Ruling.SUPPORTED:
             return math.log((1 - self.doubts) / (1 - self.detects))
         contradicted = math.log(self.doubts / self.detects)
@@ -144,9 +148,18 @@ def judged(
     result = []
     for claim, each in zip(claims, seen, strict=True):
         raw = probability(claim, each, describer=describer)
-        kept = raw >= KEPT_FROM or not each.is_disputed
-        result.append(JudgedClaim(claim, kept, round(calibration(raw), 4), each.verdicts))
+        if describer is None:
+            result.append(_verified(claim, each, raw, calibration))
+        else:
+            kept = raw >= KEPT_FROM or not each.is_disputed
+            result.append(JudgedClaim(claim, kept, round(calibration(raw), 4), each.verdicts))
     return tuple(result)
+
+
+def _verified(claim: Claim, seen: Seen, raw: float, calibration: Calibration) -> JudgedClaim:
+    """A statement holds if something speaks for it; of what nothing tells, both are as likely."""
+    fate = JudgedClaim(claim, raw > KEPT_FROM, round(calibration(raw), 4), seen.verdicts)
+    return replace(fate, kept=False, probability=UNKNOWN) if fate.is_unknown else fate
 
 
 def confidence(claims: Iterable[JudgedClaim], calibration: Calibration) -> float | None:
@@ -250,7 +263,9 @@ def _evidence(verdict: Verdict) -> float:
 
 
 def _silent(verdict: Verdict) -> bool:
-    """Evidence that does not see a thing says nothing about it."""
+    """What cannot be told says nothing, nor does evidence that does not see a thing."""
+    if verdict.ruling is Ruling.UNKNOWN:
+        return True
     return verdict.stand is Stand.EVIDENCE and verdict.ruling is Ruling.UNSEEN
 
 

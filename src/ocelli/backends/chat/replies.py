@@ -55,7 +55,10 @@ _CLAIM = _object(
 )
 _VERDICT = _object(
     claim={"type": "integer"},
-    ruling={"type": "string", "enum": [ruling.value for ruling in Ruling]},
+    ruling={
+        "type": "string",
+        "enum": [word.value for word in Ruling if word is not Ruling.UNKNOWN],
+    },
     reason=_TEXT,
 )
 DESCRIPTION_SCHEMA = _object(
@@ -273,9 +276,9 @@ def _ruling(value: Any) -> Ruling | None:
         return Ruling.SUPPORTED if value else Ruling.CONTRADICTED
     word = _string(value).lower()
     try:
-        return Ruling(word)
+        return _RULINGS.get(word) or Ruling(word)
     except ValueError:
-        return _RULINGS.get(word)
+        return None
 
 
 def _items(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ there .15, as it may be anywhere, and one that is not .5; for graphics see ``jud
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local import naming
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ocelli.domain.findings import Color, DetectedObject, Findings
 
 SOURCE = "ocelli-local"
+ORDER = (Ruling.CONTRADICTED, Ruling.UNSEEN, Ruling.UNKNOWN, Ruling.SUPPORTED)
 
 SURE_OBJECT = 0.75
 SCENE_NAMED = 0.3
@@ -38,6 +40,11 @@ SCENE_NAMED = 0.3
 UNNAMED_SHARE = 0.01
 WORN_OUT_COUNT = 4  # beyond it the detector's counts are guesses
 FAR_SIDE = 0.6
+CLEARLY = 0.05  # of the picture's side
+WHERE = re.compile(
+    r"(?:to the )?(?P<how>left of|right of|above|below|under|underneath|on|on top of|in|inside)"
+    r" (?:the|an?) (?P<noun>.+)"
+)
 BACKGROUND, BACKGROUND_SHARE = "background", 0.5
 
 
@@ -48,6 +55,41 @@ def judge(claim: Claim, findings: Findings) -> Verdict | None:
     if not _detected(claim.subject, findings) and (opinion := judge_shapes(claim, findings)):
         ruling, reason, strength = opinion
         return Verdict(ruling, SOURCE, reason, Stand.EVIDENCE, strength)
+    if claim.type in (ClaimType.TEXT, ClaimType.ATTRIBUTE) or claim.value == NSFW:
+        return _itself(claim, findings)
+    itself = _itself(claim, findings)
+    subject = naming.detectable(claim.subject or "") or (claim.subject or "").casefold()
+    others = [one for one in naming.mentioned(claim.text) if itself is None or one.noun != subject]
+    opinions = [opinion for one in others if (opinion := _mention(one, findings))]
+    if claim.type is ClaimType.RELATION and itself is None:
+        opinions = [one for one in opinions if one.ruling is not Ruling.SUPPORTED]
+    return weakest([itself, *opinions] if itself else opinions)
+
+
+def weakest(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """A sentence holds as far as the least of what it says does."""
+    return min(verdicts, key=lambda one: (ORDER.index(one.ruling), _sign(one)), default=None)
+
+
+def _sign(verdict: Verdict) -> float:
+    return verdict.strength if verdict.ruling is Ruling.SUPPORTED else -verdict.strength
+
+
+def _mention(mention: naming.Mention, findings: Findings) -> Verdict | None:
+    """What a sentence speaks of; a label that was not given means nothing there."""
+    if mention.count is not None and naming.detectable(mention.noun):
+        return _count(mention.noun, mention.count, findings)
+    if covered := grammar.members(mention.noun):
+        opinions = [opinion for noun in covered if (opinion := _object(noun, findings))]
+        return max(opinions, key=lambda one: (ORDER.index(one.ruling), _sign(one)), default=None)
+    opinion = _object(mention.noun, findings)
+    if opinion and opinion.ruling is Ruling.UNSEEN and not naming.detectable(mention.noun):
+        return None
+    return opinion
+
+
+def _itself(claim: Claim, findings: Findings) -> Verdict | None:
+    """By the claim's type and what it is about."""
     match claim.type:
         case ClaimType.TEXT:
             return _text(claim.value, findings)
@@ -181,11 +223,13 @@ def _label(subject: str | None, findings: Findings) -> Verdict | None:
 
 
 def _side(subject: str | None, value: str | None, findings: Findings) -> Verdict | None:
-    """Left or right, if there is one such thing."""
+    """Left or right, if there is one such thing; or where it is from another one."""
     noun = naming.detectable(subject or "")
-    if noun is None or value not in ("left", "right"):
+    if noun is None or not value:
         return None
     found = _found(noun, findings)
+    if value not in ("left", "right"):
+        return _placed(found, value, findings)
     if len(found) != 1:
         return None
     across = found[0].box.center[0]
@@ -193,6 +237,27 @@ def _side(subject: str | None, value: str | None, findings: Findings) -> Verdict
         return _supported(f"{noun} detected there", 0.6)
     far = across > FAR_SIDE if value == "left" else across < 1 - FAR_SIDE
     return _contradicted(f"{noun} detected elsewhere", 0.6) if far else _unseen("in the middle")
+
+
+def _placed(found: list[DetectedObject], value: str, findings: Findings) -> Verdict | None:
+    """ "left of the plate": two things, of each one."""
+    where = WHERE.fullmatch(value)
+    noun = naming.detectable(where["noun"]) if where else None
+    other = _found(noun, findings) if noun else []
+    if where is None or len(found) != 1 or len(other) != 1:
+        return None
+    one, two = found[0].box, other[0].box
+    across, down = (a - b for a, b in zip(one.center, two.center, strict=True))
+    shown = {
+        "left of": -across, "right of": across, "above": -down, "below": down, "under": down,
+        "underneath": down,
+    }.get(where["how"])  # fmt: skip
+    if shown is None:  # on, in: a thing that lies within the other's box, or stands on it
+        touching = one.left < two.right and two.left < one.right and one.bottom >= two.top
+        shown = 1.0 if touching and one.top < two.bottom else -1.0
+    if abs(shown) < CLEARLY:
+        return _unseen("side by side")
+    return _supported("so detected", 0.4) if shown > 0 else _contradicted("not so detected", 0.4)
 
 
 def _safety(claim: Claim, findings: Findings) -> Verdict | None:

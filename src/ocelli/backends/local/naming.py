@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ from ocelli.backends.local.shapes import plain_name
 from ocelli.domain import grammar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ocelli.domain.findings import Color
 
 # Basic colours that one picture's viewers may tell apart differently.
@@ -59,6 +63,12 @@ CALLED = {
     "violet": "purple",
     "cyan": "teal",
 }
+# Words of a noun that are looked up together, and words that can follow one.
+LENGTHS = (3, 2, 1)
+AFTER_NOUN = frozenset(
+    "a an and are at behind beside by for from has have in into is near of off on onto or "  # noqa: SIM905
+    "over that the to under wearing which while who with".split()
+)
 SHADES = ("light", "dark", "pale", "bright", "deep", "vivid")
 
 
@@ -68,7 +78,7 @@ def detectable(subject: str) -> str | None:
 
     None if the detector cannot see such a thing.
     """
-    known = {*lexicon().objects.values(), FACE}
+    known = _detected()
     words = subject.casefold().split()
     for first in range(len(words)):
         noun = " ".join(words[first:])
@@ -77,6 +87,54 @@ def detectable(subject: str) -> str | None:
         if (called := grammar.canonical(noun)) in known:
             return called
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A noun that our models know, where a sentence says it; ``count`` if it says how many."""
+
+    noun: str
+    count: int | None = None
+
+
+@cache
+def mentioned(text: str) -> tuple[Mention, ...]:
+    """The things that ``text`` speaks of and that our models know, each once."""
+    words = re.findall(r"[a-z]+|\d+", text.casefold())
+    found: dict[str, Mention] = {}
+    at = 0
+    while at < len(words):
+        length = next((n for n in LENGTHS if _is_thing(words[at : at + n], words[at + n :])), 0)
+        if length:
+            noun = grammar.canonical(" ".join(words[at : at + length]))
+            found.setdefault(noun, Mention(noun, _count_before(words[:at])))
+        at += length or 1
+    return tuple(found.values())
+
+
+def _is_thing(words: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether they name one; "an orange hat" is no orange."""
+    noun = grammar.canonical(" ".join(words))
+    if noun in grammar.colors() and after and after[0] not in AFTER_NOUN:
+        return False
+    return noun in _detected() or bool(grammar.members(noun)) or is_label(noun)
+
+
+def _count_before(words: Sequence[str]) -> int | None:
+    """ "two big": the number, at most two words before the noun."""
+    for word in reversed(words[-3:]):
+        if word.isdigit():
+            return int(word)
+        if word in grammar.NUMBERS:
+            return grammar.NUMBERS.index(word)
+        if word in AFTER_NOUN:
+            return None
+    return None
+
+
+@cache
+def _detected() -> frozenset[str]:
+    return frozenset([*lexicon().objects.values(), FACE])
 
 
 @cache

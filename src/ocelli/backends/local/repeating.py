@@ -34,7 +34,7 @@ def recheck(claim: Claim, seen: Findings) -> Verdict:
     if claim.belief is None:
         verdict = judge(claim, seen)
         if verdict is None:
-            return Verdict(Ruling.UNSEEN, SOURCE, "cannot be told", Stand.LOOK, UNSURE)
+            return Verdict(Ruling.UNKNOWN, SOURCE, "cannot be told", Stand.LOOK, UNSURE)
         return replace(verdict, stand=Stand.LOOK)
     match claim.type:
         case ClaimType.TEXT:

@@ -135,7 +135,7 @@ def verified(analysis: Analysis) -> schemas.VerifyResponse:
         hallucination_probability=round(1 - worst, 4),
         explanation=_explanation(claims, issues),
         detected_issues=issues,
-        verified_claims=[claim(each) for each in claims if each.kept],
+        verified_claims=[claim(each) for each in claims if each.kept or each.is_unknown],
         verification_level=analysis.level,
         providers_used=_providers(analysis),
         consensus_achieved=all(_unanimous(each) for each in claims),
@@ -306,6 +306,8 @@ def _issue(judged: JudgedClaim) -> schemas.Issue:
     against = [v for v in judged.verdicts if v.ruling is Ruling.CONTRADICTED]
     reasons = "; ".join(dict.fromkeys(v.reason for v in against if v.reason))
     doubt = round(1 - judged.probability, 4)
+    if judged.is_unknown:
+        reasons = f"{Ruling.UNKNOWN}: none of those who looked can tell"
     return schemas.Issue(
         type=_issue_type(judged.claim) if against else "unverified",
         severity=_risk(doubt),
@@ -322,7 +324,7 @@ def _issue_type(claim: Claim) -> Literal["hallucination", "inaccuracy"]:
 
 
 def _risk(doubt: float) -> Risk:
-    return next((risk for bound, risk in _RISKS if doubt < bound), "critical")
+    return next((risk for bound, risk in _RISKS if doubt <= bound), "critical")
 
 
 def _unanimous(judged: JudgedClaim) -> bool:
@@ -335,4 +337,8 @@ def _explanation(claims: Sequence[JudgedClaim], issues: Sequence[schemas.Issue])
         return "There is nothing in the text that could be checked."
     held = len(claims) - len(issues)
     words = f"{held} of {len(claims)} claims hold."
-    return words + "".join(f" Not: {issue.claim} ({issue.description})" for issue in issues[:5])
+    named = (
+        f" {'Unknown' if each.is_unknown else 'Not'}: {issue.claim} ({issue.description})"
+        for each, issue in zip((c for c in claims if not c.kept), issues[:5], strict=False)
+    )
+    return words + "".join(named)

@@ -267,7 +267,9 @@ class VerifyResponse(BaseModel):
     )
     explanation: str
     detected_issues: list[Issue]
-    verified_claims: list[ClaimOut]
+    verified_claims: list[ClaimOut] = Field(
+        description="What holds; and, with `kept` false, of what nothing could be told."
+    )
     provider_results: None = None
     structured_output: None = None
     verification_level: Level

@@ -94,7 +94,7 @@ def nouns() -> set[str]:
 
 
 def test_every_noun_of_the_models_has_one_singular_and_one_plural() -> None:
-    for noun in {form for noun in nouns() for form in (noun, noun.lower())}:
+    for noun in nouns() | {noun.lower() for noun in nouns()}:
         many = grammar.plural(noun)
         assert grammar.singular(many) == noun == grammar.singular(noun), noun
         assert grammar.plural(grammar.singular(many)) == many, noun

@@ -22,7 +22,7 @@ from ocelli.domain.verification import (
     without_dropped,
 )
 
-ORDER = {Ruling.CONTRADICTED: 0, Ruling.UNSEEN: 1, Ruling.SUPPORTED: 2}
+ORDER = {Ruling.CONTRADICTED: 0, Ruling.UNSEEN: 1, Ruling.UNKNOWN: 2, Ruling.SUPPORTED: 3}
 
 strengths = st.floats(0, 1)
 looks = st.builds(Verdict, st.sampled_from(Ruling), st.sampled_from(["a", "b"]), strength=strengths)

@@ -60,7 +60,7 @@ def judge(claim: Claim, findings: Findings) -> Verdict | None:
     itself = _itself(claim, findings)
     subject = naming.detectable(claim.subject or "") or (claim.subject or "").casefold()
     others = [one for one in naming.mentioned(claim.text) if itself is None or one.noun != subject]
-    opinions = [opinion for one in others if (opinion := _mention(one, findings))]
+    opinions = [said for one in others if (said := _mention(one, findings))]
     if claim.type is ClaimType.RELATION and itself is None:
         opinions = [one for one in opinions if one.ruling is not Ruling.SUPPORTED]
     return weakest([itself, *opinions] if itself else opinions)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # Plural endings of two letters: glasses, boxes, churches, waltzes, heroes; buses, but houses.
-_ADDS_ES = ("sses", "xes", "ches", "shes", "szes", "tzes", "zzes", "oes")
+_ADDS_ES = ("sses", "xes", "ches", "shes", "tzes", "zzes", "oes")
 _ADDS_ES_TO_US = re.compile(r"[^aeiou]uses$")
 _SHORT = 3  # letters: "has" and "gas" are no plurals, "tvs" is one
 

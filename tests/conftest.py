@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from typer.testing import CliRunner
 
+from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.demo import sample_photos
 from ocelli.cli.main import app
 from ocelli.storage.embedded import EmbeddedPostgres
@@ -33,6 +34,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ours")
 hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("ours"), max_examples=5)
+
+# Servers of tests share what was compiled of the models; each would take seconds for it.
+os.environ.setdefault("OCELLI_CACHE", str(cache_folder()))
 
 OCELLI = [sys.executable, "-m", "ocelli.cli.main"]
 

@@ -1,4 +1,5 @@
-"""Cutting a part out of a frozen TensorFlow graph (a ``GraphDef`` in protobuf's wire format).
+"""Reading models in protobuf's wire format: a part of a frozen TensorFlow graph (``GraphDef``),
+and the metadata of an ONNX file.
 
 A runtime that is given the whole detector converts the thousands of nodes around it first, control
 flow among them, which takes half a minute; the part that is a network takes a tenth of a second.
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 # Field numbers of GraphDef and NodeDef.
 NODE, NAME, OPERATION, INPUT, ATTRIBUTE = 1, 1, 2, 3, 5
+# Of ONNX's ModelProto and StringStringEntryProto.
+METADATA, KEY, VALUE = 14, 1, 2
 
 
 def subgraph(graph: bytes, source: str, outputs: Iterable[str]) -> bytes:
@@ -32,6 +35,14 @@ def subgraph(graph: bytes, source: str, outputs: Iterable[str]) -> bytes:
         inputs = (bytes(value).decode() for field, value in _fields(nodes[name]) if field == INPUT)
         wanted += [each.removeprefix("^").partition(":")[0] for each in inputs]
     return b"".join(_field(NODE, node) for node in needed.values())
+
+
+def metadata(model: bytes, key: str) -> str:
+    """An entry of an ONNX file's ``metadata_props``. KeyError if it has none of that name."""
+    for field, entry in _fields(model):
+        if field == METADATA and _text(entry, KEY) == key:
+            return _text(entry, VALUE)
+    raise KeyError(key)
 
 
 def _placeholder(name: str) -> bytes:

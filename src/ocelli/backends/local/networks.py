@@ -26,6 +26,7 @@ YUNET_OUTPUTS = tuple(
     f"{what}_{stride}" for what in ("cls", "obj", "bbox") for stride in (8, 16, 32)
 )
 NSFW_MEAN = (104.0, 117.0, 123.0)  # blue, green, red
+HALF = (127.5, 127.5, 127.5)
 
 
 def objects(openvino: Any, path: Path) -> Any:
@@ -76,8 +77,43 @@ def faces(openvino: Any, path: Path) -> Any:
     return _taking_pixels(openvino, model, "NCHW", bgr=True)
 
 
+def text_places(openvino: Any, path: Path) -> Any:
+    """PP-OCR's detector for any size: the probability of text at each pixel."""
+    model = openvino.Core().read_model(path)
+    model.reshape([1, 3, -1, -1])
+    return _taking_pixels(openvino, model, "NCHW", bgr=True, mean=HALF, scale=HALF)
+
+
+def text_letters(openvino: Any, path: Path) -> Any:
+    """PP-OCR's recogniser for lines of any width: at each place the likeliest letter.
+
+    Two outputs of shape (1, places, 1): probabilities, and numbers of letters.
+    """
+    import numpy as np
+
+    model = openvino.Core().read_model(path)
+    opset = openvino.opset13
+    likely = opset.topk(
+        model.output(0).get_node().input(0).get_source_output(),
+        opset.constant(1, dtype=np.int64),
+        axis=2,
+        mode="max",
+        sort="none",
+        index_element_type="i32",
+    )
+    model = openvino.Model(likely.outputs(), model.get_parameters())
+    model.reshape([1, 3, 48, -1])
+    return _taking_pixels(openvino, model, "NCHW", bgr=True, mean=HALF, scale=HALF)
+
+
 def _taking_pixels(
-    openvino: Any, model: Any, layout: str, *, bgr: bool = False, mean: tuple[float, ...] = ()
+    openvino: Any,
+    model: Any,
+    layout: str,
+    *,
+    bgr: bool = False,
+    mean: tuple[float, ...] = (),
+    scale: tuple[float, ...] = (),
 ) -> Any:
     steps = openvino.preprocess.PrePostProcessor(model)
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
@@ -89,4 +125,6 @@ def _taking_pixels(
     steps.input().preprocess().convert_element_type(openvino.Type.f32)
     if mean:
         steps.input().preprocess().mean(list(mean))
+    if scale:
+        steps.input().preprocess().scale(list(scale))
     return steps.build()

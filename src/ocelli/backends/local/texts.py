@@ -1,17 +1,14 @@
-"""Visible text: PP-OCRv6 small through RapidOCR, cleaned of noise, in reading order.
+"""Visible text: PP-OCRv6 small, cleaned of noise, in reading order.
 
-Measured on one thread, both in one run, warm, median of five, milliseconds with RapidOCR's defaults
-and with the settings below: coffee 353 → 104, motorcycle 389 → 167, camera 240 → 80,
-page 1207 → 466, retina (1411 x 1411) 1484 → 497. The machine was shared; trust the ratios.
+``ocr`` does what RapidOCR does around the same networks, but for
 
-- ``limit_type=max``: the default enlarges small pictures until their shorter side has 736 pixels.
-  Not enlarging is two to four times as fast, finds less noise, and reads "YAMAHA" where the default
-  reads "YAWANA". Detection at 960 pixels still found text of size 10 on a clean 2,048-pixel page
-  drawn for it; recognition reads up to 2,000 pixels a side (RapidOCR's own limit).
-- ``use_cls=False``: the 180-degree classifier turned an upright line of the page upside down, and
-  our pictures are upright already.
-- ``rec_batch_num=1``: a batch is padded to its widest line, which costs a single thread a quarter.
-- Raising ``box_thresh`` to 0.7 would lose four of the page's seven lines.
+- the size: RapidOCR enlarges small pictures until their shorter side has 736 pixels. Not enlarging
+  is two to four times as fast, finds less noise, and reads "YAMAHA" where the default reads
+  "YAWANA". Detection at 960 pixels still found text of size 10 on a clean 2,048-pixel page;
+- the width of a line, which it pads to at least 320 pixels: a short word costs a third without;
+- several lines at once: on one thread a line costs as much alone.
+
+Raising ``ocr.LINE`` to 0.7 would lose four of the sample page's seven lines.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from ocelli.backends.local import graphs, networks, ocr
 from ocelli.backends.local.models import Model
 from ocelli.domain.findings import Box, TextLine
 
@@ -41,48 +39,42 @@ COLUMN_WIDTH = 0.2
 
 
 class TextReader(Model):
-    """PP-OCRv6 small, detection and recognition, through RapidOCR and onnxruntime."""
+    """PP-OCRv6 small: one network that finds lines, one that reads them."""
 
     name = "text"
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
-        from rapidocr import RapidOCR
-
-        detector, recognizer = (each.path for each in weights)
-        self._ocr = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "Global.use_cls": False,
-                "Det.model_path": str(detector),
-                "Det.limit_type": "max",
-                "Det.limit_side_len": 960,
-                "Rec.model_path": str(recognizer),
-                "Rec.rec_batch_num": 1,
-                # One thread has no pool, so nothing spins.
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            }
-        )
+        places, letters = weights
+        self._places = runtime.network("text-places", places, networks.text_places)
+        self._letters = runtime.network("text-letters", letters, networks.text_letters)
+        characters = graphs.metadata(letters.path.read_bytes(), "character")
+        self._alphabet = ocr.alphabet(characters)
 
     def find(self, pixels: Any, clock: Clock) -> tuple[TextLine, ...]:
         """Legible lines in reading order. ``pixels`` at full resolution: letters are small."""
-        import cv2
-
         self.load()
         height, width = pixels.shape[:2]
         shorter, longer = sorted((height, width))
         if shorter < SMALLEST_SIDE or longer > LONGEST_ASPECT * shorter:
             return ()
-        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        grounded, above = ocr.ground(pixels)
+        found = []
+        for corners in self._find(grounded, clock):
+            text, score = self._read(ocr.line_image(grounded, corners), clock)
+            box = _enclosing(corners - (0, above), width, height)
+            found.append(TextLine(text.strip(), min(score, 1.0), box))
+        return tuple(reading_order([line for line in found if is_legible(line)]))
+
+    def _find(self, pixels: Any, clock: Clock) -> list[Any]:
+        small = ocr.shown(pixels)
         with clock(self.name):
-            result: Any = self._ocr(bgr)
-        if result.txts is None:
-            return ()
-        lines = (
-            TextLine(text.strip(), min(float(score), 1.0), _enclosing(corners, width, height))
-            for text, score, corners in zip(result.txts, result.scores, result.boxes, strict=True)
-        )
-        return tuple(reading_order([line for line in lines if is_legible(line)]))
+            (probabilities,) = self._places(small[None])
+        return ocr.find_lines(probabilities[0, 0], *pixels.shape[1::-1])
+
+    def _read(self, image: Any, clock: Clock) -> tuple[str, float]:
+        with clock(self.name):
+            probabilities, letters = self._letters(image[None])
+        return ocr.decode(letters[0, :, 0], probabilities[0, :, 0], self._alphabet)
 
 
 def is_legible(line: TextLine) -> bool:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, ImageHeader
-from ocelli.media._vips import field, open_source, vips
+from ocelli.media import jpeg, profiles
+from ocelli.media._vips import open_source, vips
+from ocelli.media.gif import first_frame
 from ocelli.media.header import read_header
+from ocelli.media.transparency import flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +40,16 @@ class Picture:
 def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
     """The picture in ``data``, its longer side at most ``max_side`` pixels, never enlarged.
 
-    Of an animation the first frame; transparency becomes white. Memory, measured, per pixel of
-    the original: about 1 byte for plain JPEG and PNG, up to 9 for a progressive JPEG in CMYK.
+    Of an animation the first frame; what is transparent becomes a ground that shows the content.
+    Memory, measured, per pixel of the original: about 1 byte for plain JPEG and PNG, up to 9 for a
+    progressive JPEG in CMYK.
 
     Raises AnalysisFailed: VALIDATION (not retryable) if the data is no picture, is truncated or
     damaged, or has more than ``max_pixels``; RESOURCE_LIMIT (retryable) if memory is short.
     """
     header = checked_header(data, max_pixels=max_pixels)
     with reading(data, header):
-        pixels = flat(open_scaled(data, header, max_side)).numpy()
+        pixels = flat(scaled(data, header, max_side)).numpy()
     pixels.flags.writeable = False
     return Picture(pixels, header.width, header.height, data)
 
@@ -58,26 +62,36 @@ def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:
         raise AnalysisFailed(FailureType.VALIDATION, error.message, retryable=False) from error
 
 
-def open_scaled(data: bytes, header: ImageHeader, side: int) -> pyvips.Image:
-    """Lazily: upright, sRGB, 8 bits, 3 bands or 4 with alpha, longer side at most ``side``.
+def scaled(data: bytes, header: ImageHeader, side: int) -> pyvips.Image:
+    """In memory: upright, sRGB, 8 bits, 3 bands or 4 with alpha, longer side at most ``side``.
 
-    Use it inside ``reading``: pixels are decoded, and errors raised, when they are asked for.
+    Use it inside ``reading``. Raises pyvips.Error.
     """
+    if header.format is not ImageFormat.JPEG:
+        return _scaled(data, header, side, "error")
+    if not jpeg.has_all_scans(data):
+        raise vips().Error("scans are missing")
+    try:
+        return _scaled(data, header, side, "warning")
+    except vips().Error:
+        if jpeg.is_cut(data):
+            raise
+    return _scaled(data, header, side, "error")  # cameras write what is warned of, and harmless
+
+
+def _scaled(data: bytes, header: ImageHeader, side: int, fail_on: str) -> pyvips.Image:
     # Not `thumbnail_source`: it accepts `fail_on` and ignores it (libvips issue 5195), so half a
-    # file would become half a picture. Not "warning": phones write harmless ones.
+    # file would become half a picture.
+    picture = first_frame(data) if header.format is ImageFormat.GIF else data
     image = open_source(
-        vips().Source.new_from_memory(data),
+        vips().Source.new_from_memory(picture),
         header.format,
-        fail_on="error",
+        fail_on=fail_on,
         **_shrink_on_load(header, side),
     )
-    image = image.thumbnail_image(side, height=side, size="down", **_profile(image))
-    return image if image.interpretation == "srgb" else image.colourspace("srgb")
-
-
-def flat(image: pyvips.Image) -> pyvips.Image:
-    """``image`` on white if it has transparent parts."""
-    return image.flatten(background=255) if image.hasalpha() else image
+    image, space = profiles.usable(image)
+    image = image.thumbnail_image(side, height=side, size="down", **space)
+    return (image if image.interpretation == "srgb" else image.colourspace("srgb")).copy_memory()
 
 
 @contextmanager
@@ -105,18 +119,6 @@ def _shrink_on_load(header: ImageHeader, side: int) -> dict[str, Any]:
             return {"scale": side / longer}
         case _:
             return {}
-
-
-def _profile(image: pyvips.Image) -> dict[str, str]:
-    """Ask for sRGB where a profile says that the picture is anything else.
-
-    Without a profile the conversion would take seven times as long for nothing; one of another
-    colour space would spoil the colours; CMYK is converted by its profile without being asked.
-    """
-    space = bytes(field(image, "icc-profile-data") or b"")[16:20]
-    fitting = b"GRAY" if image.bands < 3 else b"RGB "
-    fits = space == fitting and image.interpretation != "cmyk"
-    return {"output_profile": "srgb"} if fits else {}
 
 
 def _explained(data: bytes, header: ImageHeader) -> AnalysisFailed:

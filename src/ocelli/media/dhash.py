@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ocelli.media.decode import checked_header, flat, open_scaled, reading
+from ocelli.media.decode import checked_header, reading, scaled
+from ocelli.media.transparency import flat
 
 _SIDE = 128
 _ACROSS, _DOWN = 9, 8
@@ -15,7 +16,7 @@ def dhash(data: bytes, *, max_pixels: int) -> int:
     """
     header = checked_header(data, max_pixels=max_pixels)
     with reading(data, header):
-        image = flat(open_scaled(data, header, _SIDE)).colourspace("b-w")
+        image = flat(scaled(data, header, _SIDE)).colourspace("b-w")
         image = image.thumbnail_image(_ACROSS, height=_DOWN, size="force")
         pixels = image.numpy().reshape(_DOWN, _ACROSS)
     bits = (pixels[:, 1:] > pixels[:, :-1]).flatten()

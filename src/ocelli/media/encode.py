@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.media._vips import vips
-from ocelli.media.decode import checked_header, flat, open_scaled, reading
+from ocelli.media.decode import checked_header, reading, scaled
+from ocelli.media.transparency import flat
 
 if TYPE_CHECKING:
+    import pyvips
+
     from ocelli.domain.ports_backends import Picture
 
 MOST_PIXELS = 2**32  # it has been decoded before, within the limit that counts
@@ -27,15 +30,15 @@ def jpeg(picture: Picture, *, side: int, quality: int, full: bool = False) -> by
         header = checked_header(picture.data, max_pixels=MOST_PIXELS)
         if max(header.width, header.height) > max(height, width):
             with reading(picture.data, header):
-                image = flat(open_scaled(picture.data, header, side))
-                return _encoded(image, quality)
+                image = flat(scaled(picture.data, header, side))
+                return encoded(image, quality)
     image = vips().Image.new_from_memory(picture.pixels.data, width, height, 3, "uchar")
     image = image.copy(interpretation="srgb")
     if max(width, height) > side:
         image = image.thumbnail_image(side, height=side, size="down")
-    return _encoded(image, quality)
+    return encoded(image, quality)
 
 
-def _encoded(image: object, quality: int) -> bytes:
-    data: bytes = image.jpegsave_buffer(Q=quality, keep="none")  # type: ignore[attr-defined]
-    return data
+def encoded(image: pyvips.Image, quality: int) -> bytes:
+    """A JPEG of ``image`` without metadata; small letters keep their colour."""
+    return bytes(image.jpegsave_buffer(Q=quality, subsample_mode="off", keep="none"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ocelli.media.decode import checked_header, flat, open_scaled, reading
+from ocelli.media.decode import checked_header, reading, scaled
+from ocelli.media.encode import encoded
+from ocelli.media.transparency import flat
 
 _QUALITIES = (90, 75, 60)
 _SMALLEST = 256
 
 
 def fit(data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels: int) -> bytes:
-    """The picture in ``data`` made again: a JPEG, upright, sRGB, on white, without metadata.
+    """The picture in ``data`` made again: a JPEG, upright, sRGB, opaque, without metadata.
 
     Never larger than it was, and within the limits. Of an animation the first frame. Blocking: it
     decodes the whole picture. Raises AnalysisFailed, as ``decode`` does.
@@ -18,10 +20,10 @@ def fit(data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels:
     side = max(header.width, header.height)
     side = min(side, max_side or side)
     with reading(data, header):
-        image = flat(open_scaled(data, header, side)).copy_memory()
+        image = flat(scaled(data, header, side)).copy_memory()
         while True:
             for quality in _QUALITIES:
-                made: bytes = image.jpegsave_buffer(Q=quality, keep="none")
+                made = encoded(image, quality)
                 if max_bytes is None or len(made) <= max_bytes:
                     return made
             side = round(max(image.width, image.height) * 0.75)

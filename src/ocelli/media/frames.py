@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.ports_fetch import Frame
 from ocelli.media._vips import vips
+from ocelli.media.encode import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def _as_file(frame: av.VideoFrame) -> bytes:
     clockwise = -round(getattr(frame, "rotation", 0)) % 360
     if clockwise in (90, 180, 270):
         image = image.rot(f"d{clockwise}")
-    return bytes(image.jpegsave_buffer(Q=QUALITY))
+    return encoded(image, QUALITY)
 
 
 def _failed(message: str) -> AnalysisFailed:

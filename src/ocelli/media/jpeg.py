@@ -1,0 +1,101 @@
+"""Whether a JPEG holds all of its picture.
+
+Of what is missing the decoder only warns, or says nothing; and it warns of harmless things too.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ocelli.domain.images import ImageFormat
+from ocelli.media._vips import open_source, vips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # none of these is within a scan's data
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+_SCAN, _END = 0xDA, 0xD9
+_WITHOUT_BODY = frozenset({0x01, 0xD8, _END})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+
+_BITS = b"\x5a"
+_INTERVALS = 40
+_NOTICEABLE = 0.01  # some encoders forget the last bits of the last block
+
+
+def has_all_scans(data: bytes) -> bool:
+    """Whether every coefficient of every component comes, to its last bit.
+
+    No decoder complains of a progressive JPEG that ends after some of its scans.
+    """
+    missing: set[tuple[int, int]] = set()  # (component, coefficient)
+    progressive = False
+    for marker, _, body in _segments(data):
+        if marker in _FRAMES:
+            progressive = marker in _PROGRESSIVE
+            missing = {(component, n) for component in body[6::3] for n in range(64)}
+        elif marker == _SCAN:
+            missing -= _completed(body, progressive)
+            if not missing:
+                return True
+    return False
+
+
+def _completed(scan: bytes, progressive: bool) -> set[tuple[int, int]]:
+    """What is complete after a scan, by its header."""
+    components, choice = scan[1:-3:2], scan[-3:]
+    # These say something in a progressive JPEG only, and are not always right elsewhere.
+    first, last, shift = choice if progressive and len(choice) == 3 else (0, 63, 0)
+    if shift & 15:
+        return set()
+    return {(component, n) for component in components for n in range(first, last + 1)}
+
+
+def is_cut(data: bytes) -> bool:
+    """Whether the picture wants more data than there is: stuffing before its end shows in it then.
+
+    Decodes it twice; meant for pictures that the decoder warns of. Raises pyvips.Error.
+    """
+    places = {marker: at for marker, at, _ in reversed([*_segments(data)])}
+    if _END not in places:
+        return True
+    end = places[_END]
+    restarts = [mark[0] & 7 for mark in _RESTART.findall(data, places[_SCAN], end)]
+    if any(after not in (0, (before + 1) % 8) for before, after in pairwise(restarts)):
+        return True
+    stuffed = data[:end] + _stuffing(end, restarts) + data[end:]
+    one, other = (
+        open_source(vips().Source.new_from_memory(each), ImageFormat.JPEG)
+        for each in (data, stuffed)
+    )
+    changed = ((one - other).abs() > 0).bandor()
+    return bool(changed.avg() / 255 > _NOTICEABLE)
+
+
+def _stuffing(size: int, restarts: list[int]) -> bytes:
+    """So many bytes that decode to anything, and intervals of them that follow the last restart.
+
+    Where they are not wanted each interval is a warning; libvips gives up at a hundred.
+    """
+    following = restarts[-1] + 1 if restarts else 0
+    marks = (0xD0 + (following + n) % 8 for n in range(_INTERVALS))
+    return _BITS * size + b"".join(b"\xff" + bytes([mark]) + _BITS * 512 for mark in marks)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Marker, place and body of all segments up to the end of the picture."""
+    at = 0
+    while found := _MARKER.search(data, at):
+        marker, at = found[1][0], found.end()
+        if marker in _WITHOUT_BODY:
+            yield marker, found.start(), b""
+        else:
+            body = at + max(2, int.from_bytes(data[at : at + 2]))
+            yield marker, found.start(), data[at + 2 : body]
+            at = body
+        if marker == _END:
+            return

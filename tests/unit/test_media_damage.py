@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -122,7 +122,7 @@ def test_a_profile_in_pieces_of_which_one_is_missing() -> None:
 
 # ── cut, with the mark of an end ───────────────────────────────────────────────────────────────
 
-JPEGS = {
+JPEGS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "progressive": {"progressive": True},
     "optimised": {"optimize": True},

@@ -102,6 +102,18 @@ def line_image(pixels: Any, corners: Any) -> Any:
     return cv2.copyMakeBorder(line, 0, 0, 0, -width % STEP, cv2.BORDER_CONSTANT, value=GREY)
 
 
+def turned(image: Any) -> Any:
+    """The line upside down, its padding at the end again."""
+    import cv2
+    import numpy as np
+
+    grey = (image == GREY[0]).all(axis=(0, 2))
+    width = image.shape[1] - int(np.argmin(grey[::-1])) if grey[-1] else image.shape[1]
+    line = np.ascontiguousarray(image[::-1, width - 1 :: -1] if width else image)
+    edge = image.shape[1] - line.shape[1]
+    return cv2.copyMakeBorder(line, 0, 0, 0, edge, cv2.BORDER_CONSTANT, value=GREY)
+
+
 def is_vertical(corners: Any) -> bool:
     """Whether the line runs down or up."""
     across, down = _sides(corners)

@@ -13,7 +13,7 @@ Raising ``ocr.LINE`` to 0.7 would lose four of the sample page's seven lines.
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from ocelli.backends.local import graphs, networks, ocr
@@ -36,6 +36,9 @@ SMALLEST_SIDE = 10
 LONGEST_ASPECT = 40
 # Narrower columns are the cells of a table or labels, not paragraphs.
 COLUMN_WIDTH = 0.2
+# Lines that are read with less than this are read the other way round too, so many of them; all
+# are if that is so much better.
+CLEAR, JUDGES, BETTER = 0.93, 4, 0.05
 
 
 class TextReader(Model):
@@ -58,12 +61,35 @@ class TextReader(Model):
         if shorter < SMALLEST_SIDE or longer > LONGEST_ASPECT * shorter:
             return ()
         grounded, above = ocr.ground(pixels)
-        found = []
-        for corners in self._find(grounded, clock):
-            text, score = self._read(ocr.line_image(grounded, corners), clock)
-            box = _enclosing(corners - (0, above), width, height)
-            found.append(TextLine(text.strip(), min(score, 1.0), box))
+        places = self._find(grounded, clock)
+        found: list[TextLine] = []
+        for group in (
+            [each for each in places if not ocr.is_vertical(each)],
+            [each for each in places if ocr.is_vertical(each)],
+        ):
+            images = [ocr.line_image(grounded, corners) for corners in group]
+            for (text, score), corners in zip(self._read_all(images, clock), group, strict=True):
+                box = _enclosing(corners - (0, above), width, height)
+                found.append(TextLine(text.strip(), min(score, 1.0), box))
         return tuple(reading_order([line for line in found if is_legible(line)]))
+
+    def _read_all(self, images: Sequence[Any], clock: Clock) -> list[tuple[str, float]]:
+        """What is written in lines of one direction, the other way round if that reads better.
+
+        The longest ones decide: letters on their heads resemble others, but not as much.
+        """
+        read = [self._read(image, clock) for image in images]
+        longest = sorted(range(len(read)), key=lambda each: -len(read[each][0]))[:JUDGES]
+        if not longest or fmean(read[each][1] for each in longest) >= CLEAR:
+            return read
+        turned = {each: self._read(ocr.turned(images[each]), clock) for each in longest}
+        gain = fmean(turned[each][1] - read[each][1] for each in longest)
+        if gain < BETTER:
+            return read
+        return [
+            turned[each] if each in turned else self._read(ocr.turned(image), clock)
+            for each, image in enumerate(images)
+        ]
 
     def _find(self, pixels: Any, clock: Clock) -> list[Any]:
         small = ocr.shown(pixels)

@@ -247,6 +247,13 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(
         100, ge=1, le=10_000, description="Largest file of a streaming upload, in MB."
     )
+    body_memory_mb: int = Field(
+        192,
+        ge=16,
+        le=100_000,
+        description="Memory that the bodies of requests may take together in an API process, in "
+        "MB; three quarters of it for one tenant. What is more waits.",
+    )
     max_pixels: int = Field(
         100_000_000,
         ge=10_000,

@@ -173,10 +173,27 @@ def doubling() -> dict[str, Any]:
     return {"$defs": {**defs, "30": {"type": "object"}}, "$ref": "#/$defs/0"}
 
 
+def looking_again() -> dict[str, Any]:
+    """What the inner ones have looked at is found out by asking them twice at each step."""
+    made: dict[str, Any] = {"type": "object"}
+    for _ in range(19):
+        made = {"anyOf": [made], "unevaluatedProperties": False}
+    return made | {"type": "object", "properties": {}}
+
+
+def repeating() -> dict[str, Any]:
+    """A thousand properties for each thing that was found, for each of many lists."""
+    item = {"$ref": "#/$defs/Item"}
+    lists = {f"{n} objects": {"type": "array", "items": item} for n in range(400)}
+    return {**form(lists), "$defs": {"Item": form({f"name {n}": STRING for n in range(400)})}}
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": 7},
+        looking_again(),
+        repeating(),
         {"$ref": "#"},
         {"$ref": "http://10.0.0.1/schema.json"},
         {"$ref": "#/$defs/nowhere"},

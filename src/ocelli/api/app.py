@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
 
 from ocelli import __version__
 from ocelli.api import objects, operations
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
+    from starlette.types import Receive, Scope, Send
 
     from ocelli.api.services import Services
 
@@ -52,7 +57,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(KeepAnswer)
     app.add_middleware(WholeBodies)
     app.add_middleware(Envelope)
-    app.router.routes[:0] = chat.PLAIN
+    app.router.routes[:0] = [*chat.PLAIN, Route("/openapi.json", _Document(app))]
     app.include_router(chat.router)
     app.include_router(fetch.router)
     app.include_router(aion_router)
@@ -65,7 +70,34 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _unexpected)
     _complete_openapi(app)
+    _make_routes(app)
     return app
+
+
+class _Document:
+    """The OpenAPI document, made once and in a thread: it takes a second. An ASGI application."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._making = asyncio.Lock()
+        self._made: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make)
+        await Response(self._made, media_type="application/json")(scope, receive, send)
+
+    def _make(self) -> bytes:
+        return json.dumps(self._app.openapi(), ensure_ascii=False).encode()
+
+
+def _make_routes(app: FastAPI) -> None:
+    """Now: FastAPI would do so while it answers the first request."""
+    scope = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
+    for route in app.router.routes:
+        route.matches(dict(scope))
 
 
 def _complete_openapi(app: FastAPI) -> None:

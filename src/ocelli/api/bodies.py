@@ -3,22 +3,79 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from ocelli.api import json_reader
 from ocelli.api.auth import presented, services
-from ocelli.api.raw import IDLE_TIMEOUT, announced, is_large, too_large, wants_its_answer_kept
+from ocelli.api.raw import (
+    IDLE_TIMEOUT,
+    is_small,
+    joined,
+    room_for,
+    wants_its_answer_kept,
+)
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.errors import OcelliError
+from ocelli.domain.errors import MalformedRequest, OcelliError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PREFIX = "/api/v2/"
 _STREAMED = "/api/v2/user-files/upload/"  # read in pieces, under bounds of their own
+
+
+class JsonRoute(APIRoute):
+    """FastAPI would parse a body on the event loop."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See FastAPI."""
+        answer = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            apart = _JsonRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                await apart.parse()
+            return await answer(apart)
+
+        return handler
+
+
+class _JsonRequest(Request):
+    """Parsed already, if it says that it is JSON."""
+
+    async def parse(self) -> None:
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not kind.startswith("application/") or not kind.endswith(("/json", "+json")):
+            return
+        text = await self.body()
+        if not text:
+            return
+        try:
+            self._json = await json_reader.apart(text, partial(json_reader.parse, text))
+        except ValueError as error:
+            raise MalformedRequest(f"The body is not JSON: {error}.", field="body") from None
+
+    async def body(self) -> bytes:
+        """See starlette."""
+        if not hasattr(self, "_body"):
+            self._body = await joined([chunk async for chunk in self.stream()])
+        return self._body
+
+    async def json(self) -> Any:
+        """See starlette."""
+        if not hasattr(self, "_json"):  # it did not say so, and FastAPI knows better
+            text = await self.body()
+            self._json = await json_reader.apart(text, partial(json_reader.parse, text))
+        return self._json
 
 
 class WholeBodies:
@@ -38,16 +95,14 @@ class WholeBodies:
                 receive = _impatient(receive)  # it is read to be compared with an earlier one
             await self._app(scope, receive, send)
             return
-        if not is_large(request):
+        if is_small(request):
             await self._app(scope, _impatient(receive), send)
             return
         try:
             mine = await services(request)
             limit = mine.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
             key = await mine.accounts.authenticate(presented(request))
-            if (announced(request) or 0) > limit:
-                raise too_large(limit)
-            async with mine.slots.taken(key.tenant):
+            async with room_for(request, mine, key.tenant, limit):
                 await self._app(scope, _bounded(_impatient(receive), limit), send)
         except OcelliError as error:
             await surface_of(request).render(request, error)(scope, receive, send)

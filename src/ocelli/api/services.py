@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.asking import Asking
     from ocelli.usecases.batches import Batches
     from ocelli.usecases.blobs import BlobWriter
+    from ocelli.usecases.capacity import Capacity
     from ocelli.usecases.chat import LocalChat
     from ocelli.usecases.chat_models import Models
     from ocelli.usecases.chat_relay import Relay
@@ -76,6 +77,7 @@ class Services:
     keys: Keys
     rates: RateLimiter
     slots: UploadSlots
+    memory: Capacity
     idempotency: Idempotency
     quota: Quota
     upload: Upload

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_PICTURES = 500
 MAX_CONTEXT = 1_000_000  # tokens of the local model
 
+LONGEST_TOKEN = 4  # characters, without white space
 _PER_MESSAGE = 4
 _PICTURE = 85
 _TILE = 170

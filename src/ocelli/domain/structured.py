@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 UNSAFE = 0.5
 MAX_DEPTH = 30
-MAX_VISITS = 5_000
+MAX_VISITS = 20_000
 PERSON = "person"
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -80,11 +80,7 @@ class _Filler:
     ) -> Any:
         """For the property ``name``; raises _Unknown only below the root."""
         self._left -= 1
-        if depth > MAX_DEPTH or self._left < 0:
-            raise InvalidSchema(
-                "Invalid schema for response_format: it refers to itself too often.",
-                param="response_format",
-            )
+        self._check(depth)
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
@@ -105,6 +101,13 @@ class _Filler:
             if "null" in wanted:
                 return None
             raise
+
+    def _check(self, depth: int) -> None:
+        if depth > MAX_DEPTH or self._left < 0:
+            raise InvalidSchema(
+                "Invalid schema for response_format: it refers to itself too often.",
+                param="response_format",
+            )
 
     def _object(
         self, schema: Mapping[str, Any], name: str, found: Sequence[Findings], depth: int
@@ -156,6 +159,8 @@ class _Filler:
         if isinstance(most, int):
             records = records[:most]
         if "properties" in item:
+            self._left -= len(records) * len(item["properties"])
+            self._check(depth)
             return [_record(self._resolved, item, record) for record in records]
         if item.get("type", "string") == "string":
             names = [str(record["name"]) for record in records]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain import structured
 from ocelli.domain.answering import COMPARE
 from ocelli.domain.chat import (
+    LONGEST_TOKEN,
     MAX_CONTEXT,
     Completion,
     Format,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 REMEMBERED = 2_000
 AT_ONCE = 16
+COUNTED_AT_ONCE = 16 * 1024  # characters: some milliseconds of the event loop
 
 
 class LocalChat:
@@ -77,8 +79,8 @@ class LocalChat:
                 param=name,
             )
         if conversation.schema is not None:
-            check_schema(conversation.schema, conversation.schema_name)
-        text_tokens = self._fitting(count_text(conversation.messages))
+            await asyncio.to_thread(check_schema, conversation.schema, conversation.schema_name)
+        text_tokens = await self._text_tokens(conversation)
         opened = await self._pictures.open(conversation.pictures, max_bytes=max_bytes)
         picture_tokens = sum(
             count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
@@ -89,7 +91,7 @@ class LocalChat:
             tenant, [each for each in opened if each.ref in meant], frozenset(Feature)
         )
         text, finish, count = cut(
-            self._say(conversation, looked),
+            await asyncio.to_thread(self._say, conversation, looked),
             stop=conversation.stop,
             max_tokens=conversation.max_tokens,
         )
@@ -157,6 +159,18 @@ class LocalChat:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return findings
+
+    async def _text_tokens(self, conversation: Conversation) -> int:
+        length = sum(len(message.text) for message in conversation.messages)
+        if length > MAX_CONTEXT * LONGEST_TOKEN:
+            raise ContextTooLong(
+                f"This model's maximum context length is {MAX_CONTEXT} tokens; your messages have "
+                f"{length} characters.",
+                param="messages",
+            )
+        if length <= COUNTED_AT_ONCE:
+            return count_text(conversation.messages)
+        return self._fitting(await asyncio.to_thread(count_text, conversation.messages))
 
     @staticmethod
     def _fitting(count: int) -> int:

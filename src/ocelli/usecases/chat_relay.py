@@ -8,6 +8,7 @@ that fails is asked again, and then the next one; after it, nothing can be taken
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.chat_errors import UpstreamFailed, UpstreamUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.chat import PictureRef
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 OPERATION = "chat"
 TOKEN_FIELDS = ("max_completion_tokens", "max_tokens")
+WRITTEN_AT_ONCE = 32 * 1024  # bytes of a request: some milliseconds of the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +117,33 @@ class Relay:
             changed = await self._pictures.prepare(
                 tenant.id, asked.pictures, upstream.limits, max_bytes=max_bytes
             )
-        limits = [name for name in asked.limits if name != upstream.token_field]
-        plain = any(not ref.is_object for ref in asked.pictures)  # taken by us, refused by many
-        if not changed and not limits and not plain:
-            body = renamed(asked.body, asked.model, upstream.model)
-            if body is not None:
-                return body
-        fields = asked.read()
-        fields["model"] = upstream.model
-        for name in limits:
-            value = fields.pop(name)
-            if name == TOKEN_FIELDS[0] or fields.get(upstream.token_field) is None:
-                fields[upstream.token_field] = value
-        for ref in asked.pictures:
-            part = fields["messages"][ref.message]["content"][ref.part]
-            url = changed.get(ref.url, ref.url)
-            if isinstance(part["image_url"], str):
-                part["image_url"] = {"url": url}
-            else:
-                part["image_url"]["url"] = url
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(asked.body) <= WRITTEN_AT_ONCE and not changed:
+            return rewritten(upstream, asked, changed)
+        return await asyncio.to_thread(rewritten, upstream, asked, changed)
+
+
+def rewritten(upstream: ChatUpstream, asked: Passed, changed: Mapping[str, str]) -> bytes:
+    """The request as the backend gets it, with ``changed`` addresses of pictures."""
+    limits = [name for name in asked.limits if name != upstream.token_field]
+    plain = any(not ref.is_object for ref in asked.pictures)  # taken by us, refused by many
+    if not changed and not limits and not plain:
+        body = renamed(asked.body, asked.model, upstream.model)
+        if body is not None:
+            return body
+    fields = asked.read()
+    fields["model"] = upstream.model
+    for name in limits:
+        value = fields.pop(name)
+        if name == TOKEN_FIELDS[0] or fields.get(upstream.token_field) is None:
+            fields[upstream.token_field] = value
+    for ref in asked.pictures:
+        part = fields["messages"][ref.message]["content"][ref.part]
+        url = changed.get(ref.url, ref.url)
+        if isinstance(part["image_url"], str):
+            part["image_url"] = {"url": url}
+        else:
+            part["image_url"]["url"] = url
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def renamed(body: bytes, model: str, new: str) -> bytes | None:

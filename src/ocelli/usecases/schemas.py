@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 2_000
 MAX_DEPTH = 40
+MAX_STEPS = 20_000
 
 _REGULAR_EXPRESSIONS = ("pattern", "patternProperties")
 
@@ -35,7 +36,8 @@ def check_schema(schema: Mapping[str, Any], name: str) -> None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise InvalidSchema(f"{start}: {error.message}", param="response_format") from error
+        message = error.message[:200]  # it repeats what is wrong, however long that is
+        raise InvalidSchema(f"{start}: {message}", param="response_format") from error
 
 
 def validate(value: Any, schema: Mapping[str, Any]) -> None:
@@ -54,13 +56,14 @@ def validate(value: Any, schema: Mapping[str, Any]) -> None:
 
 
 def _bounded() -> Any:
-    """A validator that follows so many references and no more.
+    """A validator that takes so many steps and no more.
 
-    A few lines of schema can refer to themselves exponentially often, or for ever.
+    A few lines of schema can refer to themselves exponentially often, or for ever; so can the
+    keywords that ask what others have looked at.
     """
     from jsonschema import Draft202012Validator, validators
 
-    left = MAX_NODES
+    left = MAX_STEPS
 
     def counted(keyword: str) -> Callable[..., Any]:
         follow = Draft202012Validator.VALIDATORS[keyword]
@@ -70,15 +73,15 @@ def _bounded() -> Any:
             left -= 1
             if left < 0:
                 raise InvalidSchema(
-                    "Invalid schema for response_format: it refers to itself too often.",
+                    "Invalid schema for response_format: it takes too many steps to check.",
                     param="response_format",
                 )
             return follow(*arguments)
 
         return validator
 
-    references = {keyword: counted(keyword) for keyword in ("$ref", "$dynamicRef")}
-    return validators.extend(Draft202012Validator, references)
+    steps = {keyword: counted(keyword) for keyword in Draft202012Validator.VALIDATORS}
+    return validators.extend(Draft202012Validator, steps)
 
 
 def _check_node(node: Mapping[str, Any], start: str) -> None:

@@ -18,6 +18,7 @@ from ocelli.storage.postgres.notifications import Changes
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.asking import Asking
 from ocelli.usecases.batches import Batches
+from ocelli.usecases.capacity import Capacity
 from ocelli.usecases.chat import LocalChat
 from ocelli.usecases.chat_models import Models
 from ocelli.usecases.chat_pictures import Pictures
@@ -121,6 +122,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             keys=Keys(database),
             rates=rates,
             slots=UploadSlots(tiers),
+            memory=Capacity(memory := settings.body_memory_mb * MEGABYTE, share=memory * 3 // 4),
             idempotency=idempotency,
             quota=quota,
             upload=upload,

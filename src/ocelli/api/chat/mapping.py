@@ -7,8 +7,8 @@ import uuid
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
+from ocelli.api import json_reader
 from ocelli.api.chat import schemas
 from ocelli.domain.chat import (
     Completion,
@@ -41,6 +41,7 @@ SAFETY_MODEL = "ocelli-safety"
 RELEASED = 1_767_225_600  # a date that never changes, for clients that sort by it
 MAX_STOPS = 4
 MAX_MESSAGES = 10_000
+LONGEST_NAME = 100  # of what a client calls something, where we repeat it
 
 _DETAILS = {detail.value: detail for detail in Detail}
 # What a model that only finds things cannot do. Values that ask for nothing are no demand.
@@ -49,9 +50,9 @@ _TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean
 
 
 def read(raw: bytes) -> Any:
-    """The JSON of a body. Raises InvalidJson."""
+    """The JSON of a body. Blocks. Raises InvalidJson, and see ``json_reader.parse``."""
     try:
-        return from_json(raw)
+        return json_reader.parse(raw)
     except ValueError as error:
         raise InvalidJson(f"We could not parse the JSON body of your request: {error}") from error
 
@@ -329,7 +330,7 @@ def _refuse(error: ValidationError) -> NoReturn:
         if isinstance(step, int):
             place += f"[{step}]"
         elif "[" not in step and step not in ("str", "dict"):  # a union's branch is no place
-            place += f".{step}" if place else step
+            place += f".{step[:LONGEST_NAME]}" if place else step
     if kind == "missing":
         raise _missing(place)
     if not place:

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from starlette.routing import Route
 
+from ocelli.api import json_reader
 from ocelli.api.auth import CurrentKey, CurrentServices, admit, presented, services
 from ocelli.api.chat import mapping, openapi, schemas, streaming
 from ocelli.api.chat.openapi import ERRORS, READ_ERRORS
 from ocelli.api.raw import whole_body
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
-from ocelli.domain.chat import Conversation
+from ocelli.domain.chat import Conversation, PictureRef
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.ports_chat import ChatUpstream
 from ocelli.usecases.chat_relay import TOKEN_FIELDS, Passed
@@ -58,7 +59,7 @@ async def chat_completions(request: Request) -> Response:
     """
     mine = await services(request)
     key = await admit(request, presented(request))
-    async with whole_body(request, mine.slots, key, mine.chat.max_body_bytes) as body:
+    async with whole_body(request, mine, key, mine.chat.max_body_bytes) as body:
         call = Call(request, mine, key, body, time.perf_counter())
         return await streaming.unless_gone(request.receive, _complete(call))
 
@@ -75,12 +76,21 @@ def document(schema: dict[str, Any]) -> None:
 
 async def _complete(call: Call) -> Response:
     """Whatever can be wrong with a request is found before the first byte of its answer."""
-    body = mapping.read(call.body)
-    request = mapping.parse(schemas.RelayedRequest, body)
+    value, request = await json_reader.apart(call.body, partial(_read, call.body))
     upstreams = call.mine.chat.models.resolve(request.model)
     if upstreams:
         return await _relay(call, request, upstreams)
-    return await _local(call, mapping.conversation(mapping.parse(schemas.ChatRequest, body)))
+    asked = await json_reader.apart(call.body, partial(_conversation, value))
+    return await _local(call, asked)
+
+
+def _read(body: bytes) -> tuple[Any, schemas.RelayedRequest]:
+    value = mapping.read(body)
+    return value, mapping.parse(schemas.RelayedRequest, value)
+
+
+def _conversation(value: Any) -> Conversation:
+    return mapping.conversation(mapping.parse(schemas.ChatRequest, value))
 
 
 async def _local(call: Call, asked: Conversation) -> Response:
@@ -96,11 +106,12 @@ async def _local(call: Call, asked: Conversation) -> Response:
 async def _relay(
     call: Call, request: schemas.RelayedRequest, upstreams: list[ChatUpstream]
 ) -> Response:
+    pictures = await json_reader.apart(call.body, partial(mapping.pictures, request.messages))
     passed = Passed(
         body=call.body,
         read=partial(mapping.read, call.body),
         model=request.model,
-        pictures=mapping.pictures(request.messages),
+        pictures=pictures,
         stream=bool(request.stream),
         limits=tuple(name for name in TOKEN_FIELDS if getattr(request, name) is not None),
         request_id=call.request.state.request_id,
@@ -123,13 +134,16 @@ async def _relay(
 )
 async def moderate(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
     """Pictures against the safety model. What no model looks for is null, never false."""
-    async with whole_body(request, mine.slots, key, mine.chat.max_body_bytes) as body:
-        refs = mapping.picture_inputs(
-            mapping.parse(schemas.ModerationRequest, mapping.read(body)).input
-        )
+    async with whole_body(request, mine, key, mine.chat.max_body_bytes) as body:
+        refs = await json_reader.apart(body, partial(_shown, body))
         max_bytes = mine.quota.limits(key.tenant).max_image_bytes
         nsfw = await mine.chat.moderation.judge(key.tenant, refs, max_bytes=max_bytes)
     return Response(mapping.moderation(nsfw).model_dump_json(), media_type=JSON)
+
+
+def _shown(body: bytes) -> list[PictureRef]:
+    value = mapping.read(body)
+    return mapping.picture_inputs(mapping.parse(schemas.ModerationRequest, value).input)
 
 
 @router.get("/models", summary="Which models there are", responses=READ_ERRORS)

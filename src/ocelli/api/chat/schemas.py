@@ -77,7 +77,7 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str = Field(min_length=1, description="See GET /v1/models.")
+    model: str = Field(min_length=1, max_length=256, description="See GET /v1/models.")
     # Read by ocelli.api.chat.mapping, which names the exact place of what is wrong.
     messages: SkipValidation[list[Message]]
     max_tokens: Whole | None = Field(None, ge=1, description="Superseded by the next one.")
@@ -108,7 +108,7 @@ class RelayedRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, max_length=256)
     messages: SkipValidation[list[Any]]
     max_tokens: Any = None
     max_completion_tokens: Any = None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
+from ocelli.api import json_reader
 from ocelli.api.fetch.payload import JsonText, Payload
 from ocelli.api.multipart import pump
 from ocelli.api.parts import BrokenForm, Parts, boundary_of
+from ocelli.api.raw import COPIES, announced
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge
 from ocelli.domain.requests import MAX_FILE
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 MAX_BODY = 320 * MEGABYTE  # ten files of 20 MB in base64, and room for escapes
 PIECE = MEGABYTE // 4  # taking text apart holds Python's lock: nobody else runs meanwhile
 MAX_FIELDS = 1_000  # of any form, files included
-MAX_FORM = 64 * MEGABYTE  # of an urlencoded one, which is read as a whole
+MAX_TEXT = 8 * MEGABYTE  # of all fields that are no files
+LONGEST_NAME = 1024
+FILE = "file"
 
 Values = dict[str, Any]
 
@@ -45,7 +48,7 @@ class Received:
         self._files: list[Payload] = []
         self._tokens: dict[str, Payload] = {}
         self._json: JsonText | None = None
-        self._parts = 0
+        self._parts = self._text = 0
         for name, value in query:
             self._add(name, value)
 
@@ -89,13 +92,13 @@ class Received:
     def end_json(self, text: bytes) -> None:
         """All that was not put aside."""
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError):
+            values = json_reader.parse(text)
+        except ValueError:
             raise unreadable() from None
         if not isinstance(values, dict):
             raise unreadable()
         for name, value in values.items():
-            if name not in ("file", "file[]") and any(
+            if not _is_file(name) and any(
                 each in self._tokens for each in _as_list(value) if isinstance(each, str)
             ):
                 raise unreadable()  # so long, and no file
@@ -106,31 +109,47 @@ class Received:
         self._parts += 1
         if self._parts > MAX_FIELDS:
             raise unreadable()
-        if part.filename is not None and part.name.removesuffix("[]") == "file":
-            payload = self._new_file()
-            token = f"part {uuid.uuid4()}"
-            self._tokens[token] = payload
-            self._add(part.name, token)
-            self._add("file_name[]", part.filename)
-            return _File(payload)
-        return _Field(self, part.name)
+        if not _is_file(part.name):
+            return _Field(self, part.name)
+        if part.filename is None:
+            return _Text(self, part.name)
+        payload = self.file_for(part.name)
+        self._add("file_name[]", part.filename)
+        return _File(payload)
 
-    def add_form(self, text: str) -> None:
-        """An urlencoded one."""
-        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS):
-            self._add(name, value)
+    def begin_field(self, name: str) -> Target:
+        """Of an urlencoded form."""
+        self._parts += 1
+        if self._parts > MAX_FIELDS:
+            raise unreadable()
+        return _Text(self, name) if _is_file(name) else _Field(self, name)
 
     def _add(self, name: str, value: Any) -> None:
         """What is given more than once becomes a list."""
-        if name in self.values:
-            before = self.values[name]
-            self.values[name] = [*_as_list(before), *_as_list(value)]
-        else:
+        if name not in self.values:
             self.values[name] = value
+            return
+        if not isinstance(self.values[name], list):
+            self.values[name] = [self.values[name]]
+        self.values[name].extend(_as_list(value))
 
     def add_field(self, name: str, value: str) -> None:
         """Of a form."""
         self._add(name, value)
+
+    def grow(self, size: int) -> None:
+        """So much more text is kept in memory. Raises TooLarge."""
+        self._text += size
+        if self._text > MAX_TEXT:
+            raise TooLarge("Max request length exceeded.")
+
+    def file_for(self, name: str) -> Payload:
+        """A new file that is the value of this parameter."""
+        payload = self._new_file()
+        token = f"part {uuid.uuid4()}"
+        self._tokens[token] = payload
+        self._add(name, token)
+        return payload
 
     def _new_file(self) -> Payload:
         payload = Payload(self._folder, max_bytes=MAX_FILE)
@@ -147,7 +166,7 @@ class _Reader:
         self._start = b""
         self._json: JsonText | None = None
         self._parts: Parts | None = None
-        self._form: bytearray | None = None
+        self._form: _Form | None = None
 
     def feed(self, data: bytes) -> None:
         if self._json is not None:
@@ -155,9 +174,7 @@ class _Reader:
         elif self._parts is not None:
             self._parts.feed(data)
         elif self._form is not None:
-            self._form += data
-            if len(self._form) > MAX_FORM:
-                raise TooLarge("Max request length exceeded.")
+            self._form.feed(data)
         else:
             self._begin((self._start + data).lstrip())
 
@@ -171,20 +188,67 @@ class _Reader:
         elif self._content_type.lower().startswith("multipart/"):
             boundary = boundary_of(self._content_type)
             self._parts = Parts(boundary, self._received.begin_part)
+        elif data.startswith((b"[", b'"', b"<")):
+            raise unreadable()
         else:
-            self._form = bytearray()
+            self._form = _Form(self._received)
         self.feed(data)
 
     def finish(self) -> None:
         if self._json is not None:
             self._received.end_json(bytes(self._json.rest))
         elif self._form is not None:
-            if b"=" not in self._form or self._form.startswith((b"[", b'"', b"<")):
-                raise unreadable()
-            try:
-                self._received.add_form(self._form.decode())
-            except ValueError:
-                raise unreadable() from None
+            self._form.finish()
+
+
+class _Form:
+    """An urlencoded form, a piece at a time: of 64 MB of ``%41`` the library makes a gigabyte of
+    small objects."""
+
+    def __init__(self, received: Received) -> None:
+        self._received = received
+        self._rest = b""  # a name that goes on, or half of an escape
+        self._target: Target | None = None
+        self._is_form = False
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes. Raises UnicodeDecodeError, MalformedRequest, TooLarge."""
+        data, self._rest = self._rest + data, b""
+        at = 0
+        while at < len(data):
+            end = data.find(b"&", at)
+            self._take(data[at:] if end < 0 else data[at:end], ends=end >= 0)
+            if end < 0:
+                return
+            at = end + 1
+
+    def finish(self) -> None:
+        rest, self._rest = self._rest, b""
+        self._take(rest, ends=True)
+        if not self._is_form:
+            raise unreadable()
+
+    def _take(self, text: bytes, *, ends: bool) -> None:
+        if self._target is None:
+            name, sign, value = text.partition(b"=")
+            if not sign and not ends:
+                if len(name) > LONGEST_NAME:
+                    raise unreadable()
+                self._rest = name
+                return
+            if not text:
+                return
+            self._is_form |= bool(sign)
+            self._target = self._received.begin_field(_unquoted(name).decode())
+            text = value
+        if not ends:
+            sign_at = text.find(b"%", max(0, len(text) - 2))
+            if sign_at >= 0:
+                text, self._rest = text[:sign_at], text[sign_at:]
+        self._target.write(memoryview(_unquoted(text)))
+        if ends:
+            self._target.finish()
+            self._target = None
 
 
 class _File:
@@ -200,6 +264,26 @@ class _File:
         self._payload.staged.close()
 
 
+class _Text:
+    """A part that is a file in base64; of white space alone it is none."""
+
+    def __init__(self, received: Received, name: str) -> None:
+        self._received = received
+        self._name = name
+        self._payload: Payload | None = None
+
+    def write(self, data: memoryview) -> None:
+        text = bytes(data)
+        if self._payload is None and text.strip():
+            self._payload = self._received.file_for(self._name)
+        if self._payload is not None:
+            self._payload.write(text)
+
+    def finish(self) -> None:
+        if self._payload is not None:
+            self._payload.finish()
+
+
 class _Field:
     """A part that is a field."""
 
@@ -209,12 +293,25 @@ class _Field:
         self._value = bytearray()
 
     def write(self, data: memoryview) -> None:
+        self._received.grow(len(data))
         self._value += data
-        if len(self._value) > MAX_FILE * 2:
-            raise TooLarge("Max request length exceeded.")
 
     def finish(self) -> None:
         self._received.add_field(self._name, self._value.decode())
+
+
+def in_memory(request: Request) -> int:
+    """Bytes that reading it takes, at most: files do not stay there."""
+    size = announced(request)
+    return COPIES * min(MAX_TEXT if size is None else size, MAX_TEXT)
+
+
+def _is_file(name: str) -> bool:
+    return name.removesuffix("[]") == FILE
+
+
+def _unquoted(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocelli.domain.pricing import Plan, Roster
 
 MAX_NAME = 1_000
+LONGEST_NUMBER = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,10 @@ def _number(values: Values, name: str) -> float | None:
     if not found:
         return None
     try:
-        number = math.nan if isinstance(found[-1], bool) else float(found[-1])
+        is_none = isinstance(found[-1], bool) or (
+            isinstance(found[-1], str) and len(found[-1]) > LONGEST_NUMBER
+        )
+        number = math.nan if is_none else float(found[-1])
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):

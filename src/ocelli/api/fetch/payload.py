@@ -128,7 +128,7 @@ class JsonText:
     """
 
     LONG = 64 * 1024
-    MAX_REST = 16 * 1024 * 1024
+    MAX_REST = 8 * 1024 * 1024
 
     def __init__(self, folder: Path, token: str, *, max_bytes: int) -> None:
         self.payloads: dict[str, Payload] = {}

@@ -6,6 +6,7 @@ sending nothing, and from any body, because clients name none or another type of
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from fastapi.responses import JSONResponse, Response
 
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.fetch import mapping, schemas
-from ocelli.api.fetch.body import Received
+from ocelli.api.fetch.body import Received, in_memory
 from ocelli.api.fetch.errors import ErrorAnswer, QueryTooLong, UnknownRequest
 from ocelli.api.fetch.parameters import order
 from ocelli.api.services import Services
@@ -82,7 +83,8 @@ def _documented(where: str) -> dict[str, Any]:
 async def fetch(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
     """One picture by its address is answered at once; everything else by polling `response_uri`."""
     with Received(mine.staging, request.query_params.multi_items()) as received:
-        await received.read(request)
+        async with mine.memory.taken(key.tenant.id, in_memory(request)):
+            await received.read(request)
         return await _answer(request, key, mine, received)
 
 
@@ -134,7 +136,7 @@ async def _body(mine: Services, key: ApiKey, id: UUID) -> bytes:
 
 
 async def _answer(request: Request, key: ApiKey, mine: Services, received: Received) -> Response:
-    wanted = order(received, mine.roster)
+    wanted = await asyncio.to_thread(order, received, mine.roster)
     accepted = await mine.requests.accept(
         key.tenant,
         wanted.asked,

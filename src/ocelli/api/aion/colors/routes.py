@@ -10,9 +10,10 @@ from ocelli.api.aion.colors import mapping, schemas
 from ocelli.api.aion.common import FileId, errors
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.domain.colors import FAMILIES, MAX_COLORS, MIN_COLORS
 
-router = APIRouter(prefix="/colors", tags=["colors"])
+router = APIRouter(route_class=JsonRoute, prefix="/colors", tags=["colors"])
 
 
 @router.get("/images/{image_id}", summary="The colours of a picture", responses=errors(404))

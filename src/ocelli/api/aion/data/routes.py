@@ -13,13 +13,14 @@ from ocelli.api.aion.common import FileId, absolute, errors
 from ocelli.api.aion.data import mapping, schemas
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.errors import NotFound
 from ocelli.domain.history import Export
 from ocelli.domain.images import VariantType
 
-router = APIRouter(prefix="/data", tags=["data"])
+router = APIRouter(route_class=JsonRoute, prefix="/data", tags=["data"])
 
 Size = Literal["tiny", "small", "medium"]
 _VARIANTS: dict[Size, VariantType] = {

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from ocelli.api.aion.common import errors
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import Analysis
@@ -17,7 +18,7 @@ from ocelli.domain.batches import BatchKind
 from ocelli.domain.errors import NotFound
 from ocelli.domain.questions import Question
 
-router = APIRouter(tags=["describe and verify"])
+router = APIRouter(route_class=JsonRoute, tags=["describe and verify"])
 
 BatchId = Annotated[str, Path(max_length=36)]
 

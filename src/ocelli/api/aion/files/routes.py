@@ -11,11 +11,12 @@ from fastapi.responses import RedirectResponse
 from ocelli.api.aion.common import FileId, absolute, errors
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.api.services import Services
 from ocelli.domain.errors import NotFound
 from ocelli.domain.images import Image, VariantType
 
-router = APIRouter(prefix="/user-files", tags=["files"])
+router = APIRouter(route_class=JsonRoute, prefix="/user-files", tags=["files"])
 
 
 @router.get("", summary="List files", responses=errors())

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Path, Query, Response
 from ocelli.api.aion.common import errors
 from ocelli.api.aion.keys import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 
-router = APIRouter(prefix="/api-keys", tags=["keys"])
+router = APIRouter(route_class=JsonRoute, prefix="/api-keys", tags=["keys"])
 
 KeyId = Annotated[UUID, Path(description="The id, not the key.")]
 

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Form, Path, Request
 from ocelli.api.aion.common import absolute, errors
 from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.api.services import Services
 from ocelli.domain.analysis import Level
 from ocelli.domain.errors import TooLarge
 from ocelli.usecases.presigned import Confirmation, Wanted
 
-router = APIRouter(tags=["presigned uploads"])
+router = APIRouter(route_class=JsonRoute, tags=["presigned uploads"])
 
 BatchId = Annotated[str, Path(max_length=64, description="The batch's id.")]
 MAX_INITIATED = 52_428_800

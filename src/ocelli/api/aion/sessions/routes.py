@@ -13,9 +13,10 @@ from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.sessions import mapping, schemas
 from ocelli.api.aion.sessions.events import progress
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.domain.sessions import SessionStatus, UploadMethod
 
-router = APIRouter(prefix="/uploads/sessions", tags=["sessions"])
+router = APIRouter(route_class=JsonRoute, prefix="/uploads/sessions", tags=["sessions"])
 
 SessionId = Annotated[str, Path(max_length=64, description="The session's id.")]
 MAX_OFFSET = 2**31

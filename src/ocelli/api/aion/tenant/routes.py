@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from ocelli.api.aion.common import errors
 from ocelli.api.aion.tenant import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 
-router = APIRouter(prefix="/tenant", tags=["tenant"])
+router = APIRouter(route_class=JsonRoute, prefix="/tenant", tags=["tenant"])
 
 
 @router.post("/s3-config", summary="Use a bucket of your own", responses=errors(400))

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from ocelli.api.aion.common import FileId, errors, polled
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.api.multipart import Form, receive
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
@@ -23,7 +24,7 @@ from ocelli.domain.images import StorageTarget
 from ocelli.domain.sessions import Intent
 from ocelli.usecases.upload import DEFAULT_LEVEL, Incoming, UploadRequest
 
-router = APIRouter(tags=["uploads"])
+router = APIRouter(route_class=JsonRoute, tags=["uploads"])
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

@@ -11,9 +11,10 @@ from pydantic import BeforeValidator
 from ocelli.api.aion.common import errors
 from ocelli.api.aion.usage import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.bodies import JsonRoute
 from ocelli.domain.errors import ValidationFailed
 
-router = APIRouter(tags=["usage"])
+router = APIRouter(route_class=JsonRoute, tags=["usage"])
 
 
 def _not_a_number(value: object) -> object:

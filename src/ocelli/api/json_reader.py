@@ -1,4 +1,4 @@
-"""JSON that strangers send, read without holding anybody else up.
+"""JSON that strangers send, read without holding other requests up.
 
 A parser written in C holds Python's lock until it has done: 24 MB of ``[],`` take it ten seconds,
 60 MB of escapes two. So long strings are taken out first, which costs a copy each; what is left has

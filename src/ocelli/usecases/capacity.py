@@ -27,7 +27,7 @@ class _Waiting:
 class Capacity:
     """``total`` of it at a time, at most ``share`` for one tenant; what is too much waits.
 
-    Whoever came first is served first, but passes over no one who waits for its own tenant only.
+    First come, first served; but who waits for its own tenant's share holds up no other tenant.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocelli.backends.local import compose, inventory, judging
 from ocelli.backends.local.clock import Clock, Timing
-from ocelli.backends.local.eyes import Sight, models, see
+from ocelli.backends.local.eyes import Sight, is_long, models, see
 from ocelli.backends.local.repeating import recheck
 from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.views import View
@@ -33,6 +33,7 @@ T = TypeVar("T")
 FAINT = 0.2
 # A thorough look goes so far into detail. Whoever opened the picture has limited its size already.
 FULL_SIDE = 4096
+LONG_WIDTH, LONGEST_SIDE = 1080, 20_000  # a screenshot of many screens
 MAX_PIXELS = 1_000_000_000
 
 
@@ -154,7 +155,8 @@ class LocalBackend:
             _check(pixels)
             self._load()
             full = _full(picture) if thorough else None
-            return see(pixels, clock, full=full, **options), clock
+            page = _full(picture) if is_long(pixels) and full is None else full
+            return see(pixels, clock, full=full, page=page, **options), clock
 
     def _findings(self, sight: Sight, clock: Clock) -> Findings:
         return Findings(
@@ -182,11 +184,13 @@ class LocalBackend:
 
 
 def _full(picture: Picture) -> Any:
-    """The picture at full resolution, up to ``FULL_SIDE``."""
+    """The picture at full resolution, up to ``FULL_SIDE``, or ``LONG_WIDTH`` across a long one."""
     header = checked_header(picture.data, max_pixels=MAX_PIXELS)
     if max(header.width, header.height) <= max(picture.pixels.shape[:2]):
         return picture.pixels
-    return decode(picture.data, max_side=FULL_SIDE, max_pixels=MAX_PIXELS).pixels
+    shorter, longer = sorted((header.width, header.height))
+    side = min(max(FULL_SIDE, LONG_WIDTH * longer // shorter), LONGEST_SIDE)
+    return decode(picture.data, max_side=side, max_pixels=MAX_PIXELS).pixels
 
 
 def _check(pixels: Any) -> None:

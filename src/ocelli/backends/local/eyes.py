@@ -38,6 +38,8 @@ TILE_SHARE = 0.6  # of the longer side: four tiles, or two of a panorama
 SMALLEST_TILED = 960
 # The text reader's own limit is 960; three tiles a side bound what a huge picture costs.
 TEXT_TILE, TEXT_TILES = 960, 3
+# A picture that is so much longer than wide is read in squares.
+LONG = 3
 SAME_LINE = 0.5
 IN_GRAPHICS, SAME_PLACE = 0.85, 0.5
 
@@ -91,18 +93,19 @@ def see(
     *,
     view: View = View.PLAIN,
     full: Any = None,
+    page: Any = None,
     least: float = OBJECT_SCORE,
     every_color: bool = False,
 ) -> Sight:
     """Look at RGB uint8 ``pixels``, upright. The caller holds the models' lock.
 
     With ``full``, the same picture at full resolution, small things and small text are searched in
-    tiles of it too. Things are given from the score ``least`` on.
+    tiles of it too; with ``page``, only small text. Things are given from the score ``least`` on.
     """
     local, small = models(), shrunk(pixels, VIEW_SIDE)
     whole = shown(small, view)
     faces = local.faces.find(whole.pixels, clock)
-    texts = _texts(pixels, full, view, clock)
+    texts = _texts(pixels, full if page is None else page, view, clock)
     shapes = _shapes(small, view, texts)
     return Sight(
         objects=_beside(_objects(whole, full, view, clock, least), shapes),
@@ -112,6 +115,12 @@ def see(
         colors=dominant_colors(small, every=every_color),
         safety=local.safety.find(whole.pixels, clock),
     )
+
+
+def is_long(pixels: Any) -> bool:
+    """Whether a copy of usual size would leave too little of its width to read."""
+    shorter, longer = sorted(pixels.shape[:2])
+    return bool(longer > LONG * shorter)
 
 
 def shrunk(pixels: Any, side: int) -> Any:
@@ -179,12 +188,16 @@ def _beside(
 
 def _texts(pixels: Any, full: Any, view: View, clock: Clock) -> tuple[TextLine, ...]:
     reader = models().text
-    page = shown_to_read(pixels, view)
-    lines = _read(page, reader, clock)
+    lines: list[TextLine] = []
+    if full is None or not is_long(full):
+        lines = _read(shown_to_read(pixels, view), reader, clock)
     if full is None:
         return tuple(lines)
     page = shown_to_read(full, view)
-    side = max(TEXT_TILE, -(-max(page.pixels.shape[:2]) // TEXT_TILES))
+    shorter, longer = sorted(page.pixels.shape[:2])
+    side = max(TEXT_TILE, shorter if is_long(full) else -(-longer // TEXT_TILES))
+    if side >= longer and not lines:
+        return tuple(_read(page, reader, clock))
     for tile in tiles(page, side):
         lines += _read(tile, reader, clock)
     return tuple(reading_order(_distinct_lines(lines)))

@@ -68,8 +68,11 @@ def exif(**tags: object) -> bytes:
     details = block.get_ifd(0x8769)
     if "taken" in tags:
         details[0x9003] = tags["taken"]
-    if "offset" in tags:
-        details[0x9011] = tags["offset"]
+    for name, number in (("offset", 0x9011), ("digitized", 0x9004), ("offset_time", 0x9010)):
+        if name in tags:
+            details[number] = tags[name]
+    if "changed" in tags:
+        block[0x0132] = tags["changed"]
     block.get_ifd(0x8825).update({1: "N", 2: (51.0, 3.0, 0.0), 3: "E", 4: (13.0, 44.0, 0.0)})
     return block.tobytes()
 
@@ -201,6 +204,21 @@ def test_all_orientations_come_out_upright(format: str, orientation: int) -> Non
         (
             {"taken": "2024:05:17 13:45:10", "offset": "+16:00"},
             datetime(2024, 5, 17, 13, 45, 10, tzinfo=UTC),
+        ),
+        *(
+            (tags, datetime(2024, 5, 17, 11, 45, 10, tzinfo=UTC))
+            for tags in (
+                {"taken": "2024:05:17 13:45:10", "offset_time": "+02:00"},
+                {"taken": "2024:05:17 13:45:10", "offset": "+0200"},
+                {"taken": "2024:05:17 11:45:10", "offset": "Z"},
+                {"taken": "2024:05:17 13:45:10+02:00"},
+                {"taken": "2024:05:17 13:45:10.25+0200"},
+                {"taken": "2024-05-17T13:45:10 +02:00"},
+                {"taken": "2024-05-17T11:45:10Z", "offset": "+05:00"},
+                {"digitized": "2024:05:17 13:45:10", "offset_time": "+02:00"},
+                {"changed": "2024:05:17 13:45:10", "offset_time": "+02:00"},
+                {"taken": "0000:00:00 00:00:00", "changed": "2024/05/17 11:45:10"},
+            )
         ),
         ({"taken": "yesterday"}, None),
         ({"taken": b"\xff\xfe\x80"}, None),

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MAX_URL = 8_000
 MAX_REDIRECTS = 5
+MAX_HEAD = 64 * 1024  # bytes of one line or field of a response's head
+_UNPACKED = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "aws-chunked"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORBIDDEN_SIGNS = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -161,6 +163,8 @@ class SafeFetcher:
             headers=_HEADERS,
             auto_decompress=False,
             trust_env=False,
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
@@ -257,10 +261,12 @@ def _as_it_is(piece: bytes, room: int) -> bytes:
 
 
 def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    match encoding.strip().lower():
-        case "" | "identity":
+    # What names no packing is harmless: servers write character sets and upload framings there.
+    packings = {each.strip().lower() for each in encoding.split(",")} - _UNPACKED
+    match len(packings), packings <= {"gzip", "x-gzip", "deflate"}:
+        case 0, _:
             return _as_it_is
-        case "gzip" | "x-gzip" | "deflate":
+        case 1, True:
             return _Unpacker()
         case _:
             raise FetchFailed("The address packs its answer in a way that was not asked for.")

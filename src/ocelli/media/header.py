@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import ValidationFailed
@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
     import pyvips
 
-# EXIF: 2024:05:17 13:45:00, and its offset, apart: +02:00
-_MOMENT = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
-_OFFSET = re.compile(r"[+-]\d\d:\d\d")
+# EXIF: 2024:05:17 13:45:00, and its offset, apart: +02:00. Many write it in other ways.
+_MOMENT = re.compile(
+    r"\s*(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[ T]+(\d\d?):(\d\d)(?::(\d\d))?(?:[.,]\d+)?"
+)
+_OFFSET = re.compile(r"\s*(?:([+-]\d\d?):?(\d\d)?|([Zz]))")
+# When it was taken; when it was made digital; when the file was changed; with their offsets.
+_TIMES = (
+    ("exif-ifd2-DateTimeOriginal", "exif-ifd2-OffsetTimeOriginal"),
+    ("exif-ifd2-DateTimeDigitized", "exif-ifd2-OffsetTimeDigitized"),
+    ("exif-ifd0-DateTime", "exif-ifd2-OffsetTime"),
+)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST_KEYWORD = 79  # bytes
@@ -32,8 +40,9 @@ MOST_CHUNKS = 1000  # before the pixels
 def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
     """Format, upright size and time of a picture, in about a millisecond whatever its size.
 
-    ``taken_at`` is EXIF's DateTimeOriginal with its OffsetTimeOriginal. Cameras often write no
-    offset: the time is then taken as UTC, for want of anything better. Unreadable EXIF is ignored.
+    ``taken_at`` is EXIF's DateTimeOriginal, else DateTimeDigitized, else DateTime, with the offset
+    that is in it or beside it. Cameras often write none: the time is then taken as UTC, for want of
+    anything better. Unreadable EXIF is ignored.
 
     Raises ValidationFailed (field ``file``) if the content is no supported picture, its header
     cannot be read, it has more than ``max_pixels``, or texts that unpack to very much: nothing may
@@ -110,23 +119,33 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def _taken_at(image: pyvips.Image) -> datetime | None:
-    moment = _MOMENT.match(str(field(image, "exif-ifd2-DateTimeOriginal")))
-    offset = _OFFSET.match(str(field(image, "exif-ifd2-OffsetTimeOriginal")))
-    if moment is None:
+    """The first of its times that can be read; its own offset, or that of another one."""
+    texts = [(str(field(image, time)), str(field(image, offset))) for time, offset in _TIMES]
+    others = [offset for _, offset in texts]
+    times = (_moment(time, (offset, *others)) for time, offset in texts)
+    return next((time for time in times if time is not None), None)
+
+
+def _moment(text: str, offsets: tuple[str, ...]) -> datetime | None:
+    found = _MOMENT.match(text)
+    if found is None:
         return None
     try:
-        naive = datetime.strptime(moment[0], "%Y:%m:%d %H:%M:%S")
+        naive = datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]
     except ValueError:  # 0000:00:00 00:00:00, the clock that was never set
         return None
     if not 1 < naive.year < 9999:  # elsewhere it may be a year that there is not
         return None
-    return naive.replace(tzinfo=_zone(offset[0] if offset else None))
+    zones = (_zone(offset) for offset in (text[found.end() :], *offsets))
+    return naive.replace(tzinfo=next((zone for zone in zones if zone is not None), UTC))
 
 
-def _zone(offset: str | None) -> tzinfo:
-    try:
-        moment = datetime.strptime(offset or "+00:00", "%z")
-    except ValueError:  # +99:99
+def _zone(text: str) -> tzinfo | None:
+    found = _OFFSET.match(text)
+    if found is None:
+        return None
+    hours, minutes, zulu = found.groups()
+    if zulu:
         return UTC
-    away = moment.utcoffset() or timedelta()
-    return (moment.tzinfo or UTC) if abs(away) < _FARTHEST else UTC
+    away = timedelta(hours=int(hours), minutes=int(hours[0] + (minutes or "0")))
+    return timezone(away) if abs(away) < _FARTHEST else None

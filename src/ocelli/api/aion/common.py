@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Request
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from ocelli.api.aion.errors import ErrorEnvelope
 from ocelli.api.services import Services
@@ -35,6 +36,18 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documented errors of a route: these, and those that every route has."""
     return {status: _ERRORS[status] for status in (*statuses, 401, 403, 422, 429, 503)}
 
+
+def _day(given: object) -> object:
+    """A text that is a day becomes one; otherwise it would be read as its first moment."""
+    if isinstance(given, str) and len(given.strip()) == len("2026-05-10"):
+        try:
+            return date.fromisoformat(given.strip())
+        except ValueError:
+            return given
+    return given
+
+
+Moment = Annotated[datetime | date, BeforeValidator(_day)]
 
 FileId = Annotated[
     str,

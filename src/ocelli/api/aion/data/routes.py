@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse
 
-from ocelli.api.aion.common import FileId, absolute, errors
+from ocelli.api.aion.common import FileId, Moment, absolute, errors
 from ocelli.api.aion.data import mapping, schemas
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
@@ -36,10 +35,8 @@ async def list_descriptions(
     request: Request,
     key: CurrentKey,
     mine: CurrentServices,
-    start_date: datetime | date | None = None,
-    end_date: Annotated[
-        datetime | date | None, Query(description="A day is included as a whole.")
-    ] = None,
+    start_date: Moment | None = None,
+    end_date: Annotated[Moment | None, Query(description="A day is included as a whole.")] = None,
     min_confidence: Confidence = None,
     max_confidence: Confidence = None,
     search: Annotated[

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ocelli.api.aion.common import Moment
 from ocelli.domain.history import MOST_EXPORTED, ExportFormat, ExportStatus, SourceType
 
 
@@ -88,8 +89,8 @@ class ExportRequest(BaseModel):
 
     data_type: Literal["descriptions"]
     format: ExportFormat
-    start_date: datetime | date | None = None
-    end_date: datetime | date | None = Field(None, description="A day is included as a whole.")
+    start_date: Moment | None = None
+    end_date: Moment | None = Field(None, description="A day is included as a whole.")
     min_confidence: float | None = Field(None, ge=0, le=1)
     max_confidence: float | None = Field(None, ge=0, le=1)
     search_terms: list[str] = Field([], max_length=20, description="All must occur.")

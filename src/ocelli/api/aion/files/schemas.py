@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import BackendError, CallOut, ClaimOut
 from ocelli.domain.analysis import Status
 from ocelli.domain.images import VariantStatus
@@ -60,10 +61,10 @@ class FileFilters(BaseModel):
     )
     has_description: bool | None = None
     ids: list[UUID] = Field([], max_length=500)
-    date_from: datetime | date | None = Field(
+    date_from: Moment | None = Field(
         None, description="When the photo was taken, or else when it came."
     )
-    date_to: datetime | date | None = Field(None, description="A day is included as a whole.")
+    date_to: Moment | None = Field(None, description="A day is included as a whole.")
     sort_by: SortBy | None = Field(
         None, description="Default: relevance for a search, content_created_at otherwise."
     )

@@ -176,6 +176,68 @@ def test_forms(chat: Server, photos: dict[str, Path]) -> None:
     assert message.startswith("Invalid schema for response_format")
 
 
+CUPS = {
+    "type": "object",
+    "properties": {"description": {"type": "string"}, "number_of_cups": {"type": "integer"}},
+    "required": ["description", "number_of_cups"],
+}
+
+
+def tool(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def test_tools_that_must_be_called(chat: Server, photos: dict[str, Path]) -> None:
+    """Their arguments are filled as the answers by schema are."""
+    messages = said("Extract it.", data_url(photos["coffee"].read_bytes()))
+    unknowable = tool("pay", {**CUPS, "properties": {"description": {"type": "number"}}})
+    tools = [unknowable, tool("cups", CUPS)]
+    for choice in ("required", {"type": "function", "function": {"name": "cups"}}):
+        answer = ask(chat, messages, tools=tools, tool_choice=choice, parallel_tool_calls=False)
+        (made,) = answer.json()["choices"]
+        assert made["finish_reason"] == "tool_calls"
+        assert made["message"]["content"] is None
+        (call,) = made["message"]["tool_calls"]
+        assert (call["type"], call["function"]["name"]) == ("function", "cups")
+        assert json.loads(call["function"]["arguments"])["number_of_cups"] == 1
+    answer = ask(chat, messages, tools=tools, tool_choice="required", stream=True)
+    events = [each[6:] for each in answer.text.split("\n\n") if each.startswith("data: {")]
+    deltas = [json.loads(each)["choices"][0] for each in events]
+    assert deltas[0]["delta"]["tool_calls"][0]["function"]["name"] == "cups"
+    text = "".join(
+        call["function"]["arguments"]
+        for each in deltas
+        for call in each["delta"].get("tool_calls", ())
+    )
+    assert json.loads(text)["number_of_cups"] == 1
+    assert deltas[-1]["finish_reason"] == "tool_calls"
+    cut = ask(chat, messages, tools=tools, tool_choice="required", max_tokens=2).json()
+    assert cut["choices"][0]["finish_reason"] == "length"
+    pay = {"type": "function", "function": {"name": "pay"}}
+    told = ask(chat, messages, tools=tools, tool_choice=pay)
+    assert "'pay'" in refused(told, 400, "unsupported_parameter", "tools")
+    broken = [tool("x", {"type": "nonsense"})]
+    told = ask(chat, messages, tools=broken, tool_choice="required")
+    refused(told, 400, "invalid_json_schema", "tools")
+    other = {"type": "function", "function": {"name": "z"}}
+    told = ask(chat, messages, tools=tools, tool_choice=other)
+    refused(told, 400, "invalid_value", "tool_choice")
+    plain = ask(chat, messages).json()["choices"][0]["message"]
+    assert "tool_calls" not in plain
+
+
+def test_a_transcription_is_the_text_alone(chat: Server, photos: dict[str, Path]) -> None:
+    page, flat = data_url(photos["page"].read_bytes()), data_url(picture())
+    prompt = "Output ONLY the extracted text. If there is no text, reply with NO_TEXT."
+    text = text_of(ask(chat, said(prompt, page)))
+    assert "“" not in text
+    assert "segmentation" in text.splitlines()[0]
+    assert text_of(ask(chat, said(prompt, flat))) == "NO_TEXT"
+    system = [{"role": "system", "content": "You are an OCR engine. Return only the text."}]
+    assert text_of(ask(chat, [*system, *said("", page)])) == text
+    assert text_of(ask(chat, [*system, *said("", flat)])) == ""
+
+
 GOOD = data_url(picture())
 SPELLINGS = {
     "no type": GOOD.replace("image/png", ""),

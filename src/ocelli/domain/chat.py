@@ -50,6 +50,7 @@ class Finish(StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that an answer may call; ``schema`` is that of its arguments."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """Everything that a chat request asks for.
 
     ``model`` is the name that the client used. ``demanding`` are the fields in it that only a
     language model could honour. ``schema`` is that of Format.JSON_SCHEMA, ``schema_name`` its name.
+    One of ``tools``, if there are any, must be called.
     """
 
     model: str
@@ -101,6 +111,13 @@ class Conversation:
     schema: Mapping[str, Any] | None = None
     schema_name: str = ""
     demanding: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+
+    @property
+    def instructions(self) -> str:
+        """What the system said."""
+        said = (each.text for each in self.messages if each.role in ("system", "developer"))
+        return "\n".join(said)
 
     @property
     def pictures(self) -> list[PictureRef]:
@@ -148,13 +165,17 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer of the local model: ``n`` times the same, since it is certain of itself."""
+    """An answer of the local model: ``n`` times the same, since it is certain of itself.
+
+    ``text`` are the arguments of ``tool``, in JSON, where that is called.
+    """
 
     model: str
     text: str
     finish: Finish
     n: int
     use: TokenUse
+    tool: str | None = None
 
 
 def tokens(text: str) -> Iterator[str]:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from ocelli.domain import structured
+from ocelli.domain import structured, transcribing
 from ocelli.domain.answering import COMPARE
 from ocelli.domain.chat import (
     LONGEST_TOKEN,
     MAX_CONTEXT,
     Completion,
+    Finish,
     Format,
     TokenUse,
     count_picture,
@@ -28,6 +30,7 @@ from ocelli.domain.chat_errors import (
     ContextTooLong,
     ImageTooLarge,
     InvalidImageFormat,
+    InvalidSchema,
     UnsupportedParameter,
     UpstreamUnavailable,
 )
@@ -38,12 +41,12 @@ from ocelli.domain.seen import Seen
 from ocelli.usecases.schemas import check_schema, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.chat import Conversation, PictureRef
+    from ocelli.domain.chat import Conversation, PictureRef, Tool
     from ocelli.domain.findings import Findings
     from ocelli.usecases.asking import Asking
     from ocelli.usecases.chat_pictures import Opened, Pictures
@@ -80,6 +83,9 @@ class LocalChat:
             )
         if conversation.schema is not None:
             await asyncio.to_thread(check_schema, conversation.schema, conversation.schema_name)
+        for tool in conversation.tools:
+            with _in_tool(tool):
+                await asyncio.to_thread(check_schema, tool.schema, tool.name)
         text_tokens = await self._text_tokens(conversation)
         opened = await self._pictures.open(conversation.pictures, max_bytes=max_bytes)
         picture_tokens = sum(
@@ -90,13 +96,14 @@ class LocalChat:
         looked = await self.look(
             tenant, [each for each in opened if each.ref in meant], frozenset(Feature)
         )
+        called, said = await asyncio.to_thread(self._say, conversation, looked)
         text, finish, count = cut(
-            await asyncio.to_thread(self._say, conversation, looked),
-            stop=conversation.stop,
-            max_tokens=conversation.max_tokens,
+            said, stop=() if called else conversation.stop, max_tokens=conversation.max_tokens
         )
+        if called and finish is Finish.STOP:
+            finish = Finish.TOOL_CALLS
         use = TokenUse(text_tokens, picture_tokens, count * conversation.n)
-        return Completion(LOCAL, text, finish, conversation.n, use)
+        return Completion(LOCAL, text, finish, conversation.n, use, called)
 
     async def look(
         self, tenant: Tenant, opened: Sequence[Opened], features: frozenset[Feature]
@@ -126,8 +133,30 @@ class LocalChat:
             for each in opened
         ]
 
-    def _say(self, conversation: Conversation, looked: Sequence[Seen]) -> str:
-        answer = self._answer(conversation.question, looked)
+    def _say(self, conversation: Conversation, looked: Sequence[Seen]) -> tuple[str | None, str]:
+        """The tool that is called, if one is, and the text."""
+        answer = self._prose(conversation, looked)
+        if not conversation.tools:
+            return None, self._formatted(conversation, answer, looked)
+        for tool in conversation.tools:  # the first whose arguments are known
+            last = tool is conversation.tools[-1]
+            with nullcontext() if last else suppress(UnsupportedParameter), _in_tool(tool):
+                value = structured.fill(tool.schema, answer, looked)
+                validate(value, tool.schema)
+                return tool.name, json.dumps(value, ensure_ascii=False)
+        raise AssertionError  # the last one returns or raises
+
+    def _prose(self, conversation: Conversation, looked: Sequence[Seen]) -> str:
+        question, rules = conversation.question, conversation.instructions
+        only_text = transcribing.asked(question) or (
+            "?" not in question and transcribing.asked(rules, question)
+        )
+        if looked and only_text:
+            return transcribing.transcription(looked, rules, question)
+        return self._answer(question, looked)
+
+    @staticmethod
+    def _formatted(conversation: Conversation, answer: str, looked: Sequence[Seen]) -> str:
         match conversation.format:
             case Format.TEXT:
                 return answer
@@ -181,6 +210,16 @@ class LocalChat:
                 param="messages",
             )
         return count
+
+
+@contextmanager
+def _in_tool(tool: Tool) -> Iterator[None]:
+    """What is wrong with a schema is said of the tool that it belongs to."""
+    try:
+        yield
+    except (InvalidSchema, UnsupportedParameter) as error:
+        message = f"The arguments of {tool.name!r} cannot be filled. {error.message}"
+        raise type(error)(message, param="tools") from error
 
 
 def _meant(conversation: Conversation) -> list[PictureRef]:

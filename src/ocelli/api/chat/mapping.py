@@ -17,6 +17,7 @@ from ocelli.domain.chat import (
     Format,
     Message,
     PictureRef,
+    Tool,
 )
 from ocelli.domain.chat_errors import (
     InvalidJson,
@@ -70,6 +71,7 @@ def conversation(request: schemas.ChatRequest) -> Conversation:
     format, schema, name = _format(request.response_format)
     options = _object_or_none(request.stream_options, "stream_options")
     limit = request.max_completion_tokens or request.max_tokens
+    tools = _forced_tools(request)
     return Conversation(
         model=request.model,
         messages=_messages(request.messages),
@@ -81,7 +83,12 @@ def conversation(request: schemas.ChatRequest) -> Conversation:
         format=format,
         schema=schema,
         schema_name=name,
-        demanding=tuple(name for name in _DEMANDING if _demands(request, name)),
+        demanding=tuple(
+            name
+            for name in _DEMANDING
+            if _demands(request, name) and not (name == "tools" and tools)
+        ),
+        tools=tools,
     )
 
 
@@ -121,6 +128,8 @@ def picture_inputs(value: Any) -> list[PictureRef]:
 def completion(answer: Completion) -> schemas.ChatCompletion:
     """The whole answer at once."""
     message = schemas.AssistantMessage(content=answer.text)
+    if answer.tool is not None:
+        message = schemas.AssistantMessage(content=None, tool_calls=[tool_call(answer)])
     return schemas.ChatCompletion(
         id=new_id(),
         created=int(time.time()),
@@ -131,6 +140,12 @@ def completion(answer: Completion) -> schemas.ChatCompletion:
         ],
         usage=usage(answer),
     )
+
+
+def tool_call(answer: Completion) -> schemas.ToolCall:
+    """The call that an answer consists of."""
+    function = schemas.FunctionCall(name=answer.tool or "", arguments=answer.text)
+    return schemas.ToolCall(id=f"call_{uuid.uuid4().hex[:24]}", function=function)
 
 
 def usage(answer: Completion) -> schemas.UsageBody:
@@ -285,6 +300,30 @@ def _format(raw: Any) -> tuple[Format, dict[str, Any] | None, str]:
             param="response_format",
         )
     return format, schema, name
+
+
+def _forced_tools(request: schemas.ChatRequest) -> tuple[Tool, ...]:
+    """Those of which one must be called; none where the model is to choose."""
+    choice = request.tool_choice
+    wanted: Any = None
+    if isinstance(choice, dict):
+        wanted = _object_or_none(choice.get("function", choice), "tool_choice.function").get("name")
+    if not wanted and choice not in ("required", "any"):
+        return ()
+    tools = [_tool(each, index) for index, each in enumerate(request.tools or ())]
+    chosen = tuple(tool for tool in tools if not wanted or tool.name == wanted)
+    if not chosen:
+        raise InvalidValue("There is no such tool in 'tools'.", param="tool_choice")
+    return chosen
+
+
+def _tool(raw: dict[str, Any], index: int) -> Tool:
+    place = f"tools[{index}].function"
+    function = _object_or_none(raw.get("function"), place)
+    name, schema = function.get("name"), function.get("parameters")
+    if not isinstance(name, str):
+        raise _missing(f"{place}.name")
+    return Tool(name, {"type": "object", **_object_or_none(schema, f"{place}.parameters")})
 
 
 def _demands(request: schemas.ChatRequest, name: str) -> bool:

@@ -96,7 +96,9 @@ class ChatRequest(BaseModel):
     stream: Flag | None = None
     stream_options: SkipValidation[StreamOptions] | None = None
     tools: list[dict[str, Any]] | None = Field(
-        None, description="Passed on to a backend; the local model refuses them."
+        None,
+        description="Passed on to a backend. The local model fills the arguments of one that "
+        "`tool_choice` demands, and refuses to choose.",
     )
     tool_choice: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
@@ -115,12 +117,30 @@ class RelayedRequest(BaseModel):
     stream: Flag | None = None
 
 
+class FunctionCall(BaseModel):
+    """Which function, and its arguments as JSON in a string."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(BaseModel):
+    """What the client is to call."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class AssistantMessage(BaseModel):
     """What is answered."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: str | None = None
+    tool_calls: list[ToolCall] | None = Field(
+        None, exclude_if=lambda calls: calls is None, description="Only where one was demanded."
+    )
 
 
 class Choice(BaseModel):

@@ -103,9 +103,15 @@ async def local(answer: Completion, *, include_usage: bool) -> AsyncGenerator[by
         return _event({**head, "choices": [choice], **more})
 
     for index in range(answer.n):
-        yield chunk(index, {"role": "assistant", "content": ""})
+        if answer.tool is None:
+            yield chunk(index, {"role": "assistant", "content": ""})
+        else:
+            call = mapping.tool_call(answer).model_dump()
+            call["function"]["arguments"] = ""
+            calls = [{"index": 0, **call}]
+            yield chunk(index, {"role": "assistant", "content": None, "tool_calls": calls})
         for piece in _pieces(answer.text):
-            yield chunk(index, {"content": piece})
+            yield chunk(index, _delta(answer, piece))
         yield chunk(index, {}, answer.finish)
     if include_usage:
         yield _event({**head, "choices": [], "usage": mapping.usage(answer).model_dump()})
@@ -137,6 +143,12 @@ class _Watch:
             pass
         self.is_gone = True
         self.task.cancel()
+
+
+def _delta(answer: Completion, piece: str) -> dict[str, Any]:
+    if answer.tool is None:
+        return {"content": piece}
+    return {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
 
 
 def _pieces(text: str) -> Iterator[str]:

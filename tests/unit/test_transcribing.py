@@ -37,7 +37,7 @@ def seen(*lines: str) -> Seen:
         "Convert the document to markdown.",
         "Give me just the words in the picture.",
         "What’s the text? Output only the text.",
-        "1. Extract every word.\n2. Transcribe text line by line.\n- If there is no text, say NONE.",
+        "1. Extract every word.\n2. Transcribe text line by line.\n- If there is none, say NONE.",
         "Respond with the transcribed text only. If no text is visible, describe nothing.",
     ],
 )

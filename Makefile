@@ -44,6 +44,7 @@ test-fast: venv  ## the unit tests, with few examples of each property
 	@OCELLI_FUZZ_EXAMPLES=5 $(PARALLEL) --hypothesis-profile=few tests/unit
 
 test-foreign: venv  ## what other people wrote against ours: OpenAI's client, LangChain, LiteLLM
+	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
 	@$(BIN)/python -m pytest tests/foreign
 
 test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB

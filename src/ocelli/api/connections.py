@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
 LONGEST_HEAD = 64 * 1024  # bytes of all header fields together, trailers included
-LONGEST_URL = 16 * 1024
+LONGEST_URL = 32 * 1024  # 500 ids in a query are 20 KB
 MOST_FIELDS = 100
 MOST_PIPELINED = 16
 PIECE = 64 * 1024  # bytes that are parsed at a time

@@ -21,7 +21,7 @@ from ocelli.api.raw import (
 )
 from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.errors import MalformedRequest, OcelliError
+from ocelli.domain.errors import OcelliError, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -62,7 +62,7 @@ class _JsonRequest(Request):
         try:
             self._json = await json_reader.apart(text, partial(json_reader.parse, text))
         except ValueError as error:
-            raise MalformedRequest(f"The body is not JSON: {error}.", field="body") from None
+            raise ValidationFailed(f"The body is not JSON: {error}.", field="body") from None
 
     async def body(self) -> bytes:
         """See starlette."""

@@ -35,7 +35,8 @@ _ASKS = re.compile(
 # Another demand beside it, unless it is a prohibition or a condition.
 _OTHER = re.compile(
     r"(?:^|\b(?:and|then|also|please)\s+)(?:please\s+|then\s+|also\s+)*"
-    r"(?:describ\w+|captions?|count|summari[sz]e|explain|translate|identify|list the objects|"
+    r"(?:describe[sd]?|describing|captions?|count|summari[sz]e|explain|translate|identify|"
+    r"list the objects|"
     r"tell me (?:what|who|how|about)|how many|who|where|what (?:is|are|colou?rs?|objects)|"
     r"(?:is|are) there|do you see|does (?:it|this|the))\b"
 )

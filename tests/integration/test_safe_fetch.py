@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -23,7 +24,8 @@ from ocelli.domain.errors import (
     OcelliError,
     ValidationFailed,
 )
-from ocelli.media.fetch import SafeFetcher, checked_url
+from ocelli.media.fetch import SafeFetcher
+from ocelli.media.urls import checked_url
 
 LOOPBACK = ("127.0.0.0/8",)
 
@@ -174,6 +176,14 @@ async def site(picture: bytes) -> AsyncIterator[Site]:
             case ["packed"]:
                 body = gzip.compress(picture)
                 return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+            case ["encoded"]:
+                answers: list[tuple[str, str]] = [
+                    ("Content-Encoding", each) for each in request.query.getall("as")
+                ]
+                packed = any("gzip" in each.lower() for _, each in answers)
+                return web.Response(
+                    body=gzip.compress(picture) if packed else picture, headers=answers
+                )
             case ["brotli"]:
                 return web.Response(body=picture, headers={"Content-Encoding": "br"})
             case ["damaged"]:
@@ -189,6 +199,7 @@ async def site(picture: bytes) -> AsyncIterator[Site]:
     app = web.Application()
     app.router.add_get("/{path:.*}", serve)
     app.router.add_get("/", serve)
+    app.router.add_post("/{path:.*}", serve)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     # All of loopback, and IPv6: whoever is let through anywhere is seen.
@@ -238,6 +249,74 @@ def test_there_are_enough_spellings() -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(InvalidUrl):
         checked_url(text)
+
+
+SIGNED = [
+    "a%2Fb.jpg?Signature=x%2Fy%2fz%3D&Expires=1",
+    "a%20b+c.jpg?q=a%20b+c",
+    "%7euser/%c3%a4.jpg?X-Amz-Signature=0f",
+    "a'b|c[d]!$()*,;:@.jpg?sig=|'[]{}^`~%7E&&x=&=y&?/",
+    'a.jpg?response-content-disposition=filename="<a>"',
+    "100%.jpg?a=%zz%",
+    "a//b/%2e%2e/c.jpg",
+]
+
+
+@pytest.mark.parametrize("path", SIGNED)
+async def test_signed_addresses_arrive_byte_for_byte(site: Site, path: str) -> None:
+    fetcher = SafeFetcher(allow=LOOPBACK)
+    await fetcher.get(site.url(f"{path}#part"))
+    assert site.hits[-1].raw_path == f"/{path}"
+
+
+@pytest.mark.parametrize("path", SIGNED)
+@pytest.mark.parametrize("start", ["http://127.0.0.1:{port}/", "//127.0.0.1:{port}/", "/", "./"])
+async def test_signed_redirects_arrive_byte_for_byte(site: Site, path: str, start: str) -> None:
+    to = quote(start.format(port=site.port) + path, safe="")
+    found = await SafeFetcher(allow=LOOPBACK).get(site.url(f"redirect?to={to}"))
+    assert site.hits[-1].raw_path == f"/{path}"
+    assert found.url == site.url(path)
+
+
+async def test_webhooks_are_posted_byte_for_byte(site: Site) -> None:
+    await SafeFetcher(allow=LOOPBACK).post(site.url("hook?token=a%2fb+c%20d|'"), b"{}")
+    assert site.hits[-1].raw_path == "/hook?token=a%2fb+c%20d|'"
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("ä b.jpg?q=ü c", "%C3%A4%20b.jpg?q=%C3%BC%20c"),
+        ("%C3%A4ö.jpg", "%C3%A4%C3%B6.jpg"),
+        ("a/../b/./c%2F..%2Fd.jpg?x=/../y", "b/c%2F..%2Fd.jpg?x=/../y"),
+        ("/double.jpg", "/double.jpg"),
+        ("?only=a%2fquery", "?only=a%2fquery"),
+        ("日本.jpg#ä", "%E6%97%A5%E6%9C%AC.jpg"),
+    ],
+)
+async def test_what_no_request_line_holds_is_encoded(site: Site, written: str, sent: str) -> None:
+    fetcher = SafeFetcher(allow=LOOPBACK)
+    await fetcher.get(site.url(written))
+    assert site.hits[-1].raw_path == f"/{sent}"
+    await fetcher.get(site.url("redirect?to=" + quote(site.url(written), safe="")))
+    assert site.hits[-1].raw_path == f"/{sent}"
+
+
+@given(
+    st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#\\"))
+)
+def test_printable_queries_stay_as_they_are(query: str) -> None:
+    assert checked_url(f"http://a.example/x?{query}").raw_query_string == query
+
+
+@given(st.text(max_size=40), st.sampled_from(["/", "?", "#", "/@", "/.//", "//", "/..//"]))
+def test_nothing_behind_the_host_changes_it(rest: str, start: str) -> None:
+    try:
+        url = checked_url(f"http://a.example:81{start}{rest}")
+    except InvalidUrl:
+        return
+    assert (url.scheme, url.host, url.port) == ("http", "a.example", 81)
+    assert str(url).isascii()
 
 
 @given(st.text(max_size=60))
@@ -371,3 +450,19 @@ async def test_bounds(
 
 async def test_a_packed_body_is_unpacked(site: Site, picture: bytes) -> None:
     assert (await SafeFetcher(allow=LOOPBACK).get(site.url("packed"))).data == picture
+
+
+@pytest.mark.parametrize(
+    "encodings",
+    [
+        ["identity"], ["none"], ["utf-8"], ["UTF8"], ["iso-8859-1"], ["image/jpeg"], ["binary"],
+        ["8bit"], ["aws-chunked"], ["null"], [""], ["gzip"], ["x-gzip"], ["GZIP, identity"],
+        ["identity", "gzip"], ["utf-8,aws-chunked"],
+    ],
+)  # fmt: skip
+async def test_what_names_no_packing_is_harmless(
+    site: Site, picture: bytes, encodings: list[str]
+) -> None:
+    query = "&".join(f"as={quote(each)}" for each in encodings)
+    found = await SafeFetcher(allow=LOOPBACK).get(site.url(f"encoded?{query}"))
+    assert found.data == picture

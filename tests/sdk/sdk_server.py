@@ -52,6 +52,7 @@ class FakeServer:
         self.presigned: dict[str, dict[str, Any]] = {}
         self.faults: list[Fault] = []
         self.seen: list[tuple[str, str]] = []
+        self.targets: list[str] = []  # of the requests, as they stand in their first line
         self.headers: list[dict[str, str]] = []
         self.fields: list[dict[str, str]] = []
         self.describe_after = 0.0  # seconds; None: never
@@ -157,6 +158,7 @@ class FakeServer:
     async def _middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.transports.append(request.transport)
         self.seen.append((request.method, request.path))
+        self.targets.append(request.raw_path)
         self.headers.append(dict(request.headers))
         self.busy += 1
         self.most_busy = max(self.busy, self.most_busy)

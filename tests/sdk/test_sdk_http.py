@@ -27,6 +27,8 @@ from aion import (
     ServerError,
     _http,
 )
+from aion._bodies import FileBody
+from aion._files import Source
 
 Photos = Callable[..., list[Path]]
 
@@ -41,6 +43,27 @@ async def test_headers(server: FakeServer) -> None:
     assert sent["X-Correlation-ID"] != sent["X-Request-ID"]
     assert "Idempotency-Key" not in sent
     assert "traceparent" not in sent
+
+
+@pytest.mark.parametrize("query", ["sig=a%2Fb+c%20d%2f&e=", "X-Amz=%7e|'[]{}!$()*,;:@/?"])
+async def test_signed_addresses_arrive_byte_for_byte(
+    query: str, server: FakeServer, client: AionVision
+) -> None:
+    signed = f"/store/a%2Fb%7ec?{query}"
+    server.fault("/download", status=307, headers={"Location": signed})
+    server.fault("/store", "json", body={}, method="PUT")
+    http = _http.Http(ClientConfig(KEY, base_url=server.url))
+    try:
+        await http.put(
+            signed,
+            FileBody(Source("a.png", content=b"x"), 1, "image/png"),
+            method="PUT",
+            headers={},
+        )
+    finally:
+        await http.aclose()
+    await client.files.download("id")
+    assert [server.targets[0], server.targets[-1]] == [signed, signed]
 
 
 @pytest.mark.parametrize("kind", ["status", "html", "hang_up", "cut"])

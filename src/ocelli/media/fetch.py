@@ -8,7 +8,6 @@ so neither a spelling, nor a second answer of the name server, nor a redirect le
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import time
 import zlib
@@ -17,7 +16,6 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import aiohttp
-from yarl import URL
 
 from ocelli import __version__
 from ocelli.domain.accounts import MEGABYTE
@@ -25,18 +23,23 @@ from ocelli.domain.errors import FetchFailed, FetchUnavailable, InvalidUrl
 from ocelli.domain.ports_fetch import Fetched
 from ocelli.media.addresses import ForbiddenAddress, is_public
 from ocelli.media.sniff import HEAD_BYTES, is_video, sniff
+from ocelli.media.urls import checked_url, redirected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from aiohttp.abc import AbstractResolver
+    from yarl import URL
 
-MAX_URL = 8_000
 MAX_REDIRECTS = 5
 MAX_HEAD = 64 * 1024  # bytes of one line or field of a response's head
-_UNPACKED = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "aws-chunked"})
+_UNPACKED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
+# The other packings that are registered. Whatever else servers write is no packing but a character
+# set, a kind or an upload's framing; what arrives is looked at anyway.
+_UNKNOWN_HERE = frozenset(
+    {"aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"}
+)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_FORBIDDEN_SIGNS = re.compile(r"[\x00-\x1f\x7f\\]")
 
 _HEADERS = {
     "User-Agent": f"Ocelli/{__version__} (fetches a picture that a user asked about)",
@@ -48,28 +51,6 @@ _HEADERS = {
 _UNREACHABLE = (
     "The address cannot be reached: its name is unknown, it is not public, or nobody answers there."
 )
-
-
-def checked_url(text: str) -> URL:
-    """The address as it will be fetched. Raises InvalidUrl.
-
-    >>> str(checked_url("https://example.com/a b.jpg"))
-    'https://example.com/a%20b.jpg'
-    """
-    if len(text) > MAX_URL:
-        raise InvalidUrl(f"The URL is longer than {MAX_URL} characters.")
-    if _FORBIDDEN_SIGNS.search(text):
-        raise InvalidUrl("The URL holds control characters or a backslash.")
-    try:
-        url = URL(text.strip())
-        usable = url.scheme in ("http", "https") and bool(url.host) and bool(url.port)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InvalidUrl("This is not an http or https URL.")
-    if url.user is not None or url.password is not None:
-        raise InvalidUrl("A URL with a user name or a password in it is not fetched.")
-    return url.with_fragment(None)
 
 
 class SafeFetcher:
@@ -197,7 +178,7 @@ class SafeFetcher:
         _check_status(response.status)
         if (response.content_length or 0) > most:
             raise _too_large(most)
-        unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+        unpack = _unpacker(response.headers.getall("Content-Encoding", []))
         body = bytearray()
         checked = False
         started = time.monotonic()
@@ -224,8 +205,8 @@ def _too_large(most: int) -> FetchFailed:
 
 def _redirected(url: URL, location: str) -> URL:
     try:
-        return checked_url(str(url.join(URL(location))) if location else "")
-    except (InvalidUrl, ValueError) as error:
+        return redirected(url, location)
+    except InvalidUrl as error:
         raise FetchFailed("The address redirects to one that is not fetched.") from error
 
 
@@ -260,13 +241,11 @@ def _as_it_is(piece: bytes, room: int) -> bytes:
     return piece
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    # What names no packing is harmless: servers write character sets and upload framings there.
-    packings = {each.strip().lower() for each in encoding.split(",")} - _UNPACKED
-    match len(packings), packings <= {"gzip", "x-gzip", "deflate"}:
-        case 0, _:
-            return _as_it_is
-        case 1, True:
-            return _Unpacker()
-        case _:
-            raise FetchFailed("The address packs its answer in a way that was not asked for.")
+def _unpacker(encodings: Sequence[str]) -> Callable[[bytes, int], bytes]:
+    named = [each.strip().lower() for value in encodings for each in value.split(",")]
+    packings = [each for each in named if each in _UNPACKED_HERE | _UNKNOWN_HERE]
+    if not packings:
+        return _as_it_is
+    if len(packings) == 1 and packings[0] in _UNPACKED_HERE:
+        return _Unpacker()
+    raise FetchFailed("The address packs its answer in a way that was not asked for.")

@@ -13,7 +13,7 @@ from ocelli.domain.findings import Feature
 from ocelli.domain.languages import language_named
 from ocelli.domain.questions import MAX_PROMPT, Question, Role
 from ocelli.domain.requests import MAX_SOURCES, Asked, is_video_url
-from ocelli.media.fetch import checked_url
+from ocelli.media.urls import checked_url
 from ocelli.usecases.requests import Source
 
 if TYPE_CHECKING:

@@ -202,11 +202,11 @@ async def test_who_stores_too_much_can_still_have_it_described(database: Postgre
         full = Charge(tenant_id=tenant.id, size_bytes=100)
         assert await tx.usage.reserve(full) is None
     within = replace(full, max_bytes=50, uploads=1)
-    async with database.single() as tx:
+    async with database.autocommit() as tx:
         assert await tx.usage.reserve(within) is Limit.STORAGE
-    async with database.single() as tx:
+    async with database.autocommit() as tx:
         assert await tx.usage.reserve(replace(within, size_bytes=0, descriptions=1)) is None
-    async with database.reading() as tx:
+    async with database.autocommit() as tx:
         used = await tx.usage.month(tenant.id)
     assert (used.uploads, used.descriptions, used.storage_bytes) == (1, 1, 100)
 
@@ -243,7 +243,7 @@ async def test_nobody_waits_in_a_circle(database: PostgresDatabase) -> None:
 
     async def upload() -> Limit | None:
         charge = Charge(tenant_id=tenant.id, uploads=1, size_bytes=9, max_bytes=10**9)
-        async with database.single() as tx:
+        async with database.autocommit() as tx:
             return await tx.images.add(an_image(tenant.id), charge=charge)
 
     tasks: list[asyncio.Task[Limit | None]] = []

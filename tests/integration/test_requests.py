@@ -21,7 +21,7 @@ from ocelli.domain.pricing import Roster
 from ocelli.domain.questions import Question
 from ocelli.domain.requests import Asked, InsufficientCredits, NoCredits, Request
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.requests import Finished, Requests, Settlement, Source, places
+from ocelli.usecases.requests import Requests, Settlement, Source, places
 
 PLAN = Roster((LOCAL,), LOCAL).plan((), frozenset(Feature), None)  # 2 credits a picture
 
@@ -163,15 +163,3 @@ def test_places_go_round() -> None:
     order = sorted([*first, *second, *third])
     rounds = [order[i : i + 3] for i in range(0, 30, 3)]
     assert all(len({*turn} & {*each}) == 1 for turn in rounds for each in (first, second, third))
-
-
-def test_finished_bodies_are_bounded() -> None:
-    held = Finished(most=100, seconds=60)
-    keys = [(uuid.uuid4(), uuid.uuid4()) for _ in range(20)]
-    for key in keys:
-        held.put(key, b"x" * 40)
-    assert sum(held.get(key) is not None for key in keys) <= 2
-    assert held.get(keys[-1]) == b"x" * 40
-    short = Finished(seconds=0)
-    short.put(keys[0], b"x")
-    assert short.get(keys[0]) is None

@@ -29,7 +29,7 @@ class Keys:
         self.revoked_at: datetime | None = None
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[SimpleNamespace]:
+    async def autocommit(self) -> AsyncIterator[SimpleNamespace]:
         yield SimpleNamespace(accounts=self)
 
     async def key_by_hash(self, _: bytes) -> SimpleNamespace:

@@ -203,7 +203,7 @@ class SlowDatabase:
         self.answers.set()
 
     @asynccontextmanager
-    async def bookkeeping(self) -> AsyncIterator[SimpleNamespace]:
+    async def transaction(self) -> AsyncIterator[SimpleNamespace]:
         await self.answers.wait()
         yield SimpleNamespace(rates=self)
 

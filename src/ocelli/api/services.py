@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ocelli.usecases.rates import RateLimiter, UploadSlots
     from ocelli.usecases.requests import Requests
     from ocelli.usecases.sessions import Sessions
-    from ocelli.usecases.together import Shared
     from ocelli.usecases.upload import Upload
 
 
@@ -97,7 +96,6 @@ class Services:
     staging: Path
     history: History
     custom_storage: CustomStorage
-    polls: Shared[bytes]
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
     checks: dict[str, Callable[[], Awaitable[None]]]
     checked_elsewhere: frozenset[str]

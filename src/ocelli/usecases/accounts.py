@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyUse, hash_key
 from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey
-from ocelli.usecases.together import Shared
+from ocelli.usecases.together import seen
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -21,13 +23,12 @@ REMEMBERED_FOR = 2.0
 class Accounts:
     """Checks keys and counts their use.
 
-    A key that was good is remembered for two seconds, so a revoked one dies within two seconds; of
-    one that is in use no request waits for the next look.
+    A key that was good is remembered for two seconds, so a revoked one dies within two seconds.
     """
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._known: Shared[ApiKey] = Shared(seconds=REMEMBERED_FOR)
+        self._looks: dict[bytes, asyncio.Task[ApiKey]] = {}  # those of good keys stay for a while
         self._used: dict[UUID, KeyUse] = {}
 
     async def authenticate(self, key: str | None) -> ApiKey:
@@ -39,8 +40,7 @@ class Accounts:
             )
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidKey("This is not an API key: keys look like `aion_` and 43 characters.")
-        hashed = hash_key(key)
-        found = await self._known(hashed, lambda: self._look_up(hashed))
+        found = await asyncio.shield(self._look(hash_key(key)))
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:
             raise ExpiredKey("This API key has expired.")
@@ -56,7 +56,7 @@ class Accounts:
         if not used:
             return
         try:
-            async with self._database.bookkeeping() as tx:
+            async with self._database.transaction() as tx:
                 await tx.accounts.touch(used)
         except BaseException:
             for id, use in used.items():
@@ -69,8 +69,23 @@ class Accounts:
             use = KeyUse(max(before.last_used_at, use.last_used_at), before.count + use.count)
         self._used[id] = use
 
+    def _look(self, hashed: bytes) -> asyncio.Task[ApiKey]:
+        """One look-up for all who present the key meanwhile."""
+        look = self._looks.get(hashed)
+        if look is None:
+            look = self._looks[hashed] = asyncio.create_task(self._look_up(hashed))
+            look.add_done_callback(partial(self._looked, hashed))
+        return look
+
+    def _looked(self, hashed: bytes, look: asyncio.Task[ApiKey]) -> None:
+        seen(look)
+        if look.cancelled() or look.exception():
+            del self._looks[hashed]
+        else:
+            asyncio.get_running_loop().call_later(REMEMBERED_FOR, self._looks.pop, hashed)
+
     async def _look_up(self, hashed: bytes) -> ApiKey:
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             key = await tx.accounts.key_by_hash(hashed)
         if key is None:
             raise InvalidKey("This API key is not known here.")

@@ -65,7 +65,7 @@ class Analyse:
         Raises AnalysisFailed (retryable) if it should be tried again, and never on the last
         attempt.
         """
-        async with self._database.single() as tx:
+        async with self._database.autocommit() as tx:
             analysis = await tx.analyses.start(id)
         if analysis is None:
             return
@@ -166,7 +166,7 @@ class Analyse:
 
     async def _known(self, tenant_id: UUID, key: bytes) -> Answer | None:
         """What was answered before costs no look."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             known = await tx.answers.get(tenant_id, key)
         return known and replace(known, calls=())
 

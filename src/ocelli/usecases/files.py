@@ -63,7 +63,7 @@ class Files:
 
     async def get(self, tenant_id: UUID, id: str) -> Image:
         """By id or its first 8 characters. Raises NotFound."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             image = await tx.images.get(tenant_id, id)
         if image is None:
             raise NotFound("File", id)
@@ -71,12 +71,12 @@ class Files:
 
     async def finished(self, tenant_id: UUID, ids: Sequence[UUID]) -> Sequence[Analysis]:
         """The analyses of these pictures that are final: one question for many."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return await tx.analyses.finished(tenant_id, ids)
 
     async def history(self, image: Image) -> Sequence[Analysis]:
         """Every analysis of it, oldest first."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return await tx.analyses.of_image(image.tenant_id, image.id)
 
     async def page(self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int) -> Page:

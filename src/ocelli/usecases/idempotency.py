@@ -46,7 +46,7 @@ class Idempotency:
         """
         claim = Claim(tenant_id, key, fingerprint, uuid.uuid4())
         for _ in range(int(WAIT / LOOK_EVERY)):
-            async with self._database.bookkeeping() as tx:
+            async with self._database.transaction() as tx:
                 earlier = await tx.idempotency.claim(
                     claim, abandoned_after=self._abandoned_after, kept_for=KEPT_FOR
                 )
@@ -68,7 +68,7 @@ class Idempotency:
         """Say that what is at work here is alive; run it every ``RENEW_EVERY`` seconds."""
         owners = sorted(self._at_work)
         if owners:
-            async with self._database.bookkeeping() as tx:
+            async with self._database.transaction() as tx:
                 await tx.idempotency.renew(owners)
 
 
@@ -94,7 +94,7 @@ class Ticket:
 
     def _ended(self) -> AbstractAsyncContextManager[PostgresTransaction]:
         self._at_work.pop(self._claim.owner, None)
-        return self._database.bookkeeping()
+        return self._database.transaction()
 
 
 def _answer(earlier: Earlier) -> StoredAnswer:

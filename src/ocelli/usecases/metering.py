@@ -74,7 +74,7 @@ class Metering:
         if not pending:
             return
         try:
-            async with self._database.bookkeeping() as tx:
+            async with self._database.transaction() as tx:
                 for id in sorted(pending):  # one order for all, so that nobody waits in a circle
                     await self._write(tx.usage, id, pending[id])
         except BaseException:

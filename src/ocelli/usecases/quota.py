@@ -57,13 +57,13 @@ class Quota:
 
     async def standing(self, tenant: Tenant) -> Standing:
         """For answers; ``reserve`` is what decides."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             used = await tx.usage.month(tenant.id)
         return Standing(self.limits(tenant), used, _next_month(used.month))
 
     async def delivered(self, tenant: Tenant, start: date, end: date) -> list[Delivered]:
         """What the tenant got in these days, both included."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return list(await tx.usage.days(tenant.id, start, end))
 
     def charge(

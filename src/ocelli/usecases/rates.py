@@ -64,7 +64,7 @@ class RateLimiter:
             if (count := lease.give_back(now, idle=idle))
         ]
         if unused:
-            async with self._database.bookkeeping() as tx:
+            async with self._database.transaction() as tx:
                 for budget, count, reset in unused:
                     await tx.rates.give_back(budget, count, reset=reset)
 
@@ -98,7 +98,7 @@ class RateLimiter:
     async def _ask(self, lease: _Shared) -> None:
         asked_at = self._clock()
         try:
-            async with self._database.bookkeeping() as tx:
+            async with self._database.transaction() as tx:
                 grant = await tx.rates.lease(
                     lease.budget, needed=lease.waiting, wished=lease.wish(asked_at)
                 )

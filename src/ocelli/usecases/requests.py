@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -93,12 +92,11 @@ class Requests:
         self._listen = listen
         self._writer = writer
         self._settlement = Settlement(writer)
-        self._finished = Finished()
         self._max_pixels = max_pixels
 
     async def balance(self, tenant: Tenant) -> Balance:
         """What the tenant may still spend."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return await tx.credits.balance(tenant.id)
 
     async def accept(
@@ -141,17 +139,11 @@ class Requests:
 
         Raises NotFound, also for another tenant's.
         """
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             found = await tx.requests.body(tenant_id, id)
         if found is None:
             raise NotFound("Request", str(id))
-        if found[1]:
-            self._finished.put((tenant_id, id), found[0].encode())
         return found
-
-    def known(self, tenant_id: UUID, id: UUID) -> bytes | None:
-        """The final body, if it was asked for before: without a look into the database."""
-        return self._finished.get((tenant_id, id))
 
     async def wait(self, request: Request, *, timeout: float) -> str | None:
         """Its final body; None if it has none after ``timeout`` seconds."""
@@ -246,30 +238,6 @@ class Requests:
         await tx.jobs.analyse(
             *fine, urgent=waits and ahead < URGENT_AT_ONCE, places=places(ahead, len(fine))
         )
-
-
-class Finished:
-    """Bodies that will not change any more, for those who ask again; a few, and for a minute."""
-
-    def __init__(self, *, most: int = 32 * 1024 * 1024, seconds: float = 60.0) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._held: dict[tuple[UUID, UUID], tuple[float, bytes]] = {}
-        self._size = 0
-
-    def get(self, key: tuple[UUID, UUID]) -> bytes | None:
-        """By tenant and request."""
-        until, body = self._held.get(key, (0.0, b""))
-        return body if time.monotonic() < until else None
-
-    def put(self, key: tuple[UUID, UUID], body: bytes) -> None:
-        """Forgets all others where there are too many."""
-        if self._size + len(body) > self._most:
-            self._held.clear()
-            self._size = 0
-        if len(body) <= self._most and key not in self._held:
-            self._size += len(body)
-        self._held[key] = (time.monotonic() + self._seconds, body)
 
 
 class Settlement:

@@ -60,12 +60,12 @@ class Sessions:
 
     async def get(self, tenant_id: UUID, id: str) -> Session:
         """The counters alone: one indexed row."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
 
     async def details(self, tenant_id: UUID, id: str) -> SessionDetails:
         """The counters and what happened last."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             found = await tx.sessions.overview(tenant_id, _uuid(id), recent=RECENT, excerpt=EXCERPT)
         if found is None:
             raise NotFound("Session", id)
@@ -81,7 +81,7 @@ class Sessions:
         offset: int,
     ) -> SessionPage:
         """Newest first."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             sessions, total = await tx.sessions.page(
                 tenant_id, status=status, method=method, limit=limit, offset=offset
             )
@@ -91,7 +91,7 @@ class Sessions:
         self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
     ) -> ResultsPage:
         """Files in a final state, in the order of the request."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
             items, total = await tx.sessions.results(
                 session.id, include_failed=include_failed, limit=limit, offset=offset
@@ -100,7 +100,7 @@ class Sessions:
 
     async def counts(self, tenant_id: UUID, id: str) -> tuple[Session, ItemCounts, Sequence[Item]]:
         """Where the files are, and the newest errors."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
             return (
                 session,

@@ -66,7 +66,7 @@ class Sources:
         """Nothing else that asks about pictures has room for several answers."""
         if analysis.request_id is None:
             return False
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return await tx.requests.exists(analysis.request_id)
 
     async def _fetch(self, analysis: Analysis) -> bytes:

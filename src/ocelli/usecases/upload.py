@@ -115,12 +115,12 @@ class Upload:
 
     async def known(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
         """From those SHA-256 sums that the tenant has to the picture of each."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return await tx.images.by_hashes(tenant_id, hashes)
 
     async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
         """Pictures whose description has been unfinished for so long, oldest first."""
-        async with self._database.reading() as tx:
+        async with self._database.autocommit() as tx:
             return await tx.images.stuck(tenant_id, minutes=minutes, limit=limit)
 
     async def accept(
@@ -233,7 +233,7 @@ class Upload:
             )
         store = await self._stores.of(tenant.id, request.storage_target)
         if request.skip_duplicates:
-            async with self._database.reading() as tx:
+            async with self._database.autocommit() as tx:
                 existing = await tx.images.by_hash(tenant.id, staged.sha256)
             if existing is not None:
                 return _Stored(existing, request, existing)
@@ -271,7 +271,7 @@ class Upload:
         tenant, _ = some[-1]  # what is known of it last
         new = [stored for _, stored in some]
         charge = self._charge(tenant, [(each.image, each.request) for each in new])
-        async with self._database.single() as tx:
+        async with self._database.autocommit() as tx:
             refuse(tenant, charge, await _add(tx, new, charge))
         return [Accepted(each.image) for each in new]
 

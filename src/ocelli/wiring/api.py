@@ -36,7 +36,6 @@ from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.requests import Requests
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.stores import Stores
-from ocelli.usecases.together import Shared
 from ocelli.usecases.upload import Upload
 from ocelli.wiring.backends import backend_names, chat_configs, roster
 from ocelli.wiring.edges import custom_storage, fetcher, objects
@@ -54,8 +53,6 @@ log = logging.getLogger(__name__)
 KEY_USE_EVERY = 10.0
 GIVE_BACK_EVERY = 1.0
 METER_EVERY = 1.0
-# What another process changes and nobody announces is seen so much later by those who poll.
-POLLED_FOR = 0.1
 
 
 def build_api(settings: Settings, dsn: str) -> FastAPI:
@@ -128,7 +125,6 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             upload=upload,
             presigned=Presigned(database, stores, upload, quota),
             sessions=Sessions(database),
-            polls=Shared(lambda: (database.ended, changes.heard), seconds=POLLED_FOR),
             listen=changes.listen,
             files=Files(database, stores),
             colors=Colors(database),

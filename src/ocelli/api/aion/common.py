@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Path, Request
-from fastapi.responses import Response
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BeforeValidator
 
 from ocelli.api.aion.errors import ErrorEnvelope
 from ocelli.api.services import Services
@@ -53,26 +50,6 @@ FileId = Annotated[
     str,
     Path(max_length=36, description="The id, or its first 8 characters.", examples=["9b1f8f52"]),
 ]
-
-
-async def polled(
-    mine: Services,
-    tenant_id: UUID,
-    what: str,
-    look: Callable[[], Awaitable[BaseModel]],
-    *,
-    announced: bool = True,
-) -> Response:
-    """The body that ``look`` finds, looked up and written once for all who ask at this moment.
-
-    ``announced``: see ``Shared``.
-    """
-
-    async def written() -> bytes:
-        return (await look()).model_dump_json().encode()
-
-    body = await mine.polls((tenant_id, what), written, announced=announced)
-    return Response(body, media_type="application/json")
 
 
 def whole(milliseconds: float | None) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -113,12 +112,8 @@ async def fetch_response(
     request_id: Annotated[str, Path(examples=[schemas.ID])], key: CurrentKey, mine: CurrentServices
 ) -> Response:
     """Poll this every second or two; results are kept for 24 hours. It is never limited."""
-
     try:
-        id = UUID(request_id)
-        body = mine.requests.known(key.tenant.id, id)
-        if body is None:
-            body = await mine.polls((key.tenant.id, f"request {id}"), partial(_body, mine, key, id))
+        body, _ = await mine.requests.body(key.tenant.id, UUID(request_id))
     except (ValueError, NotFound):
         raise UnknownRequest(request_id) from None
     return _json(body)
@@ -128,11 +123,6 @@ async def fetch_response(
 async def fetch_credits(key: CurrentKey, mine: CurrentServices) -> schemas.Credits:
     """The balance, without what requests that are under way have reserved."""
     return schemas.Credits(credits=(await mine.requests.balance(key.tenant)).shown)
-
-
-async def _body(mine: Services, key: ApiKey, id: UUID) -> bytes:
-    body, _ = await mine.requests.body(key.tenant.id, id)
-    return body.encode()
 
 
 async def _answer(request: Request, key: ApiKey, mine: Services, received: Received) -> Response:

@@ -69,11 +69,9 @@ class PostgresDatabase:
     """A pool of connections to Postgres. Use as an async context manager.
 
     Connections are checked when handed out, so that a restarted Postgres costs no caller an error.
-    ``ended`` counts the transactions that may have changed something that is shown.
     """
 
     def __init__(self, dsn: str, *, max_connections: int, wait: float = 5.0) -> None:
-        self.ended = 0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             kwargs={
@@ -102,14 +100,6 @@ class PostgresDatabase:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that ends with the block."""
-        try:
-            async with self._in_transaction() as connection:
-                yield connection
-        finally:
-            self.ended += 1  # also if it failed: whether a broken commit took place, who knows
-
-    @asynccontextmanager
-    async def _in_transaction(self) -> AsyncIterator[Connection]:
         async with self._taken() as connection, connection.transaction():
             yield connection
 
@@ -129,23 +119,8 @@ class PostgresDatabase:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
-    async def bookkeeping(self) -> AsyncIterator[PostgresTransaction]:
-        """The same for what no client polls, like counted requests: answers kept for polls stay."""
-        async with self._in_transaction() as connection:
-            yield PostgresTransaction(connection)
-
-    @asynccontextmanager
-    async def single(self) -> AsyncIterator[PostgresTransaction]:
-        """For one statement, which is a transaction by itself. Spares two round trips."""
-        try:
-            async with self.reading() as tx:
-                yield tx
-        finally:
-            self.ended += 1
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[PostgresTransaction]:
-        """For questions alone: each sees what is newest. Spares two round trips."""
+    async def autocommit(self) -> AsyncIterator[PostgresTransaction]:
+        """For statements each of which is a transaction by itself. Spares two round trips."""
         async with self._taken() as connection:
             yield PostgresTransaction(connection)
 

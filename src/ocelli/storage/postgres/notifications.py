@@ -30,7 +30,6 @@ class Changes:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
-        self.heard = 0  # so many times something has changed, or may have
         self._is_deaf = False
 
     @asynccontextmanager
@@ -70,11 +69,9 @@ class Changes:
                 self._wake(UUID(notification.payload))
 
     def _wake_all(self) -> None:
-        self.heard += 1
         for id in list(self._waiting):
             self._wake(id)
 
     def _wake(self, id: UUID) -> None:
-        self.heard += 1
         for event in self._waiting.get(id, ()):
             event.set()

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import StreamingResponse
 
-from ocelli.api.aion.common import errors, polled
+from ocelli.api.aion.common import errors
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.sessions import mapping, schemas
 from ocelli.api.aion.sessions.events import progress
@@ -47,16 +47,13 @@ async def list_sessions(
 @router.get(
     "/{session_id}/status",
     summary="How far a session has come",
-    response_model=schemas.SessionDetails,
     responses=errors(404),
 )
-async def session_status(session_id: SessionId, key: CurrentKey, mine: CurrentServices) -> Response:
+async def session_status(
+    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+) -> schemas.SessionDetails:
     """Exact at every moment: the counters change with the files."""
-
-    async def look() -> schemas.SessionDetails:
-        return mapping.details(await mine.sessions.details(key.tenant.id, session_id))
-
-    return await polled(mine, key.tenant.id, f"session {session_id}", look)
+    return mapping.details(await mine.sessions.details(key.tenant.id, session_id))
 
 
 @router.get("/{session_id}/results", summary="Finished files", responses=errors(404))

@@ -9,9 +9,8 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
 
-from ocelli.api.aion.common import FileId, errors, polled
+from ocelli.api.aion.common import FileId, errors
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
@@ -214,17 +213,13 @@ async def stuck_uploads(
 @router.get(
     "/uploads/status/{image_id}",
     summary="How far an upload has come",
-    response_model=schemas.UploadStatus,
     responses=errors(404),
 )
-async def upload_status(image_id: FileId, key: CurrentKey, mine: CurrentServices) -> Response:
+async def upload_status(
+    image_id: FileId, key: CurrentKey, mine: CurrentServices
+) -> schemas.UploadStatus:
     """Cheap enough to poll."""
-
-    async def look() -> schemas.UploadStatus:
-        return mapping.upload_status(await mine.files.get(key.tenant.id, image_id))
-
-    # Workers finish a picture without a word, and /user-files tells of it at once.
-    return await polled(mine, key.tenant.id, f"upload {image_id}", look, announced=False)
+    return mapping.upload_status(await mine.files.get(key.tenant.id, image_id))
 
 
 def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from aion._files import PIECE, Source
 
@@ -81,9 +82,12 @@ class Multipart:
         )
 
     def _head(self, name: str, source: Source) -> bytes:
+        escaped = source.filename.translate(_ESCAPES)
+        # As browsers send it, and where that changes the name also the name itself.
+        exact = f"; filename*=UTF-8''{quote(source.filename, safe='')}"
         return (
             f"--{self.boundary}\r\nContent-Disposition: form-data; "
-            f'name="{name}"; filename="{source.filename.translate(_ESCAPES)}"\r\n'
+            f'name="{name}"; filename="{escaped}"{exact if escaped != source.filename else ""}\r\n'
             f"Content-Type: {source.content_type}\r\n\r\n"
         ).encode("utf-8", "replace")
 

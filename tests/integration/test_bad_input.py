@@ -202,6 +202,32 @@ def test_hostile_names_are_harmless(server: Server, name: str) -> None:
     assert not set(shown) & set("/\\\0\u202e")
 
 
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        (b"filename*=utf-8''m%C3%BCde%20%E2%82%AC.png", "müde €.png"),
+        (b"filename=\"x.png\"; filename*=UTF-8'de'%e2%82%ac.png", "€.png"),
+        (b'filename="=?utf-8?b?w7wucG5n?="', "ü.png"),
+        ('filename="می‌خواهم 👨‍👩‍👧.png"'.encode(), "می‌خواهم 👨‍👩‍👧.png"),
+        ('filename="für.png"'.encode("latin-1"), "für.png"),
+    ],
+)
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b" \t\r\n"])
+def test_forms_as_clients_write_them(
+    server: Server, disposition: bytes, name: str, line_end: bytes
+) -> None:
+    end = line_end.lstrip(b" \t")
+    body = b"--b" + line_end + b'Content-Disposition: form-data; name="file"; ' + disposition + end
+    body += b"Content-Type: image/png" + end * 2 + noise(5) + end + b"--b--" + line_end
+    headers = {**server.headers, "Content-Type": "multipart/form-data; boundary=b"}
+    answer = requests.post(
+        f"{server.url}{API}/user-files/upload/stream", body, headers=headers, timeout=60
+    )
+    assert answer.ok, answer.text
+    shown = get(server, f"/user-files/{answer.json()['image_id']}").json()
+    assert (shown["original_filename"], shown["size_bytes"]) == (name, len(noise(5)))
+
+
 def test_nul_in_text_is_an_error_not_a_crash(server: Server) -> None:
     for field in ("title", "tags"):
         answer = upload(server, noise(4), **{field: "a\0b"})

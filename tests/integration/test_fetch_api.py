@@ -403,6 +403,25 @@ def test_files_in_every_spelling(fetching: Server, key: str, photos: dict[str, P
     assert [each["name"] for each in ended(fetching, key, whole)["all"]["assets"]] == ["d.png"]
 
 
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("; filename*=utf-8''%C3%BC%20a.jpg", "ü a.jpg"),
+        ('; filename="=?utf-8?q?=C3=BC.jpg?="', "ü.jpg"),
+        ("\r\nContent-Type: image/jpeg", "file-1"),
+        ("\nContent-Type: application/octet-stream", "file-1"),
+    ],
+)
+def test_files_whose_names_are_written_otherwise(
+    fetching: Server, key: str, photos: dict[str, Path], disposition: str, name: str
+) -> None:
+    head = f"--b \r\nContent-Disposition: form-data; name=file[]{disposition}"
+    body = head.encode() + b"\n\n" + photos["coffee"].read_bytes() + b"\r\n--b--"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    found = ended(fetching, key, post(fetching, key, body, headers=headers).json())
+    assert [each["name"] for each in found["all"]["assets"]] == [name]
+
+
 def test_a_file_of_21_mb(fetching: Server, key: str) -> None:
     answer = post(fetching, key, {"file": [encoded(bytes(21 * 1024 * 1024))]})
     assert (answer.status_code, answer.json()) == (413, {"error": "File too large. Max 20MB."})

@@ -98,11 +98,21 @@ def test_rubbish_never_does_more_than_fail(rubbish: bytes, data: st.DataObject) 
         ("name=file; filename=a.jpg", "a.jpg"),
         ('name="file"; filename="two words; and=more.jpg"', "two words; and=more.jpg"),
         (r'name="file"; filename="say \"hi\".jpg"', 'say "hi".jpg'),
-        (r'name="file"; filename="C:\photos\cat.jpg"', "cat.jpg"),
+        (r'name="file"; filename="C:\photos\cat.jpg"', "C:\\photos\\cat.jpg"),
         ('name="file"; filename="ü😀.jpg"', "ü😀.jpg"),
-        # RFC 7578 forbids filename* in forms.
-        ("name=\"file\"; filename*=utf-8''%C3%BC%20x.jpg", None),
-        ('name="file"; filename="a"; filename*=iso-8859-1\'en\'%FC', "a"),
+        # RFC 7578 forbids filename* in forms; clients send it.
+        ("name=\"file\"; filename*=utf-8''%C3%BC%20x.jpg", "ü x.jpg"),
+        ("name=\"file\"; filename*=UTF-8'de'%e2%82%ac.jpg", "€.jpg"),
+        ('name="file"; filename*="utf-8\'\'%C3%BC.jpg"', "ü.jpg"),
+        ('name="file"; filename="a"; filename*=iso-8859-1\'en\'%FC', "ü"),
+        ("filename*=utf-8''%C3%BC; name=\"file\"; filename=a", "ü"),
+        ("name=file; filename*0*=utf-8''%C3%BC; filename*1=\"b.jpg\"", "üb.jpg"),
+        ("name=file; filename*=utf-8''%FF", "ÿ"),
+        ('name="file"; filename="=?UTF-8?B?w7wueDEuanBn?="', "ü.x1.jpg"),
+        ('name="file"; filename="=?utf-8?q?a_=C3=BC?= =?iso-8859-1?Q?=FC.jpg?="', "a üü.jpg"),
+        ('name="file"; filename="=?nothing?q?a?="', "=?nothing?q?a?="),
+        ('NAME="file"; FileName="a.jpg"', "a.jpg"),
+        ('name="file";filename="a.jpg";', "a.jpg"),
         ('name="file"; filename="a"; filename*=nothing\'\'b', "a"),
         ('name="file"; filename="a"; filename*=utf-8\'\'%FF', "a"),
         ('filename="b" ; name="file"', "b"),
@@ -119,9 +129,49 @@ def test_what_is_around_the_parts_is_skipped() -> None:
 
 
 def test_other_headers_and_cases() -> None:
-    whole = file(b"x").replace(b"Content-D", b"content-type: image/png\r\nX-Y:\r\nCONTENT-d")
+    whole = file(b"x").replace(b"Content-D", b"content-type: image/PNG\r\nX-Y:\r\nCONTENT-d")
     (kept,) = parse(whole)
+    assert kept.part == Part("file", "a.jpg", "image/png")
+
+
+def test_names_that_are_not_utf_8() -> None:
+    (kept,) = parse(file(b"x").replace(b"a.jpg", "für.jpg".encode("latin-1")))
+    assert kept.part.filename == "für.jpg"
+
+
+def test_folded_headers() -> None:
+    (kept,) = parse(file(b"x").replace(b"; filename", b";\r\n filename"))
     assert kept.part.filename == "a.jpg"
+
+
+CONTENT = b"\x89PNG\r\n\x1a\n\n\r\n--not b\n--bc\r"
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\t", b"  \t ", b" " * 300])
+def test_blanks_behind_boundaries(padding: bytes) -> None:
+    whole = body(("name=a", CONTENT), ("name=b", b"")).replace(b"--b\r", b"--b" + padding + b"\r")
+    whole = whole.replace(b"--b--", b"--b--" + padding)
+    for size in (1, 2, 3, 7, len(whole)):
+        pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+        kept = parse(*pieces)
+        assert [each.data for each in kept] == [CONTENT, b""]
+        assert all(each.complete for each in kept)
+
+
+HEAD = b"Content-Disposition: form-data; name=a\r\nContent-Type: image/png\r\n\r\n"
+
+
+@pytest.mark.parametrize("first", [b"--b\r\n", b"--b\n", b"\r\n--b\r\n", b"\n--b\n", b"hi\n--b\n"])
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"\r", b""), HEAD[:-4] + b"\n\r\n"])
+@pytest.mark.parametrize("between", [b"\r\n--b\r\n", b"\n--b\n", b"\r\n--b\n"])
+@pytest.mark.parametrize("last", [b"\r\n--b--\r\n", b"\n--b--\n", b"\r\n--b--"])
+def test_line_feeds_alone(first: bytes, head: bytes, between: bytes, last: bytes) -> None:
+    content = CONTENT + b"."
+    whole = first + head + content + between + head + content + last
+    for size in (1, 5, len(whole)):
+        kept = parse(*(whole[at : at + size] for at in range(0, len(whole), size)))
+        assert [each.data for each in kept] == [content, content]
+        assert all(each.complete for each in kept)
 
 
 def test_an_unfinished_part_is_not_complete() -> None:
@@ -141,6 +191,8 @@ def test_a_part_for_nobody_is_skipped() -> None:
         b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--",
         b"--b\r\nContent-Disposition: attachment; name=a\r\n\r\nx\r\n--b--",
         b"--b\r\n" + b"X: y\r\n" * (LONGEST_HEAD // 6 + 1),
+        b"--b\r\n" + b"X: y\r\n" * (LONGEST_HEAD // 6 + 1) + b"\r\n",
+        b"x\r\n" * LONGEST_HEAD + file(b"x"),
     ],
 )
 def test_broken_parts(whole: bytes) -> None:

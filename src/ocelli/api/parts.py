@@ -1,21 +1,25 @@
 """Take a multipart body apart while it arrives (RFC 2046, RFC 7578). No I/O, no copies of files.
 
-python-multipart finds boundaries and headers; here its events become parts with targets.
+Read as leniently as clients write: blanks behind a boundary, lines that end in a bare line feed,
+text before the first boundary.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from ocelli.api.dispositions import header_params, parse_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-LONGEST_HEAD = 16 * 1024  # headers of one part
+LONGEST_HEAD = 16 * 1024  # headers of one part, and what stands before the first
+_MAX_PADDING = 1024  # blanks behind a boundary
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_CR = 13
 
 
 class BrokenForm(ValueError):
@@ -40,6 +44,7 @@ class Part:
 
     name: str
     filename: str | None = None
+    content_type: str | None = None
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -48,16 +53,25 @@ def boundary_of(content_type: str) -> bytes:
     >>> boundary_of("multipart/form-data; boundary=abc")
     b'abc'
     """
-    kind, options = _options(content_type.encode("latin-1", "replace"))
-    boundary = options.get(b"boundary", b"")
-    if kind.lower() != b"multipart/form-data" or not 0 < len(boundary) <= 200:
+    kind, params = header_params(parse_headers(f"Content-Type: {content_type}"), "content-type")
+    boundary = params.get("boundary", "").encode("latin-1", "replace")
+    if kind != "multipart/form-data" or not 0 < len(boundary) <= 200:
         raise BrokenForm(content_type)
     return boundary
 
 
-@lru_cache(maxsize=256)  # the fields of forms have the same names again and again
-def _options(header: bytes | None) -> tuple[bytes, Mapping[bytes, bytes]]:
-    return parse_options_header(header)
+@lru_cache(maxsize=256)  # the fields of forms have the same heads again and again
+def _part(head: bytes) -> Part:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError:
+        text = head.decode("latin-1")
+    headers = parse_headers(text)
+    kind, params = header_params(headers, "content-disposition")
+    if kind != "form-data" or "name" not in params:
+        raise BrokenForm("a part without a name")
+    content_type, _ = header_params(headers, "content-type")
+    return Part(params["name"], params.get("filename"), content_type or None)
 
 
 class Parts:
@@ -66,85 +80,79 @@ class Parts:
     def __init__(self, boundary: bytes, begin: Callable[[Part], Target | None]) -> None:
         self._begin = begin
         self._opening = b"--" + boundary
-        self._before: bytes | None = b""  # what came before the first boundary; None once it came
-        self._target: Target | None = None
-        self._head: dict[bytes, bytes] = {}
-        self._head_size = 0
-        self._field = self._value = b""
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._part_begin,
-                "on_part_data": self._part_data,
-                "on_part_end": self._part_end,
-                "on_header_field": self._header_field,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_finished,
-            },
+        self._delimiter = re.compile(
+            rb"\n%s(--|[ \t]{0,%d}\r?\n)" % (re.escape(self._opening), _MAX_PADDING)
         )
+        self._target: Target | None = None
+        self._before = 0  # bytes before the first boundary
+        self._rest = b"\n"  # what cannot be told apart yet; a boundary may be the first line
+        self._state = self._preamble
 
     def feed(self, data: bytes) -> None:
         """The next bytes. Raises BrokenForm, and whatever a target raises."""
-        if self._before is not None:
-            data = self._after_preamble(self._before + data)
-        if data:
-            try:
-                self._parser.write(data)
-            except MultipartParseError as error:
-                raise BrokenForm(str(error)) from error
+        data, self._rest = self._rest + data, b""
+        at = 0
+        while at < len(data):
+            at = self._state(data, at)
 
-    def _after_preamble(self, data: bytes) -> bytes:
-        """From the first boundary on: the parser knows no text before it, the standard does."""
-        at = data.find(self._opening)
-        while at > 0 and data[at - 1] != 10:  # it begins a line
-            at = data.find(self._opening, at + 1)
-        if at < 0:
-            if len(data) > LONGEST_HEAD + len(self._opening):
-                raise BrokenForm("no boundary at the beginning")
-            self._before = data
-            return b""
-        self._before = None
-        return data[at:]
+    # Each takes data from ``at`` on, and says how far it came; what it keeps for later is _rest.
 
-    def _part_begin(self) -> None:
-        self._head, self._head_size = {}, 0
-        self._field = self._value = b""
+    def _preamble(self, data: bytes, at: int) -> int:
+        end = self._content(data, at)
+        self._before += end - at - len(self._rest)
+        if self._before > LONGEST_HEAD:
+            raise BrokenForm("no boundary at the beginning")
+        return end
 
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._grow(end - start)
-        self._field += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._grow(end - start)
-        self._value += data[start:end]
-
-    def _header_end(self) -> None:
-        self._head[self._field.lower()] = self._value
-        self._field = self._value = b""
-
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > LONGEST_HEAD:
+    def _head(self, data: bytes, at: int) -> int:
+        if data.startswith((b"\n", b"\r\n"), at):
+            raise BrokenForm("a part without headers")
+        blank = _BLANK_LINE.search(data, at)
+        if (blank.end() if blank else len(data)) - at > LONGEST_HEAD:
             raise BrokenForm("the headers of a part are too long")
+        if blank is None:
+            self._rest = data[at:]
+            return len(data)
+        self._target = self._begin(_part(data[at : blank.start()]))
+        self._state = self._content
+        return blank.end()
 
-    def _headers_finished(self) -> None:
-        kind, options = _options(self._head.get(b"content-disposition"))
-        if kind.lower() != b"form-data" or b"name" not in options:
-            raise BrokenForm("a part without a name")
-        filename = options.get(b"filename")
-        self._target = self._begin(
-            Part(
-                options[b"name"].decode("utf-8", "replace"),
-                None if filename is None else filename.decode("utf-8", "replace"),
-            )
-        )
-
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._target is not None:
-            self._target.write(memoryview(data)[start:end])
-
-    def _part_end(self) -> None:
+    def _content(self, data: bytes, at: int) -> int:
+        delimiter = self._delimiter.search(data, at)
+        if delimiter is None:
+            end = self._undecided(data, at)
+            self._write(data, at, end)
+            self._rest = data[end:]
+            return len(data)
+        end = delimiter.start()
+        if end > at and data[end - 1] == _CR:
+            end -= 1
+        self._write(data, at, end)
         if self._target is not None:
             self._target.finish()
             self._target = None
+        self._state = self._epilogue if delimiter[1] == b"--" else self._head
+        return delimiter.end()
+
+    def _epilogue(self, data: bytes, at: int) -> int:
+        del at
+        return len(data)
+
+    def _write(self, data: bytes, at: int, end: int) -> None:
+        if self._target is not None and end > at:
+            self._target.write(memoryview(data)[at:end])
+
+    def _undecided(self, data: bytes, at: int) -> int:
+        """Where an unfinished delimiter begins at the end of ``data``, or the end."""
+        start = data.rfind(b"\n", max(at, len(data) - len(self._opening) - _MAX_PADDING - 2))
+        if start < 0 or not self._may_become_delimiter(data[start + 1 :]):
+            start = len(data)
+        if start > at and data[start - 1] == _CR:
+            start -= 1
+        return start
+
+    def _may_become_delimiter(self, line: bytes) -> bool:
+        if len(line) <= len(self._opening):
+            return self._opening.startswith(line)
+        padding = line.removeprefix(self._opening)
+        return len(padding) < len(line) and (padding == b"-" or not padding.strip(b" \t\r"))

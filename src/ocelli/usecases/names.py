@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
+# Controls, ends of lines, halves of characters, and Unicode's Bidi_Control: what changes the
+# direction in which letters are shown.
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _UNSAFE = re.compile(r"[^\w.\-]+", re.ASCII)
 
 
 def clean_filename(name: str | None) -> str:
     """The last path segment without control and direction characters, at most 255 characters.
+
+    Joiners stay: words of Persian or Hindi, and emoji, are made with them.
 
     >>> clean_filename("C:\\\\photos\\\\my cat.jpg")
     'my cat.jpg'
@@ -17,7 +24,7 @@ def clean_filename(name: str | None) -> str:
     'upload'
     """
     last = re.split(r"[/\\]", name or "")[-1]
-    visible = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    visible = _CONTROLS.sub("", last)
     visible = re.sub(r"^[\s.]+|[\s.]+$", "", visible)
     if len(visible) <= 255:
         return visible or "upload"

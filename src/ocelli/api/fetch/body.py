@@ -111,10 +111,10 @@ class Received:
             raise unreadable()
         if not _is_file(part.name):
             return _Field(self, part.name)
-        if part.filename is None:
+        if part.filename is None and not _is_binary(part.content_type):
             return _Text(self, part.name)
         payload = self.file_for(part.name)
-        self._add("file_name[]", part.filename)
+        self._add("file_name[]", part.filename or "")
         return _File(payload)
 
     def begin_field(self, name: str) -> Target:
@@ -308,6 +308,12 @@ def in_memory(request: Request) -> int:
 
 def _is_file(name: str) -> bool:
     return name.removesuffix("[]") == FILE
+
+
+def _is_binary(content_type: str | None) -> bool:
+    """Whether a part without a file name says that it is a file as it is, not in base64."""
+    kind = (content_type or "").partition("/")[0]
+    return kind in ("image", "video") or content_type == "application/octet-stream"
 
 
 def _unquoted(text: bytes) -> bytes:

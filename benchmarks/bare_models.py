@@ -70,14 +70,14 @@ def run(files: Sequence[Path], processes: int) -> Run:
 
 
 def _main(descriptor: int) -> None:
-    from ocelli.backends.local.clock import Clock
-    from ocelli.backends.local.eyes import Models
+    from ocelli.backends.local.detect import ModelSet
+    from ocelli.backends.local.stopwatch import Stopwatch
     from ocelli.media.decode import decode
 
     files = [Path(line) for line in sys.stdin.read().splitlines()]
-    models = Models()
+    models = ModelSet()
     models.load()
-    clock = Clock()
+    clock = Stopwatch()
     done = []
     while taken := os.read(descriptor, NUMBER):
         number = int.from_bytes(taken, "big")
@@ -93,7 +93,7 @@ def look(models: Any, pixels: Any, clock: Any) -> None:
     """Every model once, on what the local backend gives them."""
     import cv2
 
-    from ocelli.backends.local.eyes import VIEW_SIDE
+    from ocelli.backends.local.detect import VIEW_SIDE
 
     height, width = pixels.shape[:2]
     scale = min(1.0, VIEW_SIDE / max(height, width))

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocelli.cli.describe import expand, run
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocelli.cli.pictures import Described
+    from ocelli.cli.pictures import DescribedFile
 
 
 def main(folder: str, workers: int) -> None:
@@ -23,7 +23,7 @@ def main(folder: str, workers: int) -> None:
     analysing: list[float] = []
     failed: list[str] = []
 
-    def show(results: Iterator[Described], total: int) -> None:
+    def show(results: Iterator[DescribedFile], total: int) -> None:
         del total
         for result in results:
             finished.append(time.monotonic())
@@ -32,7 +32,7 @@ def main(folder: str, workers: int) -> None:
             else:
                 analysing.append(result.analysis.processing_ms or 0.0)
 
-    run(list(expand([Path(folder)])), show, Level.QUICK, workers=workers)
+    run(list(expand([Path(folder)])), show, VerificationLevel.QUICK, workers=workers)
     print(json.dumps({"finished": finished, "analysing": analysing, "failed": failed}))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.photos import make_photos
 from benchmarks.report import Bench, Row, Target
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(bench: Bench) -> Iterator[Row]:
     files = [path.read_bytes() for path in make_photos(bench.folder / "engine", 32)]
     with _slow_model() as url:
         alone, together, looks = asyncio.run(_measure(url, files, rounds, bench.workers))
-    calls = Level.STANDARD.looks * SECONDS
+    calls = VerificationLevel.STANDARD.looks * SECONDS
     yield Row(NAME, "standard, one at a time", alone, "s", calls, "its model calls", ALONE)
     ideal = rounds * SECONDS
     what = f"quick, {rounds * CONCURRENT} analyses, {CONCURRENT} at once"
@@ -71,23 +71,23 @@ async def _measure(
             backends = registry(LocalBackend(compute), [configure("slow", given, {})], session)
             engine = Engine(backends)
 
-            async def analyse(number: int, level: Level) -> Any:
+            async def analyse(number: int, level: VerificationLevel) -> Any:
                 data = files[number % len(files)]
                 picture = await loop.run_in_executor(
                     compute, lambda: decode(data, max_pixels=10**8)
                 )
                 return await engine.answer(picture, Question(), level)
 
-            await analyse(0, Level.QUICK)
+            await analyse(0, VerificationLevel.QUICK)
             started = perf_counter()
             for number in range(3):
-                await analyse(number, Level.STANDARD)
+                await analyse(number, VerificationLevel.STANDARD)
             alone = (perf_counter() - started) / 3
             room = asyncio.Semaphore(CONCURRENT)
 
             async def one(number: int) -> int:
                 async with room:
-                    answer = await analyse(number, Level.QUICK)
+                    answer = await analyse(number, VerificationLevel.QUICK)
                     return int(answer.looks)
 
             started = perf_counter()

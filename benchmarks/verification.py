@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import Bench, Row, Target
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.evaluation import Sample, calibration_error, fit
 from ocelli.domain.questions import Question
 from ocelli.domain.verification import Calibration
@@ -21,18 +21,26 @@ from ocelli.domain.verification import Calibration
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ocelli.domain.analysis import Answer
+    from ocelli.domain.analysis import AnalysisAnswer
     from ocelli.domain.claims import Claim, Verdict
     from ocelli.domain.findings import Findings
-    from ocelli.domain.ports_backends import Evidence, Picture
+    from ocelli.domain.ports_backends import Evidence, PictureLike
 
 NAME = "verification"
 SCENES, QUICK_SCENES = 300, 60
 AT_ONCE = 8
 
 CALIBRATED = Target(0.05, "at most", "value")
-REMOVED = {Level.STANDARD: 0.85, Level.THOROUGH: 0.85, Level.CRITICAL: 0.92}
-LOST = {Level.STANDARD: 0.04, Level.THOROUGH: 0.04, Level.CRITICAL: 0.02}
+REMOVED = {
+    VerificationLevel.STANDARD: 0.85,
+    VerificationLevel.THOROUGH: 0.85,
+    VerificationLevel.CRITICAL: 0.92,
+}
+LOST = {
+    VerificationLevel.STANDARD: 0.04,
+    VerificationLevel.THOROUGH: 0.04,
+    VerificationLevel.CRITICAL: 0.02,
+}
 
 
 @dataclass(slots=True)
@@ -68,7 +76,7 @@ class Remembered:
         self.name = evidence.name
         self._gathered: dict[int, asyncio.Task[Findings]] = {}
 
-    async def gather(self, picture: Picture) -> Findings:
+    async def gather(self, picture: PictureLike) -> Findings:
         """See ports_backends.Evidence."""
         key = hash(picture.data)
         if key not in self._gathered:
@@ -85,8 +93,12 @@ def run(bench: Bench) -> Iterator[Row]:
     number = QUICK_SCENES if bench.quick else SCENES
     bench.say(f"{NAME}: {number} scenes at four levels, with and without evidence")
     outcomes = asyncio.run(measure(number))
-    quick = outcomes[Level.QUICK, True]
-    for level in (Level.STANDARD, Level.THOROUGH, Level.CRITICAL):
+    quick = outcomes[VerificationLevel.QUICK, True]
+    for level in (
+        VerificationLevel.STANDARD,
+        VerificationLevel.THOROUGH,
+        VerificationLevel.CRITICAL,
+    ):
         with_, without = outcomes[level, True], outcomes[level, False]
         at_least, at_most = (
             Target(REMOVED[level], "at least", "value"),
@@ -107,7 +119,7 @@ def run(bench: Bench) -> Iterator[Row]:
         yield from _calibrated(level, with_)
 
 
-def _calibrated(level: Level, outcome: Outcome) -> Iterator[Row]:
+def _calibrated(level: VerificationLevel, outcome: Outcome) -> Iterator[Row]:
     """Fitted on one half of the scenes, measured on the other."""
     half = len(outcome.samples) // 2
     seen = [s for scene in outcome.samples[:half] for s in scene]
@@ -121,7 +133,7 @@ def _calibrated(level: Level, outcome: Outcome) -> Iterator[Row]:
     )
 
 
-async def measure(number: int) -> dict[tuple[Level, bool], Outcome]:
+async def measure(number: int) -> dict[tuple[VerificationLevel, bool], Outcome]:
     """Levels, with and without evidence, over the first ``number`` scenes."""
     import aiohttp
     from tests.upstream.server import SceneServer
@@ -130,7 +142,7 @@ async def measure(number: int) -> dict[tuple[Level, bool], Outcome]:
     from ocelli.backends.registry import configure, registry
     from ocelli.usecases.engine import Engine
 
-    outcomes: dict[tuple[Level, bool], Outcome] = {}
+    outcomes: dict[tuple[VerificationLevel, bool], Outcome] = {}
     with SceneServer() as server, ThreadPoolExecutor(1) as compute:
         local = LocalBackend(compute)
         names = ("describer", "checker", "judge")
@@ -143,20 +155,20 @@ async def measure(number: int) -> dict[tuple[Level, bool], Outcome]:
             evidence = Remembered(local)
             for with_evidence in (True, False):
                 engine = Engine(backends, evidence if with_evidence else None, Calibration())
-                for level in Level:
+                for level in VerificationLevel:
                     outcomes[level, with_evidence] = await _level(engine, level, server, number)
     return outcomes
 
 
-async def _level(engine: Any, level: Level, server: Any, number: int) -> Outcome:
+async def _level(engine: Any, level: VerificationLevel, server: Any, number: int) -> Outcome:
     from ocelli.media.decode import decode
 
     outcome, room = Outcome(), asyncio.Semaphore(AT_ONCE)
 
-    async def one(scene: int) -> Answer:
+    async def one(scene: int) -> AnalysisAnswer:
         async with room:
             picture = decode(server.picture(scene), max_pixels=10**7)
-            answer: Answer = await engine.answer(picture, Question(), level)
+            answer: AnalysisAnswer = await engine.answer(picture, Question(), level)
             return answer
 
     answers = await asyncio.gather(*(one(scene) for scene in range(number)))
@@ -165,7 +177,7 @@ async def _level(engine: Any, level: Level, server: Any, number: int) -> Outcome
     return outcome
 
 
-def _count(outcome: Outcome, scene: Any, answer: Answer) -> None:
+def _count(outcome: Outcome, scene: Any, answer: AnalysisAnswer) -> None:
     from tests.upstream.scenes import holds
 
     from ocelli.domain.sentences import sentences

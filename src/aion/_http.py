@@ -102,7 +102,7 @@ class Http:
         ``max_retries`` alone would: 30 times ``retry_delay``.
         """
         view = copy.copy(self)
-        view._retry = replace(self._retry, patience=30 * self._config.retry_delay)
+        view._retry = replace(self._retry, outage_timeout=30 * self._config.retry_delay)
         view._worked = False
         return view
 
@@ -249,7 +249,7 @@ class Http:
                 return answer
 
     def _wait_after(self, error: AionvisionError, attempt: int, elapsed: float) -> float | None:
-        policy = self._retry if self._worked else replace(self._retry, patience=0.0)
+        policy = self._retry if self._worked else replace(self._retry, outage_timeout=0.0)
         wait = policy.delay(attempt, error, random.random(), elapsed)  # noqa: S311 - jitter
         if isinstance(error, RateLimitError):
             self._gate.complaints += 1

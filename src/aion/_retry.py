@@ -44,7 +44,7 @@ class RetryPolicy:
     base_delay: float = 1.0
     max_delay: float = 60.0
     max_retry_after: float = 300.0
-    patience: float = 0.0  # beyond max_retries, while a server that worked is away
+    outage_timeout: float = 0.0  # beyond max_retries, while a server that worked is away
 
     def delay(
         self, attempt: int, error: AionvisionError, chance: float, elapsed: float = 0.0
@@ -75,7 +75,7 @@ class RetryPolicy:
     def _goes_on(self, attempt: int, error: AionvisionError, elapsed: float) -> bool:
         if attempt < self.max_retries:
             return True
-        return self.max_retries > 0 and is_outage(error) and elapsed < self.patience
+        return self.max_retries > 0 and is_outage(error) and elapsed < self.outage_timeout
 
 
 @dataclass(slots=True)

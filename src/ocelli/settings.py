@@ -33,7 +33,7 @@ from pydantic_settings import (
 
 from ocelli.backends.providers import LOCAL, problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
-from ocelli.domain.storage import parse_bucket_url
+from ocelli.domain.buckets import parse_bucket_url
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from ocelli.backends.chat.relay import Upstreams
 from ocelli.backends.registry import configure
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.chat_errors import ChatError, UpstreamUnavailable
-from ocelli.usecases.chat_pictures import Pictures
+from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import Passed, Relay
 from tests import tattling
 from tests.chat.conftest import PATH, ask, data_url, part, refused, said, text_of
@@ -261,7 +261,7 @@ async def relay(upstreams: Upstreams, names: str, *, stream: bool = False, **mor
     body = json.dumps({"model": "x", "messages": MESSAGES, "stream": stream, **more}).encode()
     passed = Passed(body, lambda: json.loads(body), "x", [], stream, (), "id")
     tenant = Tenant(uuid.uuid4(), "t", Tier.FREE, datetime.now(UTC))
-    pictures = Pictures(None, max_bytes=1, max_pixels=1)  # type: ignore[arg-type]
+    pictures = PictureLoader(None, max_bytes=1, max_pixels=1)  # type: ignore[arg-type]
     chosen: Any = [upstreams.get(name) for name in names.split()]
     try:
         relayed = await Relay(pictures, metering).open(  # type: ignore[arg-type]

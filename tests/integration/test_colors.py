@@ -17,7 +17,7 @@ from tests.integration.test_main_job import API, get
 from tests.integration.test_storage import a_tenant, an_image
 from tests.waiting import until
 
-from ocelli.domain.colors import ColorQuery, Family, Palette, PaletteStatus, Rgb
+from ocelli.domain.colors import ColorQuery, Family, Palette, PaletteStatus, RgbColor
 from ocelli.media import colors
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.colors import Colors
@@ -99,10 +99,10 @@ def test_search_by_hex(server: Server, mine: dict[str, str], pictures: dict[str,
     best, second = body["results"]
     assert best["match_score"] > 0.95 > second["match_score"] > 0
     assert best["matched_percentage"] == pytest.approx(66.7, abs=4)
-    target = Rgb.parse("#1060b0")
+    target = RgbColor.parse("#1060b0")
     for each in body["results"]:
         distance = float(
-            colors.delta_e(np.array(target.lab), np.array(Rgb.parse(each["matched_hex"]).lab))
+            colors.delta_e(np.array(target.lab), np.array(RgbColor.parse(each["matched_hex"]).lab))
         )
         assert each["match_score"] == pytest.approx(1 - distance / 15, abs=0.001)
         assert each["color_analysis"]["dominant_colors"]
@@ -235,7 +235,7 @@ async def test_the_index_finds_what_looking_at_everything_finds(
             await tx.colors.complete(image.id, known[image.id])
     usecase = Colors(database)
     for threshold in (3.0, 15.0, 40.0, 100.0):
-        target = Rgb.of_number(int(rng.integers(0, 1 << 24)))
+        target = RgbColor.of_number(int(rng.integers(0, 1 << 24)))
         expected = {
             id
             for id, palette in known.items()

@@ -27,7 +27,7 @@ from ocelli.storage.postgres.images import PostgresImages
 from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Accepted, Upload, UploadRequest
 
 LIMIT = 20
@@ -41,7 +41,7 @@ async def tenant(database: PostgresDatabase) -> Tenant:
 
 def uploads(database: PostgresDatabase, folder: Path, **limits: int) -> Upload:
     tiers = {**TIER_LIMITS, Tier.FREE: replace(TIER_LIMITS[Tier.FREE], **limits)}
-    stores = Stores(LocalObjects(folder, b"secret"))
+    stores = StoreResolver(LocalObjects(folder, b"secret"))
     return Upload(database, stores, Quota(database, tiers), max_pixels=1_000_000)
 
 
@@ -130,7 +130,7 @@ async def test_what_is_deleted_makes_room(
     """Once, however many delete it at the same time."""
     data = noise(3)
     upload = uploads(database, tmp_path, storage_bytes=3 * len(data))
-    files = Files(database, Stores(LocalObjects(tmp_path, b"secret")))
+    files = Files(database, StoreResolver(LocalObjects(tmp_path, b"secret")))
     first = [await send(upload, tenant, data, PLAIN) for _ in range(3)]
     assert isinstance(await send(upload, tenant, data, PLAIN), StorageQuotaExceeded)
     doomed = str(first[0].image.id)  # type: ignore[union-attr]

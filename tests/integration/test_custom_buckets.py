@@ -14,17 +14,17 @@ from tests.blobs import a_blob
 from tests.integration.test_storage import a_tenant, an_image
 from tests.s3.store import REGION, S3
 
+from ocelli.domain.buckets import Bucket, BucketConfig, Credentials
 from ocelli.domain.errors import StorageAccessDenied, Unavailable, ValidationFailed
 from ocelli.domain.images import Image, StorageTarget
-from ocelli.domain.storage import Bucket, BucketConfig, Credentials
 from ocelli.storage import guarded_http
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.sealing import Sealing
+from ocelli.storage.sealing import AesGcmSealing
 from ocelli.usecases import housekeeping
 from ocelli.usecases.custom_storage import CustomStorage
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 
 
 def buckets(database: PostgresDatabase, s3: S3, folder: Path, **options: Any) -> CustomStorage:
@@ -33,7 +33,7 @@ def buckets(database: PostgresDatabase, s3: S3, folder: Path, **options: Any) ->
 
     return CustomStorage(
         database,
-        Sealing(b"secret"),
+        AesGcmSealing(b"secret"),
         partial(opened, guarded=False),
         partial(opened, guarded=True),
         folder,
@@ -78,7 +78,7 @@ async def test_sealed_credentials_open_for_one_tenant_and_bucket(
             await custom.store(changed.tenant_id)
         assert (await custom.validate(changed.tenant_id))[1] is not None
     image = replace(an_image(mine), storage_target=StorageTarget.CUSTOM)
-    links = await Stores(LocalObjects(tmp_path, b"s"), custom).usable([image])
+    links = await StoreResolver(LocalObjects(tmp_path, b"s"), custom).usable([image])
     assert links == {}
 
 
@@ -148,7 +148,7 @@ async def test_housekeeping_in_buckets_of_tenants(
     monkeypatch.setattr(housekeeping, "ABANDONED_AFTER", -60.0)
     custom = buckets(database, s3, tmp_path / "in")
     clean = housekeeping.Housekeeping(
-        database, Stores(LocalObjects(tmp_path / "objects", b"s"), custom)
+        database, StoreResolver(LocalObjects(tmp_path / "objects", b"s"), custom)
     )
     (tmp_path / "in").mkdir()
     images, names = [], []

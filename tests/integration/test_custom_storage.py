@@ -23,7 +23,7 @@ from tests.waiting import until
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.sealing import Sealing
+from ocelli.storage.sealing import AesGcmSealing
 from ocelli.usecases.custom_storage import seal, unseal
 
 CONFIG = "/tenant/s3-config"
@@ -284,7 +284,7 @@ def reseal(server: Server, secret: str) -> None:
     """As if every customer had withdrawn the credentials that we know."""
 
     async def change() -> None:
-        sealing = Sealing((server.data / "secret").read_bytes())
+        sealing = AesGcmSealing((server.data / "secret").read_bytes())
         dsn = EmbeddedPostgres(server.data / "postgres").dsn
         async with (
             PostgresDatabase(dsn, max_connections=2) as database,

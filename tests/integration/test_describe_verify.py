@@ -16,7 +16,7 @@ from tests.integration.test_storage import a_tenant
 from tests.waiting import until
 
 from aion import SyncAionVision
-from ocelli.domain.analysis import Analysis, Level, Status
+from ocelli.domain.analysis import Analysis, Status, VerificationLevel
 from ocelli.storage.postgres.database import PostgresDatabase
 
 
@@ -197,7 +197,7 @@ async def test_what_is_asked_together_is_forgotten_together(database: PostgresDa
             tenant_id=tenant_id,
             image_id=None,
             object_key="",
-            level=Level.QUICK,
+            level=VerificationLevel.QUICK,
             status=Status.QUEUED,
             created_at=datetime.now(UTC),
             request_id=request_id,

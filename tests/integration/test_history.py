@@ -22,7 +22,7 @@ from tests.waiting import until
 
 from ocelli.domain.history import (
     ExportFormat,
-    ExportRequest,
+    ExportOptions,
     ExportStatus,
     HistoryQuery,
     SourceType,
@@ -259,8 +259,8 @@ async def test_sources_and_failures(database: PostgresDatabase) -> None:
         assert (await tx.history.statistics(tenant, nothing)).total == 0
 
 
-def a_request(**values: Any) -> ExportRequest:
-    return ExportRequest(ExportFormat.CSV, HistoryQuery(**values), ("id", "description"))
+def a_request(**values: Any) -> ExportOptions:
+    return ExportOptions(ExportFormat.CSV, HistoryQuery(**values), ("id", "description"))
 
 
 async def test_an_export_is_one_moment_and_in_order(

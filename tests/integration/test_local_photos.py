@@ -14,9 +14,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ocelli.backends.local import LocalBackend, inventory
-from ocelli.backends.local.clock import Timing
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.domain.claims import Check, Claim, ClaimType, Ruling
+from ocelli.backends.local.stopwatch import Timing
+from ocelli.domain.claims import Claim, ClaimCheck, ClaimType, Ruling
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import Findings
 from ocelli.domain.ports_backends import Backend, Evidence
@@ -215,7 +215,7 @@ def ruling(evidence: Evidence, claim: Claim, seen: Findings) -> Ruling | None:
 
 async def again(
     backend: LocalBackend, picture: Photo, made: Findings, *, nth: int = 1, thorough: bool = False
-) -> Check:
+) -> ClaimCheck:
     return await backend.check(
         picture,
         made.claims,

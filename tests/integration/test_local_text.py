@@ -6,9 +6,9 @@ import pytest
 from tests.integration.test_local_photos import Photo
 
 from ocelli.backends.local import LocalBackend
-from ocelli.backends.local.clock import Clock
-from ocelli.backends.local.eyes import models
+from ocelli.backends.local.detect import models
 from ocelli.backends.local.runtime import Runtime
+from ocelli.backends.local.stopwatch import Stopwatch
 from ocelli.cli.demo import sample_photos
 from ocelli.media.decode import decode
 
@@ -19,7 +19,7 @@ def test_a_turned_page_reads_the_same(quarters: int) -> None:
     pixels = decode(path.read_bytes(), max_pixels=10**8).pixels
     reader = models().text
     reader.load(Runtime())
-    read = reader.find(np.ascontiguousarray(np.rot90(pixels, quarters)), Clock())
+    read = reader.find(np.ascontiguousarray(np.rot90(pixels, quarters)), Stopwatch())
     said = " ".join(line.text for line in read)
     assert "unambiguously as either object or background" in said
     assert min(line.score for line in read) > 0.9

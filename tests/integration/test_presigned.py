@@ -20,9 +20,9 @@ from ocelli.domain.accounts import TIER_LIMITS, Tier
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.presigned import Confirmation, Presigned, Wanted
+from ocelli.usecases.presigned import Confirmation, Presigned, ReservationRequest
 from ocelli.usecases.quota import Quota
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
 
 
@@ -275,13 +275,13 @@ async def test_what_was_accepted_is_not_refused_afterwards(
 
     store = LocalObjects(tmp_path, b"s")
     monkeypatch.setattr(store, "delete", refuse)
-    stores, quota = Stores(store), Quota(database, TIER_LIMITS)
+    stores, quota = StoreResolver(store), Quota(database, TIER_LIMITS)
     upload = Upload(database, stores, quota, max_pixels=1_000_000)
     async with database.transaction() as tx:
         tenant = await tx.accounts.add_tenant(f"p-{uuid.uuid4()}", Tier.STARTER)
     presigned = Presigned(database, stores, upload, quota)
     data = noise(11)
-    reserved = await presigned.reserve(tenant, Wanted("a.png", "image/png", len(data)))
+    reserved = await presigned.reserve(tenant, ReservationRequest("a.png", "image/png", len(data)))
     key = str(reserved.item.object_key)
     store.path(key).parent.mkdir(parents=True)
     store.path(key).write_bytes(data)

@@ -49,7 +49,7 @@ def test_what_serve_writes_is_its_users_alone(tmp_path: Path, photos: dict[str, 
 
 def test_a_folder_that_everybody_writes_to_is_not_closed(tmp_path: Path) -> None:
     from ocelli.settings import Settings
-    from ocelli.wiring.folder import make_private
+    from ocelli.wiring.data_folder import make_private
 
     shared = tmp_path / "shared"
     shared.mkdir()

@@ -18,8 +18,8 @@ from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.s3.store import REGION, S3
 
+from ocelli.domain.buckets import Bucket, Credentials, parse_bucket_url
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
-from ocelli.domain.storage import Bucket, Credentials, parse_bucket_url
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.usecases.blobs import BlobWriter
 
@@ -222,7 +222,7 @@ def dripping() -> Iterator[str]:
 
 async def test_a_store_that_drips_holds_nobody_up(dripping: str, tmp_path: Path) -> None:
     slow = S3Objects(
-        Bucket("any", REGION, dripping), tmp_path, credentials=Credentials("a", "b"), patience=0.3
+        Bucket("any", REGION, dripping), tmp_path, credentials=Credentials("a", "b"), timeout=0.3
     )
     with pytest.raises(Unavailable):  # all of it would take a day
         await slow.read("a")

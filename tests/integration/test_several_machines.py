@@ -20,7 +20,7 @@ from tests.waiting import PATIENCE, until
 from ocelli.domain.errors import Unavailable
 from ocelli.settings import Settings
 from ocelli.storage.embedded import EmbeddedPostgres
-from ocelli.storage.postgres.reach import DatabaseRefuses, reach
+from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
 from ocelli.wiring import installation
 
 
@@ -106,15 +106,15 @@ def test_a_worker_on_another_machine(
 
 
 def test_an_address_that_lets_nobody_in(database: str, tmp_path: Path) -> None:
-    reach(database)
+    check_connection(database)
     address = database.rpartition("/")[0]
     for wrong in (f"{address}/nothing", database.replace("ocelli:", "ocelli:x"), "no address"):
         with pytest.raises(DatabaseRefuses) as refused:
-            reach(wrong)
+            check_connection(wrong)
         assert address.partition("@")[0].rpartition(":")[2] not in str(refused.value)
     for away in ("postgresql://a:b@127.0.0.1:9/c", "postgresql://a:b@no.invalid/c"):
         with pytest.raises(Unavailable):
-            reach(away)
+            check_connection(away)
 
 
 def test_one_that_comes_up_while_it_is_asked_for(
@@ -129,7 +129,7 @@ def test_one_that_comes_up_while_it_is_asked_for(
         return connect(conninfo)
 
     monkeypatch.setattr(psycopg, "connect", late)
-    reach(database)
+    check_connection(database)
 
 
 def test_a_bucket_that_never_answers_holds_nobody_up(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ocelli.domain.accounts import Tier
-from ocelli.domain.analysis import Analysis, Failure, Level, Status
+from ocelli.domain.analysis import Analysis, Failure, Status, VerificationLevel
 from ocelli.domain.errors import FailureType, Unavailable
 from ocelli.domain.findings import Box, Color, DetectedObject, Face, Findings, Tag, TextLine
 from ocelli.domain.images import Image, ImageFormat, Variant, VariantStatus, VariantType
@@ -20,7 +20,7 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
 from ocelli.usecases.housekeeping import Housekeeping
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 
 
 async def a_tenant(database: PostgresDatabase) -> uuid.UUID:
@@ -53,7 +53,7 @@ def an_analysis(image: Image) -> Analysis:
         tenant_id=image.tenant_id,
         image_id=image.id,
         object_key=image.object_key,
-        level=Level.QUICK,
+        level=VerificationLevel.QUICK,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),
     )
@@ -218,7 +218,7 @@ async def test_housekeeping_removes_what_nobody_knows(
         write(store.path(f"uploads/{image.tenant_id}/orphan"), old),
         write(store.staging / "abandoned", old),
     ]
-    swept = await Housekeeping(database, Stores(store)).run()
+    swept = await Housekeeping(database, StoreResolver(store)).run()
     assert (swept.staged, swept.objects) == (1, 1)
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
@@ -227,7 +227,7 @@ async def test_housekeeping_removes_what_nobody_knows(
         await connection.execute(
             "UPDATE images SET deleted_at = now() - interval '31 days' WHERE id = %s", (image.id,)
         )
-    swept = await Housekeeping(database, Stores(store)).run()
+    swept = await Housekeeping(database, StoreResolver(store)).run()
     assert swept.images == 1
     assert not store.path(image.object_key).exists()
     assert not store.path(variant.object_key).exists()

@@ -17,7 +17,7 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files, MakeVariants
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 
 STATES = list(VariantStatus)
 
@@ -67,7 +67,7 @@ async def status(database: PostgresDatabase, image: Image) -> VariantStatus:
 
 
 def job(database: PostgresDatabase, store: Store, pool: ThreadPoolExecutor) -> MakeVariants:
-    return MakeVariants(database, Stores(store), pool, max_pixels=1_000_000)
+    return MakeVariants(database, StoreResolver(store), pool, max_pixels=1_000_000)
 
 
 async def test_they_do_not_share_files(
@@ -84,7 +84,7 @@ async def test_they_do_not_share_files(
         await asyncio.gather(*both)
     assert len(set(store.staged)) == len(store.staged)
     assert await status(database, image) is VariantStatus.COMPLETED
-    made = await Files(database, Stores(store)).get(image.tenant_id, str(image.id))
+    made = await Files(database, StoreResolver(store)).get(image.tenant_id, str(image.id))
     assert len(made.variants) >= 3
     for variant in made.variants:
         assert len(await store.read(variant.object_key)) == variant.size_bytes

@@ -14,7 +14,7 @@ from aiohttp import web
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 from tests.upstream.server import Upstream
 
-from ocelli.domain.analysis import Analysis, Failure, Level
+from ocelli.domain.analysis import Analysis, Failure, VerificationLevel
 from ocelli.domain.batches import Batch, BatchKind
 from ocelli.domain.errors import FailureType, FetchFailed
 from ocelli.media.fetch import SafeFetcher
@@ -56,7 +56,7 @@ async def a_batch(database: PostgresDatabase, url: str) -> tuple[Batch, Analysis
     """One with a single item that waits."""
     tenant_id = await a_tenant(database)
     batch = Batch(
-        uuid.uuid4(), tenant_id, BatchKind.DESCRIBE, Level.QUICK, 1, ({},), datetime.now(UTC),
+        uuid.uuid4(), tenant_id, BatchKind.DESCRIBE, VerificationLevel.QUICK, 1, ({},), datetime.now(UTC),
         webhook_url=url,
     )  # fmt: skip
     item = replace(an_analysis(an_image(tenant_id)), image_id=None, request_id=batch.id)

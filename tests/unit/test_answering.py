@@ -21,10 +21,10 @@ from ocelli.domain.findings import (
     SceneLabel,
     TextLine,
 )
-from ocelli.domain.seen import Seen
+from ocelli.domain.seen import PictureFacts
 
 HERE, THERE = Box(0.1, 0.1, 0.3, 0.3), Box(0.7, 0.7, 0.9, 0.9)
-CAT = Seen(
+CAT = PictureFacts(
     Findings(
         "ocelli-local",
         "1",
@@ -49,7 +49,7 @@ CAT = Seen(
     width=640,
     height=480,
 )
-CROWD = Seen(
+CROWD = PictureFacts(
     Findings(
         "ocelli-local",
         "1",

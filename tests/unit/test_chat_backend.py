@@ -17,7 +17,7 @@ from ocelli.backends.chat.config import ChatConfig
 from ocelli.backends.chat.pictures import DataUrls
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.registry import chat_backend, configure, registry
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.claims import Claim, ClaimType, Ruling
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import Box, Findings, TextLine
@@ -190,7 +190,9 @@ async def test_an_answer_that_the_picture_shows_is_not_the_models(
 ) -> None:
     """It is quoted before the model's own, in every look of the deepest level."""
     everybody = registry(LocalBackend(), [config(server, model="scene-quoting")], session)
-    answer = await Engine(everybody).answer(picture(server, 3), Question(), Level.CRITICAL)
+    answer = await Engine(everybody).answer(
+        picture(server, 3), Question(), VerificationLevel.CRITICAL
+    )
     assert answer.description is not None
     assert SIGN not in answer.description
     assert answer.description.startswith(f"The background is {server.scene(3).background}.")

@@ -20,7 +20,9 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def told(status: int, body: Any = b"", after: float | None = None) -> UpstreamError:
-    said = failures.said(body if isinstance(body, bytes) else json.dumps(body).encode(), (KEY,))
+    said = failures.reported_error(
+        body if isinstance(body, bytes) else json.dumps(body).encode(), (KEY,)
+    )
     return to_client(failures.by_status("up", status, said, after=after))
 
 
@@ -33,7 +35,7 @@ def told(status: int, body: Any = b"", after: float | None = None) -> UpstreamEr
     ],
 )
 def test_one_table_for_all(status: int, again: bool) -> None:
-    refused = failures.by_status("up", status, failures.Said())
+    refused = failures.by_status("up", status, failures.ReportedError())
     assert (refused.again, refused.retryable) == (again, again)
     assert isinstance(to_client(refused), UpstreamUnavailable) == again
 

@@ -22,11 +22,11 @@ from ocelli.domain.questions import Question, Role
 CLAIMS = [Claim("One."), Claim("Two."), Claim("Three.")]
 
 
-def described(text: str, *, is_cut: bool = False) -> replies.Described | None:
+def described(text: str, *, is_cut: bool = False) -> replies.ParsedDescription | None:
     return replies.described(text, NONCE, is_cut=is_cut)
 
 
-def judged(text: str) -> replies.Judged | None:
+def judged(text: str) -> replies.ParsedVerdicts | None:
     return replies.judged(text, NONCE, CLAIMS)
 
 

@@ -23,11 +23,11 @@ from ocelli.domain.findings import (
     Tag,
     TextLine,
 )
-from ocelli.domain.seen import Seen
+from ocelli.domain.seen import PictureFacts
 from ocelli.domain.structured import everything, fill
 from ocelli.media.data_url import NotBase64, decode_data_url
 from ocelli.usecases.chat_relay import renamed
-from ocelli.usecases.schemas import check_schema, validate
+from ocelli.usecases.json_schemas import check_schema, validate
 
 BOX = Box(0.1, 0.1, 0.5, 0.5)
 FOUND = Findings(
@@ -42,7 +42,7 @@ FOUND = Findings(
     description="Two cups. Red.",
     confidence=0.8,
 )
-SEEN = [Seen(FOUND, "a", None, 10, 10)]
+SEEN = [PictureFacts(FOUND, "a", None, 10, 10)]
 
 
 @given(st.text())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ocelli.backends.chat.stream import Stream
+from ocelli.backends.chat.stream import StreamTranslator
 from ocelli.domain.errors import AnalysisFailed
 
 DONE = "data: [DONE]\n\n"
@@ -28,7 +28,7 @@ SPREAD = PLAIN.replace(', "delta"', ',\ndata:  "delta"')
 
 
 def through(*pieces: bytes, has_end: bool = True) -> tuple[str, AnalysisFailed | None]:
-    stream = Stream("up", ("sk-ours",), has_end=has_end)
+    stream = StreamTranslator("up", ("sk-ours",), has_end=has_end)
     out = b""
     for piece in pieces:
         out += stream.feed(piece)
@@ -149,7 +149,7 @@ def test_broken_letters_and_numbers() -> None:
 
 
 def test_an_event_without_an_end() -> None:
-    stream = Stream("up", (), has_end=True)
+    stream = StreamTranslator("up", (), has_end=True)
     for _ in range(17):
         assert stream.feed(b"x" * 1024**2) == b""
     assert stream.failed is not None

@@ -380,5 +380,5 @@ def test_pauses_and_statuses(nth: int, after: float | None, jitter: float, statu
     pause = failures.next_pause(nth, after, jitter)
     assert pause >= (after or 0.0)
     assert after is not None or pause <= 10
-    refused = failures.by_status("it", status, failures.Said())
+    refused = failures.by_status("it", status, failures.ReportedError())
     assert refused.again == refused.retryable == failures.can_be_retried(status)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim
 from ocelli.domain.evaluation import (
-    Label,
+    ReferenceLabel,
     Sample,
     Score,
     calibration_error,
@@ -20,7 +20,7 @@ from ocelli.domain.evaluation import (
     truth,
 )
 
-LABEL = Label.from_json(
+LABEL = ReferenceLabel.from_json(
     {
         "file": "a.png",
         "objects": {"red circle": 3, "blue star": 1},
@@ -58,7 +58,7 @@ def test_truth(claim: Claim, expected: bool | None) -> None:
 @pytest.mark.parametrize("entry", [{}, {"file": 1}, {"file": "a", "colour": 1}])
 def test_bad_labels_say_what_is_wrong(entry: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"`file`|colour"):
-        Label.from_json(entry)
+        ReferenceLabel.from_json(entry)
 
 
 @given(samples)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ocelli.domain.errors import AnalysisFailed
-from ocelli.domain.requests import is_video_page, is_video_url
+from ocelli.domain.fetch_jobs import is_video_page, is_video_url
 from ocelli.media.decode import decode
 from ocelli.media.frames import VideoFrames
 from ocelli.media.sniff import HEAD_BYTES, is_video

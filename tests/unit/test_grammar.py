@@ -1,12 +1,12 @@
 import pytest
 
+from ocelli.backends.local.augmentations import WHOLE
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.views import WHOLE
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType
 from ocelli.domain.findings import LOCAL, DetectedObject, Findings
 from ocelli.domain.grammar import members
-from ocelli.domain.seen import Seen
+from ocelli.domain.seen import PictureFacts
 from ocelli.domain.sentences import claims_from_text
 from ocelli.domain.structured import fill
 
@@ -110,7 +110,7 @@ def test_every_noun_is_the_same_in_a_sentence_and_in_a_schema() -> None:
             found = Findings(LOCAL, "1", objects=(DetectedObject(one, 0.9, WHOLE),) * 2)
             asked = many.replace(" ", "_")
             schema = {"properties": {f"number_of_{asked}": NUMBER, f"has_{asked}": TRUTH}}
-            assert list(fill(schema, "", [Seen(found, "")]).values()) == [2, True], noun
+            assert list(fill(schema, "", [PictureFacts(found, "")]).values()) == [2, True], noun
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from ocelli.backends.local.content import UNSAFE, content_of, quote
 from ocelli.backends.local.evidence import DETAIL, SCENE_ALONE, SCENE_BESIDE_PEOPLE, believe
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
-from ocelli.backends.local.phrases import Said, Topic, is_page
+from ocelli.backends.local.phrases import Phrase, Topic, is_page
 from ocelli.backends.local.roles import written
 from ocelli.backends.local.statements import statements
 from ocelli.domain import grammar
@@ -69,7 +69,7 @@ GLUE = {
 }
 
 
-def subjects(said: tuple[Said, ...], topic: Topic) -> list[str]:
+def subjects(said: tuple[Phrase, ...], topic: Topic) -> list[str]:
     return [one.subject for one in said if one.topic is topic]
 
 
@@ -192,7 +192,7 @@ def test_confidence_is_a_probability_and_words_are_a_function(parts: dict[str, A
 
 claims = st.lists(
     st.builds(
-        Said, st.just(Topic.THING), st.just("a"), st.just("a"), scores, st.just(1),
+        Phrase, st.just(Topic.THING), st.just("a"), st.just("a"), scores, st.just(1),
         st.sampled_from([0.0, 0.5, 1.0]),
     ),
     min_size=1,
@@ -202,7 +202,7 @@ claims = st.lists(
 
 @given(claims, st.data())
 def test_more_support_of_a_claim_never_lowers_confidence(
-    made: list[Said], data: st.DataObject
+    made: list[Phrase], data: st.DataObject
 ) -> None:
     at = data.draw(st.integers(0, len(made) - 1))
     higher = data.draw(st.floats(made[at].belief, 1.0))

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from ocelli.backends.local import LocalBackend, inventory
-from ocelli.backends.local.clock import Clock, Timing
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import distinct, scene_labels
+from ocelli.backends.local.stopwatch import Stopwatch, Timing
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Box, DetectedObject
 
@@ -106,7 +106,7 @@ def test_only_color_pixels_are_accepted() -> None:
 
 
 def test_clock_adds_up_per_model() -> None:
-    clock = Clock()
+    clock = Stopwatch()
     for _ in range(2):
         with clock("scene"):
             pass

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 from tests.upstream import scenes
 
+from ocelli.backends.local.class_names import FLAT_NEAR, NEAR
 from ocelli.backends.local.compose import describe
-from ocelli.backends.local.judging import judge
-from ocelli.backends.local.naming import FLAT_NEAR, NEAR
+from ocelli.backends.local.evidence_verdicts import judge
 from ocelli.backends.local.outlines import outline
 from ocelli.backends.local.shapes import DOUBTFUL, find_shapes, plain_name
 from ocelli.cli.demo import sample_photos

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from ocelli.domain.colors import FAMILIES, Family, Rgb, family_of, match_score
+from ocelli.domain.colors import FAMILIES, Family, RgbColor, family_of, match_score
 from ocelli.domain.errors import ValidationFailed
 from ocelli.media import colors
 
@@ -54,7 +54,7 @@ SHARMA = """
 """
 PAIRS = np.array([[float(part) for part in line.split()] for line in SHARMA.split("\n") if line])
 
-any_color = st.builds(Rgb.of_number, st.integers(0, 0xFFFFFF))
+any_color = st.builds(RgbColor.of_number, st.integers(0, 0xFFFFFF))
 
 
 def test_the_published_distances() -> None:
@@ -64,7 +64,7 @@ def test_the_published_distances() -> None:
 
 
 @given(any_color, any_color)
-def test_distances_are_those_of_another_implementation(one: Rgb, other: Rgb) -> None:
+def test_distances_are_those_of_another_implementation(one: RgbColor, other: RgbColor) -> None:
     labs = np.array(one.lab), np.array(other.lab)
     ours = float(colors.delta_e(*labs))
     theirs = float(deltaE_ciede2000(*labs))  # type: ignore[no-untyped-call]
@@ -74,8 +74,8 @@ def test_distances_are_those_of_another_implementation(one: Rgb, other: Rgb) -> 
 
 
 @given(any_color)
-def test_conversions(color: Rgb) -> None:
-    assert Rgb.parse(color.hex) == Rgb.of_number(color.number) == color
+def test_conversions(color: RgbColor) -> None:
+    assert RgbColor.parse(color.hex) == RgbColor.of_number(color.number) == color
     expected = rgb2lab(np.array([[color.r, color.g, color.b]]) / 255.0)[0]
     assert color.lab == pytest.approx(expected, abs=0.02)
     assert colors.rgb_of(np.array(color.lab)) == color
@@ -88,12 +88,12 @@ def test_conversions(color: Rgb) -> None:
 @pytest.mark.parametrize("text", ["", "#", "12", "#12345", "#1234567", "red", "#ggg", "0x1234"])
 def test_what_is_no_color(text: str) -> None:
     with pytest.raises(ValidationFailed):
-        Rgb.parse(text)
+        RgbColor.parse(text)
 
 
 @given(any_color, any_color, st.floats(0, 100))
 def test_no_match_lies_outside_of_the_cells_that_are_read(
-    one: Rgb, other: Rgb, threshold: float
+    one: RgbColor, other: RgbColor, threshold: float
 ) -> None:
     distance = float(colors.delta_e(np.array(one.lab), np.array(other.lab)))
     if distance <= threshold:
@@ -108,7 +108,7 @@ def test_no_match_is_lost_among_very_many() -> None:
     cells = (rgb[:, 0] // 16 * 16 + rgb[:, 1] // 16) * 16 + rgb[:, 2] // 16
     labs = colors.lab_of(rgb)
     for number in rng.integers(0, 1 << 24, 60):
-        target = Rgb.of_number(int(number))
+        target = RgbColor.of_number(int(number))
         distances = colors.delta_e(np.array(target.lab), labs)
         for threshold in (1.0, 5.0, 15.0, 30.0):
             missed = (distances <= threshold) & ~np.isin(
@@ -119,7 +119,7 @@ def test_no_match_is_lost_among_very_many() -> None:
 
 def test_few_cells_are_read_for_a_usual_search() -> None:
     shares = [
-        len(colors.cells_near(Rgb.parse(code), 15.0)) / 4096
+        len(colors.cells_near(RgbColor.parse(code), 15.0)) / 4096
         for code in ("#ff8800", "#336699", "#808080", "#204020", "#ffd1dc")
     ]
     assert max(shares) < 0.25
@@ -127,7 +127,7 @@ def test_few_cells_are_read_for_a_usual_search() -> None:
 
 @pytest.mark.parametrize("info", FAMILIES, ids=lambda info: info.family)
 def test_examples_are_of_their_family(info: object) -> None:
-    assert [family_of(Rgb.parse(code)) for code in info.examples] == [info.family] * 3  # type: ignore[attr-defined]
+    assert [family_of(RgbColor.parse(code)) for code in info.examples] == [info.family] * 3  # type: ignore[attr-defined]
 
 
 def test_every_family_is_explained() -> None:
@@ -135,7 +135,7 @@ def test_every_family_is_explained() -> None:
 
 
 @given(any_color)
-def test_every_color_has_a_name_and_a_family(color: Rgb) -> None:
+def test_every_color_has_a_name_and_a_family(color: RgbColor) -> None:
     assert colors.nearest_name(np.array(color.lab)) in colors.names()
     assert family_of(color) in Family
 
@@ -150,7 +150,7 @@ def test_scores(distance: float, threshold: float) -> None:
 
 
 def plain(code: str, rows: int = 30) -> np.ndarray:
-    color = Rgb.parse(code)
+    color = RgbColor.parse(code)
     return np.full((rows, 60, 3), (color.r, color.g, color.b), np.uint8)
 
 
@@ -160,7 +160,7 @@ def test_a_palette() -> None:
     assert (first.rank, first.name, second.rank, second.name) == (1, "blue", 2, "red")
     assert first.percentage == pytest.approx(200 / 3, abs=3)
     assert sum(color.percentage for color in palette.colors) <= 100.01
-    assert colors.delta_e(np.array(first.rgb.lab), np.array(Rgb.parse("#0064a5").lab)) < 2
+    assert colors.delta_e(np.array(first.rgb.lab), np.array(RgbColor.parse("#0064a5").lab)) < 2
 
 
 @pytest.mark.parametrize(

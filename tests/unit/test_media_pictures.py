@@ -23,8 +23,8 @@ from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, VariantType
 from ocelli.media.decode import Picture, decode
 from ocelli.media.encode import jpeg
-from ocelli.media.fit import fit
 from ocelli.media.header import read_header
+from ocelli.media.sanitize import sanitized
 from ocelli.media.variants import render
 
 if TYPE_CHECKING:
@@ -591,7 +591,7 @@ def test_what_a_backend_is_sent_tells_nothing_else(format: str, full: bool) -> N
     data = tattling.picture(format)
     picture = decode(data, max_side=16 if full else 2048, max_pixels=LIMIT)
     tattling.check(jpeg(picture, side=512, quality=90, full=full), format)
-    tattling.check(fit(data, max_side=None, max_bytes=None, max_pixels=LIMIT), format)
+    tattling.check(sanitized(data, max_side=None, max_bytes=None, max_pixels=LIMIT), format)
 
 
 def test_variants_keep_transparency_and_the_blurhash_is_on_white() -> None:
@@ -685,7 +685,7 @@ import io, sys
 from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 from ocelli.media.encode import jpeg
-from ocelli.media.fit import fit
+from ocelli.media.sanitize import fit
 from ocelli.media.header import read_header
 stream = io.BytesIO()
 Image.new("RGB", (8, 8)).save(stream, "PNG")

@@ -14,8 +14,8 @@ from tests.unit.test_media_pictures import LIMIT, RED, assert_near, saved
 from ocelli.media.decode import decode
 from ocelli.media.dhash import dhash
 from ocelli.media.encode import jpeg
-from ocelli.media.fit import fit
 from ocelli.media.header import read_header
+from ocelli.media.sanitize import sanitized
 from ocelli.media.variants import render
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_everything_that_loses_transparency_has_the_same_ground() -> None:
     assert one.blur_hash == other.blur_hash
     assert opacity(one.variants[0].data, 0, 0) == 0
     for made in (
-        fit(clear, max_side=300, max_bytes=None, max_pixels=LIMIT),
+        sanitized(clear, max_side=300, max_bytes=None, max_pixels=LIMIT),
         jpeg(decode(clear, max_side=100, max_pixels=LIMIT), side=500, quality=85, full=True),
     ):
         pixels = np.asarray(Image.open(io.BytesIO(made)))
@@ -245,7 +245,10 @@ def test_small_letters_keep_their_colour(color: Color, ground: str, size: int) -
     assert kept(image, render(data, max_pixels=LIMIT).variants[0].data) >= 0.8
     picture = decode(data, max_pixels=LIMIT)
     assert kept(image, jpeg(picture, side=400, quality=85)) >= 0.85
-    assert kept(image, fit(data, max_side=None, max_bytes=len(data) - 1, max_pixels=LIMIT)) >= 0.85
+    assert (
+        kept(image, sanitized(data, max_side=None, max_bytes=len(data) - 1, max_pixels=LIMIT))
+        >= 0.85
+    )
 
 
 def test_where_there_are_none_a_variant_stays_small() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from ocelli.api.aion.common import Moment
-from ocelli.domain.times import moment
+from ocelli.domain.timestamps import moment
 
 
 @pytest.mark.parametrize(

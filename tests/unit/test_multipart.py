@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from ocelli.api import multipart
 from ocelli.api.multipart import Form, receive
-from ocelli.api.parts import Parts
+from ocelli.api.multipart_parser import FormParser
 from ocelli.usecases.blobs import BlobWriter
 
 BOUNDARY = "abcdef"
@@ -75,7 +75,7 @@ async def test_who_is_cut_off_leaves_no_thread_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, go_on, at_work = threading.Event(), threading.Event(), threading.Event()
-    feed = Parts.feed
+    feed = FormParser.feed
 
     def slow(self: Any, data: bytes) -> None:
         at_work.set()
@@ -84,7 +84,7 @@ async def test_who_is_cut_off_leaves_no_thread_with_the_file(
         feed(self, data)
         at_work.clear()
 
-    monkeypatch.setattr(Parts, "feed", slow)
+    monkeypatch.setattr(FormParser, "feed", slow)
     body = form(b"x" * 200_000)
     reading = asyncio.create_task(received(request_of(body, length=len(body)), tmp_path))
     await asyncio.to_thread(held.wait, 10)

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.test_frames import video
 
 from ocelli.domain.errors import FetchFailed, FetchUnavailable
-from ocelli.media.pages import YtDlp
+from ocelli.media.video_pages import YtDlp
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("yt_dlp") is None, reason="needs pip install 'ocelli[video]'"

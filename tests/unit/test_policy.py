@@ -14,14 +14,14 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ocelli.api import objects, operations
+from ocelli.api import health, signed_urls
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.auth import current_key
 from ocelli.api.chat import routes as chat
 from ocelli.api.fetch import routes as fetch
 from ocelli.api.policy import OPEN, POLICIES, policy_of
 from ocelli.domain.errors import InvalidKey, NotAllowed
-from ocelli.domain.scopes import SCOPES, Role
+from ocelli.domain.scopes import SCOPES, KeyRole
 from ocelli.usecases.accounts import Accounts
 
 
@@ -38,8 +38,8 @@ ALL = [
     *chat.PLAIN,
     *routes(fetch.router.routes),
     *routes(chat.router.routes),
-    *routes(objects.router.routes),
-    *routes(operations.router.routes),
+    *routes(signed_urls.router.routes),
+    *routes(health.router.routes),
 ]
 
 
@@ -85,7 +85,7 @@ def test_the_table_is_consistent() -> None:
         if policy.scope is not None:
             assert policy.scope in SCOPES
             reads = policy.scope.endswith(":read")
-            assert policy.role is (Role.READ if reads else Role.ADMIN)
+            assert policy.role is (KeyRole.READ if reads else KeyRole.ADMIN)
 
 
 def test_a_route_without_a_row_asks_for_everything() -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ocelli.backends.chat.config import ChatConfig, Prices
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.providers import providers
-from ocelli.backends.registry import MissingKey, Parts, Registry, configure, registry
+from ocelli.backends.registry import BackendParts, MissingKey, Registry, configure, registry
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.domain.claims import Tokens
 from ocelli.settings import Settings
@@ -31,7 +31,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 def made(session: aiohttp.ClientSession, *names: str, **parts: Any) -> Registry:
     given = {"base_url": "http://127.0.0.1:1", "model": "m"}
-    return registry(LOCAL, [configure(n, given, {}) for n in names], session, Parts(**parts))
+    return registry(LOCAL, [configure(n, given, {}) for n in names], session, BackendParts(**parts))
 
 
 async def test_the_local_one_is_always_there_and_last(session: aiohttp.ClientSession) -> None:

@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocelli.domain.errors import MalformedRequest
-from ocelli.domain.scopes import SCOPES, Role, allows, checked, covers
+from ocelli.domain.scopes import SCOPES, KeyRole, allows, checked, covers
 
 some_scopes = st.lists(st.sampled_from(SCOPES), max_size=5).map(checked)
-doors = st.tuples(st.sampled_from(Role), st.none() | st.sampled_from(SCOPES[3:]))
+doors = st.tuples(st.sampled_from(KeyRole), st.none() | st.sampled_from(SCOPES[3:]))
 
 
 def test_roles_rise() -> None:
-    for rank, role in enumerate(Role):
-        assert [allows([held], role) for held in Role] == [n >= rank for n in range(3)]
+    for rank, role in enumerate(KeyRole):
+        assert [allows([held], role) for held in KeyRole] == [n >= rank for n in range(3)]
 
 
 def test_a_door_has_a_second_key() -> None:
-    assert allows(["api_keys:write"], Role.ADMIN, "api_keys:write")
-    assert not allows(["api_keys:read", "write"], Role.ADMIN, "api_keys:write")
-    assert not allows([], Role.READ)
+    assert allows(["api_keys:write"], KeyRole.ADMIN, "api_keys:write")
+    assert not allows(["api_keys:read", "write"], KeyRole.ADMIN, "api_keys:write")
+    assert not allows([], KeyRole.READ)
 
 
 def test_unknown_scopes_are_named() -> None:
@@ -31,13 +31,13 @@ def test_unknown_scopes_are_named() -> None:
 
 @given(some_scopes, some_scopes, doors)
 def test_a_covered_key_opens_no_further_door(
-    held: tuple[str, ...], wanted: tuple[str, ...], door: tuple[Role, str | None]
+    held: tuple[str, ...], wanted: tuple[str, ...], door: tuple[KeyRole, str | None]
 ) -> None:
     role, scope = door
     if scope and scope.endswith(":read"):
-        role = Role.READ  # as in the table of routes
+        role = KeyRole.READ  # as in the table of routes
     elif scope:
-        role = Role.ADMIN
+        role = KeyRole.ADMIN
     if covers(held, wanted) and allows(wanted, role, scope):
         assert allows(held, role, scope)
 

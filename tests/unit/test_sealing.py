@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.storage.sealing import Sealing
+from ocelli.storage.sealing import AesGcmSealing
 
-SEALING = Sealing(b"the secret of this installation")
+SEALING = AesGcmSealing(b"the secret of this installation")
 
 
 @given(plain=st.binary(max_size=300), context=st.text(max_size=30), other=st.text(max_size=30))
@@ -18,7 +18,7 @@ def test_what_is_sealed_opens_for_its_purpose(plain: bytes, context: str, other:
     assert SEALING.seal(plain, context=context) != sealed
     assert len(plain) < 8 or plain not in sealed
     with pytest.raises(ValueError, match="another secret"):
-        Sealing(b"another secret").open(sealed, context=context)
+        AesGcmSealing(b"another secret").open(sealed, context=context)
     if other != context:
         with pytest.raises(ValueError, match="another purpose"):
             SEALING.open(sealed, context=other)

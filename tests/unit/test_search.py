@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocelli.domain.search import LONGEST_WORD, SearchMode, Term, fold, parse, words
-from ocelli.domain.times import moment
+from ocelli.domain.timestamps import moment
 
 WORD = r"'[^'\\\s]+'(?::\*?[A-D]*)?"
 ATOM = rf"!?\(?{WORD}(?: <-> {WORD})*\)?"

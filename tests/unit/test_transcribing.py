@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocelli.domain.findings import Box, Findings, TextLine
-from ocelli.domain.seen import Seen
+from ocelli.domain.seen import PictureFacts
 from ocelli.domain.transcribing import asked, transcription
 
 BOX = Box(0, 0, 1, 1)
 
 
-def seen(*lines: str) -> Seen:
+def seen(*lines: str) -> PictureFacts:
     texts = tuple(TextLine(line, 0.9, BOX) for line in lines)
-    return Seen(Findings("ocelli-local", "1", texts=texts, description="A sign."), "a")
+    return PictureFacts(Findings("ocelli-local", "1", texts=texts, description="A sign."), "a")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling, Stand, V
 from ocelli.domain.verification import (
     NOTHING_LEFT,
     Calibration,
-    Seen,
+    ClaimVerdicts,
     confidence,
     judged,
     probability,
@@ -33,7 +33,7 @@ evidence = st.builds(
     stand=st.just(Stand.EVIDENCE),
     strength=strengths,
 )
-seen = st.builds(Seen, st.none() | evidence, st.lists(looks, max_size=2).map(tuple))
+seen = st.builds(ClaimVerdicts, st.none() | evidence, st.lists(looks, max_size=2).map(tuple))
 claims = st.builds(
     Claim,
     st.just("There is a cup."),
@@ -48,7 +48,7 @@ maps = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=6).map(
 )
 
 
-def better(one: Seen, draw: st.DataObject) -> Seen:
+def better(one: ClaimVerdicts, draw: st.DataObject) -> ClaimVerdicts:
     """The same verdicts, one of them more favourable, or one more that supports."""
     choice = draw.draw(st.integers(0, len(one.looks)))
     if choice == len(one.looks):
@@ -61,7 +61,7 @@ def better(one: Seen, draw: st.DataObject) -> Seen:
 
 @given(claims, seen, st.data())
 def test_more_support_never_makes_a_claim_less_probable(
-    claim: Claim, before: Seen, data: st.DataObject
+    claim: Claim, before: ClaimVerdicts, data: st.DataObject
 ) -> None:
     after = better(before, data)
     low = probability(claim, before, describer="a")
@@ -71,7 +71,7 @@ def test_more_support_never_makes_a_claim_less_probable(
 
 @given(st.lists(st.tuples(claims, seen), min_size=1, max_size=6), maps, st.data())
 def test_more_support_never_lowers_the_confidence(
-    pairs: list[tuple[Claim, Seen]], calibration: Calibration, data: st.DataObject
+    pairs: list[tuple[Claim, ClaimVerdicts]], calibration: Calibration, data: st.DataObject
 ) -> None:
     chosen = data.draw(st.integers(0, len(pairs) - 1))
     stronger = [
@@ -92,7 +92,9 @@ def test_more_support_never_lowers_the_confidence(
 
 
 @given(st.lists(st.tuples(claims, seen), max_size=6))
-def test_every_claim_is_kept_or_dropped_with_its_reasons(pairs: list[tuple[Claim, Seen]]) -> None:
+def test_every_claim_is_kept_or_dropped_with_its_reasons(
+    pairs: list[tuple[Claim, ClaimVerdicts]],
+) -> None:
     fate = judged(
         [c for c, _ in pairs], [s for _, s in pairs], describer="a", calibration=Calibration()
     )
@@ -101,7 +103,7 @@ def test_every_claim_is_kept_or_dropped_with_its_reasons(pairs: list[tuple[Claim
 
 
 @given(st.lists(seen, max_size=8))
-def test_the_last_look_is_about_everything_that_is_open(those: list[Seen]) -> None:
+def test_the_last_look_is_about_everything_that_is_open(those: list[ClaimVerdicts]) -> None:
     positions = to_judge(those)
     assert bool(positions) == bool(those)
     for position, each in enumerate(those):

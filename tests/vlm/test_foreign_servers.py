@@ -21,7 +21,7 @@ from ocelli.backends.chat.config import ChatConfig
 from ocelli.backends.chat.probe import probe_all
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.registry import configure, registry
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.questions import Question
 from ocelli.media.decode import decode
 from ocelli.usecases.engine import Engine
@@ -82,8 +82,8 @@ async def test_transformers_serve(url: str, model: Path) -> None:
     picture = decode(scenes.picture(3), max_pixels=10_000_000)
     async with aiohttp.ClientSession() as session:
         everybody = registry(LocalBackend(), [config], session)
-        answer = await Engine(everybody).answer(picture, Question(), Level.STANDARD)
-        quick = await Engine(everybody).answer(picture, Question(), Level.QUICK)
+        answer = await Engine(everybody).answer(picture, Question(), VerificationLevel.STANDARD)
+        quick = await Engine(everybody).answer(picture, Question(), VerificationLevel.QUICK)
     assert quick.description
     assert quick.findings[0].tokens.prompt > 500
     assert 0 < quick.findings[0].tokens.completion <= 64

@@ -99,9 +99,9 @@ class Batch(Resource):
         """
         import asyncio
 
-        patience = self._config.polling_timeout if timeout is None else timeout
+        seconds = self._config.polling_timeout if timeout is None else timeout
         interval = poll_interval or self._config.polling_interval
-        deadline, delay = time.monotonic() + patience, min(0.05, interval)
+        deadline, delay = time.monotonic() + seconds, min(0.05, interval)
         while True:
             status = await self.get_status(batch_id)
             if on_progress is not None:
@@ -113,7 +113,7 @@ class Batch(Resource):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise AionvisionTimeoutError(
-                    f"batch {batch_id} has not ended within {patience:g} s", last_result=status
+                    f"batch {batch_id} has not ended within {seconds:g} s", last_result=status
                 )
             await asyncio.sleep(min(delay, left))
             delay = backoff(delay, interval)

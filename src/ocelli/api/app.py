@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ocelli import __version__
-from ocelli.api import objects, operations
+from ocelli.api import health, signed_urls
 from ocelli.api.aion.router import router as aion_router
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.chat import routes as chat
+from ocelli.api.dialects import dialect_of, no_room
 from ocelli.api.fetch import routes as fetch
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
-from ocelli.api.surfaces import no_room, surface_of
 from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(chat.router)
     app.include_router(fetch.router)
     app.include_router(aion_router)
-    app.include_router(objects.router)
-    app.include_router(operations.router)
+    app.include_router(signed_urls.router)
+    app.include_router(health.router)
     app.add_exception_handler(OcelliError, _ours)
     app.add_exception_handler(Replay, replay)
     app.add_exception_handler(RequestValidationError, _validation)
@@ -115,16 +115,16 @@ def _complete_openapi(app: FastAPI) -> None:
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
-    return surface_of(request).render(request, cast("OcelliError", error))
+    return dialect_of(request).render(request, cast("OcelliError", error))
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
-    return surface_of(request).render_validation(request, cast("RequestValidationError", error))
+    return dialect_of(request).render_validation(request, cast("RequestValidationError", error))
 
 
 async def _status(request: Request, error: Exception) -> JSONResponse:
     known = cast("HTTPException", error)
-    return surface_of(request).render_status(
+    return dialect_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None
     )
 
@@ -138,6 +138,6 @@ async def _system(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected error, request %s", request.state.request_id, exc_info=error)
-    return surface_of(request).render_status(
+    return dialect_of(request).render_status(
         request, 500, "Something went wrong here. The request id is in our log."
     )

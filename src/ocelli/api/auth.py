@@ -22,7 +22,7 @@ _header = APIKeyHeader(
 )
 
 
-async def services(request: Request) -> Services:
+async def current_services(request: Request) -> Services:
     """The process's services. A coroutine: FastAPI runs plain functions in threads."""
     found: Services = request.app.state.services
     return found
@@ -52,17 +52,17 @@ def presented(request: Request) -> str | None:
 
 async def admit(request: Request, token: str | None) -> ApiKey:
     """The same for a route that reads its headers itself."""
-    mine = await services(request)
-    key = await mine.accounts.authenticate(token)
+    services = await current_services(request)
+    key = await services.accounts.authenticate(token)
     route = request.scope["endpoint"].__name__
     policy = policy_of(route)
     if policy.counted:
-        request.state.rate = await mine.rates.count(key, route, policy.per_minute)
+        request.state.rate = await services.rates.count(key, route, policy.per_minute)
         request.state.rate.enforce()
     policy.enforce(key.scopes)
-    await idempotency.begin(request, mine.idempotency, key.tenant.id)
+    await idempotency.begin(request, services.idempotency, key.tenant.id)
     return key
 
 
 CurrentKey = Annotated[ApiKey, Depends(current_key)]
-CurrentServices = Annotated[Services, Depends(services)]
+CurrentServices = Annotated[Services, Depends(current_services)]

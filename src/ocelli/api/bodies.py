@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ocelli.api import json_reader
-from ocelli.api.auth import presented, services
+from ocelli.api.auth import current_services, presented
+from ocelli.api.dialects import dialect_of
 from ocelli.api.raw import (
     IDLE_TIMEOUT,
     is_small,
@@ -19,7 +20,6 @@ from ocelli.api.raw import (
     room_for,
     wants_its_answer_kept,
 )
-from ocelli.api.surfaces import surface_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import OcelliError, ValidationFailed
 
@@ -99,13 +99,13 @@ class WholeBodies:
             await self._app(scope, _impatient(receive), send)
             return
         try:
-            mine = await services(request)
-            limit = mine.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
-            key = await mine.accounts.authenticate(presented(request))
-            async with room_for(request, mine, key.tenant, limit):
+            services = await current_services(request)
+            limit = services.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
+            key = await services.accounts.authenticate(presented(request))
+            async with room_for(request, services, key.tenant, limit):
                 await self._app(scope, _bounded(_impatient(receive), limit), send)
         except OcelliError as error:
-            await surface_of(request).render(request, error)(scope, receive, send)
+            await dialect_of(request).render(request, error)(scope, receive, send)
 
 
 def _is_read_whole(request: Request) -> bool:

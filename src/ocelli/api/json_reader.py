@@ -47,11 +47,11 @@ def parse(text: bytes) -> Any:
     """The value. Blocks. Raises ValueError if it is no JSON, TooLarge for too much of anything."""
     if len(text) <= WHOLE:
         return from_json(text)
-    reader = _Reader(text)
+    reader = _JsonReader(text)
     return reader.value()
 
 
-class _Reader:
+class _JsonReader:
     """One text of which the long strings are taken out."""
 
     def __init__(self, text: bytes) -> None:

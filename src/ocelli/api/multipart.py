@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from ocelli.api.parts import BrokenForm, Parts, boundary_of
+from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from ocelli.api.parts import Part, Target
+    from ocelli.api.multipart_parser import Part, Target
 
 PIECE = MEGABYTE
 MAX_FIELD = 64 * 1024
@@ -133,7 +133,7 @@ async def receive(
         return _File(form.files[-1], inspect)
 
     try:
-        parts = Parts(boundary_of(request.headers.get("content-type", "")), begin)
+        parts = FormParser(boundary_of(request.headers.get("content-type", "")), begin)
     except BrokenForm:
         raise MalformedRequest(
             "The body must be multipart/form-data with a boundary.", field="body"

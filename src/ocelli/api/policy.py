@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ocelli.domain.errors import NotAllowed
-from ocelli.domain.scopes import Role, allows
+from ocelli.domain.scopes import KeyRole, allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Policy:
     One that is not ``counted`` has none: clients are told to poll it, and stop for good at a 429.
     """
 
-    role: Role
+    role: KeyRole
     scope: str | None = None
     per_minute: int | None = None
     counted: bool = True
@@ -29,9 +29,9 @@ class Policy:
             raise NotAllowed(f"This needs a key with the scope {wanted}; this one has: {held}.")
 
 
-_READ = Policy(Role.READ)
-_WRITE = Policy(Role.WRITE)
-_EVERYTHING = Policy(Role.ADMIN)
+_READ = Policy(KeyRole.READ)
+_WRITE = Policy(KeyRole.WRITE)
+_EVERYTHING = Policy(KeyRole.ADMIN)
 
 # By the name of the function behind the route; /docs shows them all with their addresses.
 POLICIES: dict[str, Policy] = {
@@ -89,14 +89,14 @@ POLICIES: dict[str, Policy] = {
     "batch_job": _READ,
     "batch_results": _READ,
     # usage and tenant
-    "usage_check": Policy(Role.READ, "usage:read", per_minute=60),
-    "usage_summary": Policy(Role.READ, "usage:read", per_minute=30),
-    "usage_breakdown": Policy(Role.READ, "usage:read", per_minute=30),
-    "tenant_limits": Policy(Role.READ, "tenants:read"),
-    "get_s3_config": Policy(Role.READ, "cloud_storage:read"),
-    "configure_s3": Policy(Role.ADMIN, "cloud_storage:write", per_minute=5),
-    "validate_s3": Policy(Role.ADMIN, "cloud_storage:write", per_minute=10),
-    "remove_s3": Policy(Role.ADMIN, "cloud_storage:delete", per_minute=5),
+    "usage_check": Policy(KeyRole.READ, "usage:read", per_minute=60),
+    "usage_summary": Policy(KeyRole.READ, "usage:read", per_minute=30),
+    "usage_breakdown": Policy(KeyRole.READ, "usage:read", per_minute=30),
+    "tenant_limits": Policy(KeyRole.READ, "tenants:read"),
+    "get_s3_config": Policy(KeyRole.READ, "cloud_storage:read"),
+    "configure_s3": Policy(KeyRole.ADMIN, "cloud_storage:write", per_minute=5),
+    "validate_s3": Policy(KeyRole.ADMIN, "cloud_storage:write", per_minute=10),
+    "remove_s3": Policy(KeyRole.ADMIN, "cloud_storage:delete", per_minute=5),
     # conversations
     "chat_completions": _WRITE,
     "moderate": _WRITE,
@@ -105,14 +105,14 @@ POLICIES: dict[str, Policy] = {
     # requests in credits
     "fetch": _WRITE,
     "fetch_by_query": _WRITE,
-    "fetch_response": Policy(Role.READ, counted=False),
+    "fetch_response": Policy(KeyRole.READ, counted=False),
     "fetch_credits": _READ,
     # keys
-    "create_key": Policy(Role.ADMIN, "api_keys:write"),
-    "list_keys": Policy(Role.READ, "api_keys:read"),
-    "get_key": Policy(Role.READ, "api_keys:read"),
-    "update_key": Policy(Role.ADMIN, "api_keys:write"),
-    "delete_key": Policy(Role.ADMIN, "api_keys:delete"),
+    "create_key": Policy(KeyRole.ADMIN, "api_keys:write"),
+    "list_keys": Policy(KeyRole.READ, "api_keys:read"),
+    "get_key": Policy(KeyRole.READ, "api_keys:read"),
+    "update_key": Policy(KeyRole.ADMIN, "api_keys:write"),
+    "delete_key": Policy(KeyRole.ADMIN, "api_keys:delete"),
 }
 
 # Routes without a key: signed addresses, and what operators and their tools ask.

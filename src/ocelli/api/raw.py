@@ -50,20 +50,20 @@ def is_large(request: Request) -> bool:
 
 @asynccontextmanager
 async def whole_body(
-    request: Request, mine: Services, key: ApiKey, limit: int
+    request: Request, services: Services, key: ApiKey, limit: int
 ) -> AsyncIterator[bytes]:
     """The body in memory; a large one counts as an upload until the block ends.
 
     Raises TooLarge as soon as it is known to have more than ``limit`` bytes, RateLimited,
     Unavailable if there is no memory for it, MalformedRequest if it ends or stops in the middle.
     """
-    async with room_for(request, mine, key.tenant, limit):
+    async with room_for(request, services, key.tenant, limit):
         yield await _read(request, limit)
 
 
 @asynccontextmanager
 async def room_for(
-    request: Request, mine: Services, tenant: Tenant, limit: int
+    request: Request, services: Services, tenant: Tenant, limit: int
 ) -> AsyncIterator[None]:
     """Memory for a body of at most ``limit`` bytes; a large one counts as an upload.
 
@@ -76,8 +76,8 @@ async def room_for(
     if (size or 0) > limit:
         raise too_large(limit)
     async with (
-        mine.slots.taken(tenant) if is_large(request) else _NO_SLOT,
-        mine.memory.taken(tenant.id, COPIES * (limit if size is None else size)),
+        services.slots.taken(tenant) if is_large(request) else _NO_SLOT,
+        services.memory.taken(tenant.id, COPIES * (limit if size is None else size)),
     ):
         yield
 

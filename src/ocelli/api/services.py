@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
     from ocelli.domain.pricing import Roster
     from ocelli.usecases.accounts import Accounts
-    from ocelli.usecases.asking import Asking
+    from ocelli.usecases.adhoc import AdHocAnalyses
     from ocelli.usecases.batches import Batches
     from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.capacity import Capacity
     from ocelli.usecases.chat import LocalChat
-    from ocelli.usecases.chat_models import Models
+    from ocelli.usecases.chat_models import ChatModels
     from ocelli.usecases.chat_relay import Relay
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.custom_storage import CustomStorage
+    from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.files import Files
     from ocelli.usecases.history import History
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.keys import Keys
-    from ocelli.usecases.moderation import Moderation
+    from ocelli.usecases.moderation import Moderator
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
-    from ocelli.usecases.requests import Requests
     from ocelli.usecases.sessions import Sessions
     from ocelli.usecases.upload import Upload
 
@@ -61,10 +61,10 @@ class SignedFolder(Protocol):
 class Chat:
     """Who answers conversations."""
 
-    models: Models
+    models: ChatModels
     local: LocalChat
     relay: Relay
-    moderation: Moderation
+    moderation: Moderator
     max_body_bytes: int
 
 
@@ -84,13 +84,13 @@ class Services:
     sessions: Sessions
     files: Files
     colors: Colors
-    asking: Asking
+    adhoc: AdHocAnalyses
     batches: Batches
     backend_names: Sequence[str]
     default_backend: str
     answer_timeout: float
     chat: Chat
-    requests: Requests
+    fetch_jobs: FetchJobs
     roster: Roster
     fetch_wait: float
     staging: Path

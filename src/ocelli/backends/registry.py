@@ -92,7 +92,7 @@ def _proxy(url: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class BackendParts:
     """Who plays which part, where the settings say so."""
 
     default: str | None = None
@@ -106,7 +106,7 @@ class Registry:
 
     local: LocalModels
     chats: Mapping[str, ChatBackend] = field(default_factory=dict)
-    parts: Parts = Parts()
+    parts: BackendParts = BackendParts()
     missing: tuple[MissingKey, ...] = ()
 
     @property
@@ -151,7 +151,7 @@ def registry(
     local: LocalModels,
     configured: Sequence[ChatConfig | MissingKey],
     session: aiohttp.ClientSession,
-    parts: Parts = Parts(),
+    parts: BackendParts = BackendParts(),
 ) -> Registry:
     """All of them, over one ``session``, which is not closed here."""
     missing = tuple(each for each in configured if isinstance(each, MissingKey))

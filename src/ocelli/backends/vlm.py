@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pybase64
 
-from ocelli.backends.chat.client import Completion
+from ocelli.backends.chat.client import ModelReply
 from ocelli.backends.chat.failures import timed_out, unusable
 from ocelli.domain.claims import Tokens
 from ocelli.domain.errors import AnalysisFailed, FailureType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocelli.backends.chat.config import ChatConfig
-    from ocelli.backends.chat.telemetry import Outcome
+    from ocelli.backends.chat.telemetry import CallOutcome
 
 NOT_INSTALLED = "transformers and torch are not installed: pip install 'ocelli[server,vlm]'"
 
@@ -38,8 +38,8 @@ class VlmClient:
         self._loaded: Loaded | AnalysisFailed | None = None
 
     async def complete(
-        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
-    ) -> Completion:
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: CallOutcome
+    ) -> ModelReply:
         """See Client. Cancelling the call stops the model at its next token."""
         del schema  # nothing holds it to one
         outcome.attempts += 1
@@ -60,7 +60,7 @@ class VlmClient:
             raise unusable(self.config.name, "answered nothing.", retryable=False)
         return answer
 
-    def _answer(self, messages: list[dict[str, Any]], stop: threading.Event) -> Completion:
+    def _answer(self, messages: list[dict[str, Any]], stop: threading.Event) -> ModelReply:
         if stop.is_set():  # gave up while others were being looked at
             raise timed_out(self.config.name, self.config.deadline)
         if self._loaded is None:
@@ -103,7 +103,7 @@ class Loaded:
         model = AutoModelForImageTextToText.from_pretrained(config.model, dtype="auto")
         self._model = model.to(device).eval()
 
-    def answer(self, messages: list[dict[str, Any]], stop: threading.Event) -> Completion:
+    def answer(self, messages: list[dict[str, Any]], stop: threading.Event) -> ModelReply:
         """Generate. Raises AnalysisFailed."""
         import torch
 
@@ -117,7 +117,7 @@ class Loaded:
             message = f"The model {self._config.model} failed ({type(error).__name__})."
             raise AnalysisFailed(FailureType.VLM_ERROR, message, retryable=False) from error
 
-    def _generate(self, messages: list[dict[str, Any]], stop: threading.Event) -> Completion:
+    def _generate(self, messages: list[dict[str, Any]], stop: threading.Event) -> ModelReply:
         from transformers import StoppingCriteria, StoppingCriteriaList
 
         ends = time.monotonic() + self._config.deadline
@@ -147,7 +147,7 @@ class Loaded:
         new = output[0][start:]
         text = str(self._processor.decode(new, skip_special_tokens=True))
         is_cut = len(new) >= self._config.max_tokens or stop.is_set()
-        return Completion(text, is_cut, Tokens(start, len(new)))
+        return ModelReply(text, is_cut, Tokens(start, len(new)))
 
 
 def _with_pictures(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
-    from ocelli.cli.pictures import Described
+    from ocelli.cli.pictures import DescribedFile
     from ocelli.settings import Settings
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
@@ -36,9 +36,9 @@ WRONG_USE = 2
 def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any) -> int:
     """Print a table as the pictures come in, or JSON at the end."""
     try:
-        wanted = Level(level)
+        wanted = VerificationLevel(level)
     except ValueError as error:
-        fail(str(error), f"levels are {', '.join(Level)}")
+        fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         return WRONG_USE
     files = list(expand(paths))
     missing = [path for path in paths if not path.exists()]
@@ -61,10 +61,10 @@ def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any
 
 def run(
     files: Sequence[Path],
-    show: Callable[[Iterator[Described], int], None],
-    level: Level,
+    show: Callable[[Iterator[DescribedFile], int], None],
+    level: VerificationLevel,
     **options: Any,
-) -> list[Described]:
+) -> list[DescribedFile]:
     """Describe ``files``; ``show`` is handed the outcomes as they come, and their number."""
     with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
         settings = load_settings(data=Path(folder), **_adapted(options, len(files)))
@@ -73,9 +73,9 @@ def run(
         with _system(settings) as (dsn, check):
             from ocelli.cli.pictures import describe_all
 
-            results: list[Described] = []
+            results: list[DescribedFile] = []
 
-            def collected() -> Iterator[Described]:
+            def collected() -> Iterator[DescribedFile]:
                 with asyncio.Runner() as runner:
                     stream = describe_all(settings, dsn, files, level, check)
                     while (result := runner.run(_next(stream))) is not None:
@@ -127,7 +127,7 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
         for number in range(settings.workers):
             supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
         dsn = postgres.start()  # takes as long as the workers need to load
-        from ocelli.wiring.edges import objects
+        from ocelli.wiring.adapters import objects
         from ocelli.wiring.installation import prepare
 
         prepare(settings, dsn)
@@ -139,7 +139,7 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
         yield dsn, check
 
 
-async def _next(stream: AsyncIterator[Described]) -> Described | None:
+async def _next(stream: AsyncIterator[DescribedFile]) -> DescribedFile | None:
     return await anext(stream, None)
 
 
@@ -152,13 +152,13 @@ def _adapted(options: dict[str, Any], files: int) -> dict[str, Any]:
     return {**options, "workers": workers, "cache": settings.cache or cache_folder()}
 
 
-def _silent(results: Iterator[Described], total: int) -> None:
+def _silent(results: Iterator[DescribedFile], total: int) -> None:
     del total
     for _ in results:
         pass
 
 
-def _table(results: Iterator[Described], total: int) -> None:
+def _table(results: Iterator[DescribedFile], total: int) -> None:
     from ocelli.cli.table import show
 
     show(results, total)

@@ -16,9 +16,9 @@ from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.objects_local import STAGING
+from ocelli.wiring.adapters import objects
 from ocelli.wiring.backends import chat_configs
-from ocelli.wiring.edges import objects
-from ocelli.wiring.folder import NoInstallation, local_store, running_server
+from ocelli.wiring.data_folder import NoInstallation, local_store, running_server
 from ocelli.wiring.installation import database_for_command
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def backends(*, as_json: bool) -> int:
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """One thing that an installation needs; ``advice`` is set if it is not right."""
 
     name: str
@@ -89,8 +89,8 @@ def doctor(*, as_json: bool, **options: Any) -> int:
     return FAILED if any(check.advice for check in checks) else 0
 
 
-def _checks(settings: Settings) -> Iterator[Check]:
-    yield Check("python", sys.version.split()[0])
+def _checks(settings: Settings) -> Iterator[DoctorCheck]:
+    yield DoctorCheck("python", sys.version.split()[0])
     yield _try("data folder", "choose another with --data or OCELLI_DATA", lambda: _data(settings))
     yield _try(
         "database",
@@ -98,24 +98,24 @@ def _checks(settings: Settings) -> Iterator[Check]:
         lambda: _database(settings),
     )
     yield _try("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
-    yield Check("server", running_server(settings.data) or "none runs on this folder")
+    yield DoctorCheck("server", running_server(settings.data) or "none runs on this folder")
     yield _try("models", REINSTALL, _models)
     for each in _probed(settings):
         advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
-        yield Check(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
+        yield DoctorCheck(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
     free = shutil.disk_usage(_existing(settings.data)).free
-    yield Check(
+    yield DoctorCheck(
         "disk",
         f"{free / 1024**3:.1f} GB free",
         None if free > LITTLE_SPACE else "free some space: uploads stop when the disk is full",
     )
 
 
-def _try(name: str, advice: str, check: Callable[[], str]) -> Check:
+def _try(name: str, advice: str, check: Callable[[], str]) -> DoctorCheck:
     try:
-        return Check(name, check())
+        return DoctorCheck(name, check())
     except Exception as error:  # whatever is wrong is the finding
-        return Check(name, f"{type(error).__name__}: {error}".strip(), advice)
+        return DoctorCheck(name, f"{type(error).__name__}: {error}".strip(), advice)
 
 
 def _data(settings: Settings) -> str:
@@ -190,7 +190,7 @@ def _model_dict(model: ModelInfo) -> dict[str, Any]:
     return asdict(model)
 
 
-def _print_checks(checks: list[Check]) -> None:
+def _print_checks(checks: list[DoctorCheck]) -> None:
     from rich.console import Console
     from rich.table import Table
 

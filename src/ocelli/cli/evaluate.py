@@ -15,7 +15,7 @@ from rich.table import Table
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.domain.errors import AnalysisFailed
-from ocelli.domain.evaluation import Label, Score, fit, reliability
+from ocelli.domain.evaluation import ReferenceLabel, Score, fit, reliability
 from ocelli.domain.questions import Question
 from ocelli.domain.verification import Calibration
 from ocelli.media.decode import decode
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ocelli.domain.analysis import Level
+    from ocelli.domain.analysis import VerificationLevel
     from ocelli.settings import Settings
     from ocelli.usecases.engine import Engine
 
@@ -41,7 +41,7 @@ class Options:
 
     folder: Path
     labels: Path
-    levels: Sequence[Level]
+    levels: Sequence[VerificationLevel]
     backend: str | None
     fit_to: Path | None
     plot_to: Path | None
@@ -75,13 +75,13 @@ def evaluate(options: Options) -> int:
     return FAILED if any(score.failed for score in scores.values()) else 0
 
 
-def read_labels(path: Path) -> list[Label]:
+def read_labels(path: Path) -> list[ReferenceLabel]:
     """Raises ValueError naming the line."""
     labels = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
             try:
-                labels.append(Label.from_json(json.loads(line)))
+                labels.append(ReferenceLabel.from_json(json.loads(line)))
             except (ValueError, TypeError, AttributeError) as error:
                 raise ValueError(f"line {number}: {error}") from error
     if not labels:
@@ -90,8 +90,8 @@ def read_labels(path: Path) -> list[Label]:
 
 
 async def _measure(
-    settings: Settings, options: Options, labels: Sequence[Label]
-) -> dict[Level, Score]:
+    settings: Settings, options: Options, labels: Sequence[ReferenceLabel]
+) -> dict[VerificationLevel, Score]:
     # What is fitted must be what was computed, not what an earlier fit made of it.
     raw = Calibration() if options.fit_to is not None else None
     with ThreadPoolExecutor(1) as compute:
@@ -100,14 +100,14 @@ async def _measure(
 
 
 async def _levels(
-    engine: Engine, settings: Settings, options: Options, labels: Sequence[Label]
-) -> dict[Level, Score]:
-    scores: dict[Level, Score] = {level: Score() for level in options.levels}
+    engine: Engine, settings: Settings, options: Options, labels: Sequence[ReferenceLabel]
+) -> dict[VerificationLevel, Score]:
+    scores: dict[VerificationLevel, Score] = {level: Score() for level in options.levels}
     room = asyncio.Semaphore(AT_ONCE)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(labels) * len(options.levels))
 
-        async def one(label: Label, level: Level) -> None:
+        async def one(label: ReferenceLabel, level: VerificationLevel) -> None:
             async with room:
                 await _one(engine, settings, options, label, level, scores[level])
             progress.advance(task)
@@ -121,8 +121,8 @@ async def _one(
     engine: Engine,
     settings: Settings,
     options: Options,
-    label: Label,
-    level: Level,
+    label: ReferenceLabel,
+    level: VerificationLevel,
     score: Score,
 ) -> None:
     question = Question(backends=(options.backend,) if options.backend else ())
@@ -138,7 +138,7 @@ async def _one(
     score.add(answer.claims, answer.tags, answer.visible_text or "", label)
 
 
-def _report(options: Options, scores: dict[Level, Score]) -> None:
+def _report(options: Options, scores: dict[VerificationLevel, Score]) -> None:
     every = [sample for score in scores.values() for sample in score.all]
     written: dict[str, str] = {}
     if options.fit_to is not None and every:
@@ -154,7 +154,7 @@ def _report(options: Options, scores: dict[Level, Score]) -> None:
     grid.add_column("measure")
     for level in scores:
         grid.add_column(level, justify="right")
-    figures: dict[Level, dict[str, Any]] = {n: s.figures() for n, s in scores.items()}
+    figures: dict[VerificationLevel, dict[str, Any]] = {n: s.figures() for n, s in scores.items()}
     for name in next(iter(figures.values())):
         arrow = "↓" if name in LOWER_IS_BETTER else "↑" if name != "looks_per_picture" else " "
         cells = (figures[level][name] for level in scores)
@@ -164,7 +164,7 @@ def _report(options: Options, scores: dict[Level, Score]) -> None:
         Console().print(f"{what} written to {where}")
 
 
-def plot(path: Path, scores: dict[Level, Score]) -> None:
+def plot(path: Path, scores: dict[VerificationLevel, Score]) -> None:
     """A reliability diagram: computed against observed, a line per level."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

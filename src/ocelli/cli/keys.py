@@ -15,9 +15,9 @@ from ocelli.domain.errors import MalformedRequest, Unavailable
 from ocelli.domain.scopes import checked
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.postgres.reach import DatabaseRefuses
+from ocelli.storage.postgres.preflight import DatabaseRefuses
 from ocelli.usecases.keys import Keys
-from ocelli.wiring.folder import NoInstallation
+from ocelli.wiring.data_folder import NoInstallation
 from ocelli.wiring.installation import check_schema, database_for_command
 
 if TYPE_CHECKING:

@@ -103,12 +103,12 @@ def evaluate(
     """Measure descriptions, claims and confidence on labelled pictures of your own."""
     from ocelli.cli.evaluate import Options
     from ocelli.cli.evaluate import evaluate as run
-    from ocelli.domain.analysis import Level
+    from ocelli.domain.analysis import VerificationLevel
 
     try:
-        levels = [Level(each) for each in level or Level]
+        levels = [VerificationLevel(each) for each in level or VerificationLevel]
     except ValueError as error:
-        fail(str(error), f"levels are {', '.join(Level)}")
+        fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         _exit(2)
     _exit(run(Options(folder, labels, levels, backend, fit, plot, as_json)))
 

@@ -11,9 +11,9 @@ from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload, UploadRequest
-from ocelli.wiring.edges import objects
+from ocelli.wiring.adapters import objects
 from ocelli.wiring.installation import default_tenant
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.analysis import Analysis, Level
+    from ocelli.domain.analysis import Analysis, VerificationLevel
     from ocelli.settings import Settings
 
 IN_FLIGHT_PER_WORKER = 4
@@ -32,7 +32,7 @@ MANY = 3
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedFile:
     """One picture's outcome: ``analysis`` if it was looked at, else ``error``."""
 
     path: Path
@@ -74,12 +74,12 @@ async def describe_all(
     settings: Settings,
     dsn: str,
     files: Sequence[Path],
-    level: Level,
+    level: VerificationLevel,
     check: Callable[[], None],
-) -> AsyncIterator[Described]:
+) -> AsyncIterator[DescribedFile]:
     """In the order in which they finish; a bounded number at a time."""
     waiting = iter(files)
-    running: set[asyncio.Task[Described]] = set()
+    running: set[asyncio.Task[DescribedFile]] = set()
     async with PostgresDatabase(dsn, max_connections=8) as database:
         one = _One(settings, database, await default_tenant(database), level)
         watcher = asyncio.create_task(one.watch())
@@ -108,18 +108,22 @@ class _One:
     """One picture through the use cases."""
 
     def __init__(
-        self, settings: Settings, database: PostgresDatabase, tenant: Tenant, level: Level
+        self,
+        settings: Settings,
+        database: PostgresDatabase,
+        tenant: Tenant,
+        level: VerificationLevel,
     ) -> None:
         self._tenant = tenant
         self._level = level
         self._store = objects(settings)
-        stores = Stores(self._store)
+        stores = StoreResolver(self._store)
         self._upload = Upload(database, stores, Quota(database), max_pixels=settings.max_pixels)
         self._files = Files(database, stores)
         self._max_bytes = settings.max_upload_bytes
         self._waiting: dict[UUID, asyncio.Future[Analysis]] = {}
 
-    async def describe(self, path: Path) -> Described:
+    async def describe(self, path: Path) -> DescribedFile:
         try:
             with BlobWriter(self._store.staging, max_bytes=self._max_bytes) as staged:
                 await asyncio.to_thread(_copy, path, staged)
@@ -131,10 +135,10 @@ class _One:
             analysis = await self._final(accepted.image.id)
             await self._store.delete(accepted.image.object_key)
         except OcelliError as error:
-            return Described(path, error=error.message)
+            return DescribedFile(path, error=error.message)
         except OSError as error:
-            return Described(path, error=error.strerror or str(error))
-        return Described(path, analysis)
+            return DescribedFile(path, error=error.strerror or str(error))
+        return DescribedFile(path, analysis)
 
     async def _final(self, id: UUID) -> Analysis:
         self._waiting[id] = asyncio.get_running_loop().create_future()

@@ -22,8 +22,8 @@ from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
-from ocelli.storage.postgres.reach import DatabaseRefuses, reach
-from ocelli.wiring.folder import address_kept, make_private, reached_at
+from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
+from ocelli.wiring.data_folder import address_kept, make_private, reached_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +110,7 @@ def work(**options: Any) -> int:
     try:
         make_private(settings)
         with contextlib.ExitStack() as stack:
-            _wait_until(lambda: reach(dsn), stop)
+            _wait_until(lambda: check_connection(dsn), stop)
             _wait_until(lambda: join(settings, dsn), stop)
             supervisor = Supervisor()
             stack.callback(supervisor.stop)
@@ -160,7 +160,7 @@ def _database(
         dsn = settings.database_url.get_secret_value()
 
         def reached() -> str:
-            _wait_until(lambda: reach(dsn), stop)
+            _wait_until(lambda: check_connection(dsn), stop)
             return dsn
 
         yield None, reached

@@ -12,14 +12,14 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocelli.cli.pictures import Described
+    from ocelli.cli.pictures import DescribedFile
 
 LONGEST_TEXT = 60
 MOST_TAGS = 8
 PIPED_WIDTH = 140
 
 
-def show(results: Iterator[Described], total: int) -> None:
+def show(results: Iterator[DescribedFile], total: int) -> None:
     """Consume ``results``, then print them in the order of their names."""
     console = Console()
     if not console.is_terminal:
@@ -39,7 +39,7 @@ def show(results: Iterator[Described], total: int) -> None:
     console.print(table(sorted(rows, key=lambda row: row.path)))
 
 
-def table(rows: list[Described]) -> Table:
+def table(rows: list[DescribedFile]) -> Table:
     """File, description, tags, text, confidence, ms."""
     grid = Table(show_lines=True)
     grid.add_column("file", style="bold", overflow="fold", max_width=20)
@@ -53,7 +53,7 @@ def table(rows: list[Described]) -> Table:
     return grid
 
 
-def _cells(row: Described) -> list[str]:
+def _cells(row: DescribedFile) -> list[str]:
     found = row.analysis
     if row.failed or found is None:
         return [escape(row.path.name), f"[red]{escape(row.problem or '')}[/red]", "", "", "", ""]

@@ -43,7 +43,7 @@ from aion._files import SUPPORTED_EXTENSIONS, expand
 from aion.config import check_api_key
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.table import LONGEST_TEXT, MOST_TAGS, PIPED_WIDTH
-from ocelli.wiring.folder import KEY, running_server
+from ocelli.wiring.data_folder import KEY, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ AGAIN = "run the same command again: only what is missing is sent"
 
 
 @dataclass
-class Outcome:
+class FileOutcome:
     """What became of one file: ``result`` if the server said anything about it, else ``error``."""
 
     path: Path
@@ -104,7 +104,7 @@ class Outcome:
 class Report:
     """The outcomes of the command, in the order of the files, and its exit code."""
 
-    outcomes: list[Outcome]
+    outcomes: list[FileOutcome]
     code: int
     summary: str
 
@@ -227,12 +227,12 @@ def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: 
             raise
         fail(error.message, AGAIN)
         return _broken_off(files, bars.results, _reason(error))
-    outcomes = [Outcome(*pair) for pair in zip(files, results, strict=True)]
+    outcomes = [FileOutcome(*pair) for pair in zip(files, results, strict=True)]
     return Report(outcomes, FAILED if results.has_failures else 0, results.summary())
 
 
 def _broken_off(files: list[Path], known: dict[int, UploadResult], reason: str) -> Report:
-    outcomes = [Outcome(path, known.get(index), reason) for index, path in enumerate(files)]
+    outcomes = [FileOutcome(path, known.get(index), reason) for index, path in enumerate(files)]
     summary = BatchUploadResults(known.values()).summary()
     if missing := len(files) - len(known):
         summary += f", {missing} not uploaded"
@@ -384,7 +384,7 @@ def _show(report: Report) -> None:
     console.print(escape(report.summary), highlight=False)
 
 
-def _table(rows: list[Outcome]) -> Table:
+def _table(rows: list[FileOutcome]) -> Table:
     """File, id, description (or status, or reason), tags, text, confidence."""
     grid = Table(show_lines=True)
     grid.add_column("file", style="bold", overflow="fold", max_width=20)
@@ -398,7 +398,7 @@ def _table(rows: list[Outcome]) -> Table:
     return grid
 
 
-def _cells(rows: list[Outcome]) -> Iterator[list[str]]:
+def _cells(rows: list[FileOutcome]) -> Iterator[list[str]]:
     for row in rows:
         found = row.result
         name, id = escape(row.path.name), found.image_id[:8] if found else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-class Level(StrEnum):
+class VerificationLevel(StrEnum):
     """How thoroughly a picture is looked at."""
 
     QUICK = "quick"
@@ -29,7 +29,12 @@ class Level(StrEnum):
     @property
     def looks(self) -> int:
         """Model calls per picture, and so credits."""
-        return {Level.QUICK: 1, Level.STANDARD: 2, Level.THOROUGH: 2, Level.CRITICAL: 3}[self]
+        return {
+            VerificationLevel.QUICK: 1,
+            VerificationLevel.STANDARD: 2,
+            VerificationLevel.THOROUGH: 2,
+            VerificationLevel.CRITICAL: 3,
+        }[self]
 
 
 class Status(StrEnum):
@@ -78,7 +83,7 @@ class Task(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ModelCall:
     """One model call that was answered; it is one credit. Time in milliseconds."""
 
     source: str
@@ -89,7 +94,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnalysisAnswer:
     """What came of a question: ``findings`` of every backend that answered, in the order asked.
 
     ``description``, ``visible_text``, ``tags`` and ``confidence`` (0 to 1) are the answer as a
@@ -98,7 +103,7 @@ class Answer:
     """
 
     findings: tuple[Findings, ...]
-    calls: tuple[Look, ...] = ()
+    calls: tuple[ModelCall, ...] = ()
     description: str | None = None
     visible_text: str | None = None
     tags: tuple[str, ...] = ()
@@ -126,7 +131,7 @@ class Analysis:
     tenant_id: UUID
     image_id: UUID | None
     object_key: str
-    level: Level
+    level: VerificationLevel
     status: Status
     created_at: datetime
     storage_target: StorageTarget = StorageTarget.DEFAULT
@@ -144,7 +149,7 @@ class Analysis:
     question: Question = Question()
     claims: tuple[JudgedClaim, ...] = ()
     errors: tuple[BackendFailure, ...] = ()
-    calls: tuple[Look, ...] = ()
+    calls: tuple[ModelCall, ...] = ()
     source_url: str | None = None
     request_id: UUID | None = None
     position: int = 0

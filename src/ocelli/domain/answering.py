@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain import grammar
 from ocelli.domain.comparing import differences
-from ocelli.domain.seen import FACE, PERSON, Found, Seen
+from ocelli.domain.seen import FACE, PERSON, Found, PictureFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Rule = Callable[[re.Match[str], Seen], str | None]
+    Rule = Callable[[re.Match[str], PictureFacts], str | None]
 
 NEEDS_A_MODEL = (
     "This question needs a vision-language model: configure one as [backends.NAME] in ocelli.toml, "
@@ -46,7 +46,7 @@ END = (
 NOUN = rf"(?P<noun>[a-z][a-z' -]*?){END}"
 
 
-def answer(text: str, pictures: Sequence[Seen]) -> str:
+def answer(text: str, pictures: Sequence[PictureFacts]) -> str:
     """The answer to ``text``, the last message of a user, about these pictures in order."""
     if not pictures:
         return NO_PICTURE
@@ -90,7 +90,9 @@ def _chosen(text: str, count: int) -> list[int]:
 
 
 def _each(
-    pictures: Sequence[Seen], chosen: Sequence[int], tell: Callable[[Seen], str | None]
+    pictures: Sequence[PictureFacts],
+    chosen: Sequence[int],
+    tell: Callable[[PictureFacts], str | None],
 ) -> str:
     """One answer, or one per picture by its number."""
     said = [(number, tell(pictures[number])) for number in chosen]
@@ -105,7 +107,7 @@ COMPARE = re.compile(
 )
 
 
-def _compared(sentence: str, pictures: Sequence[Seen], chosen: Sequence[int]) -> str | None:
+def _compared(sentence: str, pictures: Sequence[PictureFacts], chosen: Sequence[int]) -> str | None:
     if COMPARE.search(sentence) is None:
         return None
     if len(pictures) == 1:
@@ -129,7 +131,7 @@ WHICH = re.compile(
 )
 
 
-def _which(sentence: str, pictures: Sequence[Seen]) -> str | None:
+def _which(sentence: str, pictures: Sequence[PictureFacts]) -> str | None:
     match = WHICH.search(sentence)
     if match is None or len(pictures) == 1:
         return None
@@ -139,11 +141,11 @@ def _which(sentence: str, pictures: Sequence[Seen]) -> str | None:
     return grammar.sentence(grammar.listing(there))
 
 
-def _has(noun: str, seen: Seen) -> bool:
+def _has(noun: str, seen: PictureFacts) -> bool:
     return bool(seen.lines) if noun == "text" else _find(noun, seen)[0].count > 0
 
 
-def _told(sentence: str, pictures: Sequence[Seen], chosen: Sequence[int]) -> str | None:
+def _told(sentence: str, pictures: Sequence[PictureFacts], chosen: Sequence[int]) -> str | None:
     """By the first rule that knows; None if none does."""
     if re.search(rf"\bhow many {PICTURE}\b", sentence):
         return f"{grammar.number(len(pictures))} {'picture' if len(pictures) == 1 else 'pictures'}."
@@ -156,18 +158,18 @@ def _told(sentence: str, pictures: Sequence[Seen], chosen: Sequence[int]) -> str
     return None
 
 
-def _describe(seen: Seen) -> str:
+def _describe(seen: PictureFacts) -> str:
     return seen.description
 
 
-def _text(match: re.Match[str], seen: Seen) -> str:
+def _text(match: re.Match[str], seen: PictureFacts) -> str:
     del match
     if not seen.lines:
         return "No text could be read."
     return "It reads: " + " / ".join(f"“{line}”" for line in seen.lines)
 
 
-def _who(match: re.Match[str], seen: Seen) -> str:
+def _who(match: re.Match[str], seen: PictureFacts) -> str:
     del match
     people, faces = seen.find(PERSON).count, len(seen.findings.faces)
     parts = [grammar.counted(PERSON, people)] if people else []
@@ -177,7 +179,7 @@ def _who(match: re.Match[str], seen: Seen) -> str:
     return f"{grammar.sentence(grammar.listing(parts))} {NO_IDENTITY}"
 
 
-def _count(match: re.Match[str], seen: Seen) -> str | None:
+def _count(match: re.Match[str], seen: PictureFacts) -> str | None:
     noun = _noun(match)
     if noun in ("object", "thing", "item"):
         counted = [grammar.counted(name, count) for name, count in seen.things.items()]
@@ -191,7 +193,7 @@ def _count(match: re.Match[str], seen: Seen) -> str | None:
     return _found(noun, seen, "")
 
 
-def _found(noun: str, seen: Seen, yes: str) -> str:
+def _found(noun: str, seen: PictureFacts, yes: str) -> str:
     """ "Two dogs.", after ``yes`` if that is asked for; or that none was found."""
     found, left_out = _find(noun, seen)
     if not found.count:
@@ -209,7 +211,7 @@ def _several(noun: str, count: int) -> str:
     return noun if count == 1 else grammar.plural(noun)
 
 
-def _presence(match: re.Match[str], seen: Seen) -> str | None:
+def _presence(match: re.Match[str], seen: PictureFacts) -> str | None:
     noun = _noun(match)
     if re.search(r"\b(text|writing|words?|letters?|watermark)$", noun):
         return _text(match, seen)
@@ -225,14 +227,14 @@ def _presence(match: re.Match[str], seen: Seen) -> str | None:
     return " ".join(_found(_bare(part), seen, "yes, ") for part in parts) or None
 
 
-def _is_it(match: re.Match[str], seen: Seen) -> str | None:
+def _is_it(match: re.Match[str], seen: PictureFacts) -> str | None:
     """Only yes is known: what it is not called may still be so."""
     parts = [_bare(part) for part in re.split(r"\s+or\s+", _noun(match)) if part]
     there = [part for part in parts if _find(part, seen)[0].count]
     return " ".join(_found(part, seen, "" if parts[1:] else "yes, ") for part in there) or None
 
 
-def _has_color(word: str, seen: Seen) -> str:
+def _has_color(word: str, seen: PictureFacts) -> str:
     wanted = grammar.color_in(word)
     shares = {
         color.name: color.fraction
@@ -244,7 +246,7 @@ def _has_color(word: str, seen: Seen) -> str:
     return f"Yes: {grammar.listing([f'{name} ({share:.0%})' for name, share in shares.items()])}."
 
 
-def _colors(match: re.Match[str], seen: Seen) -> str:
+def _colors(match: re.Match[str], seen: PictureFacts) -> str:
     shares = [f"{name} ({share:.0%})" for name, share in seen.colors.items()]
     if not shares:
         return "No colour stands out."
@@ -254,7 +256,7 @@ def _colors(match: re.Match[str], seen: Seen) -> str:
     return f"The main colours are {grammar.listing(shares)}.{note}"
 
 
-def _safety(match: re.Match[str], seen: Seen) -> str | None:
+def _safety(match: re.Match[str], seen: PictureFacts) -> str | None:
     del match
     if seen.findings.safety is None:
         return None
@@ -263,7 +265,7 @@ def _safety(match: re.Match[str], seen: Seen) -> str | None:
     return f"The picture {verdict} safe for work: {probability:.0%} that it is not."
 
 
-def _where(match: re.Match[str], seen: Seen) -> str | None:
+def _where(match: re.Match[str], seen: PictureFacts) -> str | None:
     name = _find(_noun(match), seen)[0].name
     boxes = [one.box for one in seen.findings.objects if one.name == name]
     if name == FACE:
@@ -282,14 +284,14 @@ def _third(position: float) -> int:
     return min(int(position * 3), 2)
 
 
-def _size(match: re.Match[str], seen: Seen) -> str | None:
+def _size(match: re.Match[str], seen: PictureFacts) -> str | None:
     del match
     if seen.width is None or seen.height is None:
         return None
     return f"{seen.width} × {seen.height} pixels."
 
 
-def _described(match: re.Match[str], seen: Seen) -> str:
+def _described(match: re.Match[str], seen: PictureFacts) -> str:
     del match
     return seen.description
 
@@ -303,7 +305,7 @@ def _bare(noun: str) -> str:
     return re.sub(r"^(?:(?:an?|any|the|some|other|different|visible)\s+)+(?=\w)", "", noun)
 
 
-def _find(noun: str, seen: Seen) -> tuple[Found, str]:
+def _find(noun: str, seen: PictureFacts) -> tuple[Found, str]:
     """What is there of it, and the words in front of the noun that findings do not tell."""
     words = noun.split()
     for first in range(len(words)):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from ocelli.domain.analysis import Level, Status
+    from ocelli.domain.analysis import Status, VerificationLevel
 
 
 class BatchKind(StrEnum):
@@ -39,7 +39,7 @@ class Batch:
     id: UUID
     tenant_id: UUID
     kind: BatchKind
-    level: Level
+    level: VerificationLevel
     total: int
     inputs: tuple[Mapping[str, Any], ...]
     created_at: datetime

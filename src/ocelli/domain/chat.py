@@ -71,7 +71,7 @@ class PictureRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatMessage:
     """One turn. ``parts`` keep their order."""
 
     role: str
@@ -101,7 +101,7 @@ class Conversation:
     """
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     max_tokens: int | None = None
     n: int = 1
     stop: tuple[str, ...] = ()
@@ -164,7 +164,7 @@ class TokenUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class ChatAnswer:
     """An answer of the local model: ``n`` times the same, since it is certain of itself.
 
     ``text`` are the arguments of ``tool``, in JSON, where that is called.
@@ -183,7 +183,7 @@ def tokens(text: str) -> Iterator[str]:
     return (match[0] for match in _TOKEN.finditer(text))
 
 
-def count_text(messages: Iterable[Message]) -> int:
+def count_text(messages: Iterable[ChatMessage]) -> int:
     """Tokens of all that was said."""
     return sum(
         _PER_MESSAGE

@@ -68,7 +68,7 @@ class TooManyImages(ChatError):
     code = "too_many_images"
 
 
-class InvalidImageUrl(ChatError):
+class InvalidChatImageUrl(ChatError):
     """The address is malformed, of another scheme, not allowed, or nothing could be had there."""
 
     code = "invalid_image_url"

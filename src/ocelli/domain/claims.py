@@ -100,7 +100,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ClaimCheck:
     """One look at a picture with claims in hand: a verdict for each, in their order.
 
     ``revised`` is the description without what was contradicted, if the model wrote one.

@@ -114,7 +114,7 @@ FAMILIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rgb:
+class RgbColor:
     """sRGB, 0 to 255 each."""
 
     r: int
@@ -122,7 +122,7 @@ class Rgb:
     b: int
 
     @classmethod
-    def parse(cls, text: str) -> Rgb:
+    def parse(cls, text: str) -> RgbColor:
         """``#rgb`` or ``#rrggbb``, the sign is optional. Raises ValidationFailed.
 
         >>> Rgb.parse("#f80")
@@ -135,7 +135,7 @@ class Rgb:
         return cls(*bytes.fromhex(digits))
 
     @classmethod
-    def of_number(cls, number: int) -> Rgb:
+    def of_number(cls, number: int) -> RgbColor:
         """The inverse of ``number``."""
         return cls(number >> 16, number >> 8 & 255, number & 255)
 
@@ -167,7 +167,7 @@ class Rgb:
         return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
-def family_of(color: Rgb) -> Family:
+def family_of(color: RgbColor) -> Family:
     """The family of a colour: the first of these rules that holds."""
     lightness, a, b = color.lab
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
@@ -187,7 +187,7 @@ def family_of(color: Rgb) -> Family:
 
 @cache
 def _metals() -> tuple[tuple[float, float, float], ...]:
-    return tuple(Rgb.parse(metal).lab for metal in METALS)
+    return tuple(RgbColor.parse(metal).lab for metal in METALS)
 
 
 def match_score(distance: float, threshold: float) -> float:
@@ -198,12 +198,12 @@ def match_score(distance: float, threshold: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class DominantColor:
+class PaletteColor:
     """One of a picture's main colours; ``percentage`` of its area, 0 to 100; rank 1 is largest."""
 
     rank: int
     percentage: float
-    rgb: Rgb
+    rgb: RgbColor
     name: str
     family: Family
 
@@ -224,7 +224,7 @@ class Palette:
     ``saturation`` the share of colour in it, both 0 to 100.
     """
 
-    colors: tuple[DominantColor, ...]
+    colors: tuple[PaletteColor, ...]
     temperature: Reading
     brightness: Reading
     saturation: Reading
@@ -261,7 +261,7 @@ class ColorQuery:
     ``threshold`` is in ΔE by CIEDE2000, ``min_percentage`` of the picture's area.
     """
 
-    near: Rgb | None = None
+    near: RgbColor | None = None
     name: str | None = None
     family: Family | None = None
     threshold: float = 15.0
@@ -274,7 +274,7 @@ class ColorMatch:
 
     image_id: UUID
     score: float
-    rgb: Rgb
+    rgb: RgbColor
     percentage: float
 
 

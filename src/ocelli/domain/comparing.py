@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.domain import grammar
-from ocelli.domain.seen import NEAR_DUPLICATE, Found, Seen
+from ocelli.domain.seen import NEAR_DUPLICATE, Found, PictureFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MANY = 12  # things that are listed of each
 
 
-def differences(one: Seen, other: Seen, *, names: tuple[str, str]) -> str:
+def differences(one: PictureFacts, other: PictureFacts, *, names: tuple[str, str]) -> str:
     """In a few sentences; ``names`` are what the pictures are called ("picture 1")."""
     first, second = names
     if one.sha256 == other.sha256:
@@ -30,7 +30,7 @@ def differences(one: Seen, other: Seen, *, names: tuple[str, str]) -> str:
     return " ".join(grammar.sentence(part) for part in parts)
 
 
-def _near(one: Seen, other: Seen) -> bool:
+def _near(one: PictureFacts, other: PictureFacts) -> bool:
     if one.dhash is None or other.dhash is None:
         return False
     return (one.dhash ^ other.dhash).bit_count() <= NEAR_DUPLICATE
@@ -94,7 +94,7 @@ def _colors(one: Sequence[str], other: Sequence[str], names: tuple[str, str]) ->
     ]
 
 
-def _sizes(one: Seen, other: Seen, names: tuple[str, str]) -> list[str]:
+def _sizes(one: PictureFacts, other: PictureFacts, names: tuple[str, str]) -> list[str]:
     if one.width is None or one.height is None or other.width is None or other.height is None:
         return []
     if (one.width, one.height) == (other.width, other.height):

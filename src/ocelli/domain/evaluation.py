@@ -22,7 +22,7 @@ FEWEST_PER_KNOT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class ReferenceLabel:
     """What a person says about one picture.
 
     ``objects`` counts things by singular noun ("red circle": 3) and is complete: what is not in it
@@ -37,7 +37,7 @@ class Label:
     claims: Mapping[str, bool] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Label:
+    def from_json(cls, entry: Mapping[str, Any]) -> ReferenceLabel:
         """A line of ``labels.jsonl``. Raises ValueError with what is wrong."""
         known = {"file", "objects", "text", "tags", "claims"}
         if unknown := set(entry) - known:
@@ -65,7 +65,7 @@ class Sample:
     kept: bool
 
 
-def truth(claim: Claim, label: Label) -> bool | None:
+def truth(claim: Claim, label: ReferenceLabel) -> bool | None:
     """Whether the label bears the claim out; None if it cannot say."""
     if (known := label.claims.get(_plain(claim.text))) is not None:
         return known
@@ -88,7 +88,7 @@ def truth(claim: Claim, label: Label) -> bool | None:
     return None
 
 
-def samples(claims: Iterable[JudgedClaim], label: Label) -> list[Sample]:
+def samples(claims: Iterable[JudgedClaim], label: ReferenceLabel) -> list[Sample]:
     """Those claims that the label can decide."""
     decided = ((each, truth(each.claim, label)) for each in claims)
     return [Sample(each.probability, t, each.kept) for each, t in decided if t is not None]
@@ -200,7 +200,7 @@ class Score:
     text: tuple[int, int] = (0, 0)
 
     def add(
-        self, claims: Sequence[JudgedClaim], tags: Sequence[str], text: str, label: Label
+        self, claims: Sequence[JudgedClaim], tags: Sequence[str], text: str, label: ReferenceLabel
     ) -> None:
         """One picture's answer."""
         self.pictures += 1

@@ -104,7 +104,7 @@ class ExportStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ExportRequest:
+class ExportOptions:
     """What to write into the file, newest first, at most ``limit`` records."""
 
     format: ExportFormat
@@ -119,7 +119,7 @@ class Export:
 
     id: UUID
     tenant_id: UUID
-    request: ExportRequest
+    request: ExportOptions
     status: ExportStatus
     created_at: datetime
     object_key: str | None = None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class KeyClaim:
     """One request that is being carried out.
 
     ``fingerprint`` tells the same request from another one, ``owner`` this attempt from the next.

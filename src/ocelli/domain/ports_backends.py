@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.claims import Check, Claim, Verdict
+    from ocelli.domain.claims import Claim, ClaimCheck, Verdict
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.questions import Question
 
 
-class Picture(Protocol):
+class PictureLike(Protocol):
     """A decoded picture: upright, sRGB, 8 bits, no larger than the analysis needs."""
 
     @property
@@ -55,7 +55,7 @@ class Backend(Protocol):
         ...
 
     async def look(
-        self, picture: Picture, question: Question, *, thorough: bool = False
+        self, picture: PictureLike, question: Question, *, thorough: bool = False
     ) -> Findings:
         """Describe, with the claims that the description states. ``thorough`` is full resolution
         and detail. Raises AnalysisFailed."""
@@ -63,7 +63,7 @@ class Backend(Protocol):
 
     async def check(
         self,
-        picture: Picture,
+        picture: PictureLike,
         claims: Sequence[Claim],
         *,
         description: str,
@@ -71,7 +71,7 @@ class Backend(Protocol):
         evidence: Findings | None = None,
         thorough: bool = False,
         nth: int = 1,
-    ) -> Check:
+    ) -> ClaimCheck:
         """Look again with these claims in hand. ``nth`` is 1 for the check and 2 for the judge.
 
         ``evidence`` is what the local models found. Raises AnalysisFailed.
@@ -93,7 +93,7 @@ class Evidence(Protocol):
         """Of the backend whose models they are: to its own words they add nothing."""
         ...
 
-    async def gather(self, picture: Picture) -> Findings:
+    async def gather(self, picture: PictureLike) -> Findings:
         """What they find. Raises AnalysisFailed."""
         ...
 

@@ -30,7 +30,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PricingPlan:
     """Who answers, in the order in which they were named.
 
     ``notes`` are for clients that get no answer: who was named and is not here.
@@ -63,7 +63,7 @@ class Roster:
 
     def plan(
         self, backends: Sequence[str], features: Collection[Feature], prompt: str | None
-    ) -> Plan:
+    ) -> PricingPlan:
         """Which backend does what. One that is not here is replaced by one of the same kind.
 
         None named: the default one, and the local models for what that one cannot answer.
@@ -78,7 +78,7 @@ class Roster:
                 notes.append(f"{name} is not configured here.")
             wanted.setdefault(answers, set()).update(able)
             left -= able
-        return Plan(
+        return PricingPlan(
             tuple(
                 Share(name, _ordered(those), _price(name, those, prompt))
                 for name, those in wanted.items()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Role(StrEnum):
+class KeyRole(StrEnum):
     """In rising order; each includes those before it."""
 
     READ = "read"
@@ -26,12 +26,12 @@ class Role(StrEnum):
 RESOURCES = ("api_keys", "usage", "tenants", "cloud_storage")
 PERMISSIONS = ("read", "write", "delete", "share")
 SCOPES = (
-    *Role,
+    *KeyRole,
     *(f"{resource}:{permission}" for resource in RESOURCES for permission in PERMISSIONS),
 )
-EVERYTHING = (Role.ADMIN.value,)
+EVERYTHING = (KeyRole.ADMIN.value,)
 
-_RANKS = {role.value: rank for rank, role in enumerate(Role, 1)}
+_RANKS = {role.value: rank for rank, role in enumerate(KeyRole, 1)}
 
 
 def checked(scopes: Iterable[str]) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def checked(scopes: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(scope) for scope in SCOPES if scope in wanted)
 
 
-def allows(held: Iterable[str], role: Role, scope: str | None = None) -> bool:
+def allows(held: Iterable[str], role: KeyRole, scope: str | None = None) -> bool:
     """Whether one of the scopes held is the role, a higher one, or exactly ``scope``.
 
     >>> allows(["write"], Role.READ)
@@ -62,5 +62,5 @@ def covers(held: tuple[str, ...], wanted: Iterable[str]) -> bool:
 
 def _opens(held: tuple[str, ...], scope: str) -> bool:
     if scope in _RANKS:
-        return allows(held, Role(scope))
-    return allows(held, Role.READ if scope.endswith(":read") else Role.ADMIN, scope)
+        return allows(held, KeyRole(scope))
+    return allows(held, KeyRole.READ if scope.endswith(":read") else KeyRole.ADMIN, scope)

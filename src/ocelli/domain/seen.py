@@ -24,7 +24,7 @@ PERSON, FACE = "person", "face"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PictureFacts:
     """One picture: its findings, the hash of its bytes, its size in pixels.
 
     ``dhash`` is a 64-bit perceptual hash, None if it was not computed.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from ocelli.domain.analysis import Level
+    from ocelli.domain.analysis import VerificationLevel
     from ocelli.domain.images import Image
 
 
@@ -76,7 +76,7 @@ class Session:
     id: UUID
     tenant_id: UUID
     upload_method: UploadMethod
-    level: Level
+    level: VerificationLevel
     total: int
     created_at: datetime
     intent: Intent = Intent.DESCRIBE
@@ -137,7 +137,7 @@ class Item:
     retryable: bool | None = None
     changed_at: datetime | None = None
     expires_at: datetime | None = None
-    level: Level | None = None
+    level: VerificationLevel | None = None
     image: Image | None = None
 
 

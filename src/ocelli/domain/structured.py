@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ocelli.domain.findings import Findings
-    from ocelli.domain.seen import Seen
+    from ocelli.domain.seen import PictureFacts
 
 UNSAFE = 0.5
 MAX_DEPTH = 30
@@ -34,7 +34,7 @@ _FILLER = frozenset(
 _SPELLINGS = {"colour": "color"}
 
 
-def everything(answer: str, pictures: Sequence[Seen]) -> dict[str, Any]:
+def everything(answer: str, pictures: Sequence[PictureFacts]) -> dict[str, Any]:
     """One object with the answer and all findings; of several pictures a list."""
     value: dict[str, Any] = {"answer": answer}
     if len(pictures) == 1:
@@ -44,7 +44,7 @@ def everything(answer: str, pictures: Sequence[Seen]) -> dict[str, Any]:
     return value
 
 
-def fill(schema: Mapping[str, Any], answer: str, pictures: Sequence[Seen]) -> Any:
+def fill(schema: Mapping[str, Any], answer: str, pictures: Sequence[PictureFacts]) -> Any:
     """A value for ``schema``. Raises UnsupportedParameter naming what cannot be known."""
     filler = _Filler(schema, answer)
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.seen import Seen
+    from ocelli.domain.seen import PictureFacts
 
 LONGEST = 8000
 
@@ -64,7 +64,7 @@ def asked(*instructions: str) -> bool:
     return found
 
 
-def transcription(pictures: Sequence[Seen], *instructions: str) -> str:
+def transcription(pictures: Sequence[PictureFacts], *instructions: str) -> str:
     """The lines of each picture, an empty line between two; the empty answer asked for."""
     blocks = ["\n".join(picture.lines) for picture in pictures]
     text = "\n\n".join(block for block in blocks if block)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from ocelli.domain.analysis import Level
+    from ocelli.domain.analysis import VerificationLevel
 
 
 class Limit(Enum):
@@ -50,7 +50,7 @@ class Delivered:
     """What was delivered in some days, for one operation and level."""
 
     operation: str
-    level: Level
+    level: VerificationLevel
     succeeded: int
     failed: int
     credits: int

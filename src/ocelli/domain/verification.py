@@ -93,7 +93,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ClaimVerdicts:
     """The verdicts on one claim: of the evidence, then of each look in its order."""
 
     evidence: Verdict | None = None
@@ -115,7 +115,7 @@ class Seen:
         return self.evidence is not None and self.evidence.ruling is Ruling.SUPPORTED
 
 
-def probability(claim: Claim, seen: Seen, *, describer: str | None) -> float:
+def probability(claim: Claim, seen: ClaimVerdicts, *, describer: str | None) -> float:
     """That the claim is true, 0 to 1. ``describer`` is who made it; None: a statement to verify."""
     default = STATEMENT if describer is None else DESCRIBER
     odds = _logit(default if claim.belief is None else claim.belief)
@@ -128,7 +128,7 @@ def probability(claim: Claim, seen: Seen, *, describer: str | None) -> float:
     return min(1 / (1 + math.exp(-odds)), CEILING)
 
 
-def to_judge(seen: Sequence[Seen]) -> list[int]:
+def to_judge(seen: Sequence[ClaimVerdicts]) -> list[int]:
     """Positions of the claims that a last look is about.
 
     What is disputed, and what only models' words speak for; if there is no such claim, all.
@@ -139,7 +139,7 @@ def to_judge(seen: Sequence[Seen]) -> list[int]:
 
 def judged(
     claims: Sequence[Claim],
-    seen: Sequence[Seen],
+    seen: Sequence[ClaimVerdicts],
     *,
     describer: str | None,
     calibration: Calibration,
@@ -156,7 +156,9 @@ def judged(
     return tuple(result)
 
 
-def _verified(claim: Claim, seen: Seen, raw: float, calibration: Calibration) -> JudgedClaim:
+def _verified(
+    claim: Claim, seen: ClaimVerdicts, raw: float, calibration: Calibration
+) -> JudgedClaim:
     """A statement holds if something speaks for it; of what nothing tells, both are as likely."""
     fate = JudgedClaim(claim, raw > KEPT_FROM, round(calibration(raw), 4), seen.verdicts)
     return replace(fate, kept=False, probability=UNKNOWN) if fate.is_unknown else fate

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.colors import (
     EPSILON,
     TO_XYZ,
-    DominantColor,
     Palette,
+    PaletteColor,
     Reading,
-    Rgb,
+    RgbColor,
     family_of,
 )
 
@@ -52,7 +52,7 @@ def extract(pixels: Any, *, most: int = 16) -> Palette:
     clustered = clusters(points, most)
     kept = [(rgb_of(lab), lab, share) for lab, share in clustered if share >= SMALLEST_SHARE]
     colors = tuple(
-        DominantColor(rank, round(100 * share, 2), rgb, nearest_name(lab), family_of(rgb))
+        PaletteColor(rank, round(100 * share, 2), rgb, nearest_name(lab), family_of(rgb))
         for rank, (rgb, lab, share) in enumerate(kept, 1)
     )
     chroma = np.hypot(points[:, 1], points[:, 2])
@@ -111,13 +111,13 @@ def lab_of(rgb: Any) -> Any:
 
 
 def unpacked(numbers: Any) -> Any:
-    """RGB of shape (..., 3) from ``Rgb.number`` of shape (...)."""
+    """RGB of shape (..., 3) from ``RgbColor.number`` of shape (...)."""
     import numpy as np
 
     return np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], -1)
 
 
-def rgb_of(lab: Any) -> Rgb:
+def rgb_of(lab: Any) -> RgbColor:
     """The nearest sRGB colour of a CIELAB colour of shape (3,)."""
     import numpy as np
 
@@ -127,7 +127,7 @@ def rgb_of(lab: Any) -> Rgb:
     xyz = np.where(root > EPSILON, root**3, 3 * EPSILON**2 * (root - 4 / 29))
     linear = np.clip(np.linalg.solve(np.array(TO_XYZ), xyz), 0, 1)
     part = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return Rgb(*(round(float(each) * 255) for each in part))
+    return RgbColor(*(round(float(each) * 255) for each in part))
 
 
 def nearest_name(lab: Any) -> str:
@@ -148,9 +148,9 @@ def names() -> frozenset[str]:
 
 
 @cache
-def css_colors() -> dict[str, Rgb]:
+def css_colors() -> dict[str, RgbColor]:
     """The named colours of CSS."""
-    return {name: Rgb.parse(code) for name, code in _data("css.toml").items()}
+    return {name: RgbColor.parse(code) for name, code in _data("css.toml").items()}
 
 
 def delta_e(one: Any, other: Any) -> Floats:
@@ -180,7 +180,7 @@ def delta_e(one: Any, other: Any) -> Floats:
     )
 
 
-def cells_near(color: Rgb, threshold: float) -> list[int]:
+def cells_near(color: RgbColor, threshold: float) -> list[int]:
     """The cells of ``cell_of`` that can hold a colour within ``threshold`` (CIEDE2000).
 
     A cell can if one of its eight corners is nearer than that and the way from there to its middle.
@@ -194,7 +194,7 @@ def cells_near(color: Rgb, threshold: float) -> list[int]:
     return [int(cell) for cell in np.flatnonzero(nearest.ravel() <= threshold + NO_METRIC * ways)]
 
 
-def cell_of(color: Rgb) -> int:
+def cell_of(color: RgbColor) -> int:
     """The cell of a colour in a grid of 16 × 16 × 16 over the sRGB cube."""
     side = 256 // GRID
     return (color.r // side * GRID + color.g // side) * GRID + color.b // side

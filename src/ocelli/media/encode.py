@@ -14,12 +14,12 @@ from ocelli.media.transparency import flat
 if TYPE_CHECKING:
     import pyvips
 
-    from ocelli.domain.ports_backends import Picture
+    from ocelli.domain.ports_backends import PictureLike
 
 MOST_PIXELS = 2**32  # it has been decoded before, within the limit that counts
 
 
-def jpeg(picture: Picture, *, side: int, quality: int, full: bool = False) -> bytes:
+def jpeg(picture: PictureLike, *, side: int, quality: int, full: bool = False) -> bytes:
     """``picture``, its longer side at most ``side``, never enlarged.
 
     ``full`` goes back to the file, where ``picture.pixels`` hold less than ``side``. Blocking.

@@ -57,7 +57,7 @@ class SafeFetcher:
     """See ports_fetch.Fetcher.
 
     ``allow`` are networks that may be gone to although they are not public. ``slowest`` is the
-    rate in bytes a second that a body must keep up on average once ``patience`` seconds are over.
+    rate in bytes a second that a body must keep up on average once ``grace_period`` seconds are over.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class SafeFetcher:
         allow: Iterable[str] = (),
         max_bytes: int = 100 * MEGABYTE,
         timeout: float = 30.0,
-        patience: float = 5.0,
+        grace_period: float = 5.0,
         slowest: int = 1024,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow = tuple(ip_network(each) for each in allow)
         self._max_bytes = max_bytes
         self._timeout = timeout
-        self._patience = patience
+        self._grace_period = grace_period
         self._slowest = slowest
         self._resolver = resolver
 
@@ -192,7 +192,7 @@ class SafeFetcher:
                 _check_content(bytes(body[:HEAD_BYTES]), videos)
                 checked = True
             waited = time.monotonic() - started
-            if waited > self._patience and received < waited * self._slowest:
+            if waited > self._grace_period and received < waited * self._slowest:
                 raise FetchUnavailable("The address sends too slowly.")
         if not checked:
             _check_content(bytes(body), videos)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import socket
 
 
-class _Checked:
+class _GuardedConnection:
     _dns_host: str
     port: int
 
@@ -42,11 +42,11 @@ class _Checked:
         return connection
 
 
-class _HTTPConnection(_Checked, AWSHTTPConnection):  # type: ignore[misc]
+class _HTTPConnection(_GuardedConnection, AWSHTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _HTTPSConnection(_Checked, AWSHTTPSConnection):  # type: ignore[misc]
+class _HTTPSConnection(_GuardedConnection, AWSHTTPSConnection):  # type: ignore[misc]
     pass
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ocelli.domain.storage import Bucket, Credentials
+    from ocelli.domain.buckets import Bucket, Credentials
     from ocelli.usecases.blobs import BlobWriter
 
     T = TypeVar("T")
@@ -29,7 +29,7 @@ PIECE = 1024 * 1024
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 ATTEMPTS = 3
-PATIENCE = 60.0  # less than what a worker may spend on one picture
+TIMEOUT = 60.0  # less than what a worker may spend on one picture
 STORED_WITHIN = 600.0
 MOST_IN_MEMORY = 512 * 1024 * 1024
 
@@ -43,7 +43,7 @@ class S3Objects:
 
     boto3 works in ``threads`` threads of its own, so that a slow bucket holds up nothing else.
     Without ``credentials`` they come the usual AWS way. ``guarded`` goes to public addresses only.
-    Whatever takes longer than ``patience`` (seconds; storing has ten minutes) is Unavailable.
+    Whatever takes longer than ``timeout`` (seconds; storing has ten minutes) is Unavailable.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class S3Objects:
         credentials: Credentials | None = None,
         guarded: bool = False,
         threads: int = 16,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
     ) -> None:
         staging.mkdir(parents=True, exist_ok=True)
         self.staging = staging
         self._bucket = bucket
-        self._patience = patience
+        self._timeout = timeout
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3")
         self._client = _client(bucket, credentials, guarded=guarded, connections=threads)
 
@@ -155,7 +155,7 @@ class S3Objects:
                 return work()
 
         try:
-            async with asyncio.timeout(within or self._patience):
+            async with asyncio.timeout(within or self._timeout):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, translated)
         except TimeoutError:
             raise Unavailable(f"The bucket {self._bucket.name} is too slow.") from None

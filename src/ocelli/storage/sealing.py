@@ -8,7 +8,7 @@ _VERSION = b"\x01"
 _NONCE = 12
 
 
-class Sealing:
+class AesGcmSealing:
     """Implements ports_storage.Sealing. The database without the secret reveals nothing."""
 
     def __init__(self, secret: bytes) -> None:

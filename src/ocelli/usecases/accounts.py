@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyUse, hash_key
 from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey
-from ocelli.usecases.together import seen
+from ocelli.usecases.batcher import seen
 
 if TYPE_CHECKING:
     from uuid import UUID

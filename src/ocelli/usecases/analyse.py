@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from uuid import UUID
 
-    from ocelli.domain.analysis import Analysis, Answer
+    from ocelli.domain.analysis import Analysis, AnalysisAnswer
     from ocelli.domain.colors import Palette
-    from ocelli.domain.ports_backends import Picture
+    from ocelli.domain.ports_backends import PictureLike
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.engine import Engine
-    from ocelli.usecases.requests import Settlement
-    from ocelli.usecases.sources import Sources
+    from ocelli.usecases.fetch_jobs import Settlement
+    from ocelli.usecases.image_loader import ImageLoader
 
 
 DESCRIBE = "describe"
@@ -45,7 +45,7 @@ class Analyse:
         database: PostgresDatabase,
         engine: Engine,
         compute: Executor,
-        sources: Sources,
+        sources: ImageLoader,
         settle: Settlement,
         *,
         max_pixels: int,
@@ -164,13 +164,13 @@ class Analyse:
         # An answer with errors in it may be a better one next time.
         return _Done(done, palette, (key, answer) if new and not answer.errors else None)
 
-    async def _known(self, tenant_id: UUID, key: bytes) -> Answer | None:
+    async def _known(self, tenant_id: UUID, key: bytes) -> AnalysisAnswer | None:
         """What was answered before costs no look."""
         async with self._database.autocommit() as tx:
             known = await tx.answers.get(tenant_id, key)
         return known and replace(known, calls=())
 
-    def _open(self, data: bytes) -> tuple[Picture, Palette]:
+    def _open(self, data: bytes) -> tuple[PictureLike, Palette]:
         picture = decode(data, max_pixels=self._max_pixels)
         return picture, extract(picture.pixels)
 
@@ -181,13 +181,13 @@ class _Done:
 
     analysis: Analysis
     palette: Palette
-    keep: tuple[bytes, Answer] | None
+    keep: tuple[bytes, AnalysisAnswer] | None
 
 
 async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
     """The request that it is a part of and that is paid in credits; not a batch, which is not."""
     id = analysis.request_id
-    return id if id is not None and await tx.requests.exists(id) else None
+    return id if id is not None and await tx.fetch_jobs.exists(id) else None
 
 
 async def _deliver(tx: PostgresTransaction, done: _Done, *, metered: bool) -> None:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.analysis import Analysis, Level
+    from ocelli.domain.analysis import Analysis, VerificationLevel
     from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
-    from ocelli.usecases.asking import Asking, Source
+    from ocelli.usecases.adhoc import AdHocAnalyses, Source
     from ocelli.usecases.quota import Quota
 
 MAX_ITEMS = 1_000
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BatchQuestion:
     """One item: ``source`` is its picture, or the error in the place of one; ``shown`` is what
     answers repeat of it."""
 
@@ -82,18 +82,18 @@ class BatchState:
 class Batches:
     """Jobs over many pictures. An item that cannot be done fails alone."""
 
-    def __init__(self, database: PostgresDatabase, asking: Asking, quota: Quota) -> None:
+    def __init__(self, database: PostgresDatabase, adhoc: AdHocAnalyses, quota: Quota) -> None:
         self._database = database
-        self._asking = asking
+        self._adhoc = adhoc
         self._quota = quota
 
     async def submit(
         self,
         tenant: Tenant,
         kind: BatchKind,
-        items: Sequence[Asked],
+        items: Sequence[BatchQuestion],
         question: Question,
-        level: Level,
+        level: VerificationLevel,
         *,
         webhook_url: str | None = None,
     ) -> BatchState:
@@ -113,7 +113,7 @@ class Batches:
                     await tx.analyses.add(analysis)
                     await tx.analyses.fail(analysis.id, failure)
                 else:
-                    await self._asking.enqueue(tx, each)
+                    await self._adhoc.enqueue(tx, each)
             await self._quota.reserve(
                 tx, tenant, uploads=0, descriptions=good, credits=good * level.looks
             )
@@ -154,20 +154,20 @@ class Batches:
             )
 
     async def _place(
-        self, tenant: Tenant, batch: Batch, items: Sequence[Asked], question: Question
+        self, tenant: Tenant, batch: Batch, items: Sequence[BatchQuestion], question: Question
     ) -> list[Analysis | tuple[Analysis, Failure]]:
         room = asyncio.Semaphore(STORED_AT_ONCE)
 
-        async def one(position: int, item: Asked) -> Analysis | tuple[Analysis, Failure]:
+        async def one(position: int, item: BatchQuestion) -> Analysis | tuple[Analysis, Failure]:
             asked = replace(question, statement=item.statement)
-            analysis = self._asking.new(
+            analysis = self._adhoc.new(
                 tenant, asked, batch.level, request_id=batch.id, position=position
             )
             try:
                 if isinstance(item.source, OcelliError):
                     raise item.source
                 async with room:
-                    return await self._asking.place(tenant, item.source, analysis)
+                    return await self._adhoc.place(tenant, item.source, analysis)
             except OcelliError as error:
                 if error.retryable:
                     raise

@@ -1,6 +1,6 @@
 """Conversations with the local model: its answers are made of what it found in the pictures.
 
-The API process loads no models: pictures are asked about like any other (see usecases.asking), by
+The API process loads no models: pictures are asked about like any other (see usecases.adhoc), by
 workers, before everything else. What was found is remembered here, so that the later turns of a
 conversation, which carry the same pictures again, do not look again.
 """
@@ -18,7 +18,7 @@ from ocelli.domain.answering import COMPARE
 from ocelli.domain.chat import (
     LONGEST_TOKEN,
     MAX_CONTEXT,
-    Completion,
+    ChatAnswer,
     Finish,
     Format,
     TokenUse,
@@ -37,8 +37,8 @@ from ocelli.domain.chat_errors import (
 from ocelli.domain.errors import FailureType, TooLarge, ValidationFailed
 from ocelli.domain.findings import LOCAL, Feature
 from ocelli.domain.questions import Question
-from ocelli.domain.seen import Seen
-from ocelli.usecases.schemas import check_schema, validate
+from ocelli.domain.seen import PictureFacts
+from ocelli.usecases.json_schemas import check_schema, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.chat import Conversation, PictureRef, Tool
     from ocelli.domain.findings import Findings
-    from ocelli.usecases.asking import Asking
-    from ocelli.usecases.chat_pictures import Opened, Pictures
+    from ocelli.usecases.adhoc import AdHocAnalyses
+    from ocelli.usecases.chat_pictures import OpenedPicture, PictureLoader
 
-    Answering = Callable[[str, Sequence[Seen]], str]
+    Answering = Callable[[str, Sequence[PictureFacts]], str]
 
 REMEMBERED = 2_000
 AT_ONCE = 16
@@ -62,9 +62,9 @@ class LocalChat:
     """``answer`` turns a question and what was found in the pictures into prose."""
 
     def __init__(
-        self, asking: Asking, pictures: Pictures, answer: Answering, *, timeout: float
+        self, adhoc: AdHocAnalyses, pictures: PictureLoader, answer: Answering, *, timeout: float
     ) -> None:
-        self._asking = asking
+        self._adhoc = adhoc
         self._pictures = pictures
         self._answer = answer
         self._timeout = timeout
@@ -72,7 +72,7 @@ class LocalChat:
 
     async def complete(
         self, tenant: Tenant, conversation: Conversation, *, max_bytes: int
-    ) -> Completion:
+    ) -> ChatAnswer:
         """The whole answer. Raises ChatError, and what Asking.ask raises."""
         if conversation.demanding:
             name = conversation.demanding[0]
@@ -103,15 +103,15 @@ class LocalChat:
         if called and finish is Finish.STOP:
             finish = Finish.TOOL_CALLS
         use = TokenUse(text_tokens, picture_tokens, count * conversation.n)
-        return Completion(LOCAL, text, finish, conversation.n, use, called)
+        return ChatAnswer(LOCAL, text, finish, conversation.n, use, called)
 
     async def look(
-        self, tenant: Tenant, opened: Sequence[Opened], features: frozenset[Feature]
-    ) -> list[Seen]:
+        self, tenant: Tenant, opened: Sequence[OpenedPicture], features: frozenset[Feature]
+    ) -> list[PictureFacts]:
         """What is in each, in their order; equal pictures are looked at once."""
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(picture: Opened) -> Findings:
+        async def one(picture: OpenedPicture) -> Findings:
             async with gate:
                 return await self._findings(tenant, picture, features)
 
@@ -123,7 +123,7 @@ class LocalChat:
             for task in tasks:
                 task.cancel()
         return [
-            Seen(
+            PictureFacts(
                 found[each.sha256],
                 each.sha256,
                 each.dhash,
@@ -133,7 +133,9 @@ class LocalChat:
             for each in opened
         ]
 
-    def _say(self, conversation: Conversation, looked: Sequence[Seen]) -> tuple[str | None, str]:
+    def _say(
+        self, conversation: Conversation, looked: Sequence[PictureFacts]
+    ) -> tuple[str | None, str]:
         """The tool that is called, if one is, and the text."""
         answer = self._prose(conversation, looked)
         if not conversation.tools:
@@ -146,7 +148,7 @@ class LocalChat:
                 return tool.name, json.dumps(value, ensure_ascii=False)
         raise AssertionError  # the last one returns or raises
 
-    def _prose(self, conversation: Conversation, looked: Sequence[Seen]) -> str:
+    def _prose(self, conversation: Conversation, looked: Sequence[PictureFacts]) -> str:
         question, rules = conversation.question, conversation.instructions
         only_text = transcribing.asked(question) or (
             "?" not in question and transcribing.asked(rules, question)
@@ -156,7 +158,7 @@ class LocalChat:
         return self._answer(question, looked)
 
     @staticmethod
-    def _formatted(conversation: Conversation, answer: str, looked: Sequence[Seen]) -> str:
+    def _formatted(conversation: Conversation, answer: str, looked: Sequence[PictureFacts]) -> str:
         match conversation.format:
             case Format.TEXT:
                 return answer
@@ -169,7 +171,7 @@ class LocalChat:
         return json.dumps(value, ensure_ascii=False)
 
     async def _findings(
-        self, tenant: Tenant, picture: Opened, features: frozenset[Feature]
+        self, tenant: Tenant, picture: OpenedPicture, features: frozenset[Feature]
     ) -> Findings:
         for wide in (features, frozenset(Feature)):
             known = self._known.get((tenant.id, picture.sha256, wide))
@@ -177,12 +179,12 @@ class LocalChat:
                 return known
         question = Question(features=features, backends=(LOCAL,))
         try:
-            asked = await self._asking.ask(tenant, picture.data, question)
+            asked = await self._adhoc.ask(tenant, picture.data, question)
         except TooLarge as error:
             raise ImageTooLarge(error.message, param=picture.ref.param) from error
         except ValidationFailed as error:
             raise InvalidImageFormat(error.message, param=picture.ref.param) from error
-        done = await self._asking.answer(tenant.id, asked.id, timeout=self._timeout)
+        done = await self._adhoc.answer(tenant.id, asked.id, timeout=self._timeout)
         findings = _found(done, picture)
         self._known[tenant.id, picture.sha256, features] = findings
         if len(self._known) > REMEMBERED:
@@ -233,7 +235,7 @@ def _meant(conversation: Conversation) -> list[PictureRef]:
     return shown
 
 
-def _found(analysis: Analysis, picture: Opened) -> Findings:
+def _found(analysis: Analysis, picture: OpenedPicture) -> Findings:
     if analysis.findings:
         return analysis.findings[0]
     failure = analysis.failure

@@ -17,7 +17,7 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ChatModel:
     """A name that a request may use; ``alias_of`` is the model that it stands for."""
 
     id: str
@@ -25,7 +25,7 @@ class Model:
     alias_of: str | None = None
 
 
-class Models:
+class ChatModels:
     """Names of backends, of their models, and aliases.
 
     ``default`` is a backend's or its model's name; None is the first backend, and ``ocelli-local``
@@ -72,19 +72,21 @@ class Models:
             return []
         return [upstream, *(each for each in self._fallback if each is not upstream)]
 
-    def all(self) -> list[Model]:
+    def all(self) -> list[ChatModel]:
         """Every name."""
         names = [
-            Model(name, "ocelli" if upstream is None else upstream.name)
+            ChatModel(name, "ocelli" if upstream is None else upstream.name)
             for name, upstream in self._named.items()
         ]
         for alias, target in self._aliases.items():
             upstream = self._named[target]
             answering = LOCAL if upstream is None else upstream.model
-            names.append(Model(alias, "ocelli" if upstream is None else upstream.name, answering))
+            names.append(
+                ChatModel(alias, "ocelli" if upstream is None else upstream.name, answering)
+            )
         return names
 
-    def get(self, id: str) -> Model:
+    def get(self, id: str) -> ChatModel:
         """Raises ModelNotFound."""
         for model in self.all():
             if model.id == id:

@@ -20,8 +20,8 @@ from ocelli.domain.chat_errors import (
     EmptyImage,
     ImageTooLarge,
     InvalidBase64Image,
+    InvalidChatImageUrl,
     InvalidImageFormat,
-    InvalidImageUrl,
     TooManyImages,
 )
 from ocelli.domain.errors import (
@@ -33,8 +33,8 @@ from ocelli.domain.errors import (
 )
 from ocelli.media.data_url import NotBase64, decode_data_url, is_bare_base64, is_data_url
 from ocelli.media.dhash import dhash
-from ocelli.media.fit import fit
 from ocelli.media.header import read_header
+from ocelli.media.sanitize import sanitized
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -59,7 +59,7 @@ _ACCEPTED = "Supported are png, jpeg, gif and webp."
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedPicture:
     """One picture, checked as far as its header.
 
     ``dhash`` says what it looks like, where it stands beside others (see media.dhash).
@@ -72,7 +72,7 @@ class Opened:
     dhash: int | None = None
 
 
-class Pictures:
+class PictureLoader:
     """One per process: it remembers what it prepared."""
 
     def __init__(self, fetcher: Fetcher, *, max_bytes: int, max_pixels: int) -> None:
@@ -81,13 +81,13 @@ class Pictures:
         self._max_pixels = max_pixels
         self._prepared = _Prepared()
 
-    async def open(self, refs: Sequence[PictureRef], *, max_bytes: int) -> list[Opened]:
+    async def open(self, refs: Sequence[PictureRef], *, max_bytes: int) -> list[OpenedPicture]:
         """All of them, in their order; the same address is read once. Raises ChatError."""
         self._check_count(refs, MAX_PICTURES)
         limit = min(self._max_bytes, max_bytes)
         budget = _Budget()
 
-        async def one(ref: PictureRef) -> Opened:
+        async def one(ref: PictureRef) -> OpenedPicture:
             data = await self._bytes(ref, budget, limit)
             if compare:
                 return await asyncio.to_thread(self._compare, ref, data, limit)
@@ -135,9 +135,11 @@ class Pictures:
         try:
             return await work
         except FetchFailed as error:
-            raise InvalidImageUrl(error.message, param=ref.param) from error
+            raise InvalidChatImageUrl(error.message, param=ref.param) from error
         except InvalidUrl as error:
-            raise InvalidImageUrl(f"Invalid image URL: {error.message}", param=ref.param) from error
+            raise InvalidChatImageUrl(
+                f"Invalid image URL: {error.message}", param=ref.param
+            ) from error
         except ValidationFailed as error:
             raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
 
@@ -160,7 +162,7 @@ class Pictures:
             return known
         picture = self._inspect(ref, _decode(ref) if data is None else data, limit)
         try:
-            made = fit(
+            made = sanitized(
                 picture.data,
                 max_side=limits.max_side,
                 max_bytes=limits.max_bytes,
@@ -172,14 +174,14 @@ class Pictures:
         self._prepared.put(key, url)
         return url
 
-    def _compare(self, ref: PictureRef, data: bytes, limit: int) -> Opened:
+    def _compare(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
         opened = self._inspect(ref, data, limit)
         try:
             return replace(opened, dhash=dhash(data, max_pixels=self._max_pixels))
         except AnalysisFailed as error:
             raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
 
-    def _inspect(self, ref: PictureRef, data: bytes, limit: int) -> Opened:
+    def _inspect(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
         if not data:
             raise EmptyImage("The image is empty (0 bytes).", param=ref.param)
         if len(data) > limit:
@@ -197,7 +199,7 @@ class Pictures:
                 f"{self._max_pixels:,} that one may have.",
                 param=ref.param,
             )
-        return Opened(ref, data, hashlib.sha256(data).hexdigest(), header)
+        return OpenedPicture(ref, data, hashlib.sha256(data).hexdigest(), header)
 
     @staticmethod
     def _check_count(refs: Sequence[PictureRef], most: int) -> None:
@@ -287,7 +289,7 @@ def _decode(ref: PictureRef) -> bytes:
 def _check_scheme(ref: PictureRef) -> None:
     scheme = ref.url[:8].lower()
     if not scheme.startswith(("http://", "https://")):
-        raise InvalidImageUrl(
+        raise InvalidChatImageUrl(
             "Invalid image URL: it must begin with https:// or http://, or be a data URL "
             "(data:image/jpeg;base64,...).",
             param=ref.param,

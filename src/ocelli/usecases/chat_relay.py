@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.chat import PictureRef
     from ocelli.domain.ports_chat import ChatReply, ChatUpstream
-    from ocelli.usecases.chat_pictures import Pictures
+    from ocelli.usecases.chat_pictures import PictureLoader
     from ocelli.usecases.metering import Metering
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Passed:
 class Relay:
     """Chooses nothing: the backends come in the order in which they are to be tried."""
 
-    def __init__(self, pictures: Pictures, metering: Metering) -> None:
+    def __init__(self, pictures: PictureLoader, metering: Metering) -> None:
         self._pictures = pictures
         self._metering = metering
 

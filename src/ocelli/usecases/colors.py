@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ocelli.domain.colors import ColorMatch, Extraction, Rgb, match_score
+from ocelli.domain.colors import ColorMatch, Extraction, RgbColor, match_score
 from ocelli.domain.errors import NotFound, ValidationFailed
 from ocelli.media import colors
 from ocelli.media.decode import decode
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ocelli.domain.colors import ColorQuery, Palette
     from ocelli.domain.images import Image
     from ocelli.storage.postgres.database import PostgresDatabase
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
 
 class Colors:
@@ -69,7 +69,7 @@ class Colors:
             )
             ids = await tx.colors.image_ids([number for number, *_ in best])
         matches = [
-            ColorMatch(ids[number], score, Rgb.of_number(rgb), percentage)
+            ColorMatch(ids[number], score, RgbColor.of_number(rgb), percentage)
             for number, score, rgb, percentage in best
             if number in ids
         ]
@@ -90,7 +90,12 @@ class ExtractColors:
     """The worker's job for colours that a client asked for. Safe to run twice."""
 
     def __init__(
-        self, database: PostgresDatabase, stores: Stores, compute: Executor, *, max_pixels: int
+        self,
+        database: PostgresDatabase,
+        stores: StoreResolver,
+        compute: Executor,
+        *,
+        max_pixels: int,
     ) -> None:
         self._database = database
         self._stores = stores
@@ -132,7 +137,7 @@ class ExtractColors:
         return await asyncio.get_running_loop().run_in_executor(self._compute, work)
 
 
-def named(name: str) -> tuple[str | None, Rgb | None]:
+def named(name: str) -> tuple[str | None, RgbColor | None]:
     """What a colour's name stands for: a word of ours, or else a colour of CSS to be near to.
 
     Raises ValidationFailed for a name that is neither.

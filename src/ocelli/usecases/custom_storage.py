@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ocelli.domain.buckets import BucketConfig, Credentials
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
-from ocelli.domain.storage import BucketConfig, Credentials
 from ocelli.media.addresses import ForbiddenAddress, public_addresses
 from ocelli.usecases.blobs import BlobWriter
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from ocelli.domain.buckets import Bucket
     from ocelli.domain.ports_storage import Objects, Sealing
-    from ocelli.domain.storage import Bucket
     from ocelli.storage.postgres.database import PostgresDatabase
 
     OpenBucket = Callable[[Bucket, Credentials], Objects]

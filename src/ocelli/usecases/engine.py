@@ -8,7 +8,13 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Answer, BackendFailure, Level, Look, Task
+from ocelli.domain.analysis import (
+    AnalysisAnswer,
+    BackendFailure,
+    ModelCall,
+    Task,
+    VerificationLevel,
+)
 from ocelli.domain.claims import Ruling
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.sentences import claims_from_text
@@ -17,7 +23,7 @@ from ocelli.domain.verification import (
 )
 from ocelli.domain.verification import (
     Calibration,
-    Seen,
+    ClaimVerdicts,
     confidence,
     judged,
     tags_without_dropped,
@@ -29,9 +35,9 @@ from ocelli.domain.verification import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.claims import Check, Claim, JudgedClaim
+    from ocelli.domain.claims import Claim, ClaimCheck, JudgedClaim
     from ocelli.domain.findings import Findings
-    from ocelli.domain.ports_backends import Backend, Backends, Evidence, Picture
+    from ocelli.domain.ports_backends import Backend, Backends, Evidence, PictureLike
     from ocelli.domain.questions import Question
 
 log = logging.getLogger(__name__)
@@ -45,7 +51,7 @@ class _Part:
 
     findings: Findings | None
     claims: tuple[JudgedClaim, ...]
-    calls: tuple[Look, ...]
+    calls: tuple[ModelCall, ...]
     confidence: float | None
     errors: tuple[BackendFailure, ...] = ()
 
@@ -78,7 +84,9 @@ class Engine:
         self._evidence = evidence
         self._calibration = calibration or Calibration()
 
-    async def answer(self, picture: Picture, question: Question, level: Level) -> Answer:
+    async def answer(
+        self, picture: PictureLike, question: Question, level: VerificationLevel
+    ) -> AnalysisAnswer:
         """The answer of every backend that is asked.
 
         Raises AnalysisFailed if none answered; where one did, the others are in ``errors``.
@@ -139,7 +147,7 @@ class Engine:
         return list(found.values()), missing
 
     async def _gather(
-        self, picture: Picture, asked: Sequence[Backend], question: Question
+        self, picture: PictureLike, asked: Sequence[Backend], question: Question
     ) -> Findings | None:
         """None where it would tell nothing new, or cannot be had: evidence is never a must."""
         if self._evidence is None:
@@ -154,11 +162,11 @@ class Engine:
 
     def judged_by_evidence(
         self, claims: Sequence[Claim], found: Findings | None, describer: str | None
-    ) -> list[Seen]:
+    ) -> list[ClaimVerdicts]:
         """What the local models say; nothing about their own words."""
         if self._evidence is None or found is None or describer == self._evidence.name:
-            return [Seen() for _ in claims]
-        return [Seen(self._evidence.judge(claim, found)) for claim in claims]
+            return [ClaimVerdicts() for _ in claims]
+        return [ClaimVerdicts(self._evidence.judge(claim, found)) for claim in claims]
 
     @property
     def calibration(self) -> Calibration:
@@ -170,15 +178,15 @@ class Engine:
 class _Checked:
     """A check, and the positions of the claims that it was about."""
 
-    check: Check
+    check: ClaimCheck
     positions: tuple[int, ...]
     task: Task
 
     @property
-    def call(self) -> Look:
+    def call(self) -> ModelCall:
         """For the record."""
         check = self.check
-        return Look(check.source, check.model_version, self.task, check.tokens, check.model_ms)
+        return ModelCall(check.source, check.model_version, self.task, check.tokens, check.model_ms)
 
     @property
     def contradicted(self) -> set[int]:
@@ -195,9 +203,9 @@ class _Asking:
     """One backend's way through the levels."""
 
     engine: Engine
-    picture: Picture
+    picture: PictureLike
     question: Question
-    level: Level
+    level: VerificationLevel
     first: Backend
     gathering: asyncio.Task[Findings | None]
 
@@ -208,9 +216,9 @@ class _Asking:
         if not self.first.capabilities & self.question.features:
             return _Part(None, (), (), None)
         findings = await self.first.look(
-            self.picture, self.question, thorough=self.level is Level.THOROUGH
+            self.picture, self.question, thorough=self.level is VerificationLevel.THOROUGH
         )
-        described = Look(
+        described = ModelCall(
             findings.source,
             findings.model_version,
             Task.DESCRIBE,
@@ -256,7 +264,9 @@ class _Asking:
         checks: list[_Checked] = []
         errors = []
         for nth, backend in enumerate(checkers, 1):
-            judges = self.level is Level.CRITICAL and nth == len(checkers) and bool(checks)
+            judges = (
+                self.level is VerificationLevel.CRITICAL and nth == len(checkers) and bool(checks)
+            )
             positions = to_judge(seen) if judges else range(len(claims))
             try:
                 check = await backend.check(
@@ -265,7 +275,7 @@ class _Asking:
                     description=text,
                     question=self.question,
                     evidence=evidence,
-                    thorough=self.level is Level.THOROUGH,
+                    thorough=self.level is VerificationLevel.THOROUGH,
                     nth=nth,
                 )
             except AnalysisFailed as failed:
@@ -304,7 +314,9 @@ class _Asking:
         return findings.confidence if sure is None else sure
 
 
-def answer_key(picture: bytes, question: Question, level: Level, roster: Sequence[str]) -> bytes:
+def answer_key(
+    picture: bytes, question: Question, level: VerificationLevel, roster: Sequence[str]
+) -> bytes:
     """The same key, the same answer: content, question, level, and every backend with a say.
 
     ``roster`` pins the models and their prompts, the versions here the rules.
@@ -320,7 +332,9 @@ def _failure(backend: Backend, failed: AnalysisFailed) -> BackendFailure:
     return BackendFailure(backend.name, failed.type, failed.message, failed.retryable)
 
 
-def _with(seen: Sequence[Seen], positions: Sequence[int], check: Check) -> list[Seen]:
+def _with(
+    seen: Sequence[ClaimVerdicts], positions: Sequence[int], check: ClaimCheck
+) -> list[ClaimVerdicts]:
     changed = list(seen)
     for position, verdict in zip(positions, check.verdicts, strict=True):
         changed[position] = replace(seen[position], looks=(*seen[position].looks, verdict))
@@ -329,7 +343,7 @@ def _with(seen: Sequence[Seen], positions: Sequence[int], check: Check) -> list[
 
 def _together(
     parts: Sequence[_Part], errors: Sequence[BackendFailure], evidence: Findings | None
-) -> Answer:
+) -> AnalysisAnswer:
     """The first answer speaks for all where there can be only one.
 
     Text that no backend reads is what the local models read.
@@ -339,7 +353,7 @@ def _together(
     words = next((each for each in said if each.description), None)
     texts = next((each for each in said if each.visible_text), evidence)
     tags = next((each for each in said if each.tags), None)
-    return Answer(
+    return AnalysisAnswer(
         findings=tuple(said),
         calls=tuple(call for each in parts for call in each.calls),
         description=words.description if words else None,

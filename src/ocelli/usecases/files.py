@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered
     from ocelli.storage.postgres.database import PostgresDatabase
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
 URL_LIFETIME = 3600
 COLOR_SIDE = 256  # pixels; colours need no more
@@ -57,7 +57,7 @@ class Deletion:
 class Files:
     """Use cases of the API around one tenant's pictures."""
 
-    def __init__(self, database: PostgresDatabase, stores: Stores) -> None:
+    def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
         self._database = database
         self._stores = stores
 
@@ -194,7 +194,12 @@ class MakeVariants:
     """The worker's job for smaller copies. Safe to run twice."""
 
     def __init__(
-        self, database: PostgresDatabase, stores: Stores, compute: Executor, *, max_pixels: int
+        self,
+        database: PostgresDatabase,
+        stores: StoreResolver,
+        compute: Executor,
+        *,
+        max_pixels: int,
     ) -> None:
         self._database = database
         self._stores = stores

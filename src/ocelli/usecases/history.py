@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.history import (
         Export,
-        ExportRequest,
+        ExportOptions,
         HistoryQuery,
         HistoryRecord,
         HistoryStatistics,
@@ -83,7 +83,7 @@ class History:
             images = await tx.images.by_ids(list({record.image_id for record in records}))
         return records, statistics, images
 
-    async def export(self, tenant_id: UUID, request: ExportRequest) -> Export:
+    async def export(self, tenant_id: UUID, request: ExportOptions) -> Export:
         """Have a file written."""
         async with self._database.transaction() as tx:
             export = await tx.exports.add(uuid.uuid4(), tenant_id, request)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import OcelliError
+from ocelli.domain.fetch_jobs import KEPT_FOR as REQUESTS_KEPT_FOR
 from ocelli.domain.images import StorageTarget
-from ocelli.domain.requests import KEPT_FOR as REQUESTS_KEPT_FOR
-from ocelli.usecases.asking import KEPT_FOR as ANSWERS_KEPT_FOR
+from ocelli.usecases.adhoc import KEPT_FOR as ANSWERS_KEPT_FOR
 from ocelli.usecases.idempotency import KEPT_FOR
 
 if TYPE_CHECKING:
     from ocelli.domain.images import Image
     from ocelli.domain.ports_storage import Objects
     from ocelli.storage.postgres.database import PostgresDatabase
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepReport:
     """How many were removed."""
 
     staged: int
@@ -45,19 +45,19 @@ class Swept:
 class Housekeeping:
     """Run once an hour by one worker."""
 
-    def __init__(self, database: PostgresDatabase, stores: Stores) -> None:
+    def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
         self._database = database
         self._stores = stores
 
-    async def run(self) -> Swept:
+    async def run(self) -> SweepReport:
         """Files of uploads that broke off, objects without a row, pictures deleted long ago."""
         async with self._database.transaction() as tx:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
             await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
             await tx.batches.purge(older_than=ANSWERS_KEPT_FOR)
-            await tx.requests.purge(older_than=REQUESTS_KEPT_FOR)
+            await tx.fetch_jobs.purge(older_than=REQUESTS_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
-        return Swept(
+        return SweepReport(
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),
             images=await self._deleted(),

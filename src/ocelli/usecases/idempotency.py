@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import AnswerNotKept, StillRunning, ValidationFailed
-from ocelli.domain.idempotency import Claim, StoredAnswer
+from ocelli.domain.idempotency import KeyClaim, StoredAnswer
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -44,7 +44,7 @@ class Idempotency:
         Raises ValidationFailed if the key belongs to another request, StillRunning if its twin has
         not ended within two seconds, AnswerNotKept if it has and its answer was not stored.
         """
-        claim = Claim(tenant_id, key, fingerprint, uuid.uuid4())
+        claim = KeyClaim(tenant_id, key, fingerprint, uuid.uuid4())
         for _ in range(int(WAIT / LOOK_EVERY)):
             async with self._database.transaction() as tx:
                 earlier = await tx.idempotency.claim(
@@ -76,7 +76,7 @@ class Ticket:
     """The right to carry out one request. Ends with ``finish`` or ``release``."""
 
     def __init__(
-        self, database: PostgresDatabase, claim: Claim, at_work: dict[UUID, Ticket]
+        self, database: PostgresDatabase, claim: KeyClaim, at_work: dict[UUID, Ticket]
     ) -> None:
         self._database = database
         self._claim = claim

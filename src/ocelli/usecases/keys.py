@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey, Tier
-    from ocelli.domain.requests import Balance
+    from ocelli.domain.fetch_jobs import CreditBalance
     from ocelli.storage.postgres.database import PostgresDatabase
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
@@ -41,7 +41,7 @@ class Keys:
             await tx.accounts.add_key(owner.id, secret, draft)
         return secret
 
-    async def add_credits(self, tenant: str, credits: int) -> Balance | None:
+    async def add_credits(self, tenant: str, credits: int) -> CreditBalance | None:
         """The balance then; None if there is no tenant of that name."""
         async with self._database.transaction() as tx:
             return await tx.credits.give_to(tenant, credits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.usage import Charge
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Metering:
         await usage.delivered(
             id,
             operation=self._operation,
-            level=Level.QUICK,
+            level=VerificationLevel.QUICK,
             succeeded=each.succeeded,
             failed=each.failed,
             credits=each.succeeded,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.chat import PictureRef
     from ocelli.usecases.chat import LocalChat
-    from ocelli.usecases.chat_pictures import Pictures
+    from ocelli.usecases.chat_pictures import PictureLoader
 
 
-class Moderation:
+class Moderator:
     """``local`` remembers what was found, also for conversations about the same pictures."""
 
-    def __init__(self, local: LocalChat, pictures: Pictures) -> None:
+    def __init__(self, local: LocalChat, pictures: PictureLoader) -> None:
         self._local = local
         self._pictures = pictures
 

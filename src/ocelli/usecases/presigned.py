@@ -21,18 +21,18 @@ from ocelli.domain.errors import (
 from ocelli.domain.images import ImageFormat, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.blobs import BlobWriter
-from ocelli.usecases.names import clean_filename, key_name
+from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.analysis import Level
+    from ocelli.domain.analysis import VerificationLevel
     from ocelli.domain.ports_storage import SignedUpload
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.quota import Quota
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
     from ocelli.usecases.upload import Upload
 
 LIFETIME = timedelta(minutes=10)
@@ -42,7 +42,7 @@ CHUNK = MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReservationRequest:
     """A file that a client wants to send."""
 
     filename: str
@@ -52,7 +52,7 @@ class Wanted:
     idempotency_key: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
-    level: Level = DEFAULT_LEVEL
+    level: VerificationLevel = DEFAULT_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,14 @@ class Presigned:
     """Use cases around signed upload URLs: good for ten minutes, one file, once."""
 
     def __init__(
-        self, database: PostgresDatabase, stores: Stores, upload: Upload, quota: Quota
+        self, database: PostgresDatabase, stores: StoreResolver, upload: Upload, quota: Quota
     ) -> None:
         self._database = database
         self._stores = stores
         self._upload = upload
         self._quota = quota
 
-    async def reserve(self, tenant: Tenant, wanted: Wanted) -> Reservation:
+    async def reserve(self, tenant: Tenant, wanted: ReservationRequest) -> Reservation:
         """One file. The same ``idempotency_key`` gives the same reservation again."""
         self._check(tenant, wanted)
         async with self._database.transaction() as tx:
@@ -116,7 +116,12 @@ class Presigned:
         return await self._signed(tenant, item)
 
     async def reserve_batch(
-        self, tenant: Tenant, wanted: Sequence[Wanted], *, intent: Intent, level: Level
+        self,
+        tenant: Tenant,
+        wanted: Sequence[ReservationRequest],
+        *,
+        intent: Intent,
+        level: VerificationLevel,
     ) -> tuple[Session, list[Reservation]]:
         """One to five files as a session."""
         for each in wanted:
@@ -204,7 +209,7 @@ class Presigned:
         confirmation: Confirmation,
         *,
         describe: bool,
-        level: Level,
+        level: VerificationLevel,
     ) -> None:
         key = confirmation.object_key
         store = await self._stores.of(tenant.id, item.storage_target)
@@ -272,7 +277,7 @@ class Presigned:
                     item.id, ItemState.FAILED, error=error.message, retryable=error.retryable
                 )
 
-    def _check(self, tenant: Tenant, wanted: Wanted) -> None:
+    def _check(self, tenant: Tenant, wanted: ReservationRequest) -> None:
         check_labels(UploadRequest(wanted.filename, title=wanted.title, tags=wanted.tags))
         if wanted.content_type.lower() not in CONTENT_TYPES:
             raise ValidationFailed(
@@ -291,7 +296,7 @@ class Presigned:
         return min(declared, self._quota.limits(tenant).max_image_bytes)
 
 
-def _item(tenant: Tenant, wanted: Wanted) -> Item:
+def _item(tenant: Tenant, wanted: ReservationRequest) -> Item:
     id, now = uuid.uuid4(), datetime.now(UTC)
     filename = clean_filename(wanted.filename)
     return Item(

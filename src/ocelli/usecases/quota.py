@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QuotaStatus:
     """A tenant's limits and what it has used of them this month."""
 
     limits: TierLimits
@@ -55,11 +55,11 @@ class Quota:
             )
         return limits
 
-    async def standing(self, tenant: Tenant) -> Standing:
+    async def standing(self, tenant: Tenant) -> QuotaStatus:
         """For answers; ``reserve`` is what decides."""
         async with self._database.autocommit() as tx:
             used = await tx.usage.month(tenant.id)
-        return Standing(self.limits(tenant), used, _next_month(used.month))
+        return QuotaStatus(self.limits(tenant), used, _next_month(used.month))
 
     async def delivered(self, tenant: Tenant, start: date, end: date) -> list[Delivered]:
         """What the tenant got in these days, both included."""

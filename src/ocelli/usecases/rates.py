@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain.accounts import TIER_LIMITS
 from ocelli.domain.errors import RateLimited
 from ocelli.domain.rates import IDLE, Budget, Lease, RateState
-from ocelli.usecases.together import seen
+from ocelli.usecases.batcher import seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

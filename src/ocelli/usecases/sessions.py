@@ -27,7 +27,7 @@ EXPIRED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class SessionDetails:
+class SessionOverview:
     """A session with what happened last in it."""
 
     session: Session
@@ -63,13 +63,13 @@ class Sessions:
         async with self._database.autocommit() as tx:
             return _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
 
-    async def details(self, tenant_id: UUID, id: str) -> SessionDetails:
+    async def details(self, tenant_id: UUID, id: str) -> SessionOverview:
         """The counters and what happened last."""
         async with self._database.autocommit() as tx:
             found = await tx.sessions.overview(tenant_id, _uuid(id), recent=RECENT, excerpt=EXCERPT)
         if found is None:
             raise NotFound("Session", id)
-        return SessionDetails(*found)
+        return SessionOverview(*found)
 
     async def page(
         self,
@@ -108,7 +108,7 @@ class Sessions:
                 await tx.sessions.recent(session.id, failed=True, limit=RECENT),
             )
 
-    async def cancel(self, tenant_id: UUID, id: str) -> SessionDetails:
+    async def cancel(self, tenant_id: UUID, id: str) -> SessionOverview:
         """End what has not begun; what is being looked at right now finishes.
 
         Finished files keep their results; what was reserved for the others is given back. Raises
@@ -129,7 +129,7 @@ class Sessions:
                 tenant_id, session.id, recent=RECENT, excerpt=EXCERPT
             )
         assert found is not None
-        return SessionDetails(*found)
+        return SessionOverview(*found)
 
     async def expire(self) -> int:
         """Fail what was reserved and never came; how many. For every tenant."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.analysis import Analysis, Level, Status
+from ocelli.domain.analysis import Analysis, Status, VerificationLevel
 from ocelli.domain.errors import (
     NotFound,
     OcelliError,
@@ -19,9 +19,9 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
-from ocelli.usecases.names import clean_filename, key_name
+from ocelli.usecases.batcher import Batcher
+from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.quota import refuse
-from ocelli.usecases.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.quota import Quota
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
 MAX_TAGS = 40
 MAX_TAG_LENGTH = 50
 MAX_TITLE_LENGTH = 255
 STORED_AT_ONCE = 4
 
-DEFAULT_LEVEL = Level.STANDARD
+DEFAULT_LEVEL = VerificationLevel.STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class UploadRequest:
     describe: bool = True
     skip_duplicates: bool = False
     variants: bool = True
-    level: Level = DEFAULT_LEVEL
+    level: VerificationLevel = DEFAULT_LEVEL
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingFile:
     """One file of several: ``staged`` if it came, ``refused`` if something is wrong with it."""
 
     request: UploadRequest
@@ -84,7 +84,7 @@ class AcceptedBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredUpload:
     """A file in the store that no row speaks of yet, or one that was there before."""
 
     image: Image
@@ -96,13 +96,13 @@ class Upload:
     """Use cases around pictures that come in."""
 
     def __init__(
-        self, database: PostgresDatabase, stores: Stores, quota: Quota, *, max_pixels: int
+        self, database: PostgresDatabase, stores: StoreResolver, quota: Quota, *, max_pixels: int
     ) -> None:
         self._database = database
         self._stores = stores
         self._quota = quota
         self._max_pixels = max_pixels
-        self._together = Together(self._accept_several)
+        self._together = Batcher(self._accept_several)
 
     @property
     def staging(self) -> Path:
@@ -155,9 +155,9 @@ class Upload:
     async def accept_batch(
         self,
         tenant: Tenant,
-        files: Sequence[Incoming],
+        files: Sequence[IncomingFile],
         *,
-        level: Level,
+        level: VerificationLevel,
         intent: Intent = Intent.DESCRIBE,
         into: UUID | None = None,
     ) -> AcceptedBatch:
@@ -170,16 +170,18 @@ class Upload:
         async with self._database.transaction() as tx:
             # In the order of the hashes: two requests with the same files never wait in a circle.
             for stored in sorted(
-                (each for each in results if isinstance(each, _Stored)),
+                (each for each in results if isinstance(each, _StoredUpload)),
                 key=lambda each: each.image.sha256,
             ):
                 if stored.request.skip_duplicates:
                     await tx.images.lock_content(tenant.id, stored.image.sha256)
             recorded = iter(
-                await self._record(tx, [each for each in results if isinstance(each, _Stored)])
+                await self._record(
+                    tx, [each for each in results if isinstance(each, _StoredUpload)]
+                )
             )
             outcomes: list[Accepted | OcelliError] = [
-                next(recorded) if isinstance(each, _Stored) else each for each in results
+                next(recorded) if isinstance(each, _StoredUpload) else each for each in results
             ]
             session = await _record_session(tx, tenant, files, outcomes, level, intent, into)
             await self._count(
@@ -195,17 +197,17 @@ class Upload:
             [
                 (stored, outcome)
                 for stored, outcome in zip(results, outcomes, strict=True)
-                if isinstance(stored, _Stored) and isinstance(outcome, Accepted)
+                if isinstance(stored, _StoredUpload) and isinstance(outcome, Accepted)
             ]
         )
         return AcceptedBatch(session, outcomes)
 
     async def _store_all(
-        self, tenant: Tenant, files: Sequence[Incoming]
-    ) -> list[_Stored | OcelliError]:
+        self, tenant: Tenant, files: Sequence[IncomingFile]
+    ) -> list[_StoredUpload | OcelliError]:
         room = asyncio.Semaphore(STORED_AT_ONCE)
 
-        async def one(file: Incoming) -> _Stored | OcelliError:
+        async def one(file: IncomingFile) -> _StoredUpload | OcelliError:
             if file.refused is not None or file.staged is None:
                 return file.refused or ValidationFailed("No file came.", field="files")
             try:
@@ -222,7 +224,7 @@ class Upload:
         staged: BlobWriter,
         request: UploadRequest,
         id: UUID | None = None,
-    ) -> _Stored:
+    ) -> _StoredUpload:
         check_labels(request)
         max_bytes = self._quota.limits(tenant).max_image_bytes
         if staged.size > max_bytes:
@@ -236,7 +238,7 @@ class Upload:
             async with self._database.autocommit() as tx:
                 existing = await tx.images.by_hash(tenant.id, staged.sha256)
             if existing is not None:
-                return _Stored(existing, request, existing)
+                return _StoredUpload(existing, request, existing)
         id = id or uuid.uuid4()
         filename = clean_filename(request.filename)
         key = f"uploads/{tenant.id}/{id}/{key_name(filename)}"
@@ -264,9 +266,11 @@ class Upload:
             upload_method=request.upload_method,
             storage_target=request.storage_target,
         )
-        return _Stored(image, request)
+        return _StoredUpload(image, request)
 
-    async def _accept_several(self, some: Sequence[tuple[Tenant, _Stored]]) -> Sequence[Accepted]:
+    async def _accept_several(
+        self, some: Sequence[tuple[Tenant, _StoredUpload]]
+    ) -> Sequence[Accepted]:
         """Of one tenant: its meters are locked once, and all wait for one commit."""
         tenant, _ = some[-1]  # what is known of it last
         new = [stored for _, stored in some]
@@ -275,13 +279,15 @@ class Upload:
             refuse(tenant, charge, await _add(tx, new, charge))
         return [Accepted(each.image) for each in new]
 
-    async def _record(self, tx: PostgresTransaction, files: Sequence[_Stored]) -> list[Accepted]:
+    async def _record(
+        self, tx: PostgresTransaction, files: Sequence[_StoredUpload]
+    ) -> list[Accepted]:
         """The rows and the jobs of what is new; of twins that are to be skipped the first is.
 
         What it costs is counted by ``_count``, last in the transaction.
         """
         accepted: list[Accepted] = []
-        new: list[_Stored] = []
+        new: list[_StoredUpload] = []
         mine: dict[str, Image] = {}
         for stored in files:
             image = stored.image
@@ -318,7 +324,7 @@ class Upload:
             size_bytes=sum(image.size_bytes for image, _ in new),
         )
 
-    async def _discard_duplicates(self, pairs: Sequence[tuple[_Stored, Accepted]]) -> None:
+    async def _discard_duplicates(self, pairs: Sequence[tuple[_StoredUpload, Accepted]]) -> None:
         for stored, accepted in pairs:
             if accepted.duplicate and stored.existing is None:
                 image = stored.image
@@ -327,7 +333,7 @@ class Upload:
 
 
 async def _add(
-    tx: PostgresTransaction, new: Sequence[_Stored], charge: Charge | None = None
+    tx: PostgresTransaction, new: Sequence[_StoredUpload], charge: Charge | None = None
 ) -> Limit | None:
     """The rows and the jobs, if the charge is granted."""
     return await tx.images.add(
@@ -356,9 +362,9 @@ def check_labels(request: UploadRequest) -> None:
 async def _record_session(
     tx: PostgresTransaction,
     tenant: Tenant,
-    files: Sequence[Incoming],
+    files: Sequence[IncomingFile],
     outcomes: Sequence[Accepted | OcelliError],
-    level: Level,
+    level: VerificationLevel,
     intent: Intent,
     into: UUID | None,
 ) -> Session:
@@ -396,7 +402,7 @@ async def _record_session(
 def _item(
     session: Session,
     position: int,
-    file: Incoming,
+    file: IncomingFile,
     outcome: Accepted | OcelliError,
     state: ItemState,
 ) -> Item:
@@ -432,7 +438,7 @@ def _state(outcome: Accepted | OcelliError, request: UploadRequest) -> ItemState
 
 
 async def _twin(
-    tx: PostgresTransaction, stored: _Stored, mine: Mapping[str, Image]
+    tx: PostgresTransaction, stored: _StoredUpload, mine: Mapping[str, Image]
 ) -> Image | None:
     """The picture with the same bytes, if the request wants no second one."""
     image = stored.image
@@ -444,7 +450,7 @@ async def _twin(
     return await tx.images.by_hash(image.tenant_id, image.sha256)
 
 
-def _asked(stored: _Stored) -> Analysis:
+def _asked(stored: _StoredUpload) -> Analysis:
     image = stored.image
     return Analysis(
         id=uuid.uuid4(),

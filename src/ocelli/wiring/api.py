@@ -14,31 +14,31 @@ from ocelli.domain.answering import answer
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
-from ocelli.storage.postgres.notifications import Changes
+from ocelli.storage.postgres.notifications import ChangeListener
 from ocelli.usecases.accounts import Accounts
-from ocelli.usecases.asking import Asking
+from ocelli.usecases.adhoc import AdHocAnalyses
 from ocelli.usecases.batches import Batches
 from ocelli.usecases.capacity import Capacity
 from ocelli.usecases.chat import LocalChat
-from ocelli.usecases.chat_models import Models
-from ocelli.usecases.chat_pictures import Pictures
+from ocelli.usecases.chat_models import ChatModels
+from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.colors import Colors
+from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
 from ocelli.usecases.history import History
 from ocelli.usecases.idempotency import RENEW_EVERY, Idempotency
 from ocelli.usecases.keys import Keys
 from ocelli.usecases.metering import Metering
-from ocelli.usecases.moderation import Moderation
+from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
-from ocelli.usecases.requests import Requests
 from ocelli.usecases.sessions import Sessions
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
+from ocelli.wiring.adapters import custom_storage, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, roster
-from ocelli.wiring.edges import custom_storage, fetcher, objects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -65,15 +65,15 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     tiers = settings.tier_limits
     store = objects(settings)
     buckets = custom_storage(settings, database, store.staging)
-    stores = Stores(store, buckets)
+    stores = StoreResolver(store, buckets)
     quota = Quota(database, tiers)
     upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
     accounts = Accounts(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
-    changes = Changes(dsn)
+    changes = ChangeListener(dsn)
     names = backend_names(settings)
-    asking = Asking(
+    adhoc = AdHocAnalyses(
         database,
         stores,
         quota,
@@ -128,13 +128,13 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             listen=changes.listen,
             files=Files(database, stores),
             colors=Colors(database),
-            asking=asking,
-            batches=Batches(database, asking, quota),
+            adhoc=adhoc,
+            batches=Batches(database, adhoc, quota),
             backend_names=names,
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
-            chat=_chat(settings, asking, metering, upstreams),
-            requests=Requests(
+            chat=_chat(settings, adhoc, metering, upstreams),
+            fetch_jobs=FetchJobs(
                 database, stores, changes.listen, JsonWriter(), max_pixels=settings.max_pixels
             ),
             roster=roster(settings),
@@ -153,17 +153,19 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     )
 
 
-def _chat(settings: Settings, asking: Asking, metering: Metering, upstreams: Upstreams) -> Chat:
+def _chat(
+    settings: Settings, adhoc: AdHocAnalyses, metering: Metering, upstreams: Upstreams
+) -> Chat:
     """Who answers conversations: configured backends, and the local model."""
     from ocelli.api.services import Chat
 
-    pictures = Pictures(
+    pictures = PictureLoader(
         fetcher(settings),
         max_bytes=settings.max_upload_bytes,
         max_pixels=settings.max_pixels,
     )
-    local = LocalChat(asking, pictures, answer, timeout=settings.analysis_timeout)
-    models = Models(
+    local = LocalChat(adhoc, pictures, answer, timeout=settings.analysis_timeout)
+    models = ChatModels(
         upstreams,
         default=settings.chat_model or settings.default_backend,
         aliases=settings.chat_aliases,
@@ -173,7 +175,7 @@ def _chat(settings: Settings, asking: Asking, metering: Metering, upstreams: Ups
         models=models,
         local=local,
         relay=Relay(pictures, metering),
-        moderation=Moderation(local, pictures),
+        moderation=Moderator(local, pictures),
         max_body_bytes=settings.chat_max_mb * MEGABYTE,
     )
 

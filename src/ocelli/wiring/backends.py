@@ -70,11 +70,11 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     import aiohttp
 
     from ocelli.backends.local.backend import LocalBackend
-    from ocelli.backends.registry import Parts, registry
+    from ocelli.backends.registry import BackendParts, registry
 
     local = LocalBackend(compute, local_runtime(settings))
     await asyncio.get_running_loop().run_in_executor(compute, local.load)
-    parts = Parts(settings.default_backend, settings.checker, settings.judge)
+    parts = BackendParts(settings.default_backend, settings.checker, settings.judge)
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
     patient = aiohttp.ClientTimeout(total=None)  # and a time limit
     async with aiohttp.ClientSession(connector=connector, timeout=patient) as session:

@@ -13,12 +13,12 @@ from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.postgres.reach import reach
+from ocelli.storage.postgres.preflight import check_connection
 from ocelli.storage.postgres.schema import migrate, missing
 from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.keys import Keys
-from ocelli.wiring.edges import objects, secret, write_private
-from ocelli.wiring.folder import KEY, NoInstallation
+from ocelli.wiring.adapters import objects, secret, write_private
+from ocelli.wiring.data_folder import KEY, NoInstallation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def database_for_command(settings: Settings) -> Iterator[str]:
     """
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
-        reach(dsn)
+        check_connection(dsn)
         yield dsn
         return
     postgres = EmbeddedPostgres(settings.data / "postgres")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.media.frames import VideoFrames
-from ocelli.media.pages import YtDlp
+from ocelli.media.video_pages import YtDlp
 from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
 from ocelli.storage.postgres.jobs import (
     ANALYSE,
@@ -19,19 +19,19 @@ from ocelli.storage.postgres.jobs import (
     EXTRACT_COLORS,
     MAKE_VARIANTS,
 )
-from ocelli.storage.postgres.reach import reach
+from ocelli.storage.postgres.preflight import check_connection
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.batches import CallWebhook
 from ocelli.usecases.colors import ExtractColors
+from ocelli.usecases.fetch_jobs import Settlement
 from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
-from ocelli.usecases.requests import Settlement
+from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.sessions import Sessions
-from ocelli.usecases.sources import Sources
-from ocelli.usecases.stores import Stores
+from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.wiring.adapters import custom_storage, fetcher, objects
 from ocelli.wiring.backends import build_engine
-from ocelli.wiring.edges import custom_storage, fetcher, objects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -55,10 +55,10 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
             PostgresDatabase(dsn := await ready, max_connections=4) as database,
         ):
             store = objects(settings)
-            stores = Stores(store, custom_storage(settings, database, store.staging))
+            stores = StoreResolver(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
             writer = JsonWriter()
-            sources = Sources(
+            sources = ImageLoader(
                 database,
                 stores,
                 fetcher(settings),
@@ -93,7 +93,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 Housekeeping(database, stores),
                 database.try_lock,
                 queue_pool,
-                partial(asyncio.to_thread, reach, dsn),
+                partial(asyncio.to_thread, check_connection, dsn),
                 chores=(
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,

@@ -57,11 +57,11 @@ def whole(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds)
 
 
-def base_url(request: Request, mine: Services) -> str:
+def base_url(request: Request, services: Services) -> str:
     """The server's address as the client knows it."""
-    return mine.public_url or str(request.base_url).rstrip("/")
+    return services.public_url or str(request.base_url).rstrip("/")
 
 
-def absolute(request: Request, mine: Services, url: str) -> str:
+def absolute(request: Request, services: Services, url: str) -> str:
     """A URL of ours made absolute; others are so already."""
-    return base_url(request, mine) + url if url.startswith("/") else url
+    return base_url(request, services) + url if url.startswith("/") else url

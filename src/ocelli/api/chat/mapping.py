@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 from ocelli.api import json_reader
 from ocelli.api.chat import schemas
 from ocelli.domain.chat import (
-    Completion,
+    ChatAnswer,
+    ChatMessage,
     Conversation,
     Detail,
     Format,
-    Message,
     PictureRef,
     Tool,
 )
@@ -27,7 +27,7 @@ from ocelli.domain.chat_errors import (
     WrongType,
 )
 from ocelli.domain.structured import UNSAFE
-from ocelli.usecases.chat_models import Model
+from ocelli.usecases.chat_models import ChatModel
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -125,7 +125,7 @@ def picture_inputs(value: Any) -> list[PictureRef]:
     return refs
 
 
-def completion(answer: Completion) -> schemas.ChatCompletion:
+def completion(answer: ChatAnswer) -> schemas.ChatCompletion:
     """The whole answer at once."""
     message = schemas.AssistantMessage(content=answer.text)
     if answer.tool is not None:
@@ -142,13 +142,13 @@ def completion(answer: Completion) -> schemas.ChatCompletion:
     )
 
 
-def tool_call(answer: Completion) -> schemas.ToolCall:
+def tool_call(answer: ChatAnswer) -> schemas.ToolCall:
     """The call that an answer consists of."""
     function = schemas.FunctionCall(name=answer.tool or "", arguments=answer.text)
     return schemas.ToolCall(id=f"call_{uuid.uuid4().hex[:24]}", function=function)
 
 
-def usage(answer: Completion) -> schemas.UsageBody:
+def usage(answer: ChatAnswer) -> schemas.UsageBody:
     """What it cost."""
     use = answer.use
     return schemas.UsageBody(
@@ -180,7 +180,7 @@ def moderation(nsfw: float) -> schemas.Moderation:
     )
 
 
-def card(model: Model) -> schemas.ModelCard:
+def card(model: ChatModel) -> schemas.ModelCard:
     """One line of the list."""
     return schemas.ModelCard(
         id=model.id, created=RELEASED, owned_by=model.owner, alias_of=model.alias_of
@@ -192,7 +192,7 @@ def new_id() -> str:
     return f"chatcmpl-{uuid.uuid4().hex}"
 
 
-def _messages(raw: Any) -> tuple[Message, ...]:
+def _messages(raw: Any) -> tuple[ChatMessage, ...]:
     messages = _list(raw, "messages")
     if not messages:
         raise InvalidValue("'messages' is empty: at least one is needed.", param="messages")
@@ -201,7 +201,7 @@ def _messages(raw: Any) -> tuple[Message, ...]:
     return tuple(_message(each, index) for index, each in enumerate(messages))
 
 
-def _message(raw: Any, index: int) -> Message:
+def _message(raw: Any, index: int) -> ChatMessage:
     place = f"messages[{index}]"
     if not isinstance(raw, dict):
         _wrong_type(place, "an object", raw)
@@ -218,13 +218,15 @@ def _message(raw: Any, index: int) -> Message:
         )
     content = raw.get("content")
     if isinstance(content, str):
-        return Message(role, (content,))
+        return ChatMessage(role, (content,))
     if isinstance(content, list):
-        return Message(role, tuple(_part(part, role, index, at) for at, part in enumerate(content)))
+        return ChatMessage(
+            role, tuple(_part(part, role, index, at) for at, part in enumerate(content))
+        )
     if content is not None:
         _wrong_type(f"{place}.content", "a string or an array", content)
     if role == "assistant":
-        return Message(role, ())
+        return ChatMessage(role, ())
     raise _missing(f"{place}.content")
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.routing import Route
 
 from ocelli.api import json_reader
-from ocelli.api.auth import CurrentKey, CurrentServices, admit, presented, services
+from ocelli.api.auth import CurrentKey, CurrentServices, admit, current_services, presented
 from ocelli.api.chat import mapping, openapi, schemas, streaming
 from ocelli.api.chat.openapi import ERRORS, READ_ERRORS
 from ocelli.api.raw import whole_body
@@ -35,7 +35,7 @@ class Call:
     """One request with its whole body, admitted at ``started``."""
 
     request: Request
-    mine: Services
+    services: Services
     key: ApiKey
     body: bytes
     started: float
@@ -43,7 +43,7 @@ class Call:
     @property
     def max_picture_bytes(self) -> int:
         """Largest picture of the key's tier."""
-        return self.mine.quota.limits(self.key.tenant).max_image_bytes
+        return self.services.quota.limits(self.key.tenant).max_image_bytes
 
     @property
     def took(self) -> dict[str, str]:
@@ -57,10 +57,10 @@ async def chat_completions(request: Request) -> Response:
     Pictures may be in any message of a user, by address or inline. `ocelli-local` answers from what
     its detectors find; any configured backend answers for itself.
     """
-    mine = await services(request)
+    services = await current_services(request)
     key = await admit(request, presented(request))
-    async with whole_body(request, mine, key, mine.chat.max_body_bytes) as body:
-        call = Call(request, mine, key, body, time.perf_counter())
+    async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
+        call = Call(request, services, key, body, time.perf_counter())
         return await streaming.unless_gone(request.receive, _complete(call))
 
 
@@ -77,7 +77,7 @@ def document(schema: dict[str, Any]) -> None:
 async def _complete(call: Call) -> Response:
     """Whatever can be wrong with a request is found before the first byte of its answer."""
     value, request = await json_reader.apart(call.body, partial(_read, call.body))
-    upstreams = call.mine.chat.models.resolve(request.model)
+    upstreams = call.services.chat.models.resolve(request.model)
     if upstreams:
         return await _relay(call, request, upstreams)
     asked = await json_reader.apart(call.body, partial(_conversation, value))
@@ -94,7 +94,7 @@ def _conversation(value: Any) -> Conversation:
 
 
 async def _local(call: Call, asked: Conversation) -> Response:
-    answer = await call.mine.chat.local.complete(
+    answer = await call.services.chat.local.complete(
         call.key.tenant, asked, max_bytes=call.max_picture_bytes
     )
     if asked.stream:
@@ -116,7 +116,7 @@ async def _relay(
         limits=tuple(name for name in TOKEN_FIELDS if getattr(request, name) is not None),
         request_id=call.request.state.request_id,
     )
-    relayed = await call.mine.chat.relay.open(
+    relayed = await call.services.chat.relay.open(
         call.key.tenant, upstreams, passed, max_bytes=call.max_picture_bytes
     )
     if relayed.pieces is not None:
@@ -132,12 +132,12 @@ async def _relay(
     responses=ERRORS,
     openapi_extra=openapi.MODERATION,
 )
-async def moderate(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
+async def moderate(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Pictures against the safety model. What no model looks for is null, never false."""
-    async with whole_body(request, mine, key, mine.chat.max_body_bytes) as body:
+    async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
         refs = await json_reader.apart(body, partial(_shown, body))
-        max_bytes = mine.quota.limits(key.tenant).max_image_bytes
-        nsfw = await mine.chat.moderation.judge(key.tenant, refs, max_bytes=max_bytes)
+        max_bytes = services.quota.limits(key.tenant).max_image_bytes
+        nsfw = await services.chat.moderation.judge(key.tenant, refs, max_bytes=max_bytes)
     return Response(mapping.moderation(nsfw).model_dump_json(), media_type=JSON)
 
 
@@ -148,10 +148,10 @@ def _shown(body: bytes) -> list[PictureRef]:
 
 @router.get("/models", summary="Which models there are", responses=READ_ERRORS)
 @router.get("/v1/models", summary="Which models there are", responses=READ_ERRORS)
-async def list_models(key: CurrentKey, mine: CurrentServices) -> schemas.ModelList:
+async def list_models(key: CurrentKey, services: CurrentServices) -> schemas.ModelList:
     """Every name that `model` may be, aliases too."""
     del key
-    return schemas.ModelList(data=[mapping.card(model) for model in mine.chat.models.all()])
+    return schemas.ModelList(data=[mapping.card(model) for model in services.chat.models.all()])
 
 
 @router.get(
@@ -162,8 +162,8 @@ async def list_models(key: CurrentKey, mine: CurrentServices) -> schemas.ModelLi
 async def get_model(
     model_id: Annotated[str, Path(description="It may contain slashes.", examples=[LOCAL])],
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
 ) -> schemas.ModelCard:
     """What the list says about it."""
     del key
-    return mapping.card(mine.chat.models.get(model_id))
+    return mapping.card(services.chat.models.get(model_id))

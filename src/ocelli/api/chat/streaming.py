@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from ocelli.api.chat import mapping
 from ocelli.api.chat.errors import stream_body
-from ocelli.domain.chat import Completion, tokens
+from ocelli.domain.chat import ChatAnswer, tokens
 from ocelli.domain.chat_errors import ChatError, ClientGone
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def local(answer: Completion, *, include_usage: bool) -> AsyncGenerator[bytes]:
+async def local(answer: ChatAnswer, *, include_usage: bool) -> AsyncGenerator[bytes]:
     """The local model's answer in pieces of a few words."""
     head = {
         "id": mapping.new_id(),
@@ -145,7 +145,7 @@ class _Watch:
         self.task.cancel()
 
 
-def _delta(answer: Completion, piece: str) -> dict[str, Any]:
+def _delta(answer: ChatAnswer, piece: str) -> dict[str, Any]:
     if answer.tool is None:
         return {"content": piece}
     return {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}

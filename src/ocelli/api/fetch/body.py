@@ -10,11 +10,11 @@ from urllib.parse import unquote_to_bytes
 from ocelli.api import json_reader
 from ocelli.api.fetch.payload import JsonText, Payload
 from ocelli.api.multipart import pump
-from ocelli.api.parts import BrokenForm, Parts, boundary_of
+from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.api.raw import COPIES, announced
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge
-from ocelli.domain.requests import MAX_FILE
+from ocelli.domain.fetch_jobs import MAX_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-    from ocelli.api.parts import Part, Target
+    from ocelli.api.multipart_parser import Part, Target
 
 MAX_BODY = 320 * MEGABYTE  # ten files of 20 MB in base64, and room for escapes
 PIECE = MEGABYTE // 4  # taking text apart holds Python's lock: nobody else runs meanwhile
@@ -110,19 +110,19 @@ class Received:
         if self._parts > MAX_FIELDS:
             raise unreadable()
         if not _is_file(part.name):
-            return _Field(self, part.name)
+            return _FieldValue(self, part.name)
         if part.filename is None and not _is_binary(part.content_type):
             return _Text(self, part.name)
         payload = self.file_for(part.name)
         self._add("file_name[]", part.filename or "")
-        return _File(payload)
+        return _FileValue(payload)
 
     def begin_field(self, name: str) -> Target:
         """Of an urlencoded form."""
         self._parts += 1
         if self._parts > MAX_FIELDS:
             raise unreadable()
-        return _Text(self, name) if _is_file(name) else _Field(self, name)
+        return _Text(self, name) if _is_file(name) else _FieldValue(self, name)
 
     def _add(self, name: str, value: Any) -> None:
         """What is given more than once becomes a list."""
@@ -165,7 +165,7 @@ class _Reader:
         self._content_type = content_type
         self._start = b""
         self._json: JsonText | None = None
-        self._parts: Parts | None = None
+        self._parts: FormParser | None = None
         self._form: _Form | None = None
 
     def feed(self, data: bytes) -> None:
@@ -187,7 +187,7 @@ class _Reader:
             self._json = self._received.begin_json()
         elif self._content_type.lower().startswith("multipart/"):
             boundary = boundary_of(self._content_type)
-            self._parts = Parts(boundary, self._received.begin_part)
+            self._parts = FormParser(boundary, self._received.begin_part)
         elif data.startswith((b"[", b'"', b"<")):
             raise unreadable()
         else:
@@ -251,7 +251,7 @@ class _Form:
             self._target = None
 
 
-class _File:
+class _FileValue:
     """A part that is a file as it is, not in base64."""
 
     def __init__(self, payload: Payload) -> None:
@@ -284,7 +284,7 @@ class _Text:
             self._payload.finish()
 
 
-class _Field:
+class _FieldValue:
     """A part that is a field."""
 
     def __init__(self, received: Received, name: str) -> None:

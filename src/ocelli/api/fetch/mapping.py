@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ocelli.domain.analysis import Analysis
+    from ocelli.domain.fetch_jobs import FetchJob, FetchOutcome
     from ocelli.domain.findings import Findings, TextLine
-    from ocelli.domain.requests import Outcome, Request
 
 Json = dict[str, Any]
 
@@ -21,13 +21,13 @@ FAILED = "Request failed"
 
 
 class JsonWriter:
-    """See ocelli.usecases.requests.Writer."""
+    """See ocelli.usecases.fetch_jobs.Writer."""
 
-    def processing(self, request: Request) -> str:
+    def processing(self, request: FetchJob) -> str:
         """What polls see until it is finished: some clients stop at any other word."""
         return _json({**echo(request), "status": "processing"})
 
-    def finished(self, outcome: Outcome) -> str:
+    def finished(self, outcome: FetchOutcome) -> str:
         """Never with a ``response_uri``: a client that finds one goes on polling for ever."""
         paid = {"credits_paid": outcome.paid, "credits": outcome.credits}
         body = echo(outcome.request)
@@ -40,7 +40,7 @@ class JsonWriter:
         return _json({**body, "status": "completed", **paid, "all": everything})
 
 
-def accepted(request: Request, response_uri: str) -> Json:
+def accepted(request: FetchJob, response_uri: str) -> Json:
     """The answer to the POST of what will be polled for."""
     return {
         **echo(request),
@@ -50,7 +50,7 @@ def accepted(request: Request, response_uri: str) -> Json:
     }
 
 
-def echo(request: Request) -> Json:
+def echo(request: FetchJob) -> Json:
     """What every answer about a request begins with."""
     asked = request.asked
     return {
@@ -68,7 +68,7 @@ def echo(request: Request) -> Json:
     }
 
 
-def asset(analysis: Analysis, request: Request) -> Json:
+def asset(analysis: Analysis, request: FetchJob) -> Json:
     """One picture. What was not asked for is not there; what was not found is empty."""
     asked = [Feature(each) for each in request.asked.features] or list(Feature)
     pixels = _Pixels(analysis.width or 0, analysis.height or 0)
@@ -81,7 +81,7 @@ def asset(analysis: Analysis, request: Request) -> Json:
     return body
 
 
-def _given(analysis: Analysis, request: Request) -> Iterator[tuple[Findings, Sequence[Feature]]]:
+def _given(analysis: Analysis, request: FetchJob) -> Iterator[tuple[Findings, Sequence[Feature]]]:
     """In the order in which the backends were named, each with what it was asked for."""
     by_source = {each.source: each for each in analysis.findings}
     for share in request.plan.shares:

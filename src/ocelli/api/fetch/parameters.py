@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ocelli.api.fetch.body import unreadable
 from ocelli.api.fetch.payload import TOO_LARGE
 from ocelli.domain.errors import InvalidUrl, MalformedRequest, TooLarge
+from ocelli.domain.fetch_jobs import MAX_SOURCES, FetchRequest, is_video_url
 from ocelli.domain.findings import Feature
 from ocelli.domain.languages import language_named
 from ocelli.domain.questions import MAX_PROMPT, Question, Role
-from ocelli.domain.requests import MAX_SOURCES, Asked, is_video_url
 from ocelli.media.urls import checked_url
-from ocelli.usecases.requests import Source
+from ocelli.usecases.fetch_jobs import Source
 
 if TYPE_CHECKING:
     from ocelli.api.fetch.body import Received, Values
-    from ocelli.domain.pricing import Plan, Roster
+    from ocelli.domain.pricing import PricingPlan, Roster
 
 MAX_NAME = 1_000
 LONGEST_NUMBER = 100  # characters
@@ -28,9 +28,9 @@ LONGEST_NUMBER = 100  # characters
 class Order:
     """A request, understood. ``waits``: it is answered at once if that is possible."""
 
-    asked: Asked
+    asked: FetchRequest
     question: Question
-    plan: Plan
+    plan: PricingPlan
     sources: tuple[Source, ...]
     waits: bool
 
@@ -44,7 +44,7 @@ def order(received: Received, roster: Roster) -> Order:
         raise MalformedRequest("File/URL params are required.", field="url")
     if len(urls) + len(files) > MAX_SOURCES:
         raise MalformedRequest(f"More than {MAX_SOURCES} files and URLs.", field="url")
-    asked = Asked(
+    asked = FetchRequest(
         urls=tuple(urls),
         files=len(files),
         file_names=tuple(_file_names(values)),
@@ -150,7 +150,7 @@ def _role(values: Values) -> str:
 def _tag_score(values: Values) -> float:
     score = _number(values, "tag_score")
     if score is None:
-        return Asked().tag_score
+        return FetchRequest().tag_score
     if not 0 <= score <= 1:
         raise MalformedRequest("`tag_score` must be a number from 0 to 1.", field="tag_score")
     return score

@@ -79,12 +79,12 @@ def _documented(where: str) -> dict[str, Any]:
     responses=_errors(400, 402, 409, 413, 422, 429),
     openapi_extra=_documented("body"),
 )
-async def fetch(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
+async def fetch(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """One picture by its address is answered at once; everything else by polling `response_uri`."""
-    with Received(mine.staging, request.query_params.multi_items()) as received:
-        async with mine.memory.taken(key.tenant.id, in_memory(request)):
+    with Received(services.staging, request.query_params.multi_items()) as received:
+        async with services.memory.taken(key.tenant.id, in_memory(request)):
             await received.read(request)
-        return await _answer(request, key, mine, received)
+        return await _answer(request, key, services, received)
 
 
 @router.get(
@@ -94,12 +94,12 @@ async def fetch(request: Request, key: CurrentKey, mine: CurrentServices) -> Res
     responses=_errors(400, 402, 414, 429),
     openapi_extra=_documented("query"),
 )
-async def fetch_by_query(request: Request, key: CurrentKey, mine: CurrentServices) -> Response:
+async def fetch_by_query(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Parameters as of the POST; at most 2,048 characters."""
     if len(request.url.query) > LONGEST_QUERY:
         raise QueryTooLong
-    with Received(mine.staging, request.query_params.multi_items()) as received:
-        return await _answer(request, key, mine, received)
+    with Received(services.staging, request.query_params.multi_items()) as received:
+        return await _answer(request, key, services, received)
 
 
 @router.get(
@@ -109,25 +109,29 @@ async def fetch_by_query(request: Request, key: CurrentKey, mine: CurrentService
     responses=_errors(404),
 )
 async def fetch_response(
-    request_id: Annotated[str, Path(examples=[schemas.ID])], key: CurrentKey, mine: CurrentServices
+    request_id: Annotated[str, Path(examples=[schemas.ID])],
+    key: CurrentKey,
+    services: CurrentServices,
 ) -> Response:
     """Poll this every second or two; results are kept for 24 hours. It is never limited."""
     try:
-        body, _ = await mine.requests.body(key.tenant.id, UUID(request_id))
+        body, _ = await services.fetch_jobs.body(key.tenant.id, UUID(request_id))
     except (ValueError, NotFound):
         raise UnknownRequest(request_id) from None
     return _json(body)
 
 
 @router.get("/credits", summary="What is left", responses=_errors(429))
-async def fetch_credits(key: CurrentKey, mine: CurrentServices) -> schemas.Credits:
+async def fetch_credits(key: CurrentKey, services: CurrentServices) -> schemas.Credits:
     """The balance, without what requests that are under way have reserved."""
-    return schemas.Credits(credits=(await mine.requests.balance(key.tenant)).shown)
+    return schemas.Credits(credits=(await services.fetch_jobs.balance(key.tenant)).shown)
 
 
-async def _answer(request: Request, key: ApiKey, mine: Services, received: Received) -> Response:
-    wanted = await asyncio.to_thread(order, received, mine.roster)
-    accepted = await mine.requests.accept(
+async def _answer(
+    request: Request, key: ApiKey, services: Services, received: Received
+) -> Response:
+    wanted = await asyncio.to_thread(order, received, services.roster)
+    accepted = await services.fetch_jobs.accept(
         key.tenant,
         wanted.asked,
         wanted.plan,
@@ -136,10 +140,10 @@ async def _answer(request: Request, key: ApiKey, mine: Services, received: Recei
         waits=wanted.waits,
     )
     if wanted.waits:
-        body = await mine.requests.wait(accepted, timeout=mine.fetch_wait)
+        body = await services.fetch_jobs.wait(accepted, timeout=services.fetch_wait)
         if body is not None:
             return _json(body)
-    uri = f"{_base(request, mine)}/api/response/{accepted.id}"
+    uri = f"{_base(request, services)}/api/response/{accepted.id}"
     return JSONResponse(mapping.accepted(accepted, uri))
 
 
@@ -147,10 +151,10 @@ def _json(body: str | bytes) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _base(request: Request, mine: Services) -> str:
+def _base(request: Request, services: Services) -> str:
     """Where the client found us: what it is told to poll must be there, to the letter."""
-    if mine.public_url is not None:
-        return mine.public_url
+    if services.public_url is not None:
+        return services.public_url
     scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
     host = request.headers.get("x-forwarded-host", "").partition(",")[0].strip()
     if scheme not in ("http", "https"):

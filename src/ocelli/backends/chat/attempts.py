@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.breaker import Breaker
-from ocelli.backends.chat.failures import Refused
+from ocelli.backends.chat.failures import UpstreamRejection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,7 +53,7 @@ class Attempts:
         while True:
             try:
                 return await work(ends)
-            except Refused as refused:
+            except UpstreamRejection as refused:
                 failed += 1
                 pause = failures.next_pause(failed, refused.after, random.random())  # noqa: S311
                 longest = min(self._longest_pause, ends - loop.time())
@@ -83,7 +83,7 @@ class Attempts:
             except TimeoutError as error:
                 seconds = config.timeout if mine <= ends else config.deadline
                 raise failures.timed_out(config.name, seconds) from error
-        except Refused as refused:
+        except UpstreamRejection as refused:
             if refused.is_ill:
                 self.breaker.failed()
             else:

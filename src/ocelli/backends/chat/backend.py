@@ -10,7 +10,7 @@ from ocelli.backends.chat import prompts, replies
 from ocelli.backends.chat.failures import timed_out, unusable
 from ocelli.backends.chat.telemetry import observed
 from ocelli.backends.wording import at_most
-from ocelli.domain.claims import Check, Verdict
+from ocelli.domain.claims import ClaimCheck, Verdict
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Box, Brand, Feature, Findings, Safety, Tag, TextLine
 from ocelli.domain.questions import MAX_PROMPT
@@ -18,12 +18,12 @@ from ocelli.domain.questions import MAX_PROMPT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ocelli.backends.chat.client import Completion
+    from ocelli.backends.chat.client import ModelReply
     from ocelli.backends.chat.config import ChatConfig
     from ocelli.backends.chat.pictures import DataUrls
-    from ocelli.backends.chat.telemetry import Outcome
+    from ocelli.backends.chat.telemetry import CallOutcome
     from ocelli.domain.claims import Claim, Tokens
-    from ocelli.domain.ports_backends import Picture
+    from ocelli.domain.ports_backends import PictureLike
     from ocelli.domain.questions import Question
 
 T = TypeVar("T")
@@ -41,8 +41,8 @@ class Client(Protocol):
     """Who carries messages to a model."""
 
     async def complete(
-        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
-    ) -> Completion:
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: CallOutcome
+    ) -> ModelReply:
         """What it says to them. Raises AnalysisFailed."""
         ...
 
@@ -74,7 +74,7 @@ class ChatBackend:
         return self.config.prices.cost(tokens)
 
     async def look(
-        self, picture: Picture, question: Question, *, thorough: bool = False
+        self, picture: PictureLike, question: Question, *, thorough: bool = False
     ) -> Findings:
         """See ports_backends.Backend."""
         _check(question)
@@ -105,7 +105,7 @@ class ChatBackend:
 
     async def check(
         self,
-        picture: Picture,
+        picture: PictureLike,
         claims: Sequence[Claim],
         *,
         description: str,
@@ -113,7 +113,7 @@ class ChatBackend:
         evidence: Findings | None = None,
         thorough: bool = False,
         nth: int = 1,
-    ) -> Check:
+    ) -> ClaimCheck:
         """See ports_backends.Backend."""
         look = LOOKS.get(nth, "judge")
         with observed(self.config, look) as outcome:
@@ -128,7 +128,7 @@ class ChatBackend:
             if judged is None:
                 raise unusable(self.name, "gave no verdict.", retryable=True)
         limit = None if question.prompt else prompts.limit(question.role)
-        return Check(
+        return ClaimCheck(
             source=self.name,
             model_version=self.model_version,
             verdicts=tuple(Verdict(ruling, self.name, why) for ruling, why in judged.rulings),
@@ -150,8 +150,8 @@ class ChatBackend:
         task: str,
         schema: Mapping[str, Any],
         image: Mapping[str, Any],
-        outcome: Outcome,
-        read: Callable[[Completion, str], T | None],
+        outcome: CallOutcome,
+        read: Callable[[ModelReply, str], T | None],
     ) -> T | None:
         """What ``read`` makes of the answer and its nonce.
 
@@ -172,7 +172,7 @@ class ChatBackend:
         except TimeoutError as error:
             raise timed_out(self.name, self.config.deadline) from error
 
-    async def _image(self, picture: Picture, *, thorough: bool) -> dict[str, Any]:
+    async def _image(self, picture: PictureLike, *, thorough: bool) -> dict[str, Any]:
         """The picture as a part of a message."""
         config = self.config
         url = await self._urls.get(

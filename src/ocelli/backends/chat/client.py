@@ -12,8 +12,8 @@ import aiohttp
 
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
-from ocelli.backends.chat.failures import Refused
-from ocelli.backends.chat.telemetry import Outcome, breaker_changed
+from ocelli.backends.chat.failures import UpstreamRejection
+from ocelli.backends.chat.telemetry import CallOutcome, breaker_changed
 from ocelli.backends.providers import Structured
 from ocelli.domain.claims import Tokens
 
@@ -27,7 +27,7 @@ USER_AGENT = "ocelli"
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class ModelReply:
     """What the model said. ``is_cut``: it ran into its limit before it was done."""
 
     text: str
@@ -45,8 +45,8 @@ class ChatClient:
         self._structured = config.structured
 
     async def complete(
-        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: Outcome
-    ) -> Completion:
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: CallOutcome
+    ) -> ModelReply:
         """The model's answer. Raises Refused, at the latest after the deadline."""
         return await self.attempts.persist(partial(self._structurally, messages, schema, outcome))
 
@@ -54,9 +54,9 @@ class ChatClient:
         self,
         messages: list[dict[str, Any]],
         schema: Mapping[str, Any],
-        outcome: Outcome,
+        outcome: CallOutcome,
         ends: float,
-    ) -> Completion:
+    ) -> ModelReply:
         """Held to the schema if the server can do that; one that cannot is not asked for it again.
 
         A refusal (400, 422) does not tell its reason in a way that programs can read, so the same
@@ -65,7 +65,7 @@ class ChatClient:
         structured = self._structured
         try:
             return await self._attempt(self._body(messages, schema, structured), outcome, ends)
-        except Refused as refused:
+        except UpstreamRejection as refused:
             if structured is Structured.NONE or refused.status not in (200, 400, 422):
                 raise
             body = self._body(messages, schema, Structured.NONE)
@@ -73,7 +73,7 @@ class ChatClient:
             self._structured = Structured.NONE
             return answer
 
-    async def _attempt(self, body: dict[str, Any], outcome: Outcome, ends: float) -> Completion:
+    async def _attempt(self, body: dict[str, Any], outcome: CallOutcome, ends: float) -> ModelReply:
         async def post() -> dict[str, Any]:
             outcome.attempts += 1
             return await self._post(body)
@@ -120,7 +120,7 @@ class ChatClient:
             raise failures.not_reached(config.name, error) from error
         if response.status >= 300:
             after = failures.retry_after(response.headers, datetime.now(UTC))
-            said = failures.said(data, config.secrets)
+            said = failures.reported_error(data, config.secrets)
             raise failures.by_status(config.name, response.status, said, after=after)
         answer = _json_object(data)
         if answer is None:
@@ -141,7 +141,7 @@ class ChatClient:
                 )
         return bytes(data)
 
-    def _completion(self, answer: Mapping[str, Any], outcome: Outcome) -> Completion:
+    def _completion(self, answer: Mapping[str, Any], outcome: CallOutcome) -> ModelReply:
         name = self.config.name
         choices = answer.get("choices")
         first = choices[0] if isinstance(choices, list) and choices else None
@@ -154,7 +154,7 @@ class ChatClient:
             raise failures.unusable(name, "refuses to speak about this picture.", retryable=False)
         if not text.strip():
             raise failures.unusable(name, "answered nothing.", retryable=True)
-        return Completion(text, outcome.finish == "length", outcome.tokens)
+        return ModelReply(text, outcome.finish == "length", outcome.tokens)
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:

@@ -16,14 +16,14 @@ BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServerSentEvent:
     """``data`` is None for a comment."""
 
     data: bytes | None
     name: str = ""
 
 
-class Events:
+class EventParser:
     """Fed with bytes as they come. ``waiting`` counts those of an event that is not whole yet."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Events:
         """In bytes."""
         return len(self._buffer)
 
-    def feed(self, piece: bytes) -> Iterator[Event]:
+    def feed(self, piece: bytes) -> Iterator[ServerSentEvent]:
         """Events that are whole now."""
         buffer, old = self._buffer, len(self._buffer)
         buffer += self._with_lf(piece)
@@ -47,7 +47,7 @@ class Events:
         del buffer[: end + 2]
         return self._events(whole)
 
-    def end(self) -> Iterator[Event]:
+    def end(self) -> Iterator[ServerSentEvent]:
         """What has no empty line behind it, perhaps because the server hung up."""
         whole = bytes(self._buffer)
         self._buffer.clear()
@@ -63,7 +63,7 @@ class Events:
         self._after_cr = piece.endswith(b"\r")
         return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _events(self, whole: bytes) -> Iterator[Event]:
+    def _events(self, whole: bytes) -> Iterator[ServerSentEvent]:
         if self._is_first:
             whole = whole.removeprefix(BOM)
             self._is_first = False
@@ -72,9 +72,9 @@ class Events:
                 yield _event(text)
 
 
-def _event(block: bytes) -> Event:
+def _event(block: bytes) -> ServerSentEvent:
     if block.startswith(b"data: {") and b"\n" not in block:  # nearly all of them
-        return Event(block[6:])
+        return ServerSentEvent(block[6:])
     name, data = "", []
     for line in block.split(b"\n"):
         field, _, value = line.partition(b":")
@@ -83,4 +83,4 @@ def _event(block: bytes) -> Event:
             data.append(value)
         elif field == b"event":
             name = value.decode(errors="replace").strip()
-    return Event(b"\n".join(data).strip() or None, name)
+    return ServerSentEvent(b"\n".join(data).strip() or None, name)

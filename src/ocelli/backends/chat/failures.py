@@ -1,7 +1,7 @@
 """What went wrong at a chat server, as AnalysisFailed. By status and codes, never by text.
 
 Two different questions: ``AnalysisFailed.retryable`` says whether asking again some time can help,
-``Refused.again`` whether to ask again right now.
+``UpstreamRejection.again`` whether to ask again right now.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def is_of_the_request(status: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReportedError:
     """A server's own words about an error, cut to a length, without our secrets and pictures."""
 
     message: str = ""
@@ -72,7 +72,7 @@ class Said:
         return frozenset(name for name in (self.code, self.type) if name)
 
 
-class Refused(AnalysisFailed):
+class UpstreamRejection(AnalysisFailed):
     """A chat server did not give an answer that can be used.
 
     ``again``: another attempt now may succeed; ``after`` seconds, if the server said so.
@@ -90,7 +90,7 @@ class Refused(AnalysisFailed):
         again: bool = False,
         after: float | None = None,
         status: int = 0,
-        said: Said = Said(),
+        reported_error: ReportedError = ReportedError(),
         in_answer: bool = False,
         is_ill: bool = False,
     ) -> None:
@@ -98,19 +98,24 @@ class Refused(AnalysisFailed):
         self.again = again
         self.after = after
         self.status = status
-        self.said = said
+        self.said = reported_error
         self.in_answer = in_answer
         self.is_ill = is_ill
 
 
 def by_status(
-    who: str, status: int, said: Said, *, after: float | None = None, in_answer: bool = False
-) -> Refused:
+    who: str,
+    status: int,
+    reported_error: ReportedError,
+    *,
+    after: float | None = None,
+    in_answer: bool = False,
+) -> UpstreamRejection:
     """From an HTTP status (or the one that an error in a 200 means) and the server's own words."""
-    if said.names & OF_THE_REQUEST and not is_of_the_request(status):
+    if reported_error.names & OF_THE_REQUEST and not is_of_the_request(status):
         status = 400
     again = can_be_retried(status)
-    no_money = status == 402 or (status == 429 and bool(said.names & NO_MONEY))
+    no_money = status == 402 or (status == 429 and bool(reported_error.names & NO_MONEY))
     type, words = FailureType.VLM_ERROR, f"refused the request ({status})"
     if no_money:
         type, words, again = FailureType.RESOURCE_LIMIT, "has no credit left on our account", False
@@ -124,57 +129,63 @@ def by_status(
         type, words = FailureType.RATE_LIMIT, "is asked too often"
     elif status >= 500:
         words = f"answered {status}"
-    its = f": {said.message[:LONGEST_MESSAGE]}"
-    if not said.message or status in (401, 403, 407):  # these quote half of the key
+    its = f": {reported_error.message[:LONGEST_MESSAGE]}"
+    if not reported_error.message or status in (401, 403, 407):  # these quote half of the key
         its = "."
-    return Refused(
+    return UpstreamRejection(
         type,
         f"{who} {words}{its}",
         retryable=again,
         again=again,
         after=after,
         status=status,
-        said=said,
+        reported_error=reported_error,
         in_answer=in_answer,
         is_ill=status >= 500,
     )
 
 
-def timed_out(who: str, seconds: float) -> Refused:
+def timed_out(who: str, seconds: float) -> UpstreamRejection:
     """No answer in time. It is not asked again now: who is slow would work for two."""
     message = f"{who} did not answer within {seconds:g} s."
-    return Refused(FailureType.TIMEOUT, message, retryable=True, is_ill=True)
+    return UpstreamRejection(FailureType.TIMEOUT, message, retryable=True, is_ill=True)
 
 
-def not_reached(who: str, error: Exception) -> Refused:
+def not_reached(who: str, error: Exception) -> UpstreamRejection:
     """No connection, or one that broke. The cause's own words may name addresses: its type does."""
     message = f"{who} cannot be reached ({type(error).__name__})."
-    return Refused(FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True)
+    return UpstreamRejection(
+        FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True
+    )
 
 
-def broken_off(who: str, error: Exception | None = None) -> Refused:
+def broken_off(who: str, error: Exception | None = None) -> UpstreamRejection:
     """It hung up before its answer was complete."""
     cause = f" ({type(error).__name__})" if error else ""
     message = f"{who} hung up in the middle of its answer{cause}."
-    return Refused(FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True)
+    return UpstreamRejection(
+        FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True
+    )
 
 
-def left_alone(who: str, wait: float) -> Refused:
+def left_alone(who: str, wait: float) -> UpstreamRejection:
     """The circuit breaker is open."""
     message = f"{who} has failed several times in a row; it is asked again in {wait:.0f} s."
-    return Refused(FailureType.VLM_ERROR, message, retryable=True, after=wait)
+    return UpstreamRejection(FailureType.VLM_ERROR, message, retryable=True, after=wait)
 
 
-def unusable(who: str, why: str, *, retryable: bool) -> Refused:
+def unusable(who: str, why: str, *, retryable: bool) -> UpstreamRejection:
     """It answered, and there is nothing in it for us."""
-    return Refused(FailureType.VLM_ERROR, f"{who} {why}", retryable=retryable)
+    return UpstreamRejection(FailureType.VLM_ERROR, f"{who} {why}", retryable=retryable)
 
 
-def in_answer(who: str, answer: Mapping[str, Any], secrets: Sequence[str]) -> Refused | None:
+def in_answer(
+    who: str, answer: Mapping[str, Any], secrets: Sequence[str]
+) -> UpstreamRejection | None:
     """The error in an answer that says 200, as some gateways give it."""
     if not answer.get("error") and "error" not in (answer.get("object"), answer.get("type")):
         return None
-    words = said(answer, secrets)
+    words = reported_error(answer, secrets)
     code = words.code or ""
     if code.isdecimal() and 400 <= int(code) < 600:
         status = int(code)
@@ -183,7 +194,7 @@ def in_answer(who: str, answer: Mapping[str, Any], secrets: Sequence[str]) -> Re
     return by_status(who, status, words, in_answer=True)
 
 
-def said(answer: Any, secrets: Sequence[str]) -> Said:
+def reported_error(answer: Any, secrets: Sequence[str]) -> ReportedError:
     """What is said of an error, in any of the shapes that servers have; ``answer`` may be bytes.
 
     Our ``secrets`` and the picture, both of which servers echo, are left out.
@@ -192,7 +203,7 @@ def said(answer: Any, secrets: Sequence[str]) -> Said:
         try:
             answer = json.loads(answer)
         except (ValueError, RecursionError):
-            return Said()
+            return ReportedError()
     if isinstance(answer, list):
         answer = next((each for each in answer if isinstance(each, dict)), None)
     error = (answer.get("error") or answer) if isinstance(answer, dict) else answer
@@ -204,7 +215,7 @@ def said(answer: Any, secrets: Sequence[str]) -> Said:
     if isinstance(message, list):
         message = next((each.get("msg") for each in message if isinstance(each, dict)), "")
     code, type, param = (_name(error.get(name), secrets) for name in ("code", "type", "param"))
-    return Said(
+    return ReportedError(
         _clean(message, secrets)[:LONGEST_WORDS] if isinstance(message, str) else "",
         code or _name(error.get("status"), secrets),
         type,

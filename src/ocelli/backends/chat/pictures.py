@@ -12,7 +12,7 @@ import pybase64
 from ocelli.media.encode import jpeg
 
 if TYPE_CHECKING:
-    from ocelli.domain.ports_backends import Picture
+    from ocelli.domain.ports_backends import PictureLike
 
 _Key = tuple[int, int, bool]
 
@@ -21,10 +21,12 @@ class DataUrls:
     """Of all backends of a process. A picture that is no longer held takes its URLs along."""
 
     def __init__(self) -> None:
-        self._made: WeakKeyDictionary[Picture, dict[_Key, asyncio.Task[str]]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[PictureLike, dict[_Key, asyncio.Task[str]]] = (
+            WeakKeyDictionary()
+        )
         self.encoded = 0
 
-    async def get(self, picture: Picture, *, side: int, quality: int, full: bool) -> str:
+    async def get(self, picture: PictureLike, *, side: int, quality: int, full: bool) -> str:
         """``data:image/jpeg;base64,...``. Raises AnalysisFailed if the file cannot be read again.
 
         Who asks while it is being made waits for the same one.
@@ -37,7 +39,7 @@ class DataUrls:
             tasks[key] = task
         return await asyncio.shield(task)  # whoever gives up does not take it from the others
 
-    async def _make(self, picture: Picture, side: int, quality: int, full: bool) -> str:
+    async def _make(self, picture: PictureLike, side: int, quality: int, full: bool) -> str:
         self.encoded += 1
         work = partial(jpeg, picture, side=side, quality=quality, full=full)
         data = await asyncio.to_thread(work)

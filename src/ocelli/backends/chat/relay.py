@@ -18,8 +18,8 @@ from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.client import USER_AGENT
 from ocelli.backends.chat.config import ChatConfig
-from ocelli.backends.chat.failures import OURS, Refused, is_of_the_request
-from ocelli.backends.chat.stream import Stream, parsed
+from ocelli.backends.chat.failures import OURS, UpstreamRejection, is_of_the_request
+from ocelli.backends.chat.stream import StreamTranslator, parsed
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.chat_errors import (
     UpstreamError,
@@ -124,7 +124,7 @@ class RelayUpstream:
         begin = partial(self._begin, body, request_id, _stream if stream else _whole)
         try:
             return await self._attempts.persist(partial(self._attempts.once, begin))
-        except Refused as refused:
+        except UpstreamRejection as refused:
             raise to_client(refused) from refused
 
     async def _begin(
@@ -184,13 +184,13 @@ class _Answer:
             async for piece in self.response.content.iter_any():
                 yield piece
 
-    async def refusal(self) -> Refused:
+    async def refusal(self) -> UpstreamRejection:
         """What its status and its words come to."""
         body = b""
-        with suppress(Refused):
+        with suppress(UpstreamRejection):
             body = await self.read(MAX_ERROR)
         after = failures.retry_after(self.response.headers, datetime.now(UTC))
-        said = failures.said(body, self.config.secrets)
+        said = failures.reported_error(body, self.config.secrets)
         return failures.by_status(self.config.name, self.response.status, said, after=after)
 
     async def json(self) -> tuple[dict[str, Any], bytes]:
@@ -202,7 +202,7 @@ class _Answer:
             raise wrong
         return value, data
 
-    def unusable(self, why: str) -> Refused:
+    def unusable(self, why: str) -> UpstreamRejection:
         """There is nothing in it for clients."""
         return failures.unusable(self.config.name, why, retryable=False)
 
@@ -245,7 +245,7 @@ async def _stream(answer: _Answer) -> RelayReply:
 
 async def _events(answer: _Answer) -> AsyncGenerator[bytes]:
     """Those that came together. Raises Refused where it ends before its end."""
-    stream = Stream(answer.config.name, answer.config.secrets, has_end=answer.has_end)
+    stream = StreamTranslator(answer.config.name, answer.config.secrets, has_end=answer.has_end)
     async with aclosing(answer.pieces()) as pieces:
         async for piece in pieces:
             if out := stream.feed(piece):
@@ -266,11 +266,11 @@ async def _from(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[b
         try:
             async for piece in pieces:
                 yield piece
-        except Refused as refused:
+        except UpstreamRejection as refused:
             raise to_client(refused) from refused
 
 
-def to_client(refused: Refused) -> UpstreamError:
+def to_client(refused: UpstreamRejection) -> UpstreamError:
     """What a backend's failure means to the client: never that the client's own key is wrong."""
     said, status = refused.said, refused.status
     code = None if (said.code or "").isdecimal() else said.code
@@ -301,7 +301,9 @@ def to_client(refused: Refused) -> UpstreamError:
 
 
 @contextmanager
-def _as_refused(kind: Callable[[str, Exception], Refused], config: ChatConfig) -> Iterator[None]:
+def _as_refused(
+    kind: Callable[[str, Exception], UpstreamRejection], config: ChatConfig
+) -> Iterator[None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:

@@ -74,7 +74,7 @@ VERDICTS_SCHEMA = _object(nonce=_TEXT, verdicts={"type": "array", "items": _VERD
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class ParsedDescription:
     """What a describing model said. ``nsfw`` is None where it said nothing of it."""
 
     description: str
@@ -86,14 +86,14 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ParsedVerdicts:
     """Per claim what a checking model said; UNSEEN where it said nothing."""
 
     rulings: tuple[tuple[Ruling, str], ...]
     revised: str | None = None
 
 
-def described(text: str, nonce: str, *, is_cut: bool = False) -> Described | None:
+def described(text: str, nonce: str, *, is_cut: bool = False) -> ParsedDescription | None:
     """The answer to a request for a description; None if it is not to be trusted or says nothing.
 
     ``is_cut``: the model ran into its limit, so what comes last is not whole and is left out.
@@ -114,7 +114,7 @@ def described(text: str, nonce: str, *, is_cut: bool = False) -> Described | Non
             description = _without_rest(description)
     count = len(sentences(description))
     claims = tuple(claim for item in items[:MOST_CLAIMS] if (claim := _claim(item, count)))
-    return Described(
+    return ParsedDescription(
         description=description,
         visible_text=_strings(value.get("visible_text"), MOST_LINES, None),
         tags=_unique(tag.lower() for tag in _strings(value.get("tags"), MOST_TAGS, LONGEST_TAG)),
@@ -124,7 +124,7 @@ def described(text: str, nonce: str, *, is_cut: bool = False) -> Described | Non
     )
 
 
-def judged(text: str, nonce: str, claims: Sequence[Claim]) -> Judged | None:
+def judged(text: str, nonce: str, claims: Sequence[Claim]) -> ParsedVerdicts | None:
     """The answer to a request for verdicts; None if there is none that can be trusted."""
     found = answer(text[:LONGEST_ANSWER], nonce)
     if found is None:
@@ -143,18 +143,18 @@ def judged(text: str, nonce: str, claims: Sequence[Claim]) -> Judged | None:
         return None
     unseen = Ruling.UNSEEN, "The model said nothing of it."
     revised = _string(found.value.get("revised")) if found.is_whole else ""
-    return Judged(tuple(said.get(at, unseen) for at in range(len(claims))), revised or None)
+    return ParsedVerdicts(tuple(said.get(at, unseen) for at in range(len(claims))), revised or None)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ParsedAnswer:
     """The object that a model answered with. ``is_whole``: as it was written, without repair."""
 
     value: dict[str, Any]
     is_whole: bool
 
 
-def answer(text: str, nonce: str) -> Answer | None:
+def answer(text: str, nonce: str) -> ParsedAnswer | None:
     """The JSON object in ``text`` that repeats ``nonce``, repaired as far as it can be.
 
     None if there is none, if there are several that disagree, or if its text has a key that the
@@ -162,7 +162,7 @@ def answer(text: str, nonce: str) -> Answer | None:
     """
     values = [value for value in _objects(text) if value.get("nonce") == nonce]
     if values:
-        return Answer(values[-1], True) if all(each == values[0] for each in values) else None
+        return ParsedAnswer(values[-1], True) if all(each == values[0] for each in values) else None
     begins = list(re.finditer(rf"\{{\s*[\"']nonce[\"']\s*:\s*[\"']{nonce}[\"']", text))
     if not begins:
         return None
@@ -172,7 +172,7 @@ def answer(text: str, nonce: str) -> Answer | None:
         value = value[0] if value else None
     if not isinstance(value, dict) or len(_KEY.findall(rest)) != _count_keys(value):
         return None
-    return Answer(value, False)
+    return ParsedAnswer(value, False)
 
 
 _KEY = re.compile(r"""(["'])\w+\1\s*:""")
@@ -212,12 +212,12 @@ def _count_keys(value: Any) -> int:
     return sum(_count_keys(each) for each in value) if isinstance(value, list) else 0
 
 
-def _from_prose(text: str, *, is_cut: bool) -> Described | None:
+def _from_prose(text: str, *, is_cut: bool) -> ParsedDescription | None:
     """No JSON: then the words themselves are the description."""
     words = _string(re.sub(r"```\w*", "", text))[:LONGEST_DESCRIPTION]
     if is_cut:
         words = _without_rest(words)
-    return Described(words, claims=claims_from_text(words)[:MOST_CLAIMS]) if words else None
+    return ParsedDescription(words, claims=claims_from_text(words)[:MOST_CLAIMS]) if words else None
 
 
 def _without_rest(words: str) -> str:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from ocelli.backends.chat import failures
-from ocelli.backends.chat.events import Event, Events
+from ocelli.backends.chat.events import EventParser, ServerSentEvent
 from ocelli.domain.accounts import MEGABYTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocelli.backends.chat.failures import Refused
+    from ocelli.backends.chat.failures import UpstreamRejection
 
 DONE = b"[DONE]"
 MAX_EVENT = 16 * MEGABYTE
 COMMENT = b":\n\n"  # keeps a connection open
 
 
-class Stream:
+class StreamTranslator:
     """Whole events out of pieces that end anywhere, each ``data: {...}`` on a line of its own.
 
     Comments, names and numbers of events are for the way alone. ``has_end``: the end of the
@@ -30,12 +30,12 @@ class Stream:
     """
 
     def __init__(self, who: str, secrets: Sequence[str], *, has_end: bool) -> None:
-        self.failed: Refused | None = None
+        self.failed: UpstreamRejection | None = None
         self.is_done = False
         self.has_begun = False
         self._who = who
         self._secrets = secrets
-        self._events = Events()
+        self._events = EventParser()
         self._is_complete = has_end
 
     def feed(self, piece: bytes) -> bytes:
@@ -59,7 +59,7 @@ class Stream:
         self.is_done = True
         return out
 
-    def _sent(self, events: Iterable[Event], *, is_end: bool = False) -> bytes:
+    def _sent(self, events: Iterable[ServerSentEvent], *, is_end: bool = False) -> bytes:
         out = []
         for event in events:
             if self.is_done or self.failed:
@@ -67,7 +67,7 @@ class Stream:
             out.append(self._one(event, is_end=is_end))
         return b"".join(out)
 
-    def _one(self, event: Event, *, is_end: bool) -> bytes:
+    def _one(self, event: ServerSentEvent, *, is_end: bool) -> bytes:
         data = event.data
         if data is None:
             return COMMENT if self.has_begun else b""

@@ -45,7 +45,7 @@ LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 @dataclass(slots=True)
-class Outcome:
+class CallOutcome:
     """What became of one look; filled in while it happens."""
 
     model: str | None = None
@@ -56,9 +56,9 @@ class Outcome:
 
 
 @contextmanager
-def observed(config: ChatConfig, look: str) -> Iterator[Outcome]:
+def observed(config: ChatConfig, look: str) -> Iterator[CallOutcome]:
     """One look (describe, check or judge) in all its traces; what it raises goes on."""
-    outcome = Outcome()
+    outcome = CallOutcome()
     started = time.perf_counter()
     address = urlsplit(config.base_url)
     tracer = trace.get_tracer("ocelli.backends")
@@ -104,7 +104,7 @@ def breaker_changed(config: ChatConfig, state: State) -> None:
     BREAKER.labels(config.name).set(LEVELS[state])
 
 
-def _describe(span: trace.Span, outcome: Outcome) -> None:
+def _describe(span: trace.Span, outcome: CallOutcome) -> None:
     if outcome.model:
         span.set_attribute("gen_ai.response.model", outcome.model)
     if outcome.finish:
@@ -114,7 +114,7 @@ def _describe(span: trace.Span, outcome: Outcome) -> None:
     span.set_attribute("ocelli.attempts", outcome.attempts)
 
 
-def _count(config: ChatConfig, look: str, outcome: Outcome, failed: str | None) -> None:
+def _count(config: ChatConfig, look: str, outcome: CallOutcome, failed: str | None) -> None:
     name, tokens = config.name, outcome.tokens
     SECONDS.labels(name, look, "failed" if failed else "answered").observe(
         outcome.milliseconds / 1000

@@ -7,13 +7,13 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ocelli.backends.local import compose, inventory, judging
-from ocelli.backends.local.clock import Clock, Timing
-from ocelli.backends.local.eyes import Sight, is_long, models, see
-from ocelli.backends.local.repeating import recheck
+from ocelli.backends.local import compose, evidence_verdicts, inventory
+from ocelli.backends.local.augmentations import Augmentation
+from ocelli.backends.local.detect import Detections, detect, is_long, models
+from ocelli.backends.local.recheck import recheck
 from ocelli.backends.local.runtime import Runtime
-from ocelli.backends.local.views import View
-from ocelli.domain.claims import Check
+from ocelli.backends.local.stopwatch import Stopwatch, Timing
+from ocelli.domain.claims import ClaimCheck
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Feature, Findings
 from ocelli.domain.questions import Role
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ocelli.domain.claims import Claim, Verdict
-    from ocelli.domain.ports_backends import Picture
+    from ocelli.domain.ports_backends import PictureLike
     from ocelli.domain.questions import Question
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class LocalBackend:
             self._load()
 
     async def look(
-        self, picture: Picture, question: Question, *, thorough: bool = False
+        self, picture: PictureLike, question: Question, *, thorough: bool = False
     ) -> Findings:
         """Describe in English for the question's role. A prompt cannot be followed, so it gets the
         usual description. Raises AnalysisFailed.
@@ -81,7 +81,7 @@ class LocalBackend:
 
     async def check(
         self,
-        picture: Picture,
+        picture: PictureLike,
         claims: Sequence[Claim],
         *,
         description: str,
@@ -89,17 +89,17 @@ class LocalBackend:
         evidence: Findings | None = None,
         thorough: bool = False,
         nth: int = 1,
-    ) -> Check:
+    ) -> ClaimCheck:
         """Look at another view: what was found once must be found again. Raises AnalysisFailed."""
         del description, question, evidence
 
-        def check() -> Check:
+        def check() -> ClaimCheck:
             sight, clock = self._sight(
-                picture, thorough=thorough, view=View.of(nth), least=FAINT, every_color=True
+                picture, thorough=thorough, view=Augmentation.of(nth), least=FAINT, every_color=True
             )
             seen = self._findings(sight, clock)
             verdicts = tuple(recheck(claim, seen) for claim in claims)
-            return Check(self.name, self.model_version, verdicts, model_ms=seen.model_ms)
+            return ClaimCheck(self.name, self.model_version, verdicts, model_ms=seen.model_ms)
 
         return await self._run(check)
 
@@ -109,13 +109,13 @@ class LocalBackend:
         """See ports_backends.Backend."""
         return compose.recompose(findings, dropped, _role(question))
 
-    async def gather(self, picture: Picture) -> Findings:
+    async def gather(self, picture: PictureLike) -> Findings:
         """All that the models find, down to traces of colours, and no description."""
         return await self._run(lambda: self._findings(*self._sight(picture, every_color=True)))
 
     def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
         """See ``judging``."""
-        return judging.judge(claim, findings)
+        return evidence_verdicts.judge(claim, findings)
 
     def look_sync(self, pixels: Any) -> Findings:
         """One look, blocking. ``pixels``: RGB uint8 of shape (height, width, 3), upright, at most
@@ -128,8 +128,8 @@ class LocalBackend:
         with models().lock:
             _check(pixels)
             self._load()
-            start, clock = perf_counter(), Clock()
-            findings = self._described(see(pixels, clock), clock, Role.GENERAL)
+            start, clock = perf_counter(), Stopwatch()
+            findings = self._described(detect(pixels, clock), clock, Role.GENERAL)
         return findings, Timing((perf_counter() - start) * 1000, clock.model_ms)
 
     def _load(self) -> None:
@@ -148,17 +148,17 @@ class LocalBackend:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _sight(
-        self, picture: Picture, *, thorough: bool = False, **options: Any
-    ) -> tuple[Sight, Clock]:
-        pixels, clock = picture.pixels, Clock()
+        self, picture: PictureLike, *, thorough: bool = False, **options: Any
+    ) -> tuple[Detections, Stopwatch]:
+        pixels, clock = picture.pixels, Stopwatch()
         with models().lock:
             _check(pixels)
             self._load()
             full = _full(picture) if thorough else None
             page = _full(picture) if is_long(pixels) and full is None else full
-            return see(pixels, clock, full=full, page=page, **options), clock
+            return detect(pixels, clock, full=full, page=page, **options), clock
 
-    def _findings(self, sight: Sight, clock: Clock) -> Findings:
+    def _findings(self, sight: Detections, clock: Stopwatch) -> Findings:
         return Findings(
             source=self.name,
             model_version=self.model_version,
@@ -171,7 +171,7 @@ class LocalBackend:
             model_ms=sum(clock.model_ms.values()),
         )
 
-    def _described(self, sight: Sight, clock: Clock, role: Role) -> Findings:
+    def _described(self, sight: Detections, clock: Stopwatch, role: Role) -> Findings:
         findings = self._findings(sight, clock)
         said = compose.describe(findings, role)
         return replace(
@@ -183,7 +183,7 @@ class LocalBackend:
         )
 
 
-def _full(picture: Picture) -> Any:
+def _full(picture: PictureLike) -> Any:
     """The picture at full resolution, up to ``FULL_SIDE``, or ``LONG_WIDTH`` across a long one."""
     header = checked_header(picture.data, max_pixels=MAX_PIXELS)
     if max(header.width, header.height) <= max(picture.pixels.shape[:2]):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import color_shares, content_of
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.phrases import Said, mean
+from ocelli.backends.local.phrases import Phrase, mean
 from ocelli.backends.local.roles import written
 from ocelli.backends.local.statements import statements
 from ocelli.domain.findings import Tag
@@ -49,7 +49,7 @@ class Composition:
     description: str
     tags: tuple[Tag, ...]
     confidence: float
-    said: tuple[Said, ...]
+    said: tuple[Phrase, ...]
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -75,7 +75,7 @@ def recompose(findings: Findings, dropped: Iterable[Claim], role: Role = Role.GE
     return " ".join(written(content_of(findings).without(dropped), role).sentences)
 
 
-def confidence(said: Iterable[Said]) -> float:
+def confidence(said: Iterable[Phrase]) -> float:
     """The expected share of the description that is right; see the module's formula."""
     weighed = [(one.weight, one.belief) for one in said if one.weight > 0]
     total = sum(weight for weight, _ in weighed)

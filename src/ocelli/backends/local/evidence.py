@@ -54,7 +54,7 @@ class Band(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class SceneWord:
     """A scene label with the words it deserves."""
 
     name: str
@@ -74,7 +74,7 @@ class Thing:
     score: float
     belief: float
     band: Band
-    detail: Label | None = None
+    detail: SceneWord | None = None
     surface: str | None = None
     placed: bool = True
 
@@ -98,8 +98,8 @@ class Thing:
 class Scene:
     """What the classifier adds: a ``head`` to state, and a ``detail`` that narrows it down."""
 
-    head: Label
-    detail: Label | None = None
+    head: SceneWord
+    detail: SceneWord | None = None
 
     @property
     def belief(self) -> float:
@@ -141,7 +141,7 @@ def scene_of(
     if people:
         needed = SCENE_BESIDE_PEOPLE
     labels = [
-        Label(label.name, label.score, _scene_band(label.score))
+        SceneWord(label.name, label.score, _scene_band(label.score))
         for label in sorted(scenes, key=lambda label: (-label.score, label.name))
         if label.score >= needed and _is_plausible(label.name, things, people=people)
     ]
@@ -183,7 +183,7 @@ def _thing(
     )
 
 
-def _detail(name: str, scenes: Sequence[SceneLabel]) -> Label | None:
+def _detail(name: str, scenes: Sequence[SceneLabel]) -> SceneWord | None:
     """The label that says more closely which ``name`` it is."""
     words = lexicon()
     narrower = [label for label in scenes if words.parent(label.name) == name]
@@ -191,7 +191,7 @@ def _detail(name: str, scenes: Sequence[SceneLabel]) -> Label | None:
     total = max((label.score for label in scenes if label.name == name), default=0.0)
     if best is None or best.score < max(DETAIL, DETAIL_SHARE * total):
         return None
-    return Label(best.name, best.score, _scene_band(best.score))
+    return SceneWord(best.name, best.score, _scene_band(best.score))
 
 
 def _surface(name: str, boxes: Sequence[Box], surfaces: dict[str, Box]) -> str | None:

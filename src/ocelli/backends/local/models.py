@@ -18,8 +18,8 @@ from ocelli.domain.findings import Box, DetectedObject, Face, Safety, SceneLabel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocelli.backends.local.clock import Clock
     from ocelli.backends.local.inventory import Weights
+    from ocelli.backends.local.stopwatch import Stopwatch
 
 # SSD MobileNet v2's own scores: below this its guesses on our sample photos are mostly wrong.
 OBJECT_SCORE = 0.55
@@ -33,7 +33,7 @@ FACE_SCORE = 0.85
 CELL = 32  # sides of what the face detector is shown are multiples of this
 
 
-class Model:
+class NeuralModel:
     """What the models share: a name in the inventory, and loading once."""
 
     name: ClassVar[str]
@@ -55,7 +55,7 @@ class Model:
         raise NotImplementedError
 
 
-class ObjectDetector(Model):
+class ObjectDetector(NeuralModel):
     """SSD MobileNet v2 on COCO's 80 classes, at 300 x 300 or 448 x 448 pixels.
 
     The larger size finds smaller things and takes twice as long; scores of one size say nothing
@@ -69,7 +69,7 @@ class ObjectDetector(Model):
         self._network = runtime.network(self.name, graph, networks.objects)
 
     def find(
-        self, pixels: Any, clock: Clock, *, size: int = 300, least: float = OBJECT_SCORE
+        self, pixels: Any, clock: Stopwatch, *, size: int = 300, least: float = OBJECT_SCORE
     ) -> tuple[DetectedObject, ...]:
         """Things with a score of at least ``least``, best first, each thing once.
 
@@ -90,7 +90,7 @@ class ObjectDetector(Model):
         )
 
 
-class SceneClassifier(Model):
+class SceneClassifier(NeuralModel):
     """EfficientNet-Lite3 int8 on ImageNet's 1,000 classes, 280 x 280 pixels."""
 
     name = "scene"
@@ -99,7 +99,7 @@ class SceneClassifier(Model):
         (path,) = weights
         self._network = runtime.network(self.name, path, networks.scene)
 
-    def find(self, pixels: Any, clock: Clock) -> tuple[SceneLabel, ...]:
+    def find(self, pixels: Any, clock: Stopwatch) -> tuple[SceneLabel, ...]:
         """Labels and the sums of their groups of at least ``SCENE_SCORE``, best first."""
         self.load()
         crop = _center_crop(pixels, share=0.875, size=280)
@@ -108,7 +108,7 @@ class SceneClassifier(Model):
         return scene_labels(scores[0].tolist())
 
 
-class SafetyClassifier(Model):
+class SafetyClassifier(NeuralModel):
     """Yahoo's open_nsfw, 224 x 224 pixels."""
 
     name = "safety"
@@ -117,7 +117,7 @@ class SafetyClassifier(Model):
         (path,) = weights
         self._network = runtime.network(self.name, path, networks.safety)
 
-    def find(self, pixels: Any, clock: Clock) -> Safety:
+    def find(self, pixels: Any, clock: Stopwatch) -> Safety:
         """The probability that the picture is not safe for work."""
         import cv2
         import numpy as np
@@ -130,7 +130,7 @@ class SafetyClassifier(Model):
         return Safety(nsfw=float(scores[0, 1]))
 
 
-class FaceDetector(Model):
+class FaceDetector(NeuralModel):
     """YuNet. It finds places of faces; nothing here tells whose they are."""
 
     name = "faces"
@@ -139,7 +139,7 @@ class FaceDetector(Model):
         (path,) = weights
         self._network = runtime.network(self.name, path, networks.faces)
 
-    def find(self, pixels: Any, clock: Clock) -> tuple[Face, ...]:
+    def find(self, pixels: Any, clock: Stopwatch) -> tuple[Face, ...]:
         """Faces with a score of at least ``FACE_SCORE``, best first."""
         import cv2
 

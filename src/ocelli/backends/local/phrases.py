@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import FACE, NSFW, Scheme, one_line, quote, quoted
-from ocelli.backends.local.evidence import CEILING, Band, Label, Scene, Thing
+from ocelli.backends.local.evidence import CEILING, Band, Scene, SceneWord, Thing
 from ocelli.domain import grammar
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Phrase:
     """One thing that a description says.
 
     ``words`` stand in the description, but for a capital letter. ``subject`` is the noun, the text
@@ -76,7 +76,7 @@ class Phrases:
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
-        self.said: list[Said] = []
+        self.said: list[Phrase] = []
 
     def has(self, topic: Topic) -> bool:
         """Whether that was spoken about already."""
@@ -117,7 +117,7 @@ class Phrases:
 
     def label(
         self,
-        label: Label,
+        label: SceneWord,
         *,
         topic: Topic = Topic.SCENE,
         weight: float = 0.0,
@@ -207,7 +207,7 @@ class Phrases:
         """Remember what the sentence that is being written, or another one, says."""
         at = len(self.sentences) if sentence is None else sentence
         belief = min(belief, CEILING)
-        self.said.append(Said(topic, words, subject, belief, count, weight, of, tuple(parts), at))
+        self.said.append(Phrase(topic, words, subject, belief, count, weight, of, tuple(parts), at))
 
     def _colors(self, words: str, names: Sequence[str], sentence: int | None) -> None:
         subject = ", ".join(names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import NSFW, PICTURE
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.phrases import Said, Topic
+from ocelli.backends.local.phrases import Phrase, Topic
 from ocelli.domain import grammar
 from ocelli.domain.claims import Claim, ClaimType
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-def statements(said: Iterable[Said]) -> tuple[Claim, ...]:
+def statements(said: Iterable[Phrase]) -> tuple[Claim, ...]:
     """A claim for everything that was said.
 
     Each is there once, whatever may have said it again. A closer name is a claim besides the plain
@@ -27,7 +27,7 @@ def statements(said: Iterable[Said]) -> tuple[Claim, ...]:
     return tuple(claims.values())
 
 
-def _claims(said: Said) -> Iterator[Claim]:
+def _claims(said: Phrase) -> Iterator[Claim]:
     at, belief = said.sentence, said.belief
     match said.topic:
         case Topic.THING | Topic.SURFACE:
@@ -66,7 +66,7 @@ def _claims(said: Said) -> Iterator[Claim]:
             yield Claim(text, ClaimType.OTHER, PICTURE, None, NSFW, at, belief)
 
 
-def _there_is(noun: str, said: Said) -> Claim:
+def _there_is(noun: str, said: Phrase) -> Claim:
     words = grammar.counted(noun, said.count)
     if said.count > 1:
         return Claim(
@@ -86,7 +86,7 @@ def _there_is(noun: str, said: Said) -> Claim:
     )
 
 
-def _is_a(said: Said) -> Claim:
+def _is_a(said: Phrase) -> Claim:
     return Claim(
         f"The {said.of} is {grammar.counted(said.subject)}.",
         ClaimType.OBJECT,

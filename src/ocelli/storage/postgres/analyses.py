@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
-from ocelli.storage.postgres.library import Library
+from ocelli.storage.postgres.library import PostgresLibrary
 from ocelli.storage.postgres.rows import (
     ALWAYS,
     calls_to_json,
@@ -131,7 +131,7 @@ class PostgresAnalyses:
             ),
         )
         if cursor.rowcount and analysis.image_id is not None:
-            await Library(self._connection).refresh(analysis.image_id)
+            await PostgresLibrary(self._connection).refresh(analysis.image_id)
         elif cursor.rowcount:
             await self._announce(analysis.id)
         return cursor.rowcount == 1

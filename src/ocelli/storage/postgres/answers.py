@@ -9,7 +9,7 @@ from ocelli.storage.postgres.rows import answer_to_json, to_answer
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ocelli.domain.analysis import Answer
+    from ocelli.domain.analysis import AnalysisAnswer
     from ocelli.storage.postgres.rows import Connection
 
 
@@ -19,7 +19,7 @@ class PostgresAnswers:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def get(self, tenant_id: UUID, key: bytes) -> Answer | None:
+    async def get(self, tenant_id: UUID, key: bytes) -> AnalysisAnswer | None:
         """Return the stored answer, or None."""
         cursor = await self._connection.execute(
             "SELECT answer FROM answers WHERE tenant_id = %s AND key = %s", (tenant_id, key)
@@ -27,7 +27,7 @@ class PostgresAnswers:
         row = await cursor.fetchone()
         return to_answer(row["answer"]) if row else None
 
-    async def put(self, tenant_id: UUID, key: bytes, answer: Answer) -> None:
+    async def put(self, tenant_id: UUID, key: bytes, answer: AnalysisAnswer) -> None:
         """The first one stays."""
         await self._connection.execute(
             "INSERT INTO answers (tenant_id, key, answer) VALUES (%s, %s, %s::jsonb)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.analysis import Failure, Level, Status
+from ocelli.domain.analysis import Failure, Status, VerificationLevel
 from ocelli.domain.batches import Batch, BatchKind, Progress
 from ocelli.domain.errors import FailureType
 from ocelli.storage.postgres.analyses import PostgresAnalyses
@@ -130,7 +130,7 @@ def _to_batch(row: Mapping[str, Any]) -> Batch:
         id=row["id"],
         tenant_id=row["tenant_id"],
         kind=BatchKind(row["kind"]),
-        level=Level(row["level"]),
+        level=VerificationLevel(row["level"]),
         total=row["total"],
         inputs=tuple(row["inputs"]),
         created_at=row["created_at"],

@@ -18,12 +18,12 @@ from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.colors import PostgresColors
+from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
 from ocelli.storage.postgres.rates import PostgresRates
-from ocelli.storage.postgres.requests import PostgresCredits, PostgresRequests
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
 from ocelli.storage.postgres.sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
@@ -60,7 +60,7 @@ class PostgresTransaction:
     exports = _repository(PostgresExports)
     rates = _repository(PostgresRates)
     idempotency = _repository(PostgresIdempotencyKeys)
-    requests = _repository(PostgresRequests)
+    fetch_jobs = _repository(PostgresFetchJobs)
     credits = _repository(PostgresCredits)
     jobs = _repository(PostgresJobs)
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from ocelli.domain.history import (
     Export,
-    ExportRequest,
+    ExportOptions,
     ExportStatus,
     HistoryRecord,
     HistoryStatistics,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ocelli.domain.history import HistoryQuery
     from ocelli.storage.postgres.rows import Connection, Row
 
-_request = TypeAdapter(ExportRequest)
+_request = TypeAdapter(ExportOptions)
 
 AT_ONCE = 500
 _FIFTHS = 5
@@ -89,7 +89,7 @@ class PostgresExports:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, id: UUID, tenant_id: UUID, request: ExportRequest) -> Export:
+    async def add(self, id: UUID, tenant_id: UUID, request: ExportOptions) -> Export:
         """Queued; its job must follow in the same transaction."""
         rows = await self._rows(
             "INSERT INTO exports (id, tenant_id, request, status, created_at)"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from ocelli.domain.idempotency import Claim
+    from ocelli.domain.idempotency import KeyClaim
     from ocelli.storage.postgres.rows import Connection
 
 _MINE = "tenant_id = %s AND key = %s AND owner = %s AND NOT finished"
@@ -23,7 +23,7 @@ class PostgresIdempotencyKeys:
         self._connection = connection
 
     async def claim(
-        self, claim: Claim, *, abandoned_after: float, kept_for: float
+        self, claim: KeyClaim, *, abandoned_after: float, kept_for: float
     ) -> Earlier | None:
         """Make the key ours, or say who has it.
 
@@ -42,7 +42,7 @@ class PostgresIdempotencyKeys:
         answer = row["status"] and StoredAnswer(row["status"], row["content_type"], row["body"])
         return Earlier(row["fingerprint"], row["finished"], answer)
 
-    async def finish(self, claim: Claim, answer: StoredAnswer | None) -> None:
+    async def finish(self, claim: KeyClaim, answer: StoredAnswer | None) -> None:
         """Keep the answer, or only that there was one; nothing if the claim is no longer ours."""
         kept = (answer.status, answer.content_type, answer.body) if answer else (None, None, None)
         await self._connection.execute(
@@ -51,7 +51,7 @@ class PostgresIdempotencyKeys:
             (*kept, claim.tenant_id, claim.key, claim.owner),
         )
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: KeyClaim) -> None:
         """As if it had not been; nothing if the claim is no longer ours."""
         await self._connection.execute(
             f"DELETE FROM idempotency_keys WHERE {_MINE}", (claim.tenant_id, claim.key, claim.owner)
@@ -72,7 +72,7 @@ class PostgresIdempotencyKeys:
         )
         return cursor.rowcount
 
-    async def _take(self, claim: Claim, abandoned_after: float, kept_for: float) -> bool:
+    async def _take(self, claim: KeyClaim, abandoned_after: float, kept_for: float) -> bool:
         cursor = await self._connection.execute(
             "INSERT INTO idempotency_keys AS known (tenant_id, key, fingerprint, owner)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (tenant_id, key) DO UPDATE SET"

@@ -9,7 +9,7 @@ from uuid import UUID
 from ocelli.domain.images import VariantStatus
 from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
 from ocelli.storage.postgres.jobs import ENQUEUE, analyse_jobs, variants_jobs
-from ocelli.storage.postgres.library import ADD_ENTRIES, Library, new_entry
+from ocelli.storage.postgres.library import ADD_ENTRIES, PostgresLibrary, new_entry
 from ocelli.storage.postgres.rows import ALWAYS, recordset, to_analysis, to_image, to_variant
 from ocelli.storage.postgres.usage import GRANTED, OUTCOME, count
 
@@ -139,7 +139,7 @@ class PostgresImages:
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[Image], int]:
         """One page, and how many there are in all."""
-        ids, total = await Library(self._connection).page(
+        ids, total = await PostgresLibrary(self._connection).page(
             tenant_id, query, limit=limit, offset=offset
         )
         found = {image.id: image for image in await self.by_ids(list(ids))}
@@ -153,7 +153,7 @@ class PostgresImages:
             (tenant_id, id),
         )
         row = await cursor.fetchone()
-        await Library(self._connection).refresh(id)
+        await PostgresLibrary(self._connection).refresh(id)
         return row["deleted_at"] if row else None
 
     async def update(
@@ -167,7 +167,7 @@ class PostgresImages:
             (title, None if tags is None else list(tags), tenant_id, id),
         )
         row = await cursor.fetchone()
-        await Library(self._connection).refresh(id)
+        await PostgresLibrary(self._connection).refresh(id)
         return row["updated_at"] if row else None
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:

@@ -84,7 +84,7 @@ _STORE = (
 )
 
 
-class Library:
+class PostgresLibrary:
     """Keeps the rows of ``library`` true, and answers from them."""
 
     def __init__(self, connection: Connection) -> None:

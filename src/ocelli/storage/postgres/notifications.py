@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 AGAIN_AFTER = 0.5
 
 
-class Changes:
+class ChangeListener:
     """Wakes those who wait for a session or an answer.
 
     A lost connection wakes all waiters, to look again.

@@ -11,7 +11,15 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from ocelli.domain.accounts import ApiKey, Tenant, Tier
-from ocelli.domain.analysis import Analysis, Answer, BackendFailure, Failure, Level, Look, Status
+from ocelli.domain.analysis import (
+    Analysis,
+    AnalysisAnswer,
+    BackendFailure,
+    Failure,
+    ModelCall,
+    Status,
+    VerificationLevel,
+)
 from ocelli.domain.claims import JudgedClaim
 from ocelli.domain.errors import FailureType
 from ocelli.domain.findings import Findings
@@ -30,8 +38,8 @@ if TYPE_CHECKING:
 
 _findings = TypeAdapter(tuple[Findings, ...])
 _claims = TypeAdapter(tuple[JudgedClaim, ...])
-_answer = TypeAdapter(Answer)
-_calls = TypeAdapter(tuple[Look, ...])
+_answer = TypeAdapter(AnalysisAnswer)
+_calls = TypeAdapter(tuple[ModelCall, ...])
 _errors = TypeAdapter(tuple[BackendFailure, ...])
 _question = TypeAdapter(Question)
 _inputs = TypeAdapter(list[Any])
@@ -63,7 +71,7 @@ def claims_to_json(claims: tuple[JudgedClaim, ...]) -> str:
     return _storable(_claims.dump_json(claims))
 
 
-def calls_to_json(calls: tuple[Look, ...]) -> str:
+def calls_to_json(calls: tuple[ModelCall, ...]) -> str:
     """Likewise."""
     return _storable(_calls.dump_json(calls))
 
@@ -73,12 +81,12 @@ def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
     return _storable(_errors.dump_json(errors))
 
 
-def answer_to_json(answer: Answer) -> str:
+def answer_to_json(answer: AnalysisAnswer) -> str:
     """Likewise."""
     return _storable(_answer.dump_json(answer))
 
 
-def to_answer(json: Any) -> Answer:
+def to_answer(json: Any) -> AnalysisAnswer:
     """What ``answer_to_json`` made."""
     return _answer.validate_python(json)
 
@@ -107,7 +115,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         image_id=row["image_id"],
         object_key=row["object_key"],
         storage_target=StorageTarget(row["storage_target"]),
-        level=Level(row["level"]),
+        level=VerificationLevel(row["level"]),
         status=Status(row["status"]),
         created_at=row["created_at"],
         started_at=row["started_at"],

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.sessions import (
     Ended,
@@ -408,7 +408,7 @@ def _to_session(row: Mapping[str, Any]) -> Session:
         tenant_id=row["tenant_id"],
         upload_method=UploadMethod(row["upload_method"]),
         intent=Intent(row["intent"]),
-        level=Level(row["level"]),
+        level=VerificationLevel(row["level"]),
         total=row["total"],
         uploading=row["uploading"],
         completed=row["completed"],
@@ -457,6 +457,6 @@ def _to_item(row: Mapping[str, Any], image: Image | None = None) -> Item:
         retryable=row["retryable"],
         changed_at=row["changed_at"],
         expires_at=row["expires_at"],
-        level=row["level"] and Level(row["level"]),
+        level=row["level"] and VerificationLevel(row["level"]),
         image=image,
     )

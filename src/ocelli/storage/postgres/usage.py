@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.usage import Charge, Delivered, Limit, MonthlyUse
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class PostgresUsage:
         tenant_id: UUID,
         *,
         operation: str,
-        level: Level,
+        level: VerificationLevel,
         succeeded: int,
         failed: int,
         credits: int,
@@ -144,7 +144,7 @@ class PostgresUsage:
         return [
             Delivered(
                 row["operation"],
-                Level(row["level"]),
+                VerificationLevel(row["level"]),
                 row["succeeded"],
                 row["failed"],
                 row["credits"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.colors import schemas
-from ocelli.domain.colors import ColorQuery, Rgb
+from ocelli.domain.colors import ColorQuery, RgbColor
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import VariantType
 from ocelli.usecases.colors import named
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.api.aion.files.mapping import UrlOf
-    from ocelli.domain.colors import ColorMatch, DominantColor, Extraction, FamilyInfo
+    from ocelli.domain.colors import ColorMatch, Extraction, FamilyInfo, PaletteColor
     from ocelli.domain.images import Image
 
 
 def color_query(body: schemas.ColorSearchRequest) -> ColorQuery:
     """Raises ValidationFailed."""
-    near = Rgb.parse(body.hex_code) if body.hex_code else None
+    near = RgbColor.parse(body.hex_code) if body.hex_code else None
     name = None
     if body.color_name:
         name, css = named(body.color_name)
@@ -68,7 +68,7 @@ def color_analysis(extraction: Extraction) -> schemas.ColorAnalysis | None:
     )
 
 
-def dominant_color(color: DominantColor) -> schemas.DominantColor:
+def dominant_color(color: PaletteColor) -> schemas.DominantColor:
     """One colour in all its notations."""
     rgb = color.rgb
     (hue, saturation, lightness), (bright, a, b) = rgb.hsl, rgb.lab

@@ -18,33 +18,35 @@ router = APIRouter(route_class=JsonRoute, prefix="/colors", tags=["colors"])
 
 @router.get("/images/{image_id}", summary="The colours of a picture", responses=errors(404))
 async def get_colors(
-    image_id: FileId, key: CurrentKey, mine: CurrentServices
+    image_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.ColorExtraction:
     """They come by themselves with every picture; until then the status is `pending`."""
-    return mapping.color_extraction(await mine.colors.get(key.tenant.id, image_id))
+    return mapping.color_extraction(await services.colors.get(key.tenant.id, image_id))
 
 
 @router.post("/images/{image_id}/extract", summary="Extract colours anew", responses=errors(404))
 async def extract_colors(
     image_id: FileId,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     force: Annotated[bool, Query(description="Also if they are there already.")] = False,
     n_colors: Annotated[
         int, Query(ge=MIN_COLORS, le=MAX_COLORS, description="How many at most.")
     ] = MAX_COLORS,
 ) -> schemas.ColorExtraction:
     """Answers at once; poll `GET /colors/images/{id}` until it is `completed` or `failed`."""
-    extraction = await mine.colors.request(key.tenant.id, image_id, n_colors=n_colors, force=force)
+    extraction = await services.colors.request(
+        key.tenant.id, image_id, n_colors=n_colors, force=force
+    )
     return mapping.color_extraction(extraction)
 
 
 @router.post("/batch/extract", summary="Extract colours of several pictures", responses=errors())
 async def extract_colors_of_many(
-    body: schemas.BatchExtractRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.BatchExtractRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchExtractResponse:
     """Ids that do not exist are passed over."""
-    queued = await mine.colors.request_many(
+    queued = await services.colors.request_many(
         key.tenant.id, body.image_ids, n_colors=body.n_colors, force=body.force
     )
     return schemas.BatchExtractResponse(
@@ -54,18 +56,18 @@ async def extract_colors_of_many(
 
 @router.post("/search", summary="Find pictures by a colour", responses=errors())
 async def search_colors(
-    request: Request, body: schemas.ColorSearchRequest, key: CurrentKey, mine: CurrentServices
+    request: Request, body: schemas.ColorSearchRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ColorSearchResponse:
     """The best first: the nearest colour, and among equals the larger area.
 
     Distances are CIEDE2000. By name or family alone, every match is a full one.
     """
     query = mapping.color_query(body)
-    matches, total = await mine.colors.search(
+    matches, total = await services.colors.search(
         key.tenant.id, query, limit=body.limit, offset=body.offset
     )
-    images, palettes = await mine.colors.shown(key.tenant.id, matches)
-    url_of = await urls(request, mine, images.values())
+    images, palettes = await services.colors.shown(key.tenant.id, matches)
+    url_of = await urls(request, services, images.values())
     return schemas.ColorSearchResponse(
         results=[
             mapping.search_result(match, images[match.image_id], palettes, url_of)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.api.aion.data import schemas
 from ocelli.domain.errors import ValidationFailed
-from ocelli.domain.history import ExportRequest, HistoryQuery, SourceType
+from ocelli.domain.history import ExportOptions, HistoryQuery, SourceType
 from ocelli.domain.images import VariantType
-from ocelli.domain.times import moment
+from ocelli.domain.timestamps import moment
 from ocelli.usecases.history import METADATA_FIELDS, checked_fields
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def page_info(*, offset: int, limit: int, total: int) -> schemas.PageInfo:
     )
 
 
-def export_request(body: schemas.ExportRequest) -> ExportRequest:
+def export_request(body: schemas.ExportRequest) -> ExportOptions:
     """Raises ValidationFailed."""
     query = history_query(
         start=body.start_date,
@@ -137,7 +137,7 @@ def export_request(body: schemas.ExportRequest) -> ExportRequest:
         failed_too=body.include_failed,
     )
     fields = checked_fields(body.fields, metadata=body.include_metadata)
-    return ExportRequest(body.format, query, fields, body.limit)
+    return ExportOptions(body.format, query, fields, body.limit)
 
 
 def export_state(export: Export, url: str | None) -> schemas.ExportState:

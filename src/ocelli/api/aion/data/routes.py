@@ -34,7 +34,7 @@ Confidence = Annotated[float | None, Query(ge=0, le=1)]
 async def list_descriptions(
     request: Request,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     start_date: Moment | None = None,
     end_date: Annotated[Moment | None, Query(description="A day is included as a whole.")] = None,
     min_confidence: Confidence = None,
@@ -57,10 +57,10 @@ async def list_descriptions(
         terms=search.split(","),
         sources=source_types.split(","),
     )
-    records, numbers, images = await mine.history.page(
+    records, numbers, images = await services.history.page(
         key.tenant.id, query, limit=limit, offset=offset
     )
-    url_of = await urls(request, mine, images)
+    url_of = await urls(request, services, images)
     by_id = {image.id: image for image in images}
     return schemas.DescriptionHistory(
         results=[mapping.description(each, by_id.get(each.image_id), url_of) for each in records],
@@ -73,19 +73,19 @@ async def list_descriptions(
 
 @router.post("/export", status_code=202, summary="Export descriptions", responses=errors())
 async def create_export(
-    request: Request, body: schemas.ExportRequest, key: CurrentKey, mine: CurrentServices
+    request: Request, body: schemas.ExportRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ExportState:
     """Answers at once; poll `GET /data/export/{id}` for the address of the file."""
-    export = await mine.history.export(key.tenant.id, mapping.export_request(body))
-    return _state(request, mine, export)
+    export = await services.history.export(key.tenant.id, mapping.export_request(body))
+    return _state(request, services, export)
 
 
 @router.get("/export/{export_id}", summary="How far an export has come", responses=errors(404))
 async def get_export(
-    request: Request, export_id: UUID, key: CurrentKey, mine: CurrentServices
+    request: Request, export_id: UUID, key: CurrentKey, services: CurrentServices
 ) -> schemas.ExportState:
     """Ends as `completed` with an address, or as `failed` with a reason."""
-    return _state(request, mine, await mine.history.get_export(key.tenant.id, export_id))
+    return _state(request, services, await services.history.get_export(key.tenant.id, export_id))
 
 
 @router.get(
@@ -99,13 +99,13 @@ async def get_image(
     request: Request,
     image_id: FileId,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     thumbnail: Annotated[bool, Query(description="False: the original.")] = True,
     size: Size = "small",
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
     type = _VARIANTS[size] if thumbnail else VariantType.ORIGINAL
-    return await _redirect(request, mine, key, image_id, type)
+    return await _redirect(request, services, key, image_id, type)
 
 
 @router.get(
@@ -119,13 +119,13 @@ async def get_thumbnail(
     request: Request,
     image_id: FileId,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     size: Annotated[
         Size, Query(description="tiny: 64 pixels, small: 256, medium: 750 on the longer side.")
     ] = "small",
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
-    return await _redirect(request, mine, key, image_id, _VARIANTS[size])
+    return await _redirect(request, services, key, image_id, _VARIANTS[size])
 
 
 @router.get(
@@ -140,31 +140,31 @@ async def get_image_variant(
     image_id: FileId,
     variant_type: VariantType,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
-    return await _redirect(request, mine, key, image_id, variant_type)
+    return await _redirect(request, services, key, image_id, variant_type)
 
 
 @router.get("/images/{image_id}/variants", summary="All copies of a picture", responses=errors(404))
 async def list_variants(
-    request: Request, image_id: FileId, key: CurrentKey, mine: CurrentServices
+    request: Request, image_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.VariantLinks:
     """With addresses that work for an hour without a key."""
-    image = await mine.files.get(key.tenant.id, image_id)
-    return mapping.variant_links(image, await urls(request, mine, [image]))
+    image = await services.files.get(key.tenant.id, image_id)
+    return mapping.variant_links(image, await urls(request, services, [image]))
 
 
-def _state(request: Request, mine: Services, export: Export) -> schemas.ExportState:
-    url = mine.history.download_url(export)
-    return mapping.export_state(export, url and absolute(request, mine, url))
+def _state(request: Request, services: Services, export: Export) -> schemas.ExportState:
+    url = services.history.download_url(export)
+    return mapping.export_state(export, url and absolute(request, services, url))
 
 
 async def _redirect(
-    request: Request, mine: Services, key: ApiKey, image_id: str, type: VariantType
+    request: Request, services: Services, key: ApiKey, image_id: str, type: VariantType
 ) -> RedirectResponse:
-    image = await mine.files.get(key.tenant.id, image_id)
-    url = (await urls(request, mine, [image]))(image, type)
+    image = await services.files.get(key.tenant.id, image_id)
+    url = (await urls(request, services, [image]))(image, type)
     if url is None:
         raise NotFound("Variant", f"{image_id}/{type}")
     return RedirectResponse(url, 302)

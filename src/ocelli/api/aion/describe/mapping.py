@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
-from ocelli.domain.analysis import Level, Status
+from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
 from ocelli.domain.errors import OcelliError, ValidationFailed
@@ -15,8 +15,8 @@ from ocelli.domain.findings import Feature
 from ocelli.domain.languages import language_named
 from ocelli.domain.questions import Question
 from ocelli.media.data_url import NotBase64, decode_data_url
-from ocelli.usecases.asking import Linked, Source, Stored
-from ocelli.usecases.batches import Asked
+from ocelli.usecases.adhoc import Source, StoredSource, UrlSource
+from ocelli.usecases.batches import BatchQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +29,10 @@ Risk = Literal["low", "medium", "high", "critical"]
 
 _RISKS: tuple[tuple[float, Risk], ...] = ((0.2, "low"), (0.5, "medium"), (0.8, "high"))
 _LEVELS = {
-    Level.QUICK: "Described, not checked.",
-    Level.STANDARD: "Every claim is checked by a second look.",
-    Level.THOROUGH: "As standard, at full resolution and detail.",
-    Level.CRITICAL: "As standard, and a third look decides what the first two disagree on.",
+    VerificationLevel.QUICK: "Described, not checked.",
+    VerificationLevel.STANDARD: "Every claim is checked by a second look.",
+    VerificationLevel.THOROUGH: "As standard, at full resolution and detail.",
+    VerificationLevel.CRITICAL: "As standard, and a third look decides what the first two disagree on.",
 }
 _STATES: dict[Status, Literal["pending", "processing", "success", "failed", "skipped"]] = {
     Status.QUEUED: "pending",
@@ -63,9 +63,9 @@ def statement(body: schemas.VerifyRequest | schemas.BatchVerifyRequest) -> Quest
 def source(image: schemas.ImageInput) -> Source:
     """Where the picture is. Raises ValidationFailed."""
     if image.image_url is not None:
-        return Linked(image.image_url)
+        return UrlSource(image.image_url)
     if image.object_key is not None:
-        return Stored(image.object_key)
+        return StoredSource(image.object_key)
     try:
         return decode_data_url(image.image_base64 or "")
     except NotBase64 as error:
@@ -76,7 +76,7 @@ def source(image: schemas.ImageInput) -> Source:
 
 def asked(
     images: Iterable[tuple[schemas.BatchImage, str | None, Mapping[str, Any] | None]],
-) -> list[Asked]:
+) -> list[BatchQuestion]:
     """Items of a batch: picture, text, metadata."""
     items = []
     for image, text, metadata in images:
@@ -91,7 +91,7 @@ def asked(
             "text": text,
             "metadata": metadata or image.metadata,
         }
-        items.append(Asked(where, {k: v for k, v in shown.items() if v is not None}, text))
+        items.append(BatchQuestion(where, {k: v for k, v in shown.items() if v is not None}, text))
     return items
 
 
@@ -190,7 +190,7 @@ def providers(names: Sequence[str], default: str) -> schemas.ProvidersResponse:
         providers=[schemas.ProviderOut(name=n, is_default=n == default) for n in names],
         verification_levels=[
             schemas.LevelOut(name=level, looks=level.looks, description=_LEVELS[level])
-            for level in Level
+            for level in VerificationLevel
         ],
     )
 

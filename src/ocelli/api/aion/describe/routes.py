@@ -28,10 +28,10 @@ BatchId = Annotated[str, Path(max_length=36)]
 )
 @router.post("/describe", include_in_schema=False)
 async def describe(
-    body: schemas.DescribeRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.DescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.DescribeResponse:
     """The picture is not kept. Asked again within 30 days, the answer costs nothing."""
-    done = await _answered(body, mapping.question(body), key, mine)
+    done = await _answered(body, mapping.question(body), key, services)
     return mapping.described(done, metadata=body.include_metadata, tags=body.include_tags)
 
 
@@ -40,27 +40,27 @@ async def describe(
 )
 @router.post("/verify", include_in_schema=False)
 async def verify(
-    body: schemas.VerifyRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.VerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.VerifyResponse:
     """Claim by claim, by as many looks as the level says, and by what local models find."""
-    done = await _answered(body, mapping.statement(body), key, mine)
+    done = await _answered(body, mapping.statement(body), key, services)
     return mapping.verified(done)
 
 
 @router.get("/verify/providers", summary="Who can be asked, and how thoroughly", responses=errors())
-async def verify_providers(key: CurrentKey, mine: CurrentServices) -> schemas.ProvidersResponse:
+async def verify_providers(key: CurrentKey, services: CurrentServices) -> schemas.ProvidersResponse:
     """Names for `providers`, and the levels with their looks, which are their credits."""
     del key
-    return mapping.providers(mine.backend_names, mine.default_backend)
+    return mapping.providers(services.backend_names, services.default_backend)
 
 
 @router.get("/verify/health", summary="Whether somebody is there to answer", responses=errors())
 @router.get("/verify/health/status", include_in_schema=False)
-async def verify_health(key: CurrentKey, mine: CurrentServices) -> schemas.VerifyHealth:
+async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.VerifyHealth:
     """Whether a worker is alive."""
     del key
     try:
-        await mine.checks["workers"]()
+        await services.checks["workers"]()
     except Exception:  # whatever is wrong with them
         return schemas.VerifyHealth(status="unhealthy")
     return schemas.VerifyHealth(status="healthy")
@@ -73,12 +73,12 @@ async def verify_health(key: CurrentKey, mine: CurrentServices) -> schemas.Verif
     responses=errors(413),
 )
 async def batch_describe(
-    body: schemas.BatchDescribeRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.BatchDescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
     """Answers at once; poll `GET /batch/{id}`. A picture that cannot be read fails alone."""
     items = await asyncio.to_thread(mapping.asked, [(each, None, None) for each in body.images])
     return mapping.submitted(
-        await mine.batches.submit(
+        await services.batches.submit(
             key.tenant,
             BatchKind.DESCRIBE,
             items,
@@ -96,14 +96,14 @@ async def batch_describe(
     responses=errors(413),
 )
 async def batch_verify(
-    body: schemas.BatchVerifyRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.BatchVerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
     """Answers at once; poll `GET /batch/{id}`."""
     items = await asyncio.to_thread(
         mapping.asked, [(pair.image, pair.text, pair.metadata) for pair in body.image_text_pairs]
     )
     return mapping.submitted(
-        await mine.batches.submit(
+        await services.batches.submit(
             key.tenant,
             BatchKind.VERIFY,
             items,
@@ -116,23 +116,23 @@ async def batch_verify(
 
 @router.get("/batch/{batch_id}", summary="How far a job has come", responses=errors(404))
 async def batch_job(
-    batch_id: BatchId, key: CurrentKey, mine: CurrentServices
+    batch_id: BatchId, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchStatusOut:
     """Ends in `completed`, `partially_completed`, `failed` or `cancelled`."""
-    return mapping.batch_status(await mine.batches.get(key.tenant.id, batch_id))
+    return mapping.batch_status(await services.batches.get(key.tenant.id, batch_id))
 
 
 @router.get("/batch/{batch_id}/results", summary="Results of a job", responses=errors(404))
 async def batch_results(
     batch_id: BatchId,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     include_failed: bool = True,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> schemas.BatchResults:
     """In the order of the request; also those that are still waiting."""
-    state, items, total = await mine.batches.results(
+    state, items, total = await services.batches.results(
         key.tenant.id, batch_id, include_failed=include_failed, limit=limit, offset=offset
     )
     return mapping.batch_results(state, items, total, limit=limit, offset=offset)
@@ -144,23 +144,23 @@ async def batch_results(
     summary="Cancel a batch",
     responses=errors(400, 404),
 )
-async def cancel_batch(batch_id: BatchId, key: CurrentKey, mine: CurrentServices) -> None:
+async def cancel_batch(batch_id: BatchId, key: CurrentKey, services: CurrentServices) -> None:
     """A job, or a batch of uploads.
 
     What has not begun is ended; what is being looked at right now finishes.
     """
     try:
-        await mine.batches.cancel(key.tenant.id, batch_id)
+        await services.batches.cancel(key.tenant.id, batch_id)
     except NotFound:
-        await mine.sessions.cancel(key.tenant.id, batch_id)
+        await services.sessions.cancel(key.tenant.id, batch_id)
 
 
 async def _answered(
     body: schemas.DescribeRequest | schemas.VerifyRequest,
     question: Question,
     key: ApiKey,
-    mine: Services,
+    services: Services,
 ) -> Analysis:
     source = await asyncio.to_thread(mapping.source, body)
-    asked = await mine.asking.ask(key.tenant, source, question, level=body.verification_level)
-    return await mine.asking.answered(key.tenant.id, asked.id, timeout=mine.answer_timeout)
+    asked = await services.adhoc.ask(key.tenant, source, question, level=body.verification_level)
+    return await services.adhoc.answered(key.tenant.id, asked.id, timeout=services.answer_timeout)

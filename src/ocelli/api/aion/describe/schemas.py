@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from ocelli.domain.analysis import Level, Task
+from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus
 from ocelli.domain.claims import ClaimType, Ruling
 from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
@@ -57,7 +57,7 @@ class ImageInput(BaseModel):
 
 
 class _Options(BaseModel):
-    verification_level: Level = Level.STANDARD
+    verification_level: VerificationLevel = VerificationLevel.STANDARD
     providers: list[Provider] | None = Field(
         None,
         max_length=20,
@@ -230,7 +230,7 @@ class DescribeResponse(BaseModel):
     features: list[FeatureGroup]
     metadata: dict[str, Any] | None
     structured_output: None = None
-    verification_level: Level
+    verification_level: VerificationLevel
     providers_used: list[str]
     consensus_score: float | None = Field(
         description="0 to 1, computed from verdicts and evidence."
@@ -272,7 +272,7 @@ class VerifyResponse(BaseModel):
     )
     provider_results: None = None
     structured_output: None = None
-    verification_level: Level
+    verification_level: VerificationLevel
     providers_used: list[str]
     consensus_achieved: bool = Field(description="Whether nobody who looked disagrees.")
     looks: int
@@ -292,7 +292,7 @@ class ProviderOut(BaseModel):
 class LevelOut(BaseModel):
     """A verification level."""
 
-    name: Level
+    name: VerificationLevel
     looks: int
     description: str
 

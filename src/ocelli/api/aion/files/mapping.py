@@ -12,7 +12,7 @@ from ocelli.domain.findings import LOCAL
 from ocelli.domain.images import VariantStatus, VariantType
 from ocelli.domain.library import FileQuery, SortBy
 from ocelli.domain.search import parse
-from ocelli.domain.times import moment
+from ocelli.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

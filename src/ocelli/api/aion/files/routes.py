@@ -23,14 +23,14 @@ router = APIRouter(route_class=JsonRoute, prefix="/user-files", tags=["files"])
 async def list_files(
     request: Request,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     asked: Annotated[schemas.FileFilters, Query()],
 ) -> schemas.FileList:
     """All filters must hold. `search` knows `"several words"`, `-without` and `or`."""
-    page = await mine.files.page(
+    page = await services.files.page(
         key.tenant.id, mapping.file_query(asked), limit=asked.limit, offset=asked.offset
     )
-    url_of = await urls(request, mine, page.images)
+    url_of = await urls(request, services, page.images)
     return schemas.FileList(
         files=[mapping.file_summary(image, url_of) for image in page.images],
         total_count=page.total,
@@ -40,12 +40,12 @@ async def list_files(
 
 @router.get("/{file_id}", summary="Everything about one file", responses=errors(404))
 async def get_file(
-    request: Request, file_id: FileId, key: CurrentKey, mine: CurrentServices
+    request: Request, file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.FileDetails:
     """Poll this for the description, or `/uploads/status/{id}` for less."""
-    image = await mine.files.get(key.tenant.id, file_id)
-    history = await mine.files.history(image)
-    return mapping.file_details(image, history, await urls(request, mine, [image]))
+    image = await services.files.get(key.tenant.id, file_id)
+    history = await services.files.history(image)
+    return mapping.file_details(image, history, await urls(request, services, [image]))
 
 
 @router.get(
@@ -60,11 +60,11 @@ async def get_variant(
     file_id: FileId,
     variant_type: VariantType,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
-    image = await mine.files.get(key.tenant.id, file_id)
-    url = (await urls(request, mine, [image]))(image, variant_type)
+    image = await services.files.get(key.tenant.id, file_id)
+    url = (await urls(request, services, [image]))(image, variant_type)
     if url is None:
         raise NotFound("Variant", f"{file_id}/{variant_type}")
     return RedirectResponse(url, 302)
@@ -78,57 +78,59 @@ async def get_variant(
     responses=errors(404, 502),
 )
 async def download(
-    request: Request, file_id: FileId, key: CurrentKey, mine: CurrentServices
+    request: Request, file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key, as a download."""
-    image = await mine.files.get(key.tenant.id, file_id)
-    return RedirectResponse(absolute(request, mine, await mine.files.download_url(image)), 302)
+    image = await services.files.get(key.tenant.id, file_id)
+    return RedirectResponse(
+        absolute(request, services, await services.files.download_url(image)), 302
+    )
 
 
 @router.patch("/{file_id}", summary="Change title or tags", responses=errors(400, 404))
 async def update_file(
-    file_id: FileId, body: schemas.FileUpdate, key: CurrentKey, mine: CurrentServices
+    file_id: FileId, body: schemas.FileUpdate, key: CurrentKey, services: CurrentServices
 ) -> schemas.UpdatedFile:
     """What is not given stays; an empty title or an empty list removes."""
-    image = await mine.files.update(key.tenant.id, file_id, title=body.title, tags=body.tags)
+    image = await services.files.update(key.tenant.id, file_id, title=body.title, tags=body.tags)
     return mapping.updated_file(image)
 
 
 @router.post("/batch-delete", summary="Delete several files", responses=errors(400))
 async def delete_files(
-    body: schemas.BatchDelete, key: CurrentKey, mine: CurrentServices
+    body: schemas.BatchDelete, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchDeleted:
     """Files that are worked on right now are skipped, unknown ones fail; the rest is deleted."""
-    return mapping.batch_deleted(await mine.files.delete_many(key.tenant.id, body.file_ids))
+    return mapping.batch_deleted(await services.files.delete_many(key.tenant.id, body.file_ids))
 
 
 @router.post(
     "/{file_id}/trigger-variants", summary="Make smaller copies again", responses=errors(404)
 )
 async def trigger_variants(
-    file_id: FileId, key: CurrentKey, mine: CurrentServices
+    file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.VariantsTriggered:
     """They replace the present ones. While they are being made, asking again changes nothing."""
-    return mapping.variants_triggered(*await mine.files.remake_variants(key.tenant.id, file_id))
+    return mapping.variants_triggered(*await services.files.remake_variants(key.tenant.id, file_id))
 
 
 @router.delete("/{file_id}", summary="Delete a file", responses=errors(404))
 async def delete_file(
-    file_id: FileId, key: CurrentKey, mine: CurrentServices
+    file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.DeletedFile:
     """Out of every answer at once; the bytes are kept for 30 days."""
-    image, deleted_at = await mine.files.delete(key.tenant.id, file_id)
+    image, deleted_at = await services.files.delete(key.tenant.id, file_id)
     return schemas.DeletedFile(
         id=str(image.id), deleted_at=deleted_at, message=f"{image.filename} was deleted."
     )
 
 
-async def urls(request: Request, mine: Services, images: Iterable[Image]) -> mapping.UrlOf:
+async def urls(request: Request, services: Services, images: Iterable[Image]) -> mapping.UrlOf:
     """What makes absolute URLs of these pictures."""
-    links = await mine.files.links(images)
+    links = await services.files.links(images)
 
     def url_of(image: Image, type: VariantType) -> str | None:
         url = links.url(image, type)
-        return url and absolute(request, mine, url)
+        return url and absolute(request, services, url)
 
     return url_of

@@ -19,10 +19,10 @@ KeyId = Annotated[UUID, Path(description="The id, not the key.")]
 
 @router.post("", summary="Make a key", status_code=201, responses=errors(400))
 async def create_key(
-    body: schemas.NewKey, response: Response, key: CurrentKey, mine: CurrentServices
+    body: schemas.NewKey, response: Response, key: CurrentKey, services: CurrentServices
 ) -> schemas.CreatedKey:
     """It may do what its scopes say, and never more than the key that asks for it."""
-    made, secret = await mine.keys.create(key, mapping.draft(body))
+    made, secret = await services.keys.create(key, mapping.draft(body))
     response.headers["Cache-Control"] = "no-store"
     return mapping.created_key(made, secret)
 
@@ -30,7 +30,7 @@ async def create_key(
 @router.get("", summary="List keys", responses=errors())
 async def list_keys(
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     include_inactive: Annotated[
         bool, Query(description="Deactivated and expired ones, too.")
     ] = False,
@@ -38,24 +38,24 @@ async def list_keys(
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> schemas.KeyList:
     """Of this tenant, newest first."""
-    keys, total = await mine.keys.page(
+    keys, total = await services.keys.page(
         key.tenant.id, inactive=include_inactive, limit=limit, offset=offset
     )
     return schemas.KeyList(api_keys=[mapping.key(each) for each in keys], total=total)
 
 
 @router.get("/{key_id}", summary="One key", responses=errors(404))
-async def get_key(key_id: KeyId, key: CurrentKey, mine: CurrentServices) -> schemas.Key:
+async def get_key(key_id: KeyId, key: CurrentKey, services: CurrentServices) -> schemas.Key:
     """Active or not."""
-    return mapping.key(await mine.keys.get(key.tenant.id, key_id))
+    return mapping.key(await services.keys.get(key.tenant.id, key_id))
 
 
 @router.put("/{key_id}", summary="Change a key", responses=errors(400, 404))
 async def update_key(
-    key_id: KeyId, body: schemas.KeyChange, key: CurrentKey, mine: CurrentServices
+    key_id: KeyId, body: schemas.KeyChange, key: CurrentKey, services: CurrentServices
 ) -> schemas.Key:
     """Name, description and metadata; an empty description removes it."""
-    changed = await mine.keys.change(
+    changed = await services.keys.change(
         key.tenant.id,
         key_id,
         name=body.name,
@@ -69,10 +69,10 @@ async def update_key(
 async def delete_key(
     key_id: KeyId,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     reason: Annotated[
         str | None, Query(max_length=500, pattern=r"^[^\x00]*$", description="Kept in `metadata`.")
     ] = None,
 ) -> None:
     """It ends within two seconds and stays in lists of inactive ones; again changes nothing."""
-    await mine.keys.deactivate(key.tenant.id, key_id, reason)
+    await services.keys.deactivate(key.tenant.id, key_id, reason)

@@ -12,9 +12,9 @@ from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.services import Services
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import TooLarge
-from ocelli.usecases.presigned import Confirmation, Wanted
+from ocelli.usecases.presigned import Confirmation, ReservationRequest
 
 router = APIRouter(route_class=JsonRoute, tags=["presigned uploads"])
 
@@ -28,12 +28,12 @@ MAX_INITIATED = 52_428_800
     responses=errors(409, 413, 502),
 )
 async def request_presigned_url(
-    request: Request, body: schemas.PresignedRequest, key: CurrentKey, mine: CurrentServices
+    request: Request, body: schemas.PresignedRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.PresignedResponse:
     """Then send the raw bytes to `upload_url`, and confirm."""
-    reservation = await mine.presigned.reserve(
+    reservation = await services.presigned.reserve(
         key.tenant,
-        Wanted(
+        ReservationRequest(
             filename=body.filename,
             content_type=body.content_type,
             size_bytes=body.size_bytes,
@@ -43,7 +43,7 @@ async def request_presigned_url(
         ),
     )
     return schemas.PresignedResponse(
-        **mapping.signed(reservation, _absolute(request, mine)),
+        **mapping.signed(reservation, _absolute(request, services)),
         max_size_bytes=reservation.max_bytes,
         storage_target=reservation.item.storage_target,
     )
@@ -53,10 +53,10 @@ async def request_presigned_url(
     "/uploads/confirm", summary="Confirm that a file was sent", responses=errors(404, 409, 413, 502)
 )
 async def confirm_upload(
-    body: schemas.ConfirmRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.ConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ConfirmResponse:
     """The object is checked: that it is there, its size, its checksum if given, its content."""
-    item = await mine.presigned.confirm(
+    item = await services.presigned.confirm(
         key.tenant, Confirmation(body.object_key, body.size_bytes, body.checksum)
     )
     return schemas.ConfirmResponse(
@@ -74,22 +74,22 @@ async def confirm_upload(
 async def initiate_upload(
     request: Request,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     filename: Annotated[str, Form(min_length=1, max_length=1024)],
     content_type: Annotated[str, Form(max_length=100)],
     size_bytes: Annotated[int, Form(gt=0, le=10**12)],
     title: Annotated[str | None, Form(max_length=255)] = None,
     tags: Annotated[str, Form(max_length=4000)] = "",
     auto_describe: Annotated[bool, Form()] = True,
-    verification_level: Annotated[Level, Form()] = Level.STANDARD,
+    verification_level: Annotated[VerificationLevel, Form()] = VerificationLevel.STANDARD,
 ) -> schemas.InitiateResponse:
     """At most 50 MB. `auto_describe` is decided when it is confirmed."""
     del auto_describe
     if size_bytes > MAX_INITIATED:
         raise TooLarge("The file is larger than 50 MB.", details={"max_bytes": MAX_INITIATED})
-    reservation = await mine.presigned.reserve(
+    reservation = await services.presigned.reserve(
         key.tenant,
-        Wanted(
+        ReservationRequest(
             filename=filename,
             content_type=content_type,
             size_bytes=size_bytes,
@@ -99,7 +99,7 @@ async def initiate_upload(
         ),
     )
     return schemas.InitiateResponse(
-        **mapping.signed(reservation, _absolute(request, mine)),
+        **mapping.signed(reservation, _absolute(request, services)),
         max_size_bytes=reservation.max_bytes,
     )
 
@@ -110,10 +110,10 @@ async def initiate_upload(
     responses=errors(404, 409, 413, 502),
 )
 async def confirm_file(
-    body: schemas.FileConfirmRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.FileConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.FileConfirmResponse:
     """Variants and, if wanted, the description are queued."""
-    item = await mine.presigned.confirm(
+    item = await services.presigned.confirm(
         key.tenant,
         Confirmation(body.object_key, body.size_bytes, body.checksum, id=body.image_id),
         describe=body.auto_describe,
@@ -132,13 +132,13 @@ async def confirm_file(
     responses=errors(409, 413, 502),
 )
 async def batch_prepare(
-    request: Request, body: schemas.BatchPrepareRequest, key: CurrentKey, mine: CurrentServices
+    request: Request, body: schemas.BatchPrepareRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchPrepareResponse:
     """The batch is also a session of the same id."""
-    session, reservations = await mine.presigned.reserve_batch(
+    session, reservations = await services.presigned.reserve_batch(
         key.tenant,
         [
-            Wanted(
+            ReservationRequest(
                 filename=file.filename,
                 content_type=file.content_type,
                 size_bytes=file.size_bytes,
@@ -150,7 +150,7 @@ async def batch_prepare(
         level=body.verification_level,
     )
     names = [file.filename for file in body.files]
-    return mapping.batch(session, reservations, names, _absolute(request, mine))
+    return mapping.batch(session, reservations, names, _absolute(request, services))
 
 
 @router.post(
@@ -159,10 +159,10 @@ async def batch_prepare(
     responses=errors(404, 502),
 )
 async def batch_confirm(
-    body: schemas.BatchConfirmRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.BatchConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchConfirmResponse:
     """Some may fail without spoiling the others."""
-    done = await mine.presigned.confirm_batch(
+    done = await services.presigned.confirm_batch(
         key.tenant,
         body.batch_id,
         [
@@ -185,11 +185,11 @@ async def batch_confirm(
     responses=errors(404),
 )
 async def batch_status(
-    batch_id: BatchId, key: CurrentKey, mine: CurrentServices
+    batch_id: BatchId, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchStatusResponse:
     """Ends in `completed` or `failed`."""
-    return mapping.batch_status(*await mine.sessions.counts(key.tenant.id, batch_id))
+    return mapping.batch_status(*await services.sessions.counts(key.tenant.id, batch_id))
 
 
-def _absolute(request: Request, mine: Services) -> Callable[[str], str]:
-    return lambda url: absolute(request, mine, url)
+def _absolute(request: Request, services: Services) -> Callable[[str], str]:
+    return lambda url: absolute(request, services, url)

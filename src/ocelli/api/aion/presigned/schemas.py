@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.images import StorageTarget, VariantStatus
 from ocelli.domain.sessions import Intent
 
@@ -31,7 +31,7 @@ class PresignedRequest(BaseModel):
     purpose: str = Field("image_analysis", max_length=100)
     idempotency_key: str | None = IDEMPOTENCY_KEY
     storage_target: StorageTarget = StorageTarget.DEFAULT
-    verification_level: Level = Level.STANDARD
+    verification_level: VerificationLevel = VerificationLevel.STANDARD
 
 
 class SignedUploadFields(BaseModel):
@@ -121,7 +121,7 @@ class BatchPrepareRequest(BaseModel):
 
     files: list[BatchFile] = Field(min_length=1, max_length=5)
     intent: Intent = Intent.DESCRIBE
-    verification_level: Level = Level.STANDARD
+    verification_level: VerificationLevel = VerificationLevel.STANDARD
     additional_params: dict[str, Any] | None = None
 
 

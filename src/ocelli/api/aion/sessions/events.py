@@ -27,16 +27,16 @@ def frame(event: str, data: str) -> str:
     return f"event: {event}\ndata: {data}\n\n"
 
 
-async def progress(mine: Services, session: Session) -> AsyncIterator[str]:
+async def progress(services: Services, session: Session) -> AsyncIterator[str]:
     """The state now, then whenever something has changed, at most ten times a second.
 
     Ends with the session, or after an hour: clients come again.
     """
     ends_at = asyncio.get_running_loop().time() + LONGEST
-    async with mine.listen(session.id) as changed:
+    async with services.listen(session.id) as changed:
         while True:
             changed.clear()  # before reading, so that no change falls between
-            found = await mine.sessions.details(session.tenant_id, str(session.id))
+            found = await services.sessions.details(session.tenant_id, str(session.id))
             over = found.session.status.is_final and not found.session.pending
             yield frame("done" if over else "progress", mapping.details(found).model_dump_json())
             if over or asyncio.get_running_loop().time() > ends_at:

@@ -14,7 +14,7 @@ from ocelli.domain.sessions import ItemState
 if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
     from ocelli.domain.sessions import Ended, Item, Session
-    from ocelli.usecases.sessions import ResultsPage, SessionDetails
+    from ocelli.usecases.sessions import ResultsPage, SessionOverview
 
 
 def summary(session: Session) -> schemas.SessionSummary:
@@ -22,7 +22,7 @@ def summary(session: Session) -> schemas.SessionSummary:
     return schemas.SessionSummary(**_counters(session))
 
 
-def details(found: SessionDetails) -> schemas.SessionDetails:
+def details(found: SessionOverview) -> schemas.SessionDetails:
     """How far it has come."""
     session = found.session
     return schemas.SessionDetails(

@@ -25,14 +25,14 @@ MAX_OFFSET = 2**31
 @router.get("", summary="List sessions", responses=errors())
 async def list_sessions(
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     status: SessionStatus | None = None,
     upload_method: UploadMethod | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
 ) -> schemas.SessionList:
     """Newest first."""
-    page = await mine.sessions.page(
+    page = await services.sessions.page(
         key.tenant.id, status=status, method=upload_method, limit=limit, offset=offset
     )
     return schemas.SessionList(
@@ -50,10 +50,10 @@ async def list_sessions(
     responses=errors(404),
 )
 async def session_status(
-    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+    session_id: SessionId, key: CurrentKey, services: CurrentServices
 ) -> schemas.SessionDetails:
     """Exact at every moment: the counters change with the files."""
-    return mapping.details(await mine.sessions.details(key.tenant.id, session_id))
+    return mapping.details(await services.sessions.details(key.tenant.id, session_id))
 
 
 @router.get("/{session_id}/results", summary="Finished files", responses=errors(404))
@@ -61,17 +61,17 @@ async def session_results(
     request: Request,
     session_id: SessionId,
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     include_failed: bool = True,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> schemas.SessionResults:
     """In the order of the request."""
-    page = await mine.sessions.results(
+    page = await services.sessions.results(
         key.tenant.id, session_id, include_failed=include_failed, limit=limit, offset=offset
     )
     images = [item.image for item in page.items if item.image is not None]
-    return mapping.results(page, limit, offset, await urls(request, mine, images))
+    return mapping.results(page, limit, offset, await urls(request, services, images))
 
 
 @router.get(
@@ -88,13 +88,13 @@ async def session_results(
     },
 )
 async def session_events(
-    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+    session_id: SessionId, key: CurrentKey, services: CurrentServices
 ) -> StreamingResponse:
     """Instead of polling."""
-    session = await mine.sessions.get(key.tenant.id, session_id)
+    session = await services.sessions.get(key.tenant.id, session_id)
 
     async def stream() -> AsyncIterator[str]:
-        async for event in progress(mine, session):
+        async for event in progress(services, session):
             yield event
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -103,7 +103,7 @@ async def session_events(
 
 @router.post("/{session_id}/cancel", summary="Cancel a session", responses=errors(400, 404))
 async def cancel_session(
-    session_id: SessionId, key: CurrentKey, mine: CurrentServices
+    session_id: SessionId, key: CurrentKey, services: CurrentServices
 ) -> schemas.SessionDetails:
     """What has not begun is ended and its credits are given back; results stay."""
-    return mapping.details(await mine.sessions.cancel(key.tenant.id, session_id))
+    return mapping.details(await services.sessions.cancel(key.tenant.id, session_id))

@@ -14,7 +14,7 @@ router = APIRouter(route_class=JsonRoute, prefix="/tenant", tags=["tenant"])
 
 @router.post("/s3-config", summary="Use a bucket of your own", responses=errors(400))
 async def configure_s3(
-    body: schemas.S3Config, key: CurrentKey, mine: CurrentServices
+    body: schemas.S3Config, key: CurrentKey, services: CurrentServices
 ) -> schemas.S3ConfigStatus:
     """For uploads with `storage_target=custom`. A small object is written, read and removed first:
     a bucket that does not allow this is refused, and what was configured before stays.
@@ -23,28 +23,28 @@ async def configure_s3(
     again. Pictures stay in the bucket that they were stored in: while another one is configured,
     those of the first cannot be reached.
     """
-    config = await mine.custom_storage.configure(
+    config = await services.custom_storage.configure(
         key.tenant.id, mapping.bucket(body), mapping.credentials(body)
     )
     return mapping.s3_config(config, tried=True)
 
 
 @router.get("/s3-config", summary="Which bucket is configured", responses=errors())
-async def get_s3_config(key: CurrentKey, mine: CurrentServices) -> schemas.S3ConfigStatus:
+async def get_s3_config(key: CurrentKey, services: CurrentServices) -> schemas.S3ConfigStatus:
     """Without its credentials."""
-    return mapping.s3_config(await mine.custom_storage.get(key.tenant.id))
+    return mapping.s3_config(await services.custom_storage.get(key.tenant.id))
 
 
 @router.post("/s3-config/validate", summary="Try the bucket", responses=errors())
-async def validate_s3(key: CurrentKey, mine: CurrentServices) -> schemas.S3Validation:
+async def validate_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3Validation:
     """A small object is written, read and removed. Changes nothing that is configured."""
-    return mapping.s3_validation(*await mine.custom_storage.validate(key.tenant.id))
+    return mapping.s3_validation(*await services.custom_storage.validate(key.tenant.id))
 
 
 @router.delete("/s3-config", summary="Forget the bucket", responses=errors())
-async def remove_s3(key: CurrentKey, mine: CurrentServices) -> schemas.S3Removed:
+async def remove_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3Removed:
     """What is in it stays there, and cannot be reached from here until it is configured again."""
-    removed = await mine.custom_storage.remove(key.tenant.id)
+    removed = await services.custom_storage.remove(key.tenant.id)
     return schemas.S3Removed(
         removed=removed,
         message="The bucket was forgotten; its content is untouched."

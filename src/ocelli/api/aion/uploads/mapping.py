@@ -10,15 +10,15 @@ from ocelli.api.aion.uploads import schemas
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import VariantStatus
-from ocelli.usecases.names import clean_filename
+from ocelli.usecases.filenames import clean_filename
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image
-    from ocelli.usecases.quota import Standing
-    from ocelli.usecases.upload import Accepted, AcceptedBatch, Incoming
+    from ocelli.usecases.quota import QuotaStatus
+    from ocelli.usecases.upload import Accepted, AcceptedBatch, IncomingFile
 
 STUCK_AFTER = timedelta(minutes=30)
 IMMEDIATE = 5  # files up to which the answer says what became of each
@@ -43,7 +43,7 @@ def stream_upload(
     )
 
 
-def batch_upload(done: AcceptedBatch, files: Sequence[Incoming]) -> schemas.BatchUploadResponse:
+def batch_upload(done: AcceptedBatch, files: Sequence[IncomingFile]) -> schemas.BatchUploadResponse:
     """The answer to an upload of several files."""
     refused = [
         schemas.Rejection(
@@ -81,7 +81,7 @@ def _batch_state(done: AcceptedBatch, accepted: int, refused: int) -> Any:
     return "processing" if done.session.pending else "completed"
 
 
-def _immediate(file: Incoming, outcome: Accepted | OcelliError) -> schemas.ImmediateResult:
+def _immediate(file: IncomingFile, outcome: Accepted | OcelliError) -> schemas.ImmediateResult:
     if isinstance(outcome, OcelliError):
         return schemas.ImmediateResult(
             image_id=None,
@@ -104,7 +104,7 @@ def _immediate(file: Incoming, outcome: Accepted | OcelliError) -> schemas.Immed
     )
 
 
-def quota(standing: Standing, requested: int) -> schemas.QuotaResponse:
+def quota(standing: QuotaStatus, requested: int) -> schemas.QuotaResponse:
     """Whether so many files can be uploaded; unlimited is a number that no client reaches."""
     limits, left = standing.limits, standing.uploads_left
     available = UNLIMITED if left is None else left

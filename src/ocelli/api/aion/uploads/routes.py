@@ -17,11 +17,11 @@ from ocelli.api.bodies import JsonRoute
 from ocelli.api.multipart import Form, receive
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.sessions import Intent
-from ocelli.usecases.upload import DEFAULT_LEVEL, Incoming, UploadRequest
+from ocelli.usecases.upload import DEFAULT_LEVEL, IncomingFile, UploadRequest
 
 router = APIRouter(route_class=JsonRoute, tags=["uploads"])
 
@@ -79,23 +79,23 @@ def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
     ),
 )
 async def upload_stream(
-    request: Request, key: CurrentKey, mine: CurrentServices
+    request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.StreamUploadResponse:
     """JPEG, PNG, WebP or GIF (first frame). What the bytes are counts, not the name.
 
     With 200 the picture is durable and everything asked for is queued.
     """
     started = time.perf_counter()
-    async with mine.slots.taken(key.tenant):
+    async with services.slots.taken(key.tenant):
         with Form() as form:
             await receive(
                 request,
                 form,
-                mine.upload.staging,
-                mine.upload.inspect,
+                services.upload.staging,
+                services.upload.inspect,
                 file_field="file",
                 text_fields=_STREAM_FIELDS,
-                max_bytes=mine.max_upload_bytes,
+                max_bytes=services.max_upload_bytes,
             )
             if not form.files:
                 raise ValidationFailed("The form has no part `file`.", field="file")
@@ -103,7 +103,7 @@ async def upload_stream(
             if part.error is not None:
                 raise part.error
             wanted = _upload_request(part.filename, form.fields)
-            accepted = await mine.upload.accept(key.tenant, part.staged, wanted)
+            accepted = await services.upload.accept(key.tenant, part.staged, wanted)
     return mapping.stream_upload(
         accepted,
         describe=wanted.describe,
@@ -129,38 +129,38 @@ async def upload_stream(
     ),
 )
 async def upload_stream_batch(
-    request: Request, key: CurrentKey, mine: CurrentServices
+    request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchUploadResponse:
     """As many parts `files` as the tier allows (10, 20, 20 or 50); one is fine.
 
     One bad file does not fail the request: `rejections` says which and why.
     """
-    async with mine.slots.taken(key.tenant):
-        return await _stream_batch(request, key, mine)
+    async with services.slots.taken(key.tenant):
+        return await _stream_batch(request, key, services)
 
 
 async def _stream_batch(
-    request: Request, key: ApiKey, mine: Services
+    request: Request, key: ApiKey, services: Services
 ) -> schemas.BatchUploadResponse:
     with Form() as form:
         await receive(
             request,
             form,
-            mine.upload.staging,
-            mine.upload.inspect,
+            services.upload.staging,
+            services.upload.inspect,
             file_field="files",
             text_fields=_BATCH_FIELDS,
-            max_bytes=mine.max_upload_bytes,
-            max_files=mine.quota.limits(key.tenant).files_per_batch,
+            max_bytes=services.max_upload_bytes,
+            max_files=services.quota.limits(key.tenant).files_per_batch,
         )
         if not form.files:
             raise ValidationFailed("The form has no part `files`.", field="files")
         wanted = _upload_request(None, form.fields)
         files = [
-            Incoming(replace(wanted, filename=part.filename), part.staged, part.error)
+            IncomingFile(replace(wanted, filename=part.filename), part.staged, part.error)
             for part in form.files
         ]
-        done = await mine.upload.accept_batch(
+        done = await services.upload.accept_batch(
             key.tenant,
             files,
             level=wanted.level,
@@ -174,11 +174,11 @@ async def _stream_batch(
     "/uploads/check-duplicates", summary="Which files are here already", responses=errors()
 )
 async def check_duplicates(
-    body: schemas.DuplicatesRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.DuplicatesRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.DuplicatesResponse:
     """By SHA-256 of the bytes, among the tenant's own files."""
     hashes = list(dict.fromkeys(each.lower() for each in body.hashes))
-    existing = await mine.upload.known(key.tenant.id, hashes)
+    existing = await services.upload.known(key.tenant.id, hashes)
     return schemas.DuplicatesResponse(
         duplicates=[each for each in hashes if each in existing],
         unique=[each for each in hashes if each not in existing],
@@ -189,22 +189,22 @@ async def check_duplicates(
 @router.get("/uploads/quota-check", summary="May so many files come?", responses=errors())
 async def quota_check(
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     file_count: Annotated[int, Query(ge=1, le=1_000_000)],
 ) -> schemas.QuotaResponse:
     """For now; the upload itself decides."""
-    return mapping.quota(await mine.quota.standing(key.tenant), file_count)
+    return mapping.quota(await services.quota.standing(key.tenant), file_count)
 
 
 @router.get("/uploads/stuck-uploads", summary="Uploads that do not move", responses=errors())
 async def stuck_uploads(
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     stuck_minutes: Annotated[int, Query(ge=1, le=100_000)] = 30,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> schemas.StuckUploads:
     """Those whose description has been waiting for so long."""
-    images = await mine.upload.stuck(key.tenant.id, minutes=stuck_minutes, limit=limit)
+    images = await services.upload.stuck(key.tenant.id, minutes=stuck_minutes, limit=limit)
     return schemas.StuckUploads(
         stuck_count=len(images), images=[mapping.upload_status(image) for image in images]
     )
@@ -216,10 +216,10 @@ async def stuck_uploads(
     responses=errors(404),
 )
 async def upload_status(
-    image_id: FileId, key: CurrentKey, mine: CurrentServices
+    image_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.UploadStatus:
     """Cheap enough to poll."""
-    return mapping.upload_status(await mine.files.get(key.tenant.id, image_id))
+    return mapping.upload_status(await services.files.get(key.tenant.id, image_id))
 
 
 def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:
@@ -234,7 +234,7 @@ def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadReque
         storage_target=_choice(fields, "storage_target", StorageTarget, StorageTarget.DEFAULT),
         level=DEFAULT_LEVEL
         if level == "default"
-        else _choice(fields, "verification_level", Level, DEFAULT_LEVEL),
+        else _choice(fields, "verification_level", VerificationLevel, DEFAULT_LEVEL),
     )
 
 

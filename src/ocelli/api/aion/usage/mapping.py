@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.api.aion.uploads.mapping import UNLIMITED
 from ocelli.api.aion.usage import schemas
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.rates import RateState
     from ocelli.domain.usage import Delivered
-    from ocelli.usecases.quota import Standing
+    from ocelli.usecases.quota import QuotaStatus
 
 
-def check(standing: Standing, count: int, level: Level) -> schemas.UsageCheck:
+def check(standing: QuotaStatus, count: int, level: VerificationLevel) -> schemas.UsageCheck:
     """Whether so many descriptions may come."""
     left = standing.descriptions_left
     can = left is None or count <= left
@@ -34,7 +34,7 @@ def check(standing: Standing, count: int, level: Level) -> schemas.UsageCheck:
 
 
 def summary(
-    tenant: Tenant, standing: Standing, delivered: Sequence[Delivered], start: date, end: date
+    tenant: Tenant, standing: QuotaStatus, delivered: Sequence[Delivered], start: date, end: date
 ) -> schemas.UsageSummary:
     """A period and the month."""
     succeeded = sum(each.succeeded for each in delivered)
@@ -75,7 +75,7 @@ def summary(
     )
 
 
-def breakdown(standing: Standing, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
+def breakdown(standing: QuotaStatus, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
     """Where this month's credits went. The limit is on descriptions, so it is given as such."""
     limit = standing.limits.monthly_descriptions
     operations = ("describe", "verify", "batch_describe", "batch_verify", "chat")
@@ -87,7 +87,8 @@ def breakdown(standing: Standing, delivered: Sequence[Delivered]) -> schemas.Usa
         usage_percentage=_percent(standing.used.descriptions, limit),
         reset_date=standing.reset,
         by_verification_level={
-            level: sum(each.credits for each in delivered if each.level is level) for level in Level
+            level: sum(each.credits for each in delivered if each.level is level)
+            for level in VerificationLevel
         },
         by_operation_type={
             name: sum(each.credits for each in delivered if each.operation == name)
@@ -96,7 +97,7 @@ def breakdown(standing: Standing, delivered: Sequence[Delivered]) -> schemas.Usa
     )
 
 
-def limits(tenant: Tenant, standing: Standing, rate: RateState) -> schemas.TenantLimits:
+def limits(tenant: Tenant, standing: QuotaStatus, rate: RateState) -> schemas.TenantLimits:
     """As integer maps; unlimited is a number that no client reaches."""
     tier, used = standing.limits, standing.used
     allowed = {

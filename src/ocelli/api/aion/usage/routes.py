@@ -30,17 +30,17 @@ _DAYS = {"day": 1, "week": 7, "month": 30}
 
 @router.post("/usage/check", summary="May so many pictures be described?", responses=errors())
 async def usage_check(
-    body: schemas.UsageCheckRequest, key: CurrentKey, mine: CurrentServices
+    body: schemas.UsageCheckRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.UsageCheck:
     """For now; the request itself decides."""
-    standing = await mine.quota.standing(key.tenant)
+    standing = await services.quota.standing(key.tenant)
     return mapping.check(standing, body.item_count, body.verification_level)
 
 
 @router.get("/usage/summary", summary="What was used in a period", responses=errors())
 async def usage_summary(
     key: CurrentKey,
-    mine: CurrentServices,
+    services: CurrentServices,
     start_date: Annotated[Day | None, Query(description="First day (UTC).")] = None,
     end_date: Annotated[Day | None, Query(description="Last day (UTC). Default: today.")] = None,
     period: Annotated[
@@ -54,16 +54,16 @@ async def usage_summary(
     )
     if start > end:
         raise ValidationFailed("start_date is after end_date.", field="start_date")
-    standing = await mine.quota.standing(key.tenant)
-    delivered = await mine.quota.delivered(key.tenant, start, end)
+    standing = await services.quota.standing(key.tenant)
+    delivered = await services.quota.delivered(key.tenant, start, end)
     return mapping.summary(key.tenant, standing, delivered, start, end)
 
 
 @router.get("/usage/breakdown", summary="Where this month's credits went", responses=errors())
-async def usage_breakdown(key: CurrentKey, mine: CurrentServices) -> schemas.UsageBreakdown:
+async def usage_breakdown(key: CurrentKey, services: CurrentServices) -> schemas.UsageBreakdown:
     """By verification level and by operation."""
-    standing = await mine.quota.standing(key.tenant)
-    delivered = await mine.quota.delivered(
+    standing = await services.quota.standing(key.tenant)
+    delivered = await services.quota.delivered(
         key.tenant, standing.used.month, datetime.now(UTC).date()
     )
     return mapping.breakdown(standing, delivered)
@@ -71,8 +71,8 @@ async def usage_breakdown(key: CurrentKey, mine: CurrentServices) -> schemas.Usa
 
 @router.get("/tenant/limits", summary="The tier's limits", responses=errors())
 async def tenant_limits(
-    request: Request, key: CurrentKey, mine: CurrentServices
+    request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.TenantLimits:
     """What they are, what is used of them, what remains."""
-    standing = await mine.quota.standing(key.tenant)
+    standing = await services.quota.standing(key.tenant)
     return mapping.limits(key.tenant, standing, request.state.rate)

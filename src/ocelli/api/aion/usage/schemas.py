@@ -6,14 +6,14 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, Field
 
-from ocelli.domain.analysis import Level
+from ocelli.domain.analysis import VerificationLevel
 
 
 class UsageCheckRequest(BaseModel):
     """What a client is about to ask for."""
 
     item_count: int = Field(1, ge=1, le=1_000_000)
-    verification_level: Level = Level.STANDARD
+    verification_level: VerificationLevel = VerificationLevel.STANDARD
 
 
 class UsageCheck(BaseModel):
@@ -95,7 +95,7 @@ class UsageBreakdown(BaseModel):
     remaining_credits: int
     usage_percentage: float
     reset_date: date
-    by_verification_level: dict[Level, int]
+    by_verification_level: dict[VerificationLevel, int]
     by_operation_type: dict[str, int]
     recent_operations: list[dict[str, str]] = []
 

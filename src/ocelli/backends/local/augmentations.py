@@ -26,7 +26,7 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 OVERLAP = 0.2  # of a tile with the next one
 
 
-class View(Enum):
+class Augmentation(Enum):
     """How a picture is shown."""
 
     PLAIN = auto()
@@ -34,13 +34,13 @@ class View(Enum):
     CLOSER = auto()
 
     @classmethod
-    def of(cls, nth: int) -> View:
+    def of(cls, nth: int) -> Augmentation:
         """The view of the ``nth`` check; a look is the 0th."""
         return (cls.PLAIN, cls.MIRRORED, cls.CLOSER)[min(nth, 2)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Showing:
+class AugmentedView:
     """Pixels to be looked at, and which part of the picture they are."""
 
     pixels: Any
@@ -77,43 +77,43 @@ class Showing:
         )
 
 
-def shown(pixels: Any, view: View) -> Showing:
+def shown(pixels: Any, view: Augmentation) -> AugmentedView:
     """The picture for every model but the text reader."""
     import numpy as np
 
     match view:
-        case View.MIRRORED:
-            return Showing(np.ascontiguousarray(pixels[:, ::-1]), mirrored=True)
-        case View.CLOSER:
+        case Augmentation.MIRRORED:
+            return AugmentedView(np.ascontiguousarray(pixels[:, ::-1]), mirrored=True)
+        case Augmentation.CLOSER:
             height, width = pixels.shape[:2]
             down, across = int(height * MARGIN), int(width * MARGIN)
             part = Box(across / width, down / height, 1 - across / width, 1 - down / height)
-            return Showing(
+            return AugmentedView(
                 np.ascontiguousarray(pixels[down : height - down, across : width - across]), part
             )
         case _:
-            return Showing(pixels)
+            return AugmentedView(pixels)
 
 
-def shown_to_read(pixels: Any, view: View) -> Showing:
+def shown_to_read(pixels: Any, view: Augmentation) -> AugmentedView:
     """The picture for the text reader."""
     import cv2
 
     height, width = pixels.shape[:2]
     match view:
-        case View.MIRRORED:
+        case Augmentation.MIRRORED:
             edge = max(1, int(max(height, width) * BORDER))
             wider = cv2.copyMakeBorder(pixels, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
             beside, above = edge / width, edge / height
-            return Showing(wider, Box(-beside, -above, 1 + beside, 1 + above))
-        case View.CLOSER:
+            return AugmentedView(wider, Box(-beside, -above, 1 + beside, 1 + above))
+        case Augmentation.CLOSER:
             size = max(1, round(width * CLOSER_TEXT)), max(1, round(height * CLOSER_TEXT))
-            return Showing(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+            return AugmentedView(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
         case _:
-            return Showing(pixels)
+            return AugmentedView(pixels)
 
 
-def tiles(showing: Showing, side: int) -> Iterator[Showing]:
+def tiles(showing: AugmentedView, side: int) -> Iterator[AugmentedView]:
     """Overlapping pieces, none longer than ``side``; none if the whole is no longer than that."""
     import numpy as np
 
@@ -123,7 +123,7 @@ def tiles(showing: Showing, side: int) -> Iterator[Showing]:
     for top, bottom in _spans(height, side):
         for left, right in _spans(width, side):
             inside = Box(left / width, top / height, right / width, bottom / height)
-            yield Showing(
+            yield AugmentedView(
                 np.ascontiguousarray(showing.pixels[top:bottom, left:right]),
                 showing.place(inside),
                 showing.mirrored,

@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ocelli.backends.local import naming
+from ocelli.backends.local import class_names
 from ocelli.backends.local.content import FACE, NSFW, PICTURE, UNSAFE, is_grey
-from ocelli.backends.local.judging_shapes import judge_shapes
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
-from ocelli.backends.local.reading import Match, best_match, legible
+from ocelli.backends.local.shape_verdicts import judge_shapes
+from ocelli.backends.local.text_match import Match, best_match, legible
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
 
@@ -58,8 +58,10 @@ def judge(claim: Claim, findings: Findings) -> Verdict | None:
     if claim.type in (ClaimType.TEXT, ClaimType.ATTRIBUTE) or claim.value == NSFW:
         return _itself(claim, findings)
     itself = _itself(claim, findings)
-    subject = naming.detectable(claim.subject or "") or (claim.subject or "").casefold()
-    others = [one for one in naming.mentioned(claim.text) if itself is None or one.noun != subject]
+    subject = class_names.detectable(claim.subject or "") or (claim.subject or "").casefold()
+    others = [
+        one for one in class_names.mentioned(claim.text) if itself is None or one.noun != subject
+    ]
     opinions = [said for one in others if (said := _mention(one, findings))]
     if claim.type is ClaimType.RELATION and itself is None:
         opinions = [one for one in opinions if one.ruling is not Ruling.SUPPORTED]
@@ -75,15 +77,15 @@ def _sign(verdict: Verdict) -> float:
     return verdict.strength if verdict.ruling is Ruling.SUPPORTED else -verdict.strength
 
 
-def _mention(mention: naming.Mention, findings: Findings) -> Verdict | None:
+def _mention(mention: class_names.Mention, findings: Findings) -> Verdict | None:
     """What a sentence speaks of; a label that was not given means nothing there."""
-    if mention.count is not None and naming.detectable(mention.noun):
+    if mention.count is not None and class_names.detectable(mention.noun):
         return _count(mention.noun, mention.count, findings)
     if covered := grammar.members(mention.noun):
         opinions = [opinion for noun in covered if (opinion := _object(noun, findings))]
         return max(opinions, key=lambda one: (ORDER.index(one.ruling), _sign(one)), default=None)
     opinion = _object(mention.noun, findings)
-    if opinion and opinion.ruling is Ruling.UNSEEN and not naming.detectable(mention.noun):
+    if opinion and opinion.ruling is Ruling.UNSEEN and not class_names.detectable(mention.noun):
         return None
     return opinion
 
@@ -129,7 +131,7 @@ def _object(subject: str | None, findings: Findings) -> Verdict | None:
     label = _label(subject, findings)
     if label is not None and label.ruling is Ruling.SUPPORTED:
         return label
-    noun = naming.detectable(subject)
+    noun = class_names.detectable(subject)
     if noun is None:
         return label
     if noun == FACE:
@@ -150,7 +152,7 @@ def _object(subject: str | None, findings: Findings) -> Verdict | None:
 def _count(subject: str | None, count: int | None, findings: Findings) -> Verdict | None:
     if not subject or count is None:
         return None
-    noun = naming.detectable(subject)
+    noun = class_names.detectable(subject)
     if noun is None:
         return None
     if noun == FACE:
@@ -176,16 +178,17 @@ def _faces(count: int, seen: int) -> Verdict:
 
 def _color(value: str | None, colors: Sequence[Color]) -> Verdict | None:
     """Whether the picture has that colour at all; of what, a palette does not tell."""
-    wanted = naming.basic_color(value or "")
+    wanted = class_names.basic_color(value or "")
     if wanted is None or not colors:
         return None
-    greys = wanted in naming.ACHROMATIC
-    if any(wanted in naming.called(color) for color in colors) or (
+    greys = wanted in class_names.ACHROMATIC
+    if any(wanted in class_names.called(color) for color in colors) or (
         wanted == "grey" and any(is_grey(color.hex) for color in colors)
     ):
         return _supported(f"there is {wanted}", 0.15)
     if any(
-        naming.called(color) & naming.neighbours(wanted) and (greys or not is_grey(color.hex))
+        class_names.called(color) & class_names.neighbours(wanted)
+        and (greys or not is_grey(color.hex))
         for color in colors
     ):
         return _unseen(f"no clear {wanted}")
@@ -195,25 +198,25 @@ def _color(value: str | None, colors: Sequence[Color]) -> Verdict | None:
 
 def _background(value: str | None, colors: Sequence[Color]) -> Verdict | None:
     """The colour of most of the picture, if one is that."""
-    wanted = naming.basic_color(value or "")
+    wanted = class_names.basic_color(value or "")
     if wanted is None or not colors or colors[0].fraction < BACKGROUND_SHARE:
         return None
-    there = naming.plain(colors[0].hex)
+    there = class_names.plain(colors[0].hex)
     if wanted == there:
         return _supported(f"it is {colors[0].hex}", 0.5)
-    if there in naming.confusable(wanted):
+    if there in class_names.confusable(wanted):
         return _unseen(f"it is {colors[0].hex}")
     return _contradicted(f"it is {there}", 0.6)
 
 
 def _detected(subject: str | None, findings: Findings) -> bool:
-    noun = naming.detectable(subject or "")
+    noun = class_names.detectable(subject or "")
     return noun is not None and bool(_found(noun, findings))
 
 
 def _label(subject: str | None, findings: Findings) -> Verdict | None:
     """The classifier's word; its silence says little, as it names one thing a picture."""
-    if not subject or not naming.is_label(subject):
+    if not subject or not class_names.is_label(subject):
         return None
     name = subject.casefold()
     for label in findings.scenes:
@@ -224,7 +227,7 @@ def _label(subject: str | None, findings: Findings) -> Verdict | None:
 
 def _side(subject: str | None, value: str | None, findings: Findings) -> Verdict | None:
     """Left or right, if there is one such thing; or where it is from another one."""
-    noun = naming.detectable(subject or "")
+    noun = class_names.detectable(subject or "")
     if noun is None or not value:
         return None
     found = _found(noun, findings)
@@ -242,7 +245,7 @@ def _side(subject: str | None, value: str | None, findings: Findings) -> Verdict
 def _placed(found: list[DetectedObject], value: str, findings: Findings) -> Verdict | None:
     """ "left of the plate": two things, of each one."""
     where = WHERE.fullmatch(value)
-    noun = naming.detectable(where["noun"]) if where else None
+    noun = class_names.detectable(where["noun"]) if where else None
     other = _found(noun, findings) if noun else []
     if where is None or len(found) != 1 or len(other) != 1:
         return None

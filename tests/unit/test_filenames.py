@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.usecases import names
-from ocelli.usecases.names import clean_filename, key_name
+from ocelli.usecases import filenames
+from ocelli.usecases.filenames import clean_filename, key_name
 
 ANYTHING = st.text(st.characters(codec=None), max_size=400) | st.text("./\\ \0", max_size=20)
 
@@ -59,4 +59,4 @@ def test_format_characters_of_scripts_stay(name: str) -> None:
 
 
 def test_examples() -> None:
-    assert doctest.testmod(names).failed == 0
+    assert doctest.testmod(filenames).failed == 0

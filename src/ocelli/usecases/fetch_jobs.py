@@ -8,35 +8,35 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from ocelli.domain.analysis import Analysis, Failure, Level, Status
+from ocelli.domain.analysis import Analysis, Failure, Status, VerificationLevel
 from ocelli.domain.errors import FailureType, NotFound, OcelliError
-from ocelli.domain.requests import (
+from ocelli.domain.fetch_jobs import (
     STRIDE,
-    Asked,
-    Balance,
+    CreditBalance,
+    FetchJob,
+    FetchOutcome,
+    FetchRequest,
     InsufficientCredits,
     NoCredits,
-    Outcome,
-    Request,
     complaints,
     failure_of,
     paid_for,
 )
 from ocelli.media.header import read_header
 from ocelli.media.sniff import HEAD_BYTES, is_video
-from ocelli.usecases.asking import FOLDER, LOOK_AGAIN
+from ocelli.usecases.adhoc import FOLDER, LOOK_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.pricing import Plan
+    from ocelli.domain.pricing import PricingPlan
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
-    from ocelli.usecases.asking import Listen
+    from ocelli.usecases.adhoc import Listen
     from ocelli.usecases.blobs import BlobWriter
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
 STORED_AT_ONCE = 4
 # Pictures of one tenant come in rounds, one of each request; so many requests share a round.
@@ -48,11 +48,11 @@ URGENT_AT_ONCE = 4
 class Writer(Protocol):
     """Puts a request into the words of its dialect; what is written is stored and sent as it is."""
 
-    def processing(self, request: Request) -> str:
+    def processing(self, request: FetchJob) -> str:
         """While it is worked on."""
         ...
 
-    def finished(self, outcome: Outcome) -> str:
+    def finished(self, outcome: FetchOutcome) -> str:
         """With its answers."""
         ...
 
@@ -68,20 +68,20 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredFile:
     source: Source
     object_key: str = ""
     is_video: bool = False
     failure: Failure | None = None
 
 
-class Requests:
+class FetchJobs:
     """What a client may do with requests."""
 
     def __init__(
         self,
         database: PostgresDatabase,
-        stores: Stores,
+        stores: StoreResolver,
         listen: Listen,
         writer: Writer,
         *,
@@ -94,7 +94,7 @@ class Requests:
         self._settlement = Settlement(writer)
         self._max_pixels = max_pixels
 
-    async def balance(self, tenant: Tenant) -> Balance:
+    async def balance(self, tenant: Tenant) -> CreditBalance:
         """What the tenant may still spend."""
         async with self._database.autocommit() as tx:
             return await tx.credits.balance(tenant.id)
@@ -102,13 +102,13 @@ class Requests:
     async def accept(
         self,
         tenant: Tenant,
-        asked: Asked,
-        plan: Plan,
+        asked: FetchRequest,
+        plan: PricingPlan,
         question: Question,
         sources: Sequence[Source],
         *,
         waits: bool = False,
-    ) -> Request:
+    ) -> FetchJob:
         """Reserve its price and enqueue it: once this returns, it will be answered.
 
         ``waits``: a client holds a connection open for it. Raises NoCredits, InsufficientCredits.
@@ -117,7 +117,7 @@ class Requests:
         least = plan.cost * sum(each.refused is None for each in sources)
         _check(balance, least)  # before anything is stored; what counts is checked below
         stored = await self._store_all(tenant, sources)
-        request = Request(
+        request = FetchJob(
             id=uuid.uuid4(),
             tenant_id=tenant.id,
             user_id=balance.number,
@@ -140,12 +140,12 @@ class Requests:
         Raises NotFound, also for another tenant's.
         """
         async with self._database.autocommit() as tx:
-            found = await tx.requests.body(tenant_id, id)
+            found = await tx.fetch_jobs.body(tenant_id, id)
         if found is None:
             raise NotFound("Request", str(id))
         return found
 
-    async def wait(self, request: Request, *, timeout: float) -> str | None:
+    async def wait(self, request: FetchJob, *, timeout: float) -> str | None:
         """Its final body; None if it has none after ``timeout`` seconds."""
         deadline = asyncio.get_running_loop().time() + timeout
         async with self._listen(request.id) as changed:
@@ -163,29 +163,29 @@ class Requests:
                 except TimeoutError:
                     continue  # a lost notification costs a moment, not the answer
 
-    async def _store_all(self, tenant: Tenant, sources: Sequence[Source]) -> list[_Stored]:
+    async def _store_all(self, tenant: Tenant, sources: Sequence[Source]) -> list[_StoredFile]:
         room = asyncio.Semaphore(STORED_AT_ONCE)
 
-        async def one(source: Source) -> _Stored:
+        async def one(source: Source) -> _StoredFile:
             async with room:
                 return await self._store(tenant, source)
 
         return await asyncio.gather(*(one(each) for each in sources))
 
-    async def _store(self, tenant: Tenant, source: Source) -> _Stored:
+    async def _store(self, tenant: Tenant, source: Source) -> _StoredFile:
         """A picture that cannot be read spoils nothing but itself."""
         try:
             if source.refused is not None:
                 raise source.refused
             if source.file is None:
-                return _Stored(source)
+                return _StoredFile(source)
             content_type, video = await asyncio.to_thread(self._kind, source.file)
         except OcelliError as error:
             failure = Failure(FailureType.VALIDATION, error.message, error.retryable)
-            return _Stored(source, failure=failure)
+            return _StoredFile(source, failure=failure)
         key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
         await self._stores.default.put(key, source.file, content_type)
-        return _Stored(source, key, video)
+        return _StoredFile(source, key, video)
 
     def _kind(self, file: BlobWriter) -> tuple[str, bool]:
         file.close()
@@ -197,21 +197,21 @@ class Requests:
     async def _record(
         self,
         tx: PostgresTransaction,
-        request: Request,
+        request: FetchJob,
         question: Question,
-        stored: Sequence[_Stored],
+        stored: Sequence[_StoredFile],
         *,
         waits: bool,
     ) -> None:
-        ahead = await tx.requests.unfinished(request.tenant_id)
-        await tx.requests.add(request, self._writer.processing(request))
+        ahead = await tx.fetch_jobs.unfinished(request.tenant_id)
+        await tx.fetch_jobs.add(request, self._writer.processing(request))
         analyses = [
             Analysis(
                 id=uuid.uuid4(),
                 tenant_id=request.tenant_id,
                 image_id=None,
                 object_key=each.object_key,
-                level=Level.QUICK,
+                level=VerificationLevel.QUICK,
                 status=Status.QUEUED,
                 created_at=request.created_at,
                 question=question,
@@ -252,13 +252,13 @@ class Settlement:
         Two that end the last two pictures at the same moment wait for each other at ``lock``, so
         one of them sees that nothing is left.
         """
-        request = await tx.requests.lock(id)
-        if request is None or await tx.requests.is_pending(id):
+        request = await tx.fetch_jobs.lock(id)
+        if request is None or await tx.fetch_jobs.is_pending(id):
             return
         analyses = await tx.analyses.of_request(request.tenant_id, id)
         paid = min(paid_for(request, analyses), request.reserved)
         balance = await tx.credits.give(request.tenant_id, request.reserved - paid)
-        outcome = Outcome(
+        outcome = FetchOutcome(
             request=replace(request, completed_at=datetime.now(UTC)),
             answered=[each for each in analyses if each.status is Status.COMPLETED],
             errors=complaints(request, analyses),
@@ -266,7 +266,7 @@ class Settlement:
             credits=balance.shown,
             failure=failure_of(analyses),
         )
-        await tx.requests.finish(id, paid=paid, body=self._writer.finished(outcome))
+        await tx.fetch_jobs.finish(id, paid=paid, body=self._writer.finished(outcome))
 
 
 def places(ahead: int, count: int) -> list[int]:
@@ -278,7 +278,7 @@ def places(ahead: int, count: int) -> list[int]:
     return [ahead + ROUND * number for number in range(count)]
 
 
-def _pictures(stored: _Stored, asked: Asked) -> int:
+def _pictures(stored: _StoredFile, asked: FetchRequest) -> int:
     """How many will be charged; of a whole video one, until its frames are counted."""
     if stored.failure is not None:
         return 0
@@ -286,7 +286,7 @@ def _pictures(stored: _Stored, asked: Asked) -> int:
     return asked.frames_expected(stored.source.url) if may_be_more else 1
 
 
-def _check(balance: Balance, cost: int) -> None:
+def _check(balance: CreditBalance, cost: int) -> None:
     if balance.unmetered or not cost or balance.credits >= cost:
         return
     raise InsufficientCredits if balance.credits > 0 else NoCredits

@@ -74,7 +74,7 @@ def _part(head: bytes) -> Part:
     return Part(params["name"], params.get("filename"), content_type or None)
 
 
-class Parts:
+class FormParser:
     """One body. ``begin`` says where a part goes; None: nowhere."""
 
     def __init__(self, boundary: bytes, begin: Callable[[Part], Target | None]) -> None:

@@ -24,7 +24,7 @@ class Buckets(Protocol):
         ...
 
 
-class Held(Protocol):
+class StoredObject(Protocol):
     """Something whose bytes lie in a store: a picture, an analysis."""
 
     @property
@@ -38,7 +38,7 @@ class Held(Protocol):
         ...
 
 
-class Stores:
+class StoreResolver:
     """The stores of all tenants: ask for one each time, configurations change."""
 
     def __init__(self, default: Objects, buckets: Buckets | None = None) -> None:
@@ -66,7 +66,7 @@ class Stores:
             raise CustomStorageMissing
         return store
 
-    async def holding(self, held: Held) -> Objects:
+    async def holding(self, held: StoredObject) -> Objects:
         """The store in which something that was accepted lies.
 
         Raises StorageAccessDenied if that was the tenant's own and it is configured no more.
@@ -78,7 +78,9 @@ class Stores:
             )
         return store
 
-    async def usable(self, those: Iterable[Held]) -> dict[tuple[UUID, StorageTarget], Objects]:
+    async def usable(
+        self, those: Iterable[StoredObject]
+    ) -> dict[tuple[UUID, StorageTarget], Objects]:
         """The stores that hold them, without those that cannot be opened."""
         found: dict[tuple[UUID, StorageTarget], Objects] = {}
         for each in {(one.tenant_id, one.storage_target): one for one in those}.values():

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.local_findings import findings, found
 
-from ocelli.backends.local.repeating import recheck
-from ocelli.backends.local.views import View, shown, shown_to_read, tiles
+from ocelli.backends.local.augmentations import Augmentation, shown, shown_to_read, tiles
+from ocelli.backends.local.recheck import recheck
 from ocelli.domain.claims import Claim, ClaimType, Ruling, Stand
 from ocelli.domain.findings import Box, DetectedObject, Face, Findings, SceneLabel, TextLine
 
@@ -31,16 +31,16 @@ def bounds(pixels: np.ndarray) -> Box:
     )
 
 
-@pytest.mark.parametrize("view", View)
+@pytest.mark.parametrize("view", Augmentation)
 @pytest.mark.parametrize("show", [shown, shown_to_read])
-def test_boxes_come_back(view: View, show: object) -> None:
+def test_boxes_come_back(view: Augmentation, show: object) -> None:
     assert callable(show)
     showing = show(marked(400, 600), view)
     assert showing.restore(bounds(showing.pixels)).overlap(BOX) > 0.97
 
 
-@pytest.mark.parametrize("view", View)
-def test_tiles_cover_and_come_back(view: View) -> None:
+@pytest.mark.parametrize("view", Augmentation)
+def test_tiles_cover_and_come_back(view: Augmentation) -> None:
     for show in (shown, shown_to_read):
         parts = list(tiles(show(marked(1000, 700), view), 500))
         assert len(parts) > 3
@@ -57,13 +57,13 @@ def test_tiles_cover_and_come_back(view: View) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3)])
 def test_any_size(size: tuple[int, int]) -> None:
-    for view in View:
+    for view in Augmentation:
         for show in (shown, shown_to_read):
             assert 0 not in show(np.zeros((*size, 3), np.uint8), view).pixels.shape
 
 
 def test_text_is_never_mirrored() -> None:
-    assert not any(shown_to_read(marked(40, 60), view).mirrored for view in View)
+    assert not any(shown_to_read(marked(40, 60), view).mirrored for view in Augmentation)
 
 
 @given(findings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Analysis, Level, Status
+from ocelli.domain.analysis import Analysis, Status, VerificationLevel
 from ocelli.domain.errors import (
     FailureType,
     ImageProcessingFailed,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.quota import Quota
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
     Listen = Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
 
@@ -38,23 +38,23 @@ LOOK_AGAIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Linked:
+class UrlSource:
     """A picture somewhere else."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSource:
     """A picture of the tenant's library, by its object key."""
 
     object_key: str
 
 
-Source = bytes | Linked | Stored
+Source = bytes | UrlSource | StoredSource
 
 
-class Asking:
+class AdHocAnalyses:
     """Pictures that belong to a question, not to a library.
 
     Answers are readable for ``KEPT_FOR`` seconds; housekeeping removes them and their pictures.
@@ -63,7 +63,7 @@ class Asking:
     def __init__(
         self,
         database: PostgresDatabase,
-        stores: Stores,
+        stores: StoreResolver,
         quota: Quota,
         listen: Listen,
         *,
@@ -94,9 +94,9 @@ class Asking:
         match source:
             case bytes():
                 return replace(analysis, object_key=await self.keep(tenant, source))
-            case Linked(url):
+            case UrlSource(url):
                 return replace(analysis, source_url=url, name=analysis.name or url)
-            case Stored(key):
+            case StoredSource(key):
                 async with self._database.transaction() as tx:
                     image = await tx.images.by_key(tenant.id, key)
                 if image is None:
@@ -111,7 +111,7 @@ class Asking:
         source: Source,
         question: Question,
         *,
-        level: Level = Level.QUICK,
+        level: VerificationLevel = VerificationLevel.QUICK,
         urgent: bool = True,
     ) -> Analysis:
         """Keep the picture and enqueue the question: once this returns, it will be answered.
@@ -128,7 +128,7 @@ class Asking:
         self,
         tenant: Tenant,
         question: Question,
-        level: Level,
+        level: VerificationLevel,
         *,
         request_id: UUID | None = None,
         position: int = 0,

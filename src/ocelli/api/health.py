@@ -42,27 +42,27 @@ async def live() -> dict[str, str]:
     response_class=JSONResponse,
     responses={503: {"description": "Something is missing; `checks` says what."}},
 )
-async def ready(mine: CurrentServices) -> JSONResponse:
+async def ready(services: CurrentServices) -> JSONResponse:
     """Database, store and workers; 503 as long as one of them is missing.
 
     With `ocelli serve --workers 0` workers are other machines' business: `checks` says that none is
     alive, and the API is ready all the same. It takes pictures, and gives what it has.
     """
-    results = await asyncio.gather(*(_result(mine, name) for name in mine.checks))
-    checks = dict(zip(mine.checks, results, strict=True))
-    good = all(checks[name] == "ok" for name in checks.keys() - mine.checked_elsewhere)
+    results = await asyncio.gather(*(_result(services, name) for name in services.checks))
+    checks = dict(zip(services.checks, results, strict=True))
+    good = all(checks[name] == "ok" for name in checks.keys() - services.checked_elsewhere)
     body = {"status": "ready" if good else "not ready", "checks": checks}
     return JSONResponse(body, 200 if good else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-async def metrics(mine: CurrentServices) -> PlainTextResponse:
+async def metrics(services: CurrentServices) -> PlainTextResponse:
     """What API and workers have counted since ``ocelli serve`` began, and the state of the queue.
 
     Without PROMETHEUS_MULTIPROC_DIR, which ``ocelli serve`` sets, of this process alone.
     """
     registry = CollectorRegistry()
-    for name, values in (await mine.gauges()).items():
+    for name, values in (await services.gauges()).items():
         gauge = Gauge(
             name, name.removeprefix("ocelli_").replace("_", " "), ["status"], registry=registry
         )
@@ -81,10 +81,10 @@ def _counted() -> bytes:
     return generate_latest(everybody)
 
 
-async def _result(mine: CurrentServices, name: str) -> str:
+async def _result(services: CurrentServices, name: str) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
-            await mine.checks[name]()
+            await services.checks[name]()
     except TimeoutError:
         return "no answer"
     except Exception as error:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Clock:
+class Stopwatch:
     """Collects milliseconds per model during one look. Not for use by several threads."""
 
     model_ms: dict[str, float] = field(default_factory=dict)

@@ -10,7 +10,9 @@ _QUALITIES = (90, 75, 60)
 _SMALLEST = 256
 
 
-def fit(data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels: int) -> bytes:
+def sanitized(
+    data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels: int
+) -> bytes:
     """The picture in ``data`` made again: a JPEG, upright, sRGB, opaque, without metadata.
 
     Never larger than it was, and within the limits. Of an animation the first frame. Blocking: it

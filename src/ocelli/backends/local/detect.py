@@ -7,26 +7,32 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ocelli.backends.local.augmentations import (
+    Augmentation,
+    AugmentedView,
+    shown,
+    shown_to_read,
+    tiles,
+)
 from ocelli.backends.local.colors import dominant_colors
 from ocelli.backends.local.models import (
     OBJECT_SCORE,
     FaceDetector,
-    Model,
+    NeuralModel,
     ObjectDetector,
     SafetyClassifier,
     SceneClassifier,
     distinct,
 )
 from ocelli.backends.local.shapes import find_shapes, is_unnamed
-from ocelli.backends.local.texts import TextReader, reading_order
-from ocelli.backends.local.views import Showing, View, shown, shown_to_read, tiles
+from ocelli.backends.local.text_reader import TextReader, reading_order
 from ocelli.domain.findings import DetectedObject, Face, TextLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocelli.backends.local.clock import Clock
     from ocelli.backends.local.runtime import Runtime
+    from ocelli.backends.local.stopwatch import Stopwatch
     from ocelli.domain.findings import Box, Color, Safety, SceneLabel
 
 # All models but the text reader want less than this, so they share one smaller copy.
@@ -44,7 +50,7 @@ SAME_LINE = 0.5
 IN_GRAPHICS, SAME_PLACE = 0.85, 0.5
 
 
-class Models:
+class ModelSet:
     """The models of one process and the lock that gives them to one look at a time."""
 
     def __init__(self) -> None:
@@ -62,7 +68,7 @@ class Models:
         import cv2
 
         cv2.setNumThreads(1)
-        everyone: tuple[Model, ...] = (
+        everyone: tuple[NeuralModel, ...] = (
             self.objects, self.scene, self.text, self.safety, self.faces,
         )  # fmt: skip
         for model in everyone:
@@ -70,13 +76,13 @@ class Models:
 
 
 @cache
-def models() -> Models:
+def models() -> ModelSet:
     """The models of this process; nothing is read before ``load`` or the first look."""
-    return Models()
+    return ModelSet()
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Detections:
     """What the models found in one view; boxes are those of the upright picture."""
 
     objects: tuple[DetectedObject, ...]
@@ -87,16 +93,16 @@ class Sight:
     safety: Safety
 
 
-def see(
+def detect(
     pixels: Any,
-    clock: Clock,
+    clock: Stopwatch,
     *,
-    view: View = View.PLAIN,
+    view: Augmentation = Augmentation.PLAIN,
     full: Any = None,
     page: Any = None,
     least: float = OBJECT_SCORE,
     every_color: bool = False,
-) -> Sight:
+) -> Detections:
     """Look at RGB uint8 ``pixels``, upright. The caller holds the models' lock.
 
     With ``full``, the same picture at full resolution, small things and small text are searched in
@@ -107,7 +113,7 @@ def see(
     faces = local.faces.find(whole.pixels, clock)
     texts = _texts(pixels, full if page is None else page, view, clock)
     shapes = _shapes(small, view, texts)
-    return Sight(
+    return Detections(
         objects=_beside(_objects(whole, full, view, clock, least), shapes),
         scenes=local.scene.find(whole.pixels, clock),
         texts=texts,
@@ -137,7 +143,7 @@ def shrunk(pixels: Any, side: int) -> Any:
 
 
 def _objects(
-    whole: Showing, full: Any, view: View, clock: Clock, least: float
+    whole: AugmentedView, full: Any, view: Augmentation, clock: Stopwatch, least: float
 ) -> tuple[DetectedObject, ...]:
     detector = models().objects
     found = _restored(whole, detector.find(whole.pixels, clock, least=least))
@@ -155,9 +161,11 @@ def _objects(
     return distinct(found)
 
 
-def _shapes(small: Any, view: View, texts: Sequence[TextLine]) -> tuple[DetectedObject, ...]:
+def _shapes(
+    small: Any, view: Augmentation, texts: Sequence[TextLine]
+) -> tuple[DetectedObject, ...]:
     """Never the closer view, which would cut off those at the edge: another scale instead."""
-    page = shown_to_read(small, view) if view is View.CLOSER else shown(small, view)
+    page = shown_to_read(small, view) if view is Augmentation.CLOSER else shown(small, view)
     lines = [TextLine(line.text, line.score, page.within(line.box)) for line in texts]
     return tuple(_restored(page, find_shapes(page.pixels, lines)))
 
@@ -186,7 +194,7 @@ def _beside(
     return (*kept, *drawn)
 
 
-def _texts(pixels: Any, full: Any, view: View, clock: Clock) -> tuple[TextLine, ...]:
+def _texts(pixels: Any, full: Any, view: Augmentation, clock: Stopwatch) -> tuple[TextLine, ...]:
     reader = models().text
     lines: list[TextLine] = []
     if full is None or not is_long(full):
@@ -203,7 +211,7 @@ def _texts(pixels: Any, full: Any, view: View, clock: Clock) -> tuple[TextLine, 
     return tuple(reading_order(_distinct_lines(lines)))
 
 
-def _read(page: Showing, reader: TextReader, clock: Clock) -> list[TextLine]:
+def _read(page: AugmentedView, reader: TextReader, clock: Stopwatch) -> list[TextLine]:
     return [
         TextLine(line.text, line.score, page.restore(line.box))
         for line in reader.find(page.pixels, clock)
@@ -227,7 +235,7 @@ def _covered(box: Box, other: Box) -> float:
     return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
 
 
-def _restored(showing: Showing, found: Sequence[DetectedObject]) -> list[DetectedObject]:
+def _restored(showing: AugmentedView, found: Sequence[DetectedObject]) -> list[DetectedObject]:
     return [DetectedObject(one.name, one.score, showing.restore(one.box)) for one in found]
 
 

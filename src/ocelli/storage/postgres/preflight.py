@@ -16,7 +16,7 @@ class DatabaseRefuses(RuntimeError):
     """It never will as things are; the message says why, and holds no password."""
 
 
-def reach(dsn: str) -> None:
+def check_connection(dsn: str) -> None:
     """Connect. Raises Unavailable where no server answers (yet), else DatabaseRefuses."""
     try:
         conninfo = make_conninfo(dsn, connect_timeout=ANSWERS_WITHIN)

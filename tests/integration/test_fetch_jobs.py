@@ -16,12 +16,12 @@ from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.analysis import Analysis, Failure
 from ocelli.domain.errors import FailureType, NotFound
+from ocelli.domain.fetch_jobs import FetchJob, FetchRequest, InsufficientCredits, NoCredits
 from ocelli.domain.findings import LOCAL, Feature, Findings
 from ocelli.domain.pricing import Roster
 from ocelli.domain.questions import Question
-from ocelli.domain.requests import Asked, InsufficientCredits, NoCredits, Request
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.requests import Requests, Settlement, Source, places
+from ocelli.usecases.fetch_jobs import FetchJobs, Settlement, Source, places
 
 PLAN = Roster((LOCAL,), LOCAL).plan((), frozenset(Feature), None)  # 2 credits a picture
 
@@ -31,9 +31,9 @@ async def deaf(_: uuid.UUID) -> Any:
     yield asyncio.Event()
 
 
-def use_cases(database: PostgresDatabase) -> Requests:
+def use_cases(database: PostgresDatabase) -> FetchJobs:
     stores = cast("Any", SimpleNamespace())
-    return Requests(database, stores, deaf, JsonWriter(), max_pixels=10**6)
+    return FetchJobs(database, stores, deaf, JsonWriter(), max_pixels=10**6)
 
 
 async def tenant(database: PostgresDatabase, credits: int) -> Tenant:
@@ -43,19 +43,21 @@ async def tenant(database: PostgresDatabase, credits: int) -> Tenant:
     return made
 
 
-async def accepted(database: PostgresDatabase, owner: Tenant, count: int) -> Request:
+async def accepted(database: PostgresDatabase, owner: Tenant, count: int) -> FetchJob:
     urls = tuple(f"http://example.com/{number}.jpg" for number in range(count))
     sources = [Source(url, url=url) for url in urls]
-    return await use_cases(database).accept(owner, Asked(urls=urls), PLAN, Question(), sources)
+    return await use_cases(database).accept(
+        owner, FetchRequest(urls=urls), PLAN, Question(), sources
+    )
 
 
-async def pictures(database: PostgresDatabase, request: Request) -> list[Analysis]:
+async def pictures(database: PostgresDatabase, request: FetchJob) -> list[Analysis]:
     async with database.transaction() as tx:
         return list(await tx.analyses.of_request(request.tenant_id, request.id))
 
 
 async def end(
-    database: PostgresDatabase, request: Request, analysis: Analysis, failed: FailureType | None
+    database: PostgresDatabase, request: FetchJob, analysis: Analysis, failed: FailureType | None
 ) -> None:
     async with database.transaction() as tx:
         if failed is None:
@@ -126,15 +128,15 @@ async def test_the_last_credits_are_given_once(database: PostgresDatabase) -> No
     answers = await asyncio.gather(
         *(accepted(database, owner, 1) for _ in range(40)), return_exceptions=True
     )
-    assert sum(isinstance(each, Request) for each in answers) == 15
+    assert sum(isinstance(each, FetchJob) for each in answers) == 15
     assert sum(isinstance(each, InsufficientCredits) for each in answers) == 25
     assert await balance(database, owner) == 1
     poor = await tenant(database, 0)
     with pytest.raises(NoCredits):
         await accepted(database, poor, 1)
     async with database.transaction() as tx:  # what was refused left nothing behind
-        assert await tx.requests.unfinished(poor.id) == 0
-        assert await tx.requests.unfinished(owner.id) == 15
+        assert await tx.fetch_jobs.unfinished(poor.id) == 0
+        assert await tx.fetch_jobs.unfinished(owner.id) == 15
 
 
 async def test_a_day_later_it_is_gone(database: PostgresDatabase) -> None:
@@ -152,10 +154,10 @@ async def test_a_day_later_it_is_gone(database: PostgresDatabase) -> None:
                 (hours, request.id),
             )
         async with database.transaction() as tx:
-            assert (await tx.requests.body(owner.id, request.id) is not None) is there
+            assert (await tx.fetch_jobs.body(owner.id, request.id) is not None) is there
     async with database.transaction() as tx:
-        assert await tx.requests.purge(older_than=24 * 3600) >= 1
-        assert not await tx.requests.exists(request.id)
+        assert await tx.fetch_jobs.purge(older_than=24 * 3600) >= 1
+        assert not await tx.fetch_jobs.exists(request.id)
 
 
 def test_places_go_round() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from ocelli.domain.errors import Unavailable
-from ocelli.usecases.together import AT_ONCE, Together
+from ocelli.usecases.batcher import AT_ONCE, Batcher
 
 
 class Squares:
@@ -30,7 +30,7 @@ class Squares:
 
 async def test_those_who_come_meanwhile_are_served_together() -> None:
     serve = Squares()
-    together = Together(serve)
+    together = Batcher(serve)
     assert await asyncio.gather(*(together("a", n) for n in range(1, 11))) == [
         n * n for n in range(1, 11)
     ]
@@ -42,13 +42,13 @@ async def test_those_who_come_meanwhile_are_served_together() -> None:
 
 async def test_keys_do_not_mix() -> None:
     serve = Squares()
-    together = Together(serve)
+    together = Batcher(serve)
     await asyncio.gather(*(together(n % 2, n) for n in range(1, 9)))
     assert all(len({n % 2 for n in group}) == 1 for group in serve.groups)
 
 
 async def test_a_mistake_is_its_makers_alone() -> None:
-    together = Together(Squares())
+    together = Batcher(Squares())
     answers = await asyncio.gather(
         *(together("a", n) for n in (3, 0, 4, 0, 5)), return_exceptions=True
     )
@@ -59,7 +59,7 @@ async def test_a_mistake_is_its_makers_alone() -> None:
 async def test_what_is_down_is_not_asked_for_each() -> None:
     serve = Squares()
     serve.down = True
-    together = Together(serve)
+    together = Batcher(serve)
     answers = await asyncio.gather(
         *(together("a", n) for n in range(1, 21)), return_exceptions=True
     )
@@ -69,13 +69,13 @@ async def test_what_is_down_is_not_asked_for_each() -> None:
 
 async def test_groups_are_bounded() -> None:
     serve = Squares()
-    together = Together(serve)
+    together = Batcher(serve)
     await asyncio.gather(*(together("a", n) for n in range(1, 3 * AT_ONCE)))
     assert max(map(len, serve.groups)) <= AT_ONCE
 
 
 async def test_one_who_leaves_disturbs_nobody() -> None:
-    together = Together(Squares())
+    together = Batcher(Squares())
     leaving = asyncio.create_task(together("a", 2))
     staying = [asyncio.create_task(together("a", n)) for n in (3, 4)]
     await asyncio.sleep(0)

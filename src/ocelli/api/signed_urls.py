@@ -18,10 +18,10 @@ _TWICE = "A file was sent to this URL already; it can be used once."
 
 
 @router.api_route("/objects/{key:path}", methods=["GET", "HEAD"])
-async def get_object(key: str, request: Request, mine: CurrentServices) -> Response:
+async def get_object(key: str, request: Request, services: CurrentServices) -> Response:
     """No key needed: the signature is the permission. Wrong or expired ones look like nothing."""
     query = dict(request.query_params)
-    folder = mine.signed_folder
+    folder = services.signed_folder
     if folder is None or not folder.allows("GET", key, query):
         raise NotFound("Object", "this URL is not valid, or no longer")
     path = folder.path(key)
@@ -38,14 +38,14 @@ async def get_object(key: str, request: Request, mine: CurrentServices) -> Respo
 
 
 @router.put("/objects/{key:path}")
-async def put_object(key: str, request: Request, mine: CurrentServices) -> Response:
+async def put_object(key: str, request: Request, services: CurrentServices) -> Response:
     """The raw body becomes the object: once, whole or not at all.
 
     The signature is the permission. It names the type, the largest size and the time; a client
     need not send a type, but must not send another one.
     """
     query = dict(request.query_params)
-    folder = mine.signed_folder
+    folder = services.signed_folder
     if folder is None or not folder.allows("PUT", key, query):
         raise NotAllowed("This URL is not valid, or no longer. Ask for a new one.")
     given = request.headers.get("content-type", query["type"]).partition(";")[0].strip().lower()

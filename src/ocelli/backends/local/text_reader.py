@@ -17,15 +17,15 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from ocelli.backends.local import graphs, networks, ocr
-from ocelli.backends.local.models import Model
+from ocelli.backends.local.models import NeuralModel
 from ocelli.domain.findings import Box, TextLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.backends.local.clock import Clock
     from ocelli.backends.local.inventory import Weights
     from ocelli.backends.local.runtime import Runtime
+    from ocelli.backends.local.stopwatch import Stopwatch
 
 # The fewer letters, the more a line must be sure of itself: (letters up to, score needed).
 # Noise on photos: "0" .73, "8" .90, "O" .89, a lone Chinese character .92, "(f-xfas" .73.
@@ -41,7 +41,7 @@ COLUMN_WIDTH = 0.2
 CLEAR, JUDGES, BETTER = 0.93, 4, 0.05
 
 
-class TextReader(Model):
+class TextReader(NeuralModel):
     """PP-OCRv6 small: one network that finds lines, one that reads them."""
 
     name = "text"
@@ -53,7 +53,7 @@ class TextReader(Model):
         characters = graphs.metadata(letters.path.read_bytes(), "character")
         self._alphabet = ocr.alphabet(characters)
 
-    def find(self, pixels: Any, clock: Clock) -> tuple[TextLine, ...]:
+    def find(self, pixels: Any, clock: Stopwatch) -> tuple[TextLine, ...]:
         """Legible lines in reading order. ``pixels`` at full resolution: letters are small."""
         self.load()
         height, width = pixels.shape[:2]
@@ -73,7 +73,7 @@ class TextReader(Model):
                 found.append(TextLine(text.strip(), min(score, 1.0), box))
         return tuple(reading_order([line for line in found if is_legible(line)]))
 
-    def _read_all(self, images: Sequence[Any], clock: Clock) -> list[tuple[str, float]]:
+    def _read_all(self, images: Sequence[Any], clock: Stopwatch) -> list[tuple[str, float]]:
         """What is written in lines of one direction, the other way round if that reads better.
 
         The longest ones decide: letters on their heads resemble others, but not as much.
@@ -91,13 +91,13 @@ class TextReader(Model):
             for each, image in enumerate(images)
         ]
 
-    def _find(self, pixels: Any, clock: Clock) -> list[Any]:
+    def _find(self, pixels: Any, clock: Stopwatch) -> list[Any]:
         small = ocr.shown(pixels)
         with clock(self.name):
             (probabilities,) = self._places(small[None])
         return ocr.find_lines(probabilities[0, 0], *pixels.shape[1::-1])
 
-    def _read(self, image: Any, clock: Clock) -> tuple[str, float]:
+    def _read(self, image: Any, clock: Stopwatch) -> tuple[str, float]:
         with clock(self.name):
             probabilities, letters = self._letters(image[None])
         return ocr.decode(letters[0, :, 0], probabilities[0, :, 0], self._alphabet)

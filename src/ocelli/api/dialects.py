@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocelli.domain.errors import OcelliError
 
 
-class Surface(Protocol):
+class Dialect(Protocol):
     """The module ``errors`` of a dialect."""
 
     def render(self, request: Request, error: OcelliError) -> JSONResponse:
@@ -45,14 +45,14 @@ class Surface(Protocol):
 log = logging.getLogger(__name__)
 
 # By the beginning of the path; the first that fits.
-_SURFACES: tuple[tuple[str, Surface], ...] = (
+_SURFACES: tuple[tuple[str, Dialect], ...] = (
     ("/api/v2", aion_errors),
     ("/api/", fetch_errors),
     *((prefix, chat_errors) for prefix in CHAT),
 )
 
 
-def surface_of(request: Request) -> Surface:
+def dialect_of(request: Request) -> Dialect:
     """The dialect of this request; what belongs to none speaks that of ``/api/v2``."""
     path = request.url.path
     return next((each for prefix, each in _SURFACES if path.startswith(prefix)), aion_errors)

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 AT_ONCE = 64
 
 
-class Together(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """Callers that come while others of the same key are served are served next, together.
 
     So a lone one does not wait, and under load a commit is shared. ``serve`` does all or

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.backends.local import naming
+from ocelli.backends.local import class_names
 from ocelli.backends.local.outlines import SHAPES
 from ocelli.backends.local.shapes import CLEAR, MIXED, UNNAMED, is_shape
 from ocelli.domain import grammar
@@ -46,14 +46,14 @@ def judge_shapes(claim: Claim, findings: Findings) -> Opinion | None:
     noun = _noun(claim.subject)
     if noun is None:
         return _something_else(claim, shapes)
-    color = naming.basic_color(" ".join(claim.subject.split()[:-1]))
+    color = class_names.basic_color(" ".join(claim.subject.split()[:-1]))
     match claim.type:
         case ClaimType.COUNT if claim.count is not None:
             return _counted(noun, color, claim.count, shapes)
         case ClaimType.OBJECT:
             return _there(noun, color, shapes)
         case ClaimType.ATTRIBUTE:
-            wanted = naming.basic_color(claim.value or "")
+            wanted = class_names.basic_color(claim.value or "")
             return _colored(noun, wanted, shapes) if wanted else None
     return None
 
@@ -91,7 +91,7 @@ def _colored(noun: str, color: str, shapes: list[DetectedObject]) -> Opinion | N
     reason = f"{noun}: {grammar.listing(sorted(colors))}"
     if colors == {color}:
         return Ruling.SUPPORTED, reason, _trust(exact)
-    if color in colors or colors & naming.confusable(color):
+    if color in colors or colors & class_names.confusable(color):
         return Ruling.UNSEEN, reason, 0.2
     return Ruling.CONTRADICTED, reason, _trust(exact)
 
@@ -100,7 +100,7 @@ def _something_else(claim: Claim, shapes: list[DetectedObject]) -> Opinion | Non
     """A dog among shapes that all have names; what stands for itself cannot be one."""
     if claim.type not in (ClaimType.OBJECT, ClaimType.COUNT) or not claim.subject:
         return None
-    if naming.detectable(claim.subject) is None or min(one.score for one in shapes) < CLEAR:
+    if class_names.detectable(claim.subject) is None or min(one.score for one in shapes) < CLEAR:
         return None
     return Ruling.CONTRADICTED, "only simple shapes found", NOT_IN_GRAPHICS
 
@@ -113,7 +113,7 @@ def _of(
     if noun == UNNAMED:
         return colored, []
     held = [one for one in colored if _kind(one) == noun]
-    near = naming.confusable(color) | {color} if color else grammar.colors()
+    near = class_names.confusable(color) | {color} if color else grammar.colors()
     maybe = [
         one
         for one in shapes

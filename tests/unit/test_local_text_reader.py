@@ -1,6 +1,6 @@
 import pytest
 
-from ocelli.backends.local.texts import is_legible, reading_order
+from ocelli.backends.local.text_reader import is_legible, reading_order
 from ocelli.domain.findings import Box, TextLine
 
 

@@ -8,18 +8,18 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.domain.storage import parse_bucket_url
+from ocelli.domain.buckets import parse_bucket_url
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
-from ocelli.storage.sealing import Sealing
+from ocelli.storage.sealing import AesGcmSealing
 from ocelli.usecases.custom_storage import CustomStorage
-from ocelli.wiring.folder import local_store
+from ocelli.wiring.data_folder import local_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocelli.domain.storage import Bucket, Credentials
+    from ocelli.domain.buckets import Bucket, Credentials
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 
@@ -40,7 +40,7 @@ def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path
 
     return CustomStorage(
         database,
-        Sealing(secret(settings)),
+        AesGcmSealing(secret(settings)),
         partial(open_bucket, guarded=False),
         partial(open_bucket, guarded=True),
         staging,

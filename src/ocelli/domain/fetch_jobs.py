@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import FailureType, OcelliError
-from ocelli.domain.pricing import Plan  # noqa: TC001 (rows are read by these annotations)
+from ocelli.domain.pricing import PricingPlan  # noqa: TC001 (rows are read by these annotations)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class InsufficientCredits(OcelliError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FetchRequest:
     """What a client sent, as it is told back. Empty lists and zero mean "not said"."""
 
     urls: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def _split(url: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class CreditBalance:
     """A tenant's credits. ``number`` is the tenant as this surface calls it."""
 
     number: int
@@ -122,24 +122,24 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FetchJob:
     """``reserved`` credits are taken from the balance until it is known what was delivered."""
 
     id: UUID
     tenant_id: UUID
     user_id: int
-    asked: Asked
-    plan: Plan
+    asked: FetchRequest
+    plan: PricingPlan
     reserved: int
     created_at: datetime
     completed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FetchOutcome:
     """How a request ended. ``credits`` is the balance after it was paid."""
 
-    request: Request
+    request: FetchJob
     answered: Sequence[Analysis]
     errors: tuple[str, ...]
     paid: int
@@ -147,7 +147,7 @@ class Outcome:
     failure: str | None = None
 
 
-def paid_for(request: Request, analyses: Sequence[Analysis]) -> int:
+def paid_for(request: FetchJob, analyses: Sequence[Analysis]) -> int:
     """Credits for what was delivered, and for nothing else."""
     return sum(
         request.plan.paid(found.source for found in each.findings)
@@ -156,7 +156,7 @@ def paid_for(request: Request, analyses: Sequence[Analysis]) -> int:
     )
 
 
-def complaints(request: Request, analyses: Sequence[Analysis]) -> tuple[str, ...]:
+def complaints(request: FetchJob, analyses: Sequence[Analysis]) -> tuple[str, ...]:
     """Everything that went wrong without spoiling the rest, in sentences.
 
     Who stood in for another and answered is no error: ``source`` says it.

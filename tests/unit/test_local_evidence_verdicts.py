@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from tests.unit.local_findings import findings, found
 
-from ocelli.backends.local.judging import judge, weakest
-from ocelli.backends.local.naming import NEAR, basic_color, detectable
+from ocelli.backends.local.class_names import NEAR, basic_color, detectable
+from ocelli.backends.local.evidence_verdicts import judge, weakest
 from ocelli.domain.claims import Claim, ClaimType, Ruling, Stand
 from ocelli.domain.findings import (
     Box,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from ocelli.domain.pricing import Plan
-from ocelli.domain.requests import KEPT_FOR, Asked, Balance, Request
+from ocelli.domain.fetch_jobs import KEPT_FOR, CreditBalance, FetchJob, FetchRequest
+from ocelli.domain.pricing import PricingPlan
 from ocelli.storage.postgres.analyses import ANSWERS
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 _MOST = 1_000
 
-_asked = TypeAdapter(Asked)
-_plan = TypeAdapter(Plan)
+_asked = TypeAdapter(FetchRequest)
+_plan = TypeAdapter(PricingPlan)
 
 
-class PostgresRequests:
+class PostgresFetchJobs:
     """Requests about several pictures."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, request: Request, body: str) -> None:
+    async def add(self, request: FetchJob, body: str) -> None:
         """``body`` is what polls are answered until it is finished."""
         await self._connection.execute(
             "INSERT INTO requests (id, tenant_id, user_id, asked, plan, reserved, body, created_at)"
@@ -59,7 +59,7 @@ class PostgresRequests:
         cursor = await self._connection.execute("SELECT 1 FROM requests WHERE id = %s", (id,))
         return await cursor.fetchone() is not None
 
-    async def lock(self, id: UUID) -> Request | None:
+    async def lock(self, id: UUID) -> FetchJob | None:
         """Hold it until this transaction ends; None if there is none, or it is finished."""
         cursor = await self._connection.execute(
             "SELECT * FROM requests WHERE id = %s AND completed_at IS NULL FOR UPDATE", (id,)
@@ -120,7 +120,7 @@ class PostgresCredits:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def balance(self, tenant_id: UUID) -> Balance:
+    async def balance(self, tenant_id: UUID) -> CreditBalance:
         """As it is now."""
         return await self._changed("SELECT {} FROM tenants WHERE id = %s", tenant_id)
 
@@ -135,7 +135,7 @@ class PostgresCredits:
         )
         return cursor.rowcount == 1
 
-    async def give(self, tenant_id: UUID, credits: int) -> Balance:
+    async def give(self, tenant_id: UUID, credits: int) -> CreditBalance:
         """Back, or new ones; the balance then."""
         return await self._changed(
             "UPDATE tenants SET credits = credits + %s WHERE id = %s RETURNING {}",
@@ -143,7 +143,7 @@ class PostgresCredits:
             tenant_id,
         )
 
-    async def give_to(self, tenant: str, credits: int) -> Balance | None:
+    async def give_to(self, tenant: str, credits: int) -> CreditBalance | None:
         """By name; None if there is no such tenant."""
         cursor = await self._connection.execute(
             "UPDATE tenants SET credits = credits + %s WHERE name = %s RETURNING"
@@ -151,19 +151,19 @@ class PostgresCredits:
             (credits, tenant),
         )
         row = await cursor.fetchone()
-        return Balance(**row) if row else None
+        return CreditBalance(**row) if row else None
 
-    async def _changed(self, statement: str, *values: object) -> Balance:
+    async def _changed(self, statement: str, *values: object) -> CreditBalance:
         cursor = await self._connection.execute(
             statement.format("number, credits, unmetered").encode(), values
         )
         row = await cursor.fetchone()
         assert row is not None  # keys are of tenants that exist
-        return Balance(**row)
+        return CreditBalance(**row)
 
 
-def _to_request(row: Row) -> Request:
-    return Request(
+def _to_request(row: Row) -> FetchJob:
+    return FetchJob(
         id=row["id"],
         tenant_id=row["tenant_id"],
         user_id=row["user_id"],

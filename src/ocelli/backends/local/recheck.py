@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import FACE, NSFW
 from ocelli.backends.local.evidence import believe
-from ocelli.backends.local.judging import SOURCE, judge
+from ocelli.backends.local.evidence_verdicts import SOURCE, judge
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.reading import best_match, legible
+from ocelli.backends.local.text_match import best_match, legible
 from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
-from ocelli.domain.requests import InsufficientCredits, is_video_page
+from ocelli.domain.fetch_jobs import InsufficientCredits, is_video_page
 from ocelli.media.sniff import HEAD_BYTES, is_video
-from ocelli.usecases.asking import FOLDER
+from ocelli.usecases.adhoc import FOLDER
 from ocelli.usecases.blobs import BlobWriter
-from ocelli.usecases.requests import places
+from ocelli.usecases.fetch_jobs import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.ports_fetch import Fetcher, Frame, VideoPages, Videos
     from ocelli.storage.postgres.database import PostgresDatabase
-    from ocelli.usecases.stores import Stores
+    from ocelli.usecases.store_resolver import StoreResolver
 
 
-class Sources:
+class ImageLoader:
     """For workers."""
 
     def __init__(
         self,
         database: PostgresDatabase,
-        stores: Stores,
+        stores: StoreResolver,
         fetcher: Fetcher,
         videos: Videos,
         pages: VideoPages,
@@ -67,7 +67,7 @@ class Sources:
         if analysis.request_id is None:
             return False
         async with self._database.autocommit() as tx:
-            return await tx.requests.exists(analysis.request_id)
+            return await tx.fetch_jobs.exists(analysis.request_id)
 
     async def _fetch(self, analysis: Analysis) -> bytes:
         """What cannot be had is not tried again behind the client's back."""
@@ -93,7 +93,7 @@ class Sources:
         """
         assert video.request_id is not None
         async with self._database.transaction() as tx:
-            request = await tx.requests.lock(video.request_id)
+            request = await tx.fetch_jobs.lock(video.request_id)
         if request is None:
             return
         frames = self._videos.frames(
@@ -104,7 +104,7 @@ class Sources:
             key = await self._store(video, frame.data)
             found.append(_of_frame(video, frame, len(found) + 1, key))
         async with self._database.transaction() as tx:
-            if await tx.requests.lock(request.id) is None or not await tx.analyses.skip(video.id):
+            if await tx.fetch_jobs.lock(request.id) is None or not await tx.analyses.skip(video.id):
                 return
             await tx.analyses.add(*found)
             await tx.jobs.analyse(*found, places=places(0, len(found)))
@@ -112,7 +112,7 @@ class Sources:
                 len(found) - request.asked.frames_expected(video.source_url)
             )
             if more > 0:
-                await tx.requests.reserve(request.id, more)
+                await tx.fetch_jobs.reserve(request.id, more)
                 if not await tx.credits.take(request.tenant_id, more):
                     raise AnalysisFailed(
                         FailureType.VALIDATION, InsufficientCredits().message, retryable=False

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.api.parts import LONGEST_HEAD, BrokenForm, Part, Parts, boundary_of
+from ocelli.api.multipart_parser import LONGEST_HEAD, BrokenForm, FormParser, Part, boundary_of
 
 
 @dataclass
@@ -32,7 +32,7 @@ def parse(*pieces: bytes, boundary: bytes = b"b") -> list[Kept]:
         kept.append(Kept(part))
         return kept[-1]
 
-    parts = Parts(boundary, begin)
+    parts = FormParser(boundary, begin)
     for piece in pieces:
         parts.feed(piece)
     return kept
@@ -180,7 +180,7 @@ def test_an_unfinished_part_is_not_complete() -> None:
 
 
 def test_a_part_for_nobody_is_skipped() -> None:
-    parts = Parts(b"b", lambda part: None)
+    parts = FormParser(b"b", lambda part: None)
     parts.feed(file(b"x" * 100))
 
 

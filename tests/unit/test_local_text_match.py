@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from ocelli.backends.local.reading import best_match, legible, words_of
+from ocelli.backends.local.text_match import best_match, legible, words_of
 from ocelli.domain.findings import Box, TextLine
 
 

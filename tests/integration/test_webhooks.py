@@ -56,9 +56,15 @@ async def a_batch(database: PostgresDatabase, url: str) -> tuple[Batch, Analysis
     """One with a single item that waits."""
     tenant_id = await a_tenant(database)
     batch = Batch(
-        uuid.uuid4(), tenant_id, BatchKind.DESCRIBE, VerificationLevel.QUICK, 1, ({},), datetime.now(UTC),
+        uuid.uuid4(),
+        tenant_id,
+        BatchKind.DESCRIBE,
+        VerificationLevel.QUICK,
+        1,
+        ({},),
+        datetime.now(UTC),
         webhook_url=url,
-    )  # fmt: skip
+    )
     item = replace(an_analysis(an_image(tenant_id)), image_id=None, request_id=batch.id)
     async with database.transaction() as tx:
         await tx.batches.add(batch)

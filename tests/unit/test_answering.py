@@ -213,7 +213,7 @@ def test_no_text_takes_long(part: str) -> None:
 
 def test_it_needs_no_heavy_library() -> None:
     code = (
-        "import sys, ocelli.domain.answering as a; from ocelli.domain.seen import Seen; "
+        "import sys, ocelli.domain.answering as a; from ocelli.domain.seen import PictureFacts; "
         "a.answer('hi', []); print({'cv2', 'numpy', 'onnxruntime', 'pyvips'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

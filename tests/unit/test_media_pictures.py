@@ -685,7 +685,7 @@ import io, sys
 from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 from ocelli.media.encode import jpeg
-from ocelli.media.sanitize import fit
+from ocelli.media.sanitize import sanitized
 from ocelli.media.header import read_header
 stream = io.BytesIO()
 Image.new("RGB", (8, 8)).save(stream, "PNG")

@@ -57,7 +57,7 @@ class SafeFetcher:
     """See ports_fetch.Fetcher.
 
     ``allow`` are networks that may be gone to although they are not public. ``slowest`` is the
-    rate in bytes a second that a body must keep up on average once ``grace_period`` seconds are over.
+    rate in bytes a second that a body must keep up on average after ``grace_period`` seconds.
     """
 
     def __init__(

@@ -32,7 +32,8 @@ _LEVELS = {
     VerificationLevel.QUICK: "Described, not checked.",
     VerificationLevel.STANDARD: "Every claim is checked by a second look.",
     VerificationLevel.THOROUGH: "As standard, at full resolution and detail.",
-    VerificationLevel.CRITICAL: "As standard, and a third look decides what the first two disagree on.",
+    VerificationLevel.CRITICAL: "As standard, and a third look decides where the first two "
+    "disagree.",
 }
 _STATES: dict[Status, Literal["pending", "processing", "success", "failed", "skipped"]] = {
     Status.QUEUED: "pending",

@@ -61,7 +61,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     from ocelli.api.services import Services
     from ocelli.backends.chat.relay import Upstreams
 
-    database = PostgresDatabase(dsn, max_connections=settings.database_connections)
+    database = PostgresDatabase(dsn, max_connections=settings.database_connections, hasty=True)
     tiers = settings.tier_limits
     store = objects(settings)
     buckets = custom_storage(settings, database, store.staging)

@@ -36,6 +36,7 @@ DATABASE_AGAIN = 1.0
 STUCK = 75  # exit code; EX_TEMPFAIL
 
 HOUSEKEEPING = "housekeeping"
+HOUSEKEEPING_ATTEMPTS = 30  # for half an hour at least; then the next one is near
 FAILED_JOBS_KEPT_HOURS = 7 * 24
 
 
@@ -97,7 +98,9 @@ class Worker:
         # periodic that watch ends at once, and a lost heartbeat or listener goes unnoticed (see
         # docs/decisions/0003-queue.md).
         self._app.periodic(cron="17 * * * *")(
-            self._app.task(name=HOUSEKEEPING, queue="ocelli")(self._run_housekeeping)
+            self._app.task(name=HOUSEKEEPING, queue="ocelli", retry=Backoff(HOUSEKEEPING_ATTEMPTS))(
+                self._run_housekeeping
+            )
         )
         for name, job in jobs.items():
             running = self._running(job, watched=name not in unhurried)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0
-CHORES_EVERY = 30
+EVERY = 1.0  # seconds
+LATE = 2.5  # seconds between two rounds: the database, or this process, was held up
+CHORES_EVERY = 30.0
 
 
 class Sweep:
@@ -54,21 +56,26 @@ class Sweep:
     async def run(self, stop: asyncio.Event, stalled_after: float) -> None:
         """Until ``stop`` is set; a database that is away for a while ends nothing.
 
+        Whoever was held up itself waits one round more: when a frozen database thaws, the last
+        heartbeats of all others are old.
+
         An event, because cancelling is not enough: on Python 3.11 ``asyncio.wait_for``, and with
         it psycopg_pool, can swallow a cancellation that comes together with the result.
         """
-        rounds = 0
+        heard, waits, chores_at = time.monotonic(), False, 0.0
         while not stop.is_set():
             try:
                 async with self._try_lock("sweep") as alone:
-                    if alone:
+                    waits = time.monotonic() - heard > LATE and not waits
+                    heard = time.monotonic()
+                    if alone and not waits:
                         await self._give_back(stalled_after)
-                        if rounds % CHORES_EVERY == 0:
-                            for chore in self._chores:
-                                await chore()
+                    if alone and heard > chores_at:
+                        for chore in self._chores:
+                            await chore()
+                        chores_at = heard + CHORES_EVERY
             except Exception as error:  # the next round tries again
                 log.warning("sweep: %s", error if isinstance(error, Unavailable) else repr(error))
-            rounds += 1
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.colors import PostgresColors
+from ocelli.storage.postgres.connection import DeadlineConnection, HastyConnection, parameters
 from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from ocelli.storage.postgres.rows import Connection
 
 R = TypeVar("R")
+
+TRUSTED_FOR = 0.05  # seconds since a connection was last heard
 
 
 def _repository(make: Callable[[Connection], R]) -> cached_property[R]:
@@ -69,18 +73,22 @@ class PostgresDatabase:
     """A pool of connections to Postgres. Use as an async context manager.
 
     Connections are checked when handed out, so that a restarted Postgres costs no caller an error.
+    One that does not answer at all is Unavailable after 31 seconds; after 5 if ``hasty``, where a
+    client waits.
     """
 
-    def __init__(self, dsn: str, *, max_connections: int, wait: float = 5.0) -> None:
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+    def __init__(
+        self, dsn: str, *, max_connections: int, wait: float = 5.0, hasty: bool = False
+    ) -> None:
+        kind = HastyConnection if hasty else DeadlineConnection
+        self._pool: AsyncConnectionPool[DeadlineConnection] = AsyncConnectionPool(
             dsn,
+            connection_class=kind,
             kwargs={
+                **parameters(kind),
                 "row_factory": dict_row,
                 "autocommit": True,  # transactions are begun where they are wanted
-                "connect_timeout": 5,
-                "client_encoding": "utf8",  # whatever the environment or the database prefers
                 "application_name": "ocelli",
-                "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
             },
             min_size=1,
             max_size=max_connections,
@@ -104,7 +112,7 @@ class PostgresDatabase:
             yield connection
 
     @asynccontextmanager
-    async def _taken(self) -> AsyncIterator[Connection]:
+    async def _taken(self) -> AsyncIterator[DeadlineConnection]:
         """A connection of the pool, in no transaction."""
         try:
             async with self._pool.connection() as connection:
@@ -120,8 +128,14 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[PostgresTransaction]:
-        """For statements each of which is a transaction by itself. Spares two round trips."""
+        """For statements each of which is a transaction by itself. Spares two round trips.
+
+        A frozen server would carry one out when it thaws, long after the caller was told that it
+        was not: so the first is not sent to a server of which nothing has just been heard.
+        """
         async with self._taken() as connection:
+            if time.monotonic() - connection.heard_at > TRUSTED_FOR:
+                await connection.execute("SELECT 1")
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
@@ -142,13 +156,22 @@ class PostgresDatabase:
 
 def queue_pool(**options: Any) -> AsyncConnectionPool[Any]:
     """The pool that procrastinate would make, without its three more round trips a statement: it
-    begins and ends transactions around each, and asks for an answer before.
+    begins and ends transactions around each, and asks for an answer before. Each statement has a
+    deadline.
     """
 
     async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.set_autocommit(True)
 
-    return AsyncConnectionPool(**{**options, "check": _check, "configure": configure})
+    return AsyncConnectionPool(
+        **{
+            **options,
+            "connection_class": DeadlineConnection,
+            "kwargs": parameters(DeadlineConnection),
+            "check": _check,
+            "configure": configure,
+        }
+    )
 
 
 async def _check(connection: psycopg.AsyncConnection[Any]) -> None:

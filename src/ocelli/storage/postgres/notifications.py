@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from ocelli.storage.postgres.analyses import ANSWERS
+from ocelli.storage.postgres.connection import HastyConnection, parameters
 from ocelli.storage.postgres.sessions import CHANNEL
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER = 0.5
+SILENT_FOR = 10.0  # seconds, then the server is asked whether it is there
 
 
 class ChangeListener:
@@ -58,15 +60,20 @@ class ChangeListener:
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _hear(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._dsn, autocommit=True, connect_timeout=5, application_name="ocelli events"
+        connection = await HastyConnection.connect(
+            self._dsn,
+            autocommit=True,
+            application_name="ocelli events",
+            **parameters(HastyConnection),
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}; LISTEN {ANSWERS}")
             self._is_deaf = False
             self._wake_all()  # what changed while nobody listened
-            async for notification in connection.notifies():
-                self._wake(UUID(notification.payload))
+            while True:
+                async for notification in connection.notifies(timeout=SILENT_FOR):
+                    self._wake(UUID(notification.payload))
+                await connection.execute("SELECT 1")
 
     def _wake_all(self) -> None:
         for id in list(self._waiting):

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -63,7 +64,7 @@ def test_a_frozen_database_is_said_to_be_away_and_loses_nothing(
     ids = [send(number).json()["image_id"] for number in range(4)]
     until(lambda: any(is_processing(fragile, id) for id in ids))
 
-    def ask(method: str, path: str, **options: object) -> Callable[[], requests.Response]:
+    def ask(method: str, path: str, **options: Any) -> Callable[[], requests.Response]:
         url = f"{fragile.url}{path}"
         return lambda: requests.request(
             method, url, headers=fragile.headers, timeout=ANSWERED, **options

@@ -59,7 +59,7 @@ async def test_a_chore_that_failed_is_tried_in_the_next_round() -> None:
 
 async def test_one_that_was_held_up_gives_others_a_round_to_be_heard() -> None:
     stop, queue, rounds = asyncio.Event(), Queue(), 0
-    asked = []
+    asked: list[int] = []
 
     @asynccontextmanager
     async def lock(_: str) -> AsyncIterator[bool]:

@@ -56,7 +56,7 @@ class Sweep:
     async def run(self, stop: asyncio.Event, stalled_after: float) -> None:
         """Until ``stop`` is set; a database that is away for a while ends nothing.
 
-        Whoever was held up itself waits one round more: when a frozen database thaws, the last
+        One that was held up itself waits one round more: when a frozen database thaws, the last
         heartbeats of all others are old.
 
         An event, because cancelling is not enough: on Python 3.11 ``asyncio.wait_for``, and with

@@ -30,7 +30,7 @@ MARGIN = 1.0
 class DeadlineConnection(psycopg.AsyncConnection[Any]):
     """Each exchange with the server ends within ``statement_timeout`` and a second.
 
-    Then the connection is closed, with an OperationalError for whoever waits. Waiting for
+    Then the connection is closed, with an OperationalError for the caller. Waiting for
     notifications is no exchange: the server owes nothing.
     """
 

@@ -84,7 +84,7 @@ class Multipart:
     def _head(self, name: str, source: Source) -> bytes:
         escaped = source.filename.translate(_ESCAPES)
         # As browsers send it, and where that changes the name also the name itself.
-        exact = f"; filename*=UTF-8''{quote(source.filename, safe='')}"
+        exact = f"; filename*=UTF-8''{quote(source.filename, safe='', errors='replace')}"
         return (
             f"--{self.boundary}\r\nContent-Disposition: form-data; "
             f'name="{name}"; filename="{escaped}"{exact if escaped != source.filename else ""}\r\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,8 +24,14 @@ STREAM_LIMIT = 100 * 1024 * 1024  # bytes; larger files go straight to the store
 
 PIECE = 1024 * 1024  # bytes read at a time
 
-_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
-_TYPES |= {".webp": "image/webp", ".gif": "image/gif"}
+# Beside the usual extensions those that browsers, Windows and cameras give to the same formats.
+_EXTENSIONS = {
+    "image/jpeg": (".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp", ".mpo"),
+    "image/png": (".png", ".apng"),
+    "image/webp": (".webp",),
+    "image/gif": (".gif",),
+}
+_TYPES = {extension: kind for kind, several in _EXTENSIONS.items() for extension in several}
 
 
 class FileFailed(Exception):
@@ -139,12 +146,12 @@ def one_source(file: str | Path | bytes, filename: str | None = None) -> Source:
     if isinstance(file, bytes | bytearray | memoryview):
         if not filename:
             raise ValidationError("filename is needed for bytes, e.g. filename='photo.jpg'")
-        return _supported(Source(Path(filename).name, content=bytes(file)))
+        return _supported(Source(_name(filename), content=bytes(file)))
     path = _path(file)
     if path.is_dir():
         raise ValidationError(f"{path} is a folder: use upload() for folders")
-    _check_exists(path)
-    return _supported(Source(Path(filename).name if filename else path.name, path=path))
+    _check_is_file(path)
+    return _supported(Source(_name(filename or path), path=path))
 
 
 def expand(
@@ -171,7 +178,7 @@ def expand(
         name = names[index] if names else None
         if not isinstance(item, bytes | bytearray | memoryview) and _path(item).is_dir():
             paths = walk(_path(item), recursive=recursive, include_hidden=include_hidden)
-            found += [Source(path.name, path=path) for path in paths]
+            found += [Source(_name(path), path=path) for path in paths]
         else:
             found.append(one_source(item, name))
         if len(found) > MAX_BATCH_FILES:
@@ -198,8 +205,8 @@ def walk(folder: Path, *, recursive: bool, include_hidden: bool) -> Iterator[Pat
 
 def _walk(folder: str, recursive: bool, hidden: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
     try:
-        status = Path(folder).stat()
-        identity = (status.st_dev, status.st_ino)
+        found = Path(folder).stat()
+        identity = (found.st_dev, found.st_ino)
         if identity in seen:
             return
         seen.add(identity)
@@ -225,7 +232,7 @@ def is_supported(name: str) -> bool:
     >>> is_supported("a/B.JPG"), is_supported("a.pdf"), is_supported(".jpg")
     (True, False, False)
     """
-    return Path(name).suffix.lower() in SUPPORTED_EXTENSIONS
+    return Path(name).suffix.lower() in _TYPES
 
 
 def _supported(source: Source) -> Source:
@@ -248,11 +255,22 @@ def _path(item: object) -> Path:
     return Path(item)
 
 
-def _check_exists(path: Path) -> None:
+def _name(path: str | Path) -> str:
+    """The last part; names of files are bytes, and what is not UTF-8 in them becomes ``?``."""
+    return Path(path).name.encode("utf-8", "replace").decode()
+
+
+def _check_is_file(path: Path) -> None:
+    """Opening a pipe would wait until something else opens it for writing."""
     try:
-        path.stat()
+        mode = path.stat().st_mode
     except OSError as error:
         why = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
         raise ValidationError(
             f"{path} {why}", details={"field": "file", "path": str(path)}
         ) from error
+    if not stat.S_ISREG(mode):
+        raise ValidationError(
+            f"{path} is not a regular file but a pipe, a socket or a device",
+            details={"field": "file", "path": str(path)},
+        )

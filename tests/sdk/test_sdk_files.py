@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aion import UploadError, ValidationError
 from aion._bodies import FileBody, Multipart
 from aion._files import PIECE, FileFailed, Source, expand, is_supported, one_source, read, walk
+from ocelli.api.multipart_parser import FormParser, Part, boundary_of
 
 Photos = Callable[..., list[Path]]
 
@@ -34,6 +35,28 @@ def test_folders(photos: Photos, tmp_path: Path) -> None:
     assert set(names(expand(str(tmp_path), include_hidden=True))) == everything
     # Hidden is what is hidden below the folder that was asked for.
     assert names(expand(tmp_path / ".cache")) == ["d.jpeg"]
+
+
+def test_files_of_rarer_names(photos: Photos, tmp_path: Path) -> None:
+    rare = ["a.JFIF", "b.jpe", "c.jif", "d.pjpeg", "e.apng", "f.mpo"]
+    photos(*rare, os.fsdecode(b"\xe9.jpg"))
+    os.mkfifo(tmp_path / "pipe.jpg")
+    found = expand(tmp_path)
+    assert names(found) == [*rare, "?.jpg"]
+    assert [each.content_type for each in found[:2]] == ["image/jpeg", "image/jpeg"]
+    assert all(read(each).size for each in found)
+    with pytest.raises(ValidationError, match="regular file"):
+        one_source(tmp_path / "pipe.jpg")
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_names_arrive_as_they_are(name: str) -> None:
+    body = Multipart({}, [("file", Source(f"{name}.jpg", content=b"x"), 1)])
+    parts: list[Part] = []
+    reader = FormParser(boundary_of(body.content_type), parts.append)
+    for piece in body.pieces():
+        reader.feed(piece)
+    assert [part.filename for part in parts] == [f"{name}.jpg"]
 
 
 def test_mixed_lists_keep_their_order(photos: Photos, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aion import UploadError
+from aion._files import SUPPORTED_EXTENSIONS, walk
 from ocelli.backends.local.runtime import cache_folder
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json, printable
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.analysis import VerificationLevel
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from ocelli.cli.pictures import DescribedFile
     from ocelli.settings import Settings
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 WORKERS_LOG = "workers.log"
 WRONG_USE = 2
 
@@ -40,13 +41,19 @@ def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         return WRONG_USE
-    files = list(expand(paths))
+    try:
+        files = list(expand(paths))
+    except UploadError as error:
+        fail(error.message)
+        return WRONG_USE
     missing = [path for path in paths if not path.exists()]
     for path in missing:
-        fail(f"no such file or folder: {path}")
+        fail(f"no such file or folder: {printable(path)}")
     if missing or not files:
         if not missing:
-            fail("no pictures found", f"files that end in {', '.join(sorted(SUFFIXES))}")
+            fail(
+                "no pictures found", f"files that end in {', '.join(sorted(SUPPORTED_EXTENSIONS))}"
+            )
         return WRONG_USE
     show = _silent if as_json else _table
     try:
@@ -87,16 +94,13 @@ def run(
 
 
 def expand(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files as given; folders as the pictures in them, hidden ones left out, sorted."""
+    """Files as given; folders as the pictures in them, hidden ones left out, sorted.
+
+    Raises UploadError for a folder that cannot be read.
+    """
     for path in paths:
         if path.is_dir():
-            yield from sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in SUFFIXES
-                and file.is_file()
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
+            yield from walk(path, recursive=True, include_hidden=False)
         elif path.exists():
             yield path
 

@@ -269,6 +269,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
+def printable(path: Path | str) -> str:
+    """The path as text; bytes in it that are not UTF-8 as ``\\xff``, which any output can take."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _given(**options: Any) -> dict[str, Any]:
     """Only the options that were given: the others are left to the settings."""
     return {name: value for name, value in options.items() if value is not None}

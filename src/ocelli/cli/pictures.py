@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ocelli.cli.main import printable
 from ocelli.domain.errors import OcelliError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.blobs import BlobWriter
@@ -55,7 +56,7 @@ class DescribedFile:
         """For ``--json``."""
         found = self.analysis
         return {
-            "file": str(self.path),
+            "file": printable(self.path),
             "status": "failed" if self.failed else "completed",
             "description": found and found.description,
             "tags": list(found.tags) if found else [],
@@ -156,6 +157,8 @@ class _One:
 
 
 def _copy(path: Path, staged: BlobWriter) -> None:
+    if not path.is_file():  # opening a pipe would wait until something writes to it
+        raise OSError("This is no regular file but a pipe, a socket or a device.")
     with path.open("rb") as file:
         while piece := file.read(1024 * 1024):
             staged.write(piece)

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ocelli.cli.main import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -56,10 +58,17 @@ def table(rows: list[DescribedFile]) -> Table:
 def _cells(row: DescribedFile) -> list[str]:
     found = row.analysis
     if row.failed or found is None:
-        return [escape(row.path.name), f"[red]{escape(row.problem or '')}[/red]", "", "", "", ""]
+        return [
+            escape(printable(row.path.name)),
+            f"[red]{escape(row.problem or '')}[/red]",
+            "",
+            "",
+            "",
+            "",
+        ]
     text = (found.visible_text or "").replace("\n", " / ")
     return [
-        escape(row.path.name),
+        escape(printable(row.path.name)),
         escape(found.description or ""),
         escape(", ".join(found.tags[:MOST_TAGS])),
         escape(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"),

@@ -41,7 +41,7 @@ from aion import (
 )
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from aion.config import check_api_key
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json, printable
 from ocelli.cli.table import LONGEST_TEXT, MOST_TAGS, PIPED_WIDTH
 from ocelli.wiring.data_folder import KEY, running_server
 
@@ -87,7 +87,7 @@ class FileOutcome:
         """For ``--json``."""
         found = self.result
         return {
-            "file": str(self.path),
+            "file": printable(self.path),
             "status": self.status,
             "image_id": (found and found.image_id) or None,
             "description": found and found.description,
@@ -401,7 +401,7 @@ def _table(rows: list[FileOutcome]) -> Table:
 def _cells(rows: list[FileOutcome]) -> Iterator[list[str]]:
     for row in rows:
         found = row.result
-        name, id = escape(row.path.name), found.image_id[:8] if found else ""
+        name, id = escape(printable(row.path.name)), found.image_id[:8] if found else ""
         if found is None or found.is_failed:
             yield [name, id, f"[red]{escape(row.problem or 'no reason given')}[/red]", "", "", ""]
             continue

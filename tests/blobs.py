@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 
 def a_blob(folder: Path, data: bytes) -> BlobWriter:

@@ -15,6 +15,7 @@ import pytest
 import typer
 from docs.generate import TARGET, settings_reference
 
+from docs import permissions
 from ocelli.backends.local.inventory import models
 from ocelli.cli.main import app
 from ocelli.settings import Settings
@@ -30,6 +31,11 @@ VARIABLE = re.compile(r"\bOCELLI_[A-Z_]+\b")
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 INDEX_HOST = re.compile(r"pypi\.org|pythonhosted\.org|anaconda\.org|--(?:extra-)?index-url")
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:work|root|home|Users)/\w")
+
+
+def test_the_table_of_permissions_is_up_to_date() -> None:
+    found = permissions.TARGET.read_text(encoding="utf-8")
+    assert found == permissions.permissions_reference(), "python -m docs.permissions"
 
 
 def test_the_settings_reference_is_up_to_date() -> None:

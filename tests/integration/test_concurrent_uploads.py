@@ -21,10 +21,10 @@ from ocelli.domain.errors import NotFound, StorageQuotaExceeded, UsageLimitExcee
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.library import FileQuery
 from ocelli.domain.usage import Charge, Limit
+from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.images import PostgresImages
-from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.store_resolver import StoreResolver

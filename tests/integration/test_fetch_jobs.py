@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.analysis import Analysis, Failure
 from ocelli.domain.errors import FailureType, NotFound
@@ -21,7 +20,7 @@ from ocelli.domain.findings import LOCAL, Feature, Findings
 from ocelli.domain.pricing import Roster
 from ocelli.domain.questions import Question
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.fetch_jobs import FetchJobs, Settlement, Source, places
+from ocelli.usecases.fetch_jobs import FetchJobs, Source, places, settle
 
 PLAN = Roster((LOCAL,), LOCAL).plan((), frozenset(Feature), None)  # 2 credits a picture
 
@@ -33,7 +32,7 @@ async def deaf(_: uuid.UUID) -> Any:
 
 def use_cases(database: PostgresDatabase) -> FetchJobs:
     stores = cast("Any", SimpleNamespace())
-    return FetchJobs(database, stores, deaf, JsonWriter(), max_pixels=10**6)
+    return FetchJobs(database, stores, deaf, max_pixels=10**6)
 
 
 async def tenant(database: PostgresDatabase, credits: int) -> Tenant:
@@ -65,7 +64,7 @@ async def end(
             await tx.analyses.complete(replace(analysis, findings=found))
         else:
             await tx.analyses.fail(analysis.id, Failure(failed, "It did not work.", False))
-        await Settlement(JsonWriter())(tx, request.id)
+        await settle(tx, request.id)
 
 
 async def balance(database: PostgresDatabase, owner: Tenant) -> int:
@@ -93,7 +92,7 @@ async def test_all_at_once_end_it_once(database: PostgresDatabase) -> None:
         f"http://example.com/{number}.jpg: It did not work." for number in (3, 4)
     ]
     async with database.transaction() as tx:  # a second time changes nothing
-        await Settlement(JsonWriter())(tx, request.id)
+        await settle(tx, request.id)
     assert await balance(database, owner) == 92
 
 

@@ -27,9 +27,9 @@ from ocelli.domain.history import (
     HistoryQuery,
     SourceType,
 )
+from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.history import ALL_FIELDS, History, WriteExport
 
 

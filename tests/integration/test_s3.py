@@ -20,8 +20,8 @@ from tests.s3.store import REGION, S3
 
 from ocelli.domain.buckets import Bucket, Credentials, parse_bucket_url
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
+from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_s3 import S3Objects
-from ocelli.usecases.blobs import BlobWriter
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from tests.integration.test_storage import a_tenant, an_image
 
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.images import Image, VariantStatus
+from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.files import Files, MakeVariants
 from ocelli.usecases.store_resolver import StoreResolver
 

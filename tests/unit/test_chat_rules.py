@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocelli.backends.local.conversation.facts import PictureFacts
+from ocelli.backends.local.conversation.json_schemas import check_schema, validate
+from ocelli.backends.local.conversation.structured_output import everything, fill
 from ocelli.domain.chat import Detail, Finish, count_picture, cut, tokens
 from ocelli.domain.chat_errors import InvalidSchema, UnsupportedParameter
 from ocelli.domain.findings import (
@@ -23,11 +26,8 @@ from ocelli.domain.findings import (
     Tag,
     TextLine,
 )
-from ocelli.domain.seen import PictureFacts
-from ocelli.domain.structured import everything, fill
 from ocelli.media.data_url import NotBase64, decode_data_url
 from ocelli.usecases.chat_relay import renamed
-from ocelli.usecases.json_schemas import check_schema, validate
 
 BOX = Box(0.1, 0.1, 0.5, 0.5)
 FOUND = Findings(

@@ -1,14 +1,14 @@
 import pytest
 
 from ocelli.backends.local.augmentations import WHOLE
+from ocelli.backends.local.conversation.facts import PictureFacts
+from ocelli.backends.local.conversation.structured_output import fill
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType
 from ocelli.domain.findings import LOCAL, DetectedObject, Findings
 from ocelli.domain.grammar import members
-from ocelli.domain.seen import PictureFacts
 from ocelli.domain.sentences import claims_from_text
-from ocelli.domain.structured import fill
 
 NUMBER, TRUTH = {"type": "integer"}, {"type": "boolean"}
 

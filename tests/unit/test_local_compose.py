@@ -16,7 +16,7 @@ from ocelli.backends.local.compose import (
     confidence,
     recompose,
 )
-from ocelli.backends.local.content import UNSAFE, content_of, quote
+from ocelli.backends.local.content import content_of, quote
 from ocelli.backends.local.evidence import DETAIL, SCENE_ALONE, SCENE_BESIDE_PEOPLE, believe
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
@@ -26,6 +26,7 @@ from ocelli.backends.local.statements import statements
 from ocelli.domain import grammar
 from ocelli.domain.claims import Claim, ClaimType
 from ocelli.domain.findings import (
+    UNSAFE,
     Box,
     Color,
     DetectedObject,

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ocelli.api import multipart
 from ocelli.api.multipart import Form, receive
 from ocelli.api.multipart_parser import FormParser
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 BOUNDARY = "abcdef"
 

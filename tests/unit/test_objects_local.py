@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.blobs import a_blob, record_steps
 
 from ocelli.domain.errors import TooLarge, Unavailable
+from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
-from ocelli.usecases.blobs import BlobWriter
 
 
 @pytest.fixture

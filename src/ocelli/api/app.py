@@ -16,11 +16,8 @@ from starlette.routing import Route
 
 from ocelli import __version__
 from ocelli.api import health, signed_urls
-from ocelli.api.aion.router import router as aion_router
 from ocelli.api.bodies import WholeBodies
-from ocelli.api.chat import routes as chat
-from ocelli.api.dialects import dialect_of, no_room
-from ocelli.api.fetch import routes as fetch
+from ocelli.api.dialects import dialects, errors_of, no_room
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.domain.errors import OcelliError
@@ -57,10 +54,10 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(KeepAnswer)
     app.add_middleware(WholeBodies)
     app.add_middleware(Envelope)
-    app.router.routes[:0] = [*chat.PLAIN, Route("/openapi.json", _Document(app))]
-    app.include_router(chat.router)
-    app.include_router(fetch.router)
-    app.include_router(aion_router)
+    plain = [route for dialect in dialects() for route in dialect.plain_routes]
+    app.router.routes[:0] = [*plain, Route("/openapi.json", _Document(app))]
+    for dialect in dialects():
+        app.include_router(dialect.router)
     app.include_router(signed_urls.router)
     app.include_router(health.router)
     app.add_exception_handler(OcelliError, _ours)
@@ -107,7 +104,9 @@ def _complete_openapi(app: FastAPI) -> None:
         fresh = app.openapi_schema is None
         schema = generate()
         if fresh:
-            chat.document(schema)
+            for dialect in dialects():
+                if dialect.document is not None:
+                    dialect.document(schema)
             document(schema)
         return schema
 
@@ -115,16 +114,16 @@ def _complete_openapi(app: FastAPI) -> None:
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
-    return dialect_of(request).render(request, cast("OcelliError", error))
+    return errors_of(request).render(request, cast("OcelliError", error))
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
-    return dialect_of(request).render_validation(request, cast("RequestValidationError", error))
+    return errors_of(request).render_validation(request, cast("RequestValidationError", error))
 
 
 async def _status(request: Request, error: Exception) -> JSONResponse:
     known = cast("HTTPException", error)
-    return dialect_of(request).render_status(
+    return errors_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None
     )
 
@@ -138,6 +137,6 @@ async def _system(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected error, request %s", request.state.request_id, exc_info=error)
-    return dialect_of(request).render_status(
+    return errors_of(request).render_status(
         request, 500, "Something went wrong here. The request id is in our log."
     )

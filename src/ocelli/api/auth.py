@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from ocelli.api import idempotency
-from ocelli.api.policy import policy_of
+from ocelli.api.policy import EVERYTHING, Policy, policy_of
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 
@@ -53,15 +53,20 @@ def presented(request: Request) -> str | None:
 async def admit(request: Request, token: str | None) -> ApiKey:
     """The same for a route that reads its headers itself."""
     services = await current_services(request)
+    policy = policy_of(request.scope["endpoint"]) or EVERYTHING
     key = await services.accounts.authenticate(token)
-    route = request.scope["endpoint"].__name__
-    policy = policy_of(route)
-    if policy.counted:
-        request.state.rate = await services.rates.count(key, route, policy.per_minute)
-        request.state.rate.enforce()
+    await _limit(request, services, key, policy)
     policy.enforce(key.scopes)
     await idempotency.begin(request, services.idempotency, key.tenant.id)
     return key
+
+
+async def _limit(request: Request, services: Services, key: ApiKey, policy: Policy) -> None:
+    """Count the request, also for the headers of its answer. Raises RateLimited."""
+    if policy.counted:
+        route = request.scope["endpoint"].__name__
+        request.state.rate = await services.rates.count(key, route, policy.per_minute)
+        request.state.rate.enforce()
 
 
 CurrentKey = Annotated[ApiKey, Depends(current_key)]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from ocelli.api import json_reader
 from ocelli.api.auth import current_services, presented
-from ocelli.api.dialects import dialect_of
+from ocelli.api.dialects import errors_of
 from ocelli.api.raw import (
     IDLE_TIMEOUT,
     is_small,
@@ -105,7 +105,7 @@ class WholeBodies:
             async with room_for(request, services, key.tenant, limit):
                 await self._app(scope, _bounded(_impatient(receive), limit), send)
         except OcelliError as error:
-            await dialect_of(request).render(request, error)(scope, receive, send)
+            await errors_of(request).render(request, error)(scope, receive, send)
 
 
 def _is_read_whole(request: Request) -> bool:

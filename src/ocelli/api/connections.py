@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ocelli.api.dialects import dialect_of
+from ocelli.api.dialects import errors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -343,7 +343,7 @@ class BoundedProtocol(HttpToolsProtocol):
             }
         )
         again = {"Retry-After": "2"} if status in (429, 503) else None
-        answer = dialect_of(request).render_status(request, status, message, again)
+        answer = errors_of(request).render_status(request, status, message, again)
         head = [STATUS_LINE[status], b"connection: close\r\n"]
         head += [b"%s: %s\r\n" % field for field in answer.headers.raw]
         return b"".join([*head, b"\r\n", bytes(answer.body)])

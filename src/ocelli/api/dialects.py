@@ -1,27 +1,39 @@
-"""Which dialect a path speaks: it decides the shape of errors, the framework's included."""
+"""The surfaces over the use cases, a folder each. What one is made of: its ``dialect.py``."""
 
 from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ocelli.api.aion import errors as aion_errors
-from ocelli.api.chat import errors as chat_errors
-from ocelli.api.chat.headers import PREFIXES as CHAT
-from ocelli.api.fetch import errors as fetch_errors
+from ocelli.api import errors
 from ocelli.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from fastapi import Request
+    from fastapi import APIRouter, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Scope
 
     from ocelli.domain.errors import OcelliError
 
+log = logging.getLogger(__name__)
 
-class Dialect(Protocol):
-    """The module ``errors`` of a dialect."""
+# Folders of ``ocelli.api``. A surface is removed by deleting its folder and its line.
+SURFACES = (
+    "aion",
+    "chat",
+    "fetch",
+)
+
+
+class ErrorRenderer(Protocol):
+    """The module ``errors`` of a surface."""
 
     def render(self, request: Request, error: OcelliError) -> JSONResponse:
         """An error of ours."""
@@ -42,20 +54,49 @@ class Dialect(Protocol):
         ...
 
 
-log = logging.getLogger(__name__)
-
-# By the beginning of the path; the first that fits.
-_SURFACES: tuple[tuple[str, Dialect], ...] = (
-    ("/api/v2", aion_errors),
-    ("/api/", fetch_errors),
-    *((prefix, chat_errors) for prefix in CHAT),
-)
+Headers = list[tuple[bytes, bytes]]
 
 
-def dialect_of(request: Request) -> Dialect:
-    """The dialect of this request; what belongs to none speaks that of ``/api/v2``."""
-    path = request.url.path
-    return next((each for prefix, each in _SURFACES if path.startswith(prefix)), aion_errors)
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One surface: where it is, what answers there, and what its answers look like.
+
+    ``prefixes`` are the beginnings of its paths. ``add_headers`` completes the headers of an
+    answer. ``preflight`` answers OPTIONS, where pages of other hosts may ask. ``plain_routes`` are
+    routes that FastAPI does not know; ``document`` adds them to the OpenAPI document.
+    """
+
+    prefixes: tuple[str, ...]
+    router: APIRouter
+    errors: ErrorRenderer
+    plain_routes: Sequence[Route] = ()
+    add_headers: Callable[[Scope, Headers], None] | None = None
+    preflight: ASGIApp | None = None
+    document: Callable[[dict[str, Any]], None] | None = None
+
+
+@cache
+def dialects() -> tuple[Dialect, ...]:
+    """All surfaces. They are imported at the first call, as they import this module."""
+    return tuple(import_module(f"ocelli.api.{name}.dialect").DIALECT for name in SURFACES)
+
+
+@cache
+def _by_prefix() -> list[tuple[str, Dialect]]:
+    """The longest prefix first."""
+    pairs = [(prefix, dialect) for dialect in dialects() for prefix in dialect.prefixes]
+    return sorted(pairs, key=lambda pair: -len(pair[0]))
+
+
+def dialect_of(path: str) -> Dialect | None:
+    """The surface that ``path`` belongs to."""
+    return next((dialect for prefix, dialect in _by_prefix() if path.startswith(prefix)), None)
+
+
+def errors_of(request: Request) -> ErrorRenderer:
+    """How errors look where ``request`` went; ``ocelli.api.errors`` outside of all surfaces."""
+    dialect = dialect_of(request.url.path)
+    return errors if dialect is None else dialect.errors
 
 
 def no_room(request: Request, error: OSError) -> Unavailable:

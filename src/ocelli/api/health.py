@@ -19,6 +19,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ocelli.api.auth import CurrentServices
+from ocelli.api.policy import public
 
 router = APIRouter(tags=["operations"])
 
@@ -26,12 +27,14 @@ CHECK_TIMEOUT = 2.0
 
 
 @router.get("/", include_in_schema=False)
+@public
 async def home() -> RedirectResponse:
     """Tell a person who opens the address in a browser what this is."""
     return RedirectResponse("/docs")
 
 
 @router.get("/health/live", summary="Is the process alive?")
+@public
 async def live() -> dict[str, str]:
     """Answers as long as the process does."""
     return {"status": "alive"}
@@ -43,6 +46,7 @@ async def live() -> dict[str, str]:
     response_class=JSONResponse,
     responses={503: {"description": "Something is missing; `checks` says what."}},
 )
+@public
 async def ready(services: CurrentServices) -> JSONResponse:
     """Database, store and workers; 503 as long as one of them is missing.
 
@@ -59,6 +63,7 @@ async def ready(services: CurrentServices) -> JSONResponse:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+@public
 async def metrics(services: CurrentServices) -> PlainTextResponse:
     """What API and workers have counted since ``ocelli serve`` began, and the state of the queue.
 

@@ -52,11 +52,6 @@ _STATUSES = {
     "400": "The request cannot be read.",
     "409": "The same request is being carried out, or its answer is not kept.",
 }
-_ERROR = {
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
-}
-
-
 # Forms are read by whoever wants their fields, while they stream in: only their length counts.
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
@@ -99,8 +94,11 @@ def document(schema: dict[str, Any]) -> None:
         post = item.get("post", {})
         if "security" in post:
             post.setdefault("parameters", []).append(_PARAMETER)
+            content = post["responses"]["401"]["content"]  # errors of this surface look like that
             for status, description in _STATUSES.items():
-                post["responses"].setdefault(status, {"description": description, **_ERROR})
+                post["responses"].setdefault(
+                    status, {"description": description, "content": content}
+                )
 
 
 class KeepAnswer:

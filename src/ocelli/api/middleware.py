@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
-from ocelli.api.chat.headers import PREFIXES, chat_headers, preflight
-from ocelli.api.fetch import cors
+from ocelli.api.dialects import dialect_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,8 +40,7 @@ class Envelope:
             return
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(scope)
-        is_chat = scope["path"].startswith(PREFIXES)
-        is_fetch = scope["path"].startswith(cors.PREFIXES)
+        dialect = dialect_of(scope["path"])
         status = 500
         started = time.perf_counter()
 
@@ -53,19 +51,15 @@ class Envelope:
                 headers = message.setdefault("headers", [])
                 headers.append((b"x-request-id", state["request_id"].encode()))
                 headers.extend(_rate_headers(state.get("rate")))
-                if is_chat:
-                    headers.extend(chat_headers(scope))
-                if is_fetch:
-                    cors.open_to_all(headers)
+                if dialect is not None and dialect.add_headers is not None:
+                    dialect.add_headers(scope, headers)
             await send(message)
 
         try:
-            if is_chat and scope["method"] == "OPTIONS":
-                await preflight(scope, receive, stamped)
-            elif is_fetch and scope["method"] == "OPTIONS":
-                await cors.preflight(scope, receive, stamped)
-            else:
-                await self._app(scope, receive, stamped)
+            app = self._app
+            if dialect is not None and dialect.preflight is not None:
+                app = dialect.preflight if scope["method"] == "OPTIONS" else app
+            await app(scope, receive, stamped)
         finally:
             handler = getattr(scope.get("endpoint"), "__name__", "none")
             REQUESTS.labels(handler, status).inc()

@@ -13,7 +13,7 @@ from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence

@@ -1,11 +1,24 @@
-"""What each route asks of a key: the one table. A route that is not in it asks for everything."""
+"""What a route requires of a key. It stands on the route; without it a route requires all.
+
+@router.get("/user-files")
+@requires(KeyRole.READ)
+async def list_files(...)
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocelli.domain.errors import NotAllowed
 from ocelli.domain.scopes import KeyRole, allows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Endpoint = TypeVar("Endpoint", bound="Callable[..., Any]")
+
+_ATTRIBUTE = "_ocelli_policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,96 +42,35 @@ class Policy:
             raise NotAllowed(f"This needs a key with the scope {wanted}; this one has: {held}.")
 
 
-_READ = Policy(KeyRole.READ)
-_WRITE = Policy(KeyRole.WRITE)
-_EVERYTHING = Policy(KeyRole.ADMIN)
-
-# By the name of the function behind the route; /docs shows them all with their addresses.
-POLICIES: dict[str, Policy] = {
-    # uploads
-    "upload_stream": _WRITE,
-    "upload_stream_batch": _WRITE,
-    "upload_status": _READ,
-    "check_duplicates": _READ,
-    "quota_check": _READ,
-    "stuck_uploads": _READ,
-    "request_presigned_url": _WRITE,
-    "confirm_upload": _WRITE,
-    "initiate_upload": _WRITE,
-    "confirm_file": _WRITE,
-    # batches and sessions
-    "batch_prepare": _WRITE,
-    "batch_confirm": _WRITE,
-    "batch_status": _READ,
-    "cancel_batch": _WRITE,
-    "list_sessions": _READ,
-    "session_status": _READ,
-    "session_results": _READ,
-    "session_events": _READ,
-    "cancel_session": _WRITE,
-    # files
-    "list_files": _READ,
-    "get_file": _READ,
-    "get_variant": _READ,
-    "download": _READ,
-    "delete_file": _WRITE,
-    "update_file": _WRITE,
-    "delete_files": _WRITE,
-    "trigger_variants": _WRITE,
-    # colours
-    "get_colors": _READ,
-    "extract_colors": _WRITE,
-    "extract_colors_of_many": _WRITE,
-    "search_colors": _READ,
-    "list_color_families": _READ,
-    # history and exports
-    "list_descriptions": _READ,
-    "create_export": _READ,
-    "get_export": _READ,
-    "get_image": _READ,
-    "get_thumbnail": _READ,
-    "get_image_variant": _READ,
-    "list_variants": _READ,
-    # describe, verify, batch jobs
-    "describe": _WRITE,
-    "verify": _WRITE,
-    "verify_providers": _READ,
-    "verify_health": _READ,
-    "batch_describe": _WRITE,
-    "batch_verify": _WRITE,
-    "batch_job": _READ,
-    "batch_results": _READ,
-    # usage and tenant
-    "usage_check": Policy(KeyRole.READ, "usage:read", per_minute=60),
-    "usage_summary": Policy(KeyRole.READ, "usage:read", per_minute=30),
-    "usage_breakdown": Policy(KeyRole.READ, "usage:read", per_minute=30),
-    "tenant_limits": Policy(KeyRole.READ, "tenants:read"),
-    "get_s3_config": Policy(KeyRole.READ, "cloud_storage:read"),
-    "configure_s3": Policy(KeyRole.ADMIN, "cloud_storage:write", per_minute=5),
-    "validate_s3": Policy(KeyRole.ADMIN, "cloud_storage:write", per_minute=10),
-    "remove_s3": Policy(KeyRole.ADMIN, "cloud_storage:delete", per_minute=5),
-    # conversations
-    "chat_completions": _WRITE,
-    "moderate": _WRITE,
-    "list_models": _READ,
-    "get_model": _READ,
-    # requests in credits
-    "fetch": _WRITE,
-    "fetch_by_query": _WRITE,
-    "fetch_response": Policy(KeyRole.READ, counted=False),
-    "fetch_credits": _READ,
-    # keys
-    "create_key": Policy(KeyRole.ADMIN, "api_keys:write"),
-    "list_keys": Policy(KeyRole.READ, "api_keys:read"),
-    "get_key": Policy(KeyRole.READ, "api_keys:read"),
-    "update_key": Policy(KeyRole.ADMIN, "api_keys:write"),
-    "delete_key": Policy(KeyRole.ADMIN, "api_keys:delete"),
-}
-
-# Routes without a key: signed addresses, and what operators and their tools ask.
-OPEN = frozenset({"get_object", "put_object", "home", "live", "ready", "metrics"})
+EVERYTHING = Policy(KeyRole.ADMIN)
 
 
-def policy_of(route: str) -> Policy:
-    """The policy of the route whose function has this name."""
-    return POLICIES.get(route, _EVERYTHING)
+def requires(
+    role: KeyRole, scope: str | None = None, *, per_minute: int | None = None, counted: bool = True
+) -> Callable[[Endpoint], Endpoint]:
+    """Mark the function behind a route with its Policy; below the decorators of the router."""
+    return _marked(Policy(role, scope, per_minute, counted))
+
+
+def public(endpoint: Endpoint) -> Endpoint:
+    """Mark a route that takes no key: signed addresses, and what monitoring asks."""
+    return _marked(None)(endpoint)
+
+
+def policy_of(endpoint: Callable[..., Any]) -> Policy | None:
+    """The Policy of a route's function; None for a public one."""
+    policy: Policy | None = getattr(endpoint, _ATTRIBUTE, EVERYTHING)
+    return policy
+
+
+def is_marked(endpoint: Callable[..., Any]) -> bool:
+    """Whether the route says what it requires."""
+    return hasattr(endpoint, _ATTRIBUTE)
+
+
+def _marked(policy: Policy | None) -> Callable[[Endpoint], Endpoint]:
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _ATTRIBUTE, policy)
+        return endpoint
+
+    return mark

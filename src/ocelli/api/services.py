@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.pricing import Roster
+    from ocelli.media.blobs import BlobWriter
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.adhoc import AdHocAnalyses
     from ocelli.usecases.batches import Batches
-    from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.capacity import Capacity
     from ocelli.usecases.chat import LocalChat
     from ocelli.usecases.chat_models import ChatModels

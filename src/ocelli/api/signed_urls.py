@@ -9,8 +9,9 @@ from fastapi.responses import FileResponse, Response
 
 from ocelli.api.auth import CurrentServices
 from ocelli.api.multipart import FRAMING, FilePart, pump, refuse_announced
+from ocelli.api.policy import public
 from ocelli.domain.errors import Conflict, MalformedRequest, NotAllowed, NotFound, Unavailable
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,6 +19,7 @@ _TWICE = "A file was sent to this URL already; it can be used once."
 
 
 @router.api_route("/objects/{key:path}", methods=["GET", "HEAD"])
+@public
 async def get_object(key: str, request: Request, services: CurrentServices) -> Response:
     """No key needed: the signature is the permission. Wrong or expired ones look like nothing."""
     query = dict(request.query_params)
@@ -38,6 +40,7 @@ async def get_object(key: str, request: Request, services: CurrentServices) -> R
 
 
 @router.put("/objects/{key:path}")
+@public
 async def put_object(key: str, request: Request, services: CurrentServices) -> Response:
     """The raw body becomes the object: once, whole or not at all.
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from ocelli.domain.claims import Claim, Tokens
 
+UNSAFE = 0.5  # from this probability on a picture counts as not safe for work
 LOCAL = "ocelli-local"  # the source of everything that the models inside this program found
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from ocelli.domain.chat import Conversation
+    from ocelli.domain.findings import Findings
+
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
@@ -82,4 +85,42 @@ class ChatUpstreams(Protocol):
 
     def get(self, name: str) -> ChatUpstream | None:
         """None if it is not configured, or is none of this kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedPicture:
+    """A picture of a conversation: its findings, the hash of its bytes, its size in pixels.
+
+    ``dhash`` is a 64-bit perceptual hash, None if it was not computed.
+    """
+
+    findings: Findings
+    sha256: str
+    dhash: int | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """``text`` is the answer, or the arguments (JSON) of the tool named ``called``."""
+
+    text: str
+    called: str | None = None
+
+
+class Answerer(Protocol):
+    """Turns a conversation and the findings of its pictures into an answer. No I/O."""
+
+    def check(self, conversation: Conversation) -> None:
+        """Raise ChatError for a request that cannot be answered, whatever its pictures show."""
+        ...
+
+    def compares(self, question: str) -> bool:
+        """Whether ``question`` asks to compare pictures."""
+        ...
+
+    def reply(self, conversation: Conversation, pictures: Sequence[AnalysedPicture]) -> Reply:
+        """Raises ChatError where the answer has no place in the form that was asked for."""
         ...

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from ocelli.usecases.blobs import BlobWriter
+    from ocelli.media.blobs import BlobWriter
 
 
 Checked = TypeVar("Checked")

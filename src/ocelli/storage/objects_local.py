@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ocelli.usecases.blobs import BlobWriter
+    from ocelli.media.blobs import BlobWriter
 
 STAGING = ".staging"
 BATCH = 500

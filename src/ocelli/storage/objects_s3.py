@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.domain.buckets import Bucket, Credentials
-    from ocelli.usecases.blobs import BlobWriter
+    from ocelli.media.blobs import BlobWriter
 
     T = TypeVar("T")
 

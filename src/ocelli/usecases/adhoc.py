@@ -17,7 +17,7 @@ from ocelli.domain.errors import (
     NotInTime,
     ValidationFailed,
 )
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

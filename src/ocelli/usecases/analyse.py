@@ -14,6 +14,7 @@ from ocelli.domain.sessions import ItemState
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.usecases.engine import answer_key
+from ocelli.usecases.fetch_jobs import settle
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.engine import Engine
-    from ocelli.usecases.fetch_jobs import Settlement
     from ocelli.usecases.image_loader import ImageLoader
 
 
@@ -46,7 +46,6 @@ class Analyse:
         engine: Engine,
         compute: Executor,
         sources: ImageLoader,
-        settle: Settlement,
         *,
         max_pixels: int,
         timeout: float,
@@ -56,7 +55,6 @@ class Analyse:
         self._engine = engine
         self._compute = compute
         self._sources = sources
-        self._settle = settle
         self._max_pixels = max_pixels
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
@@ -124,7 +122,7 @@ class Analyse:
         request = await _request(tx, done.analysis)
         await _deliver(tx, done, metered=request is None)
         if request is not None:
-            await self._settle(tx, request)
+            await settle(tx, request)
 
     async def _fail(self, tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
         """Likewise."""
@@ -133,7 +131,7 @@ class Analyse:
         request = await _request(tx, analysis)
         await _report(tx, analysis, failure, metered=request is None)
         if request is not None:
-            await self._settle(tx, request)
+            await settle(tx, request)
 
     async def _look(self, analysis: Analysis, data: bytes) -> _Done:
         started = time.perf_counter()

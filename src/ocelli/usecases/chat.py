@@ -8,19 +8,14 @@ conversation, which carry the same pictures again, do not look again.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict
-from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from ocelli.domain import structured, transcribing
-from ocelli.domain.answering import COMPARE
 from ocelli.domain.chat import (
     LONGEST_TOKEN,
     MAX_CONTEXT,
     ChatAnswer,
     Finish,
-    Format,
     TokenUse,
     count_picture,
     count_text,
@@ -30,28 +25,24 @@ from ocelli.domain.chat_errors import (
     ContextTooLong,
     ImageTooLarge,
     InvalidImageFormat,
-    InvalidSchema,
-    UnsupportedParameter,
     UpstreamUnavailable,
 )
 from ocelli.domain.errors import FailureType, TooLarge, ValidationFailed
 from ocelli.domain.findings import LOCAL, Feature
+from ocelli.domain.ports_chat import AnalysedPicture
 from ocelli.domain.questions import Question
-from ocelli.domain.seen import PictureFacts
-from ocelli.usecases.json_schemas import check_schema, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.chat import Conversation, PictureRef, Tool
+    from ocelli.domain.chat import Conversation, PictureRef
     from ocelli.domain.findings import Findings
+    from ocelli.domain.ports_chat import Answerer
     from ocelli.usecases.adhoc import AdHocAnalyses
     from ocelli.usecases.chat_pictures import OpenedPicture, PictureLoader
-
-    Answering = Callable[[str, Sequence[PictureFacts]], str]
 
 REMEMBERED = 2_000
 AT_ONCE = 16
@@ -59,55 +50,51 @@ COUNTED_AT_ONCE = 16 * 1024  # characters: some milliseconds of the event loop
 
 
 class LocalChat:
-    """``answer`` turns a question and what was found in the pictures into prose."""
+    """``timeout`` is for the analysis of one picture, in seconds."""
 
     def __init__(
-        self, adhoc: AdHocAnalyses, pictures: PictureLoader, answer: Answering, *, timeout: float
+        self,
+        adhoc: AdHocAnalyses,
+        pictures: PictureLoader,
+        answerer: Answerer,
+        *,
+        timeout: float,
     ) -> None:
         self._adhoc = adhoc
         self._pictures = pictures
-        self._answer = answer
+        self._answerer = answerer
         self._timeout = timeout
         self._known: OrderedDict[tuple[UUID, str, frozenset[Feature]], Findings] = OrderedDict()
 
     async def complete(
         self, tenant: Tenant, conversation: Conversation, *, max_bytes: int
     ) -> ChatAnswer:
-        """The whole answer. Raises ChatError, and what Asking.ask raises."""
-        if conversation.demanding:
-            name = conversation.demanding[0]
-            raise UnsupportedParameter(
-                f"'{name}' is not supported with this model: {LOCAL} answers from what its "
-                "detectors find. Configure a vision-language model with the setting `backends`.",
-                param=name,
-            )
-        if conversation.schema is not None:
-            await asyncio.to_thread(check_schema, conversation.schema, conversation.schema_name)
-        for tool in conversation.tools:
-            with _in_tool(tool):
-                await asyncio.to_thread(check_schema, tool.schema, tool.name)
+        """The whole answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
+        await asyncio.to_thread(self._answerer.check, conversation)
         text_tokens = await self._text_tokens(conversation)
         opened = await self._pictures.open(conversation.pictures, max_bytes=max_bytes)
         picture_tokens = sum(
             count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
         )
         self._fitting(text_tokens + picture_tokens)
-        meant = _meant(conversation)
+        meant = self._meant(conversation)
         looked = await self.look(
             tenant, [each for each in opened if each.ref in meant], frozenset(Feature)
         )
-        called, said = await asyncio.to_thread(self._say, conversation, looked)
+        reply = await asyncio.to_thread(self._answerer.reply, conversation, looked)
         text, finish, count = cut(
-            said, stop=() if called else conversation.stop, max_tokens=conversation.max_tokens
+            reply.text,
+            stop=() if reply.called else conversation.stop,
+            max_tokens=conversation.max_tokens,
         )
-        if called and finish is Finish.STOP:
+        if reply.called and finish is Finish.STOP:
             finish = Finish.TOOL_CALLS
         use = TokenUse(text_tokens, picture_tokens, count * conversation.n)
-        return ChatAnswer(LOCAL, text, finish, conversation.n, use, called)
+        return ChatAnswer(LOCAL, text, finish, conversation.n, use, reply.called)
 
     async def look(
         self, tenant: Tenant, opened: Sequence[OpenedPicture], features: frozenset[Feature]
-    ) -> list[PictureFacts]:
+    ) -> list[AnalysedPicture]:
         """What is in each, in their order; equal pictures are looked at once."""
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -123,7 +110,7 @@ class LocalChat:
             for task in tasks:
                 task.cancel()
         return [
-            PictureFacts(
+            AnalysedPicture(
                 found[each.sha256],
                 each.sha256,
                 each.dhash,
@@ -133,42 +120,15 @@ class LocalChat:
             for each in opened
         ]
 
-    def _say(
-        self, conversation: Conversation, looked: Sequence[PictureFacts]
-    ) -> tuple[str | None, str]:
-        """The tool that is called, if one is, and the text."""
-        answer = self._prose(conversation, looked)
-        if not conversation.tools:
-            return None, self._formatted(conversation, answer, looked)
-        for tool in conversation.tools:  # the first whose arguments are known
-            last = tool is conversation.tools[-1]
-            with nullcontext() if last else suppress(UnsupportedParameter), _in_tool(tool):
-                value = structured.fill(tool.schema, answer, looked)
-                validate(value, tool.schema)
-                return tool.name, json.dumps(value, ensure_ascii=False)
-        raise AssertionError  # the last one returns or raises
+    def _meant(self, conversation: Conversation) -> list[PictureRef]:
+        """Which pictures a question is about: those that came with it, if any did.
 
-    def _prose(self, conversation: Conversation, looked: Sequence[PictureFacts]) -> str:
-        question, rules = conversation.question, conversation.instructions
-        only_text = transcribing.asked(question) or (
-            "?" not in question and transcribing.asked(rules, question)
-        )
-        if looked and only_text:
-            return transcribing.transcription(looked, rules, question)
-        return self._answer(question, looked)
-
-    @staticmethod
-    def _formatted(conversation: Conversation, answer: str, looked: Sequence[PictureFacts]) -> str:
-        match conversation.format:
-            case Format.TEXT:
-                return answer
-            case Format.JSON_OBJECT:
-                value = structured.everything(answer, looked)
-            case Format.JSON_SCHEMA:
-                schema = conversation.schema or {}
-                value = structured.fill(schema, answer, looked)
-                validate(value, schema)
-        return json.dumps(value, ensure_ascii=False)
+        To compare takes two, so a single one is compared with all that came before.
+        """
+        shown = conversation.shown_last
+        if not shown or (len(shown) == 1 and self._answerer.compares(conversation.question)):
+            return conversation.pictures
+        return shown
 
     async def _findings(
         self, tenant: Tenant, picture: OpenedPicture, features: frozenset[Feature]
@@ -212,27 +172,6 @@ class LocalChat:
                 param="messages",
             )
         return count
-
-
-@contextmanager
-def _in_tool(tool: Tool) -> Iterator[None]:
-    """What is wrong with a schema is said of the tool that it belongs to."""
-    try:
-        yield
-    except (InvalidSchema, UnsupportedParameter) as error:
-        message = f"The arguments of {tool.name!r} cannot be filled. {error.message}"
-        raise type(error)(message, param="tools") from error
-
-
-def _meant(conversation: Conversation) -> list[PictureRef]:
-    """Which pictures a question is about: those that came with it, if any did.
-
-    To compare takes two, so a single one is compared with all that came before.
-    """
-    shown = conversation.shown_last
-    if not shown or (len(shown) == 1 and COMPARE.search(conversation.question.casefold())):
-        return conversation.pictures
-    return shown
 
 
 def _found(analysis: Analysis, picture: OpenedPicture) -> Findings:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ocelli.domain.buckets import BucketConfig, Credentials
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
 from ocelli.media.addresses import ForbiddenAddress, public_addresses
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Analysis, Failure, Status, VerificationLevel
 from ocelli.domain.errors import FailureType, NotFound, OcelliError
@@ -24,6 +24,7 @@ from ocelli.domain.fetch_jobs import (
 )
 from ocelli.media.header import read_header
 from ocelli.media.sniff import HEAD_BYTES, is_video
+from ocelli.usecases import fetch_bodies
 from ocelli.usecases.adhoc import FOLDER, LOOK_AGAIN
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.pricing import PricingPlan
     from ocelli.domain.questions import Question
+    from ocelli.media.blobs import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.adhoc import Listen
-    from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.store_resolver import StoreResolver
 
 STORED_AT_ONCE = 4
@@ -43,18 +44,6 @@ STORED_AT_ONCE = 4
 ROUND = 16
 # So many single pictures of a tenant may overtake everybody while it waits for them.
 URGENT_AT_ONCE = 4
-
-
-class Writer(Protocol):
-    """Puts a request into the words of its dialect; what is written is stored and sent as it is."""
-
-    def processing(self, request: FetchJob) -> str:
-        """While it is worked on."""
-        ...
-
-    def finished(self, outcome: FetchOutcome) -> str:
-        """With its answers."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +72,12 @@ class FetchJobs:
         database: PostgresDatabase,
         stores: StoreResolver,
         listen: Listen,
-        writer: Writer,
         *,
         max_pixels: int,
     ) -> None:
         self._database = database
         self._stores = stores
         self._listen = listen
-        self._writer = writer
-        self._settlement = Settlement(writer)
         self._max_pixels = max_pixels
 
     async def balance(self, tenant: Tenant) -> CreditBalance:
@@ -131,7 +117,7 @@ class FetchJobs:
             if not await tx.credits.take(tenant.id, request.reserved):
                 _check(await tx.credits.balance(tenant.id), request.reserved)
                 raise InsufficientCredits
-            await self._settlement(tx, request.id)  # where nothing is left to be done
+            await settle(tx, request.id)  # where nothing is left to be done
         return request
 
     async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool]:
@@ -204,7 +190,7 @@ class FetchJobs:
         waits: bool,
     ) -> None:
         ahead = await tx.fetch_jobs.unfinished(request.tenant_id)
-        await tx.fetch_jobs.add(request, self._writer.processing(request))
+        await tx.fetch_jobs.add(request, fetch_bodies.processing(request))
         analyses = [
             Analysis(
                 id=uuid.uuid4(),
@@ -240,33 +226,28 @@ class FetchJobs:
         )
 
 
-class Settlement:
-    """Ends a request whose last picture is final, in the transaction that made it so."""
+async def settle(tx: PostgresTransaction, id: UUID) -> None:
+    """End a request whose last picture is final, in the transaction that made it so.
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    async def __call__(self, tx: PostgresTransaction, id: UUID) -> None:
-        """Nothing if it is finished already, or something is still to be done.
-
-        Two that end the last two pictures at the same moment wait for each other at ``lock``, so
-        one of them sees that nothing is left.
-        """
-        request = await tx.fetch_jobs.lock(id)
-        if request is None or await tx.fetch_jobs.is_pending(id):
-            return
-        analyses = await tx.analyses.of_request(request.tenant_id, id)
-        paid = min(paid_for(request, analyses), request.reserved)
-        balance = await tx.credits.give(request.tenant_id, request.reserved - paid)
-        outcome = FetchOutcome(
-            request=replace(request, completed_at=datetime.now(UTC)),
-            answered=[each for each in analyses if each.status is Status.COMPLETED],
-            errors=complaints(request, analyses),
-            paid=paid,
-            credits=balance.shown,
-            failure=failure_of(analyses),
-        )
-        await tx.fetch_jobs.finish(id, paid=paid, body=self._writer.finished(outcome))
+    Nothing happens if it is finished already, or something is still to be done. Two that end the
+    last two pictures at the same moment wait for each other at ``lock``, so one of them sees that
+    nothing is left.
+    """
+    request = await tx.fetch_jobs.lock(id)
+    if request is None or await tx.fetch_jobs.is_pending(id):
+        return
+    analyses = await tx.analyses.of_request(request.tenant_id, id)
+    paid = min(paid_for(request, analyses), request.reserved)
+    balance = await tx.credits.give(request.tenant_id, request.reserved - paid)
+    outcome = FetchOutcome(
+        request=replace(request, completed_at=datetime.now(UTC)),
+        answered=[each for each in analyses if each.status is Status.COMPLETED],
+        errors=complaints(request, analyses),
+        paid=paid,
+        credits=balance.shown,
+        failure=failure_of(analyses),
+    )
+    await tx.fetch_jobs.finish(id, paid=paid, body=fetch_bodies.finished(outcome))
 
 
 def places(ahead: int, count: int) -> list[int]:

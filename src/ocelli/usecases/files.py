@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import NotFound, ValidationFailed
 from ocelli.domain.images import Variant, VariantStatus, VariantType
+from ocelli.media.blobs import BlobWriter
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
-from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.upload import UploadRequest, check_labels
 
 if TYPE_CHECKING:

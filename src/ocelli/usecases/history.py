@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ocelli.domain.errors import NotFound, OcelliError, ValidationFailed
 from ocelli.domain.history import ExportFormat
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

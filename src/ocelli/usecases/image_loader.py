@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
 from ocelli.domain.fetch_jobs import InsufficientCredits, is_video_page
+from ocelli.media.blobs import BlobWriter
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases.adhoc import FOLDER
-from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.fetch_jobs import places
 
 if TYPE_CHECKING:

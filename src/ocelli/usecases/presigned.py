@@ -20,7 +20,7 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import ImageFormat, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.usage import Charge, Limit
+    from ocelli.media.blobs import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
-    from ocelli.usecases.blobs import BlobWriter
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.store_resolver import StoreResolver
 

@@ -8,9 +8,8 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ocelli.api.fetch.mapping import JsonWriter
+from ocelli.backends.local.conversation.answerer import LocalAnswerer
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.answering import answer
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
@@ -134,9 +133,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
             chat=_chat(settings, adhoc, metering, upstreams),
-            fetch_jobs=FetchJobs(
-                database, stores, changes.listen, JsonWriter(), max_pixels=settings.max_pixels
-            ),
+            fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,
             staging=store.staging,
@@ -164,7 +161,7 @@ def _chat(
         max_bytes=settings.max_upload_bytes,
         max_pixels=settings.max_pixels,
     )
-    local = LocalChat(adhoc, pictures, answer, timeout=settings.analysis_timeout)
+    local = LocalChat(adhoc, pictures, LocalAnswerer(), timeout=settings.analysis_timeout)
     models = ChatModels(
         upstreams,
         default=settings.chat_model or settings.default_backend,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from ocelli.domain.accounts import KeyDraft, Tier, new_key
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.domain.scopes import EVERYTHING
+from ocelli.media.blobs import BlobWriter
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import check_connection
 from ocelli.storage.postgres.schema import migrate, missing
-from ocelli.usecases.blobs import BlobWriter
 from ocelli.usecases.keys import Keys
 from ocelli.wiring.adapters import objects, secret, write_private
 from ocelli.wiring.data_folder import KEY, NoInstallation

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.api.fetch.mapping import JsonWriter
 from ocelli.media.frames import VideoFrames
 from ocelli.media.video_pages import YtDlp
 from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
@@ -23,7 +22,6 @@ from ocelli.storage.postgres.preflight import check_connection
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.batches import CallWebhook
 from ocelli.usecases.colors import ExtractColors
-from ocelli.usecases.fetch_jobs import Settlement
 from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
@@ -57,7 +55,6 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
             store = objects(settings)
             stores = StoreResolver(store, custom_storage(settings, database, store.staging))
             limits = {"max_pixels": settings.max_pixels}
-            writer = JsonWriter()
             sources = ImageLoader(
                 database,
                 stores,
@@ -76,7 +73,6 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 engine,
                 compute,
                 sources,
-                Settlement(writer),
                 timeout=settings.analysis_timeout,
                 **limits,
             )

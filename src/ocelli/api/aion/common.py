@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Path, Request
 from pydantic import BeforeValidator
 
-from ocelli.api.aion.errors import ErrorEnvelope
+from ocelli.api.errors import ErrorEnvelope
 from ocelli.api.services import Services
 
 _ERRORS: dict[int | str, dict[str, Any]] = {

@@ -22,9 +22,8 @@ _EXPOSED = (
 )
 
 
-def chat_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """For an answer to this request."""
-    headers = []
+def add_headers(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
+    """Complete the ``headers`` of an answer to this request."""
     rate = scope["state"].get("rate")
     if rate is not None:
         left = max(0, round(rate.reset - time.time()))
@@ -40,7 +39,6 @@ def chat_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
                 (b"access-control-expose-headers", _EXPOSED),
             ]
             break
-    return headers
 
 
 async def preflight(scope: Scope, receive: Receive, send: Send) -> None:

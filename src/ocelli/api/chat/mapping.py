@@ -26,7 +26,7 @@ from ocelli.domain.chat_errors import (
     MissingParameter,
     WrongType,
 )
-from ocelli.domain.structured import UNSAFE
+from ocelli.domain.findings import UNSAFE
 from ocelli.usecases.chat_models import ChatModel
 
 Body = TypeVar("Body", bound=BaseModel)

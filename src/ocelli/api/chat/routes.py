@@ -16,12 +16,14 @@ from ocelli.api import json_reader
 from ocelli.api.auth import CurrentKey, CurrentServices, admit, current_services, presented
 from ocelli.api.chat import mapping, openapi, schemas, streaming
 from ocelli.api.chat.openapi import ERRORS, READ_ERRORS
+from ocelli.api.policy import requires
 from ocelli.api.raw import whole_body
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.chat import Conversation, PictureRef
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.ports_chat import ChatUpstream
+from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.chat_relay import TOKEN_FIELDS, Passed
 
 JSON = "application/json"
@@ -51,6 +53,7 @@ class Call:
         return {"openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000))}
 
 
+@requires(KeyRole.WRITE)
 async def chat_completions(request: Request) -> Response:
     """Text and pictures in, text out; with `stream` as server-sent events.
 
@@ -132,6 +135,7 @@ async def _relay(
     responses=ERRORS,
     openapi_extra=openapi.MODERATION,
 )
+@requires(KeyRole.WRITE)
 async def moderate(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Pictures against the safety model. What no model looks for is null, never false."""
     async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
@@ -148,6 +152,7 @@ def _shown(body: bytes) -> list[PictureRef]:
 
 @router.get("/models", summary="Which models there are", responses=READ_ERRORS)
 @router.get("/v1/models", summary="Which models there are", responses=READ_ERRORS)
+@requires(KeyRole.READ)
 async def list_models(key: CurrentKey, services: CurrentServices) -> schemas.ModelList:
     """Every name that `model` may be, aliases too."""
     del key
@@ -159,6 +164,7 @@ async def list_models(key: CurrentKey, services: CurrentServices) -> schemas.Mod
     summary="One model",
     responses={**READ_ERRORS, 404: ERRORS[404]},
 )
+@requires(KeyRole.READ)
 async def get_model(
     model_id: Annotated[str, Path(description="It may contain slashes.", examples=[LOCAL])],
     key: CurrentKey,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import pybase64
 
 from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
-from ocelli.usecases.blobs import BlobWriter
+from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,13 +15,16 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.fetch import mapping, schemas
+from ocelli.api.fetch import schemas
 from ocelli.api.fetch.body import Received, in_memory
 from ocelli.api.fetch.errors import ErrorAnswer, QueryTooLong, UnknownRequest
 from ocelli.api.fetch.parameters import order
+from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.errors import NotFound
+from ocelli.domain.scopes import KeyRole
+from ocelli.usecases import fetch_bodies
 
 LONGEST_QUERY = 2048
 
@@ -79,6 +82,7 @@ def _documented(where: str) -> dict[str, Any]:
     responses=_errors(400, 402, 409, 413, 422, 429),
     openapi_extra=_documented("body"),
 )
+@requires(KeyRole.WRITE)
 async def fetch(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """One picture by its address is answered at once; everything else by polling `response_uri`."""
     with Received(services.staging, request.query_params.multi_items()) as received:
@@ -94,6 +98,7 @@ async def fetch(request: Request, key: CurrentKey, services: CurrentServices) ->
     responses=_errors(400, 402, 414, 429),
     openapi_extra=_documented("query"),
 )
+@requires(KeyRole.WRITE)
 async def fetch_by_query(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Parameters as of the POST; at most 2,048 characters."""
     if len(request.url.query) > LONGEST_QUERY:
@@ -108,6 +113,7 @@ async def fetch_by_query(request: Request, key: CurrentKey, services: CurrentSer
     response_model=schemas.Answer,
     responses=_errors(404),
 )
+@requires(KeyRole.READ, counted=False)
 async def fetch_response(
     request_id: Annotated[str, Path(examples=[schemas.ID])],
     key: CurrentKey,
@@ -122,6 +128,7 @@ async def fetch_response(
 
 
 @router.get("/credits", summary="What is left", responses=_errors(429))
+@requires(KeyRole.READ)
 async def fetch_credits(key: CurrentKey, services: CurrentServices) -> schemas.Credits:
     """The balance, without what requests that are under way have reserved."""
     return schemas.Credits(credits=(await services.fetch_jobs.balance(key.tenant)).shown)
@@ -144,7 +151,7 @@ async def _answer(
         if body is not None:
             return _json(body)
     uri = f"{_base(request, services)}/api/response/{accepted.id}"
-    return JSONResponse(mapping.accepted(accepted, uri))
+    return JSONResponse(fetch_bodies.accepted(accepted, uri))
 
 
 def _json(body: str | bytes) -> Response:

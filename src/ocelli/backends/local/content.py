@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ocelli.backends.local.evidence import Scene, Thing, scene_of, things_in
 from ocelli.backends.local.shapes import is_shape
 from ocelli.domain.claims import ClaimType
+from ocelli.domain.findings import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,6 @@ PICTURE = "picture"
 FACE = "face"
 NSFW = "nsfw"
 
-UNSAFE = 0.5
 QUOTE_LENGTH = 80
 MENTIONED_COLORS, COLOR_FRACTION, COLORS_TOGETHER = 2, 0.15, 0.4
 ONLY_COLOR = 0.9

@@ -17,13 +17,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local import class_names
-from ocelli.backends.local.content import FACE, NSFW, PICTURE, UNSAFE, is_grey
+from ocelli.backends.local.content import FACE, NSFW, PICTURE, is_grey
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.models import OBJECT_SCORE
 from ocelli.backends.local.shape_verdicts import judge_shapes
 from ocelli.backends.local.text_match import Match, best_match, legible
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
+from ocelli.domain.findings import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

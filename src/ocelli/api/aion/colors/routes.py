@@ -11,12 +11,15 @@ from ocelli.api.aion.common import FileId, errors
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
 from ocelli.domain.colors import FAMILIES, MAX_COLORS, MIN_COLORS
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/colors", tags=["colors"])
 
 
 @router.get("/images/{image_id}", summary="The colours of a picture", responses=errors(404))
+@requires(KeyRole.READ)
 async def get_colors(
     image_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.ColorExtraction:
@@ -25,6 +28,7 @@ async def get_colors(
 
 
 @router.post("/images/{image_id}/extract", summary="Extract colours anew", responses=errors(404))
+@requires(KeyRole.WRITE)
 async def extract_colors(
     image_id: FileId,
     key: CurrentKey,
@@ -42,6 +46,7 @@ async def extract_colors(
 
 
 @router.post("/batch/extract", summary="Extract colours of several pictures", responses=errors())
+@requires(KeyRole.WRITE)
 async def extract_colors_of_many(
     body: schemas.BatchExtractRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchExtractResponse:
@@ -55,6 +60,7 @@ async def extract_colors_of_many(
 
 
 @router.post("/search", summary="Find pictures by a colour", responses=errors())
+@requires(KeyRole.READ)
 async def search_colors(
     request: Request, body: schemas.ColorSearchRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ColorSearchResponse:
@@ -81,6 +87,7 @@ async def search_colors(
 
 
 @router.get("/families", summary="Families of colours", responses=errors())
+@requires(KeyRole.READ)
 async def list_color_families(key: CurrentKey) -> list[schemas.ColorFamily]:
     """Every colour is in exactly one."""
     del key

@@ -13,11 +13,13 @@ from ocelli.api.aion.data import mapping, schemas
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.errors import NotFound
 from ocelli.domain.history import Export
 from ocelli.domain.images import VariantType
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/data", tags=["data"])
 
@@ -31,6 +33,7 @@ Confidence = Annotated[float | None, Query(ge=0, le=1)]
 
 
 @router.get("/descriptions", summary="Every description so far", responses=errors())
+@requires(KeyRole.READ)
 async def list_descriptions(
     request: Request,
     key: CurrentKey,
@@ -72,6 +75,7 @@ async def list_descriptions(
 
 
 @router.post("/export", status_code=202, summary="Export descriptions", responses=errors())
+@requires(KeyRole.READ)
 async def create_export(
     request: Request, body: schemas.ExportRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ExportState:
@@ -81,6 +85,7 @@ async def create_export(
 
 
 @router.get("/export/{export_id}", summary="How far an export has come", responses=errors(404))
+@requires(KeyRole.READ)
 async def get_export(
     request: Request, export_id: UUID, key: CurrentKey, services: CurrentServices
 ) -> schemas.ExportState:
@@ -95,6 +100,7 @@ async def get_export(
     response_class=RedirectResponse,
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def get_image(
     request: Request,
     image_id: FileId,
@@ -115,6 +121,7 @@ async def get_image(
     response_class=RedirectResponse,
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def get_thumbnail(
     request: Request,
     image_id: FileId,
@@ -135,6 +142,7 @@ async def get_thumbnail(
     response_class=RedirectResponse,
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def get_image_variant(
     request: Request,
     image_id: FileId,
@@ -147,6 +155,7 @@ async def get_image_variant(
 
 
 @router.get("/images/{image_id}/variants", summary="All copies of a picture", responses=errors(404))
+@requires(KeyRole.READ)
 async def list_variants(
     request: Request, image_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.VariantLinks:

@@ -11,12 +11,14 @@ from ocelli.api.aion.common import errors
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import Analysis
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.errors import NotFound
 from ocelli.domain.questions import Question
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, tags=["describe and verify"])
 
@@ -27,6 +29,7 @@ BatchId = Annotated[str, Path(max_length=36)]
     "/describe/", summary="Describe a picture now", responses=errors(400, 404, 413, 502, 504)
 )
 @router.post("/describe", include_in_schema=False)
+@requires(KeyRole.WRITE)
 async def describe(
     body: schemas.DescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.DescribeResponse:
@@ -39,6 +42,7 @@ async def describe(
     "/verify/", summary="Check a text against a picture", responses=errors(400, 404, 413, 502, 504)
 )
 @router.post("/verify", include_in_schema=False)
+@requires(KeyRole.WRITE)
 async def verify(
     body: schemas.VerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.VerifyResponse:
@@ -48,6 +52,7 @@ async def verify(
 
 
 @router.get("/verify/providers", summary="Who can be asked, and how thoroughly", responses=errors())
+@requires(KeyRole.READ)
 async def verify_providers(key: CurrentKey, services: CurrentServices) -> schemas.ProvidersResponse:
     """Names for `providers`, and the levels with their looks, which are their credits."""
     del key
@@ -56,6 +61,7 @@ async def verify_providers(key: CurrentKey, services: CurrentServices) -> schema
 
 @router.get("/verify/health", summary="Whether somebody is there to answer", responses=errors())
 @router.get("/verify/health/status", include_in_schema=False)
+@requires(KeyRole.READ)
 async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.VerifyHealth:
     """Whether a worker is alive."""
     del key
@@ -72,6 +78,7 @@ async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.V
     summary="Describe many pictures",
     responses=errors(413),
 )
+@requires(KeyRole.WRITE)
 async def batch_describe(
     body: schemas.BatchDescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
@@ -95,6 +102,7 @@ async def batch_describe(
     summary="Check many texts against their pictures",
     responses=errors(413),
 )
+@requires(KeyRole.WRITE)
 async def batch_verify(
     body: schemas.BatchVerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
@@ -115,6 +123,7 @@ async def batch_verify(
 
 
 @router.get("/batch/{batch_id}", summary="How far a job has come", responses=errors(404))
+@requires(KeyRole.READ)
 async def batch_job(
     batch_id: BatchId, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchStatusOut:
@@ -123,6 +132,7 @@ async def batch_job(
 
 
 @router.get("/batch/{batch_id}/results", summary="Results of a job", responses=errors(404))
+@requires(KeyRole.READ)
 async def batch_results(
     batch_id: BatchId,
     key: CurrentKey,
@@ -144,6 +154,7 @@ async def batch_results(
     summary="Cancel a batch",
     responses=errors(400, 404),
 )
+@requires(KeyRole.WRITE)
 async def cancel_batch(batch_id: BatchId, key: CurrentKey, services: CurrentServices) -> None:
     """A job, or a batch of uploads.
 

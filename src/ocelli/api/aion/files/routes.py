@@ -12,14 +12,17 @@ from ocelli.api.aion.common import FileId, absolute, errors
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.errors import NotFound
 from ocelli.domain.images import Image, VariantType
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/user-files", tags=["files"])
 
 
 @router.get("", summary="List files", responses=errors())
+@requires(KeyRole.READ)
 async def list_files(
     request: Request,
     key: CurrentKey,
@@ -39,6 +42,7 @@ async def list_files(
 
 
 @router.get("/{file_id}", summary="Everything about one file", responses=errors(404))
+@requires(KeyRole.READ)
 async def get_file(
     request: Request, file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.FileDetails:
@@ -55,6 +59,7 @@ async def get_file(
     response_class=RedirectResponse,
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def get_variant(
     request: Request,
     file_id: FileId,
@@ -77,6 +82,7 @@ async def get_variant(
     response_class=RedirectResponse,
     responses=errors(404, 502),
 )
+@requires(KeyRole.READ)
 async def download(
     request: Request, file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> RedirectResponse:
@@ -88,6 +94,7 @@ async def download(
 
 
 @router.patch("/{file_id}", summary="Change title or tags", responses=errors(400, 404))
+@requires(KeyRole.WRITE)
 async def update_file(
     file_id: FileId, body: schemas.FileUpdate, key: CurrentKey, services: CurrentServices
 ) -> schemas.UpdatedFile:
@@ -97,6 +104,7 @@ async def update_file(
 
 
 @router.post("/batch-delete", summary="Delete several files", responses=errors(400))
+@requires(KeyRole.WRITE)
 async def delete_files(
     body: schemas.BatchDelete, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchDeleted:
@@ -107,6 +115,7 @@ async def delete_files(
 @router.post(
     "/{file_id}/trigger-variants", summary="Make smaller copies again", responses=errors(404)
 )
+@requires(KeyRole.WRITE)
 async def trigger_variants(
     file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.VariantsTriggered:
@@ -115,6 +124,7 @@ async def trigger_variants(
 
 
 @router.delete("/{file_id}", summary="Delete a file", responses=errors(404))
+@requires(KeyRole.WRITE)
 async def delete_file(
     file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.DeletedFile:

@@ -11,6 +11,8 @@ from ocelli.api.aion.common import errors
 from ocelli.api.aion.keys import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/api-keys", tags=["keys"])
 
@@ -18,6 +20,7 @@ KeyId = Annotated[UUID, Path(description="The id, not the key.")]
 
 
 @router.post("", summary="Make a key", status_code=201, responses=errors(400))
+@requires(KeyRole.ADMIN, "api_keys:write")
 async def create_key(
     body: schemas.NewKey, response: Response, key: CurrentKey, services: CurrentServices
 ) -> schemas.CreatedKey:
@@ -28,6 +31,7 @@ async def create_key(
 
 
 @router.get("", summary="List keys", responses=errors())
+@requires(KeyRole.READ, "api_keys:read")
 async def list_keys(
     key: CurrentKey,
     services: CurrentServices,
@@ -45,12 +49,14 @@ async def list_keys(
 
 
 @router.get("/{key_id}", summary="One key", responses=errors(404))
+@requires(KeyRole.READ, "api_keys:read")
 async def get_key(key_id: KeyId, key: CurrentKey, services: CurrentServices) -> schemas.Key:
     """Active or not."""
     return mapping.key(await services.keys.get(key.tenant.id, key_id))
 
 
 @router.put("/{key_id}", summary="Change a key", responses=errors(400, 404))
+@requires(KeyRole.ADMIN, "api_keys:write")
 async def update_key(
     key_id: KeyId, body: schemas.KeyChange, key: CurrentKey, services: CurrentServices
 ) -> schemas.Key:
@@ -66,6 +72,7 @@ async def update_key(
 
 
 @router.delete("/{key_id}", summary="Deactivate a key", status_code=204, responses=errors(404))
+@requires(KeyRole.ADMIN, "api_keys:delete")
 async def delete_key(
     key_id: KeyId,
     key: CurrentKey,

@@ -11,9 +11,11 @@ from ocelli.api.aion.common import absolute, errors
 from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import TooLarge
+from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.presigned import Confirmation, ReservationRequest
 
 router = APIRouter(route_class=JsonRoute, tags=["presigned uploads"])
@@ -27,6 +29,7 @@ MAX_INITIATED = 52_428_800
     summary="Reserve a place for one file",
     responses=errors(409, 413, 502),
 )
+@requires(KeyRole.WRITE)
 async def request_presigned_url(
     request: Request, body: schemas.PresignedRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.PresignedResponse:
@@ -52,6 +55,7 @@ async def request_presigned_url(
 @router.post(
     "/uploads/confirm", summary="Confirm that a file was sent", responses=errors(404, 409, 413, 502)
 )
+@requires(KeyRole.WRITE)
 async def confirm_upload(
     body: schemas.ConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ConfirmResponse:
@@ -71,6 +75,7 @@ async def confirm_upload(
     summary="Reserve a place for one file of the library",
     responses=errors(400, 409, 413, 502),
 )
+@requires(KeyRole.WRITE)
 async def initiate_upload(
     request: Request,
     key: CurrentKey,
@@ -109,6 +114,7 @@ async def initiate_upload(
     summary="Confirm that a file of the library was sent",
     responses=errors(404, 409, 413, 502),
 )
+@requires(KeyRole.WRITE)
 async def confirm_file(
     body: schemas.FileConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.FileConfirmResponse:
@@ -131,6 +137,7 @@ async def confirm_file(
     summary="Reserve places for up to five files",
     responses=errors(409, 413, 502),
 )
+@requires(KeyRole.WRITE)
 async def batch_prepare(
     request: Request, body: schemas.BatchPrepareRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchPrepareResponse:
@@ -158,6 +165,7 @@ async def batch_prepare(
     summary="Confirm which files of a batch were sent",
     responses=errors(404, 502),
 )
+@requires(KeyRole.WRITE)
 async def batch_confirm(
     body: schemas.BatchConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchConfirmResponse:
@@ -184,6 +192,7 @@ async def batch_confirm(
     summary="How far a batch has come",
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def batch_status(
     batch_id: BatchId, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchStatusResponse:

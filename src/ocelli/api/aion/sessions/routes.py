@@ -14,6 +14,8 @@ from ocelli.api.aion.sessions import mapping, schemas
 from ocelli.api.aion.sessions.events import progress
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
+from ocelli.domain.scopes import KeyRole
 from ocelli.domain.sessions import SessionStatus, UploadMethod
 
 router = APIRouter(route_class=JsonRoute, prefix="/uploads/sessions", tags=["sessions"])
@@ -23,6 +25,7 @@ MAX_OFFSET = 2**31
 
 
 @router.get("", summary="List sessions", responses=errors())
+@requires(KeyRole.READ)
 async def list_sessions(
     key: CurrentKey,
     services: CurrentServices,
@@ -49,6 +52,7 @@ async def list_sessions(
     summary="How far a session has come",
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def session_status(
     session_id: SessionId, key: CurrentKey, services: CurrentServices
 ) -> schemas.SessionDetails:
@@ -57,6 +61,7 @@ async def session_status(
 
 
 @router.get("/{session_id}/results", summary="Finished files", responses=errors(404))
+@requires(KeyRole.READ)
 async def session_results(
     request: Request,
     session_id: SessionId,
@@ -87,6 +92,7 @@ async def session_results(
         },
     },
 )
+@requires(KeyRole.READ)
 async def session_events(
     session_id: SessionId, key: CurrentKey, services: CurrentServices
 ) -> StreamingResponse:
@@ -102,6 +108,7 @@ async def session_events(
 
 
 @router.post("/{session_id}/cancel", summary="Cancel a session", responses=errors(400, 404))
+@requires(KeyRole.WRITE)
 async def cancel_session(
     session_id: SessionId, key: CurrentKey, services: CurrentServices
 ) -> schemas.SessionDetails:

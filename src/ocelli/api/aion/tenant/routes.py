@@ -8,11 +8,14 @@ from ocelli.api.aion.common import errors
 from ocelli.api.aion.tenant import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/tenant", tags=["tenant"])
 
 
 @router.post("/s3-config", summary="Use a bucket of your own", responses=errors(400))
+@requires(KeyRole.ADMIN, "cloud_storage:write", per_minute=5)
 async def configure_s3(
     body: schemas.S3Config, key: CurrentKey, services: CurrentServices
 ) -> schemas.S3ConfigStatus:
@@ -30,18 +33,21 @@ async def configure_s3(
 
 
 @router.get("/s3-config", summary="Which bucket is configured", responses=errors())
+@requires(KeyRole.READ, "cloud_storage:read")
 async def get_s3_config(key: CurrentKey, services: CurrentServices) -> schemas.S3ConfigStatus:
     """Without its credentials."""
     return mapping.s3_config(await services.custom_storage.get(key.tenant.id))
 
 
 @router.post("/s3-config/validate", summary="Try the bucket", responses=errors())
+@requires(KeyRole.ADMIN, "cloud_storage:write", per_minute=10)
 async def validate_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3Validation:
     """A small object is written, read and removed. Changes nothing that is configured."""
     return mapping.s3_validation(*await services.custom_storage.validate(key.tenant.id))
 
 
 @router.delete("/s3-config", summary="Forget the bucket", responses=errors())
+@requires(KeyRole.ADMIN, "cloud_storage:delete", per_minute=5)
 async def remove_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3Removed:
     """What is in it stays there, and cannot be reached from here until it is configured again."""
     removed = await services.custom_storage.remove(key.tenant.id)

@@ -15,11 +15,13 @@ from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.multipart import Form, receive
+from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import StorageTarget
+from ocelli.domain.scopes import KeyRole
 from ocelli.domain.sessions import Intent
 from ocelli.usecases.upload import DEFAULT_LEVEL, IncomingFile, UploadRequest
 
@@ -78,6 +80,7 @@ def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
         },
     ),
 )
+@requires(KeyRole.WRITE)
 async def upload_stream(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.StreamUploadResponse:
@@ -128,6 +131,7 @@ async def upload_stream(
         },
     ),
 )
+@requires(KeyRole.WRITE)
 async def upload_stream_batch(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchUploadResponse:
@@ -173,6 +177,7 @@ async def _stream_batch(
 @router.post(
     "/uploads/check-duplicates", summary="Which files are here already", responses=errors()
 )
+@requires(KeyRole.READ)
 async def check_duplicates(
     body: schemas.DuplicatesRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.DuplicatesResponse:
@@ -187,6 +192,7 @@ async def check_duplicates(
 
 
 @router.get("/uploads/quota-check", summary="May so many files come?", responses=errors())
+@requires(KeyRole.READ)
 async def quota_check(
     key: CurrentKey,
     services: CurrentServices,
@@ -197,6 +203,7 @@ async def quota_check(
 
 
 @router.get("/uploads/stuck-uploads", summary="Uploads that do not move", responses=errors())
+@requires(KeyRole.READ)
 async def stuck_uploads(
     key: CurrentKey,
     services: CurrentServices,
@@ -215,6 +222,7 @@ async def stuck_uploads(
     summary="How far an upload has come",
     responses=errors(404),
 )
+@requires(KeyRole.READ)
 async def upload_status(
     image_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.UploadStatus:

@@ -12,7 +12,9 @@ from ocelli.api.aion.common import errors
 from ocelli.api.aion.usage import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.policy import requires
 from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, tags=["usage"])
 
@@ -29,6 +31,7 @@ _DAYS = {"day": 1, "week": 7, "month": 30}
 
 
 @router.post("/usage/check", summary="May so many pictures be described?", responses=errors())
+@requires(KeyRole.READ, "usage:read", per_minute=60)
 async def usage_check(
     body: schemas.UsageCheckRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.UsageCheck:
@@ -38,6 +41,7 @@ async def usage_check(
 
 
 @router.get("/usage/summary", summary="What was used in a period", responses=errors())
+@requires(KeyRole.READ, "usage:read", per_minute=30)
 async def usage_summary(
     key: CurrentKey,
     services: CurrentServices,
@@ -60,6 +64,7 @@ async def usage_summary(
 
 
 @router.get("/usage/breakdown", summary="Where this month's credits went", responses=errors())
+@requires(KeyRole.READ, "usage:read", per_minute=30)
 async def usage_breakdown(key: CurrentKey, services: CurrentServices) -> schemas.UsageBreakdown:
     """By verification level and by operation."""
     standing = await services.quota.standing(key.tenant)
@@ -70,6 +75,7 @@ async def usage_breakdown(key: CurrentKey, services: CurrentServices) -> schemas
 
 
 @router.get("/tenant/limits", summary="The tier's limits", responses=errors())
+@requires(KeyRole.READ, "tenants:read")
 async def tenant_limits(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.TenantLimits:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocelli.backends.local.conversation.facts import PictureFacts
+from ocelli.backends.local.conversation.transcription import asked, transcription
 from ocelli.domain.findings import Box, Findings, TextLine
-from ocelli.domain.seen import PictureFacts
-from ocelli.domain.transcribing import asked, transcription
 
 BOX = Box(0, 0, 1, 1)
 

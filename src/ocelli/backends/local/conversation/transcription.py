@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.seen import PictureFacts
+    from ocelli.backends.local.conversation.facts import PictureFacts
 
 LONGEST = 8000
 

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.domain.answering import NEEDS_A_MODEL, NO_IDENTITY, NO_PICTURE, NOT_FOUND, answer
+from ocelli.backends.local.conversation.facts import PictureFacts
+from ocelli.backends.local.conversation.question_answering import (
+    NEEDS_A_MODEL,
+    NO_IDENTITY,
+    NO_PICTURE,
+    NOT_FOUND,
+    answer,
+)
 from ocelli.domain.claims import Claim, ClaimType
 from ocelli.domain.findings import (
     Box,
@@ -21,7 +28,6 @@ from ocelli.domain.findings import (
     SceneLabel,
     TextLine,
 )
-from ocelli.domain.seen import PictureFacts
 
 HERE, THERE = Box(0.1, 0.1, 0.3, 0.3), Box(0.7, 0.7, 0.9, 0.9)
 CAT = PictureFacts(
@@ -213,7 +219,7 @@ def test_no_text_takes_long(part: str) -> None:
 
 def test_it_needs_no_heavy_library() -> None:
     code = (
-        "import sys, ocelli.domain.answering as a; from ocelli.domain.seen import PictureFacts; "
+        "import sys; from ocelli.backends.local.conversation import question_answering as a; "
         "a.answer('hi', []); print({'cv2', 'numpy', 'onnxruntime', 'pyvips'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,9 +12,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ocelli.backends.local.conversation.comparison import differences
+from ocelli.backends.local.conversation.facts import FACE, PERSON, Found, PictureFacts
 from ocelli.domain import grammar
-from ocelli.domain.comparing import differences
-from ocelli.domain.seen import FACE, PERSON, Found, PictureFacts
+from ocelli.domain.findings import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,6 @@ NO_IDENTITY = "Whose, or who that is, is never told."
 NOT_PER_THING = "Which thing has which colour was not determined."
 LONGEST, MOST_SENTENCES = 4000, 20
 LONGEST_NOUN = 3  # words
-UNSAFE = 0.5
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 PICTURE = r"(?:pictures?|images?|photos?|photographs?|pics?|screenshots?|drawings?|graphics?)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from ocelli.api import errors
 from ocelli.api.aion.colors import routes as colors
 from ocelli.api.aion.data import routes as data
 from ocelli.api.aion.describe import routes as describe
@@ -14,15 +15,23 @@ from ocelli.api.aion.sessions import routes as sessions
 from ocelli.api.aion.tenant import routes as tenant
 from ocelli.api.aion.uploads import routes as uploads
 from ocelli.api.aion.usage import routes as usage
+from ocelli.api.dialects import Dialect
 
-router = APIRouter(prefix="/api/v2")
-router.include_router(uploads.router)
-router.include_router(presigned.router)
-router.include_router(sessions.router)
-router.include_router(usage.router)
-router.include_router(files.router)
-router.include_router(colors.router)
-router.include_router(data.router)
-router.include_router(describe.router)
-router.include_router(tenant.router)
-router.include_router(keys.router)
+PREFIX = "/api/v2"
+
+router = APIRouter(prefix=PREFIX)
+for resource in (
+    uploads,
+    presigned,
+    sessions,
+    usage,
+    files,
+    colors,
+    data,
+    describe,
+    tenant,
+    keys,
+):
+    router.include_router(resource.router)
+
+DIALECT = Dialect(prefixes=(PREFIX,), router=router, errors=errors)

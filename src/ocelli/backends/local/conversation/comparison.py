@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocelli.backends.local.conversation.facts import NEAR_DUPLICATE, Found, PictureFacts
 from ocelli.domain import grammar
-from ocelli.domain.seen import NEAR_DUPLICATE, Found, PictureFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

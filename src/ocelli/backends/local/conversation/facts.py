@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocelli.domain.findings import Findings
+    from ocelli.domain.ports_chat import AnalysedPicture
 
 # Models' own scores: from the first on a thing counts, from the second on it is said without doubt.
 COUNTED, SURE = 0.55, 0.75
@@ -25,16 +26,18 @@ PERSON, FACE = "person", "face"
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """One picture: its findings, the hash of its bytes, its size in pixels.
-
-    ``dhash`` is a 64-bit perceptual hash, None if it was not computed.
-    """
+    """An AnalysedPicture, and what follows from its findings."""
 
     findings: Findings
     sha256: str
     dhash: int | None = None
     width: int | None = None
     height: int | None = None
+
+    @classmethod
+    def of(cls, picture: AnalysedPicture) -> PictureFacts:
+        """The facts of ``picture``."""
+        return cls(picture.findings, picture.sha256, picture.dhash, picture.width, picture.height)
 
     @property
     def description(self) -> str:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain import grammar
 from ocelli.domain.chat_errors import InvalidSchema, UnsupportedParameter
+from ocelli.domain.findings import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ocelli.backends.local.conversation.facts import PictureFacts
     from ocelli.domain.findings import Findings
-    from ocelli.domain.seen import PictureFacts
 
-UNSAFE = 0.5
 MAX_DEPTH = 30
 MAX_VISITS = 20_000
 PERSON = "person"

@@ -1,4 +1,7 @@
-"""From findings to the documented shapes. Runs where a request ends, which is in a worker."""
+"""The JSON bodies of /api/fetch, from findings to the documented shapes.
+
+A worker writes the last one where a request ends; it is stored and sent as it is.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +23,20 @@ DIGITS = 4
 FAILED = "Request failed"
 
 
-class JsonWriter:
-    """See ocelli.usecases.fetch_jobs.Writer."""
+def processing(request: FetchJob) -> str:
+    """What polls see until it is finished: some clients stop at any other word."""
+    return _json({**echo(request), "status": "processing"})
 
-    def processing(self, request: FetchJob) -> str:
-        """What polls see until it is finished: some clients stop at any other word."""
-        return _json({**echo(request), "status": "processing"})
 
-    def finished(self, outcome: FetchOutcome) -> str:
-        """Never with a ``response_uri``: a client that finds one goes on polling for ever."""
-        paid = {"credits_paid": outcome.paid, "credits": outcome.credits}
-        body = echo(outcome.request)
-        if outcome.failure is not None:
-            return _json(
-                {**body, "status": "failed", "error": f"{FAILED}. {outcome.failure}", **paid}
-            )
-        assets = [asset(each, outcome.request) for each in outcome.answered]
-        everything = {"assets": assets, "errors": list(outcome.errors)}
-        return _json({**body, "status": "completed", **paid, "all": everything})
+def finished(outcome: FetchOutcome) -> str:
+    """Never with a ``response_uri``: a client that finds one goes on polling for ever."""
+    paid = {"credits_paid": outcome.paid, "credits": outcome.credits}
+    body = echo(outcome.request)
+    if outcome.failure is not None:
+        return _json({**body, "status": "failed", "error": f"{FAILED}. {outcome.failure}", **paid})
+    assets = [asset(each, outcome.request) for each in outcome.answered]
+    everything = {"assets": assets, "errors": list(outcome.errors)}
+    return _json({**body, "status": "completed", **paid, "all": everything})
 
 
 def accepted(request: FetchJob, response_uri: str) -> Json:

@@ -1,0 +1,17 @@
+"""Chat completions, models and moderations, with ``/v1`` before them or without."""
+
+from __future__ import annotations
+
+from ocelli.api.chat import errors, headers
+from ocelli.api.chat.routes import PLAIN, document, router
+from ocelli.api.dialects import Dialect
+
+DIALECT = Dialect(
+    prefixes=headers.PREFIXES,
+    router=router,
+    errors=errors,
+    plain_routes=PLAIN,
+    add_headers=headers.add_headers,
+    preflight=headers.preflight,
+    document=document,
+)

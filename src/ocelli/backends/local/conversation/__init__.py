@@ -1,0 +1,1 @@
+"""Conversations with the local models: findings become answers, without a language model."""

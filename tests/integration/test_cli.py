@@ -59,12 +59,12 @@ def test_describe_tells_programs_everything(photos: dict[str, Path], tmp_path: P
 def test_describe_of_names_and_files_of_every_kind(photos: dict[str, Path], tmp_path: Path) -> None:
     """Names that are not UTF-8, rarer extensions, and what would wait forever if it were opened."""
     jpeg = photos["coffee"].read_bytes()
-    for name in (b"caf\xe9.jpe", b"a.jfif", "可愛い.pjpeg".encode()):
+    for name in (b"f\xfcr.jpe", b"a.jfif", "可愛い.pjpeg".encode()):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(jpeg)
     os.mkfifo(tmp_path / "pipe.jpg")
     done = run("describe", str(tmp_path), str(tmp_path / "pipe.jpg"), "--json", encoding="utf-8")
     rows = {Path(row["file"]).name: row for row in json.loads(done.stdout)}
-    assert set(rows) == {r"caf\xe9.jpe", "a.jfif", "可愛い.pjpeg", "pipe.jpg"}
+    assert set(rows) == {r"f\xfcr.jpe", "a.jfif", "可愛い.pjpeg", "pipe.jpg"}
     assert "pipe" in rows.pop("pipe.jpg")["error"]
     assert {row["status"] for row in rows.values()} == {"completed"}
 

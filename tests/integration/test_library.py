@@ -19,6 +19,7 @@ from ocelli.domain.images import Image
 from ocelli.domain.library import FileQuery, SortBy
 from ocelli.domain.search import SearchMode, parse
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.search_index import SearchIndex
 
 TEXTS = {
     "cat": ("My cat", "A cat sits on a red sofa.", "EXIT", ("animal", "Red Sofa")),
@@ -209,6 +210,84 @@ async def test_changes_are_found_at_once(database: PostgresDatabase) -> None:
     async with database.transaction() as tx:
         await tx.images.delete(image.tenant_id, image.id)
     assert not await finds("dog")
+
+
+@pytest.fixture(scope="module")
+async def in_many_scripts(database: PostgresDatabase) -> Image:
+    image = replace(
+        an_image(await a_tenant(database)),
+        title="Łódź smørrebrød İzmir ❤️ 👩🏽‍🚀",
+        filename="می\u200cخواهم 👨\u200d👩\u200d👧.png",
+        tags=("Đà Nẵng", "👍🏽"),
+    )
+    await store(
+        database,
+        image,
+        description="서울에서 찍은 사진. فِي القَاهِرَة. שָׁלוֹם",
+        visible_text="٢٠٢٤ กรุงเทพ हिन्दी",
+    )
+    return image
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lodz", "ŁÓDŹ ", "smorrebrod ", "SMØR", "izmir", "ızmır ", "❤", "❤️ ", "👩", "👩🏿‍🚀",
+        "🚀 👍", "서울", "사진 ", "서울에서", "القاهرة", "القَاهِرَة ", "שלום", "2024", "กรุงเทพ",
+        "हिन्दी ", "da nang", "#👍", "می\u200cخواهم 👨\u200d👩\u200d👧.png", "👨\u200d👩\u200d👧",
+        "میخواهم", '"찍은 사진"', '"👩‍🚀"', '"2024 กรุงเทพ"', '"smørrebrød izmir"',
+    ],
+)  # fmt: skip
+async def test_all_scripts_are_found(
+    database: PostgresDatabase, in_many_scripts: Image, text: str
+) -> None:
+    async with database.transaction() as tx:
+        query = FileQuery(search=parse(text))
+        images, _ = await tx.images.page(in_many_scripts.tenant_id, query, limit=2, offset=0)
+    assert [image.id for image in images] == [in_many_scripts.id]
+
+
+@pytest.mark.parametrize("text", ["👎", "울서", "에서 부산", "odz", "القلب"])
+async def test_other_words_are_not_found(
+    database: PostgresDatabase, in_many_scripts: Image, text: str
+) -> None:
+    async with database.transaction() as tx:
+        query = FileQuery(search=parse(text))
+        _, total = await tx.images.page(in_many_scripts.tenant_id, query, limit=2, offset=0)
+    assert total == 0
+
+
+@pytest.mark.parametrize("tag", ["da nang", "ĐÀ NẴNG", "👍", "👍🏿"])
+async def test_tags_of_all_scripts(
+    database: PostgresDatabase, in_many_scripts: Image, tag: str
+) -> None:
+    async with database.transaction() as tx:
+        query = FileQuery(tags=(tag,))
+        _, total = await tx.images.page(in_many_scripts.tenant_id, query, limit=2, offset=0)
+    assert total == 1
+
+
+async def test_what_an_older_version_folded_is_folded_again(
+    database: PostgresDatabase, dsn: str
+) -> None:
+    image = replace(an_image(await a_tenant(database)), title="Łódź", tags=("Đà",))
+    await store(database, image)
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE library SET stale = true, words = to_tsvector('simple', 'łodz')"
+            " WHERE image_id = %s",
+            (image.id,),
+        )
+
+    async def finds(query: FileQuery) -> bool:
+        async with database.transaction() as tx:
+            return (await tx.images.page(image.tenant_id, query, limit=1, offset=0))[1] == 1
+
+    assert not await finds(FileQuery(search=parse("lodz ")))
+    assert await SearchIndex(database).fold_again() == 1
+    assert await finds(FileQuery(search=parse("lodz ")))
+    assert await finds(FileQuery(tags=("da",)))
+    assert await SearchIndex(database).fold_again() == 0
 
 
 async def test_a_person_and_a_machine_at_the_same_time(database: PostgresDatabase) -> None:

@@ -26,6 +26,7 @@ from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.image_loader import ImageLoader
+from ocelli.usecases.search_index import SearchIndex
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.wiring.adapters import custom_storage, fetcher, objects
@@ -94,6 +95,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,
                     call_webhook.enqueue,
+                    SearchIndex(database).fold_again,
                 ),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_AFTER,

@@ -145,6 +145,15 @@ class PostgresImages:
         found = {image.id: image for image in await self.by_ids(list(ids))}
         return [found[id] for id in ids if id in found], total
 
+    async def stale(self, limit: int) -> Sequence[UUID]:
+        """Ids of pictures whose words an older version has folded."""
+        rows = await self._rows("SELECT image_id FROM library WHERE stale LIMIT %s", (limit,))
+        return [row["image_id"] for row in rows]
+
+    async def fold_again(self, id: UUID) -> None:
+        """The words of one picture, for searches."""
+        await PostgresLibrary(self._connection).refresh(id)
+
     async def delete(self, tenant_id: UUID, id: UUID) -> datetime | None:
         """Mark as deleted; when, or None if there is no such picture."""
         cursor = await self._connection.execute(

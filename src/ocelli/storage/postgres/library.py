@@ -80,7 +80,7 @@ _STORE = (
     " words) VALUES (%(id)s, %(tenant_id)s, %(shown_at)s, %(created_at)s, %(size_bytes)s,"
     f" %(described)s, %(name)s, {_WORDS} || array_to_tsvector(%(labels)s::text[]))"
     " ON CONFLICT (image_id) DO UPDATE SET shown_at = excluded.shown_at,"
-    " described = excluded.described, name = excluded.name, words = excluded.words"
+    " described = excluded.described, name = excluded.name, words = excluded.words, stale = false"
 )
 
 

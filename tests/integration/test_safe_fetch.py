@@ -24,6 +24,7 @@ from ocelli.domain.errors import (
     OcelliError,
     ValidationFailed,
 )
+from ocelli.domain.http_status import can_be_retried
 from ocelli.media.fetch import SafeFetcher
 from ocelli.media.urls import checked_url
 
@@ -424,7 +425,7 @@ async def test_environment_proxies_are_not_used(
 @pytest.mark.parametrize(
     ("path", "error", "words", "options"),
     [
-        ("slow", FetchUnavailable, "too slowly", {"patience": 0.5}),
+        ("slow", FetchUnavailable, "too slowly", {"grace_period": 0.5}),
         ("slow", FetchUnavailable, "within 1 seconds", {"timeout": 1.0}),
         ("headers-only", FetchUnavailable, "within 0.5 seconds", {"timeout": 0.5}),
         ("endless", FetchFailed, "larger than 1 MB", {}),
@@ -446,6 +447,16 @@ async def test_bounds(
     fetcher = SafeFetcher(allow=LOOPBACK, max_bytes=1024 * 1024, **{"timeout": 60.0, **options})
     with pytest.raises(error, match=words):
         await fetcher.get(site.url(path))
+
+
+@pytest.mark.parametrize("status", [400, 404, 408, 409, 425, 429, 500, 501, 503, 505, 529])
+async def test_whether_it_may_be_there_later_says_the_one_table(site: Site, status: int) -> None:
+    fetcher = SafeFetcher(allow=LOOPBACK)
+    url = site.url(f"status/{status}")
+    for visit in (fetcher.get(url), fetcher.post(url, b"{}")):
+        with pytest.raises(FetchFailed, match=str(status)) as failed:
+            await visit
+        assert failed.value.retryable is can_be_retried(status)
 
 
 async def test_a_packed_body_is_unpacked(site: Site, picture: bytes) -> None:

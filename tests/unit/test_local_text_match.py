@@ -1,6 +1,9 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from ocelli.backends.local.text_match import best_match, legible, words_of
 from ocelli.domain.findings import Box, TextLine
@@ -63,3 +66,30 @@ def test_a_page_takes_no_time() -> None:
     start = time.thread_time()
     best_match("quick brown fox " * 100, page)
     assert time.thread_time() - start < 2
+
+
+WORDS = st.lists(st.text("abcd", max_size=4), max_size=6)
+
+
+@given(st.text("abcd", min_size=1, max_size=9), WORDS)
+def test_the_nearest_run_of_words_is_as_near_as_any(wanted: str, words: list[str]) -> None:
+    match = best_match(f"{wanted}…", lines(" ".join(words)))
+    runs = [
+        "".join(words[first:end])
+        for end in range(1, len(words) + 1)
+        for first in range(end)
+        if any(words[first:end])
+    ]
+    if wanted in "".join(words):
+        assert match.similarity == 1.0
+    elif match.similarity:
+        said = match.text.replace(" ", "")
+        assert said in runs
+        nearest = min(Levenshtein.distance(wanted, run) for run in runs)
+        assert Levenshtein.distance(wanted, said) == nearest
+    else:
+        assert all(Levenshtein.distance(wanted, run) >= len(wanted) for run in runs)
+
+
+def test_a_mark_of_its_own_before_a_word_is_not_part_of_it() -> None:
+    assert best_match("MARKET", lines("- MARKED -")).text == "MARKED"

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rapidfuzz.distance import Levenshtein
+
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim
 from ocelli.domain.verification import Calibration
 
@@ -158,7 +160,7 @@ def precision_recall(found: Iterable[str], expected: frozenset[str]) -> tuple[in
 def text_errors(read: str, expected: Sequence[str]) -> tuple[int, int]:
     """Edit distance in characters, and how many characters there are to read."""
     wanted = " ".join(expected)
-    return _distance(_plain(read), wanted), len(wanted)
+    return Levenshtein.distance(_plain(read), wanted), len(wanted)
 
 
 def _share(pool: Sequence[float]) -> float:
@@ -176,16 +178,6 @@ def _key(name: str) -> str:
 
 def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
-
-
-def _distance(one: str, other: str) -> int:
-    """Levenshtein's."""
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        diagonal, row[0] = row[0], i
-        for j, b in enumerate(other, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
-    return row[-1]
 
 
 @dataclass(slots=True)

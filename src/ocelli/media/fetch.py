@@ -20,6 +20,7 @@ import aiohttp
 from ocelli import __version__
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import FetchFailed, FetchUnavailable, InvalidUrl
+from ocelli.domain.http_status import can_be_retried
 from ocelli.domain.ports_fetch import Fetched
 from ocelli.media.addresses import ForbiddenAddress, is_public
 from ocelli.media.sniff import HEAD_BYTES, is_video, sniff
@@ -110,8 +111,7 @@ class SafeFetcher:
                 allow_redirects=False,
             ) as response,
         ):
-            if response.status // 100 != 2:
-                raise FetchFailed(f"The address answers with status {response.status}.")
+            _check_status(response.status)
 
     @asynccontextmanager
     async def _careful(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -211,7 +211,7 @@ def _redirected(url: URL, location: str) -> URL:
 
 
 def _check_status(status: int) -> None:
-    if status in (408, 425, 429) or status >= 500:
+    if can_be_retried(status):
         raise FetchUnavailable(f"The address answers with status {status}.")
     if not 200 <= status < 300:
         raise FetchFailed(f"The address answers with status {status}.")

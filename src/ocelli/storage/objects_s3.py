@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, TooLarge, Unavailable
+from ocelli.domain.http_status import can_be_retried
 from ocelli.domain.ports_storage import SignedUpload
 
 if TYPE_CHECKING:
@@ -261,6 +262,6 @@ def _refusal(bucket: str, response: dict[str, Any]) -> Exception:
         return StorageAccessDenied(f"The bucket {bucket} does not exist.")
     if status in _REFUSED:
         return StorageAccessDenied(f"The bucket {bucket} refuses access ({code}).")
-    if status >= 500 or status == 429 or code == "SlowDown":
+    if can_be_retried(status) or code == "SlowDown":
         return Unavailable(f"The bucket {bucket} does not answer right now ({code}).")
     return StorageAccessDenied(f"The bucket {bucket} cannot be used ({code}, status {status}).")

@@ -8,8 +8,9 @@ conversation, which carry the same pictures again, do not look again.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
 
 from ocelli.domain.chat import (
     LONGEST_TOKEN,
@@ -64,7 +65,7 @@ class LocalChat:
         self._pictures = pictures
         self._answerer = answerer
         self._timeout = timeout
-        self._known: OrderedDict[tuple[UUID, str, frozenset[Feature]], Findings] = OrderedDict()
+        self._known: LRUCache[tuple[UUID, str, frozenset[Feature]], Findings] = LRUCache(REMEMBERED)
 
     async def complete(
         self, tenant: Tenant, conversation: Conversation, *, max_bytes: int
@@ -147,8 +148,6 @@ class LocalChat:
         done = await self._adhoc.answer(tenant.id, asked.id, timeout=self._timeout)
         findings = _found(done, picture)
         self._known[tenant.id, picture.sha256, features] = findings
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
         return findings
 
     async def _text_tokens(self, conversation: Conversation) -> int:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import pybase64
+from cachetools import LRUCache
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.chat import MAX_PICTURES
@@ -79,7 +80,11 @@ class PictureLoader:
         self._fetcher = fetcher
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
-        self._prepared = _Prepared()
+        # Asked from several threads at once, which this kind of dictionary is not made for.
+        self._prepared: LRUCache[_Key, str] = LRUCache(
+            PREPARED_BYTES, lambda url: len(url) + _ENTRY
+        )
+        self._lock = Lock()
 
     async def open(self, refs: Sequence[PictureRef], *, max_bytes: int) -> list[OpenedPicture]:
         """All of them, in their order; the same address is read once. Raises ChatError."""
@@ -157,7 +162,8 @@ class PictureLoader:
         """
         source = ref.url.encode() if data is None else data
         key = (tenant_id, hashlib.sha256(source).digest(), limits)
-        known = self._prepared.get(key)
+        with self._lock:
+            known = self._prepared.get(key)
         if known is not None:
             return known
         picture = self._inspect(ref, _decode(ref) if data is None else data, limit)
@@ -171,7 +177,8 @@ class PictureLoader:
         except AnalysisFailed as error:
             raise InvalidImageFormat(error.message, param=ref.param) from error
         url = "data:image/jpeg;base64," + pybase64.b64encode(made).decode()
-        self._prepared.put(key, url)
+        with self._lock, suppress(ValueError):  # larger than all that is remembered
+            self._prepared[key] = url
         return url
 
     def _compare(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
@@ -223,31 +230,6 @@ class _Budget:
                 f"The images of this request weigh more than {ALL_BYTES:,} bytes together.",
                 param=ref.param,
             )
-
-
-class _Prepared:
-    """What was made of pictures, the longest unused forgotten first."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[_Key, str] = OrderedDict()
-        self._size = 0
-        self._lock = Lock()
-
-    def get(self, key: _Key) -> str | None:
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-            return self._known.get(key)
-
-    def put(self, key: _Key, url: str) -> None:
-        with self._lock:
-            if key in self._known:
-                return
-            self._known[key] = url
-            self._size += len(url) + _ENTRY
-            while self._size > PREPARED_BYTES:
-                _, oldest = self._known.popitem(last=False)
-                self._size -= len(oldest) + _ENTRY
 
 
 async def _each(

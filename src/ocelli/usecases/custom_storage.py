@@ -6,11 +6,12 @@ import asyncio
 import json
 import re
 import uuid
-from collections import OrderedDict
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from cachetools import LRUCache
 
 from ocelli.domain.buckets import BucketConfig, Credentials
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
@@ -63,7 +64,7 @@ class CustomStorage:
         self._staging = staging
         self._endpoint = endpoint
         self._allow_private = allow_private
-        self._opened: OrderedDict[UUID, tuple[UUID, Objects]] = OrderedDict()
+        self._opened: LRUCache[UUID, tuple[UUID, Objects]] = LRUCache(OPEN_AT_ONCE)
 
     async def configure(
         self, tenant_id: UUID, bucket: Bucket, credentials: Credentials
@@ -124,9 +125,6 @@ class CustomStorage:
         if store is None or version != config.version:
             store = self._open(config.bucket, unseal(self._sealing, config))
             self._opened[config.tenant_id] = config.version, store
-            if len(self._opened) > OPEN_AT_ONCE:
-                self._opened.popitem(last=False)
-        self._opened.move_to_end(config.tenant_id)
         return store
 
     def _open(self, bucket: Bucket, credentials: Credentials) -> Objects:

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.http_status import can_be_retried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,16 +41,6 @@ _MEANT = {
     **dict.fromkeys(("server_error", "internal_server_error", "api_error"), 500),
     **dict.fromkeys(("overloaded", "overloaded_error", "server_overloaded"), 503),
 }
-
-
-def can_be_retried(status: int) -> bool:
-    """Whether the same request may fare better soon: the one table, by status of HTTP.
-
-    501, 505, 510 and 511 say that the server never will.
-    """
-    if status >= 500:
-        return status not in (501, 505, 510, 511)
-    return status in (408, 409, 425, 429)
 
 
 def is_of_the_request(status: int) -> bool:

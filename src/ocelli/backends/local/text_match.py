@@ -6,6 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rapidfuzz.distance import Levenshtein
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -93,34 +95,21 @@ def best_match(wanted: str, lines: Sequence[TextLine]) -> Match:
 def _nearest(goal: str, words: Sequence[str]) -> tuple[int, int, int]:
     """The fewest edits from ``goal`` to a run of whole words, and which run (first, end).
 
-    Sellers' algorithm, its rows over ``goal`` and its columns over the letters of all words: a run
-    may begin, without cost, at the beginning of any word.
+    No run at all is ``len(goal)`` edits away; of several that are as near, the first to end and
+    the longest of those. Each letter more changes the distance by one at most, so after a run that
+    is far away the next few are passed over.
     """
-    ends: dict[int, int] = {}
-    costs, starts = [0], [0]
-    for at, word in enumerate(words):
-        starts[-1], costs[-1] = at, 0
-        for _ in word:
-            costs.append(costs[-1] + 1)
-            starts.append(at)
-        ends[len(costs) - 1] = at + 1
-    for letter in goal:
-        costs, starts = _next_row(letter, "".join(words), costs, starts)
-    best = min(ends, key=lambda end: (costs[end], end), default=None)
-    return (len(goal), 0, 0) if best is None else (costs[best], starts[best], ends[best])
-
-
-def _next_row(
-    letter: str, text: str, costs: list[int], starts: list[int]
-) -> tuple[list[int], list[int]]:
-    new_costs, new_starts = [costs[0] + 1], [starts[0]]
-    for at, other in enumerate(text):
-        change = costs[at] + (letter != other)
-        leave, add = costs[at + 1] + 1, new_costs[at] + 1
-        best = min(change, leave, add)
-        source = (
-            starts[at] if best == change else starts[at + 1] if best == leave else new_starts[at]
-        )
-        new_costs.append(best)
-        new_starts.append(source)
-    return new_costs, new_starts
+    best = len(goal), 0, 0
+    for end in range(1, len(words) + 1):
+        run, shortest = "", len(goal) - best[0]
+        for first in range(end - 1, -1, -1):
+            run = words[first] + run
+            if len(run) - len(goal) > best[0]:
+                break
+            if len(run) < shortest or not words[first]:
+                continue
+            distance = Levenshtein.distance(goal, run)
+            if distance < best[0] or (distance == best[0] and best[2] == end):
+                best = distance, first, end
+            shortest = len(run) + distance - best[0]
+    return best

@@ -1,0 +1,75 @@
+"""Pictures of conversations: what was prepared for a backend is made once, while there is room."""
+
+from __future__ import annotations
+
+import base64
+import io
+import uuid
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from ocelli.domain.chat import PictureRef
+from ocelli.domain.ports_chat import PictureLimits
+from ocelli.usecases import chat_pictures
+from ocelli.usecases.chat_pictures import PictureLoader
+
+
+def picture(shade: int) -> PictureRef:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, shade, shade)).save(stream, "PNG")
+    url = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return PictureRef(url, "messages[0].content[0].image_url", 0, 0)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Which were prepared, in order."""
+    made: list[bytes] = []
+
+    def sanitized(data: bytes, **_: Any) -> bytes:
+        made.append(data)
+        return data
+
+    monkeypatch.setattr(chat_pictures, "sanitized", sanitized)
+    return made
+
+
+async def test_what_was_used_longest_ago_is_made_again(
+    made: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (picture(shade) for shade in (10, 20, 30))
+    monkeypatch.setattr(chat_pictures, "PREPARED_BYTES", 2 * (len(first.url) + 250))
+    loader = PictureLoader(None, max_bytes=10_000, max_pixels=100)  # type: ignore[arg-type]
+    tenant = uuid.uuid4()
+
+    async def prepare(*refs: PictureRef) -> int:
+        before = len(made)
+        await loader.prepare(tenant, refs, PictureLimits(), max_bytes=10_000)
+        return len(made) - before
+
+    assert await prepare(first) == 1
+    assert await prepare(second) == 1
+    assert await prepare(first) == 0
+    assert await prepare(third) == 1  # in the place of the second
+    assert await prepare(first) == 0
+    assert await prepare(second) == 1
+
+
+async def test_what_a_tenant_has_prepared_is_not_known_to_another(made: list[bytes]) -> None:
+    loader = PictureLoader(None, max_bytes=10_000, max_pixels=100)  # type: ignore[arg-type]
+    for _ in range(2):
+        await loader.prepare(uuid.uuid4(), [picture(1)], PictureLimits(), max_bytes=10_000)
+    assert len(made) == 2
+
+
+async def test_one_that_is_larger_than_all_that_is_remembered_is_prepared_too(
+    made: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_pictures, "PREPARED_BYTES", 10)
+    loader = PictureLoader(None, max_bytes=10_000, max_pixels=100)  # type: ignore[arg-type]
+    refs = [picture(1)]
+    changed = await loader.prepare(uuid.uuid4(), refs, PictureLimits(), max_bytes=10_000)
+    assert set(changed) == {refs[0].url}
+    assert len(made) == 1

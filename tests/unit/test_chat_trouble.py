@@ -27,6 +27,7 @@ from ocelli.backends.registry import chat_backend, configure
 from ocelli.domain.claims import Claim
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Findings
+from ocelli.domain.http_status import can_be_retried
 from ocelli.domain.questions import Question
 from ocelli.media.decode import Picture, decode
 
@@ -381,4 +382,4 @@ def test_pauses_and_statuses(nth: int, after: float | None, jitter: float, statu
     assert pause >= (after or 0.0)
     assert after is not None or pause <= 10
     refused = failures.by_status("it", status, failures.ReportedError())
-    assert refused.again == refused.retryable == failures.can_be_retried(status)
+    assert refused.again == refused.retryable == can_be_retried(status)

@@ -1,4 +1,4 @@
-"""One table says whether a status may pass; models' servers, buckets and addresses are read by it."""
+"""One table says whether a status may pass: of models, buckets and addresses."""
 
 from __future__ import annotations
 

@@ -1,0 +1,63 @@
+"""Each surface can be removed: its folder and its line in ocelli.api.dialects."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+
+import ocelli
+from ocelli.api.app import create_app
+from ocelli.api.dialects import SURFACES, dialects
+
+PROGRAM = """
+import importlib, json, pkgutil
+from unittest.mock import MagicMock
+import ocelli.api, ocelli.wiring, ocelli.worker, ocelli.usecases
+from ocelli.api.app import create_app
+for package in (ocelli.api, ocelli.wiring, ocelli.worker, ocelli.usecases):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+print(json.dumps(sorted(create_app(MagicMock()).openapi()["paths"])))
+"""
+
+
+def paths(source: Path) -> set[str]:
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_a_surface_can_be_removed(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "ocelli"
+    shutil.copytree(
+        Path(ocelli.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.rmtree(copy / "api" / name)
+    registration = copy / "api" / "dialects.py"
+    text = registration.read_text(encoding="utf-8")
+    line = f'    "{name}",\n'
+    assert text.count(line) == 1
+    registration.write_text(text.replace(line, ""), encoding="utf-8")
+
+    whole = set(create_app(MagicMock()).openapi()["paths"])
+    left = paths(tmp_path)
+    dialect = dict(zip(SURFACES, dialects(), strict=True))[name]
+    removed = whole - left
+    assert removed
+    assert all(path.startswith(dialect.prefixes) for path in removed)

@@ -186,8 +186,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
     trusted_proxies: str = Field(
         "127.0.0.0/8,::1/128",
-        description="Networks of your reverse proxies, separated by commas. Only from there is "
-        "`X-Forwarded-For` believed, and connections are not counted as those of one client.",
+        description="Networks of your reverse proxies, separated by commas. Only from there are "
+        "`X-Forwarded-For`, `-Proto` and `-Host` believed, and connections are not counted as "
+        "those of one client.",
     )
     connections_per_address: int = Field(
         256,

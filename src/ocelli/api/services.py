@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from starlette.requests import Request
+
     from ocelli.domain.pricing import Roster
     from ocelli.media.blobs import BlobWriter
     from ocelli.usecases.accounts import Accounts
@@ -104,3 +106,7 @@ class Services:
     max_upload_bytes: int
     signed_folder: SignedFolder | None = None
     public_url: str | None = None
+
+    def base_url(self, request: Request) -> str:
+        """The server's address as the client knows it: what it is told to use must be there."""
+        return self.public_url or str(request.base_url).rstrip("/")

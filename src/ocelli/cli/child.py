@@ -73,6 +73,7 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
 
     import ocelli.api.app  # what takes longest, while the database is made ready  # noqa: F401
     from ocelli.api.connections import Connections
+    from ocelli.api.proxies import ForwardedAddress
     from ocelli.settings import Settings
     from ocelli.wiring.api import build_api
 
@@ -83,12 +84,11 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
         proxies=settings.proxy_networks,
     )
     config = uvicorn.Config(
-        build_api(settings, dsn.result()),
+        ForwardedAddress(build_api(settings, dsn.result()), connections.is_proxy),
         loop="uvloop",
         http=connections.protocol,  # type: ignore[arg-type]
         ws="none",
-        proxy_headers=True,
-        forwarded_allow_ips=list(settings.proxy_networks),
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -57,11 +57,6 @@ def whole(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds)
 
 
-def base_url(request: Request, services: Services) -> str:
-    """The server's address as the client knows it."""
-    return services.public_url or str(request.base_url).rstrip("/")
-
-
 def absolute(request: Request, services: Services, url: str) -> str:
     """A URL of ours made absolute; others are so already."""
-    return base_url(request, services) + url if url.startswith("/") else url
+    return services.base_url(request) + url if url.startswith("/") else url

@@ -7,7 +7,6 @@ sending nothing, and from any body, because clients name none or another type of
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -30,7 +29,6 @@ LONGEST_QUERY = 2048
 
 router = APIRouter(prefix="/api", tags=["fetch"])
 
-_HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {
@@ -150,22 +148,9 @@ async def _answer(
         body = await services.fetch_jobs.wait(accepted, timeout=services.fetch_wait)
         if body is not None:
             return _json(body)
-    uri = f"{_base(request, services)}/api/response/{accepted.id}"
+    uri = f"{services.base_url(request)}/api/response/{accepted.id}"
     return JSONResponse(fetch_bodies.accepted(accepted, uri))
 
 
 def _json(body: str | bytes) -> Response:
     return Response(body, media_type="application/json")
-
-
-def _base(request: Request, services: Services) -> str:
-    """Where the client found us: what it is told to poll must be there, to the letter."""
-    if services.public_url is not None:
-        return services.public_url
-    scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
-    host = request.headers.get("x-forwarded-host", "").partition(",")[0].strip()
-    if scheme not in ("http", "https"):
-        scheme = request.url.scheme
-    if not _HOST.fullmatch(host):
-        host = request.url.netloc
-    return f"{scheme}://{host}"

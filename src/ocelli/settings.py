@@ -248,6 +248,12 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(
         100, ge=1, le=10_000, description="Largest file of a streaming upload, in MB."
     )
+    free_disk_mb: int = Field(
+        64,
+        ge=1,
+        description="What has to stay free on the disks of `data` and of the pictures, in MB. With "
+        "less, uploads are refused with 503, and reads go on.",
+    )
     body_memory_mb: int = Field(
         192,
         ge=16,

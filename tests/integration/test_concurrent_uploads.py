@@ -21,7 +21,6 @@ from ocelli.domain.errors import NotFound, StorageQuotaExceeded, UsageLimitExcee
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.library import FileQuery
 from ocelli.domain.usage import Charge, Limit
-from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.images import PostgresImages
@@ -48,7 +47,7 @@ def uploads(database: PostgresDatabase, folder: Path, **limits: int) -> Upload:
 async def send(
     upload: Upload, tenant: Tenant, data: bytes, request: UploadRequest
 ) -> Accepted | Exception:
-    with BlobWriter(upload.staging, max_bytes=1_000_000) as staged:
+    with upload._stores.new_blob(max_bytes=1_000_000) as staged:
         staged.write(data)
         try:
             return await upload.accept(tenant, staged, request)

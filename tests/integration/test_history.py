@@ -31,6 +31,7 @@ from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.history import ALL_FIELDS, History, WriteExport
+from ocelli.usecases.store_resolver import StoreResolver
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +271,7 @@ async def test_an_export_is_one_moment_and_in_order(
     for number in range(12):
         await store(database, an_image(tenant), description=f"Number {number}.")
     objects = LocalObjects(tmp_path, b"s")
-    history, writer = History(database, objects), WriteExport(database, objects)
+    history, writer = History(database, objects), WriteExport(database, StoreResolver(objects))
     export = await history.export(tenant, replace(a_request(), limit=10))
     assert export.status is ExportStatus.QUEUED
     await writer.run(export.id, last_attempt=False)
@@ -292,7 +293,7 @@ async def test_an_export_that_cannot_be_written_fails(
 
     tenant = await a_tenant(database)
     objects = Full(tmp_path, b"s")
-    history, writer = History(database, objects), WriteExport(database, objects)
+    history, writer = History(database, objects), WriteExport(database, StoreResolver(objects))
     export = await history.export(tenant, a_request(since=datetime(2020, 1, 1, tzinfo=UTC)))
     with pytest.raises(OSError, match="full"):
         await writer.run(export.id, last_attempt=False)
@@ -310,7 +311,7 @@ async def test_old_exports_are_forgotten_and_their_files_with_them(
 ) -> None:
     tenant = await a_tenant(database)
     objects = LocalObjects(tmp_path, b"s")
-    history, writer = History(database, objects), WriteExport(database, objects)
+    history, writer = History(database, objects), WriteExport(database, StoreResolver(objects))
     export = await history.export(tenant, a_request())
     await writer.run(export.id, last_attempt=True)
     done = await history.get_export(tenant, export.id)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from ocelli.api.fetch.body import MAX_TEXT, Received, _Reader
 from ocelli.domain.errors import MalformedRequest, TooLarge
+from ocelli.media.blobs import BlobFactory
 
 FOLDER = Path("/nowhere")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
 def read(*pieces: bytes) -> list[tuple[str, str]]:
-    with Received(FOLDER) as received:
+    with Received(BlobFactory(FOLDER)) as received:
         reader = _Reader(received, "")
         for piece in pieces:
             reader.feed(piece)

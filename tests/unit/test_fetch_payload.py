@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from ocelli.api.fetch.payload import JsonText, Payload
 from ocelli.domain.errors import MalformedRequest, TooLarge
+from ocelli.media.blobs import BlobFactory
 
 DATA = bytes(range(256)) * 5
 TEXT = base64.b64encode(DATA).decode()
 
 
 def decoded(folder: Path, *pieces: str, max_bytes: int = 10_000) -> bytes | Exception:
-    with Payload(folder, max_bytes=max_bytes) as payload:
+    with Payload(BlobFactory(folder), max_bytes=max_bytes) as payload:
         for piece in pieces:
             payload.write(piece.encode())
         payload.finish()
@@ -90,7 +91,7 @@ BODIES = st.recursive(
 @given(body=BODIES, ascii=st.booleans(), size=st.integers(1, 40))
 def test_json_comes_through_unchanged(tmp_path: Path, body: object, ascii: bool, size: int) -> None:
     text = json.dumps(body, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
-    taken = JsonText(tmp_path, "file ", max_bytes=100)
+    taken = JsonText(BlobFactory(tmp_path), "file ", max_bytes=100)
     for i in range(0, len(text), size):
         taken.feed(text[i : i + size])
     assert bytes(taken.rest) == text
@@ -102,7 +103,7 @@ def test_files_in_json_at_every_cut(tmp_path: Path, slash: str) -> None:
     encoded = TEXT.replace("/", slash).replace("+", "\\u002B")
     text = f'{{"a": "\\\\", "file": ["{encoded}", "short", "{TEXT}"], "b": "\\"}}'.encode() + b'"}'
     for size in [*range(1, 20), 100, 1000]:
-        taken = Small(tmp_path, "file ", max_bytes=10_000)
+        taken = Small(BlobFactory(tmp_path), "file ", max_bytes=10_000)
         for i in range(0, len(text), size):
             taken.feed(text[i : i + size])
         body = json.loads(taken.rest)

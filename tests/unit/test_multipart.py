@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ocelli.api import multipart
 from ocelli.api.multipart import Form, receive
 from ocelli.api.multipart_parser import FormParser
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blobs import BlobFactory, BlobWriter
 
 BOUNDARY = "abcdef"
 
@@ -44,7 +44,7 @@ async def received(request: Request, folder: Path, inspect: Any = BlobWriter.clo
         await receive(
             request,
             found,
-            folder,
+            BlobFactory(folder),
             inspect,
             file_field="file",
             text_fields=(),

@@ -95,3 +95,19 @@ def test_a_route_that_says_nothing_requires_everything() -> None:
     with pytest.raises(NotAllowed):
         policy.enforce(("write", "api_keys:write"))
     policy.enforce(("admin",))
+
+
+def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
+    """The others change a row or two, or give up room; conversations store only for our model."""
+    policies = {route.endpoint.__name__: policy_of(route.endpoint) for route in ALL}
+    adding = {name for name, policy in policies.items() if policy is not None and policy.stores}
+    writing = {
+        name
+        for name, policy in policies.items()
+        if policy is not None and policy.role is KeyRole.WRITE
+    }
+    assert writing - adding == {
+        *("cancel_batch", "cancel_session", "delete_file", "delete_files", "update_file"),
+        *("extract_colors", "extract_colors_of_many", "chat_completions"),
+    }
+    assert adding - writing == {"create_export"}

@@ -22,7 +22,7 @@ async def address(peer: str, **forwarded: str) -> str:
 
     headers = [(b"host", b"inside:8000")]
     headers += [(f"x-forwarded-{k}".encode(), v.encode()) for k, v in forwarded.items()]
-    scope = {"type": "http", "scheme": "http", "path": "/", "headers": headers}
+    scope: dict[str, Any] = {"type": "http", "scheme": "http", "path": "/", "headers": headers}
     scope |= {"client": (peer, 1234), "server": ("inside", 8000), "query_string": b""}
     await ForwardedAddress(app, PROXIES.is_proxy)(scope, None, None)  # type: ignore[arg-type]
     return seen[0]

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from ocelli import __version__
 from ocelli.api import health, signed_urls
 from ocelli.api.bodies import WholeBodies
-from ocelli.api.dialects import dialects, errors_of, no_room
+from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.domain.errors import OcelliError
@@ -64,7 +64,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(Replay, replay)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _status)
-    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _unexpected)
     _complete_openapi(app)
     _make_routes(app)
@@ -126,13 +125,6 @@ async def _status(request: Request, error: Exception) -> JSONResponse:
     return errors_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None
     )
-
-
-async def _system(request: Request, error: Exception) -> JSONResponse:
-    try:
-        return await _ours(request, no_room(request, cast("OSError", error)))
-    except OSError:
-        return await _unexpected(request, error)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -57,6 +57,8 @@ async def admit(request: Request, token: str | None) -> ApiKey:
     key = await services.accounts.authenticate(token)
     await _limit(request, services, key, policy)
     policy.enforce(key.scopes)
+    if policy.stores:
+        services.disk.enforce()
     await idempotency.begin(request, services.idempotency, key.tenant.id)
     return key
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ocelli.api import errors
-from ocelli.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, Request
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
 
     from ocelli.domain.errors import OcelliError
-
-log = logging.getLogger(__name__)
 
 # Folders of ``ocelli.api``. A surface is removed by deleting its folder and its line.
 SURFACES = (
@@ -97,11 +92,3 @@ def errors_of(request: Request) -> ErrorRenderer:
     """How errors look where ``request`` went; ``ocelli.api.errors`` outside of all surfaces."""
     dialect = dialect_of(request.url.path)
     return errors if dialect is None else dialect.errors
-
-
-def no_room(request: Request, error: OSError) -> Unavailable:
-    """A full disk is the server's fault, not the client's, and may pass. Others are raised."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        raise error
-    log.error("the disk is full, request %s", request.state.request_id)
-    return Unavailable("There is no room to store this now. Try again later.")

@@ -13,11 +13,10 @@ from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blobs import BlobFactory, BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -103,7 +102,7 @@ class _Field:
 async def receive(
     request: Request,
     form: Form,
-    folder: Path,
+    new_blob: BlobFactory,
     inspect: Callable[[BlobWriter], None],
     *,
     file_field: str,
@@ -129,7 +128,7 @@ async def receive(
         if len(form.files) >= max_files:
             form.too_many = True  # said once the body has been read, or nobody would hear it
             return None
-        form.files.append(FilePart(part.filename, BlobWriter(folder, max_bytes=max_bytes)))
+        form.files.append(FilePart(part.filename, new_blob(max_bytes=max_bytes)))
         return _File(form.files[-1], inspect)
 
     try:

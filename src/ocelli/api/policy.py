@@ -27,12 +27,14 @@ class Policy:
 
     ``per_minute`` is a limit of the route's own, per key, beside the key's limit on all of them.
     One that is not ``counted`` has none: clients are told to poll it, and stop for good at a 429.
+    One that ``stores`` is refused while the disk is full.
     """
 
     role: KeyRole
     scope: str | None = None
     per_minute: int | None = None
     counted: bool = True
+    stores: bool = False
 
     def enforce(self, scopes: tuple[str, ...]) -> None:
         """Raise NotAllowed if the scopes do not open the route."""
@@ -46,10 +48,15 @@ EVERYTHING = Policy(KeyRole.ADMIN)
 
 
 def requires(
-    role: KeyRole, scope: str | None = None, *, per_minute: int | None = None, counted: bool = True
+    role: KeyRole,
+    scope: str | None = None,
+    *,
+    per_minute: int | None = None,
+    counted: bool = True,
+    stores: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Mark the function behind a route with its Policy; below the decorators of the router."""
-    return _marked(Policy(role, scope, per_minute, counted))
+    return _marked(Policy(role, scope, per_minute, counted, stores))
 
 
 def public(endpoint: Endpoint) -> Endpoint:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ocelli.media.blobs import BlobFactory, DiskWatch
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,11 +51,6 @@ class SignedFolder(Protocol):
         """The file of ``key``."""
         ...
 
-    @property
-    def staging(self) -> Path:
-        """Where BlobWriter belongs."""
-        ...
-
     async def put_once(self, key: str, blob: BlobWriter) -> None:
         """Take over ``blob`` as ``key``; FileExistsError if it is there already."""
         ...
@@ -95,7 +92,8 @@ class Services:
     fetch_jobs: FetchJobs
     roster: Roster
     fetch_wait: float
-    staging: Path
+    new_blob: BlobFactory
+    disk: DiskWatch
     history: History
     custom_storage: CustomStorage
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]

@@ -11,7 +11,6 @@ from ocelli.api.auth import CurrentServices
 from ocelli.api.multipart import FRAMING, FilePart, pump, refuse_announced
 from ocelli.api.policy import public
 from ocelli.domain.errors import Conflict, MalformedRequest, NotAllowed, NotFound, Unavailable
-from ocelli.media.blobs import BlobWriter
 
 router = APIRouter(include_in_schema=False)
 
@@ -60,7 +59,7 @@ async def put_object(key: str, request: Request, services: CurrentServices) -> R
     if folder.path(key).exists():
         raise Conflict(_TWICE)
     try:
-        with BlobWriter(folder.staging, max_bytes=max_bytes) as staged:
+        with services.new_blob(max_bytes=max_bytes) as staged:
             part = FilePart(None, staged)
             await pump(request, part.write, limit)
             if part.error is not None:

@@ -150,6 +150,12 @@ class Unavailable(OcelliError):
     retry_after = 2
 
 
+class StorageFull(Unavailable):
+    """No room on our own disks for anything new; what is there can be read."""
+
+    retry_after = 30
+
+
 class NotAllowed(OcelliError):
     """Known who asks, and not allowed: a scope is missing, a signature is wrong or has expired."""
 

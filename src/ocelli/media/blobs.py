@@ -2,19 +2,86 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import hashlib
 import os
+import shutil
 import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.errors import TooLarge, ValidationFailed
+from ocelli.domain.errors import StorageFull, TooLarge, ValidationFailed
 from ocelli.media.header import read_header
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ocelli.domain.images import ImageHeader
+
+
+@dataclass(frozen=True)
+class DiskReserve:
+    """What has to stay free on the disks of ``folders``: the database must never run dry."""
+
+    folders: Sequence[Path] = ()
+    bytes: int = 0
+
+    def check(self) -> None:
+        """Raises StorageFull."""
+        for folder in self.folders:
+            if shutil.disk_usage(folder).free < self.bytes:
+                raise StorageFull(
+                    f"There is no room to store this now: less than {self.bytes // MEGABYTE} MB "
+                    "free. Try again later."
+                )
+
+
+class DiskWatch:
+    """Whether there is room, for those who must not wait for a disk to say so."""
+
+    def __init__(self, reserve: DiskReserve) -> None:
+        self._reserve = reserve
+        self._full: StorageFull | None = None
+
+    async def look(self) -> None:
+        """Find out; call it now and then."""
+        try:
+            await asyncio.to_thread(self._reserve.check)
+            self._full = None
+        except StorageFull as error:
+            self._full = error
+
+    def enforce(self) -> None:
+        """Raises StorageFull if there was no room at the last look."""
+        if self._full is not None:
+            raise self._full
+
+
+@dataclass(frozen=True)
+class BlobFactory:
+    """Makes writers of new files in ``folder``, as long as there is room beside the ``reserve``."""
+
+    folder: Path
+    reserve: DiskReserve = DiskReserve()
+
+    def __call__(self, *, max_bytes: int | None = None) -> BlobWriter:
+        """See BlobWriter."""
+        return BlobWriter(self.folder, max_bytes=max_bytes, reserve=self.reserve)
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """A full disk is the server's fault, and may pass: StorageFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageFull("There is no room to store this now. Try again later.") from error
 
 
 class BlobWriter:
@@ -24,10 +91,17 @@ class BlobWriter:
     on the disk, so call it from a thread.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int | None = None,
+        reserve: DiskReserve = DiskReserve(),
+    ) -> None:
         self.path = folder / uuid.uuid4().hex
         self.size = 0
         self._max_bytes = max_bytes
+        self._reserve = reserve
         self._sha256 = hashlib.sha256()
         self._file: BinaryIO | None = None
         self._exists = False
@@ -58,20 +132,23 @@ class BlobWriter:
         return self._header
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append. Raises TooLarge as soon as the limit is passed; OSError if the disk is full."""
+        """Append. Raises TooLarge as soon as the limit is passed, StorageFull."""
         self.size += len(data)
         if self._max_bytes is not None and self.size > self._max_bytes:
             raise TooLarge(
                 f"The file is larger than the limit of {self._max_bytes // MEGABYTE} MB.",
                 details={"max_bytes": self._max_bytes},
             )
+        self._reserve.check()
         self._sha256.update(data)
-        self._opened().write(data)
+        with storing():
+            self._opened().write(data)
 
     def close(self) -> None:
-        """No more bytes; they are at ``path`` now. Once is enough. OSError if the disk is full."""
+        """No more bytes; they are at ``path`` now. Once is enough. Raises StorageFull."""
         if self._file is not None or not self._exists:
-            self._opened().close()
+            with storing():
+                self._opened().close()
             self._file = None
 
     def inspect(self, max_pixels: int) -> None:
@@ -84,19 +161,20 @@ class BlobWriter:
 
     def commit(self, target: Path, *, once: bool = False) -> None:
         """Move it to ``target``: a crash leaves it there whole or not at all, and once this returns
-        it stays.
+        it stays. Raises StorageFull.
 
         ``once``: FileExistsError if there is something already; of several at once one succeeds.
         """
         self.close()
-        make_folder(target.parent)
-        sync(self.path)
-        if once:
-            target.hardlink_to(self.path)
-            self.path.unlink()
-        else:
-            self.path.rename(target)
-        sync(target.parent)  # a name is durable once its folder is
+        with storing():
+            make_folder(target.parent)
+            sync(self.path)
+            if once:
+                target.hardlink_to(self.path)
+                self.path.unlink()
+            else:
+                self.path.rename(target)
+            sync(target.parent)  # a name is durable once its folder is
 
     def discard(self) -> None:
         """Remove what is at ``path``, if anything is."""

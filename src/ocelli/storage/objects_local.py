@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import shutil
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -91,7 +90,7 @@ class LocalObjects:
             yield batch
 
     async def check(self) -> None:
-        """Not writable, or less than 64 MB left, is an OSError."""
+        """Not writable is an OSError."""
         await asyncio.to_thread(self._check)
 
     def path(self, key: str) -> Path:
@@ -179,5 +178,3 @@ class LocalObjects:
         probe = self.staging / f"probe-{uuid.uuid4().hex}"  # pids repeat on other machines
         probe.write_bytes(b"")
         probe.unlink()
-        if shutil.disk_usage(self.root).free < 64 * 1024 * 1024:
-            raise OSError(f"less than 64 MB free in {self.root}")

@@ -17,7 +17,6 @@ from ocelli.domain.errors import (
     NotInTime,
     ValidationFailed,
 )
-from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +78,7 @@ class AdHocAnalyses:
 
     async def keep(self, tenant: Tenant, data: bytes) -> str:
         """Store a picture; its key. Raises ValidationFailed if it is none, TooLarge."""
-        with BlobWriter(self._stores.staging, max_bytes=self._max_bytes) as staged:
+        with self._stores.new_blob(max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
             await asyncio.to_thread(staged.inspect, self._max_pixels)
             key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Failure
-from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Unavailable
+from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, StorageFull, Unavailable
 from ocelli.domain.sessions import ItemState
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
@@ -61,7 +61,7 @@ class Analyse:
         """Bring the analysis to a final state.
 
         Raises AnalysisFailed (retryable) if it should be tried again, and never on the last
-        attempt.
+        attempt; StorageFull if it has to wait.
         """
         async with self._database.autocommit() as tx:
             analysis = await tx.analyses.start(id)
@@ -73,6 +73,10 @@ class Analyse:
                 if data is None:  # a video: from now on each frame is an analysis of its own
                     return
                 done = await self._look(analysis, data)
+        except StorageFull:
+            async with self._database.transaction() as tx:
+                await tx.analyses.requeue(id)
+            raise
         except Exception as error:
             failed = _too_long() if limit.expired() else _classify(error)
             again = failed.retryable and not last_attempt

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ocelli.domain.analysis import Status
-from ocelli.domain.errors import NotFound, ValidationFailed
+from ocelli.domain.errors import NotFound, StorageFull, ValidationFailed
 from ocelli.domain.images import Variant, VariantStatus, VariantType
-from ocelli.media.blobs import BlobWriter
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
@@ -216,6 +215,8 @@ class MakeVariants:
                 return
         try:
             variants, blur_hash, palette = await self._make(image)
+        except StorageFull:
+            raise
         except Exception as error:
             broken = getattr(error, "retryable", True) is False
             if broken or last_attempt:
@@ -246,7 +247,7 @@ class MakeVariants:
         variants = []
         for each in rendered.variants:
             key = f"variants/{image.tenant_id}/{image.id}/{each.type}.webp"
-            with BlobWriter(self._stores.staging) as blob:
+            with self._stores.new_blob() as blob:
                 await asyncio.to_thread(blob.write, each.data)
                 await store.put(key, blob, "image/webp")
             variants.append(Variant(each.type, key, each.width, each.height, len(each.data)))

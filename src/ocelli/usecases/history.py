@@ -10,9 +10,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, cast
 
-from ocelli.domain.errors import NotFound, OcelliError, ValidationFailed
+from ocelli.domain.errors import NotFound, OcelliError, StorageFull, ValidationFailed
 from ocelli.domain.history import ExportFormat
-from ocelli.media.blobs import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from ocelli.domain.images import Image
     from ocelli.domain.ports_storage import Objects
     from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.store_resolver import StoreResolver
 
 URL_LIFETIME = 3600
 # A formula begins with one of these, or with what some spreadsheets read as one of them.
@@ -113,9 +113,9 @@ class History:
 class WriteExport:
     """The worker's job for files. Memory holds some hundred records. Safe to run twice."""
 
-    def __init__(self, database: PostgresDatabase, store: Objects) -> None:
+    def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
         self._database = database
-        self._store = store
+        self._stores = stores
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
         """Write the file and store it. Raises to be tried again."""
@@ -125,6 +125,8 @@ class WriteExport:
             return
         try:
             key, count = await self._write(export)
+        except StorageFull:
+            raise
         except Exception as error:
             if last_attempt:
                 known = isinstance(error, OcelliError)
@@ -142,10 +144,10 @@ class WriteExport:
         request = export.request
         key = f"exports/{export.tenant_id}/{export.id}.{request.format}"
         encoding = "utf-8-sig" if request.format is ExportFormat.CSV else "utf-8"
-        with BlobWriter(self._store.staging) as blob:
+        with self._stores.new_blob() as blob:
             text = codecs.getwriter(encoding)(cast("Any", blob))  # it is only written to
             count = await self._write_records(export, text)
-            await self._store.put(key, blob, request.format.content_type)
+            await self._stores.default.put(key, blob, request.format.content_type)
         return key, count
 
     async def _write_records(self, export: Export, file: SupportsWrite[str]) -> int:

@@ -71,7 +71,7 @@ class Housekeeping:
 
     def _staged(self) -> int:
         removed = 0
-        for file in self._stores.staging.iterdir():
+        for file in self._stores.new_blob.folder.iterdir():
             if file.stat().st_mtime < time.time() - ABANDONED_AFTER:
                 file.unlink(missing_ok=True)
                 removed += 1

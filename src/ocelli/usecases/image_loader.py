@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
 from ocelli.domain.fetch_jobs import InsufficientCredits, is_video_page
-from ocelli.media.blobs import BlobWriter
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases.adhoc import FOLDER
 from ocelli.usecases.fetch_jobs import places
@@ -81,7 +80,7 @@ class ImageLoader:
 
     async def _store(self, analysis: Analysis, data: bytes) -> str:
         key = f"{FOLDER}/{analysis.tenant_id}/{uuid.uuid4()}"
-        with BlobWriter(self._stores.staging, max_bytes=self._max_bytes) as staged:
+        with self._stores.new_blob(max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
             await self._stores.default.put(key, staged, "application/octet-stream")
         return key

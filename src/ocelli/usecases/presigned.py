@@ -20,7 +20,6 @@ from ocelli.domain.errors import (
 )
 from ocelli.domain.images import ImageFormat, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
-from ocelli.media.blobs import BlobWriter
 from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels
 
@@ -221,7 +220,7 @@ class Presigned:
                 f"The object has {size} bytes, not {confirmation.size_bytes}.", field="size_bytes"
             )
         max_bytes = self._max_bytes(tenant, item.size_bytes or size)
-        with BlobWriter(self._stores.staging, max_bytes=max_bytes) as staged:
+        with self._stores.new_blob(max_bytes=max_bytes) as staged:
             await store.copy_to(key, staged.write)
             _check_sum(staged.sha256, confirmation.checksum)
             request = UploadRequest(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocelli.domain.errors import CustomStorageMissing, StorageAccessDenied
 from ocelli.domain.images import StorageTarget
+from ocelli.media.blobs import BlobFactory, DiskReserve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from uuid import UUID
 
     from ocelli.domain.ports_storage import Objects
@@ -41,14 +41,15 @@ class StoredObject(Protocol):
 class StoreResolver:
     """The stores of all tenants: ask for one each time, configurations change."""
 
-    def __init__(self, default: Objects, buckets: Buckets | None = None) -> None:
+    def __init__(
+        self,
+        default: Objects,
+        buckets: Buckets | None = None,
+        reserve: DiskReserve = DiskReserve(),  # noqa: B008
+    ) -> None:
         self.default = default
+        self.new_blob = BlobFactory(default.staging, reserve)  # whichever store it goes to
         self._buckets = buckets
-
-    @property
-    def staging(self) -> Path:
-        """Where files arrive, whichever store they go to."""
-        return self.default.staging
 
     async def find(self, tenant_id: UUID, target: StorageTarget) -> Objects | None:
         """The store that ``target`` means for this tenant; None if it has none of its own.

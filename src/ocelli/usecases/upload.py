@@ -25,7 +25,6 @@ from ocelli.usecases.quota import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
@@ -103,11 +102,6 @@ class Upload:
         self._quota = quota
         self._max_pixels = max_pixels
         self._together = Batcher(self._accept_several)
-
-    @property
-    def staging(self) -> Path:
-        """Where BlobWriter belongs."""
-        return self._stores.staging
 
     def inspect(self, staged: BlobWriter) -> None:
         """Read its header. Blocks: the thread that writes the last bytes does it."""

@@ -8,7 +8,9 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.buckets import parse_bucket_url
+from ocelli.media.blobs import DiskReserve
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
@@ -47,6 +49,11 @@ def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path
         endpoint=settings.custom_s3_endpoint,
         allow_private=settings.custom_s3_allow_private,
     )
+
+
+def disk_reserve(settings: Settings, store: LocalObjects | S3Objects) -> DiskReserve:
+    """What stays free where the database, files that arrive, and pictures are."""
+    return DiskReserve((settings.data, store.staging), settings.free_disk_mb * MEGABYTE)
 
 
 def fetcher(settings: Settings) -> SafeFetcher:

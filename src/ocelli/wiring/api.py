@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
 from ocelli.domain.accounts import MEGABYTE
+from ocelli.media.blobs import DiskWatch
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_gauges, worker_alive
@@ -36,7 +37,7 @@ from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
-from ocelli.wiring.adapters import custom_storage, fetcher, objects
+from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, roster
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ log = logging.getLogger(__name__)
 KEY_USE_EVERY = 10.0
 GIVE_BACK_EVERY = 1.0
 METER_EVERY = 1.0
+DISK_EVERY = 0.5
 
 
 def build_api(settings: Settings, dsn: str) -> FastAPI:
@@ -64,7 +66,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     tiers = settings.tier_limits
     store = objects(settings)
     buckets = custom_storage(settings, database, store.staging)
-    stores = StoreResolver(store, buckets)
+    reserve = disk_reserve(settings, store)
+    disk = DiskWatch(reserve)
+    stores = StoreResolver(store, buckets, reserve)
     quota = Quota(database, tiers)
     upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
     accounts = Accounts(database)
@@ -83,6 +87,10 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     metering = Metering(database, quota, OPERATION)
     upstreams = Upstreams(chat_configs(settings))
 
+    async def store_check() -> None:
+        await store.check()
+        await asyncio.to_thread(reserve.check)
+
     async def worker_check() -> None:
         async with database.connection() as connection:
             await worker_alive(connection)
@@ -98,6 +106,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 asyncio.create_task(_every(KEY_USE_EVERY, accounts.write_down_use)),
                 asyncio.create_task(_every(GIVE_BACK_EVERY, rates.give_back)),
                 asyncio.create_task(_every(METER_EVERY, metering.write_down)),
+                asyncio.create_task(_every(DISK_EVERY, disk.look)),
                 asyncio.create_task(_every(RENEW_EVERY, idempotency.renew)),
                 asyncio.create_task(changes.run()),
             ]
@@ -136,10 +145,11 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,
-            staging=store.staging,
+            new_blob=stores.new_blob,
+            disk=disk,
             history=History(database, store),
             custom_storage=buckets,
-            checks={"database": database.check, "store": store.check, "workers": worker_check},
+            checks={"database": database.check, "store": store_check, "workers": worker_check},
             checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
             gauges=gauges,
             lifespan=lifespan,

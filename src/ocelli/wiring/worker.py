@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ocelli.domain.errors import StorageFull
 from ocelli.media.frames import VideoFrames
 from ocelli.media.video_pages import YtDlp
 from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
@@ -29,7 +30,7 @@ from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.search_index import SearchIndex
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
-from ocelli.wiring.adapters import custom_storage, fetcher, objects
+from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import build_engine
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
             PostgresDatabase(dsn := await ready, max_connections=4) as database,
         ):
             store = objects(settings)
-            stores = StoreResolver(store, custom_storage(settings, database, store.staging))
+            buckets = custom_storage(settings, database, store.staging)
+            stores = StoreResolver(store, buckets, disk_reserve(settings, store))
             limits = {"max_pixels": settings.max_pixels}
             sources = ImageLoader(
                 database,
@@ -78,13 +80,21 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 **limits,
             )
             call_webhook = CallWebhook(database, fetcher(settings))
+
+            async def spare_room() -> None:
+                """The log of our own Postgres grows between checkpoints, up to 1 GB."""
+                try:
+                    await asyncio.to_thread(stores.new_blob.reserve.check)
+                except StorageFull:
+                    await database.checkpoint()
+
             yield Worker(
                 dsn,
                 {
                     ANALYSE: analyse,
                     MAKE_VARIANTS: MakeVariants(database, stores, compute, **limits),
                     EXTRACT_COLORS: ExtractColors(database, stores, compute, **limits),
-                    EXPORT: WriteExport(database, store),
+                    EXPORT: WriteExport(database, stores),
                     CALL_WEBHOOK: call_webhook,
                 },
                 Housekeeping(database, stores),
@@ -96,6 +106,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     Sessions(database).expire,
                     call_webhook.enqueue,
                     SearchIndex(database).fold_again,
+                    *(() if settings.database_url else (spare_room,)),
                 ),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_AFTER,

@@ -13,7 +13,10 @@ class Job(Protocol):
     """A use case of the queue. It may run twice: its worker can die after any line."""
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Do it. Raises to be tried again, and never leaves it unfinished on the last attempt."""
+        """Do it. Raises to be tried again, and never leaves it unfinished on the last attempt.
+
+        Raises StorageFull to be tried later, with as many attempts as now.
+        """
         ...
 
     async def give_up(self, id: UUID, reason: str) -> None:

@@ -17,7 +17,7 @@ import procrastinate
 from opentelemetry import trace
 from procrastinate.retry import RetryDecision
 
-from ocelli.domain.errors import Unavailable
+from ocelli.domain.errors import StorageFull, Unavailable
 from ocelli.worker.jobs import subject
 from ocelli.worker.sweep import Sweep
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT = 1.0
 STALLED_AFTER = 3.5
 DATABASE_AGAIN = 1.0
+ROOM_AGAIN = 30  # seconds
 STUCK = 75  # exit code; EX_TEMPFAIL
 
 HOUSEKEEPING = "housekeeping"
@@ -170,13 +171,31 @@ class Worker:
 
         async def run(context: procrastinate.JobContext, **arguments: str) -> None:
             id = subject(arguments)
-            if watched:
-                await self._tracked(context, lambda last: job.run(id, last_attempt=last))
-            else:
-                last = context.job.attempts + 1 >= self._max_attempts
-                await job.run(id, last_attempt=last)
+            last = context.job.attempts + 1 >= self._max_attempts
+            try:
+                if watched:
+                    await self._tracked(context, lambda: job.run(id, last_attempt=last))
+                else:
+                    await job.run(id, last_attempt=last)
+            except StorageFull:
+                await self._postpone(context.job)
 
         return run
+
+    async def _postpone(self, job: procrastinate.jobs.Job) -> None:
+        """The same anew: what was accepted does not fail because there is no room now.
+
+        Its lock lets it begin when this one has ended. Dying in between costs nothing: then this
+        one is tried again as well, and whichever comes second finds the work done.
+        """
+        log.warning("%s %s waits for room on the disk", job.task_name, subject(job.task_kwargs))
+        await self._app.configure_task(
+            job.task_name,
+            queue=job.queue,
+            lock=job.lock,
+            priority=job.priority,
+            schedule_in={"seconds": ROOM_AGAIN},
+        ).defer_async(**job.task_kwargs)
 
     async def _run_housekeeping(self, timestamp: int) -> None:
         del timestamp
@@ -184,7 +203,7 @@ class Worker:
         await self._app.job_manager.delete_old_jobs(FAILED_JOBS_KEPT_HOURS, include_failed=True)
 
     async def _tracked(
-        self, context: procrastinate.JobContext, run: Callable[[bool], Awaitable[Any]]
+        self, context: procrastinate.JobContext, run: Callable[[], Awaitable[Any]]
     ) -> None:
         job = context.job
         assert job.id is not None
@@ -195,7 +214,7 @@ class Worker:
             attributes={"ocelli.job": job.id, "ocelli.attempt": job.attempts + 1},
         ):
             try:
-                await run(job.attempts + 1 >= self._max_attempts)
+                await run()
             finally:
                 del self._started[job.id]
 

@@ -135,7 +135,7 @@ async def _relay(
     responses=ERRORS,
     openapi_extra=openapi.MODERATION,
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def moderate(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Pictures against the safety model. What no model looks for is null, never false."""
     async with whole_body(request, services, key, services.chat.max_body_bytes) as body:

@@ -15,10 +15,10 @@ from ocelli.api.raw import COPIES, announced
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge
 from ocelli.domain.fetch_jobs import MAX_FILE
+from ocelli.media.blobs import BlobFactory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from fastapi import Request
 
@@ -42,9 +42,9 @@ def unreadable() -> MalformedRequest:
 class Received:
     """The parameters of a request, and its files. Use as a context manager."""
 
-    def __init__(self, folder: Path, query: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, new_blob: BlobFactory, query: Iterable[tuple[str, str]] = ()) -> None:
         self.values: Values = {}
-        self._folder = folder
+        self._new_blob = new_blob
         self._files: list[Payload] = []
         self._tokens: dict[str, Payload] = {}
         self._json: JsonText | None = None
@@ -85,7 +85,7 @@ class Received:
 
     def begin_json(self) -> JsonText:
         """Long strings of it become files."""
-        self._json = JsonText(self._folder, f"file {uuid.uuid4()} ", max_bytes=MAX_FILE)
+        self._json = JsonText(self._new_blob, f"file {uuid.uuid4()} ", max_bytes=MAX_FILE)
         self._tokens = self._json.payloads
         return self._json
 
@@ -152,7 +152,7 @@ class Received:
         return payload
 
     def _new_file(self) -> Payload:
-        payload = Payload(self._folder, max_bytes=MAX_FILE)
+        payload = Payload(self._new_blob, max_bytes=MAX_FILE)
         self._files.append(payload)
         return payload
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Self
 import pybase64
 
 from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blobs import BlobFactory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TOO_LARGE = "File too large. Max 20MB."
 
@@ -30,8 +29,8 @@ class Payload:
     it is no file; the rest of the request may still be good.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
-        self.staged = BlobWriter(folder, max_bytes=max_bytes)
+    def __init__(self, new_blob: BlobFactory, *, max_bytes: int) -> None:
+        self.staged = new_blob(max_bytes=max_bytes)
         self.refused: OcelliError | None = None
         self._head: bytes | None = b""
         self._rest = b""
@@ -130,10 +129,10 @@ class JsonText:
     LONG = 64 * 1024
     MAX_REST = 8 * 1024 * 1024
 
-    def __init__(self, folder: Path, token: str, *, max_bytes: int) -> None:
+    def __init__(self, new_blob: BlobFactory, token: str, *, max_bytes: int) -> None:
         self.payloads: dict[str, Payload] = {}
         self.rest = bytearray()
-        self._folder = folder
+        self._new_blob = new_blob
         self._token = token
         self._max_bytes = max_bytes
         self._in_string = False
@@ -180,7 +179,7 @@ class JsonText:
             self._string += text
             if len(self._string) <= self.LONG:
                 return
-            self._payload = Payload(self._folder, max_bytes=self._max_bytes)
+            self._payload = Payload(self._new_blob, max_bytes=self._max_bytes)
             self.payloads[f"{self._token}{len(self.payloads)}"] = self._payload
             text = bytes(self._string)
             self._string.clear()

@@ -80,10 +80,10 @@ def _documented(where: str) -> dict[str, Any]:
     responses=_errors(400, 402, 409, 413, 422, 429),
     openapi_extra=_documented("body"),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def fetch(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """One picture by its address is answered at once; everything else by polling `response_uri`."""
-    with Received(services.staging, request.query_params.multi_items()) as received:
+    with Received(services.new_blob, request.query_params.multi_items()) as received:
         async with services.memory.taken(key.tenant.id, in_memory(request)):
             await received.read(request)
         return await _answer(request, key, services, received)
@@ -96,12 +96,12 @@ async def fetch(request: Request, key: CurrentKey, services: CurrentServices) ->
     responses=_errors(400, 402, 414, 429),
     openapi_extra=_documented("query"),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def fetch_by_query(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Parameters as of the POST; at most 2,048 characters."""
     if len(request.url.query) > LONGEST_QUERY:
         raise QueryTooLong
-    with Received(services.staging, request.query_params.multi_items()) as received:
+    with Received(services.new_blob, request.query_params.multi_items()) as received:
         return await _answer(request, key, services, received)
 
 

@@ -75,7 +75,7 @@ async def list_descriptions(
 
 
 @router.post("/export", status_code=202, summary="Export descriptions", responses=errors())
-@requires(KeyRole.READ)
+@requires(KeyRole.READ, stores=True)
 async def create_export(
     request: Request, body: schemas.ExportRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ExportState:

@@ -29,7 +29,7 @@ BatchId = Annotated[str, Path(max_length=36)]
     "/describe/", summary="Describe a picture now", responses=errors(400, 404, 413, 502, 504)
 )
 @router.post("/describe", include_in_schema=False)
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def describe(
     body: schemas.DescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.DescribeResponse:
@@ -42,7 +42,7 @@ async def describe(
     "/verify/", summary="Check a text against a picture", responses=errors(400, 404, 413, 502, 504)
 )
 @router.post("/verify", include_in_schema=False)
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def verify(
     body: schemas.VerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.VerifyResponse:
@@ -78,7 +78,7 @@ async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.V
     summary="Describe many pictures",
     responses=errors(413),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def batch_describe(
     body: schemas.BatchDescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
@@ -102,7 +102,7 @@ async def batch_describe(
     summary="Check many texts against their pictures",
     responses=errors(413),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def batch_verify(
     body: schemas.BatchVerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:

@@ -115,7 +115,7 @@ async def delete_files(
 @router.post(
     "/{file_id}/trigger-variants", summary="Make smaller copies again", responses=errors(404)
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def trigger_variants(
     file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.VariantsTriggered:

@@ -29,7 +29,7 @@ MAX_INITIATED = 52_428_800
     summary="Reserve a place for one file",
     responses=errors(409, 413, 502),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def request_presigned_url(
     request: Request, body: schemas.PresignedRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.PresignedResponse:
@@ -55,7 +55,7 @@ async def request_presigned_url(
 @router.post(
     "/uploads/confirm", summary="Confirm that a file was sent", responses=errors(404, 409, 413, 502)
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def confirm_upload(
     body: schemas.ConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.ConfirmResponse:
@@ -75,7 +75,7 @@ async def confirm_upload(
     summary="Reserve a place for one file of the library",
     responses=errors(400, 409, 413, 502),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def initiate_upload(
     request: Request,
     key: CurrentKey,
@@ -114,7 +114,7 @@ async def initiate_upload(
     summary="Confirm that a file of the library was sent",
     responses=errors(404, 409, 413, 502),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def confirm_file(
     body: schemas.FileConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.FileConfirmResponse:
@@ -137,7 +137,7 @@ async def confirm_file(
     summary="Reserve places for up to five files",
     responses=errors(409, 413, 502),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def batch_prepare(
     request: Request, body: schemas.BatchPrepareRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchPrepareResponse:
@@ -165,7 +165,7 @@ async def batch_prepare(
     summary="Confirm which files of a batch were sent",
     responses=errors(404, 502),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def batch_confirm(
     body: schemas.BatchConfirmRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchConfirmResponse:

@@ -80,7 +80,7 @@ def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
         },
     ),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def upload_stream(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.StreamUploadResponse:
@@ -94,7 +94,7 @@ async def upload_stream(
             await receive(
                 request,
                 form,
-                services.upload.staging,
+                services.new_blob,
                 services.upload.inspect,
                 file_field="file",
                 text_fields=_STREAM_FIELDS,
@@ -131,7 +131,7 @@ async def upload_stream(
         },
     ),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def upload_stream_batch(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchUploadResponse:
@@ -150,7 +150,7 @@ async def _stream_batch(
         await receive(
             request,
             form,
-            services.upload.staging,
+            services.new_blob,
             services.upload.inspect,
             file_field="files",
             text_fields=_BATCH_FIELDS,

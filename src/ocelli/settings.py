@@ -31,9 +31,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ocelli.backends.providers import LOCAL, problem
+from ocelli.backends.providers import problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.buckets import parse_bucket_url
+from ocelli.domain.findings import LOCAL
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ class TierChange(BaseModel):
 
 
 class BackendSetting(BaseModel):
-    """One backend that is asked over the OpenAI chat protocol; see docs/settings.md."""
+    """One backend; see docs/settings.md."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -159,6 +160,10 @@ class BackendSetting(BaseModel):
     )
     headers: dict[str, str] = Field(
         default_factory=dict, description="More headers for every request."
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="For a backend that another package brings: see write-a-backend.md.",
     )
 
     @field_validator("base_url")

@@ -14,9 +14,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.upstream import scenes
 from tests.upstream.trouble import TroubleServer
 
-from ocelli.backends.chat.config import ChatConfig
-from ocelli.backends.chat.pictures import DataUrls
-from ocelli.backends.registry import chat_backend, configure
+from ocelli.backends.chat.backend import chat_backend
+from ocelli.backends.config import BackendConfig
+from ocelli.backends.plugins import BackendContext
+from ocelli.backends.registry import configure
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.questions import Question
 from ocelli.media.decode import decode
@@ -39,8 +40,8 @@ async def test_a_span_per_look(exporter: InMemorySpanExporter) -> None:
             for model in ("good", "expired"):
                 given = {"base_url": server.url, "model": model, "key": "sk-hidden"}
                 config = configure("house", given, {})
-                assert isinstance(config, ChatConfig)
-                backend = chat_backend(config, session, DataUrls())
+                assert isinstance(config, BackendConfig)
+                backend = chat_backend(config, BackendContext(session))
                 try:
                     await backend.look(picture, Question(prompt="a private wish"))
                 except AnalysisFailed:

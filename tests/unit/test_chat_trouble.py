@@ -18,12 +18,12 @@ from tests.upstream.trouble import TroubleServer
 from tests.waiting import PATIENCE
 
 from ocelli.backends.chat import failures
-from ocelli.backends.chat.backend import ChatBackend
+from ocelli.backends.chat.backend import ChatBackend, chat_backend
 from ocelli.backends.chat.breaker import Breaker, State
 from ocelli.backends.chat.client import ChatClient
-from ocelli.backends.chat.config import ChatConfig
-from ocelli.backends.chat.pictures import DataUrls
-from ocelli.backends.registry import chat_backend, configure
+from ocelli.backends.config import BackendConfig
+from ocelli.backends.plugins import BackendContext
+from ocelli.backends.registry import configure
 from ocelli.domain.claims import Claim
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Findings
@@ -65,8 +65,8 @@ def backend(
 ) -> ChatBackend:
     values = {"base_url": server.url, "model": model, "key": KEY, "retries": 0, **given}
     config = configure("bad", values, {})
-    assert isinstance(config, ChatConfig)
-    return chat_backend(config, session, DataUrls())
+    assert isinstance(config, BackendConfig)
+    return chat_backend(config, BackendContext(session))
 
 
 def client(it: ChatBackend) -> ChatClient:
@@ -160,8 +160,8 @@ async def test_nobody_listens(session: aiohttp.ClientSession, picture: Picture) 
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     config = configure("bad", {"base_url": url, "model": "m", "retries": 1}, {})
-    assert isinstance(config, ChatConfig)
-    down = chat_backend(config, session, DataUrls())
+    assert isinstance(config, BackendConfig)
+    down = chat_backend(config, BackendContext(session))
     with pytest.raises(AnalysisFailed, match="cannot be reached") as failed:
         await down.look(picture, Question())
     assert failed.value.retryable

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
-from ocelli.backends.chat.config import ChatConfig, Prices
+from ocelli.backends.config import BackendConfig, Prices
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.providers import providers
 from ocelli.backends.registry import BackendParts, MissingKey, Registry, configure, registry
@@ -65,16 +65,16 @@ async def test_who_checks_and_who_judges(session: aiohttp.ClientSession) -> None
 def test_a_key_goes_to_its_own_address_only() -> None:
     environment = {"OPENAI_API_KEY": "theirs", "HOUSE_KEY": "ours"}
     openai = configure("openai", {}, environment)
-    assert isinstance(openai, ChatConfig)
+    assert isinstance(openai, BackendConfig)
     assert openai.headers() == {"Authorization": "Bearer theirs"}
     assert "theirs" not in repr(openai)
     assert configure("openai", {}, {}) == MissingKey("openai", "OPENAI_API_KEY")
     elsewhere = configure("openai", {"base_url": "http://10.0.0.1/v1"}, environment)
-    assert isinstance(elsewhere, ChatConfig)
+    assert isinstance(elsewhere, BackendConfig)
     assert elsewhere.headers() == {}
     given = {"base_url": "http://10.0.0.1/v1", "model": "m", "key_variable": "HOUSE_KEY"}
     house = configure("house", given, environment)
-    assert isinstance(house, ChatConfig)
+    assert isinstance(house, BackendConfig)
     assert house.headers() == {"Authorization": "Bearer ours"}
 
 
@@ -82,10 +82,10 @@ def test_every_provider_can_be_configured() -> None:
     for name, row in providers().items():
         given = {"model": row.model or "m", "base_url": row.base_url or "http://10.0.0.1/v1"}
         config = configure(name, {**given, "key": "k"}, {})
-        assert isinstance(config, ChatConfig)
+        assert isinstance(config, BackendConfig)
         assert config.full_side >= config.max_side >= 64
         assert not config.base_url.endswith("/")
-        at_home = row.in_process or (row.base_url is not None and "127.0.0.1" in row.base_url)
+        at_home = not row.is_server or (row.base_url is not None and "127.0.0.1" in row.base_url)
         assert row.free == at_home
         assert row.base_url is None or at_home == (row.key_variable is None)
 
@@ -95,7 +95,7 @@ def test_prices() -> None:
     assert Prices(0.4, 1.6).cost(tokens) == pytest.approx(1.2)
     assert Prices(0.4).cost(tokens) is None
     free = configure("llava", {}, {})
-    assert isinstance(free, ChatConfig)
+    assert isinstance(free, BackendConfig)
     assert free.prices.cost(tokens) == 0
 
 
@@ -169,7 +169,7 @@ def test_no_vendor_is_asked_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("OCELLI_BACKENDS", json.dumps({"openai": {}, "claude": {}}))
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     openai, claude = chat_configs(Settings())
-    assert isinstance(openai, ChatConfig)
+    assert isinstance(openai, BackendConfig)
     assert openai.key == "theirs"
     assert claude == MissingKey("claude", "ANTHROPIC_API_KEY")
 
@@ -181,7 +181,7 @@ def test_child_processes_see_the_same_backends(monkeypatch: pytest.MonkeyPatch) 
     for name, value in to_environment(settings).items():
         monkeypatch.setenv(name, value)
     (house,) = chat_configs(Settings())
-    assert isinstance(house, ChatConfig)
+    assert isinstance(house, BackendConfig)
     assert house.key == "sk-hidden"
 
 
@@ -198,5 +198,5 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://127.0.0.1:1/v1", None),
     ):
         config = configure("house", {"base_url": url, "model": "m"}, {})
-        assert isinstance(config, ChatConfig)
+        assert isinstance(config, BackendConfig)
         assert config.proxy == proxy

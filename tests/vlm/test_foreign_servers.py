@@ -17,8 +17,8 @@ import pytest
 pytest.importorskip("torch", reason="pip install 'ocelli[vlm]', or make test-servers")
 pytest.importorskip("transformers")
 
-from ocelli.backends.chat.config import ChatConfig
 from ocelli.backends.chat.probe import probe_all
+from ocelli.backends.config import BackendConfig
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.registry import configure, registry
 from ocelli.domain.analysis import VerificationLevel
@@ -76,7 +76,7 @@ async def test_transformers_serve(url: str, model: Path) -> None:
         "structured": "json_schema",  # which it leaves aside
     }
     config = configure("foreign", given, {})
-    assert isinstance(config, ChatConfig)
+    assert isinstance(config, BackendConfig)
     (probed,) = await probe_all([config])
     assert probed.is_good, probed.state
     picture = decode(scenes.picture(3), max_pixels=10_000_000)

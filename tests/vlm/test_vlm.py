@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("torch", reason="pip install 'ocelli[vlm]', or make test-vlm")
 pytest.importorskip("transformers")
 
-from ocelli.backends.chat.backend import ChatBackend
-from ocelli.backends.chat.config import ChatConfig
-from ocelli.backends.chat.pictures import DataUrls
-from ocelli.backends.registry import chat_backend, configure
+from ocelli.backends.chat.backend import ChatBackend, chat_backend
+from ocelli.backends.config import BackendConfig
+from ocelli.backends.plugins import BackendContext
+from ocelli.backends.registry import configure
 from ocelli.domain.claims import Claim
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.questions import Question
@@ -37,9 +37,9 @@ def picture() -> Picture:
 async def backend(model: Path, **given: Any) -> ChatBackend:
     values = {"provider": "transformers", "model": str(model), "max_tokens": 40, **given}
     config = configure("tiny", values, {})
-    assert isinstance(config, ChatConfig)
+    assert isinstance(config, BackendConfig)
     async with aiohttp.ClientSession() as session:  # which it has no use for
-        return chat_backend(config, session, DataUrls())
+        return chat_backend(config, BackendContext(session))
 
 
 async def test_it_is_loaded_and_speaks(folder: Path, picture: Picture) -> None:

@@ -1,4 +1,4 @@
-"""What is known of servers that speak the OpenAI chat protocol; the rows are providers.toml."""
+"""What is known of who runs models: the rows of providers.toml, and those of other packages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import Any
 
+from ocelli.domain.findings import LOCAL
+
 ANY_PROVIDER = "openai-compatible"
-LOCAL = "ocelli-local"  # our own models; see backends/local
+CHAT = "chat"  # the kind of those that speak the OpenAI chat protocol
+# Groups of entry points; see ocelli.backends.plugins.
+BACKENDS = "ocelli.backends"
+PROVIDERS = "ocelli.providers"
 
 
 class Structured(StrEnum):
@@ -36,18 +42,31 @@ class Provider:
     max_side: int = 1024
     full_side: int = 1536
     free: bool = False
-    in_process: bool = False
+    kind: str = CHAT
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is reached over the OpenAI chat protocol."""
+        return self.kind == CHAT
+
+
+def backend_kinds() -> frozenset[str]:
+    """The kinds of backends that are installed."""
+    return frozenset(entry_points(group=BACKENDS).names)
 
 
 @cache
 def providers() -> dict[str, Provider]:
-    """All rows, by name."""
+    """All rows, by name. Another package may replace one of ours."""
     text = (files("ocelli.backends") / "providers.toml").read_text(encoding="utf-8")
     rows: dict[str, dict[str, Any]] = tomllib.loads(text)
-    return {
+    ours = {
         name: Provider(name, **row | {"structured": Structured(row["structured"])})
         for name, row in rows.items()
     }
+    kinds = {name: Provider(name, kind=name) for name in backend_kinds() - {CHAT}}
+    named = {entry.name: entry.load() for entry in entry_points(group=PROVIDERS)}
+    return kinds | ours | named
 
 
 def provider(name: str, given: str | None = None) -> Provider | None:
@@ -67,10 +86,10 @@ def problem(name: str, given: str | None, base_url: str | None, model: str | Non
     row = provider(name, given)
     if row is None:
         return f"there is no provider {given!r}; there are {', '.join(sorted(providers()))}"
-    if row.in_process and base_url:
+    if row.kind == "transformers" and base_url:
         return "runs in this process and has no `base_url`"
-    if not (base_url or row.base_url or row.in_process):
+    if row.is_server and not (base_url or row.base_url):
         return "needs a `base_url`, or a `provider` that has one"
-    if not (model or row.model):
+    if not (model or row.model) and row.kind in (CHAT, "transformers"):
         return "needs a `model`"
     return None

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ocelli.backends.chat.backend import ChatBackend, Client
-from ocelli.backends.chat.client import ChatClient
-from ocelli.backends.chat.config import ChatConfig, Prices
-from ocelli.backends.chat.pictures import DataUrls
+from ocelli.backends.config import BackendConfig, Prices
+from ocelli.backends.plugins import BackendContext, backend_factory
 from ocelli.backends.providers import Structured, provider
-from ocelli.backends.vlm import VlmClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +32,7 @@ class MissingKey:
 
 def configure(
     name: str, given: Mapping[str, Any], environment: Mapping[str, str]
-) -> ChatConfig | MissingKey:
+) -> BackendConfig | MissingKey:
     """What ``settings.BackendSetting`` says (``given``, without what it leaves open) and its
     provider's row come to.
 
@@ -45,9 +42,9 @@ def configure(
     row = provider(name, given.get("provider"))
     if row is None:
         raise ValueError(f"no provider for backend {name!r}")
-    base_url = "" if row.in_process else given.get("base_url") or row.base_url
-    model = given.get("model") or row.model
-    if base_url is None or not model:
+    base_url = given.get("base_url") or row.base_url or ""
+    model = given.get("model") or row.model or ""
+    if row.is_server and not (base_url and model):
         raise ValueError(f"backend {name!r} needs a base_url and a model")
     at_home = base_url.rstrip("/") == (row.base_url or "").rstrip("/")
     variable = given.get("key_variable") or (row.key_variable if at_home else None)
@@ -61,7 +58,7 @@ def configure(
         "jpeg_quality", "max_tokens", "temperature", "timeout", "deadline", "concurrency",
         "retries", "breaker_failures", "breaker_seconds", "fetches_urls",
     )  # fmt: skip
-    return ChatConfig(
+    return BackendConfig(
         name=name,
         provider=row,
         base_url=base_url.rstrip("/"),
@@ -75,6 +72,7 @@ def configure(
         prices=Prices(input_price, output_price),
         proxy=_proxy(base_url),
         extra_headers=tuple(given.get("headers", {}).items()),
+        options=given.get("options", {}),
         **{name: given[name] for name in plain if name in given},
     )
 
@@ -105,19 +103,19 @@ class Registry:
     """Implements ports_backends.Backends. ``missing`` are those that are named and have no key."""
 
     local: LocalModels
-    chats: Mapping[str, ChatBackend] = field(default_factory=dict)
+    configured: Mapping[str, Backend] = field(default_factory=dict)
     parts: BackendParts = BackendParts()
     missing: tuple[MissingKey, ...] = ()
 
     @property
     def names(self) -> Sequence[str]:
         """In the order of the settings, the local one last."""
-        return (*self.chats, self.local.name)
+        return (*self.configured, self.local.name)
 
     @property
     def default(self) -> Backend:
         """The backend that describes when a request names none."""
-        return self._named(self.parts.default) or next(iter(self.chats.values()), self.local)
+        return self._named(self.parts.default) or next(iter(self.configured.values()), self.local)
 
     def get(self, name: str) -> Backend | None:
         """None if it is not configured."""
@@ -135,7 +133,7 @@ class Registry:
         chosen = self._named(part)
         if chosen is not None and chosen.name not in others:
             return chosen
-        other = next((chat for name, chat in self.chats.items() if name not in others), None)
+        other = next((chat for name, chat in self.configured.items() if name not in others), None)
         if other is not None:
             return other
         itself = self._named(others[0]) if others else None
@@ -144,12 +142,12 @@ class Registry:
     def _named(self, name: str | None) -> Backend | None:
         if name is None:
             return None
-        return self.local if name == self.local.name else self.chats.get(name)
+        return self.local if name == self.local.name else self.configured.get(name)
 
 
 def registry(
     local: LocalModels,
-    configured: Sequence[ChatConfig | MissingKey],
+    configured: Sequence[BackendConfig | MissingKey],
     session: aiohttp.ClientSession,
     parts: BackendParts = BackendParts(),
 ) -> Registry:
@@ -157,17 +155,10 @@ def registry(
     missing = tuple(each for each in configured if isinstance(each, MissingKey))
     for each in missing:
         log.warning("backend %s is not asked: %s holds no key", each.name, each.variable)
-    urls = DataUrls()
-    chats = {
-        each.name: chat_backend(each, session, urls)
+    context = BackendContext(session)
+    made = {
+        each.name: backend_factory(each.provider.kind)(each, context)
         for each in configured
-        if isinstance(each, ChatConfig)
+        if isinstance(each, BackendConfig)
     }
-    return Registry(local, chats, parts, missing)
-
-
-def chat_backend(config: ChatConfig, session: aiohttp.ClientSession, urls: DataUrls) -> ChatBackend:
-    """One of them, with the client that its provider needs."""
-    client: Client
-    client = VlmClient(config) if config.provider.in_process else ChatClient(config, session)
-    return ChatBackend(config, client, urls)
+    return Registry(local, made, parts, missing)

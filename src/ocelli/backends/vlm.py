@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pybase64
 
+from ocelli.backends.chat.backend import ChatBackend
 from ocelli.backends.chat.client import ModelReply
 from ocelli.backends.chat.failures import timed_out, unusable
 from ocelli.domain.claims import Tokens
@@ -23,8 +24,9 @@ from ocelli.domain.errors import AnalysisFailed, FailureType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ocelli.backends.chat.config import ChatConfig
     from ocelli.backends.chat.telemetry import CallOutcome
+    from ocelli.backends.config import BackendConfig
+    from ocelli.backends.plugins import BackendContext
 
 NOT_INSTALLED = "transformers and torch are not installed: pip install 'ocelli[server,vlm]'"
 
@@ -32,7 +34,7 @@ NOT_INSTALLED = "transformers and torch are not installed: pip install 'ocelli[s
 class VlmClient:
     """``ocelli.backends.chat.backend.Client`` without a network."""
 
-    def __init__(self, config: ChatConfig) -> None:
+    def __init__(self, config: BackendConfig) -> None:
         self.config = config
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vlm")
         self._loaded: Loaded | AnalysisFailed | None = None
@@ -93,7 +95,7 @@ class VlmClient:
 class Loaded:
     """A model with its processor. Blocking; one call at a time."""
 
-    def __init__(self, config: ChatConfig) -> None:
+    def __init__(self, config: BackendConfig) -> None:
         import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -164,3 +166,8 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
 
     data = pybase64.b64decode(part["image_url"]["url"].partition(",")[2])
     return {"type": "image", "image": Image.open(io.BytesIO(data)).convert("RGB")}
+
+
+def transformers_backend(config: BackendConfig, context: BackendContext) -> ChatBackend:
+    """The entry point ``transformers``."""
+    return ChatBackend(config, VlmClient(config), context.urls)

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.config import BackendConfig
     from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.registry import MissingKey, Registry
     from ocelli.settings import BackendSetting, Settings
 
 
-def chat_configs(settings: Settings) -> list[ChatConfig | MissingKey]:
+def chat_configs(settings: Settings) -> list[BackendConfig | MissingKey]:
     """The chat backends that the settings name, in their order."""
     from ocelli.backends.registry import configure
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.config import BackendConfig
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Attempts:
 
     def __init__(
         self,
-        config: ChatConfig,
+        config: BackendConfig,
         *,
         retries: int,
         at_once: int | None = None,

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ocelli.backends.chat.client import ModelReply
-    from ocelli.backends.chat.config import ChatConfig
     from ocelli.backends.chat.pictures import DataUrls
     from ocelli.backends.chat.telemetry import CallOutcome
+    from ocelli.backends.config import BackendConfig
+    from ocelli.backends.plugins import BackendContext
     from ocelli.domain.claims import Claim, Tokens
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.domain.questions import Question
@@ -55,7 +56,7 @@ class ChatBackend:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, config: ChatConfig, client: Client, urls: DataUrls) -> None:
+    def __init__(self, config: BackendConfig, client: Client, urls: DataUrls) -> None:
         self.config = config
         self.name = config.name
         self.client = client
@@ -195,3 +196,10 @@ def _check(question: Question) -> None:
             f"The prompt has {len(question.prompt):,} characters; {MAX_PROMPT:,} are the most.",
             retryable=False,
         )
+
+
+def chat_backend(config: BackendConfig, context: BackendContext) -> ChatBackend:
+    """The entry point ``chat``."""
+    from ocelli.backends.chat.client import ChatClient
+
+    return ChatBackend(config, ChatClient(config, context.session), context.urls)

@@ -20,7 +20,7 @@ from ocelli.domain.claims import Tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.config import BackendConfig
 
 MAX_ANSWER = 4 * 1024**2
 USER_AGENT = "ocelli"
@@ -38,7 +38,7 @@ class ModelReply:
 class ChatClient:
     """One backend's requests. ``session`` is the process's and is not closed here."""
 
-    def __init__(self, config: ChatConfig, session: aiohttp.ClientSession) -> None:
+    def __init__(self, config: BackendConfig, session: aiohttp.ClientSession) -> None:
         self.config = config
         self.session = session
         self.attempts = Attempts(config, retries=config.retries, at_once=config.concurrency)

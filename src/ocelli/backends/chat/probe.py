@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from ocelli.backends.chat.config import ChatConfig
+from ocelli.backends.config import BackendConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.backends.registry import MissingKey
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 LONGEST = 4 * 1024**2
 
 
@@ -32,24 +32,26 @@ class Probed:
     base_url: str = ""
 
 
-async def probe_all(configured: Sequence[ChatConfig | MissingKey]) -> list[Probed]:
+async def probe_all(configured: Sequence[BackendConfig | MissingKey]) -> list[Probed]:
     """All at once; as long as the slowest takes, five seconds at most."""
     async with aiohttp.ClientSession() as session:
         return await asyncio.gather(*(_probe(each, session) for each in configured))
 
 
-async def _probe(config: ChatConfig | MissingKey, session: aiohttp.ClientSession) -> Probed:
-    if not isinstance(config, ChatConfig):
+async def _probe(config: BackendConfig | MissingKey, session: aiohttp.ClientSession) -> Probed:
+    if not isinstance(config, BackendConfig):
         return Probed(config.name, f"no key in {config.variable}", is_good=False)
+    if not config.provider.is_server:
+        return Probed(config.name, "in this process", True, config.provider.name, config.model)
     state, is_good = await _state(config, session)
     return Probed(config.name, state, is_good, config.provider.name, config.model, config.base_url)
 
 
-async def _state(config: ChatConfig, session: aiohttp.ClientSession) -> tuple[str, bool]:
+async def _state(config: BackendConfig, session: aiohttp.ClientSession) -> tuple[str, bool]:
     """By the list of models, which every server of this protocol has, or nearly."""
     try:
         async with (
-            asyncio.timeout(PATIENCE),
+            asyncio.timeout(TIMEOUT),
             session.get(
                 f"{config.base_url}/models",
                 headers=config.headers(),
@@ -60,7 +62,7 @@ async def _state(config: ChatConfig, session: aiohttp.ClientSession) -> tuple[st
             data = await response.content.read(LONGEST)
             status = response.status
     except TimeoutError:
-        return f"no answer within {PATIENCE:g} s", False
+        return f"no answer within {TIMEOUT:g} s", False
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return f"cannot be reached ({type(error).__name__})", False
     if status in (401, 403):

@@ -17,9 +17,9 @@ from yarl import URL
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.client import USER_AGENT
-from ocelli.backends.chat.config import ChatConfig
 from ocelli.backends.chat.failures import OURS, UpstreamRejection, is_of_the_request
 from ocelli.backends.chat.stream import StreamTranslator, parsed
+from ocelli.backends.config import BackendConfig
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.chat_errors import (
     UpstreamError,
@@ -49,12 +49,12 @@ LAST_WORD = 0.1
 class Upstreams:
     """See ports_chat.ChatUpstreams: all that have a key, over one set of connections."""
 
-    def __init__(self, configured: Sequence[ChatConfig | MissingKey]) -> None:
+    def __init__(self, configured: Sequence[BackendConfig | MissingKey]) -> None:
         self._connections = _Connections()
         self._known = {
             each.name: RelayUpstream(each, self._connections)
             for each in configured
-            if isinstance(each, ChatConfig)
+            if isinstance(each, BackendConfig) and each.provider.is_server
         }
 
     @property
@@ -98,7 +98,7 @@ class RelayUpstream:
     An answer begins within the backend's ``timeout``, and is never silent for longer after that.
     """
 
-    def __init__(self, config: ChatConfig, connections: _Connections) -> None:
+    def __init__(self, config: BackendConfig, connections: _Connections) -> None:
         self.name = config.name
         self.model = config.model
         self.limits = PictureLimits(max_side=config.full_side, fetches=config.fetches_urls)
@@ -166,7 +166,7 @@ class RelayReply:
 class _Answer:
     """A response of which nothing but the head was read."""
 
-    config: ChatConfig
+    config: BackendConfig
     response: aiohttp.ClientResponse
 
     async def read(self, most: int) -> bytes:
@@ -302,7 +302,7 @@ def to_client(refused: UpstreamRejection) -> UpstreamError:
 
 @contextmanager
 def _as_refused(
-    kind: Callable[[str, Exception], UpstreamRejection], config: ChatConfig
+    kind: Callable[[str, Exception], UpstreamRejection], config: BackendConfig
 ) -> Iterator[None]:
     try:
         yield

@@ -20,7 +20,7 @@ from ocelli.domain.errors import AnalysisFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocelli.backends.chat.config import ChatConfig
+    from ocelli.backends.config import BackendConfig
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class CallOutcome:
 
 
 @contextmanager
-def observed(config: ChatConfig, look: str) -> Iterator[CallOutcome]:
+def observed(config: BackendConfig, look: str) -> Iterator[CallOutcome]:
     """One look (describe, check or judge) in all its traces; what it raises goes on."""
     outcome = CallOutcome()
     started = time.perf_counter()
@@ -99,7 +99,7 @@ def observed(config: ChatConfig, look: str) -> Iterator[CallOutcome]:
             _count(config, look, outcome, failed)
 
 
-def breaker_changed(config: ChatConfig, state: State) -> None:
+def breaker_changed(config: BackendConfig, state: State) -> None:
     """Show it, and say it where it is worth knowing."""
     BREAKER.labels(config.name).set(LEVELS[state])
 
@@ -114,7 +114,7 @@ def _describe(span: trace.Span, outcome: CallOutcome) -> None:
     span.set_attribute("ocelli.attempts", outcome.attempts)
 
 
-def _count(config: ChatConfig, look: str, outcome: CallOutcome, failed: str | None) -> None:
+def _count(config: BackendConfig, look: str, outcome: CallOutcome, failed: str | None) -> None:
     name, tokens = config.name, outcome.tokens
     SECONDS.labels(name, look, "failed" if failed else "answered").observe(
         outcome.milliseconds / 1000

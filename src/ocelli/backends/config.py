@@ -1,14 +1,16 @@
-"""Everything about one configured chat backend, in one frozen record."""
+"""Everything about one configured backend, in one frozen record."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ocelli.backends.providers import Structured
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ocelli.backends.providers import Provider
     from ocelli.domain.claims import Tokens
 
@@ -30,12 +32,13 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatConfig:
+class BackendConfig:
     """``base_url`` without a slash at its end; ``key`` is sent as a bearer token and said nowhere.
 
     ``timeout`` is one attempt's, in seconds; ``deadline`` that of a look with all its waiting and
     retries. After ``breaker_failures`` failed attempts in a row nothing is sent for
     ``breaker_seconds``. ``proxy`` is for every request to it.
+    ``options`` are those of backends that other packages bring.
     """
 
     name: str
@@ -61,6 +64,7 @@ class ChatConfig:
     prices: Prices = Prices()
     proxy: str | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocelli.api.fetch.payload import JsonText, Payload
+from ocelli.api.fetch.payload import Base64File, JsonText
 from ocelli.domain.errors import MalformedRequest, TooLarge
 from ocelli.media.blobs import BlobFactory
 
@@ -19,11 +19,12 @@ TEXT = base64.b64encode(DATA).decode()
 
 
 def decoded(folder: Path, *pieces: str, max_bytes: int = 10_000) -> bytes | Exception:
-    with Payload(BlobFactory(folder), max_bytes=max_bytes) as payload:
+    file = Base64File(BlobFactory(folder), max_bytes=max_bytes)
+    with file.staged:
         for piece in pieces:
-            payload.write(piece.encode())
-        payload.finish()
-        return payload.refused or payload.staged.path.read_bytes()
+            file.write(piece.encode())
+        file.finish()
+        return file.error or file.staged.path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -71,9 +72,8 @@ def test_what_is_not_base64(tmp_path: Path, text: str) -> None:
 
 def test_one_byte_too_many(tmp_path: Path) -> None:
     assert decoded(tmp_path, TEXT, max_bytes=len(DATA)) == DATA
-    refused = decoded(tmp_path, TEXT, max_bytes=len(DATA) - 1)
-    assert isinstance(refused, TooLarge)
-    assert refused.message == "File too large. Max 20MB."
+    assert isinstance(decoded(tmp_path, TEXT, max_bytes=len(DATA) - 1), TooLarge)
+    assert list(tmp_path.iterdir()) == []
 
 
 class Small(JsonText):
@@ -95,7 +95,7 @@ def test_json_comes_through_unchanged(tmp_path: Path, body: object, ascii: bool,
     for i in range(0, len(text), size):
         taken.feed(text[i : i + size])
     assert bytes(taken.rest) == text
-    assert not taken.payloads
+    assert not taken.files
 
 
 @pytest.mark.parametrize("slash", ["/", "\\/", "\\u002f"])
@@ -108,8 +108,8 @@ def test_files_in_json_at_every_cut(tmp_path: Path, slash: str) -> None:
             taken.feed(text[i : i + size])
         body = json.loads(taken.rest)
         assert body == {"a": "\\", "file": ["file 0", "short", "file 1"], "b": '"}'}
-        for payload in taken.payloads.values():
-            assert payload.refused is None
-            assert payload.staged.path.read_bytes() == DATA
+        for file in taken.files.values():
+            assert file.error is None
+            assert file.staged.path.read_bytes() == DATA
         taken.close()
     assert list(tmp_path.iterdir()) == []

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from ocelli.api import multipart
+from ocelli.api.fetch.body import Received
 from ocelli.api.multipart import Form, receive
 from ocelli.api.multipart_parser import FormParser
+from ocelli.domain.errors import MalformedRequest
 from ocelli.media.blobs import BlobFactory, BlobWriter
 
 BOUNDARY = "abcdef"
@@ -95,3 +97,43 @@ async def test_who_is_cut_off_leaves_no_thread_with_the_file(
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert not at_work.is_set()
+
+
+PARTS = {"file": '; filename="a.jpg"', "title": ""}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("cut", [1, 3, len(BOUNDARY) + 5])
+async def test_a_body_that_ends_within_a_part_is_refused(
+    tmp_path: Path, name: str, cut: int
+) -> None:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{PARTS[name]}\r\n\r\n'
+    body = f"{head}some text\r\n--{BOUNDARY}--".encode()[:-cut]
+    with Form() as found, pytest.raises(MalformedRequest):
+        await receive(
+            request_of(body),
+            found,
+            BlobFactory(tmp_path),
+            BlobWriter.close,
+            file_field="file",
+            text_fields=("title",),
+            max_bytes=1000,
+        )
+    with Received(BlobFactory(tmp_path)) as values, pytest.raises(MalformedRequest):
+        await values.read(request_of(body))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"x" * (multipart.MAX_FIELD + 1)])
+async def test_a_field_that_is_no_text_or_too_much_is_refused(tmp_path: Path, text: bytes) -> None:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="title"\r\n\r\n'.encode()
+    with Form() as found, pytest.raises(MalformedRequest, match="`title`"):
+        await receive(
+            request_of(head + text + f"\r\n--{BOUNDARY}--\r\n".encode()),
+            found,
+            BlobFactory(tmp_path),
+            BlobWriter.close,
+            file_field="file",
+            text_fields=("title",),
+            max_bytes=1000,
+        )

@@ -7,6 +7,8 @@ one is received.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ocelli.api.multipart_parser import Part, Target
+    from ocelli.domain.errors import OcelliError
 
 PIECE = MEGABYTE
 MAX_FIELD = 64 * 1024
@@ -28,13 +31,22 @@ FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 
 
 class FilePart:
-    """One file of the form. ``error`` says why it was not kept; the rest may still be good."""
+    """A file that arrives, as it is; a Target of the parser.
 
-    def __init__(self, filename: str | None, staged: BlobWriter) -> None:
-        self.filename = filename
+    ``error`` says why it was not kept; the rest of the request may still be good. ``inspect`` looks
+    at it when it is complete.
+    """
+
+    def __init__(
+        self,
+        staged: BlobWriter,
+        filename: str | None = None,
+        inspect: Callable[[BlobWriter], None] = BlobWriter.close,
+    ) -> None:
         self.staged = staged
-        self.error: TooLarge | None = None
-        self.complete = False
+        self.filename = filename
+        self.error: OcelliError | None = None
+        self._inspect = inspect
 
     def write(self, data: bytes | memoryview) -> None:
         """Keep ``data``, or swallow it once the file has grown too large."""
@@ -44,6 +56,32 @@ class FilePart:
             except TooLarge as error:
                 self.error = error
 
+    def finish(self) -> None:
+        """That was all of it."""
+        if self.error is None:
+            self._inspect(self.staged)
+
+
+class TextPart:
+    """A part that is text; a Target of the parser.
+
+    ``grow`` is told how many bytes are kept, and may refuse; ``take`` is given all of them.
+    """
+
+    def __init__(self, grow: Callable[[int], None], take: Callable[[bytes], None]) -> None:
+        self._grow = grow
+        self._take = take
+        self._value = bytearray()
+
+    def write(self, data: memoryview) -> None:
+        """Keep ``data``. Raises what ``grow`` raises."""
+        self._grow(len(data))
+        self._value += data
+
+    def finish(self) -> None:
+        """That was all of it. Raises what ``take`` raises."""
+        self._take(bytes(self._value))
+
 
 class Form:
     """A received form. Use as a context manager: files not taken over are removed."""
@@ -52,6 +90,7 @@ class Form:
         self.files: list[FilePart] = []
         self.too_many = False
         self.fields: dict[str, str] = {}
+        self._sizes: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -60,43 +99,18 @@ class Form:
         for part in self.files:
             part.staged.__exit__()
 
+    def grow(self, name: str, size: int) -> None:
+        """So much more text of a field is kept. Raises MalformedRequest."""
+        self._sizes[name] += size
+        if self._sizes[name] > MAX_FIELD:
+            raise MalformedRequest(f"The field `{name}` is too long.", field=name)
 
-class _File:
-    """A file of the form. ``inspect`` looks at it when it is complete."""
-
-    def __init__(self, part: FilePart, inspect: Callable[[BlobWriter], None]) -> None:
-        self._part = part
-        self._inspect = inspect
-
-    def write(self, data: memoryview) -> None:
-        self._part.write(data)
-
-    def finish(self) -> None:
-        self._part.complete = True
-        if self._part.error is None:
-            self._inspect(self._part.staged)
-
-
-class _Field:
-    """A text field; given twice, the last one counts."""
-
-    def __init__(self, form: Form, name: str) -> None:
-        self._form = form
-        self._name = name
-        self._value = b""
-
-    def write(self, data: memoryview) -> None:
-        self._value += data
-        if len(self._value) > MAX_FIELD:
-            raise MalformedRequest(f"The field `{self._name}` is too long.", field=self._name)
-
-    def finish(self) -> None:
+    def add_field(self, name: str, value: bytes) -> None:
+        """Given twice, the last one counts. Raises MalformedRequest."""
         try:
-            self._form.fields[self._name] = self._value.decode()
+            self.fields[name] = value.decode()
         except UnicodeDecodeError:
-            raise MalformedRequest(
-                f"The field `{self._name}` is not UTF-8.", field=self._name
-            ) from None
+            raise MalformedRequest(f"The field `{name}` is not UTF-8.", field=name) from None
 
 
 async def receive(
@@ -122,14 +136,14 @@ async def receive(
 
     def begin(part: Part) -> Target | None:
         if part.name in fields:
-            return _Field(form, part.name)
+            return TextPart(partial(form.grow, part.name), partial(form.add_field, part.name))
         if part.name != file_field:
             return None
         if len(form.files) >= max_files:
             form.too_many = True  # said once the body has been read, or nobody would hear it
             return None
-        form.files.append(FilePart(part.filename, new_blob(max_bytes=max_bytes)))
-        return _File(form.files[-1], inspect)
+        form.files.append(FilePart(new_blob(max_bytes=max_bytes), part.filename, inspect))
+        return form.files[-1]
 
     try:
         parts = FormParser(boundary_of(request.headers.get("content-type", "")), begin)
@@ -147,8 +161,8 @@ async def receive(
         raise TooLarge(
             f"More than {max_files} file(s) in one request.", details={"max_files": max_files}
         )
-    if form.files and not form.files[-1].complete:
-        raise MalformedRequest("The body ended in the middle of the file.", field=file_field)
+    if parts.is_within_part:
+        raise MalformedRequest("The body ended in the middle of a part.", field="body")
 
 
 async def pump(

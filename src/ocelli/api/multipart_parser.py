@@ -88,6 +88,11 @@ class FormParser:
         self._rest = b"\n"  # what cannot be told apart yet; a boundary may be the first line
         self._state = self._preamble
 
+    @property
+    def is_within_part(self) -> bool:
+        """Whether the end of a part is still to come that is wanted."""
+        return self._target is not None
+
     def feed(self, data: bytes) -> None:
         """The next bytes. Raises BrokenForm, and whatever a target raises."""
         data, self._rest = self._rest + data, b""

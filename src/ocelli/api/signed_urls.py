@@ -60,7 +60,7 @@ async def put_object(key: str, request: Request, services: CurrentServices) -> R
         raise Conflict(_TWICE)
     try:
         with services.new_blob(max_bytes=max_bytes) as staged:
-            part = FilePart(None, staged)
+            part = FilePart(staged)
             await pump(request, part.write, limit)
             if part.error is not None:
                 raise part.error

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 # These are needed at run time: rows are read by the annotations of Answer.
 from ocelli.domain.claims import JudgedClaim, Tokens
-from ocelli.domain.errors import FailureType  # noqa: TC001
+from ocelli.domain.errors import (
+    FailureType,
+    ImageProcessingFailed,
+    InvalidImageUrl,
+    NotInTime,
+    OcelliError,
+    ValidationFailed,
+)
 from ocelli.domain.findings import Findings  # noqa: TC001
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.questions import Question
@@ -62,6 +69,11 @@ class Failure:
     type: FailureType
     message: str
     retryable: bool
+
+    @property
+    def is_of_picture(self) -> bool:
+        """Whether the picture, or where it was to come from, is at fault, and not who looked."""
+        return self.type is FailureType.VALIDATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +168,29 @@ class Analysis:
     name: str | None = None
     width: int | None = None
     height: int | None = None
+
+
+def error_of(analysis: Analysis) -> OcelliError | None:
+    """What a client that waited for the answer is told in its place; None if there is one."""
+    if not analysis.status.is_final:
+        return NotInTime("There is no answer yet. Ask the same again in a few seconds.")
+    failure = analysis.failure
+    if failure is None:
+        return None
+    if not failure.is_of_picture:
+        return ImageProcessingFailed(
+            failure.message, type=failure.type, retryable=failure.retryable
+        )
+    if analysis.source_url is not None:
+        return InvalidImageUrl(failure.message)
+    return ValidationFailed(failure.message, field="image")
+
+
+def failure_by(error: OcelliError) -> Failure:
+    """How an analysis fails whose picture was refused before it began.
+
+    Raises the error if it may pass: then the whole request is refused, and can be sent again.
+    """
+    if error.retryable:
+        raise error
+    return Failure(FailureType.VALIDATION, error.message, retryable=False)

@@ -68,12 +68,6 @@ class TooManyImages(ChatError):
     code = "too_many_images"
 
 
-class InvalidChatImageUrl(ChatError):
-    """The address is malformed, of another scheme, not allowed, or nothing could be had there."""
-
-    code = "invalid_image_url"
-
-
 class InvalidBase64Image(ChatError):
     """The data URL holds no base64."""
 

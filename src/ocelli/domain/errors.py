@@ -215,10 +215,16 @@ class ImageProcessingFailed(OcelliError):
 
 
 class InvalidImageUrl(OcelliError):
-    """Nothing can be fetched from there, or not by us."""
+    """The address is malformed, of another scheme, not allowed, or nothing could be had there.
+
+    ``field`` is where it stands in the request, if it has more than one place.
+    """
 
     code = "INVALID_IMAGE_URL"
     status = 400
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message, details=None if field is None else {"field": field})
 
 
 class NotInTime(OcelliError):

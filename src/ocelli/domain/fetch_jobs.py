@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ocelli.domain.analysis import Status
-from ocelli.domain.errors import FailureType, OcelliError
+from ocelli.domain.errors import OcelliError
 from ocelli.domain.pricing import PricingPlan  # noqa: TC001 (rows are read by these annotations)
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def failure_of(analyses: Sequence[Analysis]) -> str | None:
     one: the request itself was carried out.
     """
     failures = [each.failure for each in analyses if each.failure is not None]
-    ours = [each for each in failures if each.type is not FailureType.VALIDATION]
+    ours = [each for each in failures if not each.is_of_picture]
     if any(each.status is Status.COMPLETED for each in analyses) or not failures:
         return None
     return ours[0].message if len(ours) == len(failures) else None

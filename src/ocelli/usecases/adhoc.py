@@ -6,34 +6,26 @@ import asyncio
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Analysis, Status, VerificationLevel
-from ocelli.domain.errors import (
-    FailureType,
-    ImageProcessingFailed,
-    InvalidImageUrl,
-    NotFound,
-    NotInTime,
-    ValidationFailed,
-)
+from ocelli.domain.analysis import Analysis, Status, VerificationLevel, error_of
+from ocelli.usecases.lookup import existing
+from ocelli.usecases.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.questions import Question
+    from ocelli.media.blobs import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.store_resolver import StoreResolver
-
-    Listen = Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
+    from ocelli.usecases.waiting import Listen
 
 FOLDER = "asked"
 KEPT_FOR = 24 * 3600.0
-LOOK_AGAIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +73,8 @@ class AdHocAnalyses:
         with self._stores.new_blob(max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
             await asyncio.to_thread(staged.inspect, self._max_pixels)
-            key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
-            await self._stores.default.put(key, staged, staged.header.format.content_type)
-        return key
+            content_type = staged.header.format.content_type
+            return await store_asked(self._stores, tenant.id, staged, content_type)
 
     async def place(self, tenant: Tenant, source: Source, analysis: Analysis) -> Analysis:
         """The analysis with its picture: stored, or with the address to fetch it from.
@@ -98,11 +89,8 @@ class AdHocAnalyses:
             case StoredSource(key):
                 async with self._database.transaction() as tx:
                     image = await tx.images.by_key(tenant.id, key)
-                if image is None:
-                    raise NotFound("Object", key)
-                return replace(
-                    analysis, object_key=key, storage_target=image.storage_target, name=key
-                )
+                target = existing(image, "Object", key).storage_target
+                return replace(analysis, object_key=key, storage_target=target, name=key)
 
     async def ask(
         self,
@@ -162,39 +150,32 @@ class AdHocAnalyses:
         ImageProcessingFailed.
         """
         analysis = await self.answer(tenant_id, id, timeout=timeout)
-        if not analysis.status.is_final:
-            raise NotInTime("There is no answer yet. Ask the same again in a few seconds.")
-        failure = analysis.failure
-        if failure is None:
-            return analysis
-        if failure.type is not FailureType.VALIDATION:
-            raise ImageProcessingFailed(
-                failure.message, type=failure.type, retryable=failure.retryable
-            )
-        if analysis.source_url is not None:
-            raise InvalidImageUrl(failure.message)
-        raise ValidationFailed(failure.message, field="image")
+        error = error_of(analysis)
+        if error is not None:
+            raise error
+        return analysis
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis:
         """Raises NotFound, also for another tenant's."""
         async with self._database.transaction() as tx:
             analysis = await tx.analyses.get(tenant_id, id)
-        if analysis is None:
-            raise NotFound("Analysis", str(id))
-        return analysis
+        return existing(analysis, "Analysis", id)
 
     async def answer(self, tenant_id: UUID, id: UUID, *, timeout: float) -> Analysis:
         """Wait until it is final, at most ``timeout`` seconds; as it is then, final or not."""
-        async with self._listen(id) as changed:
-            deadline = asyncio.get_running_loop().time() + timeout
-            while True:
-                changed.clear()
-                analysis = await self.get(tenant_id, id)
-                left = deadline - asyncio.get_running_loop().time()
-                if analysis.status.is_final or left <= 0:
-                    return analysis
-                try:
-                    async with asyncio.timeout(min(left, LOOK_AGAIN)):
-                        await changed.wait()
-                except TimeoutError:
-                    continue  # a lost notification costs a moment, not the answer
+        return await wait_until(
+            self._listen,
+            id,
+            partial(self.get, tenant_id, id),
+            lambda analysis: analysis.status.is_final,
+            timeout=timeout,
+        )
+
+
+async def store_asked(
+    stores: StoreResolver, tenant_id: UUID, staged: BlobWriter, content_type: str
+) -> str:
+    """Store a file that belongs to a question; its key."""
+    key = f"{FOLDER}/{tenant_id}/{uuid.uuid4()}"
+    await stores.default.put(key, staged, content_type)
+    return key

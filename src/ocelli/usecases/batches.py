@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import uuid
@@ -11,31 +10,32 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.analysis import Failure, Status
+from ocelli.domain.analysis import Status, failure_by
 from ocelli.domain.batches import Batch, BatchKind, BatchStatus, Progress
 from ocelli.domain.errors import (
-    FailureType,
     FetchFailed,
     InvalidUrl,
     NotCancellable,
-    NotFound,
     OcelliError,
 )
+from ocelli.usecases.concurrency import store_all
+from ocelli.usecases.lookup import existing, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.analysis import Analysis, VerificationLevel
+    from ocelli.domain.analysis import Analysis, Failure, VerificationLevel
     from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.adhoc import AdHocAnalyses, Source
     from ocelli.usecases.quota import Quota
 
+    _Placed = Analysis | tuple[Analysis, Failure]
+
 MAX_ITEMS = 1_000
-STORED_AT_ONCE = 4
 ANNOUNCED_AT_ONCE = 100
 
 CANCELLED = "Cancelled before it began."
@@ -155,25 +155,29 @@ class Batches:
 
     async def _place(
         self, tenant: Tenant, batch: Batch, items: Sequence[BatchQuestion], question: Question
-    ) -> list[Analysis | tuple[Analysis, Failure]]:
-        room = asyncio.Semaphore(STORED_AT_ONCE)
-
-        async def one(position: int, item: BatchQuestion) -> Analysis | tuple[Analysis, Failure]:
-            asked = replace(question, statement=item.statement)
-            analysis = self._adhoc.new(
-                tenant, asked, batch.level, request_id=batch.id, position=position
+    ) -> list[_Placed]:
+        analyses = [
+            self._adhoc.new(
+                tenant,
+                replace(question, statement=item.statement),
+                batch.level,
+                request_id=batch.id,
+                position=position,
             )
-            try:
-                if isinstance(item.source, OcelliError):
-                    raise item.source
-                async with room:
-                    return await self._adhoc.place(tenant, item.source, analysis)
-            except OcelliError as error:
-                if error.retryable:
-                    raise
-                return analysis, Failure(FailureType.VALIDATION, error.message, retryable=False)
+            for position, item in enumerate(items)
+        ]
 
-        return await asyncio.gather(*(one(*each) for each in enumerate(items)))
+        async def place(asked: tuple[Analysis, BatchQuestion]) -> _Placed:
+            analysis, item = asked
+            if isinstance(item.source, OcelliError):
+                raise item.source
+            return await self._adhoc.place(tenant, item.source, analysis)
+
+        return await store_all(
+            place,
+            list(zip(analyses, items, strict=True)),
+            lambda asked, error: (asked[0], failure_by(error)),
+        )
 
 
 class CallWebhook:
@@ -217,9 +221,7 @@ class CallWebhook:
 
 
 async def _state(tx: PostgresTransaction, tenant_id: UUID, id: str) -> BatchState:
-    batch = await tx.batches.get(tenant_id, _uuid(id))
-    if batch is None:
-        raise NotFound("Batch", id)
+    batch = existing(await tx.batches.get(tenant_id, parse_id("Batch", id)), "Batch", id)
     return BatchState(batch, await tx.batches.progress(batch.id))
 
 
@@ -234,10 +236,3 @@ def _told(state: BatchState) -> dict[str, Any]:
         "failed_items": count(Status.FAILED),
         "skipped_items": count(Status.SKIPPED),
     }
-
-
-def _uuid(id: str) -> UUID:
-    try:
-        return uuid.UUID(id)
-    except ValueError:
-        raise NotFound("Batch", id) from None

@@ -22,23 +22,18 @@ from ocelli.domain.chat import (
     count_text,
     cut,
 )
-from ocelli.domain.chat_errors import (
-    ContextTooLong,
-    ImageTooLarge,
-    InvalidImageFormat,
-    UpstreamUnavailable,
-)
-from ocelli.domain.errors import FailureType, TooLarge, ValidationFailed
+from ocelli.domain.chat_errors import ContextTooLong
 from ocelli.domain.findings import LOCAL, Feature
 from ocelli.domain.ports_chat import AnalysedPicture
 from ocelli.domain.questions import Question
+from ocelli.usecases.chat_pictures import picture_errors
+from ocelli.usecases.concurrency import bounded_map
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.analysis import Analysis
     from ocelli.domain.chat import Conversation, PictureRef
     from ocelli.domain.findings import Findings
     from ocelli.domain.ports_chat import Answerer
@@ -97,19 +92,13 @@ class LocalChat:
         self, tenant: Tenant, opened: Sequence[OpenedPicture], features: frozenset[Feature]
     ) -> list[AnalysedPicture]:
         """What is in each, in their order; equal pictures are looked at once."""
-        gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(picture: OpenedPicture) -> Findings:
-            async with gate:
-                return await self._findings(tenant, picture, features)
+            return await self._findings(tenant, picture, features)
 
         distinct = {picture.sha256: picture for picture in reversed(opened)}
-        tasks = [asyncio.ensure_future(one(picture)) for picture in distinct.values()]
-        try:
-            found = dict(zip(distinct, await asyncio.gather(*tasks), strict=True))
-        finally:
-            for task in tasks:
-                task.cancel()
+        findings = await bounded_map(one, list(distinct.values()), at_once=AT_ONCE)
+        found = dict(zip(distinct, findings, strict=True))
         return [
             AnalysedPicture(
                 found[each.sha256],
@@ -139,16 +128,11 @@ class LocalChat:
             if known is not None:
                 return known
         question = Question(features=features, backends=(LOCAL,))
-        try:
+        with picture_errors(picture.ref):
             asked = await self._adhoc.ask(tenant, picture.data, question)
-        except TooLarge as error:
-            raise ImageTooLarge(error.message, param=picture.ref.param) from error
-        except ValidationFailed as error:
-            raise InvalidImageFormat(error.message, param=picture.ref.param) from error
-        done = await self._adhoc.answer(tenant.id, asked.id, timeout=self._timeout)
-        findings = _found(done, picture)
-        self._known[tenant.id, picture.sha256, features] = findings
-        return findings
+            done = await self._adhoc.answered(tenant.id, asked.id, timeout=self._timeout)
+        self._known[tenant.id, picture.sha256, features] = done.findings[0]
+        return done.findings[0]
 
     async def _text_tokens(self, conversation: Conversation) -> int:
         length = sum(len(message.text) for message in conversation.messages)
@@ -171,14 +155,3 @@ class LocalChat:
                 param="messages",
             )
         return count
-
-
-def _found(analysis: Analysis, picture: OpenedPicture) -> Findings:
-    if analysis.findings:
-        return analysis.findings[0]
-    failure = analysis.failure
-    if failure is not None and failure.type is FailureType.VALIDATION:
-        raise InvalidImageFormat(failure.message, param=picture.ref.param)
-    raise UpstreamUnavailable(
-        failure.message if failure else "The workers are busy: the picture was not looked at yet."
-    )

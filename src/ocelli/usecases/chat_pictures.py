@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pybase64
 from cachetools import LRUCache
@@ -21,24 +21,29 @@ from ocelli.domain.chat_errors import (
     EmptyImage,
     ImageTooLarge,
     InvalidBase64Image,
-    InvalidChatImageUrl,
     InvalidImageFormat,
     TooManyImages,
+    UpstreamFailed,
+    UpstreamUnavailable,
 )
 from ocelli.domain.errors import (
     AnalysisFailed,
     FetchFailed,
+    ImageProcessingFailed,
+    InvalidImageUrl,
     InvalidUrl,
-    OcelliError,
+    NotInTime,
+    TooLarge,
     ValidationFailed,
 )
 from ocelli.media.data_url import NotBase64, decode_data_url, is_bare_base64, is_data_url
 from ocelli.media.dhash import dhash
 from ocelli.media.header import read_header
 from ocelli.media.sanitize import sanitized
+from ocelli.usecases.concurrency import bounded_map
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
 
     from ocelli.domain.chat import PictureRef
@@ -51,8 +56,6 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 ALL_BYTES = 75 * MEGABYTE  # of all fetched pictures of one request
 PREPARED_BYTES = 64 * MEGABYTE
-
-T = TypeVar("T")
 
 _ANY_SIZE = 1 << 62
 _ENTRY = 200  # bytes of an entry beside its text, roughly
@@ -87,7 +90,10 @@ class PictureLoader:
         self._lock = Lock()
 
     async def open(self, refs: Sequence[PictureRef], *, max_bytes: int) -> list[OpenedPicture]:
-        """All of them, in their order; the same address is read once. Raises ChatError."""
+        """All of them, in their order; the same address is read once.
+
+        Raises ChatError, InvalidImageUrl.
+        """
         self._check_count(refs, MAX_PICTURES)
         limit = min(self._max_bytes, max_bytes)
         budget = _Budget()
@@ -100,7 +106,8 @@ class PictureLoader:
 
         distinct = {ref.url: ref for ref in reversed(refs)}  # the first place names the error
         compare = len(distinct) > 1
-        found = await _each(one, distinct.values())
+        opened = await bounded_map(one, list(distinct.values()), at_once=AT_ONCE)
+        found = dict(zip(distinct, opened, strict=True))
         return [replace(found[ref.url], ref=ref) for ref in refs]
 
     async def prepare(
@@ -108,7 +115,7 @@ class PictureLoader:
     ) -> dict[str, str]:
         """From each address that a backend does not fetch itself to the data URL for it.
 
-        Raises ChatError.
+        Raises ChatError, InvalidImageUrl.
         """
         self._check_count(refs, min(MAX_PICTURES, limits.max_count or MAX_PICTURES))
         limit = min(self._max_bytes, max_bytes)
@@ -118,35 +125,24 @@ class PictureLoader:
             inline = is_data_url(ref.url) or is_bare_base64(ref.url)
             if not inline and limits.fetches:
                 _check_scheme(ref)
-                await self._reach(ref, self._fetcher.check(ref.url))
+                with picture_errors(ref):
+                    await self._fetcher.check(ref.url)
                 return ref.url
             data = None if inline else await self._bytes(ref, budget, limit)
             return await asyncio.to_thread(self._prepare, tenant_id, ref, data, limits, limit)
 
-        found = await _each(one, {ref.url: ref for ref in reversed(refs)}.values())
-        return {url: made for url, made in found.items() if made != url}
+        distinct = {ref.url: ref for ref in reversed(refs)}
+        prepared = await bounded_map(one, list(distinct.values()), at_once=AT_ONCE)
+        return {url: made for url, made in zip(distinct, prepared, strict=True) if made != url}
 
     async def _bytes(self, ref: PictureRef, budget: _Budget, limit: int) -> bytes:
         if is_data_url(ref.url) or is_bare_base64(ref.url):
             return await asyncio.to_thread(_decode, ref)
         _check_scheme(ref)
-        fetched = await self._reach(ref, self._fetcher.get(ref.url, max_bytes=limit))
+        with picture_errors(ref):
+            fetched = await self._fetcher.get(ref.url, max_bytes=limit)
         budget.spend(len(fetched.data), ref)
         return fetched.data
-
-    @staticmethod
-    async def _reach(ref: PictureRef, work: Awaitable[T]) -> T:
-        """What a fetcher does about an address, with its refusals as ChatError."""
-        try:
-            return await work
-        except FetchFailed as error:
-            raise InvalidChatImageUrl(error.message, param=ref.param) from error
-        except InvalidUrl as error:
-            raise InvalidChatImageUrl(
-                f"Invalid image URL: {error.message}", param=ref.param
-            ) from error
-        except ValidationFailed as error:
-            raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
 
     def _prepare(
         self,
@@ -167,15 +163,13 @@ class PictureLoader:
         if known is not None:
             return known
         picture = self._inspect(ref, _decode(ref) if data is None else data, limit)
-        try:
+        with picture_errors(ref):
             made = sanitized(
                 picture.data,
                 max_side=limits.max_side,
                 max_bytes=limits.max_bytes,
                 max_pixels=self._max_pixels,
             )
-        except AnalysisFailed as error:
-            raise InvalidImageFormat(error.message, param=ref.param) from error
         url = "data:image/jpeg;base64," + pybase64.b64encode(made).decode()
         with self._lock, suppress(ValueError):  # larger than all that is remembered
             self._prepared[key] = url
@@ -183,10 +177,8 @@ class PictureLoader:
 
     def _compare(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
         opened = self._inspect(ref, data, limit)
-        try:
+        with picture_errors(ref):
             return replace(opened, dhash=dhash(data, max_pixels=self._max_pixels))
-        except AnalysisFailed as error:
-            raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
 
     def _inspect(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
         if not data:
@@ -196,10 +188,8 @@ class PictureLoader:
                 f"The image has {len(data):,} bytes, more than the {limit:,} that one may have.",
                 param=ref.param,
             )
-        try:
+        with picture_errors(ref):
             header = read_header(data, max_pixels=_ANY_SIZE)
-        except ValidationFailed as error:
-            raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
         if header.width * header.height > self._max_pixels:
             raise ImageTooLarge(
                 f"The image has {header.width:,} × {header.height:,} pixels, more than the "
@@ -232,33 +222,26 @@ class _Budget:
             )
 
 
-async def _each(
-    work: Callable[[PictureRef], Awaitable[T]], refs: Iterable[PictureRef]
-) -> dict[str, T]:
-    """By address; a few at once. The first error ends the others."""
-    gate = asyncio.Semaphore(AT_ONCE)
-    done: dict[str, T] = {}
-
-    async def one(ref: PictureRef) -> None:
-        async with gate:
-            done[ref.url] = await work(ref)
-
-    listed = list(refs)
-    if len(listed) == 1:
-        await one(listed[0])
-        return done
+@contextmanager
+def picture_errors(ref: PictureRef) -> Iterator[None]:
+    """What is wrong with a picture is said in chat's vocabulary, with its place in the request."""
     try:
-        async with asyncio.TaskGroup() as group:
-            for ref in listed:
-                group.create_task(one(ref))
-    except* OcelliError as errors:
-        raise _first(errors) from None
-    return done
-
-
-def _first(errors: BaseExceptionGroup[OcelliError]) -> OcelliError:
-    inner = errors.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+        yield
+    except FetchFailed as error:
+        raise InvalidImageUrl(error.message, field=ref.param) from error
+    except InvalidUrl as error:
+        raise InvalidImageUrl(f"Invalid image URL: {error.message}", field=ref.param) from error
+    except TooLarge as error:
+        raise ImageTooLarge(error.message, param=ref.param) from error
+    except (ValidationFailed, AnalysisFailed) as error:
+        raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
+    except ImageProcessingFailed as error:
+        kind = UpstreamUnavailable if error.retryable else UpstreamFailed
+        raise kind(error.message) from error
+    except NotInTime as error:
+        raise UpstreamUnavailable(
+            "The workers are busy: the picture was not looked at yet."
+        ) from error
 
 
 def _decode(ref: PictureRef) -> bytes:
@@ -271,8 +254,8 @@ def _decode(ref: PictureRef) -> bytes:
 def _check_scheme(ref: PictureRef) -> None:
     scheme = ref.url[:8].lower()
     if not scheme.startswith(("http://", "https://")):
-        raise InvalidChatImageUrl(
+        raise InvalidImageUrl(
             "Invalid image URL: it must begin with https:// or http://, or be a data URL "
             "(data:image/jpeg;base64,...).",
-            param=ref.param,
+            field=ref.param,
         )

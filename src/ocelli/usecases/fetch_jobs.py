@@ -6,10 +6,10 @@ import asyncio
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Analysis, Failure, Status, VerificationLevel
-from ocelli.domain.errors import FailureType, NotFound, OcelliError
+from ocelli.domain.analysis import Analysis, Failure, Status, VerificationLevel, failure_by
 from ocelli.domain.fetch_jobs import (
     STRIDE,
     CreditBalance,
@@ -25,21 +25,24 @@ from ocelli.domain.fetch_jobs import (
 from ocelli.media.header import read_header
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases import fetch_bodies
-from ocelli.usecases.adhoc import FOLDER, LOOK_AGAIN
+from ocelli.usecases.adhoc import store_asked
+from ocelli.usecases.concurrency import store_all
+from ocelli.usecases.lookup import existing
+from ocelli.usecases.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
+    from ocelli.domain.errors import OcelliError
     from ocelli.domain.pricing import PricingPlan
     from ocelli.domain.questions import Question
     from ocelli.media.blobs import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
-    from ocelli.usecases.adhoc import Listen
     from ocelli.usecases.store_resolver import StoreResolver
+    from ocelli.usecases.waiting import Listen
 
-STORED_AT_ONCE = 4
 # Pictures of one tenant come in rounds, one of each request; so many requests share a round.
 ROUND = 16
 # So many single pictures of a tenant may overtake everybody while it waits for them.
@@ -102,7 +105,11 @@ class FetchJobs:
         balance = await self.balance(tenant)
         least = plan.cost * sum(each.refused is None for each in sources)
         _check(balance, least)  # before anything is stored; what counts is checked below
-        stored = await self._store_all(tenant, sources)
+        stored = await store_all(
+            partial(self._store, tenant.id),
+            sources,
+            lambda source, error: _StoredFile(source, failure=failure_by(error)),
+        )
         request = FetchJob(
             id=uuid.uuid4(),
             tenant_id=tenant.id,
@@ -127,50 +134,26 @@ class FetchJobs:
         """
         async with self._database.autocommit() as tx:
             found = await tx.fetch_jobs.body(tenant_id, id)
-        if found is None:
-            raise NotFound("Request", str(id))
-        return found
+        return existing(found, "Request", id)
 
     async def wait(self, request: FetchJob, *, timeout: float) -> str | None:
         """Its final body; None if it has none after ``timeout`` seconds."""
-        deadline = asyncio.get_running_loop().time() + timeout
-        async with self._listen(request.id) as changed:
-            while True:
-                changed.clear()
-                body, finished = await self.body(request.tenant_id, request.id)
-                left = deadline - asyncio.get_running_loop().time()
-                if finished:
-                    return body
-                if left <= 0:
-                    return None
-                try:
-                    async with asyncio.timeout(min(left, LOOK_AGAIN)):
-                        await changed.wait()
-                except TimeoutError:
-                    continue  # a lost notification costs a moment, not the answer
+        body, finished = await wait_until(
+            self._listen,
+            request.id,
+            partial(self.body, request.tenant_id, request.id),
+            lambda found: found[1],
+            timeout=timeout,
+        )
+        return body if finished else None
 
-    async def _store_all(self, tenant: Tenant, sources: Sequence[Source]) -> list[_StoredFile]:
-        room = asyncio.Semaphore(STORED_AT_ONCE)
-
-        async def one(source: Source) -> _StoredFile:
-            async with room:
-                return await self._store(tenant, source)
-
-        return await asyncio.gather(*(one(each) for each in sources))
-
-    async def _store(self, tenant: Tenant, source: Source) -> _StoredFile:
-        """A picture that cannot be read spoils nothing but itself."""
-        try:
-            if source.refused is not None:
-                raise source.refused
-            if source.file is None:
-                return _StoredFile(source)
-            content_type, video = await asyncio.to_thread(self._kind, source.file)
-        except OcelliError as error:
-            failure = Failure(FailureType.VALIDATION, error.message, error.retryable)
-            return _StoredFile(source, failure=failure)
-        key = f"{FOLDER}/{tenant.id}/{uuid.uuid4()}"
-        await self._stores.default.put(key, source.file, content_type)
+    async def _store(self, tenant_id: UUID, source: Source) -> _StoredFile:
+        if source.refused is not None:
+            raise source.refused
+        if source.file is None:
+            return _StoredFile(source)
+        content_type, video = await asyncio.to_thread(self._kind, source.file)
+        key = await store_asked(self._stores, tenant_id, source.file, content_type)
         return _StoredFile(source, key, video)
 
     def _kind(self, file: BlobWriter) -> tuple[str, bool]:

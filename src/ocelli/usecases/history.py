@@ -10,8 +10,9 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, cast
 
-from ocelli.domain.errors import NotFound, OcelliError, StorageFull, ValidationFailed
+from ocelli.domain.errors import OcelliError, StorageFull, ValidationFailed
 from ocelli.domain.history import ExportFormat
+from ocelli.usecases.lookup import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,9 +95,7 @@ class History:
         """How far it has come. Raises NotFound."""
         async with self._database.transaction() as tx:
             export = await tx.exports.get(tenant_id, id)
-        if export is None:
-            raise NotFound("Export", str(id))
-        return export
+        return existing(export, "Export", id)
 
     def download_url(self, export: Export) -> str | None:
         """Good for an hour, needs no key; None until the file is there."""

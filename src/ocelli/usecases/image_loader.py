@@ -11,7 +11,7 @@ from ocelli.domain.analysis import Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
 from ocelli.domain.fetch_jobs import InsufficientCredits, is_video_page
 from ocelli.media.sniff import HEAD_BYTES, is_video
-from ocelli.usecases.adhoc import FOLDER
+from ocelli.usecases.adhoc import store_asked
 from ocelli.usecases.fetch_jobs import places
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ class ImageLoader:
             raise AnalysisFailed(FailureType.VALIDATION, error.message, retryable=False) from error
 
     async def _store(self, analysis: Analysis, data: bytes) -> str:
-        key = f"{FOLDER}/{analysis.tenant_id}/{uuid.uuid4()}"
         with self._stores.new_blob(max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
-            await self._stores.default.put(key, staged, "application/octet-stream")
-        return key
+            return await store_asked(
+                self._stores, analysis.tenant_id, staged, "application/octet-stream"
+            )
 
     async def _expand(self, video: Analysis, data: bytes) -> None:
         """Frames are stored as they are decoded; rows and jobs come in one commit at the end.

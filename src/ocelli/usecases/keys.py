@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.accounts import KeyDraft, new_key
 from ocelli.domain.errors import MalformedRequest, NotAllowed, NotFound, ValidationFailed
 from ocelli.domain.scopes import EVERYTHING, checked, covers
+from ocelli.usecases.lookup import existing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ class Keys:
     async def get(self, tenant_id: UUID, id: UUID) -> ApiKey:
         """Raises NotFound."""
         async with self._database.transaction() as tx:
-            return _found(await tx.accounts.key(tenant_id, id), id)
+            return existing(await tx.accounts.key(tenant_id, id), "API key", id)
 
     async def change(
         self,
@@ -102,10 +103,11 @@ class Keys:
         """None leaves a field as it is, metadata is merged. Raises NotFound, and as ``create``."""
         _check_metadata(metadata or {})
         async with self._database.transaction() as tx:
-            changed = _found(
+            changed = existing(
                 await tx.accounts.change_key(
                     tenant_id, id, name=name, description=description, metadata=metadata or {}
                 ),
+                "API key",
                 id,
             )
             _check_size(changed.metadata)
@@ -119,12 +121,6 @@ class Keys:
         async with self._database.transaction() as tx:
             if not await tx.accounts.revoke_key(tenant_id, id, about):
                 raise NotFound("API key", str(id))
-
-
-def _found(key: ApiKey | None, id: UUID) -> ApiKey:
-    if key is None:
-        raise NotFound("API key", str(id))
-    return key
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:

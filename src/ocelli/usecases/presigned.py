@@ -21,6 +21,7 @@ from ocelli.domain.errors import (
 from ocelli.domain.images import ImageFormat, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.filenames import clean_filename, key_name
+from ocelli.usecases.lookup import existing, parse_id
 from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels
 
 if TYPE_CHECKING:
@@ -253,14 +254,9 @@ class Presigned:
         return Reservation(item, upload, max_bytes)
 
     async def _batch(self, tenant: Tenant, batch_id: str) -> tuple[Session, dict[str, Item]]:
-        try:
-            id = UUID(batch_id)
-        except ValueError:
-            raise NotFound("Batch", batch_id) from None
+        id = parse_id("Batch", batch_id)
         async with self._database.transaction() as tx:
-            session = await tx.sessions.get(tenant.id, id)
-            if session is None:
-                raise NotFound("Batch", batch_id)
+            session = existing(await tx.sessions.get(tenant.id, id), "Batch", batch_id)
             items = await tx.sessions.items(tenant.id, id)
         return session, {item.object_key: item for item in items if item.object_key}
 

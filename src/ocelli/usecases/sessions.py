@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from ocelli.domain.errors import NotCancellable, NotFound
+from ocelli.domain.errors import NotCancellable
+from ocelli.usecases.lookup import existing, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from ocelli.domain.sessions import (
         Ended,
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
         SessionStatus,
         UploadMethod,
     )
-    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
 
+SESSION = "Session"
 RECENT = 5
 EXCERPT = 100  # characters of a description
 EXPIRED_AT_ONCE = 1000
@@ -61,15 +63,15 @@ class Sessions:
     async def get(self, tenant_id: UUID, id: str) -> Session:
         """The counters alone: one indexed row."""
         async with self._database.autocommit() as tx:
-            return _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            return await _session(tx, tenant_id, id)
 
     async def details(self, tenant_id: UUID, id: str) -> SessionOverview:
         """The counters and what happened last."""
         async with self._database.autocommit() as tx:
-            found = await tx.sessions.overview(tenant_id, _uuid(id), recent=RECENT, excerpt=EXCERPT)
-        if found is None:
-            raise NotFound("Session", id)
-        return SessionOverview(*found)
+            found = await tx.sessions.overview(
+                tenant_id, parse_id(SESSION, id), recent=RECENT, excerpt=EXCERPT
+            )
+        return SessionOverview(*existing(found, SESSION, id))
 
     async def page(
         self,
@@ -92,7 +94,7 @@ class Sessions:
     ) -> ResultsPage:
         """Files in a final state, in the order of the request."""
         async with self._database.autocommit() as tx:
-            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            session = await _session(tx, tenant_id, id)
             items, total = await tx.sessions.results(
                 session.id, include_failed=include_failed, limit=limit, offset=offset
             )
@@ -101,7 +103,7 @@ class Sessions:
     async def counts(self, tenant_id: UUID, id: str) -> tuple[Session, ItemCounts, Sequence[Item]]:
         """Where the files are, and the newest errors."""
         async with self._database.autocommit() as tx:
-            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            session = await _session(tx, tenant_id, id)
             return (
                 session,
                 await tx.sessions.counts(session.id),
@@ -115,7 +117,7 @@ class Sessions:
         NotCancellable if the session has ended already.
         """
         async with self._database.transaction() as tx:
-            session = _found(await tx.sessions.get(tenant_id, _uuid(id)), id)
+            session = await _session(tx, tenant_id, id)
             if session.status.is_final:
                 raise NotCancellable(
                     f"The session has ended already ({session.status}).",
@@ -137,14 +139,5 @@ class Sessions:
             return await tx.sessions.expire(EXPIRED_AT_ONCE)
 
 
-def _found(session: Session | None, id: str) -> Session:
-    if session is None:
-        raise NotFound("Session", id)
-    return session
-
-
-def _uuid(id: str) -> UUID:
-    try:
-        return UUID(id)
-    except ValueError:
-        raise NotFound("Session", id) from None
+async def _session(tx: PostgresTransaction, tenant_id: UUID, id: str) -> Session:
+    return existing(await tx.sessions.get(tenant_id, parse_id(SESSION, id)), SESSION, id)

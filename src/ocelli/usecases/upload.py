@@ -20,6 +20,7 @@ from ocelli.domain.errors import (
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.batcher import Batcher
+from ocelli.usecases.concurrency import store_all
 from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.quota import refuse
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 MAX_TAGS = 40
 MAX_TAG_LENGTH = 50
 MAX_TITLE_LENGTH = 255
-STORED_AT_ONCE = 4
 
 DEFAULT_LEVEL = VerificationLevel.STANDARD
 
@@ -199,18 +199,14 @@ class Upload:
     async def _store_all(
         self, tenant: Tenant, files: Sequence[IncomingFile]
     ) -> list[_StoredUpload | OcelliError]:
-        room = asyncio.Semaphore(STORED_AT_ONCE)
+        """A bucket that refuses or does not answer spoils its own files alone, too."""
 
-        async def one(file: IncomingFile) -> _StoredUpload | OcelliError:
+        async def store(file: IncomingFile) -> _StoredUpload | OcelliError:
             if file.refused is not None or file.staged is None:
-                return file.refused or ValidationFailed("No file came.", field="files")
-            try:
-                async with room:
-                    return await self._store(tenant, file.staged, file.request)
-            except OcelliError as error:  # also a bucket that refuses: the others are not spoilt
-                return error
+                raise file.refused or ValidationFailed("No file came.", field="files")
+            return await self._store(tenant, file.staged, file.request)
 
-        return await asyncio.gather(*(one(file) for file in files))
+        return await store_all(store, files, lambda _, error: error)
 
     async def _store(
         self,

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from ocelli.api.chat import schemas
 from ocelli.api.chat.errors import ChatErrorEnvelope
+from ocelli.domain.findings import LOCAL
 
 _REF = "#/components/schemas/"
 
@@ -59,7 +60,7 @@ _CHAT = _request(
     "ChatRequest",
     "What's in this image?",
     {
-        "model": "ocelli-local",
+        "model": LOCAL,
         "messages": [
             {
                 "role": "user",

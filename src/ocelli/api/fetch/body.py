@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_to_bytes
 
 from ocelli.api import json_reader
-from ocelli.api.fetch.payload import JsonText, Payload
-from ocelli.api.multipart import pump
+from ocelli.api.fetch.payload import Base64File, JsonText
+from ocelli.api.multipart import FilePart, TextPart, pump
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.api.raw import COPIES, announced
 from ocelli.domain.accounts import MEGABYTE
@@ -45,8 +45,8 @@ class Received:
     def __init__(self, new_blob: BlobFactory, query: Iterable[tuple[str, str]] = ()) -> None:
         self.values: Values = {}
         self._new_blob = new_blob
-        self._files: list[Payload] = []
-        self._tokens: dict[str, Payload] = {}
+        self._files: list[FilePart] = []
+        self._tokens: dict[str, FilePart] = {}
         self._json: JsonText | None = None
         self._parts = self._text = 0
         for name, value in query:
@@ -56,16 +56,15 @@ class Received:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for payload in self._files:
-            payload.__exit__()
+        for file in self._files:
+            file.staged.__exit__()
         if self._json is not None:
             self._json.close()
 
     async def read(self, request: Request) -> None:
         """The body. Raises MalformedRequest, TooLarge."""
         reader = _Reader(self, request.headers.get("content-type", ""))
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > MAX_BODY:
+        if (announced(request) or 0) > MAX_BODY:
             raise TooLarge("Max request length exceeded.")
         try:
             await pump(request, reader.feed, MAX_BODY, piece_size=PIECE)
@@ -73,20 +72,21 @@ class Received:
         except (BrokenForm, UnicodeDecodeError):
             raise unreadable() from None
 
-    def payload(self, text: str) -> Payload:
+    def file(self, text: str) -> FilePart:
         """The file of a ``file`` parameter: one that was put aside, or what the text says."""
         known = self._tokens.get(text)
         if known is not None:
             return known
-        payload = self._new_file()
-        payload.write(text.encode("ascii", "replace"))
-        payload.finish()
-        return payload
+        file = Base64File(self._new_blob, max_bytes=MAX_FILE)
+        self._files.append(file)
+        file.write(text.encode("ascii", "replace"))
+        file.finish()
+        return file
 
     def begin_json(self) -> JsonText:
         """Long strings of it become files."""
         self._json = JsonText(self._new_blob, f"file {uuid.uuid4()} ", max_bytes=MAX_FILE)
-        self._tokens = self._json.payloads
+        self._tokens = self._json.files
         return self._json
 
     def end_json(self, text: bytes) -> None:
@@ -110,19 +110,20 @@ class Received:
         if self._parts > MAX_FIELDS:
             raise unreadable()
         if not _is_file(part.name):
-            return _FieldValue(self, part.name)
+            return self._field(part.name)
         if part.filename is None and not _is_binary(part.content_type):
-            return _Text(self, part.name)
-        payload = self.file_for(part.name)
+            return _Base64Part(self, part.name)
+        file = FilePart(self._new_blob(max_bytes=MAX_FILE))
+        self._keep(part.name, file)
         self._add("file_name[]", part.filename or "")
-        return _FileValue(payload)
+        return file
 
     def begin_field(self, name: str) -> Target:
         """Of an urlencoded form."""
         self._parts += 1
         if self._parts > MAX_FIELDS:
             raise unreadable()
-        return _Text(self, name) if _is_file(name) else _FieldValue(self, name)
+        return _Base64Part(self, name) if _is_file(name) else self._field(name)
 
     def _add(self, name: str, value: Any) -> None:
         """What is given more than once becomes a list."""
@@ -133,9 +134,8 @@ class Received:
             self.values[name] = [self.values[name]]
         self.values[name].extend(_as_list(value))
 
-    def add_field(self, name: str, value: str) -> None:
-        """Of a form."""
-        self._add(name, value)
+    def _field(self, name: str) -> TextPart:
+        return TextPart(self.grow, lambda value: self._add(name, value.decode()))
 
     def grow(self, size: int) -> None:
         """So much more text is kept in memory. Raises TooLarge."""
@@ -143,18 +143,17 @@ class Received:
         if self._text > MAX_TEXT:
             raise TooLarge("Max request length exceeded.")
 
-    def file_for(self, name: str) -> Payload:
+    def base64_file(self, name: str) -> Base64File:
         """A new file that is the value of this parameter."""
-        payload = self._new_file()
-        token = f"part {uuid.uuid4()}"
-        self._tokens[token] = payload
-        self._add(name, token)
-        return payload
+        file = Base64File(self._new_blob, max_bytes=MAX_FILE)
+        self._keep(name, file)
+        return file
 
-    def _new_file(self) -> Payload:
-        payload = Payload(self._new_blob, max_bytes=MAX_FILE)
-        self._files.append(payload)
-        return payload
+    def _keep(self, name: str, file: FilePart) -> None:
+        self._files.append(file)
+        token = f"part {uuid.uuid4()}"
+        self._tokens[token] = file
+        self._add(name, token)
 
 
 class _Reader:
@@ -199,6 +198,8 @@ class _Reader:
             self._received.end_json(bytes(self._json.rest))
         elif self._form is not None:
             self._form.finish()
+        elif self._parts is not None and self._parts.is_within_part:
+            raise BrokenForm("ends in the middle of a part")
 
 
 class _Form:
@@ -251,53 +252,24 @@ class _Form:
             self._target = None
 
 
-class _FileValue:
-    """A part that is a file as it is, not in base64."""
-
-    def __init__(self, payload: Payload) -> None:
-        self._payload = payload
-
-    def write(self, data: memoryview) -> None:
-        self._payload.write_raw(data)
-
-    def finish(self) -> None:
-        self._payload.staged.close()
-
-
-class _Text:
+class _Base64Part:
     """A part that is a file in base64; of white space alone it is none."""
 
     def __init__(self, received: Received, name: str) -> None:
         self._received = received
         self._name = name
-        self._payload: Payload | None = None
+        self._file: Base64File | None = None
 
     def write(self, data: memoryview) -> None:
         text = bytes(data)
-        if self._payload is None and text.strip():
-            self._payload = self._received.file_for(self._name)
-        if self._payload is not None:
-            self._payload.write(text)
+        if self._file is None and text.strip():
+            self._file = self._received.base64_file(self._name)
+        if self._file is not None:
+            self._file.write(text)
 
     def finish(self) -> None:
-        if self._payload is not None:
-            self._payload.finish()
-
-
-class _FieldValue:
-    """A part that is a field."""
-
-    def __init__(self, received: Received, name: str) -> None:
-        self._received = received
-        self._name = name
-        self._value = bytearray()
-
-    def write(self, data: memoryview) -> None:
-        self._received.grow(len(data))
-        self._value += data
-
-    def finish(self) -> None:
-        self._received.add_field(self._name, self._value.decode())
+        if self._file is not None:
+            self._file.finish()
 
 
 def in_memory(request: Request) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocelli.api.fetch.body import unreadable
-from ocelli.api.fetch.payload import TOO_LARGE
 from ocelli.domain.errors import InvalidUrl, MalformedRequest, TooLarge
 from ocelli.domain.fetch_jobs import MAX_SOURCES, FetchRequest, is_video_url
 from ocelli.domain.findings import Feature
@@ -84,11 +83,11 @@ def _linked(urls: list[str]) -> list[Source]:
 def _files(received: Received, texts: list[str], names: tuple[str, ...]) -> list[Source]:
     sources = []
     for number, text in enumerate(texts):
-        payload = received.payload(text)
-        if isinstance(payload.refused, TooLarge):
-            raise TooLarge(TOO_LARGE)
+        file = received.file(text)
+        if isinstance(file.error, TooLarge):
+            raise TooLarge("File too large. Max 20MB.")
         name = (names[number] if number < len(names) else "") or f"file-{number + 1}"
-        sources.append(Source(name, file=payload.staged, refused=payload.refused))
+        sources.append(Source(name, file=file.staged, refused=file.error))
     return sources
 
 

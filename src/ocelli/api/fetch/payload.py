@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pybase64
 
-from ocelli.domain.errors import MalformedRequest, OcelliError, TooLarge
+from ocelli.api.multipart import FilePart
+from ocelli.domain.errors import MalformedRequest
 from ocelli.media.blobs import BlobFactory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TOO_LARGE = "File too large. Max 20MB."
 
 _LONGEST_HEAD = 1024  # `data:image/png;base64,`
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -22,34 +21,21 @@ _BLANK = b" \t\r\n\f\v"
 _UNUSUAL = tuple(bytes([each]) for each in b"-_" + _BLANK)
 
 
-class Payload:
-    """One file. Take it as a context manager, or close it: what is not stored is removed.
+class Base64File(FilePart):
+    """A file that arrives as base64.
 
-    Any or no declared type, line breaks, the URL alphabet, missing padding. ``refused`` says why
-    it is no file; the rest of the request may still be good.
+    Any or no declared type, line breaks, the URL alphabet, missing padding.
     """
 
     def __init__(self, new_blob: BlobFactory, *, max_bytes: int) -> None:
-        self.staged = new_blob(max_bytes=max_bytes)
-        self.refused: OcelliError | None = None
+        super().__init__(new_blob(max_bytes=max_bytes))
         self._head: bytes | None = b""
         self._rest = b""
         self._ended = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.staged.__exit__()
-
-    def write(self, text: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """The next part of the text. Blocks on the disk; call it from a thread."""
-        self._attempt(self._take, text)
-
-    def write_raw(self, data: bytes | memoryview) -> None:
-        """The next part of a file that comes as it is."""
-        self._head = None
-        self._attempt(self.staged.write, data)
+        self._attempt(self._take, bytes(data))
 
     def finish(self) -> None:
         """That was all of it."""
@@ -57,17 +43,15 @@ class Payload:
             head, self._head = self._head, None
             self.write(head)
         self._attempt(self._take_rest)
-        self.staged.close()
+        super().finish()
 
-    def _attempt(self, step: Callable[..., None], *arguments: bytes | memoryview) -> None:
-        if self.refused is not None:
+    def _attempt(self, step: Callable[..., None], *arguments: bytes) -> None:
+        if self.error is not None:
             return
         try:
             step(*arguments)
-        except TooLarge:
-            self.refused = TooLarge(TOO_LARGE)
         except ValueError:
-            self.refused = MalformedRequest("The file is not base64.", field="file")
+            self.error = MalformedRequest("The file is not base64.", field="file")
 
     def _take_rest(self) -> None:
         if not (self._rest or self.staged.size):
@@ -98,7 +82,7 @@ class Payload:
 
     def _decode(self, text: bytes) -> None:
         """Whole groups of four."""
-        self.staged.write(pybase64.b64decode(text, validate=True))
+        super().write(pybase64.b64decode(text, validate=True))
 
     def _without_head(self, text: bytes) -> bytes:
         """Hold back until it is known whether this is a data URI."""
@@ -122,7 +106,7 @@ class Payload:
 class JsonText:
     """Takes the text of a JSON document apart while it arrives: long strings are base64 files.
 
-    ``rest`` is the document with a token of ours in the place of each, which ``payloads`` knows.
+    ``rest`` is the document with a token of ours in the place of each, which ``files`` knows.
     So a body of 270 MB needs as much memory as what is small in it. Blocks; call from a thread.
     """
 
@@ -130,21 +114,21 @@ class JsonText:
     MAX_REST = 8 * 1024 * 1024
 
     def __init__(self, new_blob: BlobFactory, token: str, *, max_bytes: int) -> None:
-        self.payloads: dict[str, Payload] = {}
+        self.files: dict[str, FilePart] = {}
         self.rest = bytearray()
         self._new_blob = new_blob
         self._token = token
         self._max_bytes = max_bytes
         self._in_string = False
         self._string = bytearray()
-        self._payload: Payload | None = None
+        self._file: Base64File | None = None
         self._carried = b""
         self._half = b""
 
     def close(self) -> None:
         """Remove what has not been stored."""
-        for payload in self.payloads.values():
-            payload.__exit__()
+        for file in self.files.values():
+            file.staged.__exit__()
 
     def feed(self, data: bytes) -> None:
         """The next bytes. Raises MalformedRequest for too much that is no file."""
@@ -175,24 +159,24 @@ class JsonText:
         return end + 1
 
     def _content(self, text: bytes) -> None:
-        if self._payload is None:
+        if self._file is None:
             self._string += text
             if len(self._string) <= self.LONG:
                 return
-            self._payload = Payload(self._new_blob, max_bytes=self._max_bytes)
-            self.payloads[f"{self._token}{len(self.payloads)}"] = self._payload
+            self._file = Base64File(self._new_blob, max_bytes=self._max_bytes)
+            self.files[f"{self._token}{len(self.files)}"] = self._file
             text = bytes(self._string)
             self._string.clear()
         text = self._half + text
         half = _HALF_ESCAPE.search(text, max(0, len(text) - 5))
         self._half = half[0] if half else b""
-        self._payload.write(_unescaped(text[: len(text) - len(self._half)]))
+        self._file.write(_unescaped(text[: len(text) - len(self._half)]))
 
     def _end_string(self) -> None:
-        if self._payload is not None:
-            self._payload.finish()
-            self._payload, self._half = None, b""
-            self.rest += next(reversed(self.payloads)).encode()
+        if self._file is not None:
+            self._file.finish()
+            self._file, self._half = None, b""
+            self.rest += next(reversed(self.files)).encode()
         else:
             self.rest += self._string
             self._string.clear()

@@ -15,7 +15,7 @@ from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.stopwatch import Stopwatch, Timing
 from ocelli.domain.claims import ClaimCheck
 from ocelli.domain.errors import AnalysisFailed, FailureType
-from ocelli.domain.findings import Feature, Findings
+from ocelli.domain.findings import LOCAL, Feature, Findings
 from ocelli.domain.questions import Role
 from ocelli.media.decode import checked_header, decode
 
@@ -44,7 +44,7 @@ class LocalBackend:
     turns, so more threads bring nothing. ``runtime`` is that of the backend which loads first.
     """
 
-    name = "ocelli-local"
+    name = LOCAL
     capabilities = frozenset(
         {
             Feature.DESCRIPTIONS,

@@ -8,7 +8,7 @@ than were claimed, a colour that no part of the picture has.
 ``strength`` by kind of evidence, from the sample photos and the models' published weaknesses: text
 that was read as claimed .9, other text .6 to .8, no text .35; counted faces .8; a detected thing .6
 to .8; its count .6, since the detector under-counts; a label of the classifier .4; a colour that is
-there .15, as it may be anywhere, and one that is not .5; for graphics see ``judging_shapes``.
+there .15, as it may be anywhere, and one that is not .5; for graphics see ``shape_verdicts``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ocelli.backends.local.shape_verdicts import judge_shapes
 from ocelli.backends.local.text_match import Match, best_match, legible
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
-from ocelli.domain.findings import UNSAFE
+from ocelli.domain.findings import LOCAL, UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from ocelli.domain.claims import Claim
     from ocelli.domain.findings import Color, DetectedObject, Findings
 
-SOURCE = "ocelli-local"
 ORDER = (Ruling.CONTRADICTED, Ruling.UNSEEN, Ruling.UNKNOWN, Ruling.SUPPORTED)
 
 SURE_OBJECT = 0.75
@@ -55,7 +54,7 @@ def judge(claim: Claim, findings: Findings) -> Verdict | None:
         return _background(claim.value, findings.colors)
     if not _detected(claim.subject, findings) and (opinion := judge_shapes(claim, findings)):
         ruling, reason, strength = opinion
-        return Verdict(ruling, SOURCE, reason, Stand.EVIDENCE, strength)
+        return Verdict(ruling, LOCAL, reason, Stand.EVIDENCE, strength)
     if claim.type in (ClaimType.TEXT, ClaimType.ATTRIBUTE) or claim.value == NSFW:
         return _itself(claim, findings)
     itself = _itself(claim, findings)
@@ -278,12 +277,12 @@ def _found(noun: str, findings: Findings) -> list[DetectedObject]:
 
 
 def _supported(reason: str, strength: float) -> Verdict:
-    return Verdict(Ruling.SUPPORTED, SOURCE, reason, Stand.EVIDENCE, strength)
+    return Verdict(Ruling.SUPPORTED, LOCAL, reason, Stand.EVIDENCE, strength)
 
 
 def _contradicted(reason: str, strength: float) -> Verdict:
-    return Verdict(Ruling.CONTRADICTED, SOURCE, reason, Stand.EVIDENCE, strength)
+    return Verdict(Ruling.CONTRADICTED, LOCAL, reason, Stand.EVIDENCE, strength)
 
 
 def _unseen(reason: str, strength: float = 0.2) -> Verdict:
-    return Verdict(Ruling.UNSEEN, SOURCE, reason, Stand.EVIDENCE, strength)
+    return Verdict(Ruling.UNSEEN, LOCAL, reason, Stand.EVIDENCE, strength)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import FACE, NSFW
 from ocelli.backends.local.evidence import believe
-from ocelli.backends.local.evidence_verdicts import SOURCE, judge
+from ocelli.backends.local.evidence_verdicts import judge
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.text_match import best_match, legible
 from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
+from ocelli.domain.findings import LOCAL
 
 if TYPE_CHECKING:
     from ocelli.domain.claims import Claim
@@ -34,7 +35,7 @@ def recheck(claim: Claim, seen: Findings) -> Verdict:
     if claim.belief is None:
         verdict = judge(claim, seen)
         if verdict is None:
-            return Verdict(Ruling.UNKNOWN, SOURCE, "cannot be told", Stand.LOOK, UNSURE)
+            return Verdict(Ruling.UNKNOWN, LOCAL, "cannot be told", Stand.LOOK, UNSURE)
         return replace(verdict, stand=Stand.LOOK)
     match claim.type:
         case ClaimType.TEXT:
@@ -105,4 +106,4 @@ def _seen_again(strength: float) -> Verdict:
 
 
 def _ruling(ruling: Ruling, reason: str, strength: float) -> Verdict:
-    return Verdict(ruling, SOURCE, reason, Stand.LOOK, min(max(strength, 0.05), 0.95))
+    return Verdict(ruling, LOCAL, reason, Stand.LOOK, min(max(strength, 0.05), 0.95))

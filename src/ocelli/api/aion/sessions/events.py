@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.sessions import mapping
+from ocelli.usecases.waiting import set_within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,14 +43,5 @@ async def progress(services: Services, session: Session) -> AsyncIterator[str]:
             if over or asyncio.get_running_loop().time() > ends_at:
                 return
             await asyncio.sleep(AT_MOST_EVERY)
-            while not await _within(changed, ALIVE_EVERY):
+            while not await set_within(changed, ALIVE_EVERY):
                 yield ": still here\n\n"
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

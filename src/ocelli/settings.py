@@ -373,6 +373,9 @@ class Settings(BaseSettings):
         None, description="Who decides between the two. Default: the first that is neither."
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines of the log for a person, or one JSON object each."
+    )
 
     @field_validator("bootstrap_key")
     @classmethod

@@ -238,7 +238,10 @@ def test_operators_see_how_it_is(server: Server) -> None:
     assert ready["checks"] == {"database": "ok", "store": "ok", "workers": "ok"}
     metrics = requests.get(f"{server.url}/metrics", timeout=60).text
     assert 'ocelli_workers{status="alive"}' in metrics
-    assert 'ocelli_http_requests_total{handler="list_files",status="200"}' in metrics
+    assert (
+        'ocelli_http_requests_total{method="GET",route="/api/v2/user-files",status="200"}'
+        in metrics
+    )
 
 
 def test_the_documentation_page_works_without_the_internet(server: Server) -> None:

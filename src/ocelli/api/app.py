@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from ocelli.api.services import Services
-
-log = logging.getLogger(__name__)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -64,7 +61,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(Replay, replay)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _status)
-    app.add_exception_handler(Exception, _unexpected)
     _complete_openapi(app)
     _make_routes(app)
     return app
@@ -124,11 +120,4 @@ async def _status(request: Request, error: Exception) -> JSONResponse:
     known = cast("HTTPException", error)
     return errors_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None
-    )
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected error, request %s", request.state.request_id, exc_info=error)
-    return errors_of(request).render_status(
-        request, 500, "Something went wrong here. The request id is in our log."
     )

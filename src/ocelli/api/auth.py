@@ -55,6 +55,7 @@ async def admit(request: Request, token: str | None) -> ApiKey:
     services = await current_services(request)
     policy = policy_of(request.scope["endpoint"]) or EVERYTHING
     key = await services.accounts.authenticate(token)
+    request.state.key_id = str(key.id)
     await _limit(request, services, key, policy)
     policy.enforce(key.scopes)
     if policy.stores:

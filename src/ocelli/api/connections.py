@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from ocelli.api.access_log import NO_ROUTE, Answered
 from ocelli.api.dialects import errors_of
 
 if TYPE_CHECKING:
@@ -342,8 +343,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 "state": state,
             }
         )
-        again = {"Retry-After": "2"} if status in (429, 503) else None
-        answer = errors_of(request).render_status(request, status, message, again)
+        headers = {"X-Request-ID": state["request_id"]}
+        if status in (429, 503):
+            headers["Retry-After"] = "2"
+        answer = errors_of(request).render_status(request, status, message, headers)
+        if not self._is_in_body:  # else the application says it
+            Answered("", NO_ROUTE, status, 0.0, state["request_id"]).note()
         head = [STATUS_LINE[status], b"connection: close\r\n"]
         head += [b"%s: %s\r\n" % field for field in answer.headers.raw]
         return b"".join([*head, b"\r\n", bytes(answer.body)])

@@ -1,30 +1,27 @@
-"""What every answer gets: a request id, rate-limit headers, a place in the metrics."""
+"""What every answer gets: a request id, rate-limit headers, a line in the log."""
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Histogram
+from starlette.requests import Request
 
-from ocelli.api.dialects import dialect_of
+from ocelli.api.access_log import CLIENT_LEFT, Answered, route_of
+from ocelli.api.dialects import dialect_of, errors_of
+from ocelli.domain.correlation import REQUEST_ID
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ocelli.domain.rates import RateState
 
-_CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+log = logging.getLogger(__name__)
 
-REQUESTS = Counter("ocelli_http_requests_total", "Answers given.", ["handler", "status"])
-SECONDS = Histogram(
-    "ocelli_http_request_seconds",
-    "Time from the first byte of a request to the last of its answer.",
-    ["handler"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-)
+_CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Envelope:
@@ -40,8 +37,9 @@ class Envelope:
             return
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(scope)
+        REQUEST_ID.set(state["request_id"])
         dialect = dialect_of(scope["path"])
-        status = 500
+        status = CLIENT_LEFT
         started = time.perf_counter()
 
         async def stamped(message: Message) -> None:
@@ -60,10 +58,28 @@ class Envelope:
             if dialect is not None and dialect.preflight is not None:
                 app = dialect.preflight if scope["method"] == "OPTIONS" else app
             await app(scope, receive, stamped)
+        except Exception as error:
+            log.error("unexpected error", exc_info=error)
+            if status != CLIENT_LEFT:  # the answer has begun: it is cut off
+                raise
+            await _unexpected(scope, receive, stamped)
         finally:
-            handler = getattr(scope.get("endpoint"), "__name__", "none")
-            REQUESTS.labels(handler, status).inc()
-            SECONDS.labels(handler).observe(time.perf_counter() - started)
+            Answered(
+                scope["method"],
+                route_of(scope),
+                status,
+                time.perf_counter() - started,
+                state["request_id"],
+                state.get("key_id"),
+            ).note()
+
+
+async def _unexpected(scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope)
+    answer = errors_of(request).render_status(
+        request, 500, "Something went wrong here. The request id is in our log."
+    )
+    await answer(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,10 +1,9 @@
-"""Entry point of the supervisor's children: ``api FD`` and ``worker``."""
+"""Entry point of the supervisor's children: ``api FD`` and ``worker NUMBER``."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import resource
 import signal
@@ -34,20 +33,17 @@ def main() -> None:
     # One core per process: native libraries would each start a thread per core.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
+    from ocelli.cli.logs import configure_logs
     from ocelli.settings import Settings
 
     settings = Settings()
     files = _raise_file_limit()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s",
-    )
-    for noisy in ("procrastinate", "psycopg.pool"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     match sys.argv[1:]:
         case ["api", descriptor]:
+            configure_logs(settings, "api")
             _api(dsn, int(descriptor), files)
-        case ["worker"]:
+        case ["worker", number]:
+            configure_logs(settings, f"worker-{number}")
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work(dsn))
             os._exit(0)  # nothing is left to end well, and taking models apart would cost 0.3 s

@@ -129,7 +129,9 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
         supervisor = Supervisor(postgres, log_file=settings.data / WORKERS_LOG)
         stack.callback(supervisor.stop)
         for number in range(settings.workers):
-            supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
+            supervisor.add(
+                f"worker {number + 1}", ["worker", str(number + 1)], to_environment(settings)
+            )
         dsn = postgres.start()  # takes as long as the workers need to load
         from ocelli.wiring.adapters import objects
         from ocelli.wiring.installation import prepare

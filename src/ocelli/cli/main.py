@@ -38,6 +38,7 @@ Existing = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of an `ocelli serve`; nothing is made. Default: .ocelli"),
 ]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -47,17 +48,19 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     data: Data = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Run the whole system in the foreground: API, workers, Postgres."""
     from ocelli.cli.serve import serve as run
 
-    _exit(run(**_given(host=host, port=port, data=data, workers=workers)))
+    _exit(run(**_given(host=host, port=port, data=data, workers=workers, log_level=log_level)))
 
 
 @app.command()
 def worker(
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
     data: Data = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Run more workers, on this machine or another, for the server of a configured database.
 
@@ -65,7 +68,7 @@ def worker(
     """
     from ocelli.cli.serve import work as run
 
-    _exit(run(**_given(workers=workers, data=data)))
+    _exit(run(**_given(workers=workers, data=data, log_level=log_level)))
 
 
 @app.command()

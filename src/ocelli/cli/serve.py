@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import typer
 
+from ocelli.cli.logs import configure_logs
 from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
@@ -53,7 +53,7 @@ def serve(**options: Any) -> int:
     settings = load_settings(**options)
     if settings is None:
         return CANNOT_RUN
-    _log(settings)
+    configure_logs(settings, "serve")
     stop = _stop_on_signals()
     try:
         make_private(settings)
@@ -72,7 +72,7 @@ def serve(**options: Any) -> int:
                 inherited=(listener.fileno(),),
             )
             for number in range(settings.workers):
-                supervisor.add(f"worker {number + 1}", ["worker"], environment)
+                supervisor.add(f"worker {number + 1}", ["worker", str(number + 1)], environment)
             dsn = start()  # takes as long as the children need to load
             from ocelli.wiring.installation import leave_mark, prepare  # after their start: 0.3 s
 
@@ -104,7 +104,7 @@ def work(**options: Any) -> int:
         return CANNOT_RUN
     from ocelli.wiring.installation import join
 
-    _log(settings)
+    configure_logs(settings, "serve")
     stop = _stop_on_signals()
     dsn = settings.database_url.get_secret_value()
     try:
@@ -115,7 +115,9 @@ def work(**options: Any) -> int:
             supervisor = Supervisor()
             stack.callback(supervisor.stop)
             for number in range(settings.workers):
-                supervisor.add(f"worker {number + 1}", ["worker"], to_environment(settings))
+                supervisor.add(
+                    f"worker {number + 1}", ["worker", str(number + 1)], to_environment(settings)
+                )
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
         fail(str(error), "ocelli doctor, or docs/several-machines.md")
@@ -226,11 +228,3 @@ def _stop_on_signals() -> threading.Event:
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, lambda *_: stop.set())
     return stop
-
-
-def _log(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s",
-    )
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, StorageFull, Unavailable
+from ocelli.domain.jobs import report
 from ocelli.domain.sessions import ItemState
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
@@ -67,6 +68,11 @@ class Analyse:
             analysis = await tx.analyses.start(id)
         if analysis is None:
             return
+        report(
+            image_id=analysis.image_id,
+            level=analysis.level.value,
+            fetched=analysis.object_key is None,
+        )
         try:
             async with asyncio.timeout(self._timeout) as limit:
                 data = await self._sources.open(analysis)
@@ -79,6 +85,7 @@ class Analyse:
             raise
         except Exception as error:
             failed = _too_long() if limit.expired() else _classify(error)
+            report(status="failed", error_type=failed.type.value)
             again = failed.retryable and not last_attempt
             async with self._database.transaction() as tx:
                 if again:
@@ -90,6 +97,7 @@ class Analyse:
             if again or not (limit.expired() or isinstance(error, AnalysisFailed | OcelliError)):
                 raise failed from error
             return
+        report(calls=done.analysis.calls)
         async with self._database.transaction() as tx:
             await self._complete(tx, done)
 

@@ -18,6 +18,7 @@ from ocelli.domain.errors import (
     NotCancellable,
     OcelliError,
 )
+from ocelli.domain.jobs import report
 from ocelli.usecases.concurrency import store_all
 from ocelli.usecases.lookup import existing, parse_id
 
@@ -209,8 +210,10 @@ class CallWebhook:
         try:
             await self._poster.post(batch.webhook_url, json.dumps(_told(state)).encode())
         except InvalidUrl as error:
+            report(status="failed", error_type=error.code)
             log.warning("the webhook of batch %s: %s", id, error.message)
         except FetchFailed as error:
+            report(status="failed", error_type=error.code)
             log.warning("the webhook of batch %s: %s", id, error.message)
             if not last_attempt:
                 raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.colors import ColorMatch, Extraction, RgbColor, match_score
 from ocelli.domain.errors import NotFound, ValidationFailed
+from ocelli.domain.jobs import report
 from ocelli.media import colors
 from ocelli.media.decode import decode
 
@@ -117,6 +118,7 @@ class ExtractColors:
                 message = getattr(error, "message", "The colours could not be extracted.")
                 await self.give_up(id, message)
             if broken:
+                report(status="failed", error_type=type(error).__name__)
                 return
             raise
         async with self._database.transaction() as tx:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import NotFound, StorageFull, ValidationFailed
 from ocelli.domain.images import Variant, VariantStatus, VariantType
+from ocelli.domain.jobs import report
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
@@ -223,6 +224,7 @@ class MakeVariants:
                 message = getattr(error, "message", "The smaller copies could not be made.")
                 await self.give_up(id, message)
             if broken:
+                report(status="failed", error_type=type(error).__name__)
                 return
             raise
         async with self._database.transaction() as tx:

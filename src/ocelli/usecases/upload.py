@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.analysis import Analysis, Status, VerificationLevel
+from ocelli.domain.correlation import REQUEST_ID
 from ocelli.domain.errors import (
     NotFound,
     OcelliError,
@@ -55,6 +56,7 @@ class UploadRequest:
     level: VerificationLevel = DEFAULT_LEVEL
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
+    request_id: str | None = field(default_factory=REQUEST_ID.get)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,7 @@ async def _add(
         variants=[each.image for each in new if each.request.variants],
         analyses=[_asked(each) for each in new if each.request.describe],
         charge=charge,
+        requests={each.image.id: id for each in new if (id := each.request.request_id)},
     )
 
 

@@ -9,16 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import StorageFull
-from ocelli.media.frames import VideoFrames
-from ocelli.media.video_pages import YtDlp
-from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
-from ocelli.storage.postgres.jobs import (
+from ocelli.domain.jobs import (
     ANALYSE,
     CALL_WEBHOOK,
     EXPORT,
     EXTRACT_COLORS,
     MAKE_VARIANTS,
 )
+from ocelli.media.frames import VideoFrames
+from ocelli.media.video_pages import YtDlp
+from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
 from ocelli.storage.postgres.preflight import check_connection
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.batches import CallWebhook

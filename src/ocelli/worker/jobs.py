@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+REQUEST = "request_id"
+
+
 class Job(Protocol):
     """A use case of the queue. It may run twice: its worker can die after any line."""
 
@@ -25,6 +28,6 @@ class Job(Protocol):
 
 
 def subject(arguments: Mapping[str, Any]) -> UUID:
-    """What a job is about: its only argument."""
-    (id,) = arguments.values()
+    """What a job is about: its only argument but for the request that it is done for."""
+    (id,) = (value for name, value in arguments.items() if name != REQUEST)
     return UUID(str(id))

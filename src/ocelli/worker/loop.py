@@ -19,6 +19,7 @@ from procrastinate.retry import RetryDecision
 
 from ocelli.domain.errors import StorageFull, Unavailable
 from ocelli.worker.jobs import subject
+from ocelli.worker.observe import observed
 from ocelli.worker.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -173,10 +174,11 @@ class Worker:
             id = subject(arguments)
             last = context.job.attempts + 1 >= self._max_attempts
             try:
-                if watched:
-                    await self._tracked(context, lambda: job.run(id, last_attempt=last))
-                else:
-                    await job.run(id, last_attempt=last)
+                with observed(context.job, last=last):
+                    if watched:
+                        await self._tracked(context, lambda: job.run(id, last_attempt=last))
+                    else:
+                        await job.run(id, last_attempt=last)
             except StorageFull:
                 await self._postpone(context.job)
 
@@ -188,7 +190,6 @@ class Worker:
         Its lock lets it begin when this one has ended. Dying in between costs nothing: then this
         one is tried again as well, and whichever comes second finds the work done.
         """
-        log.warning("%s %s waits for room on the disk", job.task_name, subject(job.task_kwargs))
         await self._app.configure_task(
             job.task_name,
             queue=job.queue,

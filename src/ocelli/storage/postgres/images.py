@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ocelli.domain.images import VariantStatus
 from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
-from ocelli.storage.postgres.jobs import ENQUEUE, analyse_jobs, variants_jobs
+from ocelli.storage.postgres.jobs import ENQUEUE, NOTHING, Requests, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD_ENTRIES, PostgresLibrary, new_entry
 from ocelli.storage.postgres.rows import ALWAYS, recordset, to_analysis, to_image, to_variant
 from ocelli.storage.postgres.usage import GRANTED, OUTCOME, count
@@ -59,12 +59,14 @@ class PostgresImages:
         variants: Sequence[Image] = (),
         analyses: Sequence[Analysis] = (),
         charge: Charge | None = None,
+        requests: Requests = NOTHING,
     ) -> Limit | None:
         """New ones, not looked at yet; their files must be in the store already.
 
         With the jobs that make ``variants`` of those, with ``analyses`` and their jobs, behind the
         tenant's own backlog, and with what they cost; or the limit that does not let it, and then
-        nothing. One statement: by itself all or nothing.
+        nothing. One statement: by itself all or nothing. ``requests`` by which they came, if by
+        several.
         """
         if not images:
             return None
@@ -73,7 +75,9 @@ class PostgresImages:
             "entries": recordset(new_entry(each) for each in images),
             "images": recordset(_new_row(each) for each in images),
             "analyses": new_rows(analyses),
-            "jobs": recordset([*analyse_jobs(analyses), *variants_jobs(variants)]),
+            "jobs": recordset(
+                [*analyse_jobs(analyses, requests), *variants_jobs(variants, requests)]
+            ),
         }
         if charge is None:
             await self._connection.execute(_ADD, new)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from ocelli.domain.correlation import REQUEST_ID
+from ocelli.domain.jobs import ANALYSE, CALL_WEBHOOK, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
 from ocelli.storage.postgres.rows import ALWAYS, recordset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image
     from ocelli.storage.postgres.rows import Connection
 
-ANALYSE = "analyse"
-MAKE_VARIANTS = "make_variants"
-EXTRACT_COLORS = "extract_colors"
-EXPORT = "export"
-CALL_WEBHOOK = "call_webhook"
+Requests = Mapping[UUID, str]
+NOTHING: Requests = MappingProxyType({})
+
 
 # A description is what people wait for; variants come when nobody waits.
 _URGENT = 1_000
@@ -40,29 +42,48 @@ HAVING count(*) > 0
 """
 
 
-def variants_jobs(images: Iterable[Image]) -> list[dict[str, Any]]:
-    """At the lowest priority."""
-    return [_job(MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id) for image in images]
+def variants_jobs(images: Iterable[Image], requests: Requests = NOTHING) -> list[dict[str, Any]]:
+    """At the lowest priority. ``requests`` are those of some pictures, where they differ."""
+    return [
+        _job(MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id, of=requests.get(image.id))
+        for image in images
+    ]
 
 
-def analyse_jobs(analyses: Iterable[Analysis]) -> list[dict[str, Any]]:
+def analyse_jobs(
+    analyses: Iterable[Analysis], requests: Requests = NOTHING
+) -> list[dict[str, Any]]:
     """Of one tenant, behind its own backlog, so that no tenant waits for another's."""
     return [
-        _job(ANALYSE, -number, "analysis_id", analysis.id, behind=True)
+        _job(
+            ANALYSE,
+            -number,
+            "analysis_id",
+            analysis.id,
+            behind=True,
+            of=requests.get(analysis.image_id) if analysis.image_id else None,
+        )
         for number, analysis in enumerate(analyses)
     ]
 
 
 def _job(
-    task: str, priority: int, argument: str, id: UUID, *, behind: bool = False
+    task: str,
+    priority: int,
+    argument: str,
+    id: UUID,
+    *,
+    behind: bool = False,
+    of: str | None = None,
 ) -> dict[str, Any]:
-    """Never two of one lock at once."""
+    """Never two of one lock at once. ``of`` is the request, if not the present one."""
+    request_id = of or REQUEST_ID.get()
     return {
         "task": task,
         "priority": priority,
         "behind": behind,
         "lock": f"{task}:{id}",
-        "args": {argument: id},
+        "args": {argument: id} | ({"request_id": request_id} if request_id else {}),
     }
 
 

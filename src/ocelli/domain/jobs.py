@@ -1,0 +1,46 @@
+"""Jobs by name, and what one says about itself: for log and metrics, never words of a picture."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from ocelli.domain.analysis import ModelCall
+
+ANALYSE = "analyse"
+MAKE_VARIANTS = "make_variants"
+EXTRACT_COLORS = "extract_colors"
+EXPORT = "export"
+CALL_WEBHOOK = "call_webhook"
+
+
+@dataclass(slots=True)
+class JobReport:
+    """Filled in while the job runs. ``backends`` are those that answered or failed."""
+
+    image_id: UUID | None = None
+    status: str | None = None
+    error_type: str | None = None
+    level: str | None = None
+    calls: Sequence[ModelCall] = ()
+    fetched: bool = False
+
+    @property
+    def backend(self) -> str | None:
+        """Whose description it is."""
+        return self.calls[0].source if self.calls else None
+
+
+REPORT: ContextVar[JobReport | None] = ContextVar("report", default=None)
+
+
+def report(**fields: Any) -> None:
+    """Set fields of the running job's JobReport; nothing where no job runs."""
+    if (current := REPORT.get()) is not None:
+        for name, value in fields.items():
+            setattr(current, name, value)

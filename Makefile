@@ -41,7 +41,7 @@ test: venv  ## all tests of our own
 		tests/contract tests/integration tests/chat tests/sdk tests/docs tests/vlm tests/unit
 
 test-fast: venv  ## the unit tests, with few examples of each property
-	@OCELLI_FUZZ_EXAMPLES=5 $(PARALLEL) --hypothesis-profile=few tests/unit
+	@$(PARALLEL) --hypothesis-profile=few tests/unit
 
 test-foreign: venv  ## what other people wrote against ours: OpenAI's client, LangChain, LiteLLM
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign

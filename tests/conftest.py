@@ -35,6 +35,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ours")
 hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("ours"), max_examples=5)
 
+
+def examples(percent: int) -> hypothesis.settings:
+    """So much of what the profile says, for properties whose examples cost or find more."""
+    most: int = hypothesis.settings.default.max_examples  # type: ignore[union-attr]
+    return hypothesis.settings(max_examples=max(1, most * percent // 100))
+
+
 # Servers of tests share what was compiled of the models; each would take seconds for it.
 os.environ.setdefault("OCELLI_CACHE", str(cache_folder()))
 

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,15 +80,13 @@ def upload_in_background(folder: Path, server: Server) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_files(server: Server, count: int) -> None:
-    """Until the server has them, and its answers are out."""
+def wait_for_a_poll(server: Server) -> None:
+    """Until a client has asked how far its session has come: it knows all of its files by then."""
 
-    def arrived() -> bool:
-        answer = requests.get(f"{server.url}/api/v2/user-files", headers=server.headers)
-        return int(answer.json()["total_count"]) >= count
+    def polled() -> bool:
+        return 'handler="session_status"' in requests.get(f"{server.url}/metrics").text
 
-    until(arrived, every=0.05)
-    time.sleep(0.5)
+    until(polled, every=0.05)
 
 
 def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -221,19 +218,19 @@ def test_the_server_is_down(folder: Path, closed_port: int) -> None:
 def test_the_server_goes_away_while_descriptions_are_awaited(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for number in range(60):
+    for number in range(50):  # one session
         (pictures / f"{number}.jpg").write_bytes(picture())
     own = start_server(reachable(tmp_path) / "data", "--workers", "1")
     with own.process, upload_in_background(pictures, own) as command:
         try:
-            wait_for_files(own, 60)
+            wait_for_a_poll(own)
         finally:
             own.stop()
         stdout, stderr = command.communicate(timeout=60)
     assert command.returncode == FAILED, stderr
     assert "run the same command again" in stderr
     found = json.loads(stdout)
-    assert len(found) == 60
+    assert len(found) == 50
     assert all(row["image_id"] for row in found)
     assert {row["status"] for row in found} & {"pending", "queued", "processing"}
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import socket
-import time
 import uuid
 from collections import Counter
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 from tests.conftest import Server
 from tests.integration.test_keys import caller, made, new_tenant
 from tests.integration.test_main_job import API, get, noise
+from tests.waiting import eventually, until
 
 from ocelli.domain.accounts import Tier
 from ocelli.domain.errors import AnswerNotKept, StillRunning, ValidationFailed
-from ocelli.domain.idempotency import StoredAnswer
+from ocelli.domain.idempotency import Earlier, KeyClaim, StoredAnswer
+from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.usecases.idempotency import Idempotency, Ticket
 
 PRINT = b"p" * 32
@@ -140,6 +143,13 @@ def test_the_header_is_documented_on_every_post(server: Server) -> None:
     assert "Idempotency-Key" not in gets
 
 
+def is_claimed(server: Server, key: str) -> bool:
+    """Whether the server knows of a request with this key, under way or answered."""
+    with psycopg.connect(EmbeddedPostgres(server.data / "postgres").dsn) as connection:
+        found = connection.execute("SELECT 1 FROM idempotency_keys WHERE key = %s", (key,))
+        return found.fetchone() is not None
+
+
 def test_who_hangs_up_may_try_again_at_once(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     key = str(uuid.uuid4())
@@ -150,8 +160,8 @@ def test_who_hangs_up_may_try_again_at_once(server: Server) -> None:
             "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 999\r\n\r\n"
             '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx'.encode()
         )
-        time.sleep(0.2)
-    time.sleep(0.2)
+        until(lambda: is_claimed(server, key))
+    until(lambda: not is_claimed(server, key))
     answer = send(server, noise(46), key)
     assert answer.status_code == 200
     assert "Idempotent-Replayed" not in answer.headers
@@ -177,11 +187,24 @@ async def age(database: PostgresDatabase, tenant: uuid.UUID, seconds: int) -> No
         )
 
 
-async def test_the_second_waits_for_the_first(database: PostgresDatabase) -> None:
+async def test_the_second_waits_for_the_first(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, claim = list[KeyClaim](), PostgresIdempotencyKeys.claim
+
+    async def seen(keys: PostgresIdempotencyKeys, it: KeyClaim, **limits: float) -> Earlier | None:
+        asked.append(it)
+        return await claim(keys, it, **limits)
+
+    monkeypatch.setattr(PostgresIdempotencyKeys, "claim", seen)
+
+    async def asked_again() -> bool:
+        return len(asked) >= 3
+
     keys, tenant = Idempotency(database), await a_tenant(database)
     first = await ticket(keys, tenant)
     second = asyncio.create_task(Idempotency(database).begin(tenant, "k", PRINT))
-    await asyncio.sleep(0.3)
+    await eventually(asked_again)
     assert not second.done()
     await first.finish(ANSWER)
     assert await second == ANSWER

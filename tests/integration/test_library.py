@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conftest import examples
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 
 from ocelli.domain.analysis import Analysis
@@ -180,7 +181,7 @@ async def test_ids(database: PostgresDatabase, library: dict[str, Image]) -> Non
 
 
 @given(text=st.text(st.sampled_from("ab \"-or'\\:*&|!()<>東é "), max_size=30) | st.text())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_postgres_reads_every_search(
     database: PostgresDatabase, library: dict[str, Image], text: str
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import http.server
 import threading
@@ -17,6 +16,7 @@ from tests.blobs import a_blob
 from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.s3.store import REGION, S3
+from tests.waiting import eventually, until
 
 from ocelli.domain.buckets import Bucket, Credentials, parse_bucket_url
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
@@ -87,11 +87,12 @@ async def test_large_objects_pass_through_in_pieces(store: S3Objects) -> None:
 async def test_keys_by_folder_and_age(store: S3Objects) -> None:
     for key in ("uploads/t/1", "uploads/t/2", "uploads-not/t/3", "incoming/t/4"):
         await put(store, key, b"x")
-    await asyncio.sleep(1.1)
-    assert [k async for ks in store.keys(under="uploads", older_than=0) for k in ks] == [
-        "uploads/t/1",
-        "uploads/t/2",
-    ]
+
+    async def all_are_old() -> bool:  # a store counts in seconds
+        found = [k async for ks in store.keys(under="uploads", older_than=0) for k in ks]
+        return found == ["uploads/t/1", "uploads/t/2"]
+
+    await eventually(all_are_old)
     assert [k async for ks in store.keys(under="uploads", older_than=3600) for k in ks] == []
 
 
@@ -130,11 +131,10 @@ async def test_an_upload_url_takes_one_type_at_one_place(store: S3Objects) -> No
 
 async def test_urls_expire(store: S3Objects) -> None:
     await put(store, "a.png", b"picture")
-    read = store.url("a.png", expires_in=1, content_type="image/png")
     write = store.upload_url("b.png", expires_in=1, content_type="image/png", max_bytes=9)
-    await asyncio.sleep(2.2)
-    assert requests.get(read, timeout=60).status_code == 403
+    read = store.url("a.png", expires_in=1, content_type="image/png")  # ends last
     headers = dict(write.headers or {})
+    until(lambda: requests.get(read, timeout=60).status_code == 403, every=0.2)
     assert requests.put(write.url, b"x", headers=headers, timeout=60).status_code == 403
     assert await store.size("b.png") is None
 

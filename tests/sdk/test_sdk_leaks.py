@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.sdk.sdk_server import KEY, FakeServer
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 from aion import AionVision
 
@@ -21,9 +21,18 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.parametrize("after", [0, 0.005, 0.02, 0.06, 0.15, 0.4])
+async def asked(server: FakeServer, times: int) -> None:
+    """Until the server was asked so many times."""
+
+    async def so_often() -> bool:
+        return len(server.seen) >= times
+
+    await eventually(so_often)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 6, 12])
 @pytest.mark.parametrize("events", [True, False])
-async def test_cancelled(after: float, events: bool, server: FakeServer, photos: Photos) -> None:
+async def test_cancelled(after: int, events: bool, server: FakeServer, photos: Photos) -> None:
     server.events, server.describe_after, server.delay = events, 60, 0.01
     paths = photos(150)
     for path in paths[::10]:
@@ -32,7 +41,7 @@ async def test_cancelled(after: float, events: bool, server: FakeServer, photos:
     files = open_files()
     async with AionVision(KEY, base_url=server.url, polling_interval=0.05) as client:
         task = asyncio.create_task(client.upload(paths))
-        await asyncio.sleep(after)
+        await asked(server, after)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -72,6 +81,9 @@ async def test_failed(server: FakeServer, photos: Photos) -> None:
 def test_with_debugging_on(server: FakeServer, photos: Photos) -> None:
     """Nothing is awaited twice, or never, or in the wrong thread."""
 
+    async def no_other_task() -> bool:
+        return len(asyncio.all_tasks()) == 1
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
         problems: list[dict[str, object]] = []
@@ -79,12 +91,11 @@ def test_with_debugging_on(server: FakeServer, photos: Photos) -> None:
         async with AionVision(KEY, base_url=server.url, polling_interval=0.05) as client:
             assert (await client.upload(photos(30))).succeeded_count == 30
             task = asyncio.create_task(client.upload(photos(*(f"b{n}.jpg" for n in range(30)))))
-            await asyncio.sleep(0.05)
+            await asked(server, len(server.seen) + 2)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await asyncio.sleep(0.05)
+        await eventually(no_other_task)
         gc.collect()
         assert problems == []
-        assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main(), debug=True)

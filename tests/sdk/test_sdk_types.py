@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import examples
 
 from aion import (
     BatchImageInput,
@@ -50,7 +51,7 @@ def result(status: DescriptionStatus, *, retryable: bool | None = None) -> Uploa
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=25)
+@examples(25)
 @given(data=st.data())
 def test_any_json_is_read_or_refused_clearly(model: type[Model], data: st.DataObject) -> None:
     names = st.sampled_from([f.name for f in model.__dataclass_fields__.values()])  # type: ignore[attr-defined]

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import examples
 
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.errors import RateLimited, Unavailable
@@ -115,7 +116,7 @@ def test_never_more_than_the_limit_in_any_minute(
 
 
 @given(limit=st.integers(1, 300), waits=st.lists(st.floats(0, 3), max_size=400))
-@settings(max_examples=30)
+@examples(30)
 def test_one_process_counts_exactly(limit: int, waits: list[float]) -> None:
     world, asked = Processes(limit, 1), dict[int, int]()
     for wait in waits:
@@ -128,7 +129,7 @@ def test_one_process_counts_exactly(limit: int, waits: list[float]) -> None:
 
 
 @given(limit=st.integers(1, 1000), number=st.integers(2, 5))
-@settings(max_examples=50)
+@examples(50)
 def test_processes_that_all_want_more_share_every_last_request(limit: int, number: int) -> None:
     world = Processes(limit, number)
     for _ in range(2 * limit):

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import examples
 from tests.unit.local_findings import compose, findings, found, parts, scores
 
 from ocelli.backends.local.compose import (
@@ -218,7 +219,7 @@ def test_a_second_witness_never_lowers_belief(score: float, witness: float, othe
     assert believe(more, score) >= believe(less, score)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(parts, st.data())
 def test_a_higher_score_of_a_mentioned_thing_never_lowers_confidence(
     parts: dict[str, Any], data: st.DataObject

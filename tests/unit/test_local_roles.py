@@ -5,8 +5,9 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import examples
 from tests.unit.local_findings import findings
 
 from ocelli.backends.local.compose import describe, recompose
@@ -46,7 +47,7 @@ STYLE_WORDS = {
     ]
 }
 roles = st.sampled_from(Role)
-few = settings(max_examples=60)
+few = examples(60)
 
 
 def words(text: str) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import subprocess
 import sys
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 from tests import tattling
+from tests.conftest import examples
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, VariantType
@@ -619,7 +619,7 @@ VALID = [
     saved(quarters(), "PNG", exif=exif(orientation=6, taken="2024:05:17 13:45:10")),
     png_16_bit(),
 ]
-several = settings(max_examples=int(os.environ.get("OCELLI_FUZZ_EXAMPLES", "250")))
+several = examples(250)
 
 
 def survives(data: bytes) -> None:

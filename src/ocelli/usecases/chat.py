@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 REMEMBERED = 2_000
 AT_ONCE = 16
-COUNTED_AT_ONCE = 16 * 1024  # characters: some milliseconds of the event loop
 
 
 class LocalChat:
@@ -66,14 +65,12 @@ class LocalChat:
         self, tenant: Tenant, conversation: Conversation, *, max_bytes: int
     ) -> ChatAnswer:
         """The whole answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
-        await asyncio.to_thread(self._answerer.check, conversation)
-        text_tokens = await self._text_tokens(conversation)
-        opened = await self._pictures.open(conversation.pictures, max_bytes=max_bytes)
+        text_tokens, pictures, meant = await asyncio.to_thread(self._read, conversation)
+        opened = await self._pictures.open(pictures, max_bytes=max_bytes)
         picture_tokens = sum(
             count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
         )
-        self._fitting(text_tokens + picture_tokens)
-        meant = self._meant(conversation)
+        _check_length(text_tokens + picture_tokens)
         looked = await self.look(
             tenant, [each for each in opened if each.ref in meant], frozenset(Feature)
         )
@@ -110,6 +107,22 @@ class LocalChat:
             for each in opened
         ]
 
+    def _read(self, conversation: Conversation) -> tuple[int, list[PictureRef], list[PictureRef]]:
+        """The tokens of its text, its pictures, and those that the question is about.
+
+        Raises ChatError. For a thread: ten thousand messages of a letter take 40 ms.
+        """
+        self._answerer.check(conversation)
+        length = sum(len(message.text) for message in conversation.messages)
+        if length > MAX_CONTEXT * LONGEST_TOKEN:
+            raise ContextTooLong(
+                f"This model's maximum context length is {MAX_CONTEXT} tokens; your messages have "
+                f"{length} characters.",
+                param="messages",
+            )
+        tokens = _check_length(count_text(conversation.messages))
+        return tokens, conversation.pictures, self._meant(conversation)
+
     def _meant(self, conversation: Conversation) -> list[PictureRef]:
         """Which pictures a question is about: those that came with it, if any did.
 
@@ -134,24 +147,12 @@ class LocalChat:
         self._known[tenant.id, picture.sha256, features] = done.findings[0]
         return done.findings[0]
 
-    async def _text_tokens(self, conversation: Conversation) -> int:
-        length = sum(len(message.text) for message in conversation.messages)
-        if length > MAX_CONTEXT * LONGEST_TOKEN:
-            raise ContextTooLong(
-                f"This model's maximum context length is {MAX_CONTEXT} tokens; your messages have "
-                f"{length} characters.",
-                param="messages",
-            )
-        if length <= COUNTED_AT_ONCE:
-            return count_text(conversation.messages)
-        return self._fitting(await asyncio.to_thread(count_text, conversation.messages))
 
-    @staticmethod
-    def _fitting(count: int) -> int:
-        if count > MAX_CONTEXT:
-            raise ContextTooLong(
-                f"This model's maximum context length is {MAX_CONTEXT} tokens, pictures included; "
-                f"your messages have {count}.",
-                param="messages",
-            )
-        return count
+def _check_length(tokens: int) -> int:
+    if tokens > MAX_CONTEXT:
+        raise ContextTooLong(
+            f"This model's maximum context length is {MAX_CONTEXT} tokens, pictures included; "
+            f"your messages have {tokens}.",
+            param="messages",
+        )
+    return tokens

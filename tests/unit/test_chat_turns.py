@@ -1,0 +1,35 @@
+"""Conversations with the local model: what grows with them is done in threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, cast
+
+from ocelli.domain.answering import NO_PICTURE, answer
+
+from ocelli.domain.accounts import Tenant
+from ocelli.domain.chat import ChatMessage, Conversation, count_text
+from ocelli.usecases.chat import LocalChat
+from ocelli.usecases.chat_pictures import PictureLoader
+
+if TYPE_CHECKING:
+    import pytest
+
+    from ocelli.domain.ports_fetch import Fetcher
+
+
+async def test_many_short_messages_are_counted_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, threads = count_text, set[int]()
+
+    def counted(messages: tuple[ChatMessage, ...]) -> int:
+        threads.add(threading.get_ident())
+        return count(messages)
+
+    monkeypatch.setattr("ocelli.usecases.chat.count_text", counted)
+    pictures = PictureLoader(cast("Fetcher", None), max_bytes=1, max_pixels=1)
+    local = LocalChat(cast("Asking", None), pictures, answer, timeout=1.0)
+    said = Conversation("ocelli-local", (ChatMessage("user", ("a",)),) * 9_999)
+    answered = await local.complete(cast("Tenant", None), said, max_bytes=1)
+    assert answered.text == NO_PICTURE
+    assert threads
+    assert threading.get_ident() not in threads

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, cast
 
-from ocelli.domain.answering import NO_PICTURE, answer
-
+from ocelli.backends.local.conversation.answerer import LocalAnswerer
+from ocelli.backends.local.conversation.question_answering import NO_PICTURE
 from ocelli.domain.accounts import Tenant
 from ocelli.domain.chat import ChatMessage, Conversation, count_text
 from ocelli.usecases.chat import LocalChat
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
     from ocelli.domain.ports_fetch import Fetcher
+    from ocelli.usecases.adhoc import AdHocAnalyses
 
 
 async def test_many_short_messages_are_counted_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,7 @@ async def test_many_short_messages_are_counted_in_a_thread(monkeypatch: pytest.M
 
     monkeypatch.setattr("ocelli.usecases.chat.count_text", counted)
     pictures = PictureLoader(cast("Fetcher", None), max_bytes=1, max_pixels=1)
-    local = LocalChat(cast("Asking", None), pictures, answer, timeout=1.0)
+    local = LocalChat(cast("AdHocAnalyses", None), pictures, LocalAnswerer(), timeout=1.0)
     said = Conversation("ocelli-local", (ChatMessage("user", ("a",)),) * 9_999)
     answered = await local.complete(cast("Tenant", None), said, max_bytes=1)
     assert answered.text == NO_PICTURE

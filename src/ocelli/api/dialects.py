@@ -58,7 +58,7 @@ class Dialect:
 
     ``prefixes`` are the beginnings of its paths. ``add_headers`` completes the headers of an
     answer. ``preflight`` answers OPTIONS, where pages of other hosts may ask. ``plain_routes`` are
-    routes that FastAPI does not know; ``document`` adds them to the OpenAPI document.
+    routes that FastAPI does not know; ``document`` adds them, and errors, to the OpenAPI document.
     """
 
     prefixes: tuple[str, ...]

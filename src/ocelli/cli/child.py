@@ -67,12 +67,14 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
 
     import uvicorn
 
-    import ocelli.api.app  # what takes longest, while the database is made ready  # noqa: F401
+    import ocelli.api.app  # noqa: F401
     from ocelli.api.connections import Connections
+    from ocelli.api.dialects import dialects
     from ocelli.api.proxies import ForwardedAddress
     from ocelli.settings import Settings
     from ocelli.wiring.api import build_api
 
+    dialects()  # with the application what takes longest, while the database is made ready
     settings = Settings()
     connections = Connections(
         most=max(1, min(MOST_CONNECTIONS, files - OTHER_FILES)),

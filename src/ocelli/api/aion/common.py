@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from fastapi import Path, Request
 from pydantic import BeforeValidator
 
+from ocelli.api.documented import error_responses
 from ocelli.api.errors import ErrorEnvelope
 from ocelli.api.services import Services
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorEnvelope, "description": text}
-    for status, text in {
+_ERRORS = error_responses(
+    ErrorEnvelope,
+    {
         400: "The request cannot be read.",
         401: "No key, or not a good one.",
         403: "The key lacks the scope, or a limit of the plan is reached.",
@@ -25,8 +26,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         502: "No backend could answer, or the tenant's own bucket refuses.",
         504: "There is no answer yet; the same question later is answered from memory.",
         503: "The database or the store does not answer right now.",
-    }.items()
-}
+    },
+)
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

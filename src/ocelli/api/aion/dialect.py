@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter
 
 from ocelli.api import errors
@@ -16,6 +18,7 @@ from ocelli.api.aion.tenant import routes as tenant
 from ocelli.api.aion.uploads import routes as uploads
 from ocelli.api.aion.usage import routes as usage
 from ocelli.api.dialects import Dialect
+from ocelli.api.documented import add_components
 
 PREFIX = "/api/v2"
 
@@ -34,4 +37,9 @@ for resource in (
 ):
     router.include_router(resource.router)
 
-DIALECT = Dialect(prefixes=(PREFIX,), router=router, errors=errors)
+DIALECT = Dialect(
+    prefixes=(PREFIX,),
+    router=router,
+    errors=errors,
+    document=partial(add_components, [errors.ErrorEnvelope]),
+)

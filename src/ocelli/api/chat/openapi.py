@@ -13,13 +13,12 @@ from pydantic.json_schema import models_json_schema
 
 from ocelli.api.chat import schemas
 from ocelli.api.chat.errors import ChatErrorEnvelope
+from ocelli.api.documented import REF, content, error_responses
 from ocelli.domain.findings import LOCAL
 
-_REF = "#/components/schemas/"
-
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ChatErrorEnvelope, "description": text}
-    for status, text in {
+ERRORS = error_responses(
+    ChatErrorEnvelope,
+    {
         400: "Something in the request is wrong; `param` says where, `code` what.",
         401: "No key, or not a good one.",
         403: "The key lacks the scope, or the month's share is used up.",
@@ -30,12 +29,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         429: "Too many requests; `Retry-After` says for how many seconds.",
         502: "A configured backend does not do its work.",
         503: "A backend, the workers or the database cannot answer now.",
-    }.items()
-}
-READ_ERRORS: dict[int | str, dict[str, Any]] = {
-    **{status: ERRORS[status] for status in (401, 403, 429, 503)},
-    422: {"model": ChatErrorEnvelope, "description": "A parameter cannot be accepted."},
-}
+    },
+)
+READ_ERRORS = {status: ERRORS[status] for status in (401, 403, 429, 503)} | error_responses(
+    ChatErrorEnvelope, {422: "A parameter cannot be accepted."}
+)
 
 # A red picture of 8 × 8 pixels.
 PNG = (
@@ -47,13 +45,9 @@ PNG = (
 _PART = {"type": "image_url", "image_url": {"url": PNG}}
 
 
-def _content(model: str, **more: Any) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": {"$ref": _REF + model}, **more}}}
-
-
 def _request(model: str, summary: str, value: dict[str, Any]) -> dict[str, Any]:
     examples = {"picture": {"summary": summary, "value": value}}
-    return {"requestBody": {**_content(model, examples=examples), "required": True}}
+    return {"requestBody": {**content(model, examples=examples), "required": True}}
 
 
 _CHAT = _request(
@@ -79,12 +73,13 @@ _BODIES: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = 
     (schemas.StreamOptions, "validation"),
     (schemas.ModerationRequest, "validation"),
     (schemas.ChatCompletion, "serialization"),
+    (ChatErrorEnvelope, "serialization"),
 ]
 
 
 def document(schema: dict[str, Any], paths: tuple[str, ...], name: str, description: str) -> None:
     """Add the plain route ``name`` at ``paths``, and the bodies that routes read themselves."""
-    _, bodies = models_json_schema(_BODIES, ref_template=_REF + "{model}")
+    _, bodies = models_json_schema(_BODIES, ref_template=REF + "{model}")
     added = OpenAPI(  # in FastAPI's own spelling
         openapi=schema["openapi"],
         info=schema["info"],
@@ -96,11 +91,8 @@ def document(schema: dict[str, Any], paths: tuple[str, ...], name: str, descript
 
 
 def _operation(path: str, name: str, description: str) -> dict[str, Any]:
-    answers = {
-        str(status): {"description": each["description"], **_content(ChatErrorEnvelope.__name__)}
-        for status, each in ERRORS.items()
-    }
-    answers["200"] = {"description": "Successful Response", **_content("ChatCompletion")}
+    answers = {str(status): each for status, each in ERRORS.items()}
+    answers["200"] = {"description": "Successful Response", **content("ChatCompletion")}
     return {
         "tags": ["chat"],
         "summary": "Continue a conversation about pictures",

@@ -5,7 +5,10 @@ What is unknown below ``/api/`` is answered in their shape too: their clients mi
 
 from __future__ import annotations
 
+from functools import partial
+
 from ocelli.api.dialects import Dialect
+from ocelli.api.documented import add_components
 from ocelli.api.fetch import cors, errors
 from ocelli.api.fetch.routes import router
 
@@ -15,4 +18,5 @@ DIALECT = Dialect(
     errors=errors,
     add_headers=cors.add_headers,
     preflight=cors.preflight,
+    document=partial(add_components, [errors.ErrorAnswer]),
 )

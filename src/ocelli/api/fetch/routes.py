@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.documented import error_responses
 from ocelli.api.fetch import schemas
 from ocelli.api.fetch.body import Received, in_memory
 from ocelli.api.fetch.errors import ErrorAnswer, QueryTooLong, UnknownRequest
@@ -29,9 +30,9 @@ LONGEST_QUERY = 2048
 
 router = APIRouter(prefix="/api", tags=["fetch"])
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": text}
-    for status, text in {
+_ERRORS = error_responses(
+    ErrorAnswer,
+    {
         400: "A parameter is missing or cannot be accepted.",
         401: "No key, or not a good one.",
         402: "Not enough credits.",
@@ -43,8 +44,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         422: "The Idempotency-Key belongs to another request.",
         429: "Too many requests.",
         503: "The database or the store does not answer right now.",
-    }.items()
-}
+    },
+)
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -1,0 +1,39 @@
+"""Errors in the OpenAPI document.
+
+FastAPI would make a validator of the same model for each error of each route, a thousand in all;
+nothing is ever validated with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import BaseModel
+
+REF = "#/components/schemas/"
+
+
+def content(model: str, **more: Any) -> dict[str, Any]:
+    """A body in JSON of the component that has this name."""
+    return {"content": {"application/json": {"schema": {"$ref": REF + model}, **more}}}
+
+
+def error_responses(
+    model: type[BaseModel], texts: Mapping[int, str]
+) -> dict[int | str, dict[str, Any]]:
+    """For ``responses`` of a route: each of these statuses with its description and that body."""
+    body = content(model.__name__)
+    return {status: {"description": text, **body} for status, text in texts.items()}
+
+
+def add_components(models: Sequence[type[BaseModel]], schema: dict[str, Any]) -> None:
+    """Put the models that ``error_responses`` names, and theirs, into the document."""
+    _, found = models_json_schema(
+        [(model, "serialization") for model in models], ref_template=REF + "{model}"
+    )
+    schema["components"]["schemas"] |= found["$defs"]

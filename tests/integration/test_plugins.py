@@ -29,7 +29,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "pyproject.toml").write_text(block("toml", text))
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
-        "--disable-pip-version-check", "--root-user-action=ignore", "--target", str(target), str(package),
+        "--disable-pip-version-check", "--root-user-action=ignore", "--target", str(target),
+        str(package),
     ]  # fmt: skip
     subprocess.run(command, check=True, timeout=120)
     return target

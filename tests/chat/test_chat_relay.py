@@ -267,10 +267,10 @@ async def relay(upstreams: Upstreams, names: str, *, stream: bool = False, **mor
         relayed = await Relay(pictures, metering).open(  # type: ignore[arg-type]
             tenant, chosen, passed, max_bytes=1
         )
-        text = relayed.whole
+        text = relayed.body
         try:
-            if relayed.pieces is not None:
-                text = b"".join([piece async for piece in relayed.pieces])
+            if relayed.events is not None:
+                text = b"".join([piece async for piece in relayed.events])
         finally:
             relayed.close()
         return relayed.upstream, text, metering.ended

@@ -23,7 +23,7 @@ CONTAINERS = {
     "webm": ("webm", "libvpx"),
     "avi": ("avi", "mpeg4"),
 }
-READER = VideoFrames(most=50, max_pixels=10_000_000, seconds=20)
+READER = VideoFrames(max_frames=50, max_pixels=10_000_000, seconds=20)
 
 
 def video(kind: str = "mp4", seconds: float = 3.0, side: int = 64) -> bytes:
@@ -47,22 +47,22 @@ def video(kind: str = "mp4", seconds: float = 3.0, side: int = 64) -> bytes:
 def test_every_container(kind: str) -> None:
     data = video(kind)
     assert is_video(data[:HEAD_BYTES])
-    frames = list(READER.frames(data, interval=1, most=3))
+    frames = list(READER.frames(data, interval=1, max_frames=3))
     assert [frame.seconds for frame in frames] == pytest.approx([0, 1, 2], abs=0.11)
     shades = [decode(frame.data, max_pixels=10_000).pixels.mean() for frame in frames]
     assert shades == pytest.approx([20, 60, 100], abs=8)
 
 
 @pytest.mark.parametrize(
-    ("interval", "most", "count"), [(1, 2, 2), (1, 0, 3), (2, 0, 2), (10, 5, 1), (1, 99, 3)]
+    ("interval", "max_frames", "count"), [(1, 2, 2), (1, 0, 3), (2, 0, 2), (10, 5, 1), (1, 99, 3)]
 )
-def test_interval_and_bound(interval: int, most: int, count: int) -> None:
-    assert len(list(READER.frames(video(), interval=interval, most=most))) == count
+def test_interval_and_bound(interval: int, max_frames: int, count: int) -> None:
+    assert len(list(READER.frames(video(), interval=interval, max_frames=max_frames))) == count
 
 
 def test_all_frames_of_a_long_one_are_bounded() -> None:
-    few = VideoFrames(most=2, max_pixels=10_000_000, seconds=20)
-    assert len(list(few.frames(video(), interval=1, most=0))) == 2
+    few = VideoFrames(max_frames=2, max_pixels=10_000_000, seconds=20)
+    assert len(list(few.frames(video(), interval=1, max_frames=0))) == 2
 
 
 def sound_alone() -> bytes:
@@ -91,19 +91,23 @@ def sound_alone() -> bytes:
 )
 def test_broken_ones(data: bytes, words: str) -> None:
     with pytest.raises(AnalysisFailed, match=words) as caught:
-        list(READER.frames(data, interval=1, most=3))
+        list(READER.frames(data, interval=1, max_frames=3))
     assert not caught.value.retryable
 
 
 def test_frames_that_are_too_large() -> None:
-    small = VideoFrames(most=5, max_pixels=1000, seconds=20)
+    small = VideoFrames(max_frames=5, max_pixels=1000, seconds=20)
     with pytest.raises(AnalysisFailed, match="too large"):
-        list(small.frames(video(), interval=1, most=1))
+        list(small.frames(video(), interval=1, max_frames=1))
 
 
 def test_decoding_has_a_deadline() -> None:
     with pytest.raises(AnalysisFailed, match="longer than"):
-        list(VideoFrames(most=9, max_pixels=10**7, seconds=0).frames(video(), interval=1, most=9))
+        list(
+            VideoFrames(max_frames=9, max_pixels=10**7, seconds=0).frames(
+                video(), interval=1, max_frames=9
+            )
+        )
 
 
 @pytest.mark.parametrize(

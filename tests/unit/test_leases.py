@@ -71,10 +71,10 @@ class Processes:
         lease = self.leases[process]
         while (state := lease.spend(self.now)) is None:
             self.waits += 1
-            grant = self.minute.lease(1, lease.wish(self.now), self.now)
+            grant = self.minute.lease(1, lease.next_size(self.now), self.now)
             lease.receive(grant, asked_at=self.now, now=self.now)
         if lease.is_low(self.now):
-            grant = self.minute.lease(0, lease.wish(self.now), self.now)
+            grant = self.minute.lease(0, lease.next_size(self.now), self.now)
             lease.receive(grant, asked_at=self.now, now=self.now)
         if not state.exceeded:
             minute = int(self.now // 60)

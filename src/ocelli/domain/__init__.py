@@ -1,1 +1,1 @@
-"""What Ocelli is about, with no I/O, no framework and no driver."""
+"""The terms of the subject and their rules: no I/O, no framework, no driver."""

@@ -19,7 +19,7 @@ KEY_PATTERN = re.compile(r"^[a-z]+_[A-Za-z0-9_-]{20,}$")
 
 
 class Tier(StrEnum):
-    """What a tenant has subscribed to, or what its operator has given it."""
+    """The plan of a tenant; it decides the limits."""
 
     FREE = "free"
     STARTER = "starter"
@@ -52,9 +52,9 @@ TIER_LIMITS: dict[Tier, TierLimits] = {
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """An owner of pictures. ``requests_per_minute`` overrides the tier's.
+    """An account that owns pictures. ``requests_per_minute`` overrides the tier's.
 
-    ``unmetered`` tenants have no monthly limits: the owner of the machine.
+    ``unmetered`` tenants have no monthly limits; the machine's own tenant is one.
     """
 
     id: UUID
@@ -67,7 +67,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as we know it: never the key itself, only the hash of it and its first characters."""
+    """A stored API key: its first characters and properties. The key itself is never stored."""
 
     id: UUID
     tenant: Tenant
@@ -83,13 +83,13 @@ class ApiKey:
     usage_count: int = 0
 
     def is_active(self, now: datetime) -> bool:
-        """Neither revoked nor expired."""
+        """Whether the key is neither revoked nor expired at ``now``."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyDraft:
-    """A key to be made. What it may do is in ``scopes`` (see ocelli.domain.scopes)."""
+    """A key to be created. ``scopes`` say what it may do (see ocelli.domain.scopes)."""
 
     name: str
     scopes: tuple[str, ...]
@@ -100,22 +100,22 @@ class KeyDraft:
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """What happened with a key since it was last written down."""
+    """The requests made with a key since its use was last stored."""
 
     last_used_at: datetime
     count: int
 
 
 def new_key() -> str:
-    """A fresh secret key with 256 bits from the system's random source."""
+    """Return a new secret key with 256 random bits."""
     return f"aion_{secrets.token_urlsafe(32)}"
 
 
 def hash_key(key: str) -> bytes:
-    """What is stored of a key. Keys are long random strings, so one fast hash is enough."""
+    """Return the SHA-256 that is stored. Keys are long and random, so no slow hash is needed."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def key_prefix(key: str) -> str:
-    """The part of a key that lists may show."""
+    """Return the beginning of a key, which lists may show."""
     return key[:12]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class VerificationLevel(StrEnum):
-    """How thoroughly a picture is looked at."""
+    """How many model calls a description gets."""
 
     QUICK = "quick"
     STANDARD = "standard"
@@ -35,7 +35,7 @@ class VerificationLevel(StrEnum):
 
     @property
     def looks(self) -> int:
-        """Model calls per picture, and so credits."""
+        """Model calls per picture; each is one credit."""
         return {
             VerificationLevel.QUICK: 1,
             VerificationLevel.STANDARD: 2,
@@ -45,7 +45,7 @@ class VerificationLevel(StrEnum):
 
 
 class Status(StrEnum):
-    """The states of an analysis; every one ends in one of the last three."""
+    """The states of an analysis; the last three are final, and each analysis reaches one."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -55,7 +55,7 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the analysis has ended."""
         return self in FINAL
 
 
@@ -87,7 +87,7 @@ class BackendFailure:
 
 
 class Task(StrEnum):
-    """What a look is for."""
+    """The purpose of a model call."""
 
     DESCRIBE = "describe"
     CHECK = "check"
@@ -107,10 +107,10 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisAnswer:
-    """What came of a question: ``findings`` of every backend that answered, in the order asked.
+    """The answer to a question, with the ``findings`` of each backend, in the question's order.
 
     ``description``, ``visible_text``, ``tags`` and ``confidence`` (0 to 1) are the answer as a
-    whole, after verification; ``claims`` are all that were made, with what became of each.
+    whole, after verification; ``claims`` are all that were made, each with its verdicts.
     ``calls`` are the model calls that it took.
     """
 
@@ -125,7 +125,7 @@ class AnalysisAnswer:
 
     @property
     def looks(self) -> int:
-        """How many calls, and so how many credits."""
+        """The number of calls, which is the number of credits."""
         return len(self.calls)
 
 

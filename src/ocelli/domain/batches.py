@@ -1,4 +1,4 @@
-"""Many questions asked at once, and how far their answers have come."""
+"""Batches of questions, and their progress."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class BatchKind(StrEnum):
-    """What is done with every picture."""
+    """What a batch does with each picture."""
 
     DESCRIBE = "describe"
     VERIFY = "verify"
 
 
 class BatchStatus(StrEnum):
-    """Follows from the items."""
+    """The state of a batch; it is derived from the states of its items."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -34,7 +34,7 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A job; ``inputs`` are what clients said of each item, without pictures."""
+    """A batch job; ``inputs`` are the fields that the client sent for each item, without pictures."""
 
     id: UUID
     tenant_id: UUID
@@ -57,5 +57,5 @@ class Progress:
     mean_ms: float | None = None
 
     def count(self, *states: Status) -> int:
-        """Items in these states."""
+        """Return the number of items in these states."""
         return sum(self.counts.get(state, 0) for state in states)

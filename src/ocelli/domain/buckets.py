@@ -1,4 +1,4 @@
-"""A bucket of a tenant's own."""
+"""Buckets: address, credentials, and the stored configuration of a tenant's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where it is; without ``endpoint_url`` at AWS. ``prefix`` begins every key in it."""
+    """The address of a bucket. Without ``endpoint_url`` it is at AWS; keys begin with ``prefix``."""
 
     name: str
     region: str
@@ -23,7 +23,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Never shown, not even by ``repr``."""
+    """Access keys of a bucket; ``repr`` does not show them."""
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
@@ -31,7 +31,9 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class BucketConfig:
-    """What is stored: ``sealed`` holds the credentials, encrypted; ``version`` changes with it."""
+    """The stored configuration: ``sealed`` are the encrypted credentials; each change is a new
+    ``version``.
+    """
 
     tenant_id: UUID
     version: UUID
@@ -41,7 +43,10 @@ class BucketConfig:
 
 
 def parse_bucket_url(url: str) -> Bucket:
-    """``s3://bucket/prefix?endpoint=https://host&region=us-east-1``. Raises ValueError."""
+    """Parse ``s3://bucket/prefix?endpoint=https://host&region=us-east-1``.
+
+    Raises ValueError for any other form.
+    """
     parts = urlsplit(url)
     options = parse_qs(parts.query, strict_parsing=bool(parts.query))
     unknown = options.keys() - {"endpoint", "region"}

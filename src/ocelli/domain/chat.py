@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"\s*(?:[^\W_]{1,4}|[^\s])|\s+$")
 
 
 class Detail(StrEnum):
-    """How closely a picture is to be looked at."""
+    """The resolution at which a picture is to be read, as OpenAI's API has it."""
 
     AUTO = "auto"
     LOW = "low"
@@ -38,7 +38,7 @@ class Detail(StrEnum):
 
 
 class Format(StrEnum):
-    """In which form the answer is wanted."""
+    """The form of the answer."""
 
     TEXT = "text"
     JSON_OBJECT = "json_object"
@@ -46,7 +46,7 @@ class Format(StrEnum):
 
 
 class Finish(StrEnum):
-    """Why an answer ends where it does."""
+    """Why an answer ends: complete, cut at the limit of tokens, or a call of a tool."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -58,8 +58,8 @@ class PictureRef:
     """A picture as a client names it: an address, a data URL, or bare base64.
 
     ``param`` is the path of its address in the request, for errors; ``message`` and ``part`` are
-    the positions in that path. ``is_object``: the address stands there as ``{"url": ...}``, which
-    is how it must be written.
+    the positions in that path. ``is_object`` says that the client wrote ``{"url": ...}``, the form
+    that is required.
     """
 
     url: str
@@ -72,14 +72,14 @@ class PictureRef:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn. ``parts`` keep their order."""
+    """A message of a conversation. ``parts`` keep their order."""
 
     role: str
     parts: tuple[str | PictureRef, ...]
 
     @property
     def text(self) -> str:
-        """All that it says."""
+        """All text parts, joined by line breaks."""
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
 
@@ -93,7 +93,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Everything that a chat request asks for.
+    """A chat request.
 
     ``model`` is the name that the client used. ``demanding`` are the fields in it that only a
     language model could honour. ``schema`` is that of Format.JSON_SCHEMA, ``schema_name`` its name.
@@ -115,13 +115,14 @@ class Conversation:
 
     @property
     def instructions(self) -> str:
-        """What the system said."""
-        said = (each.text for each in self.messages if each.role in ("system", "developer"))
-        return "\n".join(said)
+        """The text of all system and developer messages."""
+        return "\n".join(
+            message.text for message in self.messages if message.role in ("system", "developer")
+        )
 
     @property
     def pictures(self) -> list[PictureRef]:
-        """Of all turns, in their order."""
+        """The pictures of all messages, in their order."""
         return [
             part
             for message in self.messages
@@ -131,9 +132,9 @@ class Conversation:
 
     @property
     def question(self) -> str:
-        """What the user said last."""
-        said = [message.text for message in self.messages if message.role == "user"]
-        return next((text for text in reversed(said) if text.strip()), "")
+        """The text of the last user message that has any; empty if there is none."""
+        texts = [message.text for message in self.messages if message.role == "user"]
+        return next((text for text in reversed(texts) if text.strip()), "")
 
     @property
     def shown_last(self) -> list[PictureRef]:
@@ -146,7 +147,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """What an answer cost, by the rules at the top."""
+    """The token counts of an answer, by the rules at the top."""
 
     text: int
     pictures: int
@@ -154,18 +155,18 @@ class TokenUse:
 
     @property
     def prompt(self) -> int:
-        """Text and pictures."""
+        """Tokens of the prompt: text and pictures."""
         return self.text + self.pictures
 
     @property
     def total(self) -> int:
-        """Prompt and completion."""
+        """Tokens of prompt and completion."""
         return self.prompt + self.completion
 
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """An answer of the local model: ``n`` times the same, since it is certain of itself.
+    """An answer of the local model. It is deterministic, so all ``n`` choices are the same.
 
     ``text`` are the arguments of ``tool``, in JSON, where that is called.
     """
@@ -179,12 +180,12 @@ class ChatAnswer:
 
 
 def tokens(text: str) -> Iterator[str]:
-    """The pieces that are counted; together they are ``text``."""
+    """Yield the tokens of ``text``; joined, they are ``text``."""
     return (match[0] for match in _TOKEN.finditer(text))
 
 
 def count_text(messages: Iterable[ChatMessage]) -> int:
-    """Tokens of all that was said."""
+    """Return the tokens of the texts of ``messages``."""
     return sum(
         _PER_MESSAGE
         + sum(1 for part in message.parts if isinstance(part, str) for _ in tokens(part))
@@ -193,7 +194,7 @@ def count_text(messages: Iterable[ChatMessage]) -> int:
 
 
 def count_picture(width: int, height: int, detail: Detail) -> int:
-    """Tokens of one picture of so many pixels.
+    """Return the tokens of one picture of ``width`` × ``height`` pixels.
 
     >>> count_picture(1024, 1024, Detail.HIGH), count_picture(2048, 4096, Detail.AUTO)
     (765, 1105)
@@ -207,7 +208,10 @@ def count_picture(width: int, height: int, detail: Detail) -> int:
 
 
 def cut(text: str, *, stop: tuple[str, ...], max_tokens: int | None) -> tuple[str, Finish, int]:
-    """``text`` up to the first of ``stop`` (which is left out) or ``max_tokens``; its tokens."""
+    """Cut ``text`` before the first of ``stop``, or after ``max_tokens``.
+
+    Returns the text, why it ends, and its tokens.
+    """
     ends = [at for mark in stop if mark and (at := text.find(mark)) >= 0]
     if ends:
         text = text[: min(ends)]

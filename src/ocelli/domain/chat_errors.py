@@ -1,7 +1,7 @@
 """Errors of chat requests, in the vocabulary that OpenAI's clients branch on.
 
-``param`` is the path of what is wrong: ``messages[0].content[1].image_url``. What a repetition
-cannot help is a 4xx, since clients repeat every 5xx, and each repetition costs looks.
+``param`` is the path of the field at fault: ``messages[0].content[1].image_url``. Clients repeat
+every 5xx, and each repetition costs looks; so an error that a repetition cannot heal is a 4xx.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from ocelli.domain.errors import OcelliError
 
 
 class ChatError(OcelliError):
-    """Base of all of them. ``type`` is the coarser vocabulary beside ``code``."""
+    """Base of the errors of chat requests. ``type`` is a coarser classification than ``code``."""
 
     type = "invalid_request_error"
     status = 400
@@ -21,67 +21,67 @@ class ChatError(OcelliError):
 
 
 class MissingParameter(ChatError):
-    """A field that must be there is not."""
+    """A required field is missing."""
 
     code = "missing_required_parameter"
 
 
 class WrongType(ChatError):
-    """A field has another type than it must have."""
+    """A field has the wrong type."""
 
     code = "invalid_type"
 
 
 class InvalidValue(ChatError):
-    """A field has the right type and an impossible value."""
+    """A field has the right type and a value that is not allowed."""
 
     code = "invalid_value"
 
 
 class InvalidJson(ChatError):
-    """The body is no JSON, or JSON of absurd depth."""
+    """The body is not JSON, or nested too deeply."""
 
     code = "invalid_json"
 
 
 class UnsupportedParameter(ChatError):
-    """The model that was asked for cannot do this."""
+    """The requested model does not support a field."""
 
     code = "unsupported_parameter"
 
 
 class InvalidSchema(ChatError):
-    """``response_format`` holds what is no JSON Schema, or one that we cannot fill."""
+    """``response_format`` holds no valid JSON Schema, or one that the local model cannot fill."""
 
     code = "invalid_json_schema"
 
 
 class ContextTooLong(ChatError):
-    """More text and pictures than fit."""
+    """Text and pictures exceed the context of the model."""
 
     code = "context_length_exceeded"
 
 
 class TooManyImages(ChatError):
-    """More pictures than a request may have."""
+    """The request has more pictures than allowed."""
 
     code = "too_many_images"
 
 
 class InvalidBase64Image(ChatError):
-    """The data URL holds no base64."""
+    """The data URL is not valid base64."""
 
     code = "invalid_base64_image"
 
 
 class InvalidImageFormat(ChatError):
-    """The bytes are no JPEG, PNG, WebP or GIF, or a damaged one."""
+    """The bytes are not a valid JPEG, PNG, WebP or GIF."""
 
     code = "invalid_image_format"
 
 
 class EmptyImage(ChatError):
-    """There are no bytes."""
+    """The picture has no bytes."""
 
     code = "empty_image_file"
 
@@ -100,14 +100,14 @@ class ModelNotFound(ChatError):
 
 
 class ClientGone(ChatError):
-    """The client has hung up and reads no answer."""
+    """The client closed the connection before the answer."""
 
     code = "client_closed_request"
     status = 499
 
 
 class UpstreamError(ChatError):
-    """A backend gave no answer. Where it says a code or type itself, that is the one."""
+    """A backend gave no answer. The backend's own ``code`` and ``type`` win, if it sent any."""
 
     type = "server_error"
 
@@ -129,21 +129,21 @@ class UpstreamError(ChatError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The backend found something wrong with the request, and says what: no other is asked."""
+    """The backend rejected the request itself, with a reason: other backends are not asked."""
 
     type = "invalid_request_error"
     code = "upstream_refused"
 
 
 class UpstreamFailed(UpstreamError):
-    """The backend is there and does not do its work, in a way that asking again will not heal."""
+    """The backend answered with an error that a retry cannot heal."""
 
     code = "upstream_error"
     status = 502
 
 
 class UpstreamUnavailable(UpstreamError):
-    """The backend cannot be reached, is overloaded or took too long: later it may work."""
+    """The backend cannot be reached, is overloaded, or timed out; a retry may succeed."""
 
     code = "overloaded"
     status = 503

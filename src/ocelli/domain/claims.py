@@ -1,4 +1,4 @@
-"""What a description says, one checkable statement at a time, and what became of each."""
+"""Claims: the checkable statements of a description, and the verdicts about them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ClaimType(StrEnum):
-    """What kind of fact a claim states; it decides which evidence can judge it."""
+    """The kind of fact that a claim states; it decides which evidence can judge it."""
 
     OBJECT = "object"
     COUNT = "count"
@@ -19,9 +19,9 @@ class ClaimType(StrEnum):
 
 
 class Ruling(StrEnum):
-    """What a backend that looked, or evidence, says about a claim.
+    """What a model call, or evidence, says about a claim.
 
-    ``UNSEEN`` is what should have been seen and was not; ``UNKNOWN`` what it cannot tell.
+    ``UNSEEN``: the thing should be visible and was not found. ``UNKNOWN``: cannot be decided.
     """
 
     SUPPORTED = "supported"
@@ -37,7 +37,7 @@ class Claim:
     ``subject`` is the singular noun it is about ("cup"), ``count`` how many of it for a count,
     ``value`` the colour or other attribute, or the text as read. ``sentence`` is the position of
     the description's sentence that states it; None if that is not known. ``belief`` is the
-    describer's own evidence for it, 0 to 1, where it has any that is not merely its word.
+    describer's own probability for it, 0 to 1, where it has measured one.
     ``measured`` claims are computed from the pixels (the dominant colours): right, but no sign that
     the picture was understood.
     """
@@ -53,7 +53,7 @@ class Claim:
 
 
 class Stand(StrEnum):
-    """On what ground a verdict stands."""
+    """The basis of a verdict: a model call, or evidence of the local models."""
 
     LOOK = "look"
     EVIDENCE = "evidence"
@@ -61,7 +61,7 @@ class Stand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judgement of one claim. ``source`` names who judged, ``reason`` says in a few words why.
+    """One judgement of one claim by ``source``; ``reason`` explains it in a few words.
 
     ``strength`` (0 to 1) is how much it can be trusted for this kind of claim; 0.5 is ordinary.
     """
@@ -75,7 +75,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class JudgedClaim:
-    """A claim with all that was said about it. Dropped claims are kept with their reasons.
+    """A claim with its verdicts. Dropped claims (``kept`` is False) stay listed with them.
 
     ``probability`` that the claim is true, 0 to 1, from the verdicts (see ``verification``).
     """
@@ -87,13 +87,13 @@ class JudgedClaim:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether no verdict tells anything of it."""
+        """Whether all verdicts are UNKNOWN."""
         return all(verdict.ruling is Ruling.UNKNOWN for verdict in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a model counted; 0 where it does not."""
+    """The tokens that a model reported; 0 where it reports none."""
 
     prompt: int = 0
     completion: int = 0
@@ -101,9 +101,9 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """One look at a picture with claims in hand: a verdict for each, in their order.
+    """The result of a model call that checks claims: a verdict for each, in their order.
 
-    ``revised`` is the description without what was contradicted, if the model wrote one.
+    ``revised`` is a description without the contradicted claims, if the model wrote one.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Colours as people see them: what is said of one, of a picture's, and how to look for them.
+"""Colours: sRGB and CIELAB, families, the palette of a picture, and the search by colour.
 
 CIELAB is always that of the sRGB white point (D65, 2 degrees): lightness 0 to 100, ``a`` from green
 to red, ``b`` from blue to yellow, both about -110 to 110.
@@ -46,7 +46,7 @@ METALLIC_WITHIN = 6.0  # CIELAB distance
 
 
 class Family(StrEnum):
-    """Groups of colours that people name together; every colour is in exactly one."""
+    """Groups of colours; each colour belongs to exactly one."""
 
     NEUTRAL = "neutral"
     EARTH_TONE = "earth_tone"
@@ -59,7 +59,7 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FamilyInfo:
-    """A family, explained; the examples are colours of it."""
+    """The name, the description and examples of a family, for clients."""
 
     family: Family
     display_name: str
@@ -115,7 +115,7 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class RgbColor:
-    """sRGB, 0 to 255 each."""
+    """A colour in sRGB, each part from 0 to 255."""
 
     r: int
     g: int
@@ -123,10 +123,10 @@ class RgbColor:
 
     @classmethod
     def parse(cls, text: str) -> RgbColor:
-        """``#rgb`` or ``#rrggbb``, the sign is optional. Raises ValidationFailed.
+        """Parse ``#rgb`` or ``#rrggbb``; the ``#`` is optional. Raises ValidationFailed.
 
-        >>> Rgb.parse("#f80")
-        Rgb(r=255, g=136, b=0)
+        >>> RgbColor.parse("#f80")
+        RgbColor(r=255, g=136, b=0)
         """
         found = _HEX.fullmatch(text.strip())
         if not found:
@@ -136,17 +136,17 @@ class RgbColor:
 
     @classmethod
     def of_number(cls, number: int) -> RgbColor:
-        """The inverse of ``number``."""
+        """Return the colour whose ``number`` this is."""
         return cls(number >> 16, number >> 8 & 255, number & 255)
 
     @property
     def number(self) -> int:
-        """All three in 24 bits."""
+        """The colour as one integer of 24 bits, red highest."""
         return self.r << 16 | self.g << 8 | self.b
 
     @property
     def hex(self) -> str:
-        """``#rrggbb``."""
+        """The colour as ``#rrggbb``."""
         return f"#{self.number:06x}"
 
     @property
@@ -157,9 +157,9 @@ class RgbColor:
 
     @property
     def lab(self) -> tuple[float, float, float]:
-        """CIELAB.
+        """The colour in CIELAB (D65).
 
-        >>> [round(part, 2) for part in Rgb(255, 0, 0).lab]
+        >>> [round(part, 2) for part in RgbColor(255, 0, 0).lab]
         [53.24, 80.09, 67.2]
         """
         linear = [_linear(part / 255) for part in (self.r, self.g, self.b)]
@@ -168,7 +168,7 @@ class RgbColor:
 
 
 def family_of(color: RgbColor) -> Family:
-    """The family of a colour: the first of these rules that holds."""
+    """Return the family of a colour: that of the first rule that holds."""
     lightness, a, b = color.lab
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
     warm = hue >= WARM_FROM or hue <= WARM_TO
@@ -191,7 +191,7 @@ def _metals() -> tuple[tuple[float, float, float], ...]:
 
 
 def match_score(distance: float, threshold: float) -> float:
-    """1 for the very colour, 0 at the threshold and beyond; both are ΔE by CIEDE2000."""
+    """Return 1 at distance 0, falling to 0 at ``threshold``; both are ΔE by CIEDE2000."""
     if threshold <= 0:
         return float(distance <= 0)
     return max(0.0, 1 - distance / threshold)
@@ -210,7 +210,7 @@ class PaletteColor:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A measure of the whole picture, and the word for it."""
+    """A measure of a whole picture, and its word ("warm")."""
 
     value: float
     word: str
@@ -232,7 +232,7 @@ class Palette:
 
 
 class PaletteStatus(StrEnum):
-    """How far the extraction has come."""
+    """The state of a colour extraction."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -256,7 +256,7 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class ColorQuery:
-    """What to look for; one and the same colour of a picture must satisfy all that is given.
+    """A search by colour; one colour of a picture must satisfy all the conditions that are set.
 
     ``threshold`` is in ΔE by CIEDE2000, ``min_percentage`` of the picture's area.
     """
@@ -270,7 +270,7 @@ class ColorQuery:
 
 @dataclass(frozen=True, slots=True)
 class ColorMatch:
-    """A picture, and that colour of it which fits best."""
+    """A picture, and its colour that matches best."""
 
     image_id: UUID
     score: float

@@ -1,4 +1,4 @@
-"""Errors that have a name outside this program.
+"""Errors that clients may see.
 
 Each is a type with a ``code`` (the API's vocabulary), an HTTP ``status``, a message for a person
 and ``retryable``: whether the same request can succeed later. API surfaces render them, each in
@@ -28,16 +28,16 @@ class OcelliError(Exception):
         self.details: dict[str, Any] = dict(details or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is: Exception's own way calls ``__init__`` with the message alone."""
-        return _again, (type(self), self.args), vars(self)
+        """Pickle without ``__init__``, which Exception would call with the message alone."""
+        return _unpickled, (type(self), self.args), vars(self)
 
 
-def _again(kind: type[OcelliError], arguments: tuple[Any, ...]) -> OcelliError:
+def _unpickled(kind: type[OcelliError], arguments: tuple[Any, ...]) -> OcelliError:
     return kind.__new__(kind, *arguments)
 
 
 class ValidationFailed(OcelliError):
-    """The request is readable, but something in it cannot be accepted."""
+    """The request is readable, but a field has a value that is not allowed."""
 
     code = "VALIDATION_ERROR"
     status = 422
@@ -74,7 +74,7 @@ class DeactivatedKey(OcelliError):
 
 
 class NotFound(OcelliError):
-    """Does not exist, or belongs to another tenant: a client cannot tell which."""
+    """The object does not exist, or belongs to another tenant: clients cannot tell which."""
 
     code = "NOT_FOUND"
     status = 404
@@ -84,7 +84,7 @@ class NotFound(OcelliError):
 
 
 class UsageLimitExceeded(OcelliError):
-    """The month's share is used up."""
+    """The monthly limit of the tier is reached."""
 
     code = "USAGE_LIMIT_EXCEEDED"
     status = 403
@@ -98,32 +98,32 @@ class StorageQuotaExceeded(OcelliError):
 
 
 class Conflict(OcelliError):
-    """The thing is in a state in which this cannot be done, or another request is doing it."""
+    """The object is in a state that forbids this, or another request is changing it."""
 
     code = "CONFLICT"
     status = 409
 
 
 class StillRunning(Conflict):
-    """The same request is being carried out; ``retry_after`` is in whole seconds."""
+    """A request with the same idempotency key is running; ``retry_after`` is in whole seconds."""
 
     retryable = True
     retry_after = 1
 
 
 class AnswerNotKept(Conflict):
-    """The same request was carried out, and what was answered cannot be said again."""
+    """A request with the same idempotency key has ended, and its answer was not stored."""
 
 
 class NotCancellable(OcelliError):
-    """It has ended already."""
+    """The job has ended already."""
 
     code = "NOT_CANCELLABLE"
     status = 400
 
 
 class TooLarge(OcelliError):
-    """More bytes than the limit allows."""
+    """The body or a file has more bytes than the limit."""
 
     code = "HTTP_413"
     status = 413
@@ -142,7 +142,7 @@ class RateLimited(OcelliError):
 
 
 class Unavailable(OcelliError):
-    """A part that we depend on (database, store) does not answer right now."""
+    """The database or a store does not answer right now."""
 
     code = "SERVICE_UNAVAILABLE"
     status = 503
@@ -151,20 +151,20 @@ class Unavailable(OcelliError):
 
 
 class StorageFull(Unavailable):
-    """No room on our own disks for anything new; what is there can be read."""
+    """The server's disk has no room for new files; stored ones can be read."""
 
     retry_after = 30
 
 
 class NotAllowed(OcelliError):
-    """Known who asks, and not allowed: a scope is missing, a signature is wrong or has expired."""
+    """The client is known but not allowed: a scope is missing, a signature wrong or expired."""
 
     code = "AUTHZ_ERROR"
     status = 403
 
 
 class StorageAccessDenied(OcelliError):
-    """A bucket refuses us: credentials revoked, permissions missing, or the bucket is gone."""
+    """A bucket denies access: credentials revoked, permissions missing, or no such bucket."""
 
     code = "STORAGE_ACCESS_DENIED"
     status = 502
@@ -172,7 +172,7 @@ class StorageAccessDenied(OcelliError):
 
 
 class CustomStorageMissing(ValidationFailed):
-    """``storage_target=custom`` without a bucket of one's own."""
+    """The request says ``storage_target=custom``, but the tenant has configured no bucket."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -182,7 +182,9 @@ class CustomStorageMissing(ValidationFailed):
 
 
 class InvalidUrl(ValidationFailed):
-    """Not an address that we fetch: ``http`` or ``https``, a host, no credentials."""
+    """The address cannot be fetched: it must be ``http`` or ``https``, with a host and without
+    credentials.
+    """
 
     status = 400
 
@@ -191,20 +193,23 @@ class InvalidUrl(ValidationFailed):
 
 
 class FetchFailed(OcelliError):
-    """What an address leads to could not be had. Says nothing of hosts that are not public."""
+    """An address could not be fetched.
+
+    The message tells nothing about hosts that are not public.
+    """
 
     code = "FETCH_FAILED"
     status = 422
 
 
 class FetchUnavailable(FetchFailed):
-    """Likewise; but later it may be there."""
+    """An address could not be fetched now; a retry may succeed."""
 
     retryable = True
 
 
 class ImageProcessingFailed(OcelliError):
-    """No backend could answer; ``retryable`` says whether one may, later."""
+    """No backend could answer; ``retryable`` says whether a retry may succeed."""
 
     code = "IMAGE_PROCESSING_ERROR"
     status = 502
@@ -215,9 +220,9 @@ class ImageProcessingFailed(OcelliError):
 
 
 class InvalidImageUrl(OcelliError):
-    """The address is malformed, of another scheme, not allowed, or nothing could be had there.
+    """The address of a picture is malformed, not allowed, or its fetch failed.
 
-    ``field`` is where it stands in the request, if it has more than one place.
+    ``field`` names the field of the request, if several hold addresses.
     """
 
     code = "INVALID_IMAGE_URL"
@@ -228,7 +233,7 @@ class InvalidImageUrl(OcelliError):
 
 
 class NotInTime(OcelliError):
-    """It is still being worked on; the same question will be answered from memory then."""
+    """The analysis is still running at the timeout; repeating the request joins it."""
 
     code = "TIMEOUT"
     status = 504
@@ -248,7 +253,7 @@ class FailureType(StrEnum):
 
 
 class AnalysisFailed(Exception):
-    """One attempt to look at a picture failed.
+    """One attempt to analyse a picture failed.
 
     ``retryable`` says whether another attempt can help: a broken picture stays broken, a backend
     that did not answer may answer next time.

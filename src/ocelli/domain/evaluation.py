@@ -1,4 +1,4 @@
-"""How good answers are, measured against what people say about the same pictures. Pure.
+"""Measure answers against labels that people wrote for the same pictures. Pure.
 
 A label says what is in a picture: things with their counts, the visible text, tags. A claim that
 the label can decide is true or false; one that it cannot is not counted.
@@ -25,7 +25,7 @@ FEWEST_PER_KNOT = 20
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLabel:
-    """What a person says about one picture.
+    """What a person wrote about one picture.
 
     ``objects`` counts things by singular noun ("red circle": 3) and is complete: what is not in it
     is not in the picture; None if nothing is said about things. So is ``text``, line by line.
@@ -40,7 +40,7 @@ class ReferenceLabel:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> ReferenceLabel:
-        """A line of ``labels.jsonl``. Raises ValueError with what is wrong."""
+        """Read a line of ``labels.jsonl``. Raises ValueError for unknown or missing fields."""
         known = {"file", "objects", "text", "tags", "claims"}
         if unknown := set(entry) - known:
             raise ValueError(f"unknown field {min(unknown)!r}; known: {sorted(known)}")
@@ -60,7 +60,7 @@ class ReferenceLabel:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One claim whose truth is known: what was computed for it, and what became of it."""
+    """One claim whose truth is known: the probability that was computed, and whether it was kept."""
 
     probability: float
     true: bool
@@ -68,7 +68,7 @@ class Sample:
 
 
 def truth(claim: Claim, label: ReferenceLabel) -> bool | None:
-    """Whether the label bears the claim out; None if it cannot say."""
+    """Return whether the claim is true by the label; None if the label cannot decide it."""
     if (known := label.claims.get(_plain(claim.text))) is not None:
         return known
     if claim.measured:
@@ -91,7 +91,7 @@ def truth(claim: Claim, label: ReferenceLabel) -> bool | None:
 
 
 def samples(claims: Iterable[JudgedClaim], label: ReferenceLabel) -> list[Sample]:
-    """Those claims that the label can decide."""
+    """Return a sample for each claim that the label can decide."""
     decided = ((each, truth(each.claim, label)) for each in claims)
     return [Sample(each.probability, t, each.kept) for each, t in decided if t is not None]
 
@@ -105,10 +105,10 @@ class Bin:
     count: int
 
 
-def reliability(those: Sequence[Sample]) -> list[Bin]:
-    """``BINS`` bins of equal width over the kept claims; empty ones left out."""
+def reliability(kept: Sequence[Sample]) -> list[Bin]:
+    """Return ``BINS`` bins of equal width over the kept claims, without the empty ones."""
     bins: dict[int, list[Sample]] = {}
-    for each in those:
+    for each in kept:
         bins.setdefault(min(int(each.probability * BINS), BINS - 1), []).append(each)
     return [
         Bin(
@@ -120,21 +120,23 @@ def reliability(those: Sequence[Sample]) -> list[Bin]:
     ]
 
 
-def calibration_error(those: Sequence[Sample]) -> float | None:
-    """Expected calibration error: the mean distance of ``reliability``'s bins, by their size."""
-    bins = reliability(those)
+def calibration_error(kept: Sequence[Sample]) -> float | None:
+    """Return the expected calibration error: the mean of |probability - accuracy| over the bins,
+    weighted by their size; None without samples.
+    """
+    bins = reliability(kept)
     total = sum(b.count for b in bins)
     return sum(abs(b.probability - b.accuracy) * b.count for b in bins) / total if total else None
 
 
-def fit(those: Sequence[Sample]) -> Calibration:
-    """The monotone map that fits best, by pooling adjacent violators.
+def fit(decided: Sequence[Sample]) -> Calibration:
+    """Return the monotone map that fits best, by pooling adjacent violators.
 
     Pools hold at least ``FEWEST_PER_KNOT`` samples, and each is drawn towards one half as if two
     more samples, one true and one false, were in it: few samples must not make certainty.
     """
     pools: list[list[float]] = []  # sum of x, sum of y, number
-    for each in sorted(those, key=lambda s: s.probability):
+    for each in sorted(decided, key=lambda s: s.probability):
         pools.append([each.probability, float(each.true), 1.0])
         while len(pools) > 1 and (
             pools[-2][2] < FEWEST_PER_KNOT or _share(pools[-2]) > _share(pools[-1])
@@ -152,15 +154,15 @@ def fit(those: Sequence[Sample]) -> Calibration:
 
 
 def precision_recall(found: Iterable[str], expected: frozenset[str]) -> tuple[int, int, int]:
-    """True positives, found, expected."""
+    """Return the numbers of true positives, of found and of expected names."""
     names = {_key(name) for name in found}
     return len(names & expected), len(names), len(expected)
 
 
 def text_errors(read: str, expected: Sequence[str]) -> tuple[int, int]:
-    """Edit distance in characters, and how many characters there are to read."""
-    wanted = " ".join(expected)
-    return Levenshtein.distance(_plain(read), wanted), len(wanted)
+    """Return the edit distance in characters, and the number of expected characters."""
+    reference = " ".join(expected)
+    return Levenshtein.distance(_plain(read), reference), len(reference)
 
 
 def _share(pool: Sequence[float]) -> float:
@@ -168,7 +170,7 @@ def _share(pool: Sequence[float]) -> float:
 
 
 def _count(subject: str, objects: Mapping[str, int]) -> int:
-    """Of the thing itself, and of everything that is a more closely described one."""
+    """Return the count of ``subject``, including names that qualify it ("red cup" for "cup")."""
     return sum(n for name, n in objects.items() if name == subject or name.endswith(f" {subject}"))
 
 
@@ -182,7 +184,7 @@ def _plain(text: str) -> str:
 
 @dataclass(slots=True)
 class Score:
-    """Sums over pictures; shares are None where there was nothing to count."""
+    """Sums over pictures; a ratio is None where its denominator is 0."""
 
     pictures: int = 0
     failed: int = 0
@@ -194,7 +196,7 @@ class Score:
     def add(
         self, claims: Sequence[JudgedClaim], tags: Sequence[str], text: str, label: ReferenceLabel
     ) -> None:
-        """One picture's answer."""
+        """Add the answer about one picture."""
         self.pictures += 1
         self.all += samples(claims, label)
         if label.tags is not None:
@@ -206,11 +208,11 @@ class Score:
 
     @property
     def kept(self) -> list[Sample]:
-        """Claims that the description still makes."""
+        """The samples whose claims were kept in the description."""
         return [each for each in self.all if each.kept]
 
     def figures(self) -> dict[str, float | None]:
-        """Every measure by name."""
+        """Return each measure by its name."""
         kept = self.kept
         false = [each for each in self.all if not each.true]
         true = [each for each in self.all if each.true]
@@ -227,5 +229,5 @@ class Score:
         }
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole and math.isfinite(part) else None
+def _ratio(part: float, total: float) -> float | None:
+    return part / total if total and math.isfinite(part) else None

@@ -1,4 +1,4 @@
-"""A request about several pictures at once, and what became of it."""
+"""Requests to ``/api/fetch``: several pictures, their price, and the outcome."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class InsufficientCredits(OcelliError):
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What a client sent, as it is told back. Empty lists and zero mean "not said"."""
+    """The parameters that a client sent, as answers repeat them. Empty and 0 mean "not given"."""
 
     urls: tuple[str, ...] = ()
     files: int = 0
@@ -74,14 +74,15 @@ class FetchRequest:
         return self.capture_interval or 1
 
     def frames_expected(self, url: str | None) -> int:
-        """Of a video that came as a file (None), or is announced by its address, so many are paid
-        for in advance; for "all" one. Whatever else turns out to be a video passed for a picture.
+        """Return how many frames of ``url`` (None: a file) are paid for in advance.
+
+        1 for what does not look like a video by its address, and for "all" frames.
         """
         return max(1, self.max_frames) if url is None or is_video_url(url) else 1
 
 
 def is_video_url(url: str) -> bool:
-    """Whether the address says that a video is there: its ending, or whose page it is.
+    """Whether the address is that of a video, by its suffix or its site.
 
     >>> is_video_url("https://example.com/a.MP4?x=1"), is_video_url("https://youtu.be/abc")
     (True, True)
@@ -91,7 +92,7 @@ def is_video_url(url: str) -> bool:
 
 
 def is_video_page(url: str) -> bool:
-    """Whether this is the page of a video, from which only its site's own player gets it."""
+    """Whether the address is a page of a video site, which only the site's player can fetch."""
     parts = _split(url)
     return parts is not None and any(
         parts[0] in hosts and path.match(parts[1]) for hosts, path in _PAGES
@@ -99,7 +100,7 @@ def is_video_page(url: str) -> bool:
 
 
 def _split(url: str) -> tuple[str, str] | None:
-    """Host and path, in lower case."""
+    """Return host and path in lower case; None for an address that cannot be parsed."""
     try:
         parts = urlsplit(url)
         return (parts.hostname or "").removeprefix("www."), parts.path.lower()
@@ -109,7 +110,7 @@ def _split(url: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class CreditBalance:
-    """A tenant's credits. ``number`` is the tenant as this surface calls it."""
+    """A tenant's credits. ``number`` identifies the tenant on ``/api/fetch``."""
 
     number: int
     credits: int
@@ -117,13 +118,13 @@ class CreditBalance:
 
     @property
     def shown(self) -> int:
-        """What clients see: never less than nothing."""
+        """The balance that clients see: never below 0."""
         return max(0, self.credits)
 
 
 @dataclass(frozen=True, slots=True)
 class FetchJob:
-    """``reserved`` credits are taken from the balance until it is known what was delivered."""
+    """A request in progress. ``reserved`` credits are held until the delivery is known."""
 
     id: UUID
     tenant_id: UUID
@@ -137,7 +138,7 @@ class FetchJob:
 
 @dataclass(frozen=True, slots=True)
 class FetchOutcome:
-    """How a request ended. ``credits`` is the balance after it was paid."""
+    """The result of a request. ``credits`` is the balance after it was paid."""
 
     request: FetchJob
     answered: Sequence[Analysis]
@@ -148,7 +149,7 @@ class FetchOutcome:
 
 
 def paid_for(request: FetchJob, analyses: Sequence[Analysis]) -> int:
-    """Credits for what was delivered, and for nothing else."""
+    """Return the credits for the analyses that were completed."""
     return sum(
         request.plan.paid(found.source for found in each.findings)
         for each in analyses
@@ -156,10 +157,10 @@ def paid_for(request: FetchJob, analyses: Sequence[Analysis]) -> int:
     )
 
 
-def complaints(request: FetchJob, analyses: Sequence[Analysis]) -> tuple[str, ...]:
-    """Everything that went wrong without spoiling the rest, in sentences.
+def partial_failures(request: FetchJob, analyses: Sequence[Analysis]) -> tuple[str, ...]:
+    """Return messages of the partial failures of a request that has an answer.
 
-    Who stood in for another and answered is no error: ``source`` says it.
+    A backend that answered in place of another is no error: ``source`` names it.
     """
     answered = any(each.findings for each in analyses)
     found = [] if answered else list(request.plan.notes)
@@ -171,13 +172,13 @@ def complaints(request: FetchJob, analyses: Sequence[Analysis]) -> tuple[str, ..
 
 
 def failure_of(analyses: Sequence[Analysis]) -> str | None:
-    """Why there is nothing to show, if that is not for the pictures' own sake.
+    """Return the message of a failure of the whole request; None if there is none.
 
-    A picture that cannot be had or read is reported beside the others, even where it is the only
+    A picture that cannot be fetched or read is reported beside the others, even if it is the only
     one: the request itself was carried out.
     """
     failures = [each.failure for each in analyses if each.failure is not None]
-    ours = [each for each in failures if not each.is_of_picture]
+    server_failures = [each for each in failures if not each.is_of_picture]
     if any(each.status is Status.COMPLETED for each in analyses) or not failures:
         return None
-    return ours[0].message if len(ours) == len(failures) else None
+    return server_failures[0].message if len(server_failures) == len(failures) else None

@@ -16,7 +16,7 @@ LOCAL = "ocelli-local"  # the source of everything that the models inside this p
 
 
 class Feature(StrEnum):
-    """What a caller can ask for, and what a backend can declare."""
+    """What a question can ask for, and what a backend can declare to answer."""
 
     DESCRIPTIONS = "descriptions"
     TAGS = "tags"
@@ -43,11 +43,11 @@ class Box:
 
     @property
     def center(self) -> tuple[float, float]:
-        """The middle, as (x, y)."""
+        """The centre, as (x, y)."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def overlap(self, other: Box) -> float:
-        """Intersection over union with ``other``, 0 to 1."""
+        """Return the intersection over union with ``other``, 0 to 1."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         if width <= 0 or height <= 0:
@@ -68,7 +68,7 @@ class DetectedObject:
 
 @dataclass(frozen=True, slots=True)
 class SceneLabel:
-    """What the picture as a whole looks like; ``name`` is a singular English noun."""
+    """The kind of scene; ``name`` is a singular English noun ("beach")."""
 
     name: str
     score: float
@@ -85,7 +85,7 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A place where a face is. Never who it is."""
+    """The place of a face. Faces are never identified."""
 
     score: float
     box: Box
@@ -125,10 +125,10 @@ class Safety:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything that one backend says about one picture.
+    """All that one backend found in one picture.
 
-    ``source`` names what really answered, ``model_version`` pins it. Sequences are ordered best
-    first, ``texts`` in reading order. ``claims`` are what ``description`` states.
+    ``source`` names the backend that answered, ``model_version`` its models. Sequences are ordered
+    best first, ``texts`` in reading order. ``claims`` are what ``description`` states.
     """
 
     source: str

@@ -26,15 +26,15 @@ class PictureLimits:
 
 
 class ChatReply(Protocol):
-    """An answer that has begun: ``whole``, or of a stream its ``pieces``. It must be closed."""
+    """An answer that has begun: ``body``, or of a stream its ``events``. It must be closed."""
 
     @property
-    def whole(self) -> bytes:
+    def body(self) -> bytes:
         """A JSON object that holds an answer and no error; empty for a stream."""
         ...
 
     @property
-    def pieces(self) -> AsyncGenerator[bytes] | None:
+    def events(self) -> AsyncGenerator[bytes] | None:
         """Whole events, the first of which is here; the last is [DONE].
 
         Raises UpstreamError where the backend ends before that.
@@ -104,10 +104,10 @@ class AnalysedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``text`` is the answer, or the arguments (JSON) of the tool named ``called``."""
+    """An answer: ``text``, or the arguments (JSON) of ``tool`` if that is called."""
 
     text: str
-    called: str | None = None
+    tool: str | None = None
 
 
 class Answerer(Protocol):

@@ -54,8 +54,8 @@ class Frame:
 class Videos(Protocol):
     """From a video to pictures."""
 
-    def frames(self, data: bytes, *, interval: int, most: int) -> Iterator[Frame]:
-        """At most ``most`` (0: as many as the server allows), lazily; blocks.
+    def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
+        """At most ``max_frames`` (0: as many as the server allows), lazily; blocks.
 
         Raises AnalysisFailed if it is damaged, or there are none.
         """

@@ -17,8 +17,10 @@ from ocelli.domain.errors import RateLimited
 if TYPE_CHECKING:
     from uuid import UUID
 
-IDLE = 1.0  # seconds after which an unspent slice goes back
-ASK_AGAIN = 1.0  # seconds for which "nothing is left" is believed: others may give some back
+IDLE_TIMEOUT = 1.0  # seconds after which an unspent slice goes back
+EMPTY_RETRY_INTERVAL = (
+    1.0  # seconds for which "nothing is left" is believed: others may give some back
+)
 GROWTH = 8  # of a slice to the next: with 2 a thousand requests a second wait twice as often
 LOW, FAST = 0.25, 8  # of a slice so large the next one is asked for when so much of it is left
 
@@ -89,20 +91,20 @@ class Lease:
         """The end of its minute in Unix seconds."""
         return self._grant.reset
 
-    def is_over(self, now: float) -> bool:
+    def has_ended(self, now: float) -> bool:
         """Whether its minute has ended."""
         return now >= self._ends
 
     def spend(self, now: float) -> RateState | None:
         """Count one request; None if a slice must be asked for first."""
-        if self.is_over(now):
+        if self.has_ended(now):
             return None
         if self._held:
             self._held -= 1
             self._spent += 1
             self._spent_at = now
             return RateState(self.budget.per_minute, self._held + self._free, self.reset)
-        if self._free == 0 and now < self._granted_at + ASK_AGAIN:
+        if self._free == 0 and now < self._granted_at + EMPTY_RETRY_INTERVAL:
             wait = max(1, math.ceil(self._ends - now))
             return RateState(self.budget.per_minute, 0, self.reset, wait)
         return None
@@ -110,24 +112,24 @@ class Lease:
     def is_low(self, now: float) -> bool:
         """Whether to ask for the next slice before a request has to wait for it."""
         granted = self._grant.granted
-        return granted >= FAST and self._held < LOW * granted and not self.is_over(now)
+        return granted >= FAST and self._held < LOW * granted and not self.has_ended(now)
 
-    def wish(self, now: float) -> int:
+    def next_size(self, now: float) -> int:
         """How large a slice would last a second at the present pace; ``GROWTH`` times at most."""
         taken = max(now - self._granted_at, 0.001)
         return min(GROWTH * self._spent, int(self._spent / taken))
 
     def receive(self, grant: Grant, *, asked_at: float, now: float) -> None:
         """Hold what was granted. It ends by the time of asking, so never after the minute does."""
-        of_the_same_minute = grant.reset == self._grant.reset and not self.is_over(now)
+        of_the_same_minute = grant.reset == self._grant.reset and not self.has_ended(now)
         self._held = grant.granted + (self._held if of_the_same_minute else 0)
         self._grant, self._free, self._spent = grant, grant.free, 0
         self._ends = asked_at + grant.seconds_left
         self._granted_at = self._spent_at = now
 
-    def give_back(self, now: float, *, idle: float = IDLE) -> int:
+    def give_back(self, now: float, *, idle: float = IDLE_TIMEOUT) -> int:
         """Let go of what was not wanted for ``idle`` seconds; how much that is."""
-        if self.is_over(now) or now - self._spent_at < idle:
+        if self.has_ended(now) or now - self._spent_at < idle:
             return 0
         unused, self._held = self._held, 0
         self._free += unused

@@ -1,7 +1,7 @@
-"""What a key may do.
+"""Scopes: what a key may do.
 
-A scope is a role (``read`` < ``write`` < ``admin``), which opens everything of its rank, or
-``{resource}:{permission}``, which opens one door besides.
+A scope is a role (``read`` < ``write`` < ``admin``), which includes the lower ones, or
+``{resource}:{permission}``, which allows one permission on one resource.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class KeyRole(StrEnum):
-    """In rising order; each includes those before it."""
+    """The roles of keys, in rising order; each includes those before it."""
 
     READ = "read"
     WRITE = "write"
@@ -35,32 +35,35 @@ _RANKS = {role.value: rank for rank, role in enumerate(KeyRole, 1)}
 
 
 def checked(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Each scope once, in the order of ``SCOPES``. Raises MalformedRequest for an unknown one."""
-    wanted = set(scopes)
-    if unknown := sorted(wanted.difference(SCOPES)):
+    """Return each scope once, in the order of ``SCOPES``.
+
+    Raises MalformedRequest for unknown ones.
+    """
+    requested = set(scopes)
+    if unknown := sorted(requested.difference(SCOPES)):
         raise MalformedRequest(
             f"Unknown scope: {unknown[0]}. Known are {', '.join(SCOPES)}.", field="scopes"
         )
-    return tuple(str(scope) for scope in SCOPES if scope in wanted)
+    return tuple(str(scope) for scope in SCOPES if scope in requested)
 
 
 def allows(held: Iterable[str], role: KeyRole, scope: str | None = None) -> bool:
-    """Whether one of the scopes held is the role, a higher one, or exactly ``scope``.
+    """Return whether one of the scopes held is ``role``, a higher one, or exactly ``scope``.
 
-    >>> allows(["write"], Role.READ)
+    >>> allows(["write"], KeyRole.READ)
     True
-    >>> allows(["write", "api_keys:write"], Role.ADMIN, "api_keys:write")
+    >>> allows(["write", "api_keys:write"], KeyRole.ADMIN, "api_keys:write")
     True
     """
     return any(each == scope or _RANKS.get(each, 0) >= _RANKS[role] for each in held)
 
 
-def covers(held: tuple[str, ...], wanted: Iterable[str]) -> bool:
-    """Whether the wanted scopes open nothing that those held do not open."""
-    return all(_opens(held, scope) for scope in wanted)
+def covers(held: tuple[str, ...], requested: Iterable[str]) -> bool:
+    """Return whether the held scopes allow everything that the requested ones do."""
+    return all(_allows_scope(held, scope) for scope in requested)
 
 
-def _opens(held: tuple[str, ...], scope: str) -> bool:
+def _allows_scope(held: tuple[str, ...], scope: str) -> bool:
     if scope in _RANKS:
         return allows(held, KeyRole(scope))
     return allows(held, KeyRole.READ if scope.endswith(":read") else KeyRole.ADMIN, scope)

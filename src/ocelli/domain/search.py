@@ -1,13 +1,13 @@
-"""Words to search by: how texts are folded, and what people may write into a search box.
+"""Full-text search: how texts are folded to words, and the syntax of a search.
 
-Texts and searches are folded alike, here and nowhere else, so that what a person sees is what a
-person finds. Case, accents, vowel points and width do not matter, Latin letters that no accent
-explains (ł, ø, æ) count as their transliteration, digits of all scripts are the same, punctuation
+Texts and searches are folded by the same function, so that they match. Case, accents, vowel points
+and width do not matter, Latin letters that do not decompose into a letter and an accent
+(ł, ø, æ) count as their transliteration, digits of all scripts are the same, punctuation
 separates. Each emoji is a word, whatever its skin tone. Scripts that are written without spaces,
 and Korean, whose particles stand at their words, are cut into characters: a search for several of
-them is one for a phrase. All of it is told by Unicode's data.
+them is one for a phrase. The rules follow Unicode's data.
 
-A change of what ``words`` gives needs a migration that says ``UPDATE library SET stale = true``.
+A change of the results of ``words`` needs a migration with ``UPDATE library SET stale = true``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TERM = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 
 
 class SearchMode(StrEnum):
-    """Which texts are searched; the metadata are title, file name, tags and description."""
+    """The texts that are searched; the metadata are title, file name, tags and description."""
 
     ALL = "all"
     METADATA = "metadata"
@@ -55,7 +55,7 @@ class SearchMode(StrEnum):
 
 
 def words(text: str) -> list[str]:
-    """The folded words of a text, in order.
+    """Return the folded words of a text, in order.
 
     >>> words("Café-Bar №1, 東京")
     ['cafe', 'bar', 'no1', '東', '京']
@@ -69,7 +69,7 @@ def words(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _folded(character: str) -> str:
-    """What stays of a character that is decomposed already."""
+    """Return the folded form of a character of decomposed text; it may be empty."""
     category = unicodedata.category(character)
     if category == "Cf":  # invisible; joiners among them, and one space
         return " " if character == "\u200b" else ""
@@ -85,11 +85,11 @@ def _folded(character: str) -> str:
 
 
 def _is_accent(mark: str) -> bool:
-    """Whether words are the same without it, by its combining class.
+    """Return whether a mark does not distinguish words, by its combining class.
 
-    These are accents (200 and more) and overlays (1), the points of Hebrew, Arabic and Syriac
-    (10 to 36), what encloses, and selectors of variations. The vowels of Indian scripts and of
-    Thai, and the voicing of kana, are none.
+    Such are accents (200 and more) and overlays (1), the points of Hebrew, Arabic and Syriac
+    (10 to 36), enclosing marks, and variation selectors. The vowels of Indian scripts and of
+    Thai, and the voicing of kana, are not.
     """
     order = unicodedata.combining(mark)
     if order == 0:
@@ -98,40 +98,40 @@ def _is_accent(mark: str) -> bool:
 
 
 def _token(found: regex.Match[str]) -> str:
-    """Of an emoji its number: text searches of Postgres know letters and digits alone."""
+    """Return the word of a match; of an emoji its code point, as Postgres drops other signs."""
     return f"u{ord(found[0]):x}" if found["emoji"] else found[0]
 
 
 def fold(text: str | None) -> str:
-    """The words with spaces between them."""
+    """Return the folded words, joined by spaces."""
     return " ".join(words(text or ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Words that must follow each other; ``wanted`` is False where they must not occur.
+    """Words in sequence; ``required`` is False if they must not occur.
 
-    With ``prefix`` the last word may go on.
+    With ``prefix`` the last word is a beginning.
     """
 
     words: tuple[str, ...]
-    wanted: bool = True
+    required: bool = True
     prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Alternatives; of one of them every term must hold. None at all: nothing can be found."""
+    """Alternatives, of one of which every term must hold. Empty: the search finds nothing."""
 
     alternatives: tuple[tuple[Term, ...], ...]
 
     @property
     def has_phrases(self) -> bool:
-        """Whether the order of words counts."""
+        """Whether a term has several words, so that their order matters."""
         return any(len(term.words) > 1 for terms in self.alternatives for term in terms)
 
     def expression(self, mode: SearchMode = SearchMode.ALL, *, prefix: bool = True) -> str:
-        """The search as input of Postgres's ``to_tsquery``; empty if there is no word in it."""
+        """Return the search as input of Postgres's ``to_tsquery``; empty for one without words."""
         return " | ".join(
             "(" + " & ".join(_expression(term, mode.weights, prefix) for term in terms) + ")"
             for terms in self.alternatives
@@ -139,11 +139,11 @@ class Search:
 
 
 def parse(text: str) -> Search:
-    """What was written into the search box.
+    """Parse the text of a search.
 
     All words must occur, in any order; ``"several words"`` in this order; ``-word`` must not;
-    ``or`` separates alternatives. A last word that is not followed by a space may go on. Any text
-    is a search: there are no errors.
+    ``or`` separates alternatives. A last word that is not followed by a space is a prefix. Any text
+    is a valid search.
 
     >>> parse('red "sports car" or -bik').expression()
     "('red' & 'sports' <-> 'car') | (!('bik'))"
@@ -155,15 +155,15 @@ def parse(text: str) -> Search:
             continue
         folded = words(found["phrase"] if found["word"] is None else found["word"])
         if folded:
-            wanted = not found["minus"]
-            unfinished = wanted and found["word"] is not None and found.end() == len(text)
-            prefix = unfinished and _may_go_on(found["word"], folded[-1])
-            alternatives[-1].append(Term(tuple(folded), wanted, prefix))
+            required = not found["minus"]
+            unfinished = required and found["word"] is not None and found.end() == len(text)
+            prefix = unfinished and _can_be_prefix(found["word"], folded[-1])
+            alternatives[-1].append(Term(tuple(folded), required, prefix))
     return Search(tuple(tuple(terms) for terms in alternatives if terms))
 
 
-def _may_go_on(written: str, last: str) -> bool:
-    """Short beginnings are those of half the dictionary: neither useful nor cheap."""
+def _can_be_prefix(written: str, last: str) -> bool:
+    """Return whether a word may be a prefix: very short ones match too much, and slowly."""
     return len(last) >= SHORTEST_PREFIX and written[-1].isalnum()
 
 
@@ -172,7 +172,7 @@ def _expression(term: Term, weights: str, prefix: bool) -> str:
     parts = [_marked(word, weights) for word in first]
     parts.append(_marked(last, ("*" if term.prefix and prefix else "") + weights))
     text = " <-> ".join(parts)
-    return text if term.wanted else f"!({text})"
+    return text if term.required else f"!({text})"
 
 
 def _marked(word: str, marks: str) -> str:

@@ -1,8 +1,7 @@
-"""From sentences to claims that can be checked, by rules that are simple enough to trust.
+"""Split texts into sentences, and sentences into claims, by simple rules.
 
-For texts whose author gave no claims: a model that answers in plain words, a statement that
-a client wants verified. A sentence that no rule understands is one claim of type OTHER: nothing
-that a text says is lost, it is only typed less closely.
+For texts that come without claims: a model's plain answer, a statement that a client wants
+verified. A sentence that no rule matches becomes one claim of type OTHER, so nothing is lost.
 
     >>> [(c.type.value, c.subject, c.count) for c in claims_from_text("There are two red cups.")]
     [('count', 'red cup', 2)]
@@ -88,7 +87,7 @@ _ABBREVIATION = re.compile(
 
 
 def sentences(text: str) -> tuple[str, ...]:
-    """The sentences of ``text``, trimmed; nothing but white space is lost between them.
+    """Return the sentences of ``text``, trimmed; only white space is lost between them.
 
     A full stop after an abbreviation, in a number or inside quotation marks ends none.
 
@@ -107,7 +106,7 @@ def sentences(text: str) -> tuple[str, ...]:
 
 
 def _continues(text: str, position: int, before: str) -> bool:
-    """Whether the sentence goes on: its quotation is open, or a small letter follows."""
+    """Return whether the sentence goes on: its quotation is open, or a small letter follows."""
     if before.count("“") > before.count("”") and "”" in text[position:]:
         return True
     if before.count('"') % 2 and '"' in text[position:].split("\n")[0]:
@@ -116,7 +115,7 @@ def _continues(text: str, position: int, before: str) -> bool:
 
 
 def claims_from_text(text: str) -> tuple[Claim, ...]:
-    """What ``text`` states, in its order; every sentence gives at least one claim."""
+    """Return the claims of ``text``, in its order; every sentence gives at least one."""
     return tuple(
         claim
         for position, sentence in enumerate(sentences(text))
@@ -155,7 +154,7 @@ def _text(statement: str, words: str, position: int) -> Claim:
 
 
 def _listed(sentence: str, list_: str, position: int) -> Iterator[Claim]:
-    """One claim per item of "three cups, a plate and two forks"; the words around stay with it."""
+    """Yield a claim for each item of "three cups, a plate and two forks"."""
     items = _AND.split(list_)
     understood = [_item(item) for item in items]
     if not all(understood):
@@ -176,10 +175,10 @@ def _listed(sentence: str, list_: str, position: int) -> Iterator[Claim]:
 
 
 def _is_phrase(item: str) -> bool:
-    """Whether it names a thing and says nothing of it: "two dogs on a beach", but "a dog sleeps".
+    """Return whether an item is a noun phrase ("two dogs on a beach"), without a verb.
 
-    The verb would be the last word of the name: one of several things ends it in a plural, one of
-    one thing does not.
+    A verb ("a dog sleeps") would be the last word of the name. So the last word must be a plural
+    for several things, and must be none for one.
     """
     found, understood = _ITEM.fullmatch(item.strip()), _item(item)
     if found is None or understood is None:
@@ -192,7 +191,7 @@ def _is_phrase(item: str) -> bool:
 
 
 def _item(item: str) -> tuple[str, int, bool] | None:
-    """Noun, number (two for several), and whether the number was meant ("one cup", not "a cup")."""
+    """Return noun, number (2 for "several"), and whether the number is stated ("one", not "a")."""
     found = _ITEM.fullmatch(item.strip())
     if found is None:
         return None
@@ -210,7 +209,7 @@ def _item(item: str) -> tuple[str, int, bool] | None:
 
 
 def _name(words: str) -> str:
-    """The thing itself: "red circle" of "red circle on a table"."""
+    """Return the name of the thing: "red circle" of "red circle on a table"."""
     for stop in _STOP.finditer(" " + words):
         head, rest = words[: max(stop.start() - 1, 0)], words[max(stop.start() - 1, 0) :].split()
         if rest and (not head or _KEPT_ING.search(rest[0])):
@@ -220,6 +219,6 @@ def _name(words: str) -> str:
 
 
 def _name_after(head: str, rest: list[str]) -> str:
-    """A noun that looks like a verb ("building"), or a first word, belongs to the name."""
+    """Return a name that goes on after a noun in -ing ("building"), or after its first word."""
     after = _STOP.sub("", " " + " ".join(rest[1:])) if len(rest) > 1 else ""
     return " ".join(f"{head} {rest[0]}{after}".split())

@@ -1,4 +1,4 @@
-"""Several files that come together, and how far each of them is."""
+"""Upload sessions: files that are uploaded together, and the state of each."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class UploadMethod(StrEnum):
-    """By which road the files come."""
+    """How files are uploaded: through the API, or to a presigned URL of a store."""
 
     STREAMING = "streaming"
     PRESIGNED = "presigned"
 
 
 class Intent(StrEnum):
-    """What is to be done with the files of a batch."""
+    """What is done with the files of a session."""
 
     DESCRIBE = "describe"
     VERIFY = "verify"
@@ -33,7 +33,7 @@ class Intent(StrEnum):
 
 
 class SessionStatus(StrEnum):
-    """Derived from the counters; the last four are final."""
+    """The state of a session, derived from its counters; the last four are final."""
 
     PENDING = "pending"
     UPLOADING = "uploading"
@@ -45,7 +45,7 @@ class SessionStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the session takes and does no more."""
+        """Whether the session has ended."""
         return self not in (
             SessionStatus.PENDING,
             SessionStatus.UPLOADING,
@@ -54,7 +54,7 @@ class SessionStatus(StrEnum):
 
 
 class ItemState(StrEnum):
-    """Where one file is; the last three are final."""
+    """The state of one file; the last three are final."""
 
     UPLOADING = "uploading"
     CONFIRMING = "confirming"
@@ -65,13 +65,13 @@ class ItemState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the file has reached its last state."""
         return self in (ItemState.COMPLETED, ItemState.FAILED, ItemState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Counters and times. ``completed + failed + skipped + pending == total`` at every moment."""
+    """A session with its counters: ``completed + failed + skipped + pending == total``, always."""
 
     id: UUID
     tenant_id: UUID
@@ -97,7 +97,7 @@ class Session:
 
     @property
     def pending(self) -> int:
-        """Files that are not."""
+        """Files in another state."""
         return self.total - self.done
 
     @property
@@ -113,9 +113,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file: reserved, arrived or refused. ``image`` is filled in where results are listed.
+    """One file of a session: reserved, received or rejected.
 
-    ``level`` is of files that belong to no session; those of a session share the session's.
+    ``image`` is set where results are listed. ``level`` is set for files without a session; those
+    of a session have the session's.
     """
 
     id: UUID
@@ -143,9 +144,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a poll tells of a file that came to its end; ``description`` is the beginning of it.
+    """A file that has reached its last state, for polls; ``description`` is an excerpt.
 
-    ``image_id`` is None for a file that has become no picture.
+    ``image_id`` is None for a file that was not stored as a picture.
     """
 
     filename: str
@@ -160,7 +161,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """How many files of a session are where; ``processing`` are looked at right now."""
+    """The numbers of files by state; ``processing`` are those being analysed."""
 
     uploading: int = 0
     confirming: int = 0

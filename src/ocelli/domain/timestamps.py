@@ -1,4 +1,4 @@
-"""Moments, as people give them."""
+"""Dates and times of requests, as moments with a time zone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 
 def moment(given: datetime | date | None, *, end_of_day: bool = False) -> datetime | None:
-    """A moment with a zone: UTC unless it says another one; a day begins at its midnight.
+    """Return a moment with a time zone, UTC if none is given; a date is its midnight.
 
-    With ``end_of_day`` what is meant is the first moment that no longer belongs to what was given:
-    the next midnight after a day, the next microsecond after a moment.
+    With ``end_of_day`` it is the first moment after ``given``: the next midnight after a date, the
+    next microsecond after a moment.
 
     >>> moment(date(2026, 5, 1), end_of_day=True).isoformat()
     '2026-05-02T00:00:00+00:00'

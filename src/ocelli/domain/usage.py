@@ -1,4 +1,4 @@
-"""What a tenant used, in whole units."""
+"""The usage of a tenant, in whole units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Limit(Enum):
-    """Of a tier: what can be used up."""
+    """The kinds of limits of a tier."""
 
     MONTH = "month"
     STORAGE = "storage"
@@ -22,7 +22,7 @@ class Limit(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What something takes of a tenant's meters, and how far those may go; None: any distance."""
+    """Amounts to add to a tenant's meters, and the maxima of those; None: unlimited."""
 
     tenant_id: UUID
     uploads: int = 0
@@ -47,7 +47,7 @@ class MonthlyUse:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What was delivered in some days, for one operation and level."""
+    """The delivered results of a period, for one operation and level; ``milliseconds`` in sum."""
 
     operation: str
     level: VerificationLevel

@@ -1,26 +1,24 @@
-"""Which claims survive, and how sure that is. Pure: the same verdicts give the same answer.
+"""Which claims are kept, and the confidence. Pure: the same verdicts give the same answer.
 
-Every claim has a probability of being true. It begins with what its describer is worth and moves
-with every verdict, in log-odds, as independent witnesses do:
+Every claim has a probability of being true. It starts from a prior and moves with every verdict, in
+log-odds, the verdicts taken as independent:
 
     log-odds(claim) = prior + Σ weight(verdict)
 
 - ``prior``: the describer's own evidence (``Claim.belief``) where it has some, else ``DESCRIBER``,
   the share of a describer's claims that is right; ``STATEMENT`` for a text from elsewhere.
-- A look that supports or contradicts weighs ln of how much oftener that happens to true claims than
-  to false ones (``CHECKER``, ``JUDGE``); "unseen" is a weak sign against, "unknown" is
-  none. A model that checks its
-  own words is worth ``OWN_WORDS`` of a stranger.
+- A model call that supports or contradicts weighs the log of its likelihood ratio, true to false
+  claims (``CHECKER``, ``JUDGE``); "unseen" weighs a quarter of a contradiction, "unknown" nothing.
+  The verdicts of a model on its own description weigh ``OWN_WORDS`` of another's.
 - Evidence of the local models weighs ``strength`` x ln 100, for or against.
 
-A claim is dropped below one half, if a look did not support it: what a describer words as doubtful
-is not wrong for being so. Confidence is the mean, over all claims that are not merely
-measured, of
+A claim is dropped below one half, if a model call did not support it: a doubt of the describer
+alone drops nothing. Confidence is the mean, over all claims that are not merely measured, of
 
     calibrate(max(probability, 1/2))
 
-so a claim that was dropped leaves the doubt of a coin behind, and **more support never lowers the
-confidence**: the weights of support are positive, the mean is over a fixed set, and calibration
+so a dropped claim counts one half, and **more support never lowers the confidence**: the weights of
+support are positive, the mean is over a fixed set, and calibration
 is monotone.
 """
 
@@ -48,19 +46,19 @@ KEPT_FROM = 0.5
 UNKNOWN = 0.5
 OWN_WORDS = 0.6
 EVIDENCE_WEIGHT = math.log(100)
-ORDINARY = 0.5  # the strength that scales nothing
+ORDINARY = 0.5  # the strength at which a weight is not scaled
 NOTHING_LEFT = "Nothing in this picture could be confirmed."
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How good a look is: the share of false claims it contradicts, and of true ones."""
+    """The shares of false (``detects``) and of true claims (``doubts``) that a call contradicts."""
 
     detects: float
     doubts: float
 
     def weight(self, ruling: Ruling) -> float:
-        """Log of the likelihood ratio, true to false."""
+        """Return the log of the likelihood ratio, true to false, of a ruling."""
         if ruling is Ruling.UNKNOWN:
             return 0.0
         if ruling is Ruling.SUPPORTED:
@@ -80,7 +78,7 @@ class Calibration:
     knots: tuple[tuple[float, float], ...] = ()
 
     def __call__(self, probability: float) -> float:
-        """The observed share of claims that are true where ``probability`` was computed."""
+        """Return the observed share of true claims among those of this computed probability."""
         if not self.knots:
             return probability
         right = bisect_right(self.knots, (probability, math.inf))
@@ -94,59 +92,62 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class ClaimVerdicts:
-    """The verdicts on one claim: of the evidence, then of each look in its order."""
+    """The verdicts on one claim: of the evidence, and of each model call in order."""
 
     evidence: Verdict | None = None
     looks: tuple[Verdict, ...] = ()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """All of them."""
+        """All verdicts, that of the evidence first."""
         return (self.evidence, *self.looks) if self.evidence is not None else self.looks
 
     @property
     def is_disputed(self) -> bool:
-        """Whether any look does not agree with the author of the claim."""
-        return any(v.ruling is not Ruling.SUPPORTED for v in self.verdicts if not _silent(v))
+        """Whether any verdict does not support the claim."""
+        return any(v.ruling is not Ruling.SUPPORTED for v in self.verdicts if not _has_no_weight(v))
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether evidence supports it."""
+        """Whether evidence supports the claim."""
         return self.evidence is not None and self.evidence.ruling is Ruling.SUPPORTED
 
 
-def probability(claim: Claim, seen: ClaimVerdicts, *, describer: str | None) -> float:
-    """That the claim is true, 0 to 1. ``describer`` is who made it; None: a statement to verify."""
+def probability(claim: Claim, verdicts: ClaimVerdicts, *, describer: str | None) -> float:
+    """Return the probability that the claim is true, 0 to 1.
+
+    ``describer`` is the backend that made the claim; None for a statement to verify.
+    """
     default = STATEMENT if describer is None else DESCRIBER
     odds = _logit(default if claim.belief is None else claim.belief)
-    if seen.evidence is not None:
-        odds += _evidence(seen.evidence)
-    for nth, verdict in enumerate(seen.looks):
+    if verdicts.evidence is not None:
+        odds += _evidence(verdicts.evidence)
+    for nth, verdict in enumerate(verdicts.looks):
         share = OWN_WORDS if verdict.source == describer else 1.0
         reliability = JUDGE if nth else CHECKER
         odds += reliability.weight(verdict.ruling) * share * verdict.strength / ORDINARY
     return min(1 / (1 + math.exp(-odds)), CEILING)
 
 
-def to_judge(seen: Sequence[ClaimVerdicts]) -> list[int]:
-    """Positions of the claims that a last look is about.
+def to_judge(verdicts: Sequence[ClaimVerdicts]) -> list[int]:
+    """Return the positions of the claims that the judge gets.
 
-    What is disputed, and what only models' words speak for; if there is no such claim, all.
+    These are the disputed ones and those without supporting evidence; all, if there is none such.
     """
-    open_ = [i for i, each in enumerate(seen) if each.is_disputed or not each.is_confirmed]
-    return open_ or list(range(len(seen)))
+    open_ = [i for i, each in enumerate(verdicts) if each.is_disputed or not each.is_confirmed]
+    return open_ or list(range(len(verdicts)))
 
 
 def judged(
     claims: Sequence[Claim],
-    seen: Sequence[ClaimVerdicts],
+    verdicts: Sequence[ClaimVerdicts],
     *,
     describer: str | None,
     calibration: Calibration,
 ) -> tuple[JudgedClaim, ...]:
-    """Every claim with its fate."""
+    """Return every claim with its probability, and whether it is kept."""
     result = []
-    for claim, each in zip(claims, seen, strict=True):
+    for claim, each in zip(claims, verdicts, strict=True):
         raw = probability(claim, each, describer=describer)
         if describer is None:
             result.append(_verified(claim, each, raw, calibration))
@@ -157,27 +158,33 @@ def judged(
 
 
 def _verified(
-    claim: Claim, seen: ClaimVerdicts, raw: float, calibration: Calibration
+    claim: Claim, verdicts: ClaimVerdicts, raw: float, calibration: Calibration
 ) -> JudgedClaim:
-    """A statement holds if something speaks for it; of what nothing tells, both are as likely."""
-    fate = JudgedClaim(claim, raw > KEPT_FROM, round(calibration(raw), 4), seen.verdicts)
-    return replace(fate, kept=False, probability=UNKNOWN) if fate.is_unknown else fate
+    """Judge a claim of a statement: kept if supported; probability 1/2 if nothing decides it."""
+    judged_claim = JudgedClaim(
+        claim, raw > KEPT_FROM, round(calibration(raw), 4), verdicts.verdicts
+    )
+    return (
+        replace(judged_claim, kept=False, probability=UNKNOWN)
+        if judged_claim.is_unknown
+        else judged_claim
+    )
 
 
 def confidence(claims: Iterable[JudgedClaim], calibration: Calibration) -> float | None:
-    """See the module's formula; None if nothing was claimed but what is merely measured."""
+    """Return the confidence by the formula above; None if all claims are merely measured."""
     floor = calibration(KEPT_FROM)
     values = [max(each.probability, floor) for each in claims if not each.claim.measured]
     return round(sum(values) / len(values), 4) if values else None
 
 
 def without_dropped(description: str, claims: Sequence[JudgedClaim]) -> str:
-    """The description without the sentences that state what was dropped.
+    """Return the description without the sentences of dropped claims.
 
-    What else such a sentence stated is said again in the claims' own words.
+    The texts of kept claims replace the sentences that are removed with a dropped one.
     """
     parts = sentences(description)
-    dropped = {_place(each.claim, parts) for each in claims if not each.kept}
+    dropped = {_sentence_of(each.claim, parts) for each in claims if not each.kept}
     if not dropped - {None}:
         return description
     kept: list[str] = []
@@ -188,20 +195,20 @@ def without_dropped(description: str, claims: Sequence[JudgedClaim]) -> str:
         kept += [
             each.claim.text
             for each in claims
-            if each.kept and _place(each.claim, parts) == position
+            if each.kept and _sentence_of(each.claim, parts) == position
         ]
     return " ".join(kept) or NOTHING_LEFT
 
 
 def tags_without_dropped(tags: Sequence[str], claims: Sequence[JudgedClaim]) -> tuple[str, ...]:
-    """Without the names of things that were dropped and that nothing else speaks of."""
-    alive = {w for each in claims if each.kept for w in _names(each.claim)}
-    gone = {w for each in claims if not each.kept for w in _names(each.claim)} - alive
-    return tuple(tag for tag in tags if tag.lower() not in gone)
+    """Return the tags without the names of things in dropped claims that no kept claim names."""
+    kept_names = {w for each in claims if each.kept for w in _names(each.claim)}
+    dropped_names = {w for each in claims if not each.kept for w in _names(each.claim)} - kept_names
+    return tuple(tag for tag in tags if tag.lower() not in dropped_names)
 
 
 def text_without_dropped(text: str | None, claims: Sequence[JudgedClaim]) -> str | None:
-    """Without the lines that were misread."""
+    """Return the visible text without the lines whose claims were dropped; None if none is left."""
     misread = {
         (each.claim.value or "").strip().lower()
         for each in claims
@@ -211,8 +218,10 @@ def text_without_dropped(text: str | None, claims: Sequence[JudgedClaim]) -> str
     return "\n".join(lines) or None
 
 
-def _place(claim: Claim, parts: Sequence[str]) -> int | None:
-    """Which sentence states it: the one it names, else the one that shares most of its words."""
+def _sentence_of(claim: Claim, parts: Sequence[str]) -> int | None:
+    """Return the position of the sentence of a claim: the one that it names, else the one with most
+    of its words; None if no sentence has half of them.
+    """
     if claim.sentence is not None and 0 <= claim.sentence < len(parts):
         return claim.sentence
     words = _words(claim.text)
@@ -258,14 +267,14 @@ def _names(claim: Claim) -> set[str]:
 
 
 def _evidence(verdict: Verdict) -> float:
-    if _silent(verdict):
+    if _has_no_weight(verdict):
         return 0.0
     sign = 1 if verdict.ruling is Ruling.SUPPORTED else -1
     return sign * verdict.strength * EVIDENCE_WEIGHT
 
 
-def _silent(verdict: Verdict) -> bool:
-    """What cannot be told says nothing, nor does evidence that does not see a thing."""
+def _has_no_weight(verdict: Verdict) -> bool:
+    """Return whether a verdict has no weight: UNKNOWN, or evidence that does not find a thing."""
     if verdict.ruling is Ruling.UNKNOWN:
         return True
     return verdict.stand is Stand.EVIDENCE and verdict.ruling is Ruling.UNSEEN

@@ -24,16 +24,16 @@ _ROUNDING = 0.001  # of timestamps: a frame that is due is not missed for it
 class VideoFrames:
     """See ports_fetch.Videos. ``seconds`` bounds the time that decoding takes."""
 
-    def __init__(self, *, most: int, max_pixels: int, seconds: float) -> None:
-        self._most = most
+    def __init__(self, *, max_frames: int, max_pixels: int, seconds: float) -> None:
+        self._max_frames = max_frames
         self._max_pixels = max_pixels
         self._seconds = seconds
 
-    def frames(self, data: bytes, *, interval: int, most: int) -> Iterator[Frame]:
+    def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
         """See ports_fetch.Videos."""
         import av
 
-        most = min(most or self._most, self._most)
+        max_frames = min(max_frames or self._max_frames, self._max_frames)
         found = 0
         try:
             # The format is said, never guessed: a playlist would make the library fetch things.
@@ -44,7 +44,7 @@ class VideoFrames:
                         continue
                     yield Frame(round(seconds, 3), _as_file(frame[1]))
                     found += 1
-                    if found >= most:
+                    if found >= max_frames:
                         break
         except (av.FFmpegError, ValueError) as error:
             raise _failed("The video is damaged or incomplete.") from error

@@ -77,13 +77,13 @@ class LocalChat:
         reply = await asyncio.to_thread(self._answerer.reply, conversation, looked)
         text, finish, count = cut(
             reply.text,
-            stop=() if reply.called else conversation.stop,
+            stop=() if reply.tool else conversation.stop,
             max_tokens=conversation.max_tokens,
         )
-        if reply.called and finish is Finish.STOP:
+        if reply.tool and finish is Finish.STOP:
             finish = Finish.TOOL_CALLS
         use = TokenUse(text_tokens, picture_tokens, count * conversation.n)
-        return ChatAnswer(LOCAL, text, finish, conversation.n, use, reply.called)
+        return ChatAnswer(LOCAL, text, finish, conversation.n, use, reply.tool)
 
     async def look(
         self, tenant: Tenant, opened: Sequence[OpenedPicture], features: frozenset[Feature]

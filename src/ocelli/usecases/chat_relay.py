@@ -36,11 +36,11 @@ WRITTEN_AT_ONCE = 32 * 1024  # bytes of a request: some milliseconds of the even
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """An answer that has begun. ``whole`` or, of a stream, ``pieces``; the caller closes it."""
+    """An answer of an upstream: ``body`` or, of a stream, ``events``. The caller closes it."""
 
     upstream: str
-    whole: bytes
-    pieces: AsyncGenerator[bytes] | None
+    body: bytes
+    events: AsyncGenerator[bytes] | None
     close: Callable[[], None]
 
 
@@ -103,7 +103,7 @@ class Relay:
             reply.close()
             self._end(tenant, started, succeeded=True)
 
-        return Relayed(name, reply.whole, reply.pieces, close)
+        return Relayed(name, reply.body, reply.events, close)
 
     def _end(self, tenant: Tenant, started: float, *, succeeded: bool) -> None:
         milliseconds = (time.perf_counter() - started) * 1000

@@ -18,9 +18,9 @@ from ocelli.domain.fetch_jobs import (
     FetchRequest,
     InsufficientCredits,
     NoCredits,
-    complaints,
     failure_of,
     paid_for,
+    partial_failures,
 )
 from ocelli.media.header import read_header
 from ocelli.media.sniff import HEAD_BYTES, is_video
@@ -225,7 +225,7 @@ async def settle(tx: PostgresTransaction, id: UUID) -> None:
     outcome = FetchOutcome(
         request=replace(request, completed_at=datetime.now(UTC)),
         answered=[each for each in analyses if each.status is Status.COMPLETED],
-        errors=complaints(request, analyses),
+        errors=partial_failures(request, analyses),
         paid=paid,
         credits=balance.shown,
         failure=failure_of(analyses),

@@ -96,7 +96,7 @@ class ImageLoader:
         if request is None:
             return
         frames = self._videos.frames(
-            data, interval=request.asked.interval, most=request.asked.max_frames
+            data, interval=request.asked.interval, max_frames=request.asked.max_frames
         )
         found: list[Analysis] = []
         while (frame := await self._next(frames)) is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import TIER_LIMITS
 from ocelli.domain.errors import RateLimited
-from ocelli.domain.rates import IDLE, Budget, Lease, RateState
+from ocelli.domain.rates import IDLE_TIMEOUT, Budget, Lease, RateState
 from ocelli.usecases.batcher import seen
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class RateLimiter:
         own = await self._spend(Budget(key.id, route, per_minute))
         return own if own.exceeded or own.remaining < state.remaining else state
 
-    async def give_back(self, *, idle: float = IDLE) -> None:
+    async def give_back(self, *, idle: float = IDLE_TIMEOUT) -> None:
         """Return what was leased and not wanted for ``idle`` seconds; run it once a second."""
         now = self._clock()
         self._leases = {
             budget: lease
             for budget, lease in self._leases.items()
-            if lease.waiting or lease.asking or not lease.is_over(now)
+            if lease.waiting or lease.asking or not lease.has_ended(now)
         }
         unused = [  # with its minute: by the time it is taken back the lease may be of the next one
             (lease.budget, count, lease.reset)
@@ -100,7 +100,7 @@ class RateLimiter:
         try:
             async with self._database.transaction() as tx:
                 grant = await tx.rates.lease(
-                    lease.budget, needed=lease.waiting, wished=lease.wish(asked_at)
+                    lease.budget, needed=lease.waiting, wished=lease.next_size(asked_at)
                 )
         finally:
             lease.asking = None  # not when its callbacks run: until then others would wait for it

@@ -63,7 +63,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 stores,
                 fetcher(settings),
                 VideoFrames(
-                    most=settings.fetch_max_frames,
+                    max_frames=settings.fetch_max_frames,
                     max_pixels=settings.max_pixels,
                     seconds=settings.analysis_timeout / 2,
                 ),

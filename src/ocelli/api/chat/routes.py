@@ -122,10 +122,10 @@ async def _relay(
     relayed = await call.services.chat.relay.open(
         call.key.tenant, upstreams, passed, max_bytes=call.max_picture_bytes
     )
-    if relayed.pieces is not None:
-        return streaming.EventStream(relayed.pieces, call.took, relayed.close)
+    if relayed.events is not None:
+        return streaming.EventStream(relayed.events, call.took, relayed.close)
     relayed.close()
-    return Response(relayed.whole, 200, call.took, JSON)
+    return Response(relayed.body, 200, call.took, JSON)
 
 
 @router.post(

@@ -154,8 +154,8 @@ class RelayReply:
     """See ports_chat.ChatReply."""
 
     answer: _Answer
-    whole: bytes = b""
-    pieces: AsyncGenerator[bytes] | None = None
+    body: bytes = b""
+    events: AsyncGenerator[bytes] | None = None
 
     def close(self) -> None:
         """See ports_chat.ChatReply."""
@@ -238,9 +238,9 @@ async def _stream(answer: _Answer) -> RelayReply:
     if answer.response.content_type == "application/json":
         await answer.json()  # perhaps it says why
         raise answer.unusable("did not answer with a stream.")
-    pieces = _events(answer)
-    first = await anext(pieces)
-    return RelayReply(answer, pieces=_from(first, pieces))
+    events = _events(answer)
+    first = await anext(events)
+    return RelayReply(answer, events=_from(first, events))
 
 
 async def _events(answer: _Answer) -> AsyncGenerator[bytes]:
@@ -260,11 +260,11 @@ async def _events(answer: _Answer) -> AsyncGenerator[bytes]:
     await answer.finish()
 
 
-async def _from(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    async with aclosing(pieces):
+async def _from(first: bytes, events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(events):
         yield first
         try:
-            async for piece in pieces:
+            async for piece in events:
                 yield piece
         except UpstreamRejection as refused:
             raise to_client(refused) from refused

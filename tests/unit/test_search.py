@@ -90,7 +90,7 @@ def test_plain_words_are_all_wanted(plain: list[str]) -> None:
 def test_syntax() -> None:
     search = parse('"red car" -bus or zeb')
     assert search.alternatives == (
-        (Term(("red", "car")), Term(("bus",), wanted=False)),
+        (Term(("red", "car")), Term(("bus",), required=False)),
         (Term(("zeb",), prefix=True),),
     )
     assert parse("東京").alternatives == ((Term(("東", "京")),),)

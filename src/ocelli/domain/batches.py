@@ -34,7 +34,7 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch job; ``inputs`` are the fields that the client sent for each item, without pictures."""
+    """A batch job; ``inputs`` are the fields of each item as sent, without its picture."""
 
     id: UUID
     tenant_id: UUID

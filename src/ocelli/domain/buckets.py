@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The address of a bucket. Without ``endpoint_url`` it is at AWS; keys begin with ``prefix``."""
+    """The address of a bucket: at AWS without ``endpoint_url``. Keys begin with ``prefix``."""
 
     name: str
     region: str

@@ -60,7 +60,7 @@ class ReferenceLabel:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One claim whose truth is known: the probability that was computed, and whether it was kept."""
+    """One claim of known truth: its computed probability, and whether it was kept."""
 
     probability: float
     true: bool

@@ -1,4 +1,4 @@
-"""Just enough English to put a noun into a sentence, and to find it again in one."""
+"""English grammar of nouns: plural and singular, articles, counts, lists."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ NUMBERS = (
 
 
 def number(count: int) -> str:
-    """ "two"; digits above twelve."""
+    """Return the word for a number up to twelve, and digits above."""
     return NUMBERS[count] if count < len(NUMBERS) else str(count)
 
 
 def counted(noun: str, count: int = 1) -> str:
-    """ "a cup", "two people", "a pair of scissors", and "broccoli" however much of it there is."""
+    """Return the noun with its count: "a cup", "two people", "a pair of scissors".
+
+    A noun that cannot be counted ("broccoli") is returned as it is.
+    """
     rules = _rules()
     if noun in rules["bare"]:
         return noun
@@ -40,7 +43,7 @@ def counted(noun: str, count: int = 1) -> str:
 
 
 def article(noun: str) -> str:
-    """ "a" or "an", by sound as far as the first letters tell."""
+    """Return "a" or "an", by the sound that the first letters suggest."""
     rules, start = _rules(), noun.casefold()
     if start.startswith(tuple(rules["an"])):
         return "an"
@@ -50,12 +53,12 @@ def article(noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The plural of a singular noun: of its head, if it is "an ear of corn"."""
+    """Return the plural of a singular noun: "ears of corn" of "ear of corn"."""
     return _inflected(noun, _plural_word)
 
 
 def singular(noun: str) -> str:
-    """The singular of a plural noun; a singular comes back as it is, if a rule can tell."""
+    """Return the singular of a plural noun; a word that no rule knows as a plural is unchanged."""
     return _inflected(noun, _singular_word)
 
 
@@ -65,7 +68,7 @@ def is_plural(word: str) -> bool:
 
 
 def canonical(noun: str) -> str:
-    """The noun that findings use for what people call ``noun``: "women" and "guy" are "person"."""
+    """Return the noun that findings use for ``noun``: "person" for "women" and "guy"."""
     called: dict[str, str] = _rules()["called"]
     noun = noun.casefold()
     one = singular(noun)
@@ -73,37 +76,37 @@ def canonical(noun: str) -> str:
 
 
 def members(noun: str) -> list[str]:
-    """The nouns that a word for many kinds of things covers; none if it is no such word."""
+    """Return the nouns that a collective noun ("furniture") covers; empty for other nouns."""
     covered: str = _rules()["members"].get(noun, "")
     return [" ".join(part.split()) for part in covered.split(",") if part.strip()]
 
 
 @cache
 def colors() -> frozenset[str]:
-    """The basic words for colours."""
+    """Return the basic colour names."""
     return frozenset(_rules()["colors"]["basic"].split())
 
 
 def color_in(words: str) -> str | None:
-    """The first basic colour that ``words`` name, if they name one."""
+    """Return the first basic colour that ``words`` name; None if they name none."""
     called: dict[str, str] = _rules()["colors"]["called"]
     named = (called.get(word, word) for word in words.casefold().split())
     return next((name for name in named if name in colors()), None)
 
 
 def listing(items: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
+    """Join items to "a", "a and b", "a, b and c"."""
     *firsts, last = items
     return f"{', '.join(firsts)} and {last}" if firsts else last
 
 
 def sentence(words: str) -> str:
-    """With a capital letter and a full stop."""
+    """Return ``words`` with a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def _inflected(noun: str, inflect: Callable[[str], str]) -> str:
-    """``noun`` with its head inflected; what is counted in pairs, or not at all, has no forms."""
+    """Inflect the head of ``noun``; nouns of pairs and uncountable nouns have one form only."""
     head, of, rest = noun.partition(" of ")
     words = head.split(" ")
     if any(" ".join(words[-length:]).casefold() in _fixed() for length in (1, 2)):
@@ -112,7 +115,7 @@ def _inflected(noun: str, inflect: Callable[[str], str]) -> str:
 
 
 def _plural_word(word: str) -> str:
-    if irregular := _swapped(word, _plurals()):
+    if irregular := _looked_up(word, _plurals()):
         return irregular
     if word.casefold().endswith(("s", "x", "z", "ch", "sh")):
         return word + "es"
@@ -125,7 +128,7 @@ def _singular_word(word: str) -> str:
     known = word.casefold()
     if known in _rules()["singulars"] or not _is_plural(known):
         return word
-    if irregular := _swapped(word, _singulars()):
+    if irregular := _looked_up(word, _singulars()):
         return irregular
     if known.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
@@ -135,28 +138,28 @@ def _singular_word(word: str) -> str:
 
 
 def _is_plural(word: str) -> bool:
-    """Whether it is irregular, or ends like a plural: "bus", "glass", "mantis" and "has" do not."""
-    if _swapped(word, _singulars()):
+    """Whether a word is an irregular plural, or ends like a plural ("bus" and "glass" do not)."""
+    if _looked_up(word, _singulars()):
         return True
     if len(word) <= _SHORT and any(letter in "aeiouy" for letter in word):
         return False
     return word.endswith("s") and not word.endswith(("ss", "us", "sis", "xis", "tis"))
 
 
-def _swapped(word: str, forms: tuple[dict[str, str], dict[str, str]]) -> str | None:
-    """``word`` by a table of whole words, or by one of the words that it is composed of."""
+def _looked_up(word: str, forms: tuple[dict[str, str], dict[str, str]]) -> str | None:
+    """Look ``word`` up in a table of words, then in one of endings of compounds; None if absent."""
     alone, compounds = forms
-    known = word.casefold()
-    if known in alone:
-        return _like(word, alone[known])
+    lower = word.casefold()
+    if lower in alone:
+        return _capitalised_like(word, alone[lower])
     for end, other in compounds.items():
-        if known.endswith(end):
-            return _like(word, known.removesuffix(end) + other)
+        if lower.endswith(end):
+            return _capitalised_like(word, lower.removesuffix(end) + other)
     return None
 
 
-def _like(word: str, form: str) -> str:
-    """``form``, beginning as large as ``word``."""
+def _capitalised_like(word: str, form: str) -> str:
+    """Return ``form`` with the capitalisation of ``word``'s first letter."""
     return word[:1] + form[1:] if word[:1].casefold() == form[:1] else form
 
 
@@ -173,7 +176,7 @@ def _plurals() -> tuple[dict[str, str], dict[str, str]]:
 
 @cache
 def _singulars() -> tuple[dict[str, str], dict[str, str]]:
-    """As ``_plurals``, turned round, with the plurals of what ends like one already."""
+    """The inverse of ``_plurals``, with the plurals of singulars that end like a plural."""
     alone, compounds = ({many: one for one, many in forms.items()} for forms in _plurals())
     return alone | {_plural_word(one): one for one in _rules()["singulars"]}, compounds
 

@@ -1,4 +1,4 @@
-"""What was said about a tenant's pictures, and exports of it."""
+"""The history of a tenant's descriptions, and exports of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_EXPORTED = 100_000
 
 
 class SourceType(StrEnum):
-    """Whether a picture came alone or in a session."""
+    """Whether a picture was uploaded alone or in a session."""
 
     SINGLE = "single"
     BATCH = "batch"
@@ -24,10 +24,11 @@ class SourceType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Filters, which all must hold. ``since`` is included, ``before`` is not.
+    """Filters of a history; a record must satisfy all. ``since`` is inclusive, ``before`` is not.
 
     Every one of ``terms`` must occur in the description, the visible text or the title, in any
-    case. Confidences are from 0 to 1; answers without one have none that is high or low.
+    case. Confidences are from 0 to 1; a bound excludes answers without one. ``include_failed`` adds
+    failed analyses.
     """
 
     since: datetime | None = None
@@ -36,12 +37,12 @@ class HistoryQuery:
     max_confidence: float | None = None
     terms: tuple[str, ...] = ()
     sources: frozenset[SourceType] = frozenset(SourceType)
-    failed_too: bool = False
+    include_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
-    """One analysis that has ended, with the picture that it is about."""
+    """One analysis that has ended, with its picture."""
 
     id: UUID
     image_id: UUID
@@ -62,13 +63,13 @@ class HistoryRecord:
 
     @property
     def source(self) -> SourceType:
-        """How its picture came."""
+        """How the picture was uploaded."""
         return SourceType.BATCH if self.session_id else SourceType.SINGLE
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryStatistics:
-    """Of all that match. ``confidences`` counts fifths: 0 to 0.2, 0.2 to 0.4, …"""
+    """Statistics of all matching records. ``confidences`` counts fifths: 0 to 0.2, 0.2 to 0.4, …"""
 
     total: int
     average_confidence: float | None = None
@@ -78,7 +79,7 @@ class HistoryStatistics:
 
 
 class ExportFormat(StrEnum):
-    """The value is also the suffix of the file."""
+    """The format of an export; the value is also the suffix of the file."""
 
     CSV = "csv"
     JSON = "json"
@@ -95,7 +96,7 @@ class ExportFormat(StrEnum):
 
 
 class ExportStatus(StrEnum):
-    """Every export ends in one of the last two."""
+    """The state of an export; the last two are final."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -105,7 +106,7 @@ class ExportStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What to write into the file, newest first, at most ``limit`` records."""
+    """The records and fields of an export: newest first, at most ``limit`` records."""
 
     format: ExportFormat
     query: HistoryQuery
@@ -115,7 +116,7 @@ class ExportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that a client asked for; ``object_key`` once it is there."""
+    """An export of a history; ``object_key`` is set once the file is stored."""
 
     id: UUID
     tenant_id: UUID

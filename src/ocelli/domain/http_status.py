@@ -1,4 +1,4 @@
-"""What a status of HTTP says about asking again."""
+"""Which HTTP statuses allow a retry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _LATER = frozenset({408, 409, 425, 429})
 
 
 def can_be_retried(status: int) -> bool:
-    """Whether the same request may fare better soon, whichever server answered: the one table.
+    """Return whether a retry after this status may succeed. All HTTP clients here use this table.
 
     >>> can_be_retried(503), can_be_retried(501), can_be_retried(409), can_be_retried(404)
     (True, False, True, False)

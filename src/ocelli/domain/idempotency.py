@@ -1,4 +1,4 @@
-"""Requests that carry a key of the client's choice, so that repeating them does no harm."""
+"""Idempotency keys: a repeated request with the same key is carried out once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeyClaim:
-    """One request that is being carried out.
+    """A request with an idempotency key that is running.
 
-    ``fingerprint`` tells the same request from another one, ``owner`` this attempt from the next.
+    ``fingerprint`` is a hash of the request, ``owner`` identifies the attempt.
     """
 
     tenant_id: UUID
@@ -24,7 +24,7 @@ class KeyClaim:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What was answered."""
+    """The stored answer of a request with an idempotency key."""
 
     status: int
     content_type: str | None
@@ -33,7 +33,10 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier request with the same key; finished without ``answer`` if that is not kept."""
+    """An earlier request with the same key.
+
+    A finished one has no ``answer`` if it was not stored.
+    """
 
     fingerprint: bytes
     finished: bool

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ImageFormat(StrEnum):
-    """The formats that we accept; the value is what the API prints."""
+    """The formats that are accepted; the value is that of the API."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -33,7 +33,7 @@ class ImageFormat(StrEnum):
 
 
 class StorageTarget(StrEnum):
-    """Whose store holds the original."""
+    """Which store holds the original: the server's, or the tenant's own bucket."""
 
     DEFAULT = "default"
     CUSTOM = "custom"
@@ -56,7 +56,7 @@ class VariantType(StrEnum):
 
 
 class VariantStatus(StrEnum):
-    """How far the variants have come."""
+    """The state of an image's variants."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -66,7 +66,7 @@ class VariantStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What the first bytes of a picture say. ``width`` and ``height`` are upright pixels."""
+    """The header of an image file. ``width`` and ``height`` are upright pixels."""
 
     format: ImageFormat
     width: int
@@ -76,7 +76,7 @@ class ImageHeader:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One smaller copy in the store."""
+    """One smaller copy of an image in the store."""
 
     type: VariantType
     object_key: str
@@ -87,10 +87,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture that we have accepted.
+    """A stored picture.
 
-    ``title`` and ``tags`` belong to people; what machines say is in ``analysis``, the newest one
-    (None: it was never asked for). ``sha256`` is hexadecimal, of the original bytes.
+    ``title`` and ``tags`` are written by people only; ``analysis`` is the newest analysis, None if
+    there was none. ``sha256`` is hexadecimal, of the original bytes.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""The languages that a description can be asked for in, by the names of the contract."""
+"""The languages of descriptions, by the names of the API, and their codes."""
 
 from __future__ import annotations
 
@@ -245,15 +245,15 @@ LANGUAGES = tuple(_CODES)
 
 
 def language_named(text: str) -> str:
-    """The language of a name or a code, however it is written; ``DEFAULT`` if it is unknown.
+    """Return the language that a name or a code stands for; ``DEFAULT`` for an unknown one.
 
-    "german", "de", "deu" and "de_AT" are German. Never an error: a locale is not worth one.
+    "german", "de", "deu" and "de_AT" are German. Raises nothing: an unknown locale is no error.
     """
-    wanted = " ".join(text.casefold().replace("_", "-").split())
+    name = " ".join(text.casefold().replace("_", "-").split())
     known = _known()
-    while wanted not in known and "-" in wanted:  # the region matters to Chinese only
-        wanted = wanted.rpartition("-")[0]
-    return known.get(wanted, DEFAULT)
+    while name not in known and "-" in name:  # the region matters to Chinese only
+        name = name.rpartition("-")[0]
+    return known.get(name, DEFAULT)
 
 
 @cache

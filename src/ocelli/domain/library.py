@@ -1,4 +1,4 @@
-"""What can be asked of a tenant's pictures as a whole."""
+"""Queries of a tenant's library of pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SortBy(StrEnum):
-    """The orders of a list."""
+    """The sort orders of a list."""
 
     SHOWN_AT = "content_created_at"
     CREATED_AT = "created_at"
@@ -27,11 +27,11 @@ class SortBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileQuery:
-    """Filters, which all must hold, and an order.
+    """Filters of a list of files, all of which must hold, and an order.
 
-    ``since`` is included, ``before`` is not; both are about when the photo was taken, or else when
-    it came. ``tags`` are the person's or the machine's; all must be there. By relevance the best
-    come first in any case.
+    ``since`` is inclusive, ``before`` is not; both compare the time when the photo was taken, or
+    else uploaded. All of ``tags`` must be present, whether a person or an analysis set them.
+    By relevance the best come first, whatever ``descending`` is.
     """
 
     search: Search | None = None

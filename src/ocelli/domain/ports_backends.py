@@ -1,4 +1,4 @@
-"""What the use cases need of whatever looks at pictures."""
+"""Protocols of the backends that analyse pictures."""
 
 from __future__ import annotations
 
@@ -22,43 +22,45 @@ class PictureLike(Protocol):
 
     @property
     def width(self) -> int:
-        """Of the original, upright, in pixels; ``pixels`` may be fewer."""
+        """Width of the original, upright, in pixels; ``pixels`` may be smaller."""
         ...
 
     @property
     def height(self) -> int:
-        """Likewise."""
+        """Height of the original, upright, in pixels; ``pixels`` may be smaller."""
         ...
 
     @property
     def data(self) -> bytes:
-        """The file as it came, for who needs more than ``pixels`` holds."""
+        """The bytes of the original file, for backends that need more than ``pixels``."""
         ...
 
 
 class Backend(Protocol):
-    """Something that can look at a picture. Every call of it is one look."""
+    """A backend that analyses pictures. Each call of ``look`` or ``check`` is one model call."""
 
     @property
     def name(self) -> str:
-        """What ``source`` says in answers."""
+        """The ``source`` of its answers."""
         ...
 
     @property
     def model_version(self) -> str:
-        """Changes whenever the same picture could be answered otherwise."""
+        """The version of its models; it changes whenever answers could change."""
         ...
 
     @property
     def capabilities(self) -> frozenset[Feature]:
-        """What it can answer."""
+        """The features that it can answer."""
         ...
 
     async def look(
         self, picture: PictureLike, question: Question, *, thorough: bool = False
     ) -> Findings:
-        """Describe, with the claims that the description states. ``thorough`` is full resolution
-        and detail. Raises AnalysisFailed."""
+        """Describe the picture, with the claims that the description states.
+
+        ``thorough`` asks for full resolution and detail. Raises AnalysisFailed.
+        """
         ...
 
     async def check(
@@ -72,7 +74,7 @@ class Backend(Protocol):
         thorough: bool = False,
         nth: int = 1,
     ) -> ClaimCheck:
-        """Look again with these claims in hand. ``nth`` is 1 for the check and 2 for the judge.
+        """Check these claims against the picture. ``nth`` is 1 for the check, 2 for the judge.
 
         ``evidence`` is what the local models found. Raises AnalysisFailed.
         """
@@ -81,24 +83,24 @@ class Backend(Protocol):
     def reword(
         self, findings: Findings, dropped: Sequence[Claim], question: Question
     ) -> str | None:
-        """Its own description without these claims; None if that would take another look."""
+        """Return its description without these claims; None if that needs another model call."""
         ...
 
 
 class Evidence(Protocol):
-    """Models that can tell what is there without describing it; they cost no look."""
+    """Local models that find things without describing them; they count as no model call."""
 
     @property
     def name(self) -> str:
-        """Of the backend whose models they are: to its own words they add nothing."""
+        """The backend that owns the models: its own descriptions need no evidence of theirs."""
         ...
 
     async def gather(self, picture: PictureLike) -> Findings:
-        """What they find. Raises AnalysisFailed."""
+        """Return the findings in a picture. Raises AnalysisFailed."""
         ...
 
     def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
-        """What these findings say about the claim; None if they cannot know."""
+        """Return the verdict of ``findings`` on the claim; None if they cannot decide it."""
         ...
 
 
@@ -107,11 +109,11 @@ class LocalModels(Backend, Evidence, Protocol):
 
 
 class Backends(Protocol):
-    """Those that are configured."""
+    """The configured backends."""
 
     @property
     def names(self) -> Sequence[str]:
-        """In the order of the settings, the local one last."""
+        """The names, in the order of the settings, the local one last."""
         ...
 
     @property
@@ -120,9 +122,9 @@ class Backends(Protocol):
         ...
 
     def get(self, name: str) -> Backend | None:
-        """None if it is not configured."""
+        """Return the backend of this name; None if it is not configured."""
         ...
 
     def checker(self, *others: str) -> Backend:
-        """The backend that looks again: none of ``others``, if there is another one."""
+        """Return the backend that checks claims: none of ``others``, if there is another one."""
         ...

@@ -1,4 +1,4 @@
-"""What conversations need from servers of chat models."""
+"""Protocols of chat: upstream servers, and the local answerer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """What a backend wants of pictures; None: anything.
+    """The limits of a backend on pictures; None: unlimited.
 
-    ``fetches`` says that it can reach the addresses that clients name, so they stay as they are.
+    ``fetches`` says that it fetches addresses itself, so they are passed on unchanged.
     """
 
     max_side: int | None = None
@@ -26,37 +26,37 @@ class PictureLimits:
 
 
 class ChatReply(Protocol):
-    """An answer that has begun: ``body``, or of a stream its ``events``. It must be closed."""
+    """An answer of an upstream: its ``body``, or the ``events`` of a stream. Must be closed."""
 
     @property
     def body(self) -> bytes:
-        """A JSON object that holds an answer and no error; empty for a stream."""
+        """The JSON object of the answer, which is no error; empty for a stream."""
         ...
 
     @property
     def events(self) -> AsyncGenerator[bytes] | None:
-        """Whole events, the first of which is here; the last is [DONE].
+        """Complete server-sent events, the first already received; the last is [DONE].
 
-        Raises UpstreamError where the backend ends before that.
+        None if it is no stream. Raises UpstreamError if the backend ends before [DONE].
         """
         ...
 
     def close(self) -> None:
-        """Hang up, or keep the connection if all was read."""
+        """Close the connection, or return it to the pool if all was read."""
         ...
 
 
 class ChatUpstream(Protocol):
-    """A server that speaks the chat completions of OpenAI, and the model that we ask there."""
+    """A server with OpenAI's chat completions, and the model that is requested from it."""
 
     @property
     def name(self) -> str:
-        """As in the settings."""
+        """The name of the backend in the settings."""
         ...
 
     @property
     def model(self) -> str:
-        """As the server calls it."""
+        """The name of the model on the server."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class ChatUpstream(Protocol):
         ...
 
     async def ask(self, body: bytes, *, stream: bool, request_id: str) -> ChatReply:
-        """What it answers, asked again where that can help, within the backend's deadline.
+        """Send a request and return the answer, with retries, within the backend's timeout.
 
         Raises UpstreamRefused, UpstreamFailed, UpstreamUnavailable.
         """
@@ -76,15 +76,15 @@ class ChatUpstream(Protocol):
 
 
 class ChatUpstreams(Protocol):
-    """Those that are configured."""
+    """The configured upstreams."""
 
     @property
     def names(self) -> Sequence[str]:
-        """In the order of the settings."""
+        """The names, in the order of the settings."""
         ...
 
     def get(self, name: str) -> ChatUpstream | None:
-        """None if it is not configured, or is none of this kind."""
+        """Return the upstream of this name; None if it is not configured, or no chat server."""
         ...
 
 
@@ -104,7 +104,7 @@ class AnalysedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: ``text``, or the arguments (JSON) of ``tool`` if that is called."""
+    """An answer: ``text``, or the arguments (JSON) of the ``tool`` that is called."""
 
     text: str
     tool: str | None = None
@@ -114,13 +114,13 @@ class Answerer(Protocol):
     """Turns a conversation and the findings of its pictures into an answer. No I/O."""
 
     def check(self, conversation: Conversation) -> None:
-        """Raise ChatError for a request that cannot be answered, whatever its pictures show."""
+        """Raise ChatError for a request that cannot be answered, whatever the pictures show."""
         ...
 
     def compares(self, question: str) -> bool:
-        """Whether ``question`` asks to compare pictures."""
+        """Return whether ``question`` asks to compare pictures."""
         ...
 
     def reply(self, conversation: Conversation, pictures: Sequence[AnalysedPicture]) -> Reply:
-        """Raises ChatError where the answer has no place in the form that was asked for."""
+        """Return the answer. Raises ChatError if it does not fit the requested form."""
         ...

@@ -1,4 +1,4 @@
-"""What asking about pictures by address needs from the network and from videos."""
+"""Protocols of fetching pictures by address, of videos, and of webhooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What an address led to. ``url`` is where it was in the end; ``content_type`` a claim."""
+    """A fetched file. ``url`` is the address after redirects; ``content_type`` is the server's,
+    unchecked.
+    """
 
     data: bytes
     content_type: str | None
@@ -19,27 +21,30 @@ class Fetched:
 
 
 class Fetcher(Protocol):
-    """Goes where a user says, and not where that could do harm."""
+    """Fetches addresses that users give, and refuses those of private networks."""
 
     async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
-        """A picture (or a video, if those are welcome), bounded in bytes, time and redirects.
+        """Fetch a picture (or, with ``videos``, a video), bounded in bytes, time and redirects.
 
-        ``max_bytes`` is a bound below that of the settings.
+        ``max_bytes`` lowers the bound of the settings.
 
-        Raises InvalidUrl, FetchFailed, and ValidationFailed for what is no picture.
+        Raises InvalidUrl, FetchFailed, and ValidationFailed if it is no picture.
         """
         ...
 
     async def check(self, url: str) -> None:
-        """Whether it may be gone to, by another on our behalf. Raises InvalidUrl, FetchFailed."""
+        """Check that another server may be given the address to fetch.
+
+        Raises InvalidUrl, FetchFailed.
+        """
         ...
 
 
 class Poster(Protocol):
-    """Tells an address that a user named, as carefully as a Fetcher goes there."""
+    """Posts to addresses that users give, with the checks of a Fetcher."""
 
     async def post(self, url: str, body: bytes) -> None:
-        """JSON, once, no redirects; any 2xx is good. Raises InvalidUrl, FetchFailed."""
+        """Post JSON once, without redirects; any 2xx is success. Raises InvalidUrl, FetchFailed."""
         ...
 
 
@@ -52,19 +57,19 @@ class Frame:
 
 
 class Videos(Protocol):
-    """From a video to pictures."""
+    """Decodes videos."""
 
     def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
-        """At most ``max_frames`` (0: as many as the server allows), lazily; blocks.
+        """Yield a frame every ``interval`` seconds, at most ``max_frames`` (0: the server's limit).
 
-        Raises AnalysisFailed if it is damaged, or there are none.
+        Decodes lazily and blocks. Raises AnalysisFailed for a damaged video, or one without frames.
         """
         ...
 
 
 class VideoPages(Protocol):
-    """Pages of videos, which only their sites' own players can fetch."""
+    """Downloads videos from the pages of video sites."""
 
     async def download(self, url: str) -> bytes:
-        """The video of such a page. Raises FetchFailed."""
+        """Return the video of a page. Raises FetchFailed."""
         ...

@@ -1,4 +1,4 @@
-"""What the use cases need of stores, their own and those of tenants."""
+"""Protocols of stores of objects, and of the encryption of secrets."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Checked = TypeVar("Checked")
 
 @dataclass(frozen=True, slots=True)
 class SignedUpload:
-    """How a client sends one object by itself, without a key.
+    """A request with which a client uploads one object, without an API key.
 
-    ``headers`` must be sent exactly so; with None, none are needed.
+    ``headers`` must be sent exactly as given; None: no headers are needed.
     """
 
     url: str
@@ -28,62 +28,63 @@ class SignedUpload:
 
 
 class Objects(Protocol):
-    """Where bytes live, by key.
+    """A store of objects by key: a folder or a bucket.
 
-    Every call may raise Unavailable or OSError where the store does not answer, and
-    StorageAccessDenied where it refuses us.
+    Every call may raise Unavailable or OSError if the store does not answer, and
+    StorageAccessDenied if it denies access.
     """
 
     @property
     def staging(self) -> Path:
-        """A folder for files that are still arriving; old ones in it are swept away."""
+        """A folder for files that are being received; housekeeping removes old ones."""
         ...
 
     async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
-        """Take over ``blob`` as ``key``; durable when this returns."""
+        """Store ``blob`` as ``key`` and take it over; it is durable when this returns."""
         ...
 
     async def read(self, key: str) -> bytes:
-        """All bytes of ``key``; FileNotFoundError if there is none."""
+        """Return the bytes of ``key``. Raises FileNotFoundError if there is none."""
         ...
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
-        """Give all bytes of ``key`` to ``write``, in pieces of a megabyte, in a thread.
+        """Pass the bytes of ``key`` to ``write`` in chunks of a megabyte, in a thread.
 
-        FileNotFoundError if there is none; whatever ``write`` raises ends it and is raised.
+        Raises FileNotFoundError if there is none, and what ``write`` raises.
         """
         ...
 
     async def size(self, key: str) -> int | None:
-        """Bytes of ``key``; None if there is none."""
+        """Return the size of ``key`` in bytes; None if there is none."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove ``key``; no error if it is gone already."""
+        """Remove ``key``; no error if there is none."""
         ...
 
     def url(
         self, key: str, *, expires_in: int, content_type: str, filename: str | None = None
     ) -> str:
-        """A signed URL that needs no key and dies after ``expires_in`` seconds.
+        """Return a signed URL that needs no API key and expires after ``expires_in`` seconds.
 
-        With ``filename`` the answer is a download under that name.
+        With ``filename`` the URL is a download under that name.
         """
         ...
 
     def upload_url(
         self, key: str, *, expires_in: int, content_type: str, max_bytes: int
     ) -> SignedUpload:
-        """How a client may send ``key`` itself within ``expires_in`` seconds.
+        """Return the request with which a client may upload ``key`` within ``expires_in`` seconds.
 
-        The store holds it to the type, and to ``max_bytes`` and one single time if it can (ours
-        can; S3 cannot): the use case that takes the object over checks again.
+        The store enforces the type, and ``max_bytes`` and a single use if it can (the folder can,
+        S3 cannot): the use case that takes the object over checks again.
         """
         ...
 
     def keys(self, *, under: str, older_than: float) -> AsyncIterator[Sequence[str]]:
-        """Every key that begins with the folder ``under`` and was written more than so many
-        seconds ago, some hundreds at a time."""
+        """Yield the keys in the folder ``under`` that were written more than ``older_than`` seconds
+        ago, some hundreds at a time.
+        """
         ...
 
     async def check(self) -> None:
@@ -92,12 +93,12 @@ class Objects(Protocol):
 
 
 class Sealing(Protocol):
-    """Encryption of secrets at rest; ``context`` says what they are for, and is not secret."""
+    """Encryption of secrets at rest; ``context`` names their purpose and is not secret."""
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
-        """Not the same twice."""
+        """Encrypt; the same input gives another output each time."""
         ...
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
-        """Raises ValueError if it was sealed with another secret or for another context."""
+        """Decrypt. Raises ValueError if it was sealed with another secret or context."""
         ...

@@ -1,4 +1,4 @@
-"""Who answers a request, and what that costs: the table ``prices.toml``, read once.
+"""Which backends answer a request, and what that costs, by the table ``prices.toml``.
 
 Costs add up in hundredths and are rounded up to whole credits per picture.
 """
@@ -22,7 +22,7 @@ _OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one backend is asked for, and what a picture costs there, in hundredths."""
+    """The features that one backend answers, and the price of a picture in hundredths."""
 
     backend: str
     features: tuple[Feature, ...]
@@ -31,9 +31,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class PricingPlan:
-    """Who answers, in the order in which they were named.
+    """The backends that answer, in the order of the request.
 
-    ``notes`` are for clients that get no answer: who was named and is not here.
+    ``notes`` name the requested backends that are not configured, for clients that get no answer.
     """
 
     shares: tuple[Share, ...]
@@ -41,48 +41,50 @@ class PricingPlan:
 
     @property
     def cost(self) -> int:
-        """Credits for a picture that all of them answer."""
+        """Credits for a picture that all backends answer."""
         return self.paid(share.backend for share in self.shares)
 
     def paid(self, answered: Iterable[str]) -> int:
-        """Credits for a picture that these backends answered."""
+        """Return the credits for a picture that these backends answered."""
         names = set(answered)
         return -(-sum(share.price for share in self.shares if share.backend in names) // 100)
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The backends that are configured, and which of them answers when a request names none."""
+    """The names of the configured backends, and of the one that is used by default."""
 
     names: tuple[str, ...]
     default: str
 
     def knows(self, name: str) -> bool:
-        """Whether a request may name it: it is here, or a backend here can stand in for it."""
+        """Return whether a request may name it: it is configured, or another can replace it."""
         return name in self.names or (name in price_list() and name != _OTHER)
 
     def plan(
         self, backends: Sequence[str], features: Collection[Feature], prompt: str | None
     ) -> PricingPlan:
-        """Which backend does what. One that is not here is replaced by one of the same kind.
+        """Assign the features to backends. One that is not configured is replaced by a similar one.
 
-        None named: the default one, and the local models for what that one cannot answer.
+        Without ``backends``: the default one, and the local models for what it cannot answer.
         """
-        wanted: dict[str, set[Feature]] = {}
+        assigned: dict[str, set[Feature]] = {}
         notes: list[str] = []
-        left = set(features)
+        unassigned = set(features)
         for name in dict.fromkeys(backends or (self.default, *self._local())):
-            able = left & offered(name) if not backends else set(features) & offered(name)
-            answers = name if name in self.names else self._instead_of(name)
-            if answers != name and able:
+            answerable = (
+                unassigned & offered(name) if not backends else set(features) & offered(name)
+            )
+            answering = name if name in self.names else self._replacement_of(name)
+            if answering != name and answerable:
                 notes.append(f"{name} is not configured here.")
-            wanted.setdefault(answers, set()).update(able)
-            left -= able
+            assigned.setdefault(answering, set()).update(answerable)
+            unassigned -= answerable
         return PricingPlan(
             tuple(
-                Share(name, _ordered(those), _price(name, those, prompt))
-                for name, those in wanted.items()
-                if those
+                Share(name, _ordered(names_features), _price(name, names_features, prompt))
+                for name, names_features in assigned.items()
+                if names_features
             ),
             tuple(notes),
         )
@@ -90,14 +92,14 @@ class Roster:
     def _local(self) -> tuple[str, ...]:
         return (LOCAL,) if LOCAL in self.names else ()
 
-    def _instead_of(self, name: str) -> str:
+    def _replacement_of(self, name: str) -> str:
         describes = Feature.DESCRIPTIONS in offered(name)
         return LOCAL if not describes and LOCAL in self.names else self.default
 
 
 @cache
 def price_list() -> Mapping[str, Mapping[Feature, int]]:
-    """By backend and feature, in hundredths."""
+    """Return the prices in hundredths, by backend and feature."""
     table = tomllib.loads((files(__package__) / "prices.toml").read_text())
     return {
         name: {Feature(feature): price for feature, price in row.items()}
@@ -106,7 +108,7 @@ def price_list() -> Mapping[str, Mapping[Feature, int]]:
 
 
 def offered(backend: str) -> frozenset[Feature]:
-    """What a backend of this name answers."""
+    """Return the features that a backend of this name answers, by the price list."""
     return frozenset(_row(backend))
 
 
@@ -115,7 +117,7 @@ def _row(backend: str) -> Mapping[Feature, int]:
 
 
 def _price(backend: str, features: Collection[Feature], prompt: str | None) -> int:
-    """A long prompt costs the description again for each further block that it has begun."""
+    """Add the description's price again for each block of a prompt after the first."""
     row = _row(backend)
     price = sum(row.get(feature, 0) for feature in features)
     if Feature.DESCRIPTIONS in features and prompt:

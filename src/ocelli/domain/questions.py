@@ -1,4 +1,4 @@
-"""What is asked about a picture."""
+"""The questions that can be asked about a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_STATEMENT = 10_000
 
 
 class Role(StrEnum):
-    """For whom a description is written; each has a length and a style of its own."""
+    """The audience of a description; it decides length and style."""
 
     GENERAL = "general"
     ALTTEXT = "alttext"
@@ -30,11 +30,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question about one picture. The default is what an upload asks.
+    """One question about one picture. The default values are the question of an upload.
 
-    ``prompt`` (at most ``MAX_PROMPT`` characters) takes the place of ``role``. ``language`` is an
-    English name ("German"). ``backends`` are names in the order of their answers; none means the
-    default one. With ``statement`` nothing is described: its claims are checked.
+    ``prompt`` (at most ``MAX_PROMPT`` characters) replaces ``role``. ``language`` is an English
+    name ("German"). ``backends`` are names in the order of their answers; empty means the default
+    one. With ``statement`` its claims are checked and nothing is described.
     """
 
     features: frozenset[Feature] = frozenset(Feature)

@@ -1,9 +1,9 @@
-"""So many requests per key and minute, shared by all API processes: the arithmetic.
+"""Rate limits per key and minute, shared by all API processes: the arithmetic.
 
-A process leases slices of a minute's budget and spends them without asking again. What it leases
-ahead follows what it spent in the last second, so that a slow client's every request is counted
-exactly where all can see it, and a fast one's costs a query per second. Nothing here waits or
-knows a database; times are seconds of any clock that only goes forward.
+A process leases slices of a minute's budget and spends them without a query. The size of a slice
+follows the requests of the last second: those of a slow client are counted in the database one by
+one, those of a fast one cost a query per second. Nothing here waits or knows a database; times are
+seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ocelli.domain.errors import RateLimited
 if TYPE_CHECKING:
     from uuid import UUID
 
-IDLE_TIMEOUT = 1.0  # seconds after which an unspent slice goes back
-EMPTY_RETRY_INTERVAL = (
-    1.0  # seconds for which "nothing is left" is believed: others may give some back
-)
-GROWTH = 8  # of a slice to the next: with 2 a thousand requests a second wait twice as often
-LOW, FAST = 0.25, 8  # of a slice so large the next one is asked for when so much of it is left
+IDLE_TIMEOUT = 1.0  # seconds after which an unspent slice is given back
+EMPTY_RETRY_INTERVAL = 1.0  # seconds between queries of an empty budget: slices may come back
+GROWTH = 8  # from a slice to the next: with 2 a thousand requests a second wait twice as often
+# The next slice is leased before the current one is spent, once less than this share is left ...
+LOW = 0.25
+FAST = 8  # ... of a slice of at least this size.
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is counted: a key's requests on one route, or with the route '' on all of them."""
+    """A limit: the requests of a key on one route, or on all routes if ``route`` is empty."""
 
     key_id: UUID
     route: str
@@ -36,10 +36,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A slice of this minute.
+    """A slice of this minute's budget.
 
-    ``free`` is what is left for all processes after it, ``reset`` the end of the minute in Unix
-    seconds, ``seconds_left`` the time until then.
+    ``free`` is the rest of the budget after it, for all processes; ``reset`` the end of the minute
+    in Unix seconds; ``seconds_left`` the time until then.
     """
 
     granted: int
@@ -50,9 +50,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """What the ``X-RateLimit-*`` headers say; ``reset`` is in Unix seconds.
+    """The values of the ``X-RateLimit-*`` headers; ``reset`` is in Unix seconds.
 
-    ``retry_after`` is 0, or the whole seconds to wait if the request is one too many.
+    ``retry_after`` is 0, or the whole seconds to wait if the request exceeds the limit.
     """
 
     limit: int
@@ -66,7 +66,7 @@ class RateState:
         return self.retry_after > 0
 
     def enforce(self) -> None:
-        """Raise RateLimited if the share is used up."""
+        """Raise RateLimited if the limit is exceeded."""
         if self.exceeded:
             raise RateLimited(
                 f"More than {self.limit} requests in this minute. "
@@ -76,7 +76,7 @@ class RateState:
 
 
 class Lease:
-    """What one process holds of one budget."""
+    """The slice of a budget that one process holds."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -88,15 +88,15 @@ class Lease:
 
     @property
     def reset(self) -> int:
-        """The end of its minute in Unix seconds."""
+        """The end of the minute in Unix seconds."""
         return self._grant.reset
 
     def has_ended(self, now: float) -> bool:
-        """Whether its minute has ended."""
+        """Return whether the minute has ended."""
         return now >= self._ends
 
     def spend(self, now: float) -> RateState | None:
-        """Count one request; None if a slice must be asked for first."""
+        """Count one request; None if a slice must be leased first."""
         if self.has_ended(now):
             return None
         if self._held:
@@ -110,25 +110,31 @@ class Lease:
         return None
 
     def is_low(self, now: float) -> bool:
-        """Whether to ask for the next slice before a request has to wait for it."""
+        """Return whether to lease the next slice now, before a request has to wait for it."""
         granted = self._grant.granted
         return granted >= FAST and self._held < LOW * granted and not self.has_ended(now)
 
     def next_size(self, now: float) -> int:
-        """How large a slice would last a second at the present pace; ``GROWTH`` times at most."""
-        taken = max(now - self._granted_at, 0.001)
-        return min(GROWTH * self._spent, int(self._spent / taken))
+        """Return the size of a slice for one second at the present rate.
+
+        At most ``GROWTH`` times what was spent of the last one.
+        """
+        elapsed = max(now - self._granted_at, 0.001)
+        return min(GROWTH * self._spent, int(self._spent / elapsed))
 
     def receive(self, grant: Grant, *, asked_at: float, now: float) -> None:
-        """Hold what was granted. It ends by the time of asking, so never after the minute does."""
-        of_the_same_minute = grant.reset == self._grant.reset and not self.has_ended(now)
-        self._held = grant.granted + (self._held if of_the_same_minute else 0)
+        """Add a granted slice.
+
+        Its end is counted from ``asked_at``, before the query, so it never outlasts the minute.
+        """
+        is_same_minute = grant.reset == self._grant.reset and not self.has_ended(now)
+        self._held = grant.granted + (self._held if is_same_minute else 0)
         self._grant, self._free, self._spent = grant, grant.free, 0
         self._ends = asked_at + grant.seconds_left
         self._granted_at = self._spent_at = now
 
     def give_back(self, now: float, *, idle: float = IDLE_TIMEOUT) -> int:
-        """Let go of what was not wanted for ``idle`` seconds; how much that is."""
+        """Release a slice that was not used for ``idle`` seconds; return its unspent requests."""
         if self.has_ended(now) or now - self._spent_at < idle:
             return 0
         unused, self._held = self._held, 0

@@ -145,7 +145,7 @@ class PostgresExports:
 
 def _where(tenant_id: UUID, query: HistoryQuery) -> tuple[str, dict[str, Any]]:
     """Conditions, and the values that they name."""
-    ended = "IN ('completed', 'failed')" if query.failed_too else "= 'completed'"
+    ended = "IN ('completed', 'failed')" if query.include_failed else "= 'completed'"
     conditions = [
         "a.tenant_id = %(tenant)s",
         f"a.status {ended}",

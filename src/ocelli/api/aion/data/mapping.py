@@ -31,7 +31,7 @@ def history_query(
     max_confidence: float | None,
     terms: Iterable[str],
     sources: Iterable[str],
-    failed_too: bool = False,
+    include_failed: bool = False,
 ) -> HistoryQuery:
     """Raises ValidationFailed."""
     wanted = frozenset(source.strip() for source in sources if source.strip())
@@ -51,7 +51,7 @@ def history_query(
         max_confidence=max_confidence,
         terms=said,
         sources=frozenset(map(SourceType, wanted)) or frozenset(SourceType),
-        failed_too=failed_too,
+        include_failed=include_failed,
     )
 
 
@@ -134,7 +134,7 @@ def export_request(body: schemas.ExportRequest) -> ExportOptions:
         max_confidence=body.max_confidence,
         terms=body.search_terms,
         sources=body.source_types,
-        failed_too=body.include_failed,
+        include_failed=body.include_failed,
     )
     fields = checked_fields(body.fields, metadata=body.include_metadata)
     return ExportOptions(body.format, query, fields, body.limit)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 
 CLEAN_UP = 10.0  # seconds that a cancelled call gets to close its connections
 _END = object()

@@ -20,6 +20,7 @@ from ocelli.backends.chat.relay import Upstreams
 from ocelli.backends.registry import configure
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.chat_errors import ChatError, UpstreamUnavailable
+from ocelli.domain.http_status import can_be_retried
 from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import Passed, Relay
 from tests import tattling
@@ -175,6 +176,22 @@ def test_a_backend_that_is_too_slow_is_asked_once(
         message = refused(ask(chat, MESSAGES, model, stream=stream), 503, "overloaded", None)
         assert f"did not answer within {seconds} s" in message
     assert len(upstream.asked) == before + 2
+
+
+@pytest.mark.parametrize("status", [400, 404, 408, 409, 422, 425, 429, 500, 501, 503, 505, 511])
+def test_a_status_is_asked_again_as_the_table_says(
+    chat: Server, upstream: Upstream, status: int
+) -> None:
+    """The table that workers go by too; the client is told the same."""
+    before = len(upstream.asked)
+    answer = ask(
+        chat, MESSAGES, "scripted", script=script(b"{}", status=status, kind="application/json")
+    )
+    again = can_be_retried(status)
+    assert len(upstream.asked) == before + 1 + again
+    assert ("Retry-After" in answer.headers) is again
+    wanted = answer.status_code in (429, 503) and "X-Should-Retry" not in answer.headers
+    assert wanted is again
 
 
 def test_a_backend_that_is_ill_is_left_alone(chat: Server, upstream: Upstream) -> None:

@@ -149,7 +149,8 @@ def test_keys_without_a_server(stopped: Path) -> None:
     ocelli("keys", "revoke", mine["prefix"], data=data)
     listed = json.loads(ocelli("keys", "list", "--json", data=data))
     assert next(each for each in listed if each["tenant"] == "acme")["state"] == "revoked"
-    for wrong in (["--tier", "gold"], ["--expires", "yesterday"], ["--expires", "2001-01-01"]):
+    times = ("yesterday", "2001-01-01", "9999-12-31T23:59:59-12:00")
+    for wrong in (["--tier", "gold"], *(["--expires", each] for each in times)):
         done = run("keys", "create", *wrong, "--data", str(data))
         assert done.returncode == 2
         assert not done.stdout

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from tests.waiting import PATIENCE
 
-from ocelli.api import bodies
+from ocelli.api import bodies, raw
 from ocelli.domain.errors import MalformedRequest
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ async def status_of(
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "IDLE_TIMEOUT", 1.0)
+    for module in (bodies, raw):
+        monkeypatch.setattr(module, "IDLE_TIMEOUT", 1.0)
 
 
 async def test_json_that_stops_coming_is_answered() -> None:
@@ -94,9 +95,9 @@ async def test_json_that_comes_slowly_is_waited_for() -> None:
 
 async def test_a_raw_body_that_stops_coming_is_refused() -> None:
     with pytest.raises(MalformedRequest, match="No data came"):
-        await bodies._read(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
+        await raw._read(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
 
 
 async def test_a_raw_body_that_comes_slowly_is_waited_for() -> None:
     request = Request(scope("/chat"), arriving(*SLOWLY, pause=0.25))
-    assert await bodies._read(request, 1000) == b'    {"name": "a"}'
+    assert await raw._read(request, 1000) == b'    {"name": "a"}'

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ocelli.api.fetch.payload import Base64File, JsonText
 from ocelli.domain.errors import MalformedRequest, TooLarge
 from ocelli.media.blobs import BlobFactory
+from ocelli.media.data_url import NotBase64, decode_data_url
 
 DATA = bytes(range(256)) * 5
 TEXT = base64.b64encode(DATA).decode()
@@ -74,6 +75,29 @@ def test_one_byte_too_many(tmp_path: Path) -> None:
     assert decoded(tmp_path, TEXT, max_bytes=len(DATA)) == DATA
     assert isinstance(decoded(tmp_path, TEXT, max_bytes=len(DATA) - 1), TooLarge)
     assert list(tmp_path.iterdir()) == []
+
+
+HEADS = {
+    "data:image/png;base64": True,
+    "data:;base64": True,
+    "DATA:image/png;name=a.png; BASE64 ": True,
+    "data:image/png;base64;charset=utf-8": True,
+    "data:image/png": False,
+    "data:image/png;xbase64": False,
+    "data:image/png;name=base64": False,
+    "data:base64": False,
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_data_url_is_read_alike_in_files_and_in_conversations(tmp_path: Path, head: str) -> None:
+    found = decoded(tmp_path, f"{head},{TEXT}")
+    if HEADS[head]:
+        assert found == decode_data_url(f"{head},{TEXT}") == DATA
+    else:
+        assert isinstance(found, MalformedRequest)
+        with pytest.raises(NotBase64):
+            decode_data_url(f"{head},{TEXT}")
 
 
 class Small(JsonText):

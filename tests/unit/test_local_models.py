@@ -111,5 +111,5 @@ def test_clock_adds_up_per_model() -> None:
         with clock("scene"):
             pass
     assert list(clock.model_ms) == ["scene"]
-    assert Timing(20.0, {"scene": 10.0}).overhead == 2.0
-    assert Timing(20.0, {}).overhead == 1.0
+    timing = Timing(20.0, {"scene": 10.0, "text": 5.0})
+    assert timing.total_model_ms == 15.0

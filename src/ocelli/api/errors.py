@@ -42,14 +42,21 @@ CODES_BY_STATUS = {
 }
 
 
-def render(request: Request, error: OcelliError) -> JSONResponse:
-    """An error of ours."""
+def error_headers(error: OcelliError, *, scheme: str = "Bearer") -> dict[str, str]:
+    """What every surface says in headers: how to authenticate, and when to come again."""
     headers = {}
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = scheme
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return _answer(request, error.status, error.code, error.message, error.details, headers)
+    return headers
+
+
+def render(request: Request, error: OcelliError) -> JSONResponse:
+    """An error of ours."""
+    return _answer(
+        request, error.status, error.code, error.message, error.details, error_headers(error)
+    )
 
 
 def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aion import UploadError
 from aion._files import SUPPORTED_EXTENSIONS, walk
 from ocelli.backends.local.runtime import cache_folder
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json, printable
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.analysis import VerificationLevel
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
 
 WORKERS_LOG = "workers.log"
-WRONG_USE = 2
 
 
 def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.evaluation import ReferenceLabel, Score, fit, reliability
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
     from ocelli.usecases.engine import Engine
 
-WRONG_USE = 2
 AT_ONCE = 8
 
 LOWER_IS_BETTER = frozenset({"text_error_rate", "hallucination_rate", "true_claims_lost", "ece"})

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.domain.accounts import KeyDraft, Tier
-from ocelli.domain.errors import MalformedRequest, Unavailable
+from ocelli.domain.errors import MalformedRequest, Unavailable, ValidationFailed
 from ocelli.domain.scopes import checked
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import DatabaseRefuses
-from ocelli.usecases.keys import Keys
+from ocelli.usecases.keys import Keys, expiry
 from ocelli.wiring.data_folder import NoInstallation
 from ocelli.wiring.installation import check_schema, database_for_command
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import ApiKey
 
-WRONG_USE = 2
 NONE_HERE = "`ocelli serve` makes one; --data names its folder"
 
 
@@ -43,9 +42,12 @@ def create(
         fail(f"no such tier: {tier}", "free, starter, professional or enterprise")
         return WRONG_USE
     try:
-        expires_at = _moment(expires) if expires else None
-    except ValueError as error:
-        fail(str(error), "--expires 2027-01-31T00:00Z")
+        expires_at = expiry(datetime.fromisoformat(expires)) if expires else None
+    except ValueError:
+        fail(f"not an ISO 8601 time: {expires}", "--expires 2027-01-31T00:00Z")
+        return WRONG_USE
+    except ValidationFailed as error:
+        fail(f"--expires {expires}: {error.message}")
         return WRONG_USE
     try:
         wanted = checked(scope.strip() for scope in scopes.split(","))
@@ -125,17 +127,6 @@ def _with_keys(run: Callable[[Keys], Awaitable[int]], options: dict[str, Any]) -
     except (EmbeddedPostgresError, DatabaseRefuses, Unavailable) as error:
         fail(str(error))
         return CANNOT_RUN
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"not an ISO 8601 time: {text}") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment <= datetime.now(UTC):
-        raise ValueError(f"{text} is in the past")
-    return moment
 
 
 def _state(key: ApiKey) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-FAILED, CANNOT_RUN = 1, 3
+FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
 PRIVATE = 0o077  # as a umask
 
 app = typer.Typer(

@@ -41,7 +41,7 @@ from aion import (
 )
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from aion.config import check_api_key
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json, printable
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
 from ocelli.cli.table import LONGEST_TEXT, MOST_TAGS, PIPED_WIDTH
 from ocelli.wiring.data_folder import KEY, running_server
 
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
         UploadResult,
     )
 
-WRONG_USE = 2
 MOST_ROWS = 100  # a longer table shows only what failed
 STEADY = 120.0  # seconds over which speed is measured; descriptions come slowly
 AGAIN = "run the same command again: only what is missing is sent"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+# Seconds; of those about pictures of no library, and of the requests that they answer.
+ANSWERS_KEPT_FOR = 24 * 3600.0
+
 
 class VerificationLevel(StrEnum):
     """How many model calls a description gets."""

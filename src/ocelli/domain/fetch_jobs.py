@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis
 
-KEPT_FOR = 24 * 3600.0
 MAX_SOURCES = 100
 MAX_FILE = 20 * 1024 * 1024
 

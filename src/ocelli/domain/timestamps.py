@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 
 
+def in_zone(given: datetime) -> datetime:
+    """UTC unless it says another zone."""
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
 def moment(given: datetime | date | None, *, end_of_day: bool = False) -> datetime | None:
     """Return a moment with a time zone, UTC if none is given; a date is its midnight.
 
@@ -17,7 +22,7 @@ def moment(given: datetime | date | None, *, end_of_day: bool = False) -> dateti
     if given is None:
         return None
     if isinstance(given, datetime):
-        zoned = given if given.tzinfo else given.replace(tzinfo=UTC)
+        zoned = in_zone(given)
         step = timedelta(microseconds=1)
     else:
         zoned = datetime.combine(given, time(), UTC)

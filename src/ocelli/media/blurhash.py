@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocelli.media.srgb import from_linear, to_linear
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -26,7 +28,7 @@ def encode(pixels: NDArray[np.uint8]) -> str:
     nx, ny = (4, 3) if width >= height else (3, 4)
     waves_x = np.cos(np.pi * np.outer(np.arange(nx), np.arange(width)) / width)
     waves_y = np.cos(np.pi * np.outer(np.arange(ny), np.arange(height)) / height)
-    factors = np.einsum("jy,yxc,ix->jic", waves_y, _linear(pixels), waves_x, optimize=True)
+    factors = np.einsum("jy,yxc,ix->jic", waves_y, to_linear(pixels), waves_x, optimize=True)
     factors = factors.reshape(nx * ny, 3) * 2 / (width * height)
     average, details = factors[0] / 2, factors[1:]
 
@@ -44,20 +46,10 @@ def encode(pixels: NDArray[np.uint8]) -> str:
     )
 
 
-def _linear(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    import numpy as np
-
-    value = np.arange(256) / 255
-    table = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return table[pixels]
-
-
 def _srgb(linear: NDArray[np.float64]) -> NDArray[np.uint8]:
     import numpy as np
 
-    value = linear.clip(0, 1)
-    value = np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
-    return (value * 255 + 0.5).astype(np.uint8)
+    return np.asarray(from_linear(linear) * 255 + 0.5).astype(np.uint8)
 
 
 def _base83(value: int, length: int) -> str:

@@ -16,6 +16,7 @@ from ocelli.domain.colors import (
     RgbColor,
     family_of,
 )
+from ocelli.media.srgb import from_linear, to_linear
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,9 +103,7 @@ def lab_of(rgb: Any) -> Any:
     import numpy as np
 
     # Not OpenCV's: it interpolates in a table, and is off by up to 0.2.
-    rgb = np.asarray(rgb)
-    linear = _linear_bytes()[rgb] if rgb.dtype == np.uint8 else _linear(rgb)
-    xyz = linear @ np.array(TO_XYZ).T
+    xyz = to_linear(rgb) @ np.array(TO_XYZ).T
     root = np.where(xyz > EPSILON**3, np.cbrt(xyz), xyz / (3 * EPSILON**2) + 4 / 29)
     x, y, z = np.moveaxis(root, -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1).astype(np.float32)
@@ -125,9 +124,8 @@ def rgb_of(lab: Any) -> RgbColor:
     y = (lightness + 16) / 116
     root = np.array([y + a / 500, y, y - b / 200])
     xyz = np.where(root > EPSILON, root**3, 3 * EPSILON**2 * (root - 4 / 29))
-    linear = np.clip(np.linalg.solve(np.array(TO_XYZ), xyz), 0, 1)
-    part = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return RgbColor(*(round(float(each) * 255) for each in part))
+    parts = from_linear(np.linalg.solve(np.array(TO_XYZ), xyz))
+    return RgbColor(*(round(float(part) * 255) for part in parts))
 
 
 def nearest_name(lab: Any) -> str:
@@ -264,21 +262,6 @@ def _reading(
 ) -> Reading:
     word = words[0] if value < low else words[2] if value > high else words[1]
     return Reading(round(value, digits), word)
-
-
-def _linear(rgb: Any) -> Any:
-    import numpy as np
-
-    part = np.asarray(rgb, np.float64) / 255
-    return np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
-
-
-@cache
-def _linear_bytes() -> Any:
-    """Of each of the 256 values; powers of thousands of pixels take a millisecond."""
-    import numpy as np
-
-    return _linear(np.arange(256))
 
 
 @cache

@@ -27,6 +27,15 @@ def is_bare_base64(url: str) -> bool:
     return url.startswith(_STARTS)
 
 
+def declares_base64(head: str) -> bool:
+    """Whether what stands before the comma of a data URL says that base64 follows.
+
+    >>> declares_base64("data:image/png;name=a.png; BASE64"), declares_base64("data:image/svg+xml")
+    (True, False)
+    """
+    return any(part.strip().lower() == "base64" for part in head.split(";")[1:])
+
+
 def decode_data_url(url: str) -> bytes:
     """The bytes of a data URL, or of bare base64. Raises NotBase64.
 
@@ -37,7 +46,7 @@ def decode_data_url(url: str) -> bytes:
     text = url
     if is_data_url(url):
         head, comma, text = url.partition(",")
-        if not comma or not head.rstrip().lower().endswith(";base64"):
+        if not comma or not declares_base64(head):
             raise NotBase64("a data URL must read data:image/...;base64,...")
     try:
         return pybase64.b64decode(text, validate=True)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ocelli.usecases.waiting import Listen
 
 FOLDER = "asked"
-KEPT_FOR = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ Source = bytes | UrlSource | StoredSource
 class AdHocAnalyses:
     """Pictures that belong to a question, not to a library.
 
-    Answers are readable for ``KEPT_FOR`` seconds; housekeeping removes them and their pictures.
+    Answers are readable for ``ANSWERS_KEPT_FOR`` seconds; housekeeping removes them and their
+    pictures.
     """
 
     def __init__(

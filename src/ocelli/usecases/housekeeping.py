@@ -8,10 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocelli.domain.analysis import ANSWERS_KEPT_FOR
 from ocelli.domain.errors import OcelliError
-from ocelli.domain.fetch_jobs import KEPT_FOR as REQUESTS_KEPT_FOR
 from ocelli.domain.images import StorageTarget
-from ocelli.usecases.adhoc import KEPT_FOR as ANSWERS_KEPT_FOR
 from ocelli.usecases.idempotency import KEPT_FOR
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Housekeeping:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
             await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
             await tx.batches.purge(older_than=ANSWERS_KEPT_FOR)
-            await tx.fetch_jobs.purge(older_than=REQUESTS_KEPT_FOR)
+            await tx.fetch_jobs.purge(older_than=ANSWERS_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
         return SweepReport(
             staged=await asyncio.to_thread(self._staged),

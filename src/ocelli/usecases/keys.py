@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.accounts import KeyDraft, new_key
 from ocelli.domain.errors import MalformedRequest, NotAllowed, NotFound, ValidationFailed
 from ocelli.domain.scopes import EVERYTHING, checked, covers
+from ocelli.domain.timestamps import in_zone
 from ocelli.usecases.lookup import existing
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
 MAX_METADATA_BYTES = 16 * 1024
+LAST_YEAR = 9000  # far from where dates end, in any time zone
 
 
 class Keys:
@@ -69,13 +71,12 @@ class Keys:
                 "A key cannot make a key that may do more than itself. "
                 f"This one has: {', '.join(creator.scopes)}."
             )
-        if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
-            raise ValidationFailed("`expires_at` is in the past.", field="expires_at")
+        expires_at = None if draft.expires_at is None else expiry(draft.expires_at)
         _check_metadata(draft.metadata)
         secret = new_key()
         async with self._database.transaction() as tx:
             made = await tx.accounts.add_key(
-                creator.tenant.id, secret, replace(draft, scopes=scopes)
+                creator.tenant.id, secret, replace(draft, scopes=scopes, expires_at=expires_at)
             )
         return made, secret
 
@@ -121,6 +122,16 @@ class Keys:
         async with self._database.transaction() as tx:
             if not await tx.accounts.revoke_key(tenant_id, id, about):
                 raise NotFound("API key", str(id))
+
+
+def expiry(given: datetime) -> datetime:
+    """When a key ends; UTC unless it says another zone. Raises ValidationFailed."""
+    if given.year > LAST_YEAR:
+        raise ValidationFailed(f"Must be before the year {LAST_YEAR}.", field="expires_at")
+    zoned = in_zone(given)
+    if zoned <= datetime.now(UTC):
+        raise ValidationFailed("`expires_at` is in the past.", field="expires_at")
+    return zoned
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:

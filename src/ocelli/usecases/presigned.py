@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 LIFETIME = timedelta(minutes=10)
 MAX_BATCH = 5
 CONTENT_TYPES = frozenset({"image/jpg"} | {format.content_type for format in ImageFormat})
-CHUNK = MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,12 @@ FileId = Annotated[
 ]
 
 
+def split_tags(text: str) -> tuple[str, ...]:
+    """Of a form's field: divided by commas, each once."""
+    tags = (tag.strip() for tag in text.split(","))
+    return tuple(dict.fromkeys(tag for tag in tags if tag))
+
+
 def whole(milliseconds: float | None) -> int | None:
     """As this surface writes them."""
     return None if milliseconds is None else round(milliseconds)

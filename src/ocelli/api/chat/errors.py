@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from ocelli.api.errors import error_headers
 from ocelli.domain import errors as ours
 from ocelli.domain.chat_errors import ChatError
 
@@ -109,11 +110,7 @@ def stream_body(error: ChatError) -> dict[str, Any]:
 
 
 def _headers(error: ours.OcelliError) -> dict[str, str]:
-    headers = {}
-    if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
+    headers = error_headers(error)
     if (error.status >= 500 or error.status == 429) and not error.retryable:
         headers["X-Should-Retry"] = "false"  # OpenAI's clients would repeat it twice
     return headers

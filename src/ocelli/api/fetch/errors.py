@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from ocelli.api.errors import error_headers
 from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
@@ -48,16 +49,12 @@ class ErrorAnswer(BaseModel):
 
 def render(request: Request, error: OcelliError) -> JSONResponse:
     """An error of ours."""
-    headers = {}
     message = error.message
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Token"
         message = DENIED
     elif error.code == "AUTHZ_ERROR":
         message = f"{DENIED} {message}"
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    return render_status(request, error.status, message, headers)
+    return render_status(request, error.status, message, error_headers(error, scheme="Token"))
 
 
 def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:

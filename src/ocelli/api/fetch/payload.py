@@ -10,6 +10,7 @@ import pybase64
 from ocelli.api.multipart import FilePart
 from ocelli.domain.errors import MalformedRequest
 from ocelli.media.blobs import BlobFactory
+from ocelli.media.data_url import declares_base64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ class Base64File(FilePart):
             return head
         comma = head.find(b",", 0, _LONGEST_HEAD)
         if comma >= 0:
-            if b";base64" not in head[:comma].lower():
+            if not declares_base64(head[:comma].decode("latin-1")):
                 raise ValueError("a data URI of another encoding")
             self._head = None
             return head[comma + 1 :]

@@ -39,8 +39,3 @@ class Timing:
     def total_model_ms(self) -> float:
         """The sum of all model calls."""
         return sum(self.model_ms.values())
-
-    @property
-    def overhead(self) -> float:
-        """Wall time over model time; 1.0 would mean that our own code costs nothing."""
-        return self.wall_ms / self.total_model_ms if self.model_ms else 1.0

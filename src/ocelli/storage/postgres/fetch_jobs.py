@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from ocelli.domain.fetch_jobs import KEPT_FOR, CreditBalance, FetchJob, FetchRequest
+from ocelli.domain.analysis import ANSWERS_KEPT_FOR
+from ocelli.domain.fetch_jobs import CreditBalance, FetchJob, FetchRequest
 from ocelli.domain.pricing import PricingPlan
 from ocelli.storage.postgres.analyses import ANSWERS
 
@@ -97,7 +98,7 @@ class PostgresFetchJobs:
             "SELECT body, completed_at IS NOT NULL AS finished FROM requests"
             " WHERE id = %s AND tenant_id = %s AND (completed_at IS NULL"
             " OR completed_at > now() - make_interval(secs => %s))",
-            (id, tenant_id, KEPT_FOR),
+            (id, tenant_id, ANSWERS_KEPT_FOR),
         )
         row = await cursor.fetchone()
         return (row["body"], row["finished"]) if row else None

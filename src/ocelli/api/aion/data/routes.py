@@ -10,13 +10,11 @@ from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion.common import FileId, Moment, absolute, errors
 from ocelli.api.aion.data import mapping, schemas
-from ocelli.api.aion.files.routes import urls
+from ocelli.api.aion.files.routes import to_variant, urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
-from ocelli.domain.accounts import ApiKey
-from ocelli.domain.errors import NotFound
 from ocelli.domain.history import Export
 from ocelli.domain.images import VariantType
 from ocelli.domain.scopes import KeyRole
@@ -111,7 +109,7 @@ async def get_image(
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
     type = _VARIANTS[size] if thumbnail else VariantType.ORIGINAL
-    return await _redirect(request, services, key, image_id, type)
+    return await to_variant(request, services, key, image_id, type)
 
 
 @router.get(
@@ -132,7 +130,7 @@ async def get_thumbnail(
     ] = "small",
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
-    return await _redirect(request, services, key, image_id, _VARIANTS[size])
+    return await to_variant(request, services, key, image_id, _VARIANTS[size])
 
 
 @router.get(
@@ -151,7 +149,7 @@ async def get_image_variant(
     services: CurrentServices,
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
-    return await _redirect(request, services, key, image_id, variant_type)
+    return await to_variant(request, services, key, image_id, variant_type)
 
 
 @router.get("/images/{image_id}/variants", summary="All copies of a picture", responses=errors(404))
@@ -167,13 +165,3 @@ async def list_variants(
 def _state(request: Request, services: Services, export: Export) -> schemas.ExportState:
     url = services.history.download_url(export)
     return mapping.export_state(export, url and absolute(request, services, url))
-
-
-async def _redirect(
-    request: Request, services: Services, key: ApiKey, image_id: str, type: VariantType
-) -> RedirectResponse:
-    image = await services.files.get(key.tenant.id, image_id)
-    url = (await urls(request, services, [image]))(image, type)
-    if url is None:
-        raise NotFound("Variant", f"{image_id}/{type}")
-    return RedirectResponse(url, 302)

@@ -14,9 +14,10 @@ from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
-from ocelli.domain.errors import NotFound
+from ocelli.domain.accounts import ApiKey
 from ocelli.domain.images import Image, VariantType
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.lookup import existing
 
 router = APIRouter(route_class=JsonRoute, prefix="/user-files", tags=["files"])
 
@@ -68,11 +69,7 @@ async def get_variant(
     services: CurrentServices,
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
-    image = await services.files.get(key.tenant.id, file_id)
-    url = (await urls(request, services, [image]))(image, variant_type)
-    if url is None:
-        raise NotFound("Variant", f"{file_id}/{variant_type}")
-    return RedirectResponse(url, 302)
+    return await to_variant(request, services, key, file_id, variant_type)
 
 
 @router.get(
@@ -144,3 +141,12 @@ async def urls(request: Request, services: Services, images: Iterable[Image]) ->
         return url and absolute(request, services, url)
 
     return url_of
+
+
+async def to_variant(
+    request: Request, services: Services, key: ApiKey, file_id: str, type: VariantType
+) -> RedirectResponse:
+    """A redirect to one copy of a picture. Raises NotFound."""
+    image = await services.files.get(key.tenant.id, file_id)
+    url = (await urls(request, services, [image]))(image, type)
+    return RedirectResponse(existing(url, "Variant", f"{file_id}/{type}"), 302)

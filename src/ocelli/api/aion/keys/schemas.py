@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-LAST_YEAR = 9000  # far from where dates end, in any time zone
 
 
 def _text(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not hold a NUL character")
     return value
-
-
-def _moment(value: datetime) -> datetime:
-    if value.year > LAST_YEAR:
-        raise ValueError(f"must be before the year {LAST_YEAR}")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_text)]
@@ -66,7 +58,7 @@ class NewKey(BaseModel):
         "None: the same as the key that asks.",
     )
     metadata: Metadata = Field(default_factory=dict)
-    expires_at: Annotated[datetime, AfterValidator(_moment)] | None = Field(
+    expires_at: datetime | None = Field(
         None, description="In the future; without a zone it is UTC. Default: never."
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request
 
-from ocelli.api.aion.common import absolute, errors
+from ocelli.api.aion.common import absolute, errors, split_tags
 from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
@@ -17,6 +17,7 @@ from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import TooLarge
 from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.presigned import Confirmation, ReservationRequest
+from ocelli.usecases.upload import MAX_TITLE_LENGTH
 
 router = APIRouter(route_class=JsonRoute, tags=["presigned uploads"])
 
@@ -83,7 +84,7 @@ async def initiate_upload(
     filename: Annotated[str, Form(min_length=1, max_length=1024)],
     content_type: Annotated[str, Form(max_length=100)],
     size_bytes: Annotated[int, Form(gt=0, le=10**12)],
-    title: Annotated[str | None, Form(max_length=255)] = None,
+    title: Annotated[str | None, Form(max_length=MAX_TITLE_LENGTH)] = None,
     tags: Annotated[str, Form(max_length=4000)] = "",
     auto_describe: Annotated[bool, Form()] = True,
     verification_level: Annotated[VerificationLevel, Form()] = VerificationLevel.STANDARD,
@@ -99,7 +100,7 @@ async def initiate_upload(
             content_type=content_type,
             size_bytes=size_bytes,
             title=title or None,
-            tags=tuple(dict.fromkeys(tag.strip() for tag in tags.split(",") if tag.strip())),
+            tags=split_tags(tags),
             level=verification_level,
         ),
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.images import StorageTarget, VariantStatus
 from ocelli.domain.sessions import Intent
+from ocelli.usecases.presigned import MAX_BATCH
 
 SIZE = Field(gt=0, le=10**12, description="Bytes.", examples=[1048576])
 FILENAME = Field(min_length=1, max_length=1024, examples=["photo.jpg"])
@@ -119,7 +120,7 @@ class BatchFile(BaseModel):
 class BatchPrepareRequest(BaseModel):
     """One to five files to come together."""
 
-    files: list[BatchFile] = Field(min_length=1, max_length=5)
+    files: list[BatchFile] = Field(min_length=1, max_length=MAX_BATCH)
     intent: Intent = Intent.DESCRIBE
     verification_level: VerificationLevel = VerificationLevel.STANDARD
     additional_params: dict[str, Any] | None = None
@@ -174,7 +175,7 @@ class BatchConfirmRequest(BaseModel):
     """What became of the files; some may be missing and follow later."""
 
     batch_id: str = Field(max_length=64)
-    confirmations: list[BatchConfirmation] = Field(min_length=1, max_length=5)
+    confirmations: list[BatchConfirmation] = Field(min_length=1, max_length=MAX_BATCH)
     auto_process: bool = True
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 
-from ocelli.api.aion.common import FileId, errors
+from ocelli.api.aion.common import FileId, errors, split_tags
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
@@ -231,12 +231,11 @@ async def upload_status(
 
 
 def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:
-    tags = [tag.strip() for tag in fields.get("tags", "").split(",")]
     level = fields.get("verification_level", "")
     return UploadRequest(
         filename=filename,
         title=fields.get("title") or None,
-        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
+        tags=split_tags(fields.get("tags", "")),
         describe=_flag(fields, "auto_describe", default=True),
         skip_duplicates=_flag(fields, "skip_duplicates", default=False),
         storage_target=_choice(fields, "storage_target", StorageTarget, StorageTarget.DEFAULT),

@@ -32,7 +32,7 @@ class OcelliError(Exception):
         return _unpickled, (type(self), self.args), vars(self)
 
 
-def _unpickled(kind: type[OcelliError], arguments: tuple[Any, ...]) -> OcelliError:
+def _unpickled(kind: type[Exception], arguments: tuple[Any, ...]) -> Exception:
     return kind.__new__(kind, *arguments)
 
 
@@ -264,3 +264,7 @@ class AnalysisFailed(Exception):
         self.type = type
         self.message = message
         self.retryable = retryable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """See OcelliError."""
+        return _unpickled, (type(self), self.args), vars(self)

@@ -66,12 +66,18 @@ class VariantStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """The header of an image file. ``width`` and ``height`` are upright pixels."""
+    """The header of an image file. ``width`` and ``height`` are upright pixels.
+
+    ``whole`` is what a decoder holds of the whole image at a time, ``row`` one row of its pixels,
+    both in bytes.
+    """
 
     format: ImageFormat
     width: int
     height: int
     taken_at: datetime | None = None
+    whole: int = 0
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)

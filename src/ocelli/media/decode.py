@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, ImageHeader
-from ocelli.media import jpeg, profiles
+from ocelli.media import isolation, jpeg, profiles
 from ocelli.media._vips import open_source, vips
 from ocelli.media.gif import first_frame
 from ocelli.media.header import read_header
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pyvips
     from numpy.typing import NDArray
+
+_ANY = 16 * 1024 * 1024  # bytes, of the smallest picture
+_ROWS = 250  # that are under way at a time, roughly
+_COPIES = 12  # bytes for each pixel of what is made: with alpha, twice, and on the way
+_SMALL = 1024  # pixels a side; a picture is not made much smaller than this while it is read
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -41,17 +46,32 @@ def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
     """The picture in ``data``, its longer side at most ``max_side`` pixels, never enlarged.
 
     Of an animation the first frame; what is transparent becomes a ground that shows the content.
-    Memory, measured, per pixel of the original: about 1 byte for plain JPEG and PNG, up to 9 for a
-    progressive JPEG in CMYK.
+    Blocking; the decoder runs in a child process, see ``isolation``.
 
     Raises AnalysisFailed: VALIDATION (not retryable) if the data is no picture, is truncated or
-    damaged, or has more than ``max_pixels``; RESOURCE_LIMIT (retryable) if memory is short.
+    damaged, or has more than ``max_pixels``; RESOURCE_LIMIT if it takes too much time or memory.
     """
     header = checked_header(data, max_pixels=max_pixels)
-    with reading(data, header):
-        pixels = flat(scaled(data, header, max_side)).numpy()
+    pixels = isolation.run(_pixels, data, header, max_side, memory=memory(header, max_side))
     pixels.flags.writeable = False
     return Picture(pixels, header.width, header.height, data)
+
+
+def _pixels(data: bytes, header: ImageHeader, max_side: int) -> NDArray[np.uint8]:
+    with reading(data, header):
+        pixels: NDArray[np.uint8] = flat(scaled(data, header, max_side)).numpy()
+        return pixels
+
+
+def memory(header: ImageHeader, side: int | None = None) -> int:
+    """Bytes that decoding takes, to a longer side of at most ``side`` pixels; an estimate that is
+    rather too high.
+    """
+    longer = max(header.width, header.height)
+    side = min(side or longer, longer)
+    made = round(header.width * header.height * (side / longer) ** 2)
+    rows = _ROWS + min(2 * header.height, 3 * longer // max(side, _SMALL))
+    return _ANY + header.whole + header.row * rows + made * _COPIES
 
 
 def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:
@@ -90,7 +110,11 @@ def _scaled(data: bytes, header: ImageHeader, side: int, fail_on: str) -> pyvips
         **_shrink_on_load(header, side),
     )
     image, space = profiles.usable(image)
-    image = image.thumbnail_image(side, height=side, size="down", **space)
+    # In two steps: on the way to a very small picture very many rows would be held.
+    first = max(side, _SMALL)
+    image = image.thumbnail_image(first, height=first, size="down", **space)
+    if side < first:
+        image = image.copy_memory().thumbnail_image(side, height=side, size="down")
     return (image if image.interpretation == "srgb" else image.colourspace("srgb")).copy_memory()
 
 
@@ -123,8 +147,6 @@ def _shrink_on_load(header: ImageHeader, side: int) -> dict[str, Any]:
 
 def _explained(data: bytes, header: ImageHeader) -> AnalysisFailed:
     # libvips has one error type and a text; we look at facts instead.
-    if _memory_is_short(header):
-        return _short_of_memory(header)
     if _ends_early(data, header.format):
         message = "The file is truncated: it ends before the picture does. Upload it again."
     else:
@@ -139,17 +161,6 @@ def _short_of_memory(header: ImageHeader) -> AnalysisFailed:
         f"{header.height:,} pixels.",
         retryable=True,
     )
-
-
-def _memory_is_short(header: ImageHeader) -> bool:
-    """Whether room for the undiminished picture could not be had now."""
-    import numpy as np
-
-    try:
-        np.empty((header.height, header.width, 4), np.uint8)  # reserved, never touched
-    except MemoryError:
-        return True
-    return False
 
 
 def _ends_early(data: bytes, format: ImageFormat) -> bool:

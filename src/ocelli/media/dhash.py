@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from ocelli.media.decode import checked_header, reading, scaled
+from typing import TYPE_CHECKING
+
+from ocelli.media import isolation
+from ocelli.media.decode import checked_header, memory, reading, scaled
 from ocelli.media.transparency import flat
+
+if TYPE_CHECKING:
+    from ocelli.domain.images import ImageHeader
 
 _SIDE = 128
 _ACROSS, _DOWN = 9, 8
@@ -15,6 +21,10 @@ def dhash(data: bytes, *, max_pixels: int) -> int:
     Raises AnalysisFailed, as ``decode`` does.
     """
     header = checked_header(data, max_pixels=max_pixels)
+    return isolation.run(_dhash, data, header, memory=memory(header, _SIDE))
+
+
+def _dhash(data: bytes, header: ImageHeader) -> int:
     with reading(data, header):
         image = flat(scaled(data, header, _SIDE)).colourspace("b-w")
         image = image.thumbnail_image(_ACROSS, height=_DOWN, size="force")

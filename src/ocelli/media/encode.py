@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocelli.media import isolation
 from ocelli.media._vips import vips
-from ocelli.media.decode import checked_header, reading, scaled
+from ocelli.media.decode import checked_header, memory, reading, scaled
 from ocelli.media.transparency import flat
 
 if TYPE_CHECKING:
     import pyvips
 
+    from ocelli.domain.images import ImageHeader
     from ocelli.domain.ports_backends import PictureLike
 
 MOST_PIXELS = 2**32  # it has been decoded before, within the limit that counts
@@ -29,14 +31,19 @@ def jpeg(picture: PictureLike, *, side: int, quality: int, full: bool = False) -
     if full and max(height, width) < side:
         header = checked_header(picture.data, max_pixels=MOST_PIXELS)
         if max(header.width, header.height) > max(height, width):
-            with reading(picture.data, header):
-                image = flat(scaled(picture.data, header, side))
-                return encoded(image, quality)
+            return isolation.run(
+                _jpeg, picture.data, header, side, quality, memory=memory(header, side)
+            )
     image = vips().Image.new_from_memory(picture.pixels.data, width, height, 3, "uchar")
     image = image.copy(interpretation="srgb")
     if max(width, height) > side:
         image = image.thumbnail_image(side, height=side, size="down")
     return encoded(image, quality)
+
+
+def _jpeg(data: bytes, header: ImageHeader, side: int, quality: int) -> bytes:
+    with reading(data, header):
+        return encoded(flat(scaled(data, header, side)), quality)
 
 
 def encoded(image: pyvips.Image, quality: int) -> bytes:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import ValidationFailed
-from ocelli.domain.images import ImageFormat, ImageHeader
-from ocelli.media._vips import field, open_source, vips
+from ocelli.domain.images import ImageHeader
+from ocelli.media import exif
+from ocelli.media.probe import Unreadable, probe
 from ocelli.media.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from datetime import tzinfo
     from pathlib import Path
-
-    import pyvips
 
 # EXIF: 2024:05:17 13:45:00, and its offset, apart: +02:00. Many write it in other ways.
 _MOMENT = re.compile(
@@ -25,16 +26,12 @@ _MOMENT = re.compile(
 _OFFSET = re.compile(r"\s*(?:([+-]\d\d?):?(\d\d)?|([Zz]))")
 # When it was taken; when it was made digital; when the file was changed; with their offsets.
 _TIMES = (
-    ("exif-ifd2-DateTimeOriginal", "exif-ifd2-OffsetTimeOriginal"),
-    ("exif-ifd2-DateTimeDigitized", "exif-ifd2-OffsetTimeDigitized"),
-    ("exif-ifd0-DateTime", "exif-ifd2-OffsetTime"),
+    (exif.DATE_TIME_ORIGINAL, exif.OFFSET_TIME_ORIGINAL),
+    (exif.DATE_TIME_DIGITIZED, exif.OFFSET_TIME_DIGITIZED),
+    (exif.DATE_TIME, exif.OFFSET_TIME),
 )
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_LONGEST_KEYWORD = 79  # bytes
 _FARTHEST = timedelta(hours=16)  # what Postgres calls a time zone is nearer
-MOST_TEXTS = 10  # compressed ones
-MOST_CHUNKS = 1000  # before the pixels
 
 
 def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
@@ -44,65 +41,36 @@ def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
     that is in it or beside it. Cameras often write none: the time is then taken as UTC, for want of
     anything better. Unreadable EXIF is ignored.
 
-    Raises ValidationFailed (field ``file``) if the content is no supported picture, its header
-    cannot be read, it has more than ``max_pixels``, or texts that unpack to very much: nothing may
-    decode it then. The picture data itself is not looked at; it can still be truncated.
+    No decoder sees the file. Raises ValidationFailed (field ``file``) if the content is no
+    supported picture, its header cannot be read, or it has more than ``max_pixels``, frames, scans
+    or texts than may be: nothing may decode it then. The pixels themselves are not looked at.
     """
     if isinstance(source, bytes):
-        format = sniff(source[:HEAD_BYTES])
-        if format is ImageFormat.PNG:
-            _check_texts(lambda at, size: source[at : at + size])
-        return _read(vips().Source.new_from_memory(source), format, max_pixels)
-    with source.open("rb", buffering=0) as file:  # libvips reads on from where the descriptor is
-        format = sniff(file.read(HEAD_BYTES))
-        if format is ImageFormat.PNG:
-            _check_texts(lambda at, size: (file.seek(at), file.read(size))[1])
-        file.seek(0)
-        return _read(vips().Source.new_from_descriptor(file.fileno()), format, max_pixels)
+        return _read(source, max_pixels)
+    with source.open("rb", buffering=0) as file:
+        if not os.fstat(file.fileno()).st_size:  # cannot be mapped
+            return _read(b"", max_pixels)
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return _read(data, max_pixels)
 
 
-def _read(source: pyvips.Source, format: ImageFormat, max_pixels: int) -> ImageHeader:
+def _read(data: bytes | mmap, max_pixels: int) -> ImageHeader:
+    format = sniff(data[:HEAD_BYTES])
     try:
-        image = open_source(source, format)
-    except (vips().Error, UnicodeDecodeError) as error:
+        found = probe(data, format)
+    except Unreadable as error:
         raise ValidationFailed(
             f"The file begins like a {format.name} picture, but its header cannot be read: it is "
             "damaged or incomplete. Export the picture again and upload the new file.",
             field="file",
             issue="unreadable header",
         ) from error
-    width, height = image.width, image.height
+    width, height = found.width, found.height
     _check_pixels(width, height, max_pixels)
-    if field(image, "orientation") in {5, 6, 7, 8}:  # it lies on its side
+    fields = exif.fields(found.exif)
+    if fields.get(exif.ORIENTATION) in {5, 6, 7, 8}:  # it lies on its side
         width, height = height, width
-    return ImageHeader(format, width, height, _taken_at(image))
-
-
-def _check_texts(read: Callable[[int, int], bytes]) -> None:
-    """Compressed texts are unpacked before they are asked for: eight kilobytes make eight
-    megabytes, and then twice that. A few are metadata, many are a bomb.
-    """
-    if _compressed_texts(read) > MOST_TEXTS:
-        raise ValidationFailed(
-            "The PNG carries more texts than pictures do. Export it again without metadata.",
-            field="file",
-            issue="too much metadata",
-        )
-
-
-def _compressed_texts(read: Callable[[int, int], bytes]) -> int:
-    """How many the PNG has before its pixels. ``read`` answers so many bytes from somewhere."""
-    found = 0
-    at = len(_PNG)
-    for _ in range(MOST_CHUNKS):
-        head = read(at, 8 + _LONGEST_KEYWORD + 2)
-        kind, said = head[4:8], head[8:]
-        if len(head) < 8 or kind == b"IDAT":
-            return found
-        flag = said.partition(b"\0")[2][:1]  # of an iTXt, behind its keyword: whether it is
-        found += kind == b"zTXt" or (kind == b"iTXt" and flag != b"\0")
-        at += 12 + int.from_bytes(head[:4], "big")
-    return MOST_TEXTS + 1  # nobody's picture
+    return ImageHeader(format, width, height, _taken_at(fields), found.whole, found.row)
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -118,9 +86,9 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
     )
 
 
-def _taken_at(image: pyvips.Image) -> datetime | None:
+def _taken_at(fields: Mapping[int, int | str]) -> datetime | None:
     """The first of its times that can be read; its own offset, or that of another one."""
-    texts = [(str(field(image, time)), str(field(image, offset))) for time, offset in _TIMES]
+    texts = [(str(fields.get(time)), str(fields.get(offset))) for time, offset in _TIMES]
     others = [offset for _, offset in texts]
     times = (_moment(time, (offset, *others)) for time, offset in texts)
     return next((time for time in times if time is not None), None)

@@ -1,4 +1,4 @@
-"""Whether a JPEG holds all of its picture.
+"""The segments of a JPEG, and whether it holds all of its picture.
 
 Of what is missing the decoder only warns, or says nothing; and it warns of harmless things too.
 """
@@ -14,12 +14,19 @@ from ocelli.media._vips import open_source, vips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from mmap import mmap
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # none of these is within a scan's data
+    Data = bytes | mmap
+
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+SCAN, EXIF = 0xDA, 0xE1
+
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # none of these is within a scan's data
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
-_SCAN, _END = 0xDA, 0xD9
+_END = 0xD9
+_SCAN_OR_END = re.compile(rb"\xff([\xd9\xda])")
+_AT_ONCE = 1 << 20  # bytes that are searched without a pause for other threads
 _WITHOUT_BODY = frozenset({0x01, 0xD8, _END})
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
 _BITS = b"\x5a"
@@ -34,11 +41,11 @@ def has_all_scans(data: bytes) -> bool:
     """
     missing: set[tuple[int, int]] = set()  # (component, coefficient)
     progressive = False
-    for marker, _, body in _segments(data):
-        if marker in _FRAMES:
+    for marker, _, body in segments(data):
+        if marker in FRAMES:
             progressive = marker in _PROGRESSIVE
             missing = {(component, n) for component in body[6::3] for n in range(64)}
-        elif marker == _SCAN:
+        elif marker == SCAN:
             missing -= _completed(body, progressive)
             if not missing:
                 return True
@@ -60,11 +67,11 @@ def is_cut(data: bytes) -> bool:
 
     Decodes it twice; meant for pictures that the decoder warns of. Raises pyvips.Error.
     """
-    places = {marker: at for marker, at, _ in reversed([*_segments(data)])}
+    places = {marker: at for marker, at, _ in reversed([*segments(data)])}
     if _END not in places:
         return True
-    end = places[_END]
-    restarts = [mark[0] & 7 for mark in _RESTART.findall(data, places[_SCAN], end)]
+    end = len(data[: places[_END]].rstrip(b"\xff"))
+    restarts = [mark[0] & 7 for mark in _RESTART.findall(data, places[SCAN], end)]
     if any(after not in (0, (before + 1) % 8) for before, after in pairwise(restarts)):
         return True
     stuffed = data[:end] + _stuffing(end, restarts) + data[end:]
@@ -86,10 +93,10 @@ def _stuffing(size: int, restarts: list[int]) -> bytes:
     return _BITS * size + b"".join(b"\xff" + bytes([mark]) + _BITS * 512 for mark in marks)
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def segments(data: Data) -> Iterator[tuple[int, int, bytes]]:
     """Marker, place and body of all segments up to the end of the picture."""
     at = 0
-    while found := _MARKER.search(data, at):
+    while found := _search(_MARKER, data, at):
         marker, at = found[1][0], found.end()
         if marker in _WITHOUT_BODY:
             yield marker, found.start(), b""
@@ -99,3 +106,19 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             at = body
         if marker == _END:
             return
+
+
+def count_scans(data: Data, at: int, most: int) -> int:
+    """How many begin at ``at`` or behind it, up to ``most``."""
+    count = 0
+    while count < most and (found := _search(_SCAN_OR_END, data, at)) and found[1][0] != _END:
+        count, at = count + 1, found.end()
+    return count
+
+
+def _search(pattern: re.Pattern[bytes], data: Data, at: int) -> re.Match[bytes] | None:
+    while at < len(data):
+        if found := pattern.search(data, at, at + _AT_ONCE):
+            return found
+        at += _AT_ONCE - 1  # a marker may lie across
+    return None

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from ocelli.media.decode import checked_header, reading, scaled
+from typing import TYPE_CHECKING
+
+from ocelli.media import isolation
+from ocelli.media.decode import checked_header, memory, reading, scaled
 from ocelli.media.encode import encoded
 from ocelli.media.transparency import flat
 
+if TYPE_CHECKING:
+    from ocelli.domain.images import ImageHeader
+
 _QUALITIES = (90, 75, 60)
 _SMALLEST = 256
+_LONGEST = 65_500  # of a JPEG
 
 
 def sanitized(
@@ -20,7 +27,11 @@ def sanitized(
     """
     header = checked_header(data, max_pixels=max_pixels)
     side = max(header.width, header.height)
-    side = min(side, max_side or side)
+    side = min(side, max_side or side, _LONGEST)
+    return isolation.run(_fit, data, header, side, max_bytes, memory=memory(header, side))
+
+
+def _fit(data: bytes, header: ImageHeader, side: int, max_bytes: int | None) -> bytes:
     with reading(data, header):
         image = flat(scaled(data, header, side)).copy_memory()
         while True:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.images import VariantType
-from ocelli.media import blurhash, chroma
-from ocelli.media.decode import checked_header, reading, scaled
+from ocelli.media import blurhash, chroma, isolation
+from ocelli.media.decode import checked_header, memory, reading, scaled
 from ocelli.media.transparency import flat, ground_of
 
 if TYPE_CHECKING:
     import pyvips
+
+    from ocelli.domain.images import ImageHeader
 
 CONTENT_TYPE = "image/webp"
 """What every variant is."""
@@ -52,6 +54,10 @@ def render(data: bytes, *, max_pixels: int) -> Rendered:
     Raises AnalysisFailed, as ``decode`` does.
     """
     header = checked_header(data, max_pixels=max_pixels)
+    return isolation.run(_render, data, header, memory=memory(header, max(_SIDES.values())))
+
+
+def _render(data: bytes, header: ImageHeader) -> Rendered:
     with reading(data, header):
         sides = sorted(_SIDES.items(), key=lambda item: item[1], reverse=True)
         image = scaled(data, header, sides[0][1])

@@ -1,0 +1,264 @@
+"""Files that cost much more than they weigh are refused, or cost no more than was estimated."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from hypothesis import given
+from tests import bombs
+from tests.isolated import MEGABYTE, call, count, die, fill, hang, pid
+from tests.unit.test_media_pictures import exif, mutated, quarters, saved, several
+from tests.waiting import until
+
+from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
+from ocelli.domain.images import ImageFormat
+from ocelli.media import isolation
+from ocelli.media._vips import field, open_source, vips
+from ocelli.media.decode import decode, memory
+from ocelli.media.dhash import dhash
+from ocelli.media.header import read_header
+from ocelli.media.probe import MOST_FRAMES, MOST_SCANS
+from ocelli.media.sanitize import sanitized
+from ocelli.media.sniff import sniff
+from ocelli.media.variants import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LIMIT = 10**8
+
+# ── structure ──────────────────────────────────────────────────────────────────────────────────
+
+
+def apng(frames: int) -> bytes:
+    control = frames.to_bytes(4, "big") + bytes(4)
+    return bombs.png(8, 8, chunks=bombs.png_chunk(b"acTL", control))
+
+
+@pytest.mark.parametrize("make", [bombs.animated_webp, lambda n: bombs.gif(1, 1, frames=n), apng])
+def test_frames_are_counted_before_a_decoder_sees_them(
+    make: Callable[[int], bytes], tmp_path: Path
+) -> None:
+    assert read_header(make(MOST_FRAMES), max_pixels=LIMIT).width
+    for frames in (MOST_FRAMES + 1, 80_000):
+        (tmp_path / "file").write_bytes(make(frames))
+        with pytest.raises(ValidationFailed, match="more than 5,000 frames") as refusal:
+            read_header(tmp_path / "file", max_pixels=LIMIT)
+        assert refusal.value.details["issue"] == "too many frames"
+        with pytest.raises(AnalysisFailed, match="more than 5,000 frames"):
+            decode(make(frames), max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize("frames", [1, MOST_FRAMES])
+@pytest.mark.parametrize("make", [bombs.animated_webp, lambda n: bombs.gif(1, 1, frames=n)])
+def test_as_many_frames_as_may_be_are_read(make: Callable[[int], bytes], frames: int) -> None:
+    assert decode(make(frames), max_pixels=LIMIT).pixels.shape == (1, 1, 3)
+
+
+def test_scans_are_counted() -> None:
+    few = bombs.jpeg(64, 64, scans=MOST_SCANS - 5)
+    assert decode(few, max_pixels=LIMIT).width == 64
+    many = bombs.jpeg(64, 64, scans=10_000)
+    with pytest.raises(ValidationFailed, match="more than 100 scans"):
+        read_header(many, max_pixels=LIMIT)
+    behind = few + bombs.jpeg(8, 8, scans=500)  # what follows the picture is not of it
+    assert read_header(behind, max_pixels=LIMIT).width == 64
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe" + b"\1a" * 5_000_000,
+        bombs.gif(1, 1)[:-2] + b"\1a" * 5_000_000,
+        b"\xff\xd8" + b"\xff\xfe\0\2" * 2_000_000,
+        b"\xff\xd8" + b"\xff\0" * 10_000_000,
+        b"\xff\xd8" + b"\xff" * 10_000_000,
+        b"RIFF\xff\xff\xff\xffWEBPVP8X\n\0\0\0" + bytes(10) + b"ABCD\0\0\0\0" * 1_000_000,
+    ],
+    ids=["blocks", "blocks of a frame", "segments", "stuffing", "fill", "chunks"],
+)
+def test_structures_without_an_end(data: bytes) -> None:
+    """Walked through within bounds: however long the file is, this takes a moment."""
+    with pytest.raises((ValidationFailed, AnalysisFailed)):
+        decode(data, max_pixels=LIMIT)
+
+
+@several
+@given(mutated())
+def test_the_header_says_what_the_decoder_sees(data: bytes) -> None:
+    try:
+        header = read_header(data, max_pixels=10**12)
+        seen = open_source(vips().Source.new_from_memory(data), sniff(data[:1024]))
+    except (ValidationFailed, vips().Error, UnicodeDecodeError):
+        return
+    size = seen.width, seen.height
+    if header.format is not ImageFormat.GIF and field(seen, "orientation") in {5, 6, 7, 8}:
+        size = size[::-1]
+    assert (header.width, header.height) == size
+
+
+@pytest.mark.parametrize(
+    ("screen", "frame"),
+    [
+        *(((50, 40), (10, 10)), ((10, 10), (50, 40)), ((0, 0), (7, 9)), ((640, 480), (3, 5))),
+        *(((640, 481), (3, 5)), ((3000, 20), (30, 2)), ((1, 1), (300, 200))),
+    ],
+)
+def test_the_canvas_of_a_gif(screen: tuple[int, int], frame: tuple[int, int]) -> None:
+    data = bombs.gif(*frame, screen=screen)
+    seen = open_source(vips().Source.new_from_memory(data), ImageFormat.GIF)
+    header = read_header(data, max_pixels=LIMIT)
+    assert (header.width, header.height) == (seen.width, seen.height)
+
+
+# ── memory ─────────────────────────────────────────────────────────────────────────────────────
+
+SIDE = 2400
+KINDS: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: saved(quarters(SIDE, SIDE), "JPEG"),
+    "jpeg progressive": lambda: bombs.jpeg(SIDE, SIDE),
+    "jpeg progressive cmyk": lambda: bombs.jpeg(SIDE, SIDE, components=4),
+    "jpeg in scans": lambda: bombs.jpeg(SIDE, SIDE, components=4, progressive=False),
+    "png": lambda: bombs.png(SIDE, SIDE),
+    "png interlaced": lambda: bombs.png(SIDE, SIDE, color=3, depth=1, interlaced=True),
+    "png interlaced 16": lambda: bombs.png(SIDE, SIDE, color=6, depth=16, interlaced=True),
+    "png wide": lambda: bombs.png(400_000, 12),
+    "webp": lambda: saved(quarters(SIDE, SIDE), "WEBP"),
+    "webp long": lambda: saved(quarters(16_000, 300), "WEBP"),
+    "webp lossless": lambda: saved(quarters(SIDE, SIDE), "WEBP", lossless=True),
+    "webp animated": lambda: bombs.animated_webp(2, width=SIDE, height=SIDE),
+    "gif": lambda: bombs.gif(SIDE, SIDE),
+    "gif on a small screen": lambda: bombs.gif(SIDE, SIDE, screen=(1, 1)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_estimated_is_enough(kind: str) -> None:
+    """The kernel holds the child to it."""
+    data = KINDS[kind]()
+    assert decode(data, max_pixels=LIMIT).pixels.any() >= 0
+    assert render(data, max_pixels=LIMIT).variants
+    assert sanitized(data, max_side=None, max_bytes=None, max_pixels=LIMIT)
+    assert dhash(data, max_pixels=LIMIT) >= 0
+
+
+@pytest.mark.parametrize(
+    ("data", "megabytes"),
+    [
+        (bombs.jpeg(10_000, 10_000, components=4)[:2000], 800),
+        (bombs.jpeg(10_000, 10_000, components=3, progressive=False)[:2000], 600),
+        (bombs.png(10_000, 1, depth=16, color=6, interlaced=True), 0),
+        (bombs.gif(10_000, 10_000), 570),
+        (bombs.animated_webp(1, width=10_000, height=10_000), 1500),
+    ],
+)
+def test_what_a_decoder_would_hold_is_in_the_header(data: bytes, megabytes: int) -> None:
+    header = read_header(data, max_pixels=LIMIT)
+    assert memory(header, 1024) // MEGABYTE in range(megabytes, megabytes * 6 // 5 + 100)
+    assert memory(read_header(saved(quarters(4000, 3000), "JPEG"), max_pixels=LIMIT), 2048) < (
+        100 * MEGABYTE
+    )
+
+
+# ── a process of its own ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Children that can import the work of tests."""
+    isolation._end_all()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    yield
+    isolation._end_all()
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_child_has_so_much_memory_and_no_more() -> None:
+    assert call(fill, 40 * MEGABYTE) == 40 * MEGABYTE
+    with pytest.raises(AnalysisFailed):
+        call(fill, 400 * MEGABYTE)
+    assert call(fill, 400 * MEGABYTE, memory=400 * MEGABYTE) == 400 * MEGABYTE
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_child_that_does_not_end_is_ended() -> None:
+    with pytest.raises(AnalysisFailed, match="longer than") as failure:
+        call(hang, True, seconds=0.2)
+    assert failure.value.type is FailureType.RESOURCE_LIMIT
+    assert not failure.value.retryable
+    assert call(hang, False, data=b"four") == 4
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize(("number", "retryable"), [(signal.SIGSEGV, False), (signal.SIGKILL, True)])
+def test_a_child_that_dies(number: int, retryable: bool) -> None:
+    with pytest.raises(AnalysisFailed, match="ended before") as failure:
+        call(die, int(number))
+    assert failure.value.type is FailureType.RESOURCE_LIMIT
+    assert failure.value.retryable is retryable
+    assert call(hang, False) == 0
+
+
+@pytest.mark.usefixtures("importable")
+def test_several_answers_one_by_one() -> None:
+    def answers(data: bytes = b"") -> Iterator[int]:
+        return isolation.iterate(count, data, 5, memory=MEGABYTE)
+
+    assert list(answers()) == [0, 1, 2, 3, 4]
+    half = answers()
+    assert next(half) == 0
+    half.close()  # type: ignore[attr-defined]
+    failing = answers(b"fail")
+    assert [next(failing), next(failing)] == [0, 1]
+    with pytest.raises(AnalysisFailed, match="two"):
+        next(failing)
+
+
+@pytest.mark.usefixtures("importable")
+def test_children_are_used_again() -> None:
+    assert call(pid) == call(pid)
+    pids: list[int] = []
+    threads = [threading.Thread(target=lambda: pids.append(call(pid))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(lambda: sum(psutil.pid_exists(each) for each in set(pids)) <= isolation.IDLE)
+
+
+def test_a_child_ends_with_its_parent() -> None:
+    """Also while it works: the parent has no time to say so."""
+    root = str(Path(__file__).parents[2])
+    code = """
+from tests.isolated import call, hang, pid
+print(call(pid), flush=True)
+call(hang, True, seconds=1)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+
+
+def test_exif_outside_its_block_is_not_followed() -> None:
+    good = saved(quarters(), "JPEG", exif=exif(orientation=6, taken="2024:05:17 13:45:10"))
+    at = good.index(b"Exif\0\0") + 10
+    for offset in (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\0\0\0"):
+        data = good[:at] + offset + good[at + 4 :]
+        assert read_header(data, max_pixels=LIMIT).taken_at is None

@@ -75,18 +75,24 @@ def png(
         if columns > 0 and rows > 0:
             packed += [packer.compress(each) for each in repeat(row, rows)]
     packed.append(packer.flush())
+    data = png_chunk(b"IDAT", b"".join(packed)) + png_chunk(b"IEND", b"")
+    return png_head(width, height, depth, color, interlaced=interlaced, chunks=chunks) + data
+
+
+def png_head(
+    width: int,
+    height: int,
+    depth: int = 8,
+    color: int = 2,
+    *,
+    interlaced: bool = False,
+    chunks: bytes = b"",
+) -> bytes:
+    """A PNG up to its pixels, of which the first chunk is empty."""
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, int(interlaced))
     palette = png_chunk(b"PLTE", bytes(3)) if color == 3 else b""
-    return b"".join(
-        (
-            b"\x89PNG\r\n\x1a\n",
-            png_chunk(b"IHDR", header),
-            palette,
-            chunks,
-            png_chunk(b"IDAT", b"".join(packed)),
-            png_chunk(b"IEND", b""),
-        )
-    )
+    start = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    return start + palette + chunks + png_chunk(b"IDAT", b"")
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -278,7 +278,7 @@ async def relay(upstreams: Upstreams, names: str, *, stream: bool = False, **mor
     body = json.dumps({"model": "x", "messages": MESSAGES, "stream": stream, **more}).encode()
     passed = Passed(body, lambda: json.loads(body), "x", [], stream, (), "id")
     tenant = Tenant(uuid.uuid4(), "t", Tier.FREE, datetime.now(UTC))
-    pictures = PictureLoader(None, max_bytes=1, max_pixels=1)  # type: ignore[arg-type]
+    pictures = PictureLoader(None, None, max_bytes=1)  # type: ignore[arg-type]
     chosen: Any = [upstreams.get(name) for name in names.split()]
     try:
         relayed = await Relay(pictures, metering).open(  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ocelli.domain.images import VariantStatus
 from ocelli.media.blobs import BlobFactory, BlobWriter, DiskReserve
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.decoders import DecoderPool
 from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.store_resolver import StoreResolver
 
@@ -171,8 +172,8 @@ async def test_smaller_copies_wait_for_room(
 
     async def run(reserve: DiskReserve) -> None:
         stores = StoreResolver(store, None, reserve)
-        with ThreadPoolExecutor(1) as pool:
-            work = MakeVariants(database, stores, pool, max_pixels=10_000_000)
+        with closing(DecoderPool(max_pixels=10_000_000, budget=10**9)) as decoders:
+            work = MakeVariants(database, stores, decoders)
             await work.run(image.id, last_attempt=True)
 
     with pytest.raises(StorageFull):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from ocelli.domain.images import Image, VariantStatus
 from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.decoders import DecoderPool
 from ocelli.usecases.files import Files, MakeVariants
 from ocelli.usecases.store_resolver import StoreResolver
 
@@ -66,14 +67,14 @@ async def status(database: PostgresDatabase, image: Image) -> VariantStatus:
     return found.variant_status
 
 
-def job(database: PostgresDatabase, store: Store, pool: ThreadPoolExecutor) -> MakeVariants:
-    return MakeVariants(database, StoreResolver(store), pool, max_pixels=1_000_000)
+def job(database: PostgresDatabase, store: Store, pool: DecoderPool) -> MakeVariants:
+    return MakeVariants(database, StoreResolver(store), pool)
 
 
 async def test_they_do_not_share_files(
     database: PostgresDatabase, image: Image, store: Store
 ) -> None:
-    with ThreadPoolExecutor(2) as pool:
+    with closing(DecoderPool(max_pixels=1_000_000, budget=10**9, at_once=4)) as pool:
         both = [
             asyncio.create_task(job(database, store, pool).run(image.id, last_attempt=False))
             for _ in range(2)
@@ -94,7 +95,7 @@ async def test_a_late_failure_does_not_undo_what_is_done(
     database: PostgresDatabase, image: Image, store: Store
 ) -> None:
     store.fails = True
-    with ThreadPoolExecutor(1) as pool:
+    with closing(DecoderPool(max_pixels=1_000_000, budget=10**9, at_once=4)) as pool:
         late = asyncio.create_task(job(database, store, pool).run(image.id, last_attempt=True))
         await store.arrived.acquire()
         async with database.transaction() as tx:

@@ -14,6 +14,9 @@ from ocelli.domain.chat import PictureRef
 from ocelli.domain.ports_chat import PictureLimits
 from ocelli.usecases import chat_pictures
 from ocelli.usecases.chat_pictures import PictureLoader
+from ocelli.usecases.decoders import DecoderPool
+
+DECODERS = DecoderPool(max_pixels=100, budget=10**8)
 
 
 def picture(shade: int) -> PictureRef:
@@ -41,7 +44,7 @@ async def test_what_was_used_longest_ago_is_made_again(
 ) -> None:
     first, second, third = (picture(shade) for shade in (10, 20, 30))
     monkeypatch.setattr(chat_pictures, "PREPARED_BYTES", 2 * (len(first.url) + 250))
-    loader = PictureLoader(None, max_bytes=10_000, max_pixels=100)  # type: ignore[arg-type]
+    loader = PictureLoader(None, DECODERS, max_bytes=10_000)  # type: ignore[arg-type]
     tenant = uuid.uuid4()
 
     async def prepare(*refs: PictureRef) -> int:
@@ -58,7 +61,7 @@ async def test_what_was_used_longest_ago_is_made_again(
 
 
 async def test_what_a_tenant_has_prepared_is_not_known_to_another(made: list[bytes]) -> None:
-    loader = PictureLoader(None, max_bytes=10_000, max_pixels=100)  # type: ignore[arg-type]
+    loader = PictureLoader(None, DECODERS, max_bytes=10_000)  # type: ignore[arg-type]
     for _ in range(2):
         await loader.prepare(uuid.uuid4(), [picture(1)], PictureLimits(), max_bytes=10_000)
     assert len(made) == 2
@@ -68,7 +71,7 @@ async def test_one_that_is_larger_than_all_that_is_remembered_is_prepared_too(
     made: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat_pictures, "PREPARED_BYTES", 10)
-    loader = PictureLoader(None, max_bytes=10_000, max_pixels=100)  # type: ignore[arg-type]
+    loader = PictureLoader(None, DECODERS, max_bytes=10_000)  # type: ignore[arg-type]
     refs = [picture(1)]
     changed = await loader.prepare(uuid.uuid4(), refs, PictureLimits(), max_bytes=10_000)
     assert set(changed) == {refs[0].url}

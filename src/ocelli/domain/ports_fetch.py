@@ -57,7 +57,9 @@ class Frame:
 
 
 class Videos(Protocol):
-    """Decodes videos."""
+    """Decodes videos. ``memory``: bytes that decoding one may take."""
+
+    memory: int
 
     def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
         """Yield a frame every ``interval`` seconds, at most ``max_frames`` (0: the server's limit).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, ImageHeader
-from ocelli.media import isolation, jpeg, profiles
+from ocelli.media import isolation, jpeg, memory, profiles
 from ocelli.media._vips import open_source, vips
 from ocelli.media.gif import first_frame
 from ocelli.media.header import read_header
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     import pyvips
     from numpy.typing import NDArray
 
-_ANY = 16 * 1024 * 1024  # bytes, of the smallest picture
-_ROWS = 250  # that are under way at a time, roughly
-_COPIES = 12  # bytes for each pixel of what is made: with alpha, twice, and on the way
-_SMALL = 1024  # pixels a side; a picture is not made much smaller than this while it is read
+
+MAX_SIDE = 2048  # pixels; models see less
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -42,7 +40,7 @@ class Picture:
     data: bytes
 
 
-def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
+def decode(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int) -> Picture:
     """The picture in ``data``, its longer side at most ``max_side`` pixels, never enlarged.
 
     Of an animation the first frame; what is transparent becomes a ground that shows the content.
@@ -52,7 +50,7 @@ def decode(data: bytes, *, max_side: int = 2048, max_pixels: int) -> Picture:
     damaged, or has more than ``max_pixels``; RESOURCE_LIMIT if it takes too much time or memory.
     """
     header = checked_header(data, max_pixels=max_pixels)
-    pixels = isolation.run(_pixels, data, header, max_side, memory=memory(header, max_side))
+    pixels = isolation.run(_pixels, data, header, max_side, memory=memory.needed(header, max_side))
     pixels.flags.writeable = False
     return Picture(pixels, header.width, header.height, data)
 
@@ -61,17 +59,6 @@ def _pixels(data: bytes, header: ImageHeader, max_side: int) -> NDArray[np.uint8
     with reading(data, header):
         pixels: NDArray[np.uint8] = flat(scaled(data, header, max_side)).numpy()
         return pixels
-
-
-def memory(header: ImageHeader, side: int | None = None) -> int:
-    """Bytes that decoding takes, to a longer side of at most ``side`` pixels; an estimate that is
-    rather too high.
-    """
-    longer = max(header.width, header.height)
-    side = min(side or longer, longer)
-    made = round(header.width * header.height * (side / longer) ** 2)
-    rows = _ROWS + min(2 * header.height, 3 * longer // max(side, _SMALL))
-    return _ANY + header.whole + header.row * rows + made * _COPIES
 
 
 def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:
@@ -111,7 +98,7 @@ def _scaled(data: bytes, header: ImageHeader, side: int, fail_on: str) -> pyvips
     )
     image, space = profiles.usable(image)
     # In two steps: on the way to a very small picture very many rows would be held.
-    first = max(side, _SMALL)
+    first = max(side, memory.SMALL)
     image = image.thumbnail_image(first, height=first, size="down", **space)
     if side < first:
         image = image.copy_memory().thumbnail_image(side, height=side, size="down")

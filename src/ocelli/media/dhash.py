@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.media import isolation
-from ocelli.media.decode import checked_header, memory, reading, scaled
+from ocelli.media import isolation, memory
+from ocelli.media.decode import checked_header, reading, scaled
 from ocelli.media.transparency import flat
 
 if TYPE_CHECKING:
     from ocelli.domain.images import ImageHeader
 
-_SIDE = 128
+SIDE = 128
 _ACROSS, _DOWN = 9, 8
 
 
@@ -21,12 +21,12 @@ def dhash(data: bytes, *, max_pixels: int) -> int:
     Raises AnalysisFailed, as ``decode`` does.
     """
     header = checked_header(data, max_pixels=max_pixels)
-    return isolation.run(_dhash, data, header, memory=memory(header, _SIDE))
+    return isolation.run(_dhash, data, header, memory=memory.needed(header, SIDE))
 
 
 def _dhash(data: bytes, header: ImageHeader) -> int:
     with reading(data, header):
-        image = flat(scaled(data, header, _SIDE)).colourspace("b-w")
+        image = flat(scaled(data, header, SIDE)).colourspace("b-w")
         image = image.thumbnail_image(_ACROSS, height=_DOWN, size="force")
         pixels = image.numpy().reshape(_DOWN, _ACROSS)
     bits = (pixels[:, 1:] > pixels[:, :-1]).flatten()

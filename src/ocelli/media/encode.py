@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.media import isolation
+from ocelli.media import isolation, memory
 from ocelli.media._vips import vips
-from ocelli.media.decode import checked_header, memory, reading, scaled
+from ocelli.media.decode import checked_header, reading, scaled
 from ocelli.media.transparency import flat
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def jpeg(picture: PictureLike, *, side: int, quality: int, full: bool = False) -
         header = checked_header(picture.data, max_pixels=MOST_PIXELS)
         if max(header.width, header.height) > max(height, width):
             return isolation.run(
-                _jpeg, picture.data, header, side, quality, memory=memory(header, side)
+                _jpeg, picture.data, header, side, quality, memory=memory.needed(header, side)
             )
     image = vips().Image.new_from_memory(picture.pixels.data, width, height, 3, "uchar")
     image = image.copy(interpretation="srgb")

@@ -6,8 +6,10 @@ import io
 import time
 from typing import TYPE_CHECKING, Any
 
+from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.ports_fetch import Frame
+from ocelli.media import isolation
 from ocelli.media._vips import vips
 from ocelli.media.encode import encoded
 
@@ -21,19 +23,38 @@ QUALITY = 92
 _ROUNDING = 0.001  # of timestamps: a frame that is due is not missed for it
 
 
+MEMORY = 256 * MEGABYTE  # for a video of 4K and what its frames refer to
+MOST_PIXELS = 36_000_000  # of a frame, a little more than 8K
+
+
 class VideoFrames:
-    """See ports_fetch.Videos. ``seconds`` bounds the time that decoding takes."""
+    """See ports_fetch.Videos. ``seconds`` bounds the time that decoding takes.
+
+    Decoders run in a child process, see ``isolation``; it works one frame ahead.
+    """
+
+    memory = MEMORY
 
     def __init__(self, *, max_frames: int, max_pixels: int, seconds: float) -> None:
         self._max_frames = max_frames
-        self._max_pixels = max_pixels
-        self._seconds = seconds
+        self._reader = _Reader(min(max_pixels, MOST_PIXELS), seconds)
 
     def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
         """See ports_fetch.Videos."""
+        max_frames = min(max_frames or self._max_frames, self._max_frames)
+        return isolation.iterate(self._reader.frames, data, interval, max_frames, memory=MEMORY)
+
+
+class _Reader:
+    """In the child."""
+
+    def __init__(self, max_pixels: int, seconds: float) -> None:
+        self._max_pixels = max_pixels
+        self._seconds = seconds
+
+    def frames(self, data: bytes, interval: int, max_frames: int) -> Iterator[Frame]:
         import av
 
-        max_frames = min(max_frames or self._max_frames, self._max_frames)
         found = 0
         try:
             # The format is said, never guessed: a playlist would make the library fetch things.
@@ -46,6 +67,12 @@ class VideoFrames:
                     found += 1
                     if found >= max_frames:
                         break
+        except MemoryError as error:
+            raise AnalysisFailed(
+                FailureType.RESOURCE_LIMIT,
+                "Decoding this video takes too much memory: make its frames smaller.",
+                retryable=False,
+            ) from error
         except (av.FFmpegError, ValueError) as error:
             raise _failed("The video is damaged or incomplete.") from error
         if not found:
@@ -59,7 +86,9 @@ class VideoFrames:
             raise _failed("The file holds no video.")
         stream = container.streams.video[0]
         stream.thread_type = "NONE"  # a worker uses one core
-        if stream.codec_context.width * stream.codec_context.height > self._max_pixels:
+        codec = stream.codec_context
+        codec.options = {"max_pixels": str(self._max_pixels)}  # they may become larger later
+        if codec.width * codec.height > self._max_pixels:
             raise _failed("The frames of this video are too large.")
         until = time.monotonic() + self._seconds
         first: float | None = None

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING
 
+from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import ImageHeader
-from ocelli.media import exif
+from ocelli.media import exif, memory
 from ocelli.media.probe import Unreadable, probe
 from ocelli.media.sniff import HEAD_BYTES, sniff
 
@@ -42,8 +43,9 @@ def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
     anything better. Unreadable EXIF is ignored.
 
     No decoder sees the file. Raises ValidationFailed (field ``file``) if the content is no
-    supported picture, its header cannot be read, or it has more than ``max_pixels``, frames, scans
-    or texts than may be: nothing may decode it then. The pixels themselves are not looked at.
+    supported picture, its header cannot be read, it has more than ``max_pixels``, frames, scans
+    or texts than may be, or decoding it takes too much memory: nothing may decode it then. The
+    pixels themselves are not looked at.
     """
     if isinstance(source, bytes):
         return _read(source, max_pixels)
@@ -70,7 +72,9 @@ def _read(data: bytes | mmap, max_pixels: int) -> ImageHeader:
     fields = exif.fields(found.exif)
     if fields.get(exif.ORIENTATION) in {5, 6, 7, 8}:  # it lies on its side
         width, height = height, width
-    return ImageHeader(format, width, height, _taken_at(fields), found.whole, found.row)
+    header = ImageHeader(format, width, height, _taken_at(fields), found.whole, found.row)
+    _check_memory(header, max_pixels)
+    return header
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -84,6 +88,19 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
         field="file",
         issue="too many pixels",
     )
+
+
+def _check_memory(header: ImageHeader, max_pixels: int) -> None:
+    """Progressive, interlaced and animated ones are held whole."""
+    needed = memory.needed(header, memory.SMALL)
+    if needed > memory.allowed(max_pixels):
+        raise ValidationFailed(
+            f"Decoding this {header.format.name} picture takes about {needed // MEGABYTE} MB of "
+            f"memory, more than the limit of {memory.allowed(max_pixels) // MEGABYTE} MB. Save it "
+            "neither progressive nor interlaced, or smaller, and upload it again.",
+            field="file",
+            issue="too much memory",
+        )
 
 
 def _taken_at(fields: Mapping[int, int | str]) -> datetime | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.media import isolation
-from ocelli.media.decode import checked_header, memory, reading, scaled
+from ocelli.media import isolation, memory
+from ocelli.media.decode import checked_header, reading, scaled
 from ocelli.media.encode import encoded
 from ocelli.media.transparency import flat
 
@@ -28,7 +28,7 @@ def sanitized(
     header = checked_header(data, max_pixels=max_pixels)
     side = max(header.width, header.height)
     side = min(side, max_side or side, _LONGEST)
-    return isolation.run(_fit, data, header, side, max_bytes, memory=memory(header, side))
+    return isolation.run(_fit, data, header, side, max_bytes, memory=memory.needed(header, side))
 
 
 def _fit(data: bytes, header: ImageHeader, side: int, max_bytes: int | None) -> bytes:

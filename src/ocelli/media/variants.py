@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.images import VariantType
-from ocelli.media import blurhash, chroma, isolation
-from ocelli.media.decode import checked_header, memory, reading, scaled
+from ocelli.media import blurhash, chroma, isolation, memory
+from ocelli.media.decode import checked_header, reading, scaled
 from ocelli.media.transparency import flat, ground_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def render(data: bytes, *, max_pixels: int) -> Rendered:
     Raises AnalysisFailed, as ``decode`` does.
     """
     header = checked_header(data, max_pixels=max_pixels)
-    return isolation.run(_render, data, header, memory=memory(header, max(_SIDES.values())))
+    return isolation.run(_render, data, header, memory=memory.needed(header, max(_SIDES.values())))
 
 
 def _render(data: bytes, header: ImageHeader) -> Rendered:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Failure
@@ -13,18 +14,18 @@ from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Stora
 from ocelli.domain.jobs import report
 from ocelli.domain.sessions import ItemState
 from ocelli.media.colors import extract
-from ocelli.media.decode import decode
+from ocelli.media.decode import MAX_SIDE, decode
 from ocelli.usecases.engine import answer_key
 from ocelli.usecases.fetch_jobs import settle
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, AnalysisAnswer
     from ocelli.domain.colors import Palette
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
+    from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.engine import Engine
     from ocelli.usecases.image_loader import ImageLoader
 
@@ -36,27 +37,22 @@ log = logging.getLogger(__name__)
 
 
 class Analyse:
-    """The worker's main job. Safe to run twice: the first to finish wins, and both agree.
-
-    ``compute`` is where decoding happens: one thread, so that a worker uses one core.
-    """
+    """The worker's main job. Safe to run twice: the first to finish wins, and both agree."""
 
     def __init__(
         self,
         database: PostgresDatabase,
         engine: Engine,
-        compute: Executor,
+        decoders: DecoderPool,
         sources: ImageLoader,
         *,
-        max_pixels: int,
         timeout: float,
     ) -> None:
         self._timeout = timeout
         self._database = database
         self._engine = engine
-        self._compute = compute
+        self._decoders = decoders
         self._sources = sources
-        self._max_pixels = max_pixels
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
         """Bring the analysis to a final state.
@@ -147,8 +143,8 @@ class Analyse:
 
     async def _look(self, analysis: Analysis, data: bytes) -> _Done:
         started = time.perf_counter()
-        picture, palette = await asyncio.get_running_loop().run_in_executor(
-            self._compute, self._open, data
+        picture, palette = await self._decoders.decode(
+            analysis.tenant_id, data, partial(self._open, data), side=MAX_SIDE
         )
         roster = self._engine.roster(analysis.question)
         key = answer_key(data, analysis.question, analysis.level, roster)
@@ -181,7 +177,7 @@ class Analyse:
         return known and replace(known, calls=())
 
     def _open(self, data: bytes) -> tuple[PictureLike, Palette]:
-        picture = decode(data, max_pixels=self._max_pixels)
+        picture = decode(data, max_pixels=self._decoders.max_pixels)
         return picture, extract(picture.pixels)
 
 

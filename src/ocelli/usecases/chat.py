@@ -66,7 +66,7 @@ class LocalChat:
     ) -> ChatAnswer:
         """The whole answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
         text_tokens, pictures, meant = await asyncio.to_thread(self._read, conversation)
-        opened = await self._pictures.open(pictures, max_bytes=max_bytes)
+        opened = await self._pictures.open(tenant.id, pictures, max_bytes=max_bytes)
         picture_tokens = sum(
             count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
         )

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pybase64
@@ -28,6 +28,7 @@ from ocelli.domain.chat_errors import (
 )
 from ocelli.domain.errors import (
     AnalysisFailed,
+    FailureType,
     FetchFailed,
     ImageProcessingFailed,
     InvalidImageUrl,
@@ -36,7 +37,9 @@ from ocelli.domain.errors import (
     TooLarge,
     ValidationFailed,
 )
+from ocelli.media import memory
 from ocelli.media.data_url import NotBase64, decode_data_url, is_bare_base64, is_data_url
+from ocelli.media.dhash import SIDE as DHASH_SIDE
 from ocelli.media.dhash import dhash
 from ocelli.media.header import read_header
 from ocelli.media.sanitize import sanitized
@@ -50,10 +53,12 @@ if TYPE_CHECKING:
     from ocelli.domain.images import ImageHeader
     from ocelli.domain.ports_chat import PictureLimits
     from ocelli.domain.ports_fetch import Fetcher
+    from ocelli.usecases.decoders import DecoderPool
 
     _Key = tuple[UUID, bytes, PictureLimits]
 
 AT_ONCE = 8
+ALL_UNPACKED = 4000 * MEGABYTE  # of all pictures of one request: 500 of two megapixels
 ALL_BYTES = 75 * MEGABYTE  # of all fetched pictures of one request
 PREPARED_BYTES = 64 * MEGABYTE
 
@@ -79,17 +84,17 @@ class OpenedPicture:
 class PictureLoader:
     """One per process: it remembers what it prepared."""
 
-    def __init__(self, fetcher: Fetcher, *, max_bytes: int, max_pixels: int) -> None:
+    def __init__(self, fetcher: Fetcher, decoders: DecoderPool, *, max_bytes: int) -> None:
         self._fetcher = fetcher
+        self._decoders = decoders
         self._max_bytes = max_bytes
-        self._max_pixels = max_pixels
-        # Asked from several threads at once, which this kind of dictionary is not made for.
         self._prepared: LRUCache[_Key, str] = LRUCache(
             PREPARED_BYTES, lambda url: len(url) + _ENTRY
         )
-        self._lock = Lock()
 
-    async def open(self, refs: Sequence[PictureRef], *, max_bytes: int) -> list[OpenedPicture]:
+    async def open(
+        self, tenant_id: UUID, refs: Sequence[PictureRef], *, max_bytes: int
+    ) -> list[OpenedPicture]:
         """All of them, in their order; the same address is read once.
 
         Raises ChatError, InvalidImageUrl.
@@ -98,15 +103,19 @@ class PictureLoader:
         limit = min(self._max_bytes, max_bytes)
         budget = _Budget()
 
-        async def one(ref: PictureRef) -> OpenedPicture:
+        async def read(ref: PictureRef) -> OpenedPicture:
             data = await self._bytes(ref, budget, limit)
-            if compare:
-                return await asyncio.to_thread(self._compare, ref, data, limit)
-            return await asyncio.to_thread(self._inspect, ref, data, limit)
+            opened = await asyncio.to_thread(self._inspect, ref, data, limit)
+            budget.unpack(opened)
+            return opened
+
+        async def compare(opened: OpenedPicture) -> OpenedPicture:
+            return await self._compare(tenant_id, opened)
 
         distinct = {ref.url: ref for ref in reversed(refs)}  # the first place names the error
-        compare = len(distinct) > 1
-        opened = await bounded_map(one, list(distinct.values()), at_once=AT_ONCE)
+        opened = await bounded_map(read, list(distinct.values()), at_once=AT_ONCE)
+        if len(opened) > 1:
+            opened = await bounded_map(compare, opened, at_once=AT_ONCE)
         found = dict(zip(distinct, opened, strict=True))
         return [replace(found[ref.url], ref=ref) for ref in refs]
 
@@ -121,22 +130,31 @@ class PictureLoader:
         limit = min(self._max_bytes, max_bytes)
         budget = _Budget()
 
+        def inspect(refs: Sequence[PictureRef]) -> None:
+            for ref in refs:
+                budget.unpack(self._inspect(ref, _decode(ref), limit))
+
         async def one(ref: PictureRef) -> str:
-            inline = is_data_url(ref.url) or is_bare_base64(ref.url)
-            if not inline and limits.fetches:
+            if _is_inline(ref):
+                data = await asyncio.to_thread(_decode, ref)
+            elif limits.fetches:
                 _check_scheme(ref)
                 with picture_errors(ref):
                     await self._fetcher.check(ref.url)
                 return ref.url
-            data = None if inline else await self._bytes(ref, budget, limit)
-            return await asyncio.to_thread(self._prepare, tenant_id, ref, data, limits, limit)
+            else:
+                data = await self._bytes(ref, budget, limit)
+                budget.unpack(await asyncio.to_thread(self._inspect, ref, data, limit))
+            return await self._prepare(tenant_id, ref, data, limits)
 
         distinct = {ref.url: ref for ref in reversed(refs)}
+        # Before the first of them is decoded.
+        await asyncio.to_thread(inspect, [ref for ref in distinct.values() if _is_inline(ref)])
         prepared = await bounded_map(one, list(distinct.values()), at_once=AT_ONCE)
         return {url: made for url, made in zip(distinct, prepared, strict=True) if made != url}
 
     async def _bytes(self, ref: PictureRef, budget: _Budget, limit: int) -> bytes:
-        if is_data_url(ref.url) or is_bare_base64(ref.url):
+        if _is_inline(ref):
             return await asyncio.to_thread(_decode, ref)
         _check_scheme(ref)
         with picture_errors(ref):
@@ -144,41 +162,37 @@ class PictureLoader:
         budget.spend(len(fetched.data), ref)
         return fetched.data
 
-    def _prepare(
-        self,
-        tenant_id: UUID,
-        ref: PictureRef,
-        data: bytes | None,
-        limits: PictureLimits,
-        limit: int,
+    async def _prepare(
+        self, tenant_id: UUID, ref: PictureRef, data: bytes, limits: PictureLimits
     ) -> str:
-        """The data URL. Blocking.
+        """The data URL.
 
         Remembered per tenant: or the time of an answer would tell who else has the picture.
         """
-        source = ref.url.encode() if data is None else data
-        key = (tenant_id, hashlib.sha256(source).digest(), limits)
-        with self._lock:
-            known = self._prepared.get(key)
+        key = (tenant_id, await asyncio.to_thread(_digest, data), limits)
+        known = self._prepared.get(key)
         if known is not None:
             return known
-        picture = self._inspect(ref, _decode(ref) if data is None else data, limit)
+        work = partial(
+            sanitized,
+            data,
+            max_side=limits.max_side,
+            max_bytes=limits.max_bytes,
+            max_pixels=self._decoders.max_pixels,
+        )
         with picture_errors(ref):
-            made = sanitized(
-                picture.data,
-                max_side=limits.max_side,
-                max_bytes=limits.max_bytes,
-                max_pixels=self._max_pixels,
-            )
-        url = "data:image/jpeg;base64," + pybase64.b64encode(made).decode()
-        with self._lock, suppress(ValueError):  # larger than all that is remembered
+            made = await self._decoders.decode(tenant_id, data, work, side=limits.max_side)
+        url = await asyncio.to_thread(_as_data_url, made)
+        with suppress(ValueError):  # larger than all that is remembered
             self._prepared[key] = url
         return url
 
-    def _compare(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
-        opened = self._inspect(ref, data, limit)
-        with picture_errors(ref):
-            return replace(opened, dhash=dhash(data, max_pixels=self._max_pixels))
+    async def _compare(self, tenant_id: UUID, opened: OpenedPicture) -> OpenedPicture:
+        data = opened.data
+        work = partial(dhash, data, max_pixels=self._decoders.max_pixels)
+        with picture_errors(opened.ref):
+            made = await self._decoders.decode(tenant_id, data, work, side=DHASH_SIDE)
+        return replace(opened, dhash=made)
 
     def _inspect(self, ref: PictureRef, data: bytes, limit: int) -> OpenedPicture:
         if not data:
@@ -190,10 +204,17 @@ class PictureLoader:
             )
         with picture_errors(ref):
             header = read_header(data, max_pixels=_ANY_SIZE)
-        if header.width * header.height > self._max_pixels:
+        most = self._decoders.max_pixels
+        if header.width * header.height > most:
             raise ImageTooLarge(
                 f"The image has {header.width:,} × {header.height:,} pixels, more than the "
-                f"{self._max_pixels:,} that one may have.",
+                f"{most:,} that one may have.",
+                param=ref.param,
+            )
+        if memory.needed(header, memory.SMALL) > memory.allowed(most):
+            raise ImageTooLarge(
+                "Decoding the image takes more memory than one may take. Save it smaller, neither "
+                "progressive nor interlaced.",
                 param=ref.param,
             )
         return OpenedPicture(ref, data, hashlib.sha256(data).hexdigest(), header)
@@ -208,10 +229,21 @@ class PictureLoader:
 
 
 class _Budget:
-    """What all fetched pictures of a request may weigh together."""
+    """What all pictures of a request may weigh together: as they are fetched, and unpacked."""
 
     def __init__(self) -> None:
         self.left = ALL_BYTES
+        self.unpacked = ALL_UNPACKED
+
+    def unpack(self, opened: OpenedPicture) -> None:
+        header = opened.header
+        self.unpacked -= header.width * header.height * 4 + header.whole
+        if self.unpacked < 0:
+            raise ImageTooLarge(
+                f"The images of this request unpack to more than {ALL_UNPACKED:,} bytes together: "
+                "send fewer, or smaller ones.",
+                param=opened.ref.param,
+            )
 
     def spend(self, size: int, ref: PictureRef) -> None:
         self.left -= size
@@ -233,7 +265,13 @@ def picture_errors(ref: PictureRef) -> Iterator[None]:
         raise InvalidImageUrl(f"Invalid image URL: {error.message}", field=ref.param) from error
     except TooLarge as error:
         raise ImageTooLarge(error.message, param=ref.param) from error
-    except (ValidationFailed, AnalysisFailed) as error:
+    except ValidationFailed as error:
+        raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
+    except AnalysisFailed as error:
+        if error.retryable:
+            raise UpstreamUnavailable(error.message) from error
+        if error.type is FailureType.RESOURCE_LIMIT:
+            raise ImageTooLarge(error.message, param=ref.param) from error
         raise InvalidImageFormat(f"{error.message} {_ACCEPTED}", param=ref.param) from error
     except ImageProcessingFailed as error:
         kind = UpstreamUnavailable if error.retryable else UpstreamFailed
@@ -249,6 +287,18 @@ def _decode(ref: PictureRef) -> bytes:
         return decode_data_url(ref.url)
     except NotBase64 as error:
         raise InvalidBase64Image("Invalid base64 image_url.", param=ref.param) from error
+
+
+def _is_inline(ref: PictureRef) -> bool:
+    return is_data_url(ref.url) or is_bare_base64(ref.url)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _as_data_url(data: bytes) -> str:
+    return "data:image/jpeg;base64," + pybase64.b64encode(data).decode()
 
 
 def _check_scheme(ref: PictureRef) -> None:

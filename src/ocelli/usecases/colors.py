@@ -9,16 +9,16 @@ from ocelli.domain.colors import ColorMatch, Extraction, RgbColor, match_score
 from ocelli.domain.errors import NotFound, ValidationFailed
 from ocelli.domain.jobs import report
 from ocelli.media import colors
-from ocelli.media.decode import decode
+from ocelli.media.decode import MAX_SIDE, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import Executor
     from uuid import UUID
 
     from ocelli.domain.colors import ColorQuery, Palette
     from ocelli.domain.images import Image
     from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.store_resolver import StoreResolver
 
 
@@ -94,14 +94,11 @@ class ExtractColors:
         self,
         database: PostgresDatabase,
         stores: StoreResolver,
-        compute: Executor,
-        *,
-        max_pixels: int,
+        decoders: DecoderPool,
     ) -> None:
         self._database = database
         self._stores = stores
-        self._compute = compute
-        self._max_pixels = max_pixels
+        self._decoders = decoders
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
         """Extract and store them. Raises to be tried again."""
@@ -134,9 +131,10 @@ class ExtractColors:
         data = await store.read(image.object_key)
 
         def work() -> Palette:
-            return colors.extract(decode(data, max_pixels=self._max_pixels).pixels, most=most)
+            picture = decode(data, max_pixels=self._decoders.max_pixels)
+            return colors.extract(picture.pixels, most=most)
 
-        return await asyncio.get_running_loop().run_in_executor(self._compute, work)
+        return await self._decoders.decode(image.tenant_id, data, work, side=MAX_SIDE)
 
 
 def named(name: str) -> tuple[str | None, RgbColor | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from ocelli.domain.analysis import Status
@@ -18,7 +19,6 @@ from ocelli.usecases.upload import UploadRequest, check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from concurrent.futures import Executor
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered
     from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.store_resolver import StoreResolver
 
 URL_LIFETIME = 3600
@@ -197,14 +198,11 @@ class MakeVariants:
         self,
         database: PostgresDatabase,
         stores: StoreResolver,
-        compute: Executor,
-        *,
-        max_pixels: int,
+        decoders: DecoderPool,
     ) -> None:
         self._database = database
         self._stores = stores
-        self._compute = compute
-        self._max_pixels = max_pixels
+        self._decoders = decoders
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
         """Make and store them all, then say so in one transaction. Raises to be tried again."""
@@ -243,8 +241,11 @@ class MakeVariants:
         store = await self._stores.holding(image)
         data = await store.read(image.object_key)
         # Colours come with the analysis; where there is none, with the smaller copies.
-        rendered, palette = await asyncio.get_running_loop().run_in_executor(
-            self._compute, self._render, data, image.analysis is None
+        rendered, palette = await self._decoders.decode(
+            image.tenant_id,
+            data,
+            partial(self._render, data, image.analysis is None),
+            side=VariantType.LARGE.side,
         )
         variants = []
         for each in rendered.variants:
@@ -256,8 +257,9 @@ class MakeVariants:
         return variants, rendered.blur_hash, palette
 
     def _render(self, data: bytes, colors: bool) -> tuple[Rendered, Palette | None]:
-        rendered = render(data, max_pixels=self._max_pixels)
+        max_pixels = self._decoders.max_pixels
+        rendered = render(data, max_pixels=max_pixels)
         if not colors:
             return rendered, None
-        small = decode(data, max_side=COLOR_SIDE, max_pixels=self._max_pixels)
+        small = decode(data, max_side=COLOR_SIDE, max_pixels=max_pixels)
         return rendered, extract(small.pixels)

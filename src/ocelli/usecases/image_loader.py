@@ -16,11 +16,12 @@ from ocelli.usecases.fetch_jobs import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Executor
+    from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.ports_fetch import Fetcher, Frame, VideoPages, Videos
     from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.store_resolver import StoreResolver
 
 
@@ -34,7 +35,7 @@ class ImageLoader:
         fetcher: Fetcher,
         videos: Videos,
         pages: VideoPages,
-        compute: Executor,
+        decoders: DecoderPool,
         *,
         max_bytes: int,
     ) -> None:
@@ -43,7 +44,7 @@ class ImageLoader:
         self._fetcher = fetcher
         self._videos = videos
         self._pages = pages
-        self._compute = compute
+        self._decoders = decoders
         self._max_bytes = max_bytes
 
     async def open(self, analysis: Analysis) -> bytes | None:
@@ -99,9 +100,10 @@ class ImageLoader:
             data, interval=request.asked.interval, max_frames=request.asked.max_frames
         )
         found: list[Analysis] = []
-        while (frame := await self._next(frames)) is not None:
-            key = await self._store(video, frame.data)
-            found.append(_of_frame(video, frame, len(found) + 1, key))
+        async with self._decoders.room(video.tenant_id, self._videos.memory):
+            while (frame := await self._next(video.tenant_id, frames)) is not None:
+                key = await self._store(video, frame.data)
+                found.append(_of_frame(video, frame, len(found) + 1, key))
         async with self._database.transaction() as tx:
             if await tx.fetch_jobs.lock(request.id) is None or not await tx.analyses.skip(video.id):
                 return
@@ -117,9 +119,8 @@ class ImageLoader:
                         FailureType.VALIDATION, InsufficientCredits().message, retryable=False
                     )
 
-    async def _next(self, frames: Iterator[Frame]) -> Frame | None:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._compute, lambda: next(frames, None))
+    async def _next(self, tenant_id: UUID, frames: Iterator[Frame]) -> Frame | None:
+        return await self._decoders.step(tenant_id, lambda: next(frames, None))
 
 
 def _of_frame(video: Analysis, frame: Frame, number: int, key: str) -> Analysis:

@@ -25,7 +25,7 @@ class Moderator:
 
     async def judge(self, tenant: Tenant, refs: Sequence[PictureRef], *, max_bytes: int) -> float:
         """The highest probability that one of them is not safe for work. Raises ChatError."""
-        opened = await self._pictures.open(refs, max_bytes=max_bytes)
+        opened = await self._pictures.open(tenant.id, refs, max_bytes=max_bytes)
         looked = await self._local.look(tenant, opened, frozenset({Feature.NSFW}))
         scores = [each.findings.safety.nsfw for each in looked if each.findings.safety is not None]
         if len(scores) < len(looked):

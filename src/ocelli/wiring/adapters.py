@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.buckets import parse_bucket_url
+from ocelli.media import memory
 from ocelli.media.blobs import DiskReserve
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.sealing import AesGcmSealing
+from ocelli.usecases.capacity import LONGEST_WAIT
 from ocelli.usecases.custom_storage import CustomStorage
+from ocelli.usecases.decoders import DecoderPool
 from ocelli.wiring.data_folder import local_store
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from ocelli.domain.buckets import Bucket, Credentials
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
+
+DECODED = 64 * MEGABYTE  # a picture of 2,048 a side, and what is made of it
 
 
 def objects(settings: Settings) -> LocalObjects | S3Objects:
@@ -63,6 +68,12 @@ def fetcher(settings: Settings) -> SafeFetcher:
         max_bytes=settings.fetch_max_bytes,
         timeout=settings.fetch_timeout,
     )
+
+
+def decoder_pool(settings: Settings, *, part: int = 1, wait: float = LONGEST_WAIT) -> DecoderPool:
+    """Decoders of one process, with that part of what decoding one picture may take."""
+    budget = memory.allowed(settings.max_pixels) + DECODED
+    return DecoderPool(max_pixels=settings.max_pixels, budget=budget // part, wait=wait)
 
 
 def secret(settings: Settings) -> bytes:

@@ -37,7 +37,7 @@ from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
-from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
+from ocelli.wiring.adapters import custom_storage, decoder_pool, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, roster
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ocelli.api.services import Chat
     from ocelli.backends.chat.relay import Upstreams
     from ocelli.settings import Settings
+    from ocelli.usecases.decoders import DecoderPool
 
 log = logging.getLogger(__name__)
 KEY_USE_EVERY = 10.0
@@ -86,6 +87,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     )
     metering = Metering(database, quota, OPERATION)
     upstreams = Upstreams(chat_configs(settings))
+    decoders = decoder_pool(settings, part=2)
 
     async def store_check() -> None:
         await store.check()
@@ -120,6 +122,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                     await rates.give_back(idle=0.0)
                     await metering.write_down()
                 await upstreams.close()
+                decoders.close()
 
     return create_app(
         Services(
@@ -141,7 +144,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             backend_names=names,
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
-            chat=_chat(settings, adhoc, metering, upstreams),
+            chat=_chat(settings, adhoc, metering, upstreams, decoders),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,
@@ -161,16 +164,16 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
 
 
 def _chat(
-    settings: Settings, adhoc: AdHocAnalyses, metering: Metering, upstreams: Upstreams
+    settings: Settings,
+    adhoc: AdHocAnalyses,
+    metering: Metering,
+    upstreams: Upstreams,
+    decoders: DecoderPool,
 ) -> Chat:
     """Who answers conversations: configured backends, and the local model."""
     from ocelli.api.services import Chat
 
-    pictures = PictureLoader(
-        fetcher(settings),
-        max_bytes=settings.max_upload_bytes,
-        max_pixels=settings.max_pixels,
-    )
+    pictures = PictureLoader(fetcher(settings), decoders, max_bytes=settings.max_upload_bytes)
     local = LocalChat(adhoc, pictures, LocalAnswerer(), timeout=settings.analysis_timeout)
     models = ChatModels(
         upstreams,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.search_index import SearchIndex
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
-from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
+from ocelli.wiring.adapters import custom_storage, decoder_pool, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import build_engine
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
     """One worker with its models loaded, on the database that is ``ready``; not before."""
     from ocelli.worker.loop import Worker
 
-    with ThreadPoolExecutor(1, thread_name_prefix="compute") as compute:
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="compute") as compute,
+        closing(decoder_pool(settings, wait=settings.analysis_timeout)) as decoders,
+    ):
         async with (
             build_engine(settings, compute) as engine,
             PostgresDatabase(dsn := await ready, max_connections=4) as database,
@@ -57,7 +60,6 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
             store = objects(settings)
             buckets = custom_storage(settings, database, store.staging)
             stores = StoreResolver(store, buckets, disk_reserve(settings, store))
-            limits = {"max_pixels": settings.max_pixels}
             sources = ImageLoader(
                 database,
                 stores,
@@ -68,16 +70,15 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     seconds=settings.analysis_timeout / 2,
                 ),
                 YtDlp(max_bytes=settings.fetch_max_bytes, timeout=settings.fetch_timeout * 2),
-                compute,
+                decoders,
                 max_bytes=max(settings.fetch_max_bytes, settings.max_upload_bytes),
             )
             analyse = Analyse(
                 database,
                 engine,
-                compute,
+                decoders,
                 sources,
                 timeout=settings.analysis_timeout,
-                **limits,
             )
             call_webhook = CallWebhook(database, fetcher(settings))
 
@@ -92,8 +93,8 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 dsn,
                 {
                     ANALYSE: analyse,
-                    MAKE_VARIANTS: MakeVariants(database, stores, compute, **limits),
-                    EXTRACT_COLORS: ExtractColors(database, stores, compute, **limits),
+                    MAKE_VARIANTS: MakeVariants(database, stores, decoders),
+                    EXTRACT_COLORS: ExtractColors(database, stores, decoders),
                     EXPORT: WriteExport(database, stores),
                     CALL_WEBHOOK: call_webhook,
                 },

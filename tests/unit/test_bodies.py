@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from tests.waiting import PATIENCE
 
-from ocelli.api import bodies, raw
+from ocelli.api import bodies
 from ocelli.domain.errors import MalformedRequest
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ async def status_of(
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (bodies, raw):
-        monkeypatch.setattr(module, "IDLE_TIMEOUT", 1.0)
+    monkeypatch.setattr(bodies, "IDLE_TIMEOUT", 1.0)
 
 
 async def test_json_that_stops_coming_is_answered() -> None:
@@ -95,9 +94,9 @@ async def test_json_that_comes_slowly_is_waited_for() -> None:
 
 async def test_a_raw_body_that_stops_coming_is_refused() -> None:
     with pytest.raises(MalformedRequest, match="No data came"):
-        await raw._read(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
+        await bodies._read(Request(scope("/chat"), arriving(HALF, pause=0.0)), 1000)
 
 
 async def test_a_raw_body_that_comes_slowly_is_waited_for() -> None:
     request = Request(scope("/chat"), arriving(*SLOWLY, pause=0.25))
-    assert await raw._read(request, 1000) == b'    {"name": "a"}'
+    assert await bodies._read(request, 1000) == b'    {"name": "a"}'

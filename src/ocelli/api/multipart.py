@@ -11,8 +11,8 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from ocelli.api.bodies import announced, arriving
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
-from ocelli.api.raw import announced, arriving
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
 from ocelli.media.blobs import BlobFactory, BlobWriter

@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from ocelli.api import json_reader
 from ocelli.api.auth import CurrentKey, CurrentServices, admit, current_services, presented
+from ocelli.api.bodies import whole_body
 from ocelli.api.chat import mapping, openapi, schemas, streaming
 from ocelli.api.chat.openapi import ERRORS, READ_ERRORS
 from ocelli.api.policy import requires
-from ocelli.api.raw import whole_body
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.chat import Conversation, PictureRef

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_to_bytes
 
 from ocelli.api import json_reader
+from ocelli.api.bodies import COPIES, announced
 from ocelli.api.fetch.payload import Base64File, JsonText
 from ocelli.api.multipart import FilePart, TextPart, pump
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
-from ocelli.api.raw import COPIES, announced
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge
 from ocelli.domain.fetch_jobs import MAX_FILE

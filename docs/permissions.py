@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from ocelli.api import health, signed_urls
+from ocelli.api import health, metrics, signed_urls
 from ocelli.api.dialects import dialects
 from ocelli.api.policy import policy_of
 
@@ -33,7 +33,11 @@ no key.
 
 def permissions_reference() -> str:
     """The page, as Markdown."""
-    found = [*_flat(health.router.routes), *_flat(signed_urls.router.routes)]
+    found = [
+        *_flat(health.router.routes),
+        *_flat(metrics.router.routes),
+        *_flat(signed_urls.router.routes),
+    ]
     for dialect in dialects():
         found += [*_flat(dialect.router.routes), *_flat(dialect.plain_routes)]
     rows = {_row(path, route) for path, route in found if route.include_in_schema}

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ocelli.api import health, signed_urls
+from ocelli.api import health, metrics, signed_urls
 from ocelli.api.auth import current_key
 from ocelli.api.dialects import dialects
 from ocelli.api.policy import is_marked, policy_of
@@ -39,6 +39,7 @@ ALL = [
     ),
     *routes(signed_urls.router.routes),
     *routes(health.router.routes),
+    *routes(metrics.router.routes),
 ]
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ocelli import __version__
-from ocelli.api import health, signed_urls
+from ocelli.api import health, metrics, signed_urls
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
@@ -57,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(dialect.router)
     app.include_router(signed_urls.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.add_exception_handler(OcelliError, _ours)
     app.add_exception_handler(Replay, replay)
     app.add_exception_handler(RequestValidationError, _validation)

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Gauge,
-    ProcessCollector,
-)
-from prometheus_client.exposition import generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from ocelli.api.auth import CurrentServices
 from ocelli.api.policy import public
@@ -60,33 +50,6 @@ async def ready(services: CurrentServices) -> JSONResponse:
     good = all(checks[name] == "ok" for name in checks.keys() - services.checked_elsewhere)
     body = {"status": "ready" if good else "not ready", "checks": checks}
     return JSONResponse(body, 200 if good else 503)
-
-
-@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-@public
-async def metrics(services: CurrentServices) -> PlainTextResponse:
-    """What API and workers have counted since ``ocelli serve`` began, and the state of the queue.
-
-    Without PROMETHEUS_MULTIPROC_DIR, which ``ocelli serve`` sets, of this process alone.
-    """
-    registry = CollectorRegistry()
-    for name, values in (await services.gauges()).items():
-        gauge = Gauge(
-            name, name.removeprefix("ocelli_").replace("_", " "), ["status"], registry=registry
-        )
-        for status, value in values.items():
-            gauge.labels(status).set(value)
-    body = _counted() + generate_latest(registry)
-    return PlainTextResponse(body, media_type=CONTENT_TYPE_LATEST)
-
-
-def _counted() -> bytes:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    everybody = CollectorRegistry()
-    MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
-    ProcessCollector(registry=everybody)  # of the API
-    return generate_latest(everybody)
 
 
 async def _result(check: Callable[[], Awaitable[None]]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from ocelli.domain.jobs import QueueState
     from ocelli.domain.pricing import Roster
     from ocelli.media.blobs import BlobWriter
     from ocelli.usecases.accounts import Accounts
@@ -99,7 +100,7 @@ class Services:
     listen: Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
     checks: dict[str, Callable[[], Awaitable[None]]]
     checked_elsewhere: frozenset[str]
-    gauges: Callable[[], Awaitable[dict[str, dict[str, float]]]]
+    queue_state: Callable[[], Awaitable[QueueState]]
     lifespan: Callable[[], AbstractAsyncContextManager[Any]]
     max_upload_bytes: int
     signed_folder: SignedFolder | None = None

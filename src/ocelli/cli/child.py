@@ -34,6 +34,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
     from ocelli.cli.logs import configure_logs
+    from ocelli.cli.metrics import count_as
     from ocelli.settings import Settings
 
     settings = Settings()
@@ -41,9 +42,11 @@ def main() -> None:
     match sys.argv[1:]:
         case ["api", descriptor]:
             configure_logs(settings, "api")
+            count_as("api")
             _api(dsn, int(descriptor), files)
         case ["worker", number]:
             configure_logs(settings, f"worker-{number}")
+            count_as(f"worker-{number}")
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work(dsn))
             os._exit(0)  # nothing is left to end well, and taking models apart would cost 0.3 s

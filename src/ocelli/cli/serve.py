@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ import typer
 
 from ocelli.cli.logs import configure_logs
 from ocelli.cli.main import CANNOT_RUN, fail
+from ocelli.cli.metrics import metrics_folder
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
@@ -64,7 +64,7 @@ def serve(**options: Any) -> int:
             stack.enter_context(address_kept(settings.data, address))
             supervisor = Supervisor(postgres)
             stack.callback(supervisor.stop)
-            environment = {**to_environment(settings), **_metrics(settings)}
+            environment = {**to_environment(settings), **metrics_folder(settings)}
             supervisor.add(
                 "api",
                 ["api", str(listener.fileno())],
@@ -143,14 +143,6 @@ def _wait_until(usable: Callable[[], None], stop: threading.Event) -> None:
                 log.warning("waiting: %s", said)
         if stop.wait(1.0):
             raise _Stopped
-
-
-def _metrics(settings: Settings) -> dict[str, str]:
-    """A folder, empty now, in which all processes count, so that /metrics tells of all of them."""
-    folder = settings.data.absolute() / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 @contextlib.contextmanager

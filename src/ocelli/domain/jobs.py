@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from ocelli.domain.analysis import ModelCall
@@ -28,12 +28,20 @@ class JobReport:
     error_type: str | None = None
     level: str | None = None
     calls: Sequence[ModelCall] = ()
-    fetched: bool = False
 
     @property
     def backend(self) -> str | None:
         """Whose description it is."""
         return self.calls[0].source if self.calls else None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """``jobs`` by task and status; ``oldest`` by task, in seconds, of those that could run now."""
+
+    jobs: Mapping[tuple[str, str], int]
+    oldest: Mapping[str, float]
+    workers: int
 
 
 REPORT: ContextVar[JobReport | None] = ContextVar("report", default=None)

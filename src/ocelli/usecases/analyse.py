@@ -67,7 +67,6 @@ class Analyse:
         report(
             image_id=analysis.image_id,
             level=analysis.level.value,
-            fetched=analysis.object_key is None,
         )
         try:
             async with asyncio.timeout(self._timeout) as limit:

@@ -8,6 +8,8 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
+from prometheus_client import Counter
+
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.buckets import parse_bucket_url
 from ocelli.media import memory
@@ -25,10 +27,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.domain.buckets import Bucket, Credentials
+    from ocelli.domain.ports_fetch import Fetched
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 
 DECODED = 64 * MEGABYTE  # a picture of 2,048 a side, and what is made of it
+FETCHES = Counter("ocelli_fetches_total", "Pictures and videos fetched by address", ["outcome"])
+
+
+class CountingFetcher(SafeFetcher):
+    """Shows in the metrics what was fetched, and what could not be."""
+
+    async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
+        """See Fetcher."""
+        try:
+            fetched = await super().get(url, videos=videos, max_bytes=max_bytes)
+        except Exception:
+            FETCHES.labels("failed").inc()
+            raise
+        FETCHES.labels("completed").inc()
+        return fetched
 
 
 def objects(settings: Settings) -> LocalObjects | S3Objects:
@@ -61,9 +79,9 @@ def disk_reserve(settings: Settings, store: LocalObjects | S3Objects) -> DiskRes
     return DiskReserve((settings.data, store.staging), settings.free_disk_mb * MEGABYTE)
 
 
-def fetcher(settings: Settings) -> SafeFetcher:
+def fetcher(settings: Settings) -> CountingFetcher:
     """Who fetches what users name."""
-    return SafeFetcher(
+    return CountingFetcher(
         allow=settings.fetch_networks,
         max_bytes=settings.fetch_max_bytes,
         timeout=settings.fetch_timeout,

@@ -13,7 +13,7 @@ from ocelli.domain.accounts import MEGABYTE
 from ocelli.media.blobs import DiskWatch
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.postgres.health import queue_gauges, worker_alive
+from ocelli.storage.postgres.health import queue_state, worker_alive
 from ocelli.storage.postgres.notifications import ChangeListener
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.adhoc import AdHocAnalyses
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from ocelli.api.services import Chat
     from ocelli.backends.chat.relay import Upstreams
+    from ocelli.domain.jobs import QueueState
     from ocelli.settings import Settings
     from ocelli.usecases.decoders import DecoderPool
 
@@ -97,9 +98,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
         async with database.connection() as connection:
             await worker_alive(connection)
 
-    async def gauges() -> dict[str, dict[str, float]]:
+    async def queue() -> QueueState:
         async with database.connection() as connection:
-            return await queue_gauges(connection)
+            return await queue_state(connection)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -154,7 +155,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             custom_storage=buckets,
             checks={"database": database.check, "store": store_check, "workers": worker_check},
             checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
-            gauges=gauges,
+            queue_state=queue,
             lifespan=lifespan,
             max_upload_bytes=settings.max_upload_bytes,
             signed_folder=store if isinstance(store, LocalObjects) else None,

@@ -32,7 +32,6 @@ ANALYSES = Counter(
     "ocelli_analyses_total", "Analyses that have ended", ["backend", "level", "outcome"]
 )
 LOOKS = Counter("ocelli_looks_total", "Model calls that were answered", ["backend", "task"])
-FETCHES = Counter("ocelli_fetches_total", "Pictures and videos fetched for analyses", ["outcome"])
 WEBHOOKS = Counter("ocelli_webhooks_total", "Attempts to call a webhook", ["outcome"])
 
 COMPLETED, FAILED, RETRIED, WAITING = "completed", "failed", "retried", "waiting"
@@ -87,8 +86,6 @@ def _note(job: procrastinate.jobs.Job, report: JobReport, seconds: float) -> Non
 
 
 def _count_analysis(report: JobReport, status: str) -> None:
-    if report.fetched:
-        FETCHES.labels(FAILED if report.error_type else COMPLETED).inc()
     if status in (COMPLETED, FAILED) and report.level is not None:
         ANALYSES.labels(report.backend or "none", report.level, status).inc()
     for call in report.calls:

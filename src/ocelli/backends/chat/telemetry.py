@@ -39,7 +39,7 @@ BREAKER = Gauge(
     "ocelli_backend_breaker",
     "Circuit breaker: 0 closed, 1 half open, 2 open",
     ["backend"],
-    multiprocess_mode="mostrecent",
+    multiprocess_mode="livemostrecent",
 )
 LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocelli.domain.jobs import QueueState
+
 if TYPE_CHECKING:
     from ocelli.storage.postgres.rows import Connection
 
@@ -22,18 +24,25 @@ async def worker_alive(connection: Connection) -> None:
         raise LookupError("no worker is alive; start one with `ocelli worker`")
 
 
-async def queue_gauges(connection: Connection) -> dict[str, dict[str, float]]:
-    """Metrics: name to status to value."""
+async def queue_state(connection: Connection) -> QueueState:
+    """How many jobs there are, for how long the oldest have waited, how many workers live."""
     jobs = await connection.execute(
-        "SELECT status::text, count(*) AS jobs FROM procrastinate_jobs GROUP BY status"
+        "SELECT task_name, status::text, count(*) AS jobs FROM procrastinate_jobs GROUP BY 1, 2"
+    )
+    oldest = await connection.execute(
+        "SELECT job.task_name, extract(epoch FROM now() - min(event.at))::float AS seconds"
+        " FROM procrastinate_jobs AS job JOIN procrastinate_events AS event"
+        " ON event.job_id = job.id AND event.type = 'deferred'"
+        " WHERE job.status = 'todo' AND coalesce(job.scheduled_at, now()) <= now() GROUP BY 1"
     )
     workers = await connection.execute(
-        "SELECT count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %s)) AS alive"
-        " FROM procrastinate_workers",
+        "SELECT count(*) AS alive FROM procrastinate_workers"
+        " WHERE last_heartbeat > now() - make_interval(secs => %s)",
         (ALIVE_WITHIN,),
     )
-    row = await workers.fetchone()
-    return {
-        "ocelli_jobs": {each["status"]: each["jobs"] for each in await jobs.fetchall()},
-        "ocelli_workers": {"alive": row["alive"] if row else 0},
-    }
+    alive = await workers.fetchone()
+    return QueueState(
+        {(each["task_name"], each["status"]): each["jobs"] for each in await jobs.fetchall()},
+        {each["task_name"]: each["seconds"] for each in await oldest.fetchall()},
+        alive["alive"] if alive else 0,
+    )

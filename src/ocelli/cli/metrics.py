@@ -1,0 +1,56 @@
+"""One folder in which all processes of a server count, so that ``/metrics`` tells of all of them.
+
+prometheus_client maps a file for each kind of metric and process. They are named after the role of
+a process (``api``, ``worker-1``), not its number: one that is started again goes on counting where
+the last one ended, and no file is left of a dead one. They have all their bytes before they are
+mapped: to write into a hole of a file kills a process once the disk is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocelli.settings import Settings
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it
+SIZE = 1024 * 1024  # bytes: some 8,000 values
+COUNTED = ("counter", "histogram")
+STATE = ("gauge_livemostrecent",)  # of a process; not of the one before it
+
+
+def metrics_folder(settings: Settings) -> Mapping[str, str]:
+    """A folder, empty now; what processes that count in it have to have in their environment."""
+    folder = settings.data.absolute() / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {FOLDER: str(folder)}
+
+
+def count_as(role: str) -> None:
+    """Count in the folder, where there is one. Call it before anything that counts is imported."""
+    if FOLDER not in os.environ:
+        return
+    folder = Path(os.environ[FOLDER])
+    with contextlib.suppress(OSError):  # no room: they are made as the library makes them
+        for kind in COUNTED:
+            _fill(folder / f"{kind}_{role}.db")
+        for kind in STATE:
+            (folder / f"{kind}_{role}.db").unlink(missing_ok=True)
+            _fill(folder / f"{kind}_{role}.db")
+    from prometheus_client import values
+
+    values.ValueClass = values.MultiProcessValue(lambda: role)  # type: ignore[no-untyped-call]
+
+
+def _fill(path: Path) -> None:
+    if not path.exists():
+        unfinished = path.with_suffix(".new")
+        unfinished.write_bytes(bytes(SIZE))
+        unfinished.rename(path)

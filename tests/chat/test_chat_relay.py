@@ -22,7 +22,7 @@ from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.chat_errors import ChatError, UpstreamUnavailable
 from ocelli.domain.http_status import can_be_retried
 from ocelli.usecases.chat_pictures import PictureLoader
-from ocelli.usecases.chat_relay import Passed, Relay
+from ocelli.usecases.chat_relay import Relay, RelayRequest
 from tests import tattling
 from tests.chat.conftest import PATH, ask, data_url, part, refused, said, text_of
 from tests.chat.upstream import WORDS, Upstream, chunk, script
@@ -276,7 +276,7 @@ async def relay(upstreams: Upstreams, names: str, *, stream: bool = False, **mor
     """(Who answered, the whole text, what was counted)."""
     metering = Counted()
     body = json.dumps({"model": "x", "messages": MESSAGES, "stream": stream, **more}).encode()
-    passed = Passed(body, lambda: json.loads(body), "x", [], stream, (), "id")
+    passed = RelayRequest(body, lambda: json.loads(body), "x", [], stream, (), "id")
     tenant = Tenant(uuid.uuid4(), "t", Tier.FREE, datetime.now(UTC))
     pictures = PictureLoader(None, None, max_bytes=1)  # type: ignore[arg-type]
     chosen: Any = [upstreams.get(name) for name in names.split()]

@@ -78,7 +78,7 @@ async def test_sealed_credentials_open_for_one_tenant_and_bucket(
             await custom.store(changed.tenant_id)
         assert (await custom.validate(changed.tenant_id))[1] is not None
     image = replace(an_image(mine), storage_target=StorageTarget.CUSTOM)
-    links = await StoreResolver(LocalObjects(tmp_path, b"s"), custom).usable([image])
+    links = await StoreResolver(LocalObjects(tmp_path, b"s"), custom).stores_of([image])
     assert links == {}
 
 

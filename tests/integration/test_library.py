@@ -285,10 +285,10 @@ async def test_what_an_older_version_folded_is_folded_again(
             return (await tx.images.page(image.tenant_id, query, limit=1, offset=0))[1] == 1
 
     assert not await finds(FileQuery(search=parse("lodz ")))
-    assert await SearchIndex(database).fold_again() == 1
+    assert await SearchIndex(database).refold() == 1
     assert await finds(FileQuery(search=parse("lodz ")))
     assert await finds(FileQuery(tags=("da",)))
-    assert await SearchIndex(database).fold_again() == 0
+    assert await SearchIndex(database).refold() == 0
 
 
 async def test_a_person_and_a_machine_at_the_same_time(database: PostgresDatabase) -> None:

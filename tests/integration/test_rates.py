@@ -76,7 +76,7 @@ async def test_the_database_leases_as_the_model_does(database: PostgresDatabase)
             needed, wished = chance.randint(1, 3), chance.randint(0, 90)
             asked_at = time.time()
             async with database.transaction() as tx:
-                real = await tx.rates.lease(budget, needed=needed, wished=wished)
+                real = await tx.rates.lease(budget, needed=needed, requested=wished)
             grants.append((real, model.lease(needed, wished, now)))
             assert real.reset - time.time() - 0.01 <= real.seconds_left
             assert real.seconds_left <= real.reset - asked_at + 0.01

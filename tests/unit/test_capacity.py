@@ -23,7 +23,7 @@ class User:
         self.task = asyncio.create_task(self._hold(capacity, tenant, amount))
 
     async def _hold(self, capacity: Capacity, tenant: uuid.UUID, amount: int) -> None:
-        async with capacity.taken(tenant, amount):
+        async with capacity.acquire(tenant, amount):
             self.has.set()
             await self.done.wait()
 
@@ -63,15 +63,15 @@ async def test_a_tenant_has_its_share_and_holds_nobody_up() -> None:
 
 async def test_more_than_a_share_counts_as_one() -> None:
     capacity = Capacity(100, share=70)
-    async with capacity.taken(ONE, 10_000), capacity.taken(TWO, 30):
+    async with capacity.acquire(ONE, 10_000), capacity.acquire(TWO, 30):
         pass
 
 
 async def test_waiting_has_an_end_and_leaves_nothing() -> None:
     capacity = Capacity(100, share=100, wait=0.01)
-    async with capacity.taken(ONE, 100):
+    async with capacity.acquire(ONE, 100):
         with pytest.raises(Unavailable) as raised:
-            async with capacity.taken(TWO, 1):
+            async with capacity.acquire(TWO, 1):
                 pass
         assert raised.value.retry_after
         waiting = User(capacity, TWO, 1)
@@ -79,7 +79,7 @@ async def test_waiting_has_an_end_and_leaves_nothing() -> None:
         waiting.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting.task
-    async with capacity.taken(TWO, 100):
+    async with capacity.acquire(TWO, 100):
         pass
 
 
@@ -92,5 +92,5 @@ async def test_one_that_is_cut_off_when_its_turn_comes_gives_it_back() -> None:
     second.task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await second.task
-    async with capacity.taken(TWO, 100):
+    async with capacity.acquire(TWO, 100):
         pass

@@ -67,8 +67,8 @@ class Several:
     def get(self, name: str) -> Scripted | None:
         return next((each for each in self.all if each.name == name), None)
 
-    def checker(self, *others: str) -> Scripted:
-        return next((each for each in self.all if each.name not in others), self.all[0])
+    def checker(self, *checkers_of: str) -> Scripted:
+        return next((each for each in self.all if each.name not in checkers_of), self.all[0])
 
 
 class Eyes:

@@ -31,11 +31,11 @@ class Minute:
     used: int = 0
     questions: int = 0
 
-    def lease(self, needed: int, wished: int, at: float) -> Grant:
+    def lease(self, needed: int, requested: int, at: float) -> Grant:
         self.questions += 1
         self._turn(at)
         free = max(0, self.limit - self.used)
-        granted = min(free, max(needed, min(wished, free // 4)))
+        granted = min(free, max(needed, min(requested, free // 4)))
         self.used += granted
         return Grant(granted, free - granted, self._reset, self._reset - EPOCH - at)
 
@@ -208,8 +208,8 @@ class SlowDatabase:
         await self.answers.wait()
         yield SimpleNamespace(rates=self)
 
-    async def lease(self, _: Budget, *, needed: int, wished: int) -> Grant:
-        return self.minute.lease(needed, wished, self.now)
+    async def lease(self, _: Budget, *, needed: int, requested: int) -> Grant:
+        return self.minute.lease(needed, requested, self.now)
 
     async def give_back(self, _: Budget, count: int, *, reset: int) -> None:
         self.minute.give_back(count, reset)
@@ -235,7 +235,7 @@ async def test_a_slice_asked_for_ahead_is_not_lost_when_the_minute_turns() -> No
         database.now += 0.001
     database.answers.clear()
     (lease,) = limiter._leases.values()
-    while lease.asking is None:
+    while lease.leasing is None:
         await pass_(limiter, 1)
     await asyncio.sleep(0)
     database.now = 60.1
@@ -281,10 +281,10 @@ async def test_a_flood_in_the_moment_in_which_a_slice_comes_hangs_nobody() -> No
     late: list[asyncio.Task[RateState]] = []
 
     class Flooded(SlowDatabase):
-        async def lease(self, _: Budget, *, needed: int, wished: int) -> Grant:
+        async def lease(self, _: Budget, *, needed: int, requested: int) -> Grant:
             if not late:
                 late.extend(asyncio.create_task(limiter.count(KEY, "")) for _ in range(50))  # type: ignore[arg-type]
-            return self.minute.lease(needed, wished, self.now)
+            return self.minute.lease(needed, requested, self.now)
 
     database = Flooded(1000)
     limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
@@ -297,10 +297,10 @@ async def test_who_waits_hears_that_there_is_no_database_and_the_next_one_asks_a
     class Down(SlowDatabase):
         down = True
 
-        async def lease(self, _: Budget, *, needed: int, wished: int) -> Grant:
+        async def lease(self, _: Budget, *, needed: int, requested: int) -> Grant:
             if self.down:
                 raise Unavailable("no database")
-            return self.minute.lease(needed, wished, self.now)
+            return self.minute.lease(needed, requested, self.now)
 
     database = Down(400)
     limiter = RateLimiter(database, clock=lambda: database.now)  # type: ignore[arg-type]
@@ -321,7 +321,7 @@ async def test_as_many_uploads_at_once_as_the_tier_says() -> None:
     )
 
     async def nest(depth: int) -> None:
-        async with slots.taken(tenant):
+        async with slots.acquire(tenant):
             if depth:
                 await nest(depth - 1)
 
@@ -330,5 +330,5 @@ async def test_as_many_uploads_at_once_as_the_tier_says() -> None:
         await nest(10)
     assert raised.value.retry_after == 1
     await nest(9)
-    async with slots.taken(other):
+    async with slots.acquire(other):
         await nest(9)

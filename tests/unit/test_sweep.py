@@ -39,21 +39,21 @@ class Queue:
         return []
 
 
-def swept(queue: Queue, lock: sweep.TryLock, *chores: Callable[[], Any]) -> sweep.Sweep:
-    return sweep.Sweep(queue, {}, lock, chores=chores, max_attempts=3)  # type: ignore[arg-type]
+def swept(queue: Queue, lock: sweep.TryLock, *periodic_tasks: Callable[[], Any]) -> sweep.Sweep:
+    return sweep.Sweep(queue, {}, lock, periodic_tasks=periodic_tasks, max_attempts=3)  # type: ignore[arg-type]
 
 
 async def test_a_chore_that_failed_is_tried_in_the_next_round() -> None:
     stop, tries = asyncio.Event(), 0
 
-    async def chore() -> None:
+    async def periodic_task() -> None:
         nonlocal tries
         tries += 1
         if tries == 1:
             raise Unavailable("The database does not answer right now.")
         stop.set()
 
-    await swept(Queue(), alone, chore).run(stop, 3.5)
+    await swept(Queue(), alone, periodic_task).run(stop, 3.5)
     assert tries == 2
 
 

@@ -49,7 +49,7 @@ async def test_what_is_done_already_is_not_waited_for() -> None:
 
 
 async def test_a_lost_notification_costs_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(waiting, "POLL_INTERVAL", 0.01)
     assert await Counter().reaches(3, timeout=600) == 3
 
 
@@ -58,7 +58,7 @@ async def test_in_the_end_it_is_as_it_is() -> None:
 
 
 async def test_a_notification_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LOOK_AGAIN", 600)
+    monkeypatch.setattr(waiting, "POLL_INTERVAL", 600)
     event = asyncio.Event()
 
     @asynccontextmanager

@@ -88,8 +88,8 @@ async def room_for(
     if (size or 0) > limit:
         raise too_large(limit)
     async with (
-        services.slots.taken(tenant) if is_large(request) else _NO_SLOT,
-        services.memory.taken(tenant.id, COPIES * (limit if size is None else size)),
+        services.slots.acquire(tenant) if is_large(request) else _NO_SLOT,
+        services.memory.acquire(tenant.id, COPIES * (limit if size is None else size)),
     ):
         yield
 

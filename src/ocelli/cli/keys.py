@@ -70,7 +70,7 @@ def show(*, as_json: bool, **options: Any) -> int:
     """A table, or JSON."""
 
     async def run(keys: Keys) -> int:
-        all_keys = await keys.everyones()
+        all_keys = await keys.all()
         if as_json:
             print_json([_as_dict(key) for key in all_keys])
         else:

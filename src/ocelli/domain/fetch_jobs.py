@@ -128,7 +128,7 @@ class FetchJob:
     id: UUID
     tenant_id: UUID
     user_id: int
-    asked: FetchRequest
+    parameters: FetchRequest
     plan: PricingPlan
     reserved: int
     created_at: datetime

@@ -1,1 +1,1 @@
-"""What Ocelli does: each class is one job, told in the words of the domain."""
+"""The use cases: each class is a group of operations of the API, or a job of a worker."""

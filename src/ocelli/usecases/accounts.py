@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""Authentication by API key, and the counting of the use of keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyUse, hash_key
 from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey
-from ocelli.usecases.batcher import seen
+from ocelli.usecases.batcher import consume_error
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,16 +23,16 @@ REMEMBERED_FOR = 2.0
 class Accounts:
     """Checks keys and counts their use.
 
-    A key that was good is remembered for two seconds, so a revoked one dies within two seconds.
+    A valid key is cached for ``REMEMBERED_FOR`` seconds; a revoked one is rejected after that time.
     """
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._looks: dict[bytes, asyncio.Task[ApiKey]] = {}  # those of good keys stay for a while
+        self._lookups: dict[bytes, asyncio.Task[ApiKey]] = {}  # those of good keys stay for a while
         self._used: dict[UUID, KeyUse] = {}
 
     async def authenticate(self, key: str | None) -> ApiKey:
-        """The key's record. Raises InvalidKey, ExpiredKey or DeactivatedKey."""
+        """Return the record of the key. Raises InvalidKey, ExpiredKey or DeactivatedKey."""
         if not key:
             raise InvalidKey(
                 "An API key is required: send `Authorization: Bearer aion_...`. "
@@ -40,17 +40,17 @@ class Accounts:
             )
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidKey("This is not an API key: keys look like `aion_` and 43 characters.")
-        found = await asyncio.shield(self._look(hash_key(key)))
+        found = await asyncio.shield(self._shared_lookup(hash_key(key)))
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:
             raise ExpiredKey("This API key has expired.")
         self._count(found.id, KeyUse(now, 1))
         return found
 
-    async def write_down_use(self) -> None:
-        """Save how keys were used: once in a while, not once per request.
+    async def save_use(self) -> None:
+        """Store the counted uses of keys; called periodically, not once per request.
 
-        What cannot be saved now is saved next time.
+        After an error the counts are kept for the next call.
         """
         used, self._used = self._used, {}
         if not used:
@@ -69,20 +69,20 @@ class Accounts:
             use = KeyUse(max(before.last_used_at, use.last_used_at), before.count + use.count)
         self._used[id] = use
 
-    def _look(self, hashed: bytes) -> asyncio.Task[ApiKey]:
-        """One look-up for all who present the key meanwhile."""
-        look = self._looks.get(hashed)
-        if look is None:
-            look = self._looks[hashed] = asyncio.create_task(self._look_up(hashed))
-            look.add_done_callback(partial(self._looked, hashed))
-        return look
+    def _shared_lookup(self, hashed: bytes) -> asyncio.Task[ApiKey]:
+        """Return the look-up of a key, which concurrent requests share."""
+        lookup = self._lookups.get(hashed)
+        if lookup is None:
+            lookup = self._lookups[hashed] = asyncio.create_task(self._look_up(hashed))
+            lookup.add_done_callback(partial(self._lookup_ended, hashed))
+        return lookup
 
-    def _looked(self, hashed: bytes, look: asyncio.Task[ApiKey]) -> None:
-        seen(look)
-        if look.cancelled() or look.exception():
-            del self._looks[hashed]
+    def _lookup_ended(self, hashed: bytes, lookup: asyncio.Task[ApiKey]) -> None:
+        consume_error(lookup)
+        if lookup.cancelled() or lookup.exception():
+            del self._lookups[hashed]
         else:
-            asyncio.get_running_loop().call_later(REMEMBERED_FOR, self._looks.pop, hashed)
+            asyncio.get_running_loop().call_later(REMEMBERED_FOR, self._lookups.pop, hashed)
 
     async def _look_up(self, hashed: bytes) -> ApiKey:
         async with self._database.autocommit() as tx:

@@ -29,7 +29,7 @@ FOLDER = "asked"
 
 @dataclass(frozen=True, slots=True)
 class UrlSource:
-    """A picture somewhere else."""
+    """A picture at an address."""
 
     url: str
 
@@ -45,7 +45,7 @@ Source = bytes | UrlSource | StoredSource
 
 
 class AdHocAnalyses:
-    """Pictures that belong to a question, not to a library.
+    """Analyses of pictures that are kept only as long as their answers.
 
     Answers are readable for ``ANSWERS_KEPT_FOR`` seconds; housekeeping removes them and their
     pictures.
@@ -69,7 +69,10 @@ class AdHocAnalyses:
         self._max_pixels = max_pixels
 
     async def keep(self, tenant: Tenant, data: bytes) -> str:
-        """Store a picture; its key. Raises ValidationFailed if it is none, TooLarge."""
+        """Store a picture; return its key.
+
+        Raises ValidationFailed if it is no picture, TooLarge.
+        """
         with self._stores.new_blob(max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
             await asyncio.to_thread(staged.inspect, self._max_pixels)
@@ -77,9 +80,9 @@ class AdHocAnalyses:
             return await store_asked(self._stores, tenant.id, staged, content_type)
 
     async def place(self, tenant: Tenant, source: Source, analysis: Analysis) -> Analysis:
-        """The analysis with its picture: stored, or with the address to fetch it from.
+        """Return the analysis with its picture: stored, or with the address to fetch it from.
 
-        Raises what ``keep`` raises, and NotFound for an object that the tenant does not have.
+        Raises what ``keep`` raises, and NotFound if the tenant has no such object.
         """
         match source:
             case bytes():
@@ -101,7 +104,7 @@ class AdHocAnalyses:
         level: VerificationLevel = VerificationLevel.QUICK,
         urgent: bool = True,
     ) -> Analysis:
-        """Keep the picture and enqueue the question: once this returns, it will be answered.
+        """Store the picture and enqueue the question; after this returns it will be answered.
 
         Raises what ``place`` raises, and UsageLimitExceeded.
         """
@@ -121,7 +124,7 @@ class AdHocAnalyses:
         position: int = 0,
         name: str | None = None,
     ) -> Analysis:
-        """One that has no picture yet and is not enqueued."""
+        """Return a new analysis without a picture, not yet enqueued."""
         return Analysis(
             id=uuid.uuid4(),
             tenant_id=tenant.id,
@@ -139,14 +142,14 @@ class AdHocAnalyses:
     async def enqueue(
         self, tx: PostgresTransaction, analysis: Analysis, *, urgent: bool = False
     ) -> None:
-        """The job and the row, in the caller's transaction."""
+        """Add the job and the row, in the caller's transaction."""
         await tx.jobs.analyse(analysis, urgent=urgent)  # counts the backlog, so before the row
         await tx.analyses.add(analysis)
 
     async def answered(self, tenant_id: UUID, id: UUID, *, timeout: float) -> Analysis:
-        """The completed analysis.
+        """Wait at most ``timeout`` seconds for the analysis to complete, and return it.
 
-        Raises NotInTime, or as what the analysis failed: ValidationFailed, InvalidImageUrl,
+        Raises NotInTime, or for a failed analysis ValidationFailed, InvalidImageUrl or
         ImageProcessingFailed.
         """
         analysis = await self.answer(tenant_id, id, timeout=timeout)
@@ -156,13 +159,13 @@ class AdHocAnalyses:
         return analysis
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis:
-        """Raises NotFound, also for another tenant's."""
+        """Return the analysis. Raises NotFound, also for one of another tenant."""
         async with self._database.transaction() as tx:
             analysis = await tx.analyses.get(tenant_id, id)
         return existing(analysis, "Analysis", id)
 
     async def answer(self, tenant_id: UUID, id: UUID, *, timeout: float) -> Analysis:
-        """Wait until it is final, at most ``timeout`` seconds; as it is then, final or not."""
+        """Wait at most ``timeout`` seconds for a final state; return the analysis in any state."""
         return await wait_until(
             self._listen,
             id,
@@ -175,7 +178,7 @@ class AdHocAnalyses:
 async def store_asked(
     stores: StoreResolver, tenant_id: UUID, staged: BlobWriter, content_type: str
 ) -> str:
-    """Store a file that belongs to a question; its key."""
+    """Store a file that belongs to a question; return its key."""
     key = f"{FOLDER}/{tenant_id}/{uuid.uuid4()}"
     await stores.default.put(key, staged, content_type)
     return key

@@ -1,4 +1,4 @@
-"""Look at one stored picture and write down what was found."""
+"""The job that analyses one picture and stores the answer."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 DESCRIBE = "describe"
-TOO_OFTEN = 12
+MAX_ATTEMPTS = 12
 
 log = logging.getLogger(__name__)
 
 
 class Analyse:
-    """The worker's main job. Safe to run twice: the first to finish wins, and both agree."""
+    """The worker's main job. Safe to run twice: the first run to finish stores its answer."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Analyse:
                 await tx.analyses.requeue(id)
             raise
         except Exception as error:
-            failed = _too_long() if limit.expired() else _classify(error)
+            failed = _timed_out() if limit.expired() else _classify(error)
             report(status="failed", error_type=failed.type.value)
             again = failed.retryable and not last_attempt
             async with self._database.transaction() as tx:
@@ -97,7 +97,7 @@ class Analyse:
             await self._complete(tx, done)
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """For jobs whose workers died over and over."""
+        """Fail the analysis, because its workers died at each attempt."""
         failure = Failure(FailureType.RESOURCE_LIMIT, reason, retryable=False)
         async with self._database.transaction() as tx:
             analysis = await tx.analyses.start(id)
@@ -105,38 +105,41 @@ class Analyse:
                 await self._fail(tx, analysis, failure)
 
     async def rescue(self, *, older_than: float) -> int:
-        """Enqueue again what no job stands for any more; how many.
+        """Enqueue unfinished analyses without a job again; return how many.
 
-        What was begun ``TOO_OFTEN`` and never ended is given up: it would go on for ever, and cost.
+        What was begun ``MAX_ATTEMPTS`` and never ended is given up: it would go on for ever, and
+        cost.
         """
         async with self._database.transaction() as tx:
             orphans = await tx.analyses.orphans(older_than)
-            again = [each for each in orphans if each.attempts < TOO_OFTEN]
+            again = [each for each in orphans if each.attempts < MAX_ATTEMPTS]
             for orphan in again:
                 await tx.jobs.analyse(orphan)
         for orphan in orphans:
-            if orphan.attempts >= TOO_OFTEN:
+            if orphan.attempts >= MAX_ATTEMPTS:
                 await self.give_up(orphan.id, "This could not be brought to an end.")
         if orphans:
             log.warning("%d analyses had no job; %d enqueued again", len(orphans), len(again))
         return len(again)
 
     async def _complete(self, tx: PostgresTransaction, done: _Done) -> None:
-        """Nothing if another run was first. What the request is paid with comes last: it holds
-        the tenant's balance until the commit."""
+        """Store the answer, unless another run was first.
+
+        The payment of the request comes last: it locks the tenant's balance until the commit.
+        """
         if not await tx.analyses.complete(done.analysis):
             return
         request = await _request(tx, done.analysis)
-        await _deliver(tx, done, metered=request is None)
+        await _record_delivery(tx, done, metered=request is None)
         if request is not None:
             await settle(tx, request)
 
     async def _fail(self, tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
-        """Likewise."""
+        """Store the failure, unless another run was first; the payment comes last here, too."""
         if not await tx.analyses.fail(analysis.id, failure):
             return
         request = await _request(tx, analysis)
-        await _report(tx, analysis, failure, metered=request is None)
+        await _record_failure(tx, analysis, failure, metered=request is None)
         if request is not None:
             await settle(tx, request)
 
@@ -147,7 +150,7 @@ class Analyse:
         )
         roster = self._engine.roster(analysis.question)
         key = answer_key(data, analysis.question, analysis.level, roster)
-        answer = await self._known(analysis.tenant_id, key)
+        answer = await self._cached_answer(analysis.tenant_id, key)
         new = answer is None
         if answer is None:
             answer = await self._engine.answer(picture, analysis.question, analysis.level)
@@ -169,8 +172,8 @@ class Analyse:
         # An answer with errors in it may be a better one next time.
         return _Done(done, palette, (key, answer) if new and not answer.errors else None)
 
-    async def _known(self, tenant_id: UUID, key: bytes) -> AnalysisAnswer | None:
-        """What was answered before costs no look."""
+    async def _cached_answer(self, tenant_id: UUID, key: bytes) -> AnalysisAnswer | None:
+        """Return the stored answer of an equal question, without model calls; None if none."""
         async with self._database.autocommit() as tx:
             known = await tx.answers.get(tenant_id, key)
         return known and replace(known, calls=())
@@ -182,7 +185,7 @@ class Analyse:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """An analysis with its answer, which is worth keeping under its key if it is new."""
+    """An analysis with its answer. ``keep`` is the cache entry to store; None for a cached one."""
 
     analysis: Analysis
     palette: Palette
@@ -190,13 +193,13 @@ class _Done:
 
 
 async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
-    """The request that it is a part of and that is paid in credits; not a batch, which is not."""
+    """Return the id of the fetch job of an analysis; None without one, and for a batch."""
     id = analysis.request_id
     return id if id is not None and await tx.fetch_jobs.exists(id) else None
 
 
-async def _deliver(tx: PostgresTransaction, done: _Done, *, metered: bool) -> None:
-    """The answer, the colours, the session's counters and the meters."""
+async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: bool) -> None:
+    """Store the answer, the colours, the session's counters and the meters."""
     analysis = done.analysis
     if done.keep is not None:
         await tx.answers.put(analysis.tenant_id, *done.keep)
@@ -218,10 +221,10 @@ async def _deliver(tx: PostgresTransaction, done: _Done, *, metered: bool) -> No
         )
 
 
-async def _report(
+async def _record_failure(
     tx: PostgresTransaction, analysis: Analysis, failure: Failure, *, metered: bool
 ) -> None:
-    """What was reserved for it is given back: only what is delivered is paid for."""
+    """Update session and meters, and give back what was reserved: only answers are charged."""
     if analysis.image_id is not None:
         await tx.sessions.move(
             analysis.image_id,
@@ -242,7 +245,7 @@ async def _report(
         await tx.usage.give_back(analysis.tenant_id, descriptions=1, credits=analysis.level.looks)
 
 
-def _too_long() -> AnalysisFailed:
+def _timed_out() -> AnalysisFailed:
     return AnalysisFailed(
         FailureType.TIMEOUT, "Nobody answered within the time an analysis may take.", retryable=True
     )

@@ -1,4 +1,4 @@
-"""Do for many at once what each of them asks for alone."""
+"""Batching of concurrent calls: one operation serves several callers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 64
 
 
 class Batcher(Generic[Item, Result]):
-    """Callers that come while others of the same key are served are served next, together.
+    """Collects the calls of a key that arrive during an operation, and serves them with the next.
 
     So a lone one does not wait, and under load a commit is shared. ``serve`` does all or
     nothing; if it fails for several each is tried alone, so that none pays for another's mistake.
@@ -36,7 +36,7 @@ class Batcher(Generic[Item, Result]):
         self._running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, key: Hashable, item: Item) -> Result:
-        """What ``serve`` answers for this item. Raises what it raises."""
+        """Return the result of ``serve`` for this item. Raises what ``serve`` raises."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         if key in self._waiting:
             self._waiting[key].append((item, future))
@@ -59,28 +59,28 @@ class Batcher(Generic[Item, Result]):
             for _, future in waiting:
                 future.cancel()
 
-    async def _answer(self, some: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
-            results = await self._serve([item for item, _ in some])
+            results = await self._serve([item for item, _ in batch])
         except Exception as error:
-            if len(some) > 1 and not isinstance(error, Unavailable):
-                for each in some:
+            if len(batch) > 1 and not isinstance(error, Unavailable):
+                for each in batch:
                     await self._answer([each])
                 return
-            for _, future in some:
+            for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
         except BaseException:
-            for _, future in some:
+            for _, future in batch:
                 future.cancel()
             raise
         else:
-            for (_, future), result in zip(some, results, strict=True):
+            for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():  # its client has gone; the picture stays
                     future.set_result(result)
 
 
-def seen(task: asyncio.Task[Any]) -> None:
-    """A callback: all who wanted the task's error may have left."""
+def consume_error(task: asyncio.Task[Any]) -> None:
+    """Read a task's error, as a callback: else asyncio logs it if no caller is waiting any more."""
     if not task.cancelled():
         task.exception()

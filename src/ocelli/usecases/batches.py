@@ -1,4 +1,4 @@
-"""Ask the same about many pictures at once, and read the answers as they come."""
+"""Batches: one question about many pictures, with results that can be read as they complete."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchQuestion:
-    """One item: ``source`` is its picture, or the error in the place of one; ``shown`` is what
+    """One item: ``source`` is its picture, or the error in the place of one; ``input`` is what
     answers repeat of it."""
 
     source: Source | OcelliError
-    shown: Mapping[str, Any]
+    input: Mapping[str, Any]
     statement: str | None = None
 
 
@@ -63,7 +63,7 @@ class BatchState:
 
     @property
     def status(self) -> BatchStatus:
-        """Follows from the items' states."""
+        """The state of the batch, derived from those of its items."""
         done = self.progress.count(Status.COMPLETED)
         if self.batch.cancelled_at is not None:
             return BatchStatus.CANCELLED
@@ -76,12 +76,12 @@ class BatchState:
 
     @property
     def finished(self) -> int:
-        """Items that nothing will change any more."""
+        """The number of items in a final state."""
         return self.progress.count(Status.COMPLETED, Status.FAILED, Status.SKIPPED)
 
 
 class Batches:
-    """Jobs over many pictures. An item that cannot be done fails alone."""
+    """Use cases around batches. An item that fails does not affect the others."""
 
     def __init__(self, database: PostgresDatabase, adhoc: AdHocAnalyses, quota: Quota) -> None:
         self._database = database
@@ -98,11 +98,14 @@ class Batches:
         *,
         webhook_url: str | None = None,
     ) -> BatchState:
-        """Once this returns every item will be answered. Raises UsageLimitExceeded."""
+        """Enqueue all items; after this returns each will be answered.
+
+        Raises UsageLimitExceeded.
+        """
         now = datetime.now(UTC)
-        shown = tuple(item.shown for item in items)
+        input = tuple(item.input for item in items)
         batch = Batch(
-            uuid.uuid4(), tenant.id, kind, level, len(items), shown, now, webhook_url=webhook_url
+            uuid.uuid4(), tenant.id, kind, level, len(items), input, now, webhook_url=webhook_url
         )
         placed = await self._place(tenant, batch, items, question)
         good = sum(not isinstance(each, tuple) for each in placed)
@@ -122,14 +125,14 @@ class Batches:
         return BatchState(batch, Progress(counts))
 
     async def get(self, tenant_id: UUID, id: str) -> BatchState:
-        """Raises NotFound."""
+        """Return the state of a batch. Raises NotFound."""
         async with self._database.transaction() as tx:
             return await _state(tx, tenant_id, id)
 
     async def results(
         self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
     ) -> tuple[BatchState, Sequence[Analysis], int]:
-        """The job, a page of its items in their order, and how many there are in all."""
+        """Return the batch, a page of its items in their order, and their total number."""
         state = await self.get(tenant_id, id)
         async with self._database.transaction() as tx:
             page = await tx.batches.results(
@@ -141,7 +144,10 @@ class Batches:
         return state, page, total
 
     async def cancel(self, tenant_id: UUID, id: str) -> None:
-        """End what has not begun. Raises NotFound, NotCancellable if all of it has ended."""
+        """Cancel the items that have not begun.
+
+        Raises NotFound, NotCancellable if all have ended.
+        """
         async with self._database.transaction() as tx:
             state = await _state(tx, tenant_id, id)
             ended = await tx.batches.cancel(state.batch.id, CANCELLED)
@@ -182,10 +188,10 @@ class Batches:
 
 
 class CallWebhook:
-    """Tell whom a batch names that it has ended: at least once, at most as often as a job is tried.
+    """Call the webhook of a batch that has ended: at least once, at most once per attempt.
 
     The body is ``{"batch_id", "kind", "status", "total_items", "successful_items",
-    "failed_items", "skipped_items"}``; the results are asked for as always.
+    "failed_items", "skipped_items"}``; the results are not in it.
     """
 
     def __init__(self, database: PostgresDatabase, poster: Poster) -> None:
@@ -193,7 +199,7 @@ class CallWebhook:
         self._poster = poster
 
     async def enqueue(self) -> int:
-        """A job for each that has ended; how many."""
+        """Enqueue a job for each batch that has ended; return how many."""
         async with self._database.transaction() as tx:
             ended = await tx.batches.ended(limit=ANNOUNCED_AT_ONCE)
             for id in ended:
@@ -201,14 +207,14 @@ class CallWebhook:
         return len(ended)
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Raises FetchFailed to be tried again."""
+        """Post to the webhook. Raises FetchFailed for a retry."""
         async with self._database.transaction() as tx:
             batch = await tx.batches.find(id)
             if batch is None or batch.webhook_url is None:
                 return
             state = BatchState(batch, await tx.batches.progress(id))
         try:
-            await self._poster.post(batch.webhook_url, json.dumps(_told(state)).encode())
+            await self._poster.post(batch.webhook_url, json.dumps(_webhook_body(state)).encode())
         except InvalidUrl as error:
             report(status="failed", error_type=error.code)
             log.warning("the webhook of batch %s: %s", id, error.message)
@@ -219,7 +225,7 @@ class CallWebhook:
                 raise
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """No webhook tells of it; the batch can be asked about as before."""
+        """Log the failure; the batch can be polled all the same."""
         log.warning("the webhook of batch %s: %s", id, reason)
 
 
@@ -228,7 +234,7 @@ async def _state(tx: PostgresTransaction, tenant_id: UUID, id: str) -> BatchStat
     return BatchState(batch, await tx.batches.progress(batch.id))
 
 
-def _told(state: BatchState) -> dict[str, Any]:
+def _webhook_body(state: BatchState) -> dict[str, Any]:
     count = state.progress.count
     return {
         "batch_id": str(state.batch.id),

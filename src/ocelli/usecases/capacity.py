@@ -1,4 +1,4 @@
-"""So much of something for a process, and a share of it for each tenant: memory, processes."""
+"""A limit on a resource of a process (memory, processes), with a share for each tenant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-LONGEST_WAIT = 30.0  # seconds
+WAIT_TIMEOUT = 30.0  # seconds
 
 
 @dataclass(eq=False, slots=True)
@@ -25,13 +25,14 @@ class _Waiting:
 
 
 class Capacity:
-    """``total`` of it at a time, at most ``share`` for one tenant; what is too much waits.
+    """Grants at most ``total`` units at a time, and at most ``share`` to one tenant.
 
-    First come, first served; but who waits for its own tenant's share holds up no other tenant.
+    Callers wait in their order, at most ``wait`` seconds; one that waits for its own tenant's share
+    does not block other tenants.
     """
 
     def __init__(
-        self, total: int, *, share: int, wait: float = LONGEST_WAIT, what: str = "memory"
+        self, total: int, *, share: int, wait: float = WAIT_TIMEOUT, what: str = "memory"
     ) -> None:
         self._total = total
         self._share = share
@@ -42,10 +43,10 @@ class Capacity:
         self._waiting: list[_Waiting] = []
 
     @asynccontextmanager
-    async def taken(self, tenant_id: UUID | None, amount: int) -> AsyncIterator[None]:
-        """So much inside this block; more than a share counts as one.
+    async def acquire(self, tenant_id: UUID | None, amount: int) -> AsyncIterator[None]:
+        """Hold ``amount`` units inside this block; an amount above a share counts as one share.
 
-        Raises Unavailable if there is no room in time.
+        Raises Unavailable if they are not granted in time.
         """
         amount = min(amount, self._share)
         await self._take(tenant_id, amount)
@@ -58,16 +59,18 @@ class Capacity:
         if not self._waiting and self._fits(tenant_id, amount):
             self._add(tenant_id, amount)
             return
-        mine = _Waiting(tenant_id, amount, asyncio.get_running_loop().create_future())
-        self._waiting.append(mine)
+        waiting = _Waiting(tenant_id, amount, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
         self._serve()
         try:
             async with asyncio.timeout(self._wait):
-                await mine.turn
+                await waiting.turn
         except BaseException as error:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-            elif mine.turn.done() and not mine.turn.cancelled():  # served, and cut off meanwhile
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            elif (
+                waiting.turn.done() and not waiting.turn.cancelled()
+            ):  # served, and cut off meanwhile
                 self._give_back(tenant_id, amount)
             self._serve()
             if isinstance(error, TimeoutError):
@@ -94,7 +97,7 @@ class Capacity:
         self._serve()
 
     def _serve(self) -> None:
-        """All who can be, in their order, up to the first for whom there is no room at all."""
+        """Grant waiting callers in their order, up to the first that exceeds the total."""
         for each in list(self._waiting):
             if self._used + each.amount > self._total:
                 return

@@ -1,4 +1,4 @@
-"""Conversations with the local model: its answers are made of what it found in the pictures.
+"""Chat completions of the local model, whose answers are made from its findings in the pictures.
 
 The API process loads no models: pictures are asked about like any other (see usecases.adhoc), by
 workers, before everything else. What was found is remembered here, so that the later turns of a
@@ -45,7 +45,7 @@ AT_ONCE = 16
 
 
 class LocalChat:
-    """``timeout`` is for the analysis of one picture, in seconds."""
+    """Answers chat requests. ``timeout`` limits the analysis of one picture, in seconds."""
 
     def __init__(
         self,
@@ -64,17 +64,17 @@ class LocalChat:
     async def complete(
         self, tenant: Tenant, conversation: Conversation, *, max_bytes: int
     ) -> ChatAnswer:
-        """The whole answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
-        text_tokens, pictures, meant = await asyncio.to_thread(self._read, conversation)
+        """Return the answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
+        text_tokens, pictures, relevant = await asyncio.to_thread(self._read, conversation)
         opened = await self._pictures.open(tenant.id, pictures, max_bytes=max_bytes)
         picture_tokens = sum(
             count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
         )
         _check_length(text_tokens + picture_tokens)
-        looked = await self.look(
-            tenant, [each for each in opened if each.ref in meant], frozenset(Feature)
+        analysed = await self.look(
+            tenant, [each for each in opened if each.ref in relevant], frozenset(Feature)
         )
-        reply = await asyncio.to_thread(self._answerer.reply, conversation, looked)
+        reply = await asyncio.to_thread(self._answerer.reply, conversation, analysed)
         text, finish, count = cut(
             reply.text,
             stop=() if reply.tool else conversation.stop,
@@ -88,7 +88,7 @@ class LocalChat:
     async def look(
         self, tenant: Tenant, opened: Sequence[OpenedPicture], features: frozenset[Feature]
     ) -> list[AnalysedPicture]:
-        """What is in each, in their order; equal pictures are looked at once."""
+        """Return the findings of each picture, in their order; equal ones are analysed once."""
 
         async def one(picture: OpenedPicture) -> Findings:
             return await self._findings(tenant, picture, features)
@@ -121,10 +121,10 @@ class LocalChat:
                 param="messages",
             )
         tokens = _check_length(count_text(conversation.messages))
-        return tokens, conversation.pictures, self._meant(conversation)
+        return tokens, conversation.pictures, self._relevant_pictures(conversation)
 
-    def _meant(self, conversation: Conversation) -> list[PictureRef]:
-        """Which pictures a question is about: those that came with it, if any did.
+    def _relevant_pictures(self, conversation: Conversation) -> list[PictureRef]:
+        """Return the pictures that a question is about: those of its message, if there are any.
 
         To compare takes two, so a single one is compared with all that came before.
         """

@@ -1,4 +1,4 @@
-"""Which model a name means."""
+"""The names of chat models, and which backends answer for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ChatModel:
 
 
 class ChatModels:
-    """Names of backends, of their models, and aliases.
+    """Resolves names of backends, of their models, and aliases.
 
     ``default`` is a backend's or its model's name; None is the first backend, and ``ocelli-local``
     where there is none. An alias may stand for ``default``. ``fallback`` are backends that are
@@ -62,7 +62,7 @@ class ChatModels:
         self._fallback = [each for name in fallback if (each := self._named.get(name)) is not None]
 
     def resolve(self, name: str) -> list[ChatUpstream]:
-        """Which backends to ask, in this order; none: the local model. Raises ModelNotFound."""
+        """Return the backends to try, in order; empty: the local model. Raises ModelNotFound."""
         name = self._aliases.get(name, name)
         try:
             upstream = self._named[name]
@@ -73,7 +73,7 @@ class ChatModels:
         return [upstream, *(each for each in self._fallback if each is not upstream)]
 
     def all(self) -> list[ChatModel]:
-        """Every name."""
+        """Return all names."""
         names = [
             ChatModel(name, "ocelli" if upstream is None else upstream.name)
             for name, upstream in self._named.items()
@@ -87,7 +87,7 @@ class ChatModels:
         return names
 
     def get(self, id: str) -> ChatModel:
-        """Raises ModelNotFound."""
+        """Return the model of this name. Raises ModelNotFound."""
         for model in self.all():
             if model.id == id:
                 return model

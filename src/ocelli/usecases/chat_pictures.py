@@ -1,4 +1,4 @@
-"""The pictures of a conversation: from what a client names to bytes that are known to be pictures.
+"""Load the pictures of a conversation: fetch or decode them, and check their headers.
 
 Fetching and decoding are bounded in number and in bytes, and happen off the event loop.
 """
@@ -69,7 +69,7 @@ _ACCEPTED = "Supported are png, jpeg, gif and webp."
 
 @dataclass(frozen=True, slots=True)
 class OpenedPicture:
-    """One picture, checked as far as its header.
+    """One picture whose header was checked.
 
     ``dhash`` says what it looks like, where it stands beside others (see media.dhash).
     """
@@ -82,7 +82,7 @@ class OpenedPicture:
 
 
 class PictureLoader:
-    """One per process: it remembers what it prepared."""
+    """Loads pictures, and caches the data URLs that it prepares. One per process."""
 
     def __init__(self, fetcher: Fetcher, decoders: DecoderPool, *, max_bytes: int) -> None:
         self._fetcher = fetcher
@@ -95,7 +95,7 @@ class PictureLoader:
     async def open(
         self, tenant_id: UUID, refs: Sequence[PictureRef], *, max_bytes: int
     ) -> list[OpenedPicture]:
-        """All of them, in their order; the same address is read once.
+        """Return all pictures, in their order; each address is read once.
 
         Raises ChatError, InvalidImageUrl.
         """
@@ -122,7 +122,7 @@ class PictureLoader:
     async def prepare(
         self, tenant_id: UUID, refs: Sequence[PictureRef], limits: PictureLimits, *, max_bytes: int
     ) -> dict[str, str]:
-        """From each address that a backend does not fetch itself to the data URL for it.
+        """Return the data URLs that replace addresses which a backend does not fetch itself.
 
         Raises ChatError, InvalidImageUrl.
         """
@@ -151,7 +151,7 @@ class PictureLoader:
         # Before the first of them is decoded.
         await asyncio.to_thread(inspect, [ref for ref in distinct.values() if _is_inline(ref)])
         prepared = await bounded_map(one, list(distinct.values()), at_once=AT_ONCE)
-        return {url: made for url, made in zip(distinct, prepared, strict=True) if made != url}
+        return {url: new for url, new in zip(distinct, prepared, strict=True) if new != url}
 
     async def _bytes(self, ref: PictureRef, budget: _Budget, limit: int) -> bytes:
         if _is_inline(ref):
@@ -181,8 +181,8 @@ class PictureLoader:
             max_pixels=self._decoders.max_pixels,
         )
         with picture_errors(ref):
-            made = await self._decoders.decode(tenant_id, data, work, side=limits.max_side)
-        url = await asyncio.to_thread(_as_data_url, made)
+            jpeg = await self._decoders.decode(tenant_id, data, work, side=limits.max_side)
+        url = await asyncio.to_thread(_as_data_url, jpeg)
         with suppress(ValueError):  # larger than all that is remembered
             self._prepared[key] = url
         return url
@@ -204,14 +204,14 @@ class PictureLoader:
             )
         with picture_errors(ref):
             header = read_header(data, max_pixels=_ANY_SIZE)
-        most = self._decoders.max_pixels
-        if header.width * header.height > most:
+        max_count = self._decoders.max_pixels
+        if header.width * header.height > max_count:
             raise ImageTooLarge(
                 f"The image has {header.width:,} × {header.height:,} pixels, more than the "
-                f"{most:,} that one may have.",
+                f"{max_count:,} that one may have.",
                 param=ref.param,
             )
-        if memory.needed(header, memory.SMALL) > memory.allowed(most):
+        if memory.needed(header, memory.SMALL) > memory.allowed(max_count):
             raise ImageTooLarge(
                 "Decoding the image takes more memory than one may take. Save it smaller, neither "
                 "progressive nor interlaced.",
@@ -220,10 +220,10 @@ class PictureLoader:
         return OpenedPicture(ref, data, hashlib.sha256(data).hexdigest(), header)
 
     @staticmethod
-    def _check_count(refs: Sequence[PictureRef], most: int) -> None:
-        if len(refs) > most:
+    def _check_count(refs: Sequence[PictureRef], max_count: int) -> None:
+        if len(refs) > max_count:
             raise TooManyImages(
-                f"At most {most} image(s) may be in one request; there are {len(refs)}.",
+                f"At most {max_count} image(s) may be in one request; there are {len(refs)}.",
                 param="messages",
             )
 
@@ -256,7 +256,7 @@ class _Budget:
 
 @contextmanager
 def picture_errors(ref: PictureRef) -> Iterator[None]:
-    """What is wrong with a picture is said in chat's vocabulary, with its place in the request."""
+    """Translate errors about a picture to ChatErrors with its place in the request."""
     try:
         yield
     except FetchFailed as error:

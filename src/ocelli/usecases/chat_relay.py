@@ -1,4 +1,4 @@
-"""Conversations with a configured backend: passed on as they are, wherever that is possible.
+"""Chat requests to a configured backend, relayed unchanged where possible.
 
 A request is sent as the client wrote it, byte for byte, unless something in it has to change: the
 model's name, pictures that the backend cannot reach or that are too large for it, fields that it
@@ -45,10 +45,10 @@ class Relayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """A request as it came: ``read`` gives it decoded, a fresh copy, if it has to be changed.
+class RelayRequest:
+    """A request as received; ``read`` returns a decoded copy of it, to be changed.
 
-    ``limits`` are those of TOKEN_FIELDS that it has, the one that wins first.
+    ``limits`` are the TOKEN_FIELDS that it has, the one that takes precedence first.
     """
 
     body: bytes
@@ -61,29 +61,37 @@ class Passed:
 
 
 class Relay:
-    """Chooses nothing: the backends come in the order in which they are to be tried."""
+    """Sends a request to backends in the given order, until one answers."""
 
     def __init__(self, pictures: PictureLoader, metering: Metering) -> None:
         self._pictures = pictures
         self._metering = metering
 
     async def open(
-        self, tenant: Tenant, upstreams: Sequence[ChatUpstream], asked: Passed, *, max_bytes: int
+        self,
+        tenant: Tenant,
+        upstreams: Sequence[ChatUpstream],
+        request: RelayRequest,
+        *,
+        max_bytes: int,
     ) -> Relayed:
-        """An answer whose first bytes are here. Raises ChatError, UsageLimitExceeded."""
+        """Return an answer once its first bytes have arrived.
+
+        Raises ChatError, UsageLimitExceeded.
+        """
         bodies: dict[str, bytes] = {}
         first = upstreams[0]
-        bodies[first.name] = await self._body(tenant, first, asked, max_bytes)
+        bodies[first.name] = await self._body(tenant, first, request, max_bytes)
         await self._metering.begin(tenant)
         started = time.perf_counter()
         try:
             for upstream in upstreams:
                 last = upstream is upstreams[-1]
                 if upstream.name not in bodies:
-                    bodies[upstream.name] = await self._body(tenant, upstream, asked, max_bytes)
+                    bodies[upstream.name] = await self._body(tenant, upstream, request, max_bytes)
                 try:
                     reply = await upstream.ask(
-                        bodies[upstream.name], stream=asked.stream, request_id=asked.request_id
+                        bodies[upstream.name], stream=request.stream, request_id=request.request_id
                     )
                 except (UpstreamUnavailable, UpstreamFailed) as error:
                     log.warning("backend %s: %d %s", upstream.name, error.status, error.code)
@@ -97,7 +105,7 @@ class Relay:
             raise
 
     def _relayed(self, tenant: Tenant, name: str, reply: ChatReply, started: float) -> Relayed:
-        """What was begun is charged, however it ends."""
+        """Return the answer; closing it charges the call, however the answer ends."""
 
         def close() -> None:
             reply.close()
@@ -110,33 +118,35 @@ class Relay:
         self._metering.end(tenant, succeeded=succeeded, milliseconds=milliseconds)
 
     async def _body(
-        self, tenant: Tenant, upstream: ChatUpstream, asked: Passed, max_bytes: int
+        self, tenant: Tenant, upstream: ChatUpstream, request: RelayRequest, max_bytes: int
     ) -> bytes:
         changed: dict[str, str] = {}
-        if asked.pictures:
+        if request.pictures:
             changed = await self._pictures.prepare(
-                tenant.id, asked.pictures, upstream.limits, max_bytes=max_bytes
+                tenant.id, request.pictures, upstream.limits, max_bytes=max_bytes
             )
-        if len(asked.body) <= WRITTEN_AT_ONCE and not changed:
-            return rewritten(upstream, asked, changed)
-        return await asyncio.to_thread(rewritten, upstream, asked, changed)
+        if len(request.body) <= WRITTEN_AT_ONCE and not changed:
+            return rewritten(upstream, request, changed)
+        return await asyncio.to_thread(rewritten, upstream, request, changed)
 
 
-def rewritten(upstream: ChatUpstream, asked: Passed, changed: Mapping[str, str]) -> bytes:
-    """The request as the backend gets it, with ``changed`` addresses of pictures."""
-    limits = [name for name in asked.limits if name != upstream.token_field]
-    plain = any(not ref.is_object for ref in asked.pictures)  # taken by us, refused by many
-    if not changed and not limits and not plain:
-        body = renamed(asked.body, asked.model, upstream.model)
+def rewritten(upstream: ChatUpstream, request: RelayRequest, changed: Mapping[str, str]) -> bytes:
+    """Return the request for a backend, with ``changed`` addresses of pictures."""
+    limits = [name for name in request.limits if name != upstream.token_field]
+    has_bare_urls = any(
+        not ref.is_object for ref in request.pictures
+    )  # taken by us, refused by many
+    if not changed and not limits and not has_bare_urls:
+        body = renamed(request.body, request.model, upstream.model)
         if body is not None:
             return body
-    fields = asked.read()
+    fields = request.read()
     fields["model"] = upstream.model
     for name in limits:
         value = fields.pop(name)
         if name == TOKEN_FIELDS[0] or fields.get(upstream.token_field) is None:
             fields[upstream.token_field] = value
-    for ref in asked.pictures:
+    for ref in request.pictures:
         part = fields["messages"][ref.message]["content"][ref.part]
         url = changed.get(ref.url, ref.url)
         if isinstance(part["image_url"], str):
@@ -147,7 +157,7 @@ def rewritten(upstream: ChatUpstream, asked: Passed, changed: Mapping[str, str])
 
 
 def renamed(body: bytes, model: str, new: str) -> bytes | None:
-    """The request with another model's name and nothing else touched; None if that is not sure.
+    """Return the request with another model's name, nothing else changed; None if ambiguous.
 
     >>> renamed(b'{"model": "gpt-4o", "n": 1}', "gpt-4o", "llava")
     b'{"model": "llava", "n": 1}'

@@ -1,4 +1,4 @@
-"""The colours of pictures: what they are, extracting them, finding pictures by them."""
+"""The colours of pictures: extraction, and the search by colour."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class Colors:
-    """Use cases of the API around colours."""
+    """Use cases around the colours of a tenant's pictures."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def get(self, tenant_id: UUID, id: str) -> Extraction:
-        """How far the extraction of a picture has come. Raises NotFound."""
+        """Return the state of a picture's extraction. Raises NotFound."""
         async with self._database.transaction() as tx:
             image = await tx.images.get(tenant_id, id)
             if image is None:
@@ -38,7 +38,7 @@ class Colors:
         return found or Extraction(image.id, tenant_id)
 
     async def request(self, tenant_id: UUID, id: str, *, n_colors: int, force: bool) -> Extraction:
-        """Extract them anew, if they are missing or ``force`` is set. Raises NotFound."""
+        """Enqueue an extraction, if there is none or ``force`` is set. Raises NotFound."""
         image_id = (await self.get(tenant_id, id)).image_id
         await self.request_many(tenant_id, [image_id], n_colors=n_colors, force=force)
         return await self.get(tenant_id, str(image_id))
@@ -46,7 +46,7 @@ class Colors:
     async def request_many(
         self, tenant_id: UUID, ids: Sequence[UUID], *, n_colors: int, force: bool
     ) -> int:
-        """How many are queued by this; ids of no picture are passed over."""
+        """Enqueue extractions; return how many. Unknown ids are ignored."""
         async with self._database.transaction() as tx:
             queued = await tx.colors.request(tenant_id, ids, n_colors=n_colors, force=force)
             for image_id in queued:
@@ -56,9 +56,9 @@ class Colors:
     async def search(
         self, tenant_id: UUID, query: ColorQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[ColorMatch], int]:
-        """One page, the best first, and how many match in all.
+        """Return a page of matches, best first, and the total number.
 
-        Without a colour to be near to every match is a full one, and the larger share is better.
+        Without ``query.near`` every match has the score 1, and the larger share comes first.
         """
         cells = None
         if query.near is not None:
@@ -76,10 +76,10 @@ class Colors:
         ]
         return matches, total
 
-    async def shown(
+    async def load(
         self, tenant_id: UUID, matches: Sequence[ColorMatch]
     ) -> tuple[Mapping[UUID, Image], Mapping[UUID, Extraction]]:
-        """The pictures of one page of matches and all of their colours."""
+        """Return the pictures of a page of matches, and all their colours."""
         ids = [match.image_id for match in matches]
         async with self._database.transaction() as tx:
             images = await tx.images.by_ids(ids)
@@ -88,7 +88,7 @@ class Colors:
 
 
 class ExtractColors:
-    """The worker's job for colours that a client asked for. Safe to run twice."""
+    """The job that extracts the colours of a picture. Safe to run twice."""
 
     def __init__(
         self,
@@ -101,14 +101,14 @@ class ExtractColors:
         self._decoders = decoders
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Extract and store them. Raises to be tried again."""
+        """Extract and store the colours. Raises an error for a retry."""
         async with self._database.transaction() as tx:
             image = await tx.images.find(id)
-            wanted = await tx.colors.start(id)
-        if image is None or wanted is None:
+            extraction = await tx.colors.start(id)
+        if image is None or extraction is None:
             return
         try:
-            palette = await self._extract(image, wanted.n_colors)
+            palette = await self._extract(image, extraction.n_colors)
         except Exception as error:
             broken = getattr(error, "retryable", True) is False
             if broken or last_attempt:
@@ -122,12 +122,12 @@ class ExtractColors:
             await tx.colors.complete(id, palette)
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """For broken pictures, and for jobs whose workers died over and over."""
+        """Fail the extraction: of a broken picture, or because its workers died."""
         async with self._database.transaction() as tx:
             await tx.colors.fail(id, reason)
 
     async def _extract(self, image: Image, most: int) -> Palette:
-        store = await self._stores.holding(image)
+        store = await self._stores.store_of(image)
         data = await store.read(image.object_key)
 
         def work() -> Palette:
@@ -137,20 +137,20 @@ class ExtractColors:
         return await self._decoders.decode(image.tenant_id, data, work, side=MAX_SIDE)
 
 
-def named(name: str) -> tuple[str | None, RgbColor | None]:
-    """What a colour's name stands for: a word of ours, or else a colour of CSS to be near to.
+def resolve_name(name: str) -> tuple[str | None, RgbColor | None]:
+    """Return the colour of a name: one of our names, or else the RGB of a CSS name.
 
     Raises ValidationFailed for a name that is neither.
 
     >>> named("Dark_Gray")
     ('dark grey', None)
     >>> named("tomato")
-    (None, Rgb(r=255, g=99, b=71))
+    (None, RgbColor(r=255, g=99, b=71))
     """
     words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
-    ours = words.replace("gray", "grey")
-    if ours in colors.names():
-        return ours, None
+    own_name = words.replace("gray", "grey")
+    if own_name in colors.names():
+        return own_name, None
     css = colors.css_colors().get(words.replace(" ", ""))
     if css is None:
         known = ", ".join(sorted(colors.names()))

@@ -1,4 +1,4 @@
-"""Work on many things: a few of them at a time, the results in their order."""
+"""Bounded concurrency: a few items at a time, results in the order of the items."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ R = TypeVar("R")
 async def bounded_map(
     work: Callable[[T], Awaitable[R]], items: Sequence[T], *, at_once: int
 ) -> list[R]:
-    """What ``work`` makes of each. The first error ends the others and is raised."""
+    """Return the results of ``work``. The first error cancels the others and is raised."""
     if len(items) == 1:
         return [await work(items[0])]
-    gate = asyncio.Semaphore(at_once)
+    semaphore = asyncio.Semaphore(at_once)
 
     async def one(item: T) -> R:
-        async with gate:
+        async with semaphore:
             return await work(item)
 
     try:
@@ -40,17 +40,17 @@ async def bounded_map(
 async def store_all(
     store: Callable[[T], Awaitable[R]],
     items: Sequence[T],
-    refused: Callable[[T, OcelliError], R],
+    on_error: Callable[[T, OcelliError], R],
 ) -> list[R]:
-    """Store each; what is refused spoils nothing but itself.
+    """Store each item; an OcelliError of one does not affect the others.
 
-    ``refused`` says what stands in its place. It may raise instead, and so refuse all of them.
+    ``on_error`` returns the result in its place, or raises to fail all of them.
     """
 
     async def one(item: T) -> R:
         try:
             return await store(item)
         except OcelliError as error:
-            return refused(item, error)
+            return on_error(item, error)
 
     return await bounded_map(one, items, at_once=STORED_AT_ONCE)

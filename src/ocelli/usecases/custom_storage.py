@@ -1,4 +1,4 @@
-"""Buckets of the tenants' own: tried before they are kept, their credentials sealed."""
+"""The tenants' own buckets: tested before they are configured, credentials encrypted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     OpenBucket = Callable[[Bucket, Credentials], Objects]
 
-TRIED_FOR = 20.0
+TEST_TIMEOUT = 20.0
 OPEN_AT_ONCE = 200
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -40,7 +40,7 @@ _AWS_SECRET = 20
 
 
 class CustomStorage:
-    """Use cases around a tenant's own bucket; implements usecases.stores.Buckets.
+    """Use cases around a tenant's own bucket; implements usecases.store_resolver.Buckets.
 
     ``open_trusted`` opens buckets at AWS and at endpoints of the operator's choice,
     ``open_guarded`` those at an endpoint that a tenant named: it goes to public addresses only.
@@ -69,16 +69,16 @@ class CustomStorage:
     async def configure(
         self, tenant_id: UUID, bucket: Bucket, credentials: Credentials
     ) -> BucketConfig:
-        """Try the bucket, then keep it in place of the one before.
+        """Test the bucket, then configure it in place of an earlier one.
 
-        Raises ValidationFailed if something is malformed or the bucket cannot be written, read and
-        cleaned up; then nothing changes.
+        Raises ValidationFailed if a value is malformed, or an object cannot be written, read and
+        deleted; then nothing changes.
         """
         bucket = replace(bucket, endpoint_url=_endpoint(bucket.endpoint_url) or self._endpoint)
         _check(bucket, credentials)
-        if not self._trusted(bucket):
+        if not self._is_trusted(bucket):
             await _check_address(bucket)
-        reason = await self._try(tenant_id, self._open(bucket, credentials))
+        reason = await self._test(tenant_id, self._open(bucket, credentials))
         if reason is not None:
             raise ValidationFailed(
                 f"The bucket cannot be used: {reason}", field="bucket_name", issue=reason
@@ -95,12 +95,12 @@ class CustomStorage:
         return config
 
     async def get(self, tenant_id: UUID) -> BucketConfig | None:
-        """What is configured."""
+        """Return the configuration; None if there is none."""
         async with self._database.transaction() as tx:
             return await tx.s3_configs.get(tenant_id)
 
     async def validate(self, tenant_id: UUID) -> tuple[BucketConfig | None, str | None]:
-        """What is configured, and why it cannot be used (None: it can). Changes nothing."""
+        """Return the configuration, and why it cannot be used (None: it can). Changes nothing."""
         config = await self.get(tenant_id)
         if config is None:
             return None, "No custom storage is configured."
@@ -108,15 +108,15 @@ class CustomStorage:
             store = self._store(config)
         except StorageAccessDenied as error:
             return config, error.message
-        return config, await self._try(tenant_id, store)
+        return config, await self._test(tenant_id, store)
 
     async def remove(self, tenant_id: UUID) -> bool:
-        """Forget it; whether there was one. What is in the bucket stays there."""
+        """Remove the configuration; return whether there was one. The bucket is left unchanged."""
         async with self._database.transaction() as tx:
             return await tx.s3_configs.remove(tenant_id)
 
     async def store(self, tenant_id: UUID) -> Objects | None:
-        """See usecases.stores.Buckets. Asks the database each time: one row, and never stale."""
+        """See usecases.store_resolver.Buckets. Queries the database each time, so never stale."""
         config = await self.get(tenant_id)
         return self._store(config) if config is not None else None
 
@@ -128,18 +128,18 @@ class CustomStorage:
         return store
 
     def _open(self, bucket: Bucket, credentials: Credentials) -> Objects:
-        opened_by = self._open_trusted if self._trusted(bucket) else self._open_guarded
-        return opened_by(bucket, credentials)
+        open_ = self._open_trusted if self._is_trusted(bucket) else self._open_guarded
+        return open_(bucket, credentials)
 
-    def _trusted(self, bucket: Bucket) -> bool:
+    def _is_trusted(self, bucket: Bucket) -> bool:
         return self._allow_private or bucket.endpoint_url in (None, self._endpoint)
 
-    async def _try(self, tenant_id: UUID, store: Objects) -> str | None:
-        """Write, read and remove a small object; what is wrong, if anything."""
+    async def _test(self, tenant_id: UUID, store: Objects) -> str | None:
+        """Write, read and delete a small object; return what failed, or None."""
         key = f"uploads/{tenant_id}/access-test-{uuid.uuid4()}"
         content = key.encode()
         try:
-            async with asyncio.timeout(TRIED_FOR):
+            async with asyncio.timeout(TEST_TIMEOUT):
                 with BlobWriter(self._staging) as probe:
                     await asyncio.to_thread(probe.write, content)
                     await store.put(key, probe, "application/octet-stream")
@@ -149,7 +149,7 @@ class CustomStorage:
                 finally:
                     await store.delete(key)
         except TimeoutError:
-            return f"It did not answer within {TRIED_FOR:.0f} seconds."
+            return f"It did not answer within {TEST_TIMEOUT:.0f} seconds."
         except FileNotFoundError:
             return "What was put into it was not there afterwards."
         except OcelliError as error:
@@ -158,13 +158,16 @@ class CustomStorage:
 
 
 def seal(sealing: Sealing, tenant_id: UUID, bucket: Bucket, credentials: Credentials) -> bytes:
-    """The credentials as they are kept."""
+    """Return the encrypted credentials."""
     plain = json.dumps([credentials.access_key_id, credentials.secret_access_key])
     return sealing.seal(plain.encode(), context=_context(tenant_id, bucket))
 
 
 def unseal(sealing: Sealing, config: BucketConfig) -> Credentials:
-    """Raises StorageAccessDenied if the installation's secret, or the row, is another one."""
+    """Decrypt the credentials.
+
+    Raises StorageAccessDenied if they were sealed with another secret, or for another bucket.
+    """
     try:
         plain = sealing.open(config.sealed, context=_context(config.tenant_id, config.bucket))
     except ValueError:
@@ -175,12 +178,12 @@ def unseal(sealing: Sealing, config: BucketConfig) -> Credentials:
 
 
 def _context(tenant_id: UUID, bucket: Bucket) -> str:
-    """Sealed credentials open for this tenant's bucket at this place, and nowhere else."""
+    """Return the context that binds sealed credentials to this tenant and bucket."""
     return json.dumps([str(tenant_id), bucket.name, bucket.region, bucket.endpoint_url])
 
 
 def _endpoint(url: str | None) -> str | None:
-    """In its one spelling. Raises ValidationFailed if it is not ``http(s)://host[:port]``."""
+    """Normalise an endpoint. Raises ValidationFailed if it is not ``http(s)://host[:port]``."""
     if not url:
         return None
     try:
@@ -225,12 +228,12 @@ def _check(bucket: Bucket, credentials: Credentials) -> None:
 
 
 async def _check_address(bucket: Bucket) -> None:
-    """For an early and clear answer; what counts is the same check when connecting."""
+    """Check the address for an early, clear error; each connection checks it again."""
     assert bucket.endpoint_url is not None
     parts = urlsplit(bucket.endpoint_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        async with asyncio.timeout(TRIED_FOR):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await asyncio.to_thread(public_addresses, parts.hostname or "", port)
     except ForbiddenAddress as error:
         raise ValidationFailed(str(error), field="endpoint_url") from None

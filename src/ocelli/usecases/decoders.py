@@ -10,7 +10,7 @@ from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.media import memory
 from ocelli.media.decode import checked_header
-from ocelli.usecases.capacity import LONGEST_WAIT, Capacity
+from ocelli.usecases.capacity import WAIT_TIMEOUT, Capacity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ class DecoderPool:
     """
 
     def __init__(
-        self, *, max_pixels: int, budget: int, at_once: int = 2, wait: float = LONGEST_WAIT
+        self, *, max_pixels: int, budget: int, at_once: int = 2, wait: float = WAIT_TIMEOUT
     ) -> None:
         self.max_pixels = max_pixels
         self._budget = budget
@@ -63,13 +63,13 @@ class DecoderPool:
 
     def room(self, tenant_id: UUID, amount: int) -> AbstractAsyncContextManager[None]:
         """Memory for something that takes several steps."""
-        return self._memory.taken(tenant_id, amount)
+        return self._memory.acquire(tenant_id, amount)
 
     async def step(self, tenant_id: UUID, work: Callable[[], T]) -> T:
         """``work`` in a thread, once it is the tenant's turn. A caller that is cancelled meanwhile
         waits for its end: until then it takes the room.
         """
-        async with self._decoders.taken(tenant_id, 1):
+        async with self._decoders.acquire(tenant_id, 1):
             future = asyncio.get_running_loop().run_in_executor(self._threads, work)
             try:
                 return await asyncio.shield(future)

@@ -1,4 +1,4 @@
-"""Ask backends about one picture, look again as often as the level says, keep what holds."""
+"""The verification levels: describe a picture, check the claims, keep those that hold."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What one backend's answer came to."""
+class _BackendResult:
+    """The verified answer of one backend."""
 
     findings: Findings | None
     claims: tuple[JudgedClaim, ...]
@@ -87,50 +87,53 @@ class Engine:
     async def answer(
         self, picture: PictureLike, question: Question, level: VerificationLevel
     ) -> AnalysisAnswer:
-        """The answer of every backend that is asked.
+        """Return the answers of all requested backends as one.
 
         Raises AnalysisFailed if none answered; where one did, the others are in ``errors``.
         """
-        asked, errors = self._asked(question)
-        gathering = asyncio.create_task(self._gather(picture, asked, question))
+        backends, errors = self._requested_backends(question)
+        evidence_task = asyncio.create_task(self._gather(picture, backends, question))
         try:
             outcomes = await asyncio.gather(
-                *(_Asking(self, picture, question, level, b, gathering).part() for b in asked),
+                *(
+                    _BackendRun(self, picture, question, level, b, evidence_task).result()
+                    for b in backends
+                ),
                 return_exceptions=True,
             )
-            evidence = await gathering
+            evidence = await evidence_task
         finally:
-            gathering.cancel()
-        parts: list[_Part] = []
-        for backend, outcome in zip(asked, outcomes, strict=True):
-            if isinstance(outcome, _Part):
-                parts.append(outcome)
+            evidence_task.cancel()
+        results: list[_BackendResult] = []
+        for backend, outcome in zip(backends, outcomes, strict=True):
+            if isinstance(outcome, _BackendResult):
+                results.append(outcome)
             elif isinstance(outcome, AnalysisFailed):
                 errors.append(_failure(backend, outcome))
             else:
                 raise outcome
-        errors += [error for part in parts for error in part.errors]
-        if not parts:
+        errors += [error for result in results for error in result.errors]
+        if not results:
             worst = next((each for each in errors if each.retryable), errors[-1])
             raise AnalysisFailed(worst.type, worst.message, retryable=worst.retryable)
-        return _together(parts, errors, evidence)
+        return _merged(results, errors, evidence)
 
     def roster(self, question: Question) -> tuple[str, ...]:
-        """Versions of everything that can have a say: the same roster gives the same answer."""
-        asked, _ = self._asked(question)
+        """Return the versions of all models that can take part: they determine the answer."""
+        backends, _ = self._requested_backends(question)
         return tuple(
             f"{backend.name}={backend.model_version}"
-            for first in asked
-            for backend in (first, *self.others(first))
+            for first in backends
+            for backend in (first, *self.checkers_of(first))
         )
 
-    def others(self, first: Backend) -> tuple[Backend, Backend]:
-        """Who checks what ``first`` says, and who judges between them."""
+    def checkers_of(self, first: Backend) -> tuple[Backend, Backend]:
+        """Return the backends that check, and that judge, the claims of ``first``."""
         checker = self._backends.checker(first.name)
         return checker, self._backends.checker(first.name, checker.name)
 
-    def _asked(self, question: Question) -> tuple[list[Backend], list[BackendFailure]]:
-        """Each backend once. One that is not configured is stood in for by the default one."""
+    def _requested_backends(self, question: Question) -> tuple[list[Backend], list[BackendFailure]]:
+        """Return each backend once; the default one replaces those that are not configured."""
         if not question.backends:
             return [self._backends.default], []
         found: dict[str, Backend] = {}
@@ -147,12 +150,12 @@ class Engine:
         return list(found.values()), missing
 
     async def _gather(
-        self, picture: PictureLike, asked: Sequence[Backend], question: Question
+        self, picture: PictureLike, backends: Sequence[Backend], question: Question
     ) -> Findings | None:
-        """None where it would tell nothing new, or cannot be had: evidence is never a must."""
+        """Return the evidence; None if it would add nothing, or failed: it is never required."""
         if self._evidence is None:
             return None
-        if question.statement is None and all(b.name == self._evidence.name for b in asked):
+        if question.statement is None and all(b.name == self._evidence.name for b in backends):
             return None
         try:
             return await self._evidence.gather(picture)
@@ -160,17 +163,17 @@ class Engine:
             log.warning("no evidence: %s", failed.message)
             return None
 
-    def judged_by_evidence(
+    def evidence_verdicts(
         self, claims: Sequence[Claim], found: Findings | None, describer: str | None
     ) -> list[ClaimVerdicts]:
-        """What the local models say; nothing about their own words."""
+        """Return the verdicts of the local models; none on claims that they made themselves."""
         if self._evidence is None or found is None or describer == self._evidence.name:
             return [ClaimVerdicts() for _ in claims]
         return [ClaimVerdicts(self._evidence.judge(claim, found)) for claim in claims]
 
     @property
     def calibration(self) -> Calibration:
-        """From computed to observed probabilities."""
+        """The map from computed to observed probabilities."""
         return self._calibration
 
 
@@ -184,13 +187,13 @@ class _Checked:
 
     @property
     def call(self) -> ModelCall:
-        """For the record."""
+        """The model call of this check."""
         check = self.check
         return ModelCall(check.source, check.model_version, self.task, check.tokens, check.model_ms)
 
     @property
     def contradicted(self) -> set[int]:
-        """Positions of the claims that it contradicts."""
+        """The positions of the claims that it contradicts."""
         return {
             position
             for position, verdict in zip(self.positions, self.check.verdicts, strict=True)
@@ -199,22 +202,22 @@ class _Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    """One backend's way through the levels."""
+class _BackendRun:
+    """One backend's description, or check of a statement, at a level."""
 
     engine: Engine
     picture: PictureLike
     question: Question
     level: VerificationLevel
     first: Backend
-    gathering: asyncio.Task[Findings | None]
+    evidence_task: asyncio.Task[Findings | None]
 
-    async def part(self) -> _Part:
-        """Raises AnalysisFailed."""
+    async def result(self) -> _BackendResult:
+        """Return the verified answer. Raises AnalysisFailed."""
         if self.question.statement is not None:
             return await self._verified(self.question.statement)
         if not self.first.capabilities & self.question.features:
-            return _Part(None, (), (), None)
+            return _BackendResult(None, (), (), None)
         findings = await self.first.look(
             self.picture, self.question, thorough=self.level is VerificationLevel.THOROUGH
         )
@@ -226,48 +229,52 @@ class _Asking:
             findings.model_ms,
         )
         if not findings.description:
-            return _Part(findings, (), (described,), findings.confidence)
+            return _BackendResult(findings, (), (described,), findings.confidence)
         claims = findings.claims or claims_from_text(findings.description)
         text = findings.description
-        checkers = self.engine.others(self.first)[: self.level.looks - 1]
-        fate, checks, errors = await self._checked(claims, text, checkers, self.first.name)
-        return _Part(
+        checkers = self.engine.checkers_of(self.first)[: self.level.looks - 1]
+        judged_claims, checks, errors = await self._checked(claims, text, checkers, self.first.name)
+        return _BackendResult(
             replace(
                 findings,
-                description=self._reworded(findings, fate, checks),
-                tags=tuple(t for t in findings.tags if tags_without_dropped([t.name], fate)),
-                confidence=self._confidence(findings, fate),
+                description=self._reworded(findings, judged_claims, checks),
+                tags=tuple(
+                    t for t in findings.tags if tags_without_dropped([t.name], judged_claims)
+                ),
+                confidence=self._confidence(findings, judged_claims),
             ),
-            fate,
+            judged_claims,
             (described, *(each.call for each in checks)),
-            self._confidence(findings, fate),
+            self._confidence(findings, judged_claims),
             errors,
         )
 
-    async def _verified(self, statement: str) -> _Part:
-        checkers = (self.first, *self.engine.others(self.first))[: self.level.looks]
-        fate, checks, errors = await self._checked(
+    async def _verified(self, statement: str) -> _BackendResult:
+        checkers = (self.first, *self.engine.checkers_of(self.first))[: self.level.looks]
+        judged_claims, checks, errors = await self._checked(
             claims_from_text(statement), statement, checkers, None
         )
         if not checks:
             failed = errors[0]
             raise AnalysisFailed(failed.type, failed.message, retryable=failed.retryable)
-        sure = confidence(fate, self.engine.calibration)
-        return _Part(None, fate, tuple(each.call for each in checks), sure, errors)
+        computed = confidence(judged_claims, self.engine.calibration)
+        return _BackendResult(
+            None, judged_claims, tuple(each.call for each in checks), computed, errors
+        )
 
     async def _checked(
         self, claims: Sequence[Claim], text: str, checkers: Sequence[Backend], describer: str | None
     ) -> tuple[tuple[JudgedClaim, ...], list[_Checked], tuple[BackendFailure, ...]]:
-        """Every claim after every look. A checker that fails is a look less, not an answer less."""
-        evidence = await asyncio.shield(self.gathering)
-        seen = self.engine.judged_by_evidence(claims, evidence, describer)
+        """Return the judged claims after all checks; a failed check is left out."""
+        evidence = await asyncio.shield(self.evidence_task)
+        verdicts = self.engine.evidence_verdicts(claims, evidence, describer)
         checks: list[_Checked] = []
         errors = []
         for nth, backend in enumerate(checkers, 1):
             judges = (
                 self.level is VerificationLevel.CRITICAL and nth == len(checkers) and bool(checks)
             )
-            positions = to_judge(seen) if judges else range(len(claims))
+            positions = to_judge(verdicts) if judges else range(len(claims))
             try:
                 check = await backend.check(
                     self.picture,
@@ -281,51 +288,53 @@ class _Asking:
             except AnalysisFailed as failed:
                 errors.append(_failure(backend, failed))
                 continue
-            seen = _with(seen, positions, check)
+            verdicts = _with(verdicts, positions, check)
             checks.append(_Checked(check, tuple(positions), Task.JUDGE if judges else Task.CHECK))
         calibration = self.engine.calibration
-        fate = judged(claims, seen, describer=describer, calibration=calibration)
-        return fate, checks, tuple(errors)
+        judged_claims = judged(claims, verdicts, describer=describer, calibration=calibration)
+        return judged_claims, checks, tuple(errors)
 
     def _reworded(
-        self, findings: Findings, fate: Sequence[JudgedClaim], looks: Sequence[_Checked]
+        self, findings: Findings, judged_claims: Sequence[JudgedClaim], looks: Sequence[_Checked]
     ) -> str:
-        """Without what was dropped.
+        """Return the description without the dropped claims.
 
-        In the describer's words if it needs no look for them, else in those of a backend that
-        looked and leaves out exactly that, else sentence by sentence.
+        Reworded by the describer if that needs no model call, else as revised by a checker that
+        contradicted exactly these claims, else without the sentences that state them.
         """
         text = findings.description or ""
-        dropped = {position for position, each in enumerate(fate) if not each.kept}
+        dropped = {position for position, each in enumerate(judged_claims) if not each.kept}
         if not dropped:
             return text
-        claims = [fate[position].claim for position in dropped]
+        claims = [judged_claims[position].claim for position in dropped]
         own = self.first.reword(findings, claims, self.question)
         if own is not None:
             return own
         for look in reversed(looks):
             if look.check.revised and look.contradicted == dropped:
                 return look.check.revised
-        return without_dropped(text, fate)
+        return without_dropped(text, judged_claims)
 
-    def _confidence(self, findings: Findings, fate: tuple[JudgedClaim, ...]) -> float | None:
-        """Nothing claimed: what the describer says of that."""
-        sure = confidence(fate, self.engine.calibration)
-        return findings.confidence if sure is None else sure
+    def _confidence(
+        self, findings: Findings, judged_claims: tuple[JudgedClaim, ...]
+    ) -> float | None:
+        """Return the computed confidence; the describer's own if it made no claims."""
+        computed = confidence(judged_claims, self.engine.calibration)
+        return findings.confidence if computed is None else computed
 
 
 def answer_key(
     picture: bytes, question: Question, level: VerificationLevel, roster: Sequence[str]
 ) -> bytes:
-    """The same key, the same answer: content, question, level, and every backend with a say.
+    """Return the cache key of an answer: a hash of picture, question, level and roster.
 
     ``roster`` pins the models and their prompts, the versions here the rules.
     """
-    asked = (
+    content = (
         sorted(question.features), question.role, question.language, question.prompt,
         question.backends, question.statement, level, tuple(roster), VERSION, RULES_VERSION,
     )  # fmt: skip
-    return hashlib.sha256(hashlib.sha256(picture).digest() + repr(asked).encode()).digest()
+    return hashlib.sha256(hashlib.sha256(picture).digest() + repr(content).encode()).digest()
 
 
 def _failure(backend: Backend, failed: AnalysisFailed) -> BackendFailure:
@@ -333,33 +342,33 @@ def _failure(backend: Backend, failed: AnalysisFailed) -> BackendFailure:
 
 
 def _with(
-    seen: Sequence[ClaimVerdicts], positions: Sequence[int], check: ClaimCheck
+    verdicts: Sequence[ClaimVerdicts], positions: Sequence[int], check: ClaimCheck
 ) -> list[ClaimVerdicts]:
-    changed = list(seen)
+    changed = list(verdicts)
     for position, verdict in zip(positions, check.verdicts, strict=True):
-        changed[position] = replace(seen[position], looks=(*seen[position].looks, verdict))
+        changed[position] = replace(verdicts[position], looks=(*verdicts[position].looks, verdict))
     return changed
 
 
-def _together(
-    parts: Sequence[_Part], errors: Sequence[BackendFailure], evidence: Findings | None
+def _merged(
+    results: Sequence[_BackendResult], errors: Sequence[BackendFailure], evidence: Findings | None
 ) -> AnalysisAnswer:
-    """The first answer speaks for all where there can be only one.
+    """Merge the answers: description, text and tags are those of the first that has any.
 
-    Text that no backend reads is what the local models read.
+    Text that no backend read is taken from the evidence.
     """
-    said = [each.findings for each in parts if each.findings is not None]
-    first = parts[0]
-    words = next((each for each in said if each.description), None)
-    texts = next((each for each in said if each.visible_text), evidence)
-    tags = next((each for each in said if each.tags), None)
+    findings = [each.findings for each in results if each.findings is not None]
+    first = results[0]
+    words = next((each for each in findings if each.description), None)
+    texts = next((each for each in findings if each.visible_text), evidence)
+    tags = next((each for each in findings if each.tags), None)
     return AnalysisAnswer(
-        findings=tuple(said),
-        calls=tuple(call for each in parts for call in each.calls),
+        findings=tuple(findings),
+        calls=tuple(call for each in results for call in each.calls),
         description=words.description if words else None,
         visible_text=text_without_dropped(texts.visible_text, first.claims) if texts else None,
         tags=tuple(tag.name for tag in tags.tags) if tags else (),
         confidence=first.confidence,
-        claims=tuple(claim for each in parts for claim in each.claims),
+        claims=tuple(claim for each in results for claim in each.claims),
         errors=tuple(errors),
     )

@@ -1,6 +1,6 @@
-"""The JSON bodies of /api/fetch, from findings to the documented shapes.
+"""The JSON bodies of /api/fetch.
 
-A worker writes the last one where a request ends; it is stored and sent as it is.
+A worker renders the final one when a request ends; it is stored, and sent unchanged.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ FAILED = "Request failed"
 
 
 def processing(request: FetchJob) -> str:
-    """What polls see until it is finished: some clients stop at any other word."""
+    """Return the body of polls until the end: some clients stop at any other status."""
     return _json({**echo(request), "status": "processing"})
 
 
 def finished(outcome: FetchOutcome) -> str:
-    """Never with a ``response_uri``: a client that finds one goes on polling for ever."""
+    """Return the final body, without ``response_uri``: clients go on polling if they find one."""
     paid = {"credits_paid": outcome.paid, "credits": outcome.credits}
     body = echo(outcome.request)
     if outcome.failure is not None:
@@ -40,7 +40,7 @@ def finished(outcome: FetchOutcome) -> str:
 
 
 def accepted(request: FetchJob, response_uri: str) -> Json:
-    """The answer to the POST of what will be polled for."""
+    """Return the answer to the POST of a request that will be polled."""
     return {
         **echo(request),
         "status": "queued",
@@ -50,38 +50,40 @@ def accepted(request: FetchJob, response_uri: str) -> Json:
 
 
 def echo(request: FetchJob) -> Json:
-    """What every answer about a request begins with."""
-    asked = request.asked
+    """Return the fields with which each answer about a request begins."""
+    parameters = request.parameters
     return {
         "request_id": str(request.id),
         "user_id": request.user_id,
-        "urls": list(asked.urls),
-        "files": asked.files,
-        "file_names": list(asked.file_names),
-        "features": list(asked.features),
-        "backends": list(asked.backends),
-        "role": asked.role,
-        "tag_score": asked.tag_score,
-        "capture_interval": asked.capture_interval,
-        "max_frames": asked.max_frames,
+        "urls": list(parameters.urls),
+        "files": parameters.files,
+        "file_names": list(parameters.file_names),
+        "features": list(parameters.features),
+        "backends": list(parameters.backends),
+        "role": parameters.role,
+        "tag_score": parameters.tag_score,
+        "capture_interval": parameters.capture_interval,
+        "max_frames": parameters.max_frames,
     }
 
 
 def asset(analysis: Analysis, request: FetchJob) -> Json:
-    """One picture. What was not asked for is not there; what was not found is empty."""
-    asked = [Feature(each) for each in request.asked.features] or list(Feature)
+    """Return the findings of one picture: requested features only, empty if nothing was found."""
+    features = [Feature(each) for each in request.parameters.features] or list(Feature)
     pixels = _Pixels(analysis.width or 0, analysis.height or 0)
-    given = list(_given(analysis, request))
+    by_backend = list(_findings_of(analysis, request))
     body: Json = {"name": analysis.name}
     for feature, shape in _SHAPES.items():
-        if feature in asked:
-            found = [findings for findings, features in given if feature in features]
-            body[feature.value] = shape(found, pixels, request.asked.tag_score)
+        if feature in features:
+            found = [findings for findings, features in by_backend if feature in features]
+            body[feature.value] = shape(found, pixels, request.parameters.tag_score)
     return body
 
 
-def _given(analysis: Analysis, request: FetchJob) -> Iterator[tuple[Findings, Sequence[Feature]]]:
-    """In the order in which the backends were named, each with what it was asked for."""
+def _findings_of(
+    analysis: Analysis, request: FetchJob
+) -> Iterator[tuple[Findings, Sequence[Feature]]]:
+    """Yield the findings of each backend, with its features, in the order of the request."""
     by_source = {each.source: each for each in analysis.findings}
     for share in request.plan.shares:
         if share.backend in by_source:
@@ -89,14 +91,14 @@ def _given(analysis: Analysis, request: FetchJob) -> Iterator[tuple[Findings, Se
 
 
 class _Pixels:
-    """From fractions of a picture to its pixels."""
+    """Converts fractions of a picture to its pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self._width = width
         self._height = height
 
     def poly(self, box: Box) -> Json:
-        """Clockwise from the top left."""
+        """Return the corners of a box, clockwise from the top left."""
         left, right = (round(x * self._width) for x in (box.left, box.right))
         top, bottom = (round(y * self._height) for y in (box.top, box.bottom))
         corners = ((left, top), (right, top), (right, bottom), (left, bottom))
@@ -111,12 +113,12 @@ def _descriptions(found: Sequence[Findings], _: _Pixels, __: float) -> list[Json
     ]
 
 
-def _tags(found: Sequence[Findings], _: _Pixels, least: float) -> dict[str, list[Json]]:
+def _tags(found: Sequence[Findings], _: _Pixels, min_score: float) -> dict[str, list[Json]]:
     return _by_name(
         {"name": tag.name, "score": _rounded(tag.score), "source": each.source}
         for each in found
         for tag in each.tags
-        if tag.score >= least
+        if tag.score >= min_score
     )
 
 
@@ -129,7 +131,7 @@ def _brands(found: Sequence[Findings], _: _Pixels, __: float) -> dict[str, list[
 
 
 def _by_name(entries: Iterable[Json]) -> dict[str, list[Json]]:
-    """Best first: many clients take the first few."""
+    """Group entries by name, best first: many clients take the first few."""
     groups: dict[str, list[Json]] = {}
     for entry in sorted(entries, key=lambda each: -each["score"]):
         groups.setdefault(entry["name"], []).append(entry)
@@ -158,7 +160,7 @@ def _colors(found: Sequence[Findings], _: _Pixels, __: float) -> dict[str, list[
 
 
 def _faces(found: Sequence[Findings], pixels: _Pixels, _: float) -> list[Json]:
-    """Where they are. No backend guesses whose they are, how old, or in what mood."""
+    """Return the places of faces; no backend guesses identity, age or emotion."""
     return [
         {
             "bounding_poly": pixels.poly(face.box),
@@ -174,7 +176,7 @@ def _faces(found: Sequence[Findings], pixels: _Pixels, _: float) -> list[Json]:
 
 
 def _nsfw(found: Sequence[Findings], _: _Pixels, __: float) -> list[Json]:
-    """Both probabilities, which sum to 1."""
+    """Return the probabilities of sfw and nsfw, which sum to 1."""
     return [
         {"label": label, "score": _rounded(score), "source": each.source}
         for each in found
@@ -184,16 +186,16 @@ def _nsfw(found: Sequence[Findings], _: _Pixels, __: float) -> list[Json]:
 
 
 def _texts(found: Sequence[Findings], pixels: _Pixels, _: float) -> list[Json]:
-    """First the whole text, then word by word."""
+    """Return the full text, then each word."""
     return [
         {"text": text, "bounding_poly": pixels.poly(box), "source": each.source}
         for each in found
         if each.texts
-        for text, box in _whole_and_words(each.texts)
+        for text, box in _text_and_words(each.texts)
     ]
 
 
-def _whole_and_words(lines: Sequence[TextLine]) -> Iterator[tuple[str, Box]]:
+def _text_and_words(lines: Sequence[TextLine]) -> Iterator[tuple[str, Box]]:
     boxes = [line.box for line in lines]
     yield (
         "\n".join(line.text for line in lines),
@@ -209,7 +211,7 @@ def _whole_and_words(lines: Sequence[TextLine]) -> Iterator[tuple[str, Box]]:
 
 
 def _words(line: TextLine) -> Iterator[tuple[str, Box]]:
-    """Lines have places, words do not: a word gets its letters' share of the line's width."""
+    """Yield words with boxes; only lines have boxes, so a word gets its share of the width."""
     letter = (line.box.right - line.box.left) / max(1, len(line.text))
     start = 0
     for word in line.text.split():

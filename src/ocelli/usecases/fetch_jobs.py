@@ -1,4 +1,4 @@
-"""Ask about several pictures in one request: paid in credits, answered at once or by polling."""
+"""Requests to /api/fetch: several pictures, paid in credits, answered at once or by polling."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ URGENT_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One picture or video of a request: an address, a file that came, or why that is none."""
+    """One picture or video of a request: an address, a file, or the error about it."""
 
     name: str
     url: str | None = None
     file: BlobWriter | None = None
-    refused: OcelliError | None = None
+    error: OcelliError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class _StoredFile:
 
 
 class FetchJobs:
-    """What a client may do with requests."""
+    """Use cases around requests to ``/api/fetch``."""
 
     def __init__(
         self,
@@ -84,26 +84,26 @@ class FetchJobs:
         self._max_pixels = max_pixels
 
     async def balance(self, tenant: Tenant) -> CreditBalance:
-        """What the tenant may still spend."""
+        """Return the credits of the tenant."""
         async with self._database.autocommit() as tx:
             return await tx.credits.balance(tenant.id)
 
     async def accept(
         self,
         tenant: Tenant,
-        asked: FetchRequest,
+        parameters: FetchRequest,
         plan: PricingPlan,
         question: Question,
         sources: Sequence[Source],
         *,
         waits: bool = False,
     ) -> FetchJob:
-        """Reserve its price and enqueue it: once this returns, it will be answered.
+        """Reserve the price and enqueue the request; after this returns it will be answered.
 
-        ``waits``: a client holds a connection open for it. Raises NoCredits, InsufficientCredits.
+        ``waits``: the client waits for the answer. Raises NoCredits, InsufficientCredits.
         """
         balance = await self.balance(tenant)
-        least = plan.cost * sum(each.refused is None for each in sources)
+        least = plan.cost * sum(each.error is None for each in sources)
         _check(balance, least)  # before anything is stored; what counts is checked below
         stored = await store_all(
             partial(self._store, tenant.id),
@@ -114,9 +114,9 @@ class FetchJobs:
             id=uuid.uuid4(),
             tenant_id=tenant.id,
             user_id=balance.number,
-            asked=asked,
+            parameters=parameters,
             plan=plan,
-            reserved=plan.cost * sum(_pictures(each, asked) for each in stored),
+            reserved=plan.cost * sum(_pictures(each, parameters) for each in stored),
             created_at=datetime.now(UTC),
         )
         async with self._database.transaction() as tx:
@@ -128,16 +128,16 @@ class FetchJobs:
         return request
 
     async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool]:
-        """What a poll is answered, and whether that is final.
+        """Return the body for polls, and whether it is final.
 
-        Raises NotFound, also for another tenant's.
+        Raises NotFound, also for a request of another tenant.
         """
         async with self._database.autocommit() as tx:
             found = await tx.fetch_jobs.body(tenant_id, id)
         return existing(found, "Request", id)
 
     async def wait(self, request: FetchJob, *, timeout: float) -> str | None:
-        """Its final body; None if it has none after ``timeout`` seconds."""
+        """Wait at most ``timeout`` seconds for the final body; None if there is none yet."""
         body, finished = await wait_until(
             self._listen,
             request.id,
@@ -148,8 +148,8 @@ class FetchJobs:
         return body if finished else None
 
     async def _store(self, tenant_id: UUID, source: Source) -> _StoredFile:
-        if source.refused is not None:
-            raise source.refused
+        if source.error is not None:
+            raise source.error
         if source.file is None:
             return _StoredFile(source)
         content_type, video = await asyncio.to_thread(self._kind, source.file)
@@ -234,7 +234,7 @@ async def settle(tx: PostgresTransaction, id: UUID) -> None:
 
 
 def places(ahead: int, count: int) -> list[int]:
-    """Where the pictures of a request stand among those of its tenant, with ``ahead`` requests.
+    """Return the queue positions of a request's pictures, with ``ahead`` requests before it.
 
     >>> places(0, 3), places(2, 3)
     ([0, 16, 32], [2, 18, 34])
@@ -242,12 +242,12 @@ def places(ahead: int, count: int) -> list[int]:
     return [ahead + ROUND * number for number in range(count)]
 
 
-def _pictures(stored: _StoredFile, asked: FetchRequest) -> int:
-    """How many will be charged; of a whole video one, until its frames are counted."""
+def _pictures(stored: _StoredFile, parameters: FetchRequest) -> int:
+    """Return the number of pictures to reserve credits for; 1 for all frames of a video."""
     if stored.failure is not None:
         return 0
     may_be_more = stored.is_video or stored.source.url is not None
-    return asked.frames_expected(stored.source.url) if may_be_more else 1
+    return parameters.frames_expected(stored.source.url) if may_be_more else 1
 
 
 def _check(balance: CreditBalance, cost: int) -> None:

@@ -1,4 +1,4 @@
-"""File names that people send: what is kept of them, and what a key is made of."""
+"""File names of uploads: cleaned for display, and reduced for object keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNSAFE = re.compile(r"[^\w.\-]+", re.ASCII)
 
 
 def clean_filename(name: str | None) -> str:
-    """The last path segment without control and direction characters, at most 255 characters.
+    """Return the last path segment without control and direction characters, at most 255 long.
 
     Joiners stay: words of Persian or Hindi, and emoji, are made with them.
 
@@ -35,7 +35,7 @@ def clean_filename(name: str | None) -> str:
 
 
 def key_name(filename: str) -> str:
-    """A name that every store, file system and URL takes as it is.
+    """Return an ASCII form of a name, which needs no escaping in stores, file systems and URLs.
 
     >>> key_name("my cät.jpg")
     'my_cat.jpg'

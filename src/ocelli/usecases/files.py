@@ -1,4 +1,4 @@
-"""Pictures that are already here."""
+"""Stored pictures: reading, changing and deleting them, their URLs and variants."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What became of one of several files that were to be deleted."""
+    """The result of deleting one of several files."""
 
     id: str
     status: Literal["deleted", "skipped", "failed"]
@@ -56,14 +56,14 @@ class Deletion:
 
 
 class Files:
-    """Use cases of the API around one tenant's pictures."""
+    """Use cases around one tenant's pictures."""
 
     def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
         self._database = database
         self._stores = stores
 
     async def get(self, tenant_id: UUID, id: str) -> Image:
-        """By id or its first 8 characters. Raises NotFound."""
+        """Return a picture by its id, or the first 8 characters of it. Raises NotFound."""
         async with self._database.autocommit() as tx:
             image = await tx.images.get(tenant_id, id)
         if image is None:
@@ -71,17 +71,17 @@ class Files:
         return image
 
     async def finished(self, tenant_id: UUID, ids: Sequence[UUID]) -> Sequence[Analysis]:
-        """The analyses of these pictures that are final: one question for many."""
+        """Return the final analyses of these pictures, in one query."""
         async with self._database.autocommit() as tx:
             return await tx.analyses.finished(tenant_id, ids)
 
     async def history(self, image: Image) -> Sequence[Analysis]:
-        """Every analysis of it, oldest first."""
+        """Return all analyses of a picture, oldest first."""
         async with self._database.autocommit() as tx:
             return await tx.analyses.of_image(image.tenant_id, image.id)
 
     async def page(self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int) -> Page:
-        """What matches, in the order that the query asks for."""
+        """Return a page of the matching pictures, in the order of the query."""
         async with self._database.transaction() as tx:
             images, total = await tx.images.page(tenant_id, query, limit=limit, offset=offset)
         return Page(images, total, offset + len(images) < total)
@@ -89,7 +89,7 @@ class Files:
     async def update(
         self, tenant_id: UUID, id: str, *, title: str | None, tags: Sequence[str] | None
     ) -> Image:
-        """What a person says about it; None leaves as it is, an empty title removes the title.
+        """Change title and tags; None leaves a field unchanged, an empty title removes it.
 
         Raises NotFound, and ValidationFailed if neither is given or one is out of bounds.
         """
@@ -105,9 +105,9 @@ class Files:
         return changed
 
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
-        """Out of sight at once, and its room is the tenant's again.
+        """Mark a picture as deleted, and release its storage quota.
 
-        Raises NotFound, also the second time.
+        Raises NotFound, also if it was deleted before.
         """
         async with self._database.transaction() as tx:
             image = await tx.images.get(tenant_id, id)
@@ -119,11 +119,11 @@ class Files:
         return image, deleted_at
 
     async def delete_many(self, tenant_id: UUID, ids: Sequence[str]) -> Sequence[Deletion]:
-        """Each by itself, in their order; those that are worked on right now are left alone."""
+        """Delete each file; skip those that are being processed."""
         return [await self._delete(tenant_id, id) for id in dict.fromkeys(ids)]
 
     async def remake_variants(self, tenant_id: UUID, id: str) -> tuple[Image, bool]:
-        """Make the smaller copies again; False if that is under way already. Raises NotFound."""
+        """Enqueue the variants again; False if that is in progress already. Raises NotFound."""
         image = await self.get(tenant_id, id)
         unfinished = image.variant_status in (VariantStatus.PENDING, VariantStatus.PROCESSING)
         if unfinished and datetime.now(UTC) - image.updated_at < LOST_AFTER:
@@ -137,7 +137,7 @@ class Files:
     async def _delete(self, tenant_id: UUID, id: str) -> Deletion:
         try:
             image = await self.get(tenant_id, id)
-            if is_worked_on(image):
+            if is_being_processed(image):
                 return Deletion(id, "skipped", "It is being processed. Try again in a moment.")
             image, deleted_at = await self.delete(tenant_id, str(image.id))
         except NotFound as error:
@@ -145,15 +145,15 @@ class Files:
         return Deletion(str(image.id), "deleted", None, deleted_at)
 
     async def links(self, images: Iterable[Image]) -> Links:
-        """What makes URLs of these pictures."""
-        return Links(await self._stores.usable(images))
+        """Return the builder of URLs for these pictures."""
+        return Links(await self._stores.stores_of(images))
 
     async def download_url(self, image: Image) -> str:
-        """A URL of the original that makes browsers save it under its name; good for an hour.
+        """Return a URL with which browsers save the original; it is valid for an hour.
 
         Raises StorageAccessDenied if its bucket is no longer configured.
         """
-        store = await self._stores.holding(image)
+        store = await self._stores.store_of(image)
         return store.url(
             image.object_key,
             expires_in=URL_LIFETIME,
@@ -162,20 +162,20 @@ class Files:
         )
 
 
-def is_worked_on(image: Image) -> bool:
-    """Whether a worker has it in its hands."""
+def is_being_processed(image: Image) -> bool:
+    """Return whether a worker is processing the picture."""
     analysed = image.analysis is not None and image.analysis.status is Status.PROCESSING
     return analysed or image.variant_status is VariantStatus.PROCESSING
 
 
 class Links:
-    """URLs of pictures that need no key, good for an hour."""
+    """Builds URLs of pictures that need no API key and are valid for an hour."""
 
     def __init__(self, stores: Mapping[tuple[UUID, StorageTarget], Objects]) -> None:
         self._stores = stores
 
     def url(self, image: Image, type: VariantType) -> str | None:
-        """None if that size does not exist (yet), or its store is no longer configured."""
+        """Return the URL; None if there is no such variant, or its store is not configured."""
         store = self._stores.get((image.tenant_id, image.storage_target))
         if store is None:
             return None
@@ -192,7 +192,7 @@ class Links:
 
 
 class MakeVariants:
-    """The worker's job for smaller copies. Safe to run twice."""
+    """The job that makes the variants of a picture. Safe to run twice."""
 
     def __init__(
         self,
@@ -205,7 +205,10 @@ class MakeVariants:
         self._decoders = decoders
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Make and store them all, then say so in one transaction. Raises to be tried again."""
+        """Make and store all variants, then record them in one transaction.
+
+        Raises an error for a retry.
+        """
         async with self._database.transaction() as tx:
             image = await tx.images.find(id)
             if image is None or image.deleted_at is not None:
@@ -233,12 +236,12 @@ class MakeVariants:
                 await tx.colors.complete(id, palette)
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """For broken pictures, and for jobs whose workers died over and over."""
+        """Fail the variants: of a broken picture, or because the workers died."""
         async with self._database.transaction() as tx:
             await tx.images.set_variants(id, VariantStatus.FAILED, error=reason)
 
     async def _make(self, image: Image) -> tuple[list[Variant], str, Palette | None]:
-        store = await self._stores.holding(image)
+        store = await self._stores.store_of(image)
         data = await store.read(image.object_key)
         # Colours come with the analysis; where there is none, with the smaller copies.
         rendered, palette = await self._decoders.decode(

@@ -1,4 +1,4 @@
-"""What was said about pictures: pages of it, numbers about it, files of it."""
+"""The history of descriptions: pages, statistics, and exports."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ ALL_FIELDS = FIELDS | METADATA_FIELDS
 
 
 class History:
-    """Use cases of the API."""
+    """Use cases around a tenant's history."""
 
     def __init__(self, database: PostgresDatabase, store: Objects) -> None:
         self._database = database
@@ -77,7 +77,7 @@ class History:
     async def page(
         self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[HistoryRecord], HistoryStatistics, Sequence[Image]]:
-        """One page, newest first, numbers about all that match, and the pictures of the page."""
+        """Return a page, newest first, the statistics of all matches, and the page's pictures."""
         async with self._database.transaction() as tx:
             records = await tx.history.page(tenant_id, query, limit=limit, offset=offset)
             statistics = await tx.history.statistics(tenant_id, query)
@@ -85,20 +85,20 @@ class History:
         return records, statistics, images
 
     async def export(self, tenant_id: UUID, request: ExportOptions) -> Export:
-        """Have a file written."""
+        """Enqueue an export."""
         async with self._database.transaction() as tx:
             export = await tx.exports.add(uuid.uuid4(), tenant_id, request)
             await tx.jobs.export(export.id)
         return export
 
     async def get_export(self, tenant_id: UUID, id: UUID) -> Export:
-        """How far it has come. Raises NotFound."""
+        """Return an export. Raises NotFound."""
         async with self._database.transaction() as tx:
             export = await tx.exports.get(tenant_id, id)
         return existing(export, "Export", id)
 
     def download_url(self, export: Export) -> str | None:
-        """Good for an hour, needs no key; None until the file is there."""
+        """Return a URL without API key, valid for an hour; None until the file is stored."""
         if export.object_key is None:
             return None
         return self._store.url(
@@ -110,14 +110,14 @@ class History:
 
 
 class WriteExport:
-    """The worker's job for files. Memory holds some hundred records. Safe to run twice."""
+    """The job that writes an export, some hundred records at a time. Safe to run twice."""
 
     def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
         self._database = database
         self._stores = stores
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Write the file and store it. Raises to be tried again."""
+        """Write and store the file. Raises an error for a retry."""
         async with self._database.transaction() as tx:
             export = await tx.exports.start(id)
         if export is None:
@@ -135,7 +135,7 @@ class WriteExport:
             await tx.exports.complete(id, key, count)
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """For what fails, and for jobs whose workers died over and over."""
+        """Fail the export."""
         async with self._database.transaction() as tx:
             await tx.exports.fail(id, reason)
 
@@ -161,7 +161,7 @@ class WriteExport:
 
 
 class ExportWriter:
-    """Records as CSV with a header, as one JSON array, or as one JSON object a line.
+    """Writes records as CSV with a header, as a JSON array, or as one JSON object per line.
 
     A ``file`` for CSV begins with a byte order mark, or spreadsheets do not read it as UTF-8.
     """
@@ -181,7 +181,7 @@ class ExportWriter:
                 file.write("[")
 
     def write(self, records: Sequence[HistoryRecord]) -> None:
-        """Blocks on the disk: call it from a thread."""
+        """Append records. Blocks on the disk: call it from a thread."""
         for record in records:
             values = {name: read(record) for name, read in self._fields.items()}
             match self._format:
@@ -195,13 +195,13 @@ class ExportWriter:
             self.count += 1
 
     def close(self) -> None:
-        """Nothing comes any more."""
+        """Finish the file."""
         if self._format is ExportFormat.JSON:
             self._file.write("\n]\n")
 
 
 def checked_fields(fields: Sequence[str], *, metadata: bool) -> tuple[str, ...]:
-    """Those asked for, or all of them. Raises ValidationFailed for an unknown one."""
+    """Return the requested fields, or all. Raises ValidationFailed for an unknown one."""
     if not fields:
         return tuple(ALL_FIELDS if metadata else FIELDS)
     for field in fields:
@@ -212,7 +212,7 @@ def checked_fields(fields: Sequence[str], *, metadata: bool) -> tuple[str, ...]:
 
 
 def cell(value: Any) -> str | int | float:
-    """What stands in a cell of CSV. No spreadsheet takes it for a formula.
+    """Return the content of a CSV cell, which no spreadsheet takes for a formula.
 
     >>> cell("=1+1")
     "'=1+1"

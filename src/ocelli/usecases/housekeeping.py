@@ -1,4 +1,4 @@
-"""Sweep away what is no longer needed. Each step may be cut off anywhere and run again."""
+"""Remove what is no longer needed. Each step may be interrupted anywhere and repeated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many were removed."""
+    """The numbers of removed things."""
 
     staged: int
     objects: int
@@ -42,17 +42,17 @@ class SweepReport:
 
 
 class Housekeeping:
-    """Run once an hour by one worker."""
+    """The periodic removal; one worker runs it once an hour."""
 
     def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
         self._database = database
         self._stores = stores
 
     async def run(self) -> SweepReport:
-        """Files of uploads that broke off, objects without a row, pictures deleted long ago."""
+        """Remove files of interrupted uploads, objects without a row, pictures deleted long ago."""
         async with self._database.transaction() as tx:
             await tx.exports.purge(older_than=EXPORTS_KEPT_FOR)  # the files become orphans
-            await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # likewise
+            await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # their pictures, too
             await tx.batches.purge(older_than=ANSWERS_KEPT_FOR)
             await tx.fetch_jobs.purge(older_than=ANSWERS_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
@@ -64,7 +64,7 @@ class Housekeeping:
         )
 
     async def _answers(self) -> int:
-        """To requests with an Idempotency-Key."""
+        """Remove stored answers of requests with an Idempotency-Key; return how many."""
         async with self._database.transaction() as tx:
             return await tx.idempotency.purge(older_than=KEPT_FOR)
 
@@ -77,9 +77,9 @@ class Housekeeping:
         return removed
 
     async def _orphans(self) -> int:
-        """An upload stores its file before its row: after a day the row is not coming.
+        """Remove objects that have had no row for a day; return how many.
 
-        In a bucket that is a tenant's own, only what it sent by signed URLs and never confirmed.
+        In a tenant's own bucket only those that were sent to signed URLs and never confirmed.
         """
         removed = 0
         for folder in FOLDERS:
@@ -105,9 +105,10 @@ class Housekeeping:
         return removed
 
     async def _deleted(self) -> int:
-        """Objects first: a row without objects is found again, objects without a row cost.
+        """Remove deleted pictures; return how many.
 
-        What lies in a bucket that does not let us in now stays for the next time.
+        Objects go before rows: a row without objects is found again. Pictures in a bucket that
+        denies access now are left for the next run.
         """
         removed = kept = 0
         while True:
@@ -127,7 +128,7 @@ class Housekeeping:
                 return removed
 
     async def _remove(self, image: Image) -> None:
-        """A bucket that is configured no more keeps what is in it."""
+        """Remove objects and row; the objects stay if their bucket is no longer configured."""
         store = await self._stores.find(image.tenant_id, image.storage_target)
         if store is not None:
             for key in (image.object_key, *(each.object_key for each in image.variants)):

@@ -1,4 +1,4 @@
-"""The same request twice is one request.
+"""Idempotency: a request that is repeated with the same key is carried out once.
 
 The key's row is written before the work, so of two requests with one key one works and the other
 waits. A process that dies at work stops renewing its row, and a minute later the next attempt may
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
 
 KEPT_FOR = 3600.0
 ABANDONED_AFTER = 15.0  # clients wait so long after a crash before their retry goes through
-RENEW_EVERY = 4.0
-WAIT = 2.0  # seconds that a request waits for its twin
-LOOK_EVERY = 0.1
+RENEW_INTERVAL = 4.0
+WAIT_TIMEOUT = 2.0  # seconds that a request waits for its twin
+POLL_INTERVAL = 0.1
 
 
 class Idempotency:
-    """One per process."""
+    """Starts requests with a key, and renews those that are running. One per process."""
 
     def __init__(
         self, database: PostgresDatabase, *, abandoned_after: float = ABANDONED_AFTER
     ) -> None:
         self._database = database
         self._abandoned_after = abandoned_after
-        self._at_work: dict[UUID, Ticket] = {}
+        self._running: dict[UUID, Ticket] = {}
 
     async def begin(self, tenant_id: UUID, key: str, fingerprint: bytes) -> Ticket | StoredAnswer:
-        """A ticket for the work, or the answer that was given before.
+        """Return a ticket to carry out the request, or the stored answer of an earlier one.
 
         Raises ValidationFailed if the key belongs to another request, StillRunning if its twin has
         not ended within two seconds, AnswerNotKept if it has and its answer was not stored.
         """
         claim = KeyClaim(tenant_id, key, fingerprint, uuid.uuid4())
-        for _ in range(int(WAIT / LOOK_EVERY)):
+        for _ in range(int(WAIT_TIMEOUT / POLL_INTERVAL)):
             async with self._database.transaction() as tx:
                 earlier = await tx.idempotency.claim(
                     claim, abandoned_after=self._abandoned_after, kept_for=KEPT_FOR
                 )
             if earlier is None:
-                ticket = self._at_work[claim.owner] = Ticket(self._database, claim, self._at_work)
+                ticket = self._running[claim.owner] = Ticket(self._database, claim, self._running)
                 return ticket
             if earlier.fingerprint != fingerprint:
                 raise ValidationFailed(
@@ -60,44 +60,44 @@ class Idempotency:
                     field="Idempotency-Key",
                 )
             if earlier.finished:
-                return _answer(earlier)
-            await asyncio.sleep(LOOK_EVERY)
+                return _stored_answer(earlier)
+            await asyncio.sleep(POLL_INTERVAL)
         raise StillRunning("The first request with this Idempotency-Key is still running.")
 
     async def renew(self) -> None:
-        """Say that what is at work here is alive; run it every ``RENEW_EVERY`` seconds."""
-        owners = sorted(self._at_work)
+        """Renew the claims of running requests; called every ``RENEW_INTERVAL`` seconds."""
+        owners = sorted(self._running)
         if owners:
             async with self._database.transaction() as tx:
                 await tx.idempotency.renew(owners)
 
 
 class Ticket:
-    """The right to carry out one request. Ends with ``finish`` or ``release``."""
+    """The right to carry out one request; it ends with ``finish`` or ``release``."""
 
     def __init__(
-        self, database: PostgresDatabase, claim: KeyClaim, at_work: dict[UUID, Ticket]
+        self, database: PostgresDatabase, claim: KeyClaim, running: dict[UUID, Ticket]
     ) -> None:
         self._database = database
         self._claim = claim
-        self._at_work = at_work
+        self._running = running
 
     async def finish(self, answer: StoredAnswer | None) -> None:
-        """The work is done; with None its answer is not kept, only that there was one."""
+        """Store the answer of the request; with None only that it was carried out."""
         async with self._ended() as tx:
             await tx.idempotency.finish(self._claim, answer)
 
     async def release(self) -> None:
-        """Nothing was done: the same key may be sent again."""
+        """Give the key back, as nothing was done: it may be sent again."""
         async with self._ended() as tx:
             await tx.idempotency.release(self._claim)
 
     def _ended(self) -> AbstractAsyncContextManager[PostgresTransaction]:
-        self._at_work.pop(self._claim.owner, None)
+        self._running.pop(self._claim.owner, None)
         return self._database.transaction()
 
 
-def _answer(earlier: Earlier) -> StoredAnswer:
+def _stored_answer(earlier: Earlier) -> StoredAnswer:
     if earlier.answer is None:
         raise AnswerNotKept(
             "The first request with this Idempotency-Key was carried out, and its answer is not "

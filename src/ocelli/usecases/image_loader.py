@@ -1,4 +1,4 @@
-"""Where the bytes of an analysis come from: a store, an address, or a video that holds many."""
+"""Load the picture of an analysis: from a store, an address, or a video of many frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ImageLoader:
-    """For workers."""
+    """Loads pictures in workers."""
 
     def __init__(
         self,
@@ -48,12 +48,12 @@ class ImageLoader:
         self._max_bytes = max_bytes
 
     async def open(self, analysis: Analysis) -> bytes | None:
-        """The picture. None for a video: from then on its frames are analyses of their own.
+        """Return the picture; None for a video, whose frames become analyses of their own.
 
         Raises AnalysisFailed and what the store raises.
         """
         if analysis.object_key:
-            store = await self._stores.holding(analysis)
+            store = await self._stores.store_of(analysis)
             data = await store.read(analysis.object_key)
         else:
             data = await self._fetch(analysis)
@@ -63,14 +63,14 @@ class ImageLoader:
         return None
 
     async def _is_of_request(self, analysis: Analysis) -> bool:
-        """Nothing else that asks about pictures has room for several answers."""
+        """Return whether it belongs to a fetch job: only those have room for several frames."""
         if analysis.request_id is None:
             return False
         async with self._database.autocommit() as tx:
             return await tx.fetch_jobs.exists(analysis.request_id)
 
     async def _fetch(self, analysis: Analysis) -> bytes:
-        """What cannot be had is not tried again behind the client's back."""
+        """Fetch the address. Failures are final: only the client repeats a fetch."""
         url = analysis.source_url or ""
         try:
             if is_video_page(url) and await self._is_of_request(analysis):
@@ -87,9 +87,9 @@ class ImageLoader:
             )
 
     async def _expand(self, video: Analysis, data: bytes) -> None:
-        """Frames are stored as they are decoded; rows and jobs come in one commit at the end.
+        """Store frames as they are decoded, then add their rows and jobs in one commit.
 
-        Run twice, it finds the video skipped the second time, or leaves objects that are swept.
+        A second run finds the video skipped, or leaves objects for housekeeping.
         """
         assert video.request_id is not None
         async with self._database.transaction() as tx:
@@ -97,7 +97,7 @@ class ImageLoader:
         if request is None:
             return
         frames = self._videos.frames(
-            data, interval=request.asked.interval, max_frames=request.asked.max_frames
+            data, interval=request.parameters.interval, max_frames=request.parameters.max_frames
         )
         found: list[Analysis] = []
         async with self._decoders.room(video.tenant_id, self._videos.memory):
@@ -110,7 +110,7 @@ class ImageLoader:
             await tx.analyses.add(*found)
             await tx.jobs.analyse(*found, places=places(0, len(found)))
             more = request.plan.cost * (
-                len(found) - request.asked.frames_expected(video.source_url)
+                len(found) - request.parameters.frames_expected(video.source_url)
             )
             if more > 0:
                 await tx.fetch_jobs.reserve(request.id, more)

@@ -1,4 +1,4 @@
-"""Making, listing, changing and ending API keys."""
+"""Creating, listing, changing and revoking API keys."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ LAST_YEAR = 9000  # far from where dates end, in any time zone
 
 
 class Keys:
-    """Keys of one tenant, for a key of that tenant; and all keys, for the operator."""
+    """Use cases around the keys of a tenant, and around all keys for the operator."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def issue(self, tenant: str, tier: Tier, draft: KeyDraft, key: str | None = None) -> str:
-        """The operator's way: a new key (or ``key``) for the tenant of that name.
+        """Create a key (or store ``key``) for the tenant of that name, as the operator.
 
-        The tenant is made if there is none. Without scopes the key may do everything.
+        The tenant is created if there is none. Without scopes the key may do everything.
         """
         secret = key or new_key()
         draft = replace(draft, scopes=checked(draft.scopes) or EVERYTHING)
@@ -45,22 +45,22 @@ class Keys:
         return secret
 
     async def add_credits(self, tenant: str, credits: int) -> CreditBalance | None:
-        """The balance then; None if there is no tenant of that name."""
+        """Add credits; return the balance, or None if there is no tenant of that name."""
         async with self._database.transaction() as tx:
             return await tx.credits.give_to(tenant, credits)
 
-    async def everyones(self) -> Sequence[ApiKey]:
-        """Every key of every tenant, newest first."""
+    async def all(self) -> Sequence[ApiKey]:
+        """Return the keys of all tenants, newest first."""
         async with self._database.transaction() as tx:
             return await tx.accounts.keys()
 
     async def revoke(self, prefix_or_id: str) -> int:
-        """How many active keys that ended, of any tenant."""
+        """Revoke keys of any tenant; return how many were active."""
         async with self._database.transaction() as tx:
             return await tx.accounts.revoke(prefix_or_id)
 
     async def create(self, creator: ApiKey, draft: KeyDraft) -> tuple[ApiKey, str]:
-        """A new key of the creator's tenant, and the secret: it cannot be had again.
+        """Create a key of the creator's tenant; return it and the secret, which is not stored.
 
         Without scopes it gets the creator's. Raises NotAllowed for more rights than the creator
         has, MalformedRequest for unknown scopes and reserved metadata, ValidationFailed.
@@ -75,20 +75,20 @@ class Keys:
         _check_metadata(draft.metadata)
         secret = new_key()
         async with self._database.transaction() as tx:
-            made = await tx.accounts.add_key(
+            created = await tx.accounts.add_key(
                 creator.tenant.id, secret, replace(draft, scopes=scopes, expires_at=expires_at)
             )
-        return made, secret
+        return created, secret
 
     async def page(
         self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
     ) -> tuple[Sequence[ApiKey], int]:
-        """Newest first, and how many there are in all."""
+        """Return a page of keys, newest first, and their total number."""
         async with self._database.transaction() as tx:
             return await tx.accounts.page(tenant_id, inactive=inactive, limit=limit, offset=offset)
 
     async def get(self, tenant_id: UUID, id: UUID) -> ApiKey:
-        """Raises NotFound."""
+        """Return the key. Raises NotFound."""
         async with self._database.transaction() as tx:
             return existing(await tx.accounts.key(tenant_id, id), "API key", id)
 
@@ -101,7 +101,10 @@ class Keys:
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> ApiKey:
-        """None leaves a field as it is, metadata is merged. Raises NotFound, and as ``create``."""
+        """Change a key; None leaves a field unchanged, metadata is merged.
+
+        Raises NotFound, and what ``create`` raises for metadata.
+        """
         _check_metadata(metadata or {})
         async with self._database.transaction() as tx:
             changed = existing(
@@ -115,12 +118,12 @@ class Keys:
         return changed
 
     async def deactivate(self, tenant_id: UUID, id: UUID, reason: str | None) -> None:
-        """End it; the row stays. Once ended, nothing changes. Raises NotFound."""
-        about = {"deactivated_at": datetime.now(UTC).isoformat()}
+        """Revoke the key; its row stays. A revoked key is left unchanged. Raises NotFound."""
+        metadata = {"deactivated_at": datetime.now(UTC).isoformat()}
         if reason:
-            about["deactivation_reason"] = reason
+            metadata["deactivation_reason"] = reason
         async with self._database.transaction() as tx:
-            if not await tx.accounts.revoke_key(tenant_id, id, about):
+            if not await tx.accounts.revoke_key(tenant_id, id, metadata):
                 raise NotFound("API key", str(id))
 
 
@@ -135,7 +138,7 @@ def expiry(given: datetime) -> datetime:
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
-    """What is ours and what cannot be stored is refused."""
+    """Raise MalformedRequest for reserved names, ValidationFailed for what cannot be stored."""
     for name in RESERVED_METADATA:
         if name in metadata:
             raise MalformedRequest(f"The metadata key `{name}` is reserved.", field="metadata")

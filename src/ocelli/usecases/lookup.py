@@ -1,4 +1,4 @@
-"""What a client names by an id, or NotFound."""
+"""Look-ups by id that raise NotFound."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 def existing(found: T | None, what: str, id: object) -> T:
-    """``found``, which is ``what``. Raises NotFound where it is None."""
+    """Return ``found``. Raises NotFound about a ``what`` with this id if it is None."""
     if found is None:
         raise NotFound(what, str(id))
     return found
 
 
 def parse_id(what: str, id: str) -> UUID:
-    """Raises NotFound for a text that cannot be an id."""
+    """Parse a UUID. Raises NotFound for any other text."""
     try:
         return UUID(id)
     except ValueError:

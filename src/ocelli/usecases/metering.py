@@ -1,4 +1,4 @@
-"""The meters of calls that are too quick to write down one by one."""
+"""Meters of calls that are too frequent to be stored one by one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Pending:
-    """What happened since it was last written down. ``taken`` is not reserved yet."""
+    """The counts since the last save. ``unreserved`` calls are not yet on the tenant's meters."""
 
-    taken: int = 0
+    unreserved: int = 0
     given_back: int = 0
     succeeded: int = 0
     failed: int = 0
     milliseconds: float = 0.0
 
     def __iadd__(self, more: _Pending) -> _Pending:
-        self.taken += more.taken
+        self.unreserved += more.unreserved
         self.given_back += more.given_back
         self.succeeded += more.succeeded
         self.failed += more.failed
@@ -39,9 +39,9 @@ class _Pending:
 class Metering:
     """Counts calls of one operation, each one description and one credit.
 
-    Where a month's share is limited, each call is reserved before it is made: exact over all
-    processes, for one statement. Where it is not, calls are counted here and written down once a
-    second; a process that is killed forgets its last second.
+    If the tenant has a monthly limit, each call is reserved before it is made: exact over all
+    processes, for one statement. If not, calls are counted here and saved once a second; a process
+    that is killed loses its last second.
     """
 
     def __init__(self, database: PostgresDatabase, quota: Quota, operation: str) -> None:
@@ -51,31 +51,31 @@ class Metering:
         self._pending: dict[UUID, _Pending] = {}
 
     async def begin(self, tenant: Tenant) -> None:
-        """One call is about to be made. Raises UsageLimitExceeded."""
+        """Count a call that is about to be made. Raises UsageLimitExceeded."""
         if self._quota.limits(tenant).monthly_descriptions is not None:
             async with self._database.transaction() as tx:
                 await self._quota.reserve(tx, tenant, uploads=0, descriptions=1, credits=1)
 
     def end(self, tenant: Tenant, *, succeeded: bool, milliseconds: float) -> None:
-        """It has ended; one that failed is not charged."""
+        """Count the end of a call; a failed one is not charged."""
         limited = self._quota.limits(tenant).monthly_descriptions is not None
         pending = self._pending.setdefault(tenant.id, _Pending())
         if succeeded:
             pending.succeeded += 1
             pending.milliseconds += milliseconds
-            pending.taken += not limited
+            pending.unreserved += not limited
         else:
             pending.failed += 1
             pending.given_back += limited
 
-    async def write_down(self) -> None:
-        """Save what is pending; what cannot be saved now is saved next time."""
+    async def save(self) -> None:
+        """Store the pending counts; after an error they are kept for the next call."""
         pending, self._pending = self._pending, {}
         if not pending:
             return
         try:
             async with self._database.transaction() as tx:
-                for id in sorted(pending):  # one order for all, so that nobody waits in a circle
+                for id in sorted(pending):  # one order for all, against deadlocks
                     await self._write(tx.usage, id, pending[id])
         except BaseException:
             for id, each in pending.items():
@@ -93,7 +93,9 @@ class Metering:
             credits=each.succeeded,
             milliseconds=each.milliseconds,
         )
-        if each.taken:
-            await usage.reserve(Charge(tenant_id=id, descriptions=each.taken, credits=each.taken))
+        if each.unreserved:
+            await usage.reserve(
+                Charge(tenant_id=id, descriptions=each.unreserved, credits=each.unreserved)
+            )
         if each.given_back:
             await usage.give_back(id, descriptions=each.given_back, credits=each.given_back)

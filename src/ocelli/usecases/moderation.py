@@ -1,4 +1,4 @@
-"""Pictures against the safety model, and nothing but that."""
+"""Moderation: the safety model's judgement of pictures."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 
 class Moderator:
-    """``local`` remembers what was found, also for conversations about the same pictures."""
+    """Judges pictures; ``local`` caches the findings, for conversations as well."""
 
     def __init__(self, local: LocalChat, pictures: PictureLoader) -> None:
         self._local = local
         self._pictures = pictures
 
     async def judge(self, tenant: Tenant, refs: Sequence[PictureRef], *, max_bytes: int) -> float:
-        """The highest probability that one of them is not safe for work. Raises ChatError."""
+        """Return the highest probability that a picture is not safe for work. Raises ChatError."""
         opened = await self._pictures.open(tenant.id, refs, max_bytes=max_bytes)
-        looked = await self._local.look(tenant, opened, frozenset({Feature.NSFW}))
-        scores = [each.findings.safety.nsfw for each in looked if each.findings.safety is not None]
-        if len(scores) < len(looked):
+        analysed = await self._local.look(tenant, opened, frozenset({Feature.NSFW}))
+        scores = [
+            each.findings.safety.nsfw for each in analysed if each.findings.safety is not None
+        ]
+        if len(scores) < len(analysed):
             raise UpstreamFailed("The safety model did not judge every image.")
         return max(scores)

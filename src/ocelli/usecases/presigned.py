@@ -1,4 +1,4 @@
-"""Files that go straight to the store: reserve, send, confirm."""
+"""Uploads to presigned URLs of the store: reserve, send, confirm."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CONTENT_TYPES = frozenset({"image/jpg"} | {format.content_type for format in Ima
 
 @dataclass(frozen=True, slots=True)
 class ReservationRequest:
-    """A file that a client wants to send."""
+    """A file for which a client requests a URL."""
 
     filename: str
     content_type: str
@@ -56,7 +56,7 @@ class ReservationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Where to send it. ``item.id`` is the id that the picture will have."""
+    """A reserved file and its signed request. ``item.id`` will be the picture's id."""
 
     item: Item
     upload: SignedUpload
@@ -65,9 +65,9 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What a client says about a file that it has sent (or not, if ``error`` is set).
+    """A client's confirmation that it has sent a file (or has not, if ``error`` is set).
 
-    ``id`` is the reservation's, where it names that too.
+    ``id`` is that of the reservation, if the client names it.
     """
 
     object_key: str
@@ -79,7 +79,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBatch:
-    """The batch, and for each confirmation the item or what is wrong."""
+    """The session, and for each confirmation the item or the error."""
 
     session: Session
     outcomes: Sequence[Item | OcelliError]
@@ -96,20 +96,20 @@ class Presigned:
         self._upload = upload
         self._quota = quota
 
-    async def reserve(self, tenant: Tenant, wanted: ReservationRequest) -> Reservation:
-        """One file. The same ``idempotency_key`` gives the same reservation again."""
-        self._check(tenant, wanted)
+    async def reserve(self, tenant: Tenant, request: ReservationRequest) -> Reservation:
+        """Reserve one file. The same ``idempotency_key`` gives the same reservation again."""
+        self._check(tenant, request)
         async with self._database.transaction() as tx:
             item = None
-            if wanted.idempotency_key is not None:
-                await tx.images.lock_content(tenant.id, f"reservation {wanted.idempotency_key}")
-                item = await tx.sessions.item_by_idempotency_key(tenant.id, wanted.idempotency_key)
+            if request.idempotency_key is not None:
+                await tx.images.lock_content(tenant.id, f"reservation {request.idempotency_key}")
+                item = await tx.sessions.item_by_idempotency_key(tenant.id, request.idempotency_key)
             if item is None:
-                item = _item(tenant, wanted)
+                item = _item(tenant, request)
                 await tx.sessions.add_items(item)
             elif (item.filename, item.size_bytes) != (
-                clean_filename(wanted.filename),
-                wanted.size_bytes,
+                clean_filename(request.filename),
+                request.size_bytes,
             ):
                 raise Conflict("This idempotency_key was used for another file.")
         return await self._signed(tenant, item)
@@ -117,13 +117,13 @@ class Presigned:
     async def reserve_batch(
         self,
         tenant: Tenant,
-        wanted: Sequence[ReservationRequest],
+        requests: Sequence[ReservationRequest],
         *,
         intent: Intent,
         level: VerificationLevel,
     ) -> tuple[Session, list[Reservation]]:
-        """One to five files as a session."""
-        for each in wanted:
+        """Reserve one to ``MAX_BATCH`` files as a session."""
+        for each in requests:
             self._check(tenant, each)
         now = datetime.now(UTC)
         session = Session(
@@ -132,13 +132,13 @@ class Presigned:
             upload_method=UploadMethod.PRESIGNED,
             intent=intent,
             level=level,
-            total=len(wanted),
-            uploading=len(wanted),
+            total=len(requests),
+            uploading=len(requests),
             created_at=now,
         )
         items = [
             replace(_item(tenant, each), session_id=session.id, position=position)
-            for position, each in enumerate(wanted)
+            for position, each in enumerate(requests)
         ]
         reservations = [await self._signed(tenant, item) for item in items]
         async with self._database.transaction() as tx:
@@ -148,10 +148,10 @@ class Presigned:
     async def confirm(
         self, tenant: Tenant, confirmation: Confirmation, *, describe: bool = True
     ) -> Item:
-        """Check what has arrived and accept it; again gives the same answer.
+        """Check the uploaded object and accept it; repeating it gives the same answer.
 
-        Raises NotFound if nothing was reserved (or under another id) or nothing has arrived,
-        ValidationFailed if it is not what was said, Conflict if the reservation has ended or is
+        Raises NotFound if there is no reservation (or another id) or no object, ValidationFailed
+        if the object differs from what was announced, Conflict if the reservation has ended or is
         being confirmed.
         """
         async with self._database.transaction() as tx:
@@ -161,9 +161,9 @@ class Presigned:
             if confirmation.id not in (None, item.id):
                 raise NotFound("Upload", str(confirmation.id))
             session = item.session_id and await tx.sessions.get(tenant.id, item.session_id)
-            taken = await tx.sessions.take(item.id)
-        if not taken:
-            return _already(item)
+            claimed = await tx.sessions.take(item.id)
+        if not claimed:
+            return _confirmed_or_conflict(item)
         level = session.level if session else item.level or DEFAULT_LEVEL
         try:
             await self._accept(tenant, item, confirmation, describe=describe, level=level)
@@ -181,7 +181,7 @@ class Presigned:
         *,
         describe: bool,
     ) -> ConfirmedBatch:
-        """Each on its own: one that is wrong ends failed, and does not spoil the others."""
+        """Confirm each file by itself; one that is wrong fails alone."""
         session, items = await self._batch(tenant, batch_id)
         outcomes: list[Item | OcelliError] = []
         for confirmation in confirmations:
@@ -222,7 +222,7 @@ class Presigned:
         max_bytes = self._max_bytes(tenant, item.size_bytes or size)
         with self._stores.new_blob(max_bytes=max_bytes) as staged:
             await store.copy_to(key, staged.write)
-            _check_sum(staged.sha256, confirmation.checksum)
+            _check_checksum(staged.sha256, confirmation.checksum)
             request = UploadRequest(
                 filename=item.filename,
                 title=item.title,
@@ -264,35 +264,35 @@ class Presigned:
             await tx.sessions.give_back(item.id)
 
     async def _end(self, item: Item, error: OcelliError) -> None:
-        """Unless it was confirmed before: then it has a picture, which goes its way."""
+        """Fail the item, unless it was confirmed before and has a picture."""
         async with self._database.transaction() as tx:
             if await tx.sessions.take(item.id):
                 await tx.sessions.move(
                     item.id, ItemState.FAILED, error=error.message, retryable=error.retryable
                 )
 
-    def _check(self, tenant: Tenant, wanted: ReservationRequest) -> None:
-        check_labels(UploadRequest(wanted.filename, title=wanted.title, tags=wanted.tags))
-        if wanted.content_type.lower() not in CONTENT_TYPES:
+    def _check(self, tenant: Tenant, request: ReservationRequest) -> None:
+        check_labels(UploadRequest(request.filename, title=request.title, tags=request.tags))
+        if request.content_type.lower() not in CONTENT_TYPES:
             raise ValidationFailed(
-                f"{wanted.content_type} is not supported. Send JPEG, PNG, WebP or GIF.",
+                f"{request.content_type} is not supported. Send JPEG, PNG, WebP or GIF.",
                 field="content_type",
             )
         limit = self._quota.limits(tenant).max_image_bytes
-        if wanted.size_bytes > limit:
+        if request.size_bytes > limit:
             raise TooLarge(
                 f"The file is larger than the {limit // MEGABYTE} MB of the tier {tenant.tier}.",
                 details={"max_bytes": limit},
             )
 
     def _max_bytes(self, tenant: Tenant, declared: int) -> int:
-        """The declared size is the cap; the tier's holds in any case."""
+        """Return the bound on the file: the declared size, or the tier's if that is less."""
         return min(declared, self._quota.limits(tenant).max_image_bytes)
 
 
-def _item(tenant: Tenant, wanted: ReservationRequest) -> Item:
+def _item(tenant: Tenant, request: ReservationRequest) -> Item:
     id, now = uuid.uuid4(), datetime.now(UTC)
-    filename = clean_filename(wanted.filename)
+    filename = clean_filename(request.filename)
     return Item(
         id=id,
         tenant_id=tenant.id,
@@ -301,20 +301,20 @@ def _item(tenant: Tenant, wanted: ReservationRequest) -> Item:
         filename=filename,
         state=ItemState.UPLOADING,
         created_at=now,
-        content_type=wanted.content_type.lower(),
-        size_bytes=wanted.size_bytes,
+        content_type=request.content_type.lower(),
+        size_bytes=request.size_bytes,
         object_key=f"incoming/{tenant.id}/{id}/{key_name(filename)}",
-        storage_target=wanted.storage_target,
-        idempotency_key=wanted.idempotency_key,
-        title=wanted.title,
-        tags=wanted.tags,
+        storage_target=request.storage_target,
+        idempotency_key=request.idempotency_key,
+        title=request.title,
+        tags=request.tags,
         expires_at=now + LIFETIME,
-        level=wanted.level,
+        level=request.level,
     )
 
 
-def _already(item: Item) -> Item:
-    """The item could not be taken: it is through, it has failed, or another request has it."""
+def _confirmed_or_conflict(item: Item) -> Item:
+    """Return an item that was confirmed before. Raises Conflict if it failed or is in progress."""
     if item.image_id is not None:
         return item
     if item.state is ItemState.CONFIRMING or not item.state.is_final:
@@ -322,7 +322,7 @@ def _already(item: Item) -> Item:
     raise Conflict(item.error or "This upload has ended.", details={"state": item.state})
 
 
-def _check_sum(actual: str, given: str | None) -> None:
+def _check_checksum(actual: str, given: str | None) -> None:
     if given is not None and given.lower().removeprefix("sha256:") != actual:
         raise ValidationFailed(
             "The checksum does not fit: it must be the SHA-256 of the file, hexadecimal.",

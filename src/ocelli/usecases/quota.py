@@ -1,4 +1,4 @@
-"""What a tenant may still use. Checked and counted in the transaction that uses it."""
+"""Monthly limits and storage quotas, checked and counted in the transaction that uses them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """A tenant's limits and what it has used of them this month."""
+    """A tenant's limits, and its usage of this month."""
 
     limits: TierLimits
     used: MonthlyUse
@@ -28,17 +28,17 @@ class QuotaStatus:
 
     @property
     def uploads_left(self) -> int | None:
-        """None: unlimited."""
-        return _left(self.limits.monthly_uploads, self.used.uploads)
+        """Uploads left this month; None: unlimited."""
+        return _remaining(self.limits.monthly_uploads, self.used.uploads)
 
     @property
     def descriptions_left(self) -> int | None:
-        """None: unlimited."""
-        return _left(self.limits.monthly_descriptions, self.used.descriptions)
+        """Descriptions left this month; None: unlimited."""
+        return _remaining(self.limits.monthly_descriptions, self.used.descriptions)
 
 
 class Quota:
-    """The tiers' tables against the meters."""
+    """Use cases around the limits of tiers and the meters of tenants."""
 
     def __init__(
         self, database: PostgresDatabase, tiers: Mapping[Tier, TierLimits] = TIER_LIMITS
@@ -47,7 +47,7 @@ class Quota:
         self._tiers = tiers
 
     def limits(self, tenant: Tenant) -> TierLimits:
-        """The tier's; the owner of the machine has no monthly ones."""
+        """Return the limits of the tenant's tier, without monthly ones for unmetered tenants."""
         limits = self._tiers[tenant.tier]
         if tenant.unmetered:
             limits = replace(
@@ -55,14 +55,14 @@ class Quota:
             )
         return limits
 
-    async def standing(self, tenant: Tenant) -> QuotaStatus:
-        """For answers; ``reserve`` is what decides."""
+    async def status(self, tenant: Tenant) -> QuotaStatus:
+        """Return limits and usage, for answers only: ``reserve`` decides."""
         async with self._database.autocommit() as tx:
             used = await tx.usage.month(tenant.id)
         return QuotaStatus(self.limits(tenant), used, _next_month(used.month))
 
     async def delivered(self, tenant: Tenant, start: date, end: date) -> list[Delivered]:
-        """What the tenant got in these days, both included."""
+        """Return the results delivered from ``start`` to ``end``, both inclusive."""
         async with self._database.autocommit() as tx:
             return list(await tx.usage.days(tenant.id, start, end))
 
@@ -75,7 +75,7 @@ class Quota:
         credits: int,
         size_bytes: int = 0,
     ) -> Charge:
-        """What this takes of the tenant's meters, within its limits."""
+        """Return the charge for these amounts, within the tenant's limits."""
         limits = self.limits(tenant)
         return Charge(
             tenant_id=tenant.id,
@@ -102,15 +102,16 @@ class Quota:
         Must come last in its transaction: it holds the tenant's meters until the commit.
         """
         charge = self.charge(tenant, uploads=uploads, descriptions=descriptions, credits=credits)
-        refuse(tenant, charge, await tx.usage.reserve(charge))
+        raise_if_reached(tenant, charge, await tx.usage.reserve(charge))
 
 
-def refuse(tenant: Tenant, charge: Charge, reached: Limit | None) -> None:
+def raise_if_reached(tenant: Tenant, charge: Charge, reached: Limit | None) -> None:
     """Raise UsageLimitExceeded or StorageQuotaExceeded if a limit was reached."""
     if reached is Limit.MONTH:
         raise UsageLimitExceeded(
             f"This month's limit of the tier {tenant.tier} is reached: "
-            f"{_said(charge.max_uploads)} uploads, {_said(charge.max_descriptions)} descriptions.",
+            f"{_limit_text(charge.max_uploads)} uploads, "
+            f"{_limit_text(charge.max_descriptions)} descriptions.",
             details={
                 "tier": tenant.tier,
                 "files": charge.uploads,
@@ -124,11 +125,11 @@ def refuse(tenant: Tenant, charge: Charge, reached: Limit | None) -> None:
         )
 
 
-def _left(limit: int | None, used: int) -> int | None:
+def _remaining(limit: int | None, used: int) -> int | None:
     return None if limit is None else max(0, limit - used)
 
 
-def _said(limit: int | None) -> str:
+def _limit_text(limit: int | None) -> str:
     return "unlimited" if limit is None else f"{limit:,}"
 
 

@@ -1,4 +1,4 @@
-"""The words that pictures are found by, once an update folds words otherwise."""
+"""Refold the search words of pictures after an update changed the folding."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ if TYPE_CHECKING:
     from ocelli.storage.postgres.database import PostgresDatabase
 
 AT_ONCE = 100
-LONGEST = 5.0  # seconds of one call: the sweep of a worker waits for it
+MAX_SECONDS = 5.0  # seconds of one call: the sweep of a worker waits for it
 
 log = logging.getLogger(__name__)
 
 
 class SearchIndex:
-    """Must be safe to repeat, and to be cut off after any picture."""
+    """Maintains the search words; safe to repeat, and to interrupt after any picture."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def fold_again(self) -> int:
-        """Fold the words of pictures anew that are stale, as many as ``LONGEST`` allows; how many.
+    async def refold(self) -> int:
+        """Refold stale pictures for at most ``MAX_SECONDS``; return how many.
 
-        Each in a transaction of its own, so that what changes a picture meanwhile waits for one.
+        Each has a transaction of its own, so that changes of a picture wait for one only.
         """
-        ends_at = time.monotonic() + LONGEST
+        deadline = time.monotonic() + MAX_SECONDS
         count = 0
-        while time.monotonic() < ends_at:
+        while time.monotonic() < deadline:
             async with self._database.transaction() as tx:
                 ids = await tx.images.stale(AT_ONCE)
             for id in ids:
                 async with self._database.transaction() as tx:
-                    await tx.images.fold_again(id)
+                    await tx.images.refold(id)
             count += len(ids)
             if len(ids) < AT_ONCE:
                 break

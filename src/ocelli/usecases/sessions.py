@@ -1,4 +1,4 @@
-"""Looking at sessions, and ending them."""
+"""Reading, cancelling and expiring upload sessions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXPIRED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class SessionOverview:
-    """A session with what happened last in it."""
+    """A session with its latest completions and errors."""
 
     session: Session
     completions: Sequence[Ended]
@@ -55,18 +55,18 @@ class ResultsPage:
 
 
 class Sessions:
-    """Use cases around one tenant's sessions; an unknown id is NotFound everywhere."""
+    """Use cases around one tenant's sessions; each raises NotFound for an unknown id."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def get(self, tenant_id: UUID, id: str) -> Session:
-        """The counters alone: one indexed row."""
+        """Return the session with its counters: one indexed row."""
         async with self._database.autocommit() as tx:
             return await _session(tx, tenant_id, id)
 
     async def details(self, tenant_id: UUID, id: str) -> SessionOverview:
-        """The counters and what happened last."""
+        """Return the session with its latest completions and errors."""
         async with self._database.autocommit() as tx:
             found = await tx.sessions.overview(
                 tenant_id, parse_id(SESSION, id), recent=RECENT, excerpt=EXCERPT
@@ -82,7 +82,7 @@ class Sessions:
         limit: int,
         offset: int,
     ) -> SessionPage:
-        """Newest first."""
+        """Return a page of sessions, newest first."""
         async with self._database.autocommit() as tx:
             sessions, total = await tx.sessions.page(
                 tenant_id, status=status, method=method, limit=limit, offset=offset
@@ -92,7 +92,7 @@ class Sessions:
     async def results(
         self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
     ) -> ResultsPage:
-        """Files in a final state, in the order of the request."""
+        """Return a page of the files in a final state, in the order of the request."""
         async with self._database.autocommit() as tx:
             session = await _session(tx, tenant_id, id)
             items, total = await tx.sessions.results(
@@ -101,7 +101,7 @@ class Sessions:
         return ResultsPage(session, items, total)
 
     async def counts(self, tenant_id: UUID, id: str) -> tuple[Session, ItemCounts, Sequence[Item]]:
-        """Where the files are, and the newest errors."""
+        """Return the session, the numbers of files by state, and the newest errors."""
         async with self._database.autocommit() as tx:
             session = await _session(tx, tenant_id, id)
             return (
@@ -111,7 +111,7 @@ class Sessions:
             )
 
     async def cancel(self, tenant_id: UUID, id: str) -> SessionOverview:
-        """End what has not begun; what is being looked at right now finishes.
+        """Cancel the files that have not begun; those being analysed finish.
 
         Finished files keep their results; what was reserved for the others is given back. Raises
         NotCancellable if the session has ended already.
@@ -123,9 +123,9 @@ class Sessions:
                     f"The session has ended already ({session.status}).",
                     details={"status": session.status},
                 )
-            unmade = await tx.sessions.cancel(session)
+            cancelled = await tx.sessions.cancel(session)
             await tx.usage.give_back(
-                tenant_id, descriptions=unmade, credits=unmade * session.level.looks
+                tenant_id, descriptions=cancelled, credits=cancelled * session.level.looks
             )
             found = await tx.sessions.overview(
                 tenant_id, session.id, recent=RECENT, excerpt=EXCERPT
@@ -134,7 +134,7 @@ class Sessions:
         return SessionOverview(*found)
 
     async def expire(self) -> int:
-        """Fail what was reserved and never came; how many. For every tenant."""
+        """Fail the files of all tenants whose reservation has expired; return how many."""
         async with self._database.transaction() as tx:
             return await tx.sessions.expire(EXPIRED_AT_ONCE)
 

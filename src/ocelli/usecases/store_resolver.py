@@ -1,4 +1,4 @@
-"""Which store holds what: the installation's own, or the tenant's bucket."""
+"""Find the store of an object: the installation's own, or the tenant's bucket."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Buckets(Protocol):
 
 
 class StoredObject(Protocol):
-    """Something whose bytes lie in a store: a picture, an analysis."""
+    """A row with an object in a store: an image, an analysis."""
 
     @property
     def tenant_id(self) -> UUID:
-        """Whose it is."""
+        """The tenant that owns it."""
         ...
 
     @property
     def storage_target(self) -> StorageTarget:
-        """In which store it lies."""
+        """The kind of store that holds it."""
         ...
 
 
 class StoreResolver:
-    """The stores of all tenants: ask for one each time, configurations change."""
+    """Resolves the stores of tenants. Results must not be kept: configurations change."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class StoreResolver:
         self._buckets = buckets
 
     async def find(self, tenant_id: UUID, target: StorageTarget) -> Objects | None:
-        """The store that ``target`` means for this tenant; None if it has none of its own.
+        """Return the store of ``target`` for this tenant; None if it has no bucket of its own.
 
         Raises StorageAccessDenied if its credentials cannot be read any more.
         """
@@ -61,30 +61,30 @@ class StoreResolver:
         return await self._buckets.store(tenant_id) if self._buckets is not None else None
 
     async def of(self, tenant_id: UUID, target: StorageTarget) -> Objects:
-        """The store for something new. Raises CustomStorageMissing if the tenant has none."""
+        """Return the store for a new object. Raises CustomStorageMissing if there is no bucket."""
         store = await self.find(tenant_id, target)
         if store is None:
             raise CustomStorageMissing
         return store
 
-    async def holding(self, held: StoredObject) -> Objects:
-        """The store in which something that was accepted lies.
+    async def store_of(self, stored: StoredObject) -> Objects:
+        """Return the store that holds an existing object.
 
-        Raises StorageAccessDenied if that was the tenant's own and it is configured no more.
+        Raises StorageAccessDenied if that is the tenant's bucket and no longer configured.
         """
-        store = await self.find(held.tenant_id, held.storage_target)
+        store = await self.find(stored.tenant_id, stored.storage_target)
         if store is None:
             raise StorageAccessDenied(
                 "This file lies in a bucket of your own that is no longer configured."
             )
         return store
 
-    async def usable(
-        self, those: Iterable[StoredObject]
+    async def stores_of(
+        self, objects: Iterable[StoredObject]
     ) -> dict[tuple[UUID, StorageTarget], Objects]:
-        """The stores that hold them, without those that cannot be opened."""
+        """Return the stores of these objects, without those that cannot be opened."""
         found: dict[tuple[UUID, StorageTarget], Objects] = {}
-        for each in {(one.tenant_id, one.storage_target): one for one in those}.values():
+        for each in {(one.tenant_id, one.storage_target): one for one in objects}.values():
             with suppress(StorageAccessDenied):
-                found[each.tenant_id, each.storage_target] = await self.holding(each)
+                found[each.tenant_id, each.storage_target] = await self.store_of(each)
         return found

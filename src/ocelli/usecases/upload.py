@@ -1,4 +1,4 @@
-"""Accept pictures: once an ``accept`` has returned, they reach a final state."""
+"""Accept uploaded pictures; after ``accept`` has returned, each reaches a final state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMetho
 from ocelli.usecases.batcher import Batcher
 from ocelli.usecases.concurrency import store_all
 from ocelli.usecases.filenames import clean_filename, key_name
-from ocelli.usecases.quota import refuse
+from ocelli.usecases.quota import raise_if_reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ DEFAULT_LEVEL = VerificationLevel.STANDARD
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """What a client says about a file that it sends."""
+    """The parameters that a client sends with a file."""
 
     filename: str | None
     title: str | None = None
@@ -61,16 +61,16 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class IncomingFile:
-    """One file of several: ``staged`` if it came, ``refused`` if something is wrong with it."""
+    """One file of several: ``staged`` if it was received, else ``error``."""
 
     request: UploadRequest
     staged: BlobWriter | None = None
-    refused: OcelliError | None = None
+    error: OcelliError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The picture, and whether it was there before (then nothing was stored)."""
+    """The picture; ``duplicate`` says that it existed before and nothing was stored."""
 
     image: Image
     duplicate: bool = False
@@ -78,7 +78,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """The session, and for each file of the request what became of it."""
+    """The session, and for each file of the request the picture or the error."""
 
     session: Session
     outcomes: Sequence[Accepted | OcelliError]
@@ -86,7 +86,7 @@ class AcceptedBatch:
 
 @dataclass(frozen=True, slots=True)
 class _StoredUpload:
-    """A file in the store that no row speaks of yet, or one that was there before."""
+    """A file in the store that has no row yet, or an ``existing`` picture with the same bytes."""
 
     image: Image
     request: UploadRequest
@@ -94,7 +94,7 @@ class _StoredUpload:
 
 
 class Upload:
-    """Use cases around pictures that come in."""
+    """Use cases around uploads."""
 
     def __init__(
         self, database: PostgresDatabase, stores: StoreResolver, quota: Quota, *, max_pixels: int
@@ -103,19 +103,19 @@ class Upload:
         self._stores = stores
         self._quota = quota
         self._max_pixels = max_pixels
-        self._together = Batcher(self._accept_several)
+        self._batcher = Batcher(self._accept_several)
 
     def inspect(self, staged: BlobWriter) -> None:
-        """Read its header. Blocks: the thread that writes the last bytes does it."""
+        """Read the header. Blocks: the thread that writes the last bytes calls it."""
         staged.inspect(self._max_pixels)
 
     async def known(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
-        """From those SHA-256 sums that the tenant has to the picture of each."""
+        """Return the ids of the tenant's pictures by SHA-256, for those hashes that it has."""
         async with self._database.autocommit() as tx:
             return await tx.images.by_hashes(tenant_id, hashes)
 
     async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
-        """Pictures whose description has been unfinished for so long, oldest first."""
+        """Return pictures whose description is unfinished after ``minutes``, oldest first."""
         async with self._database.autocommit() as tx:
             return await tx.images.stuck(tenant_id, minutes=minutes, limit=limit)
 
@@ -127,7 +127,7 @@ class Upload:
         *,
         reservation: Item | None = None,
     ) -> Accepted:
-        """Store the file, then the rows and the jobs all at once.
+        """Store the file, then add the rows and the jobs in one commit.
 
         With ``reservation`` the picture gets its id, and it is moved on in the same transaction.
         Raises ValidationFailed if it is no picture that we read, UsageLimitExceeded & co. A failure
@@ -137,7 +137,7 @@ class Upload:
         id = reservation.id if reservation else None
         stored = await self._store(tenant, staged, request, id)
         if reservation is None and not request.skip_duplicates:  # no locks: all in any order
-            return await self._together(tenant.id, (tenant, stored))
+            return await self._batcher(tenant.id, (tenant, stored))
         async with self._database.transaction() as tx:
             (accepted,) = await self._record(tx, [stored])
             if reservation is not None:
@@ -201,11 +201,11 @@ class Upload:
     async def _store_all(
         self, tenant: Tenant, files: Sequence[IncomingFile]
     ) -> list[_StoredUpload | OcelliError]:
-        """A bucket that refuses or does not answer spoils its own files alone, too."""
+        """Store the files; an error of one, also of its bucket, does not affect the others."""
 
         async def store(file: IncomingFile) -> _StoredUpload | OcelliError:
-            if file.refused is not None or file.staged is None:
-                raise file.refused or ValidationFailed("No file came.", field="files")
+            if file.error is not None or file.staged is None:
+                raise file.error or ValidationFailed("No file came.", field="files")
             return await self._store(tenant, file.staged, file.request)
 
         return await store_all(store, files, lambda _, error: error)
@@ -261,14 +261,14 @@ class Upload:
         return _StoredUpload(image, request)
 
     async def _accept_several(
-        self, some: Sequence[tuple[Tenant, _StoredUpload]]
+        self, batch: Sequence[tuple[Tenant, _StoredUpload]]
     ) -> Sequence[Accepted]:
-        """Of one tenant: its meters are locked once, and all wait for one commit."""
-        tenant, _ = some[-1]  # what is known of it last
-        new = [stored for _, stored in some]
+        """Add uploads of one tenant, which lock its meters once and share a commit."""
+        tenant, _ = batch[-1]  # what is known of it last
+        new = [stored for _, stored in batch]
         charge = self._charge(tenant, [(each.image, each.request) for each in new])
         async with self._database.autocommit() as tx:
-            refuse(tenant, charge, await _add(tx, new, charge))
+            raise_if_reached(tenant, charge, await _add(tx, new, charge))
         return [Accepted(each.image) for each in new]
 
     async def _record(
@@ -280,16 +280,16 @@ class Upload:
         """
         accepted: list[Accepted] = []
         new: list[_StoredUpload] = []
-        mine: dict[str, Image] = {}
+        new_by_hash: dict[str, Image] = {}
         for stored in files:
             image = stored.image
-            existing = stored.existing or await _twin(tx, stored, mine)
+            existing = stored.existing or await _duplicate_of(tx, stored, new_by_hash)
             if existing is not None:
                 accepted.append(Accepted(existing, duplicate=True))
                 continue
             accepted.append(Accepted(image))
             new.append(stored)
-            mine.setdefault(image.sha256, image)
+            new_by_hash.setdefault(image.sha256, image)
         await _add(tx, new)
         return accepted
 
@@ -299,12 +299,15 @@ class Upload:
         tenant: Tenant,
         accepted: Sequence[tuple[Accepted, UploadRequest]],
     ) -> None:
-        """Raises UsageLimitExceeded, StorageQuotaExceeded. Holds the meters until the commit."""
+        """Count the uploads; locks the meters until the commit.
+
+        Raises UsageLimitExceeded, StorageQuotaExceeded.
+        """
         new = [(each.image, request) for each, request in accepted if not each.duplicate]
         if not new:
             return
         charge = self._charge(tenant, new)
-        refuse(tenant, charge, await tx.usage.reserve(charge))
+        raise_if_reached(tenant, charge, await tx.usage.reserve(charge))
 
     def _charge(self, tenant: Tenant, new: Sequence[tuple[Image, UploadRequest]]) -> Charge:
         described = [request for _, request in new if request.describe]
@@ -327,11 +330,11 @@ class Upload:
 async def _add(
     tx: PostgresTransaction, new: Sequence[_StoredUpload], charge: Charge | None = None
 ) -> Limit | None:
-    """The rows and the jobs, if the charge is granted."""
+    """Add the rows and the jobs, if the charge is granted; else return the limit reached."""
     return await tx.images.add(
         *(each.image for each in new),
         variants=[each.image for each in new if each.request.variants],
-        analyses=[_asked(each) for each in new if each.request.describe],
+        analyses=[_new_analysis(each) for each in new if each.request.describe],
         charge=charge,
         requests={each.image.id: id for each in new if (id := each.request.request_id)},
     )
@@ -430,20 +433,20 @@ def _state(outcome: Accepted | OcelliError, request: UploadRequest) -> ItemState
     return ItemState.QUEUED if request.describe else ItemState.COMPLETED
 
 
-async def _twin(
-    tx: PostgresTransaction, stored: _StoredUpload, mine: Mapping[str, Image]
+async def _duplicate_of(
+    tx: PostgresTransaction, stored: _StoredUpload, new_by_hash: Mapping[str, Image]
 ) -> Image | None:
-    """The picture with the same bytes, if the request wants no second one."""
+    """Return the existing picture with the same bytes, if the request skips duplicates."""
     image = stored.image
     if not stored.request.skip_duplicates:
         return None
-    if image.sha256 in mine:
-        return mine[image.sha256]
+    if image.sha256 in new_by_hash:
+        return new_by_hash[image.sha256]
     await tx.images.lock_content(image.tenant_id, image.sha256)
     return await tx.images.by_hash(image.tenant_id, image.sha256)
 
 
-def _asked(stored: _StoredUpload) -> Analysis:
+def _new_analysis(stored: _StoredUpload) -> Analysis:
     image = stored.image
     return Analysis(
         id=uuid.uuid4(),

@@ -1,4 +1,4 @@
-"""Wait for what other processes do: woken by notifications, looking now and then all the same."""
+"""Wait for changes by other processes: woken by notifications, and polling beside them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from uuid import UUID
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-LOOK_AGAIN = 2.0  # a lost notification costs so many seconds, not the answer
+POLL_INTERVAL = 2.0  # a lost notification costs so many seconds, not the answer
 
 T = TypeVar("T")
 
-# An event that is set whenever what has this id has changed, or may have.
+# Gives an event that is set whenever the row of this id has, or may have, changed.
 Listen = Callable[[UUID], AbstractAsyncContextManager[asyncio.Event]]
 
 
@@ -27,7 +27,7 @@ async def wait_until(
     *,
     timeout: float,
 ) -> T:
-    """What ``read`` says once it is done; after ``timeout`` seconds what it says then."""
+    """Call ``read`` until ``is_done`` or for ``timeout`` seconds; return the last result."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     async with listen(id) as changed:
@@ -37,11 +37,11 @@ async def wait_until(
             left = deadline - loop.time()
             if is_done(found) or left <= 0:
                 return found
-            await set_within(changed, min(left, LOOK_AGAIN))
+            await set_within(changed, min(left, POLL_INTERVAL))
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event was set in this time."""
+    """Wait at most ``seconds`` for the event; return whether it was set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -18,7 +18,7 @@ from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.sealing import AesGcmSealing
-from ocelli.usecases.capacity import LONGEST_WAIT
+from ocelli.usecases.capacity import WAIT_TIMEOUT
 from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.usecases.decoders import DecoderPool
 from ocelli.wiring.data_folder import local_store
@@ -88,7 +88,7 @@ def fetcher(settings: Settings) -> CountingFetcher:
     )
 
 
-def decoder_pool(settings: Settings, *, part: int = 1, wait: float = LONGEST_WAIT) -> DecoderPool:
+def decoder_pool(settings: Settings, *, part: int = 1, wait: float = WAIT_TIMEOUT) -> DecoderPool:
     """Decoders of one process, with that part of what decoding one picture may take."""
     budget = memory.allowed(settings.max_pixels) + DECODED
     return DecoderPool(max_pixels=settings.max_pixels, budget=budget // part, wait=wait)

@@ -27,7 +27,7 @@ from ocelli.usecases.colors import Colors
 from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
 from ocelli.usecases.history import History
-from ocelli.usecases.idempotency import RENEW_EVERY, Idempotency
+from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
 from ocelli.usecases.keys import Keys
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
@@ -106,11 +106,11 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     async def lifespan() -> AsyncIterator[None]:
         async with database:
             tasks = [
-                asyncio.create_task(_every(KEY_USE_EVERY, accounts.write_down_use)),
+                asyncio.create_task(_every(KEY_USE_EVERY, accounts.save_use)),
                 asyncio.create_task(_every(GIVE_BACK_EVERY, rates.give_back)),
-                asyncio.create_task(_every(METER_EVERY, metering.write_down)),
+                asyncio.create_task(_every(METER_EVERY, metering.save)),
                 asyncio.create_task(_every(DISK_EVERY, disk.look)),
-                asyncio.create_task(_every(RENEW_EVERY, idempotency.renew)),
+                asyncio.create_task(_every(RENEW_INTERVAL, idempotency.renew)),
                 asyncio.create_task(changes.run()),
             ]
             try:
@@ -119,9 +119,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 for task in tasks:
                     task.cancel()
                 with contextlib.suppress(Exception):
-                    await accounts.write_down_use()
+                    await accounts.save_use()
                     await rates.give_back(idle=0.0)
-                    await metering.write_down()
+                    await metering.save()
                 await upstreams.close()
                 decoders.close()
 

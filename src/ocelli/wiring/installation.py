@@ -84,7 +84,7 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
         keys = Keys(database)
         await default_tenant(database)
         fixed = settings.bootstrap_key
-        if fixed is None and await keys.everyones():
+        if fixed is None and await keys.all():
             return None
         key = fixed.get_secret_value() if fixed else new_key()
         if fixed is None:  # before it counts: a crash in between must not lose it

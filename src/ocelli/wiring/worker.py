@@ -102,15 +102,15 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 database.try_lock,
                 queue_pool,
                 partial(asyncio.to_thread, check_connection, dsn),
-                chores=(
+                periodic_tasks=(
                     partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
                     Sessions(database).expire,
                     call_webhook.enqueue,
-                    SearchIndex(database).fold_again,
+                    SearchIndex(database).refold,
                     *(() if settings.database_url else (spare_room,)),
                 ),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_AFTER,
-                unhurried={EXPORT},
+                untimed={EXPORT},
                 concurrency=settings.analyses_at_once or (32 if settings.backends else 2),
             )

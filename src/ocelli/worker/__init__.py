@@ -1,1 +1,1 @@
-"""The process that does the work."""
+"""The worker process, which runs the jobs of the queue."""

@@ -1,4 +1,4 @@
-"""What a worker can do."""
+"""The interface of jobs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ REQUEST = "request_id"
 
 
 class Job(Protocol):
-    """A use case of the queue. It may run twice: its worker can die after any line."""
+    """A job of the queue. It may run twice: its worker can die after any line."""
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Do it. Raises to be tried again, and never leaves it unfinished on the last attempt.
+        """Run the job. An error means a retry; the last attempt must bring it to a final state.
 
-        Raises StorageFull to be tried later, with as many attempts as now.
+        StorageFull means a retry later that counts as no attempt.
         """
         ...
 
     async def give_up(self, id: UUID, reason: str) -> None:
-        """Its workers died over and over: end it."""
+        """Bring the job to a final state: its workers died at every attempt."""
         ...
 
 

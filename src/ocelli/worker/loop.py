@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = 1.0
-STALLED_AFTER = 3.5
-DATABASE_AGAIN = 1.0
-ROOM_AGAIN = 30  # seconds
-STUCK = 75  # exit code; EX_TEMPFAIL
+HEARTBEAT_INTERVAL = 1.0
+STALLED_TIMEOUT = 3.5
+DATABASE_RETRY_INTERVAL = 1.0
+DISK_RETRY_INTERVAL = 30  # seconds
+EXIT_STUCK = 75  # exit code; EX_TEMPFAIL
 
 HOUSEKEEPING = "housekeeping"
 HOUSEKEEPING_ATTEMPTS = 30  # for half an hour at least; then the next one is near
@@ -43,7 +43,7 @@ FAILED_JOBS_KEPT_HOURS = 7 * 24
 
 
 class Backoff(procrastinate.BaseRetryStrategy):
-    """Try again after 1, 2, 4, … seconds (at most 60), ``attempts`` times in all."""
+    """Retries after 1, 2, 4, … seconds (at most 60), with ``attempts`` attempts in all."""
 
     def __init__(self, attempts: int) -> None:
         self.attempts = attempts
@@ -59,7 +59,11 @@ class Backoff(procrastinate.BaseRetryStrategy):
 
 
 class Worker:
-    """One worker process. ``concurrency`` jobs overlap their waiting; computing is one thread."""
+    """One worker process. ``concurrency`` jobs overlap their waiting; one thread computes.
+
+    ``check_database`` raises Unavailable while there is no database. The jobs named in ``untimed``
+    may take longer than ``job_timeout`` seconds.
+    """
 
     def __init__(
         self,
@@ -68,19 +72,19 @@ class Worker:
         housekeeping: Housekeeping,
         try_lock: TryLock,
         pool: Callable[..., Any],
-        reach: Callable[[], Awaitable[None]],
+        check_database: Callable[[], Awaitable[None]],
         *,
-        chores: Sequence[Callable[[], Awaitable[Any]]] = (),
+        periodic_tasks: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
         job_timeout: float,
-        unhurried: Collection[str] = (),
+        untimed: Collection[str] = (),
         concurrency: int = 2,
     ) -> None:
         self._jobs = jobs
         self._housekeeping = housekeeping
         self._try_lock = try_lock
-        self._reach = reach
-        self._chores = chores
+        self._check_database = check_database
+        self._periodic_tasks = periodic_tasks
         self._max_attempts = max_attempts
         self._job_timeout = job_timeout
         self._concurrency = concurrency
@@ -105,7 +109,7 @@ class Worker:
             )
         )
         for name, job in jobs.items():
-            running = self._running(job, watched=name not in unhurried)
+            running = self._runner(job, watched=name not in untimed)
             self._app.task(name=name, pass_context=True, retry=retry)(running)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -118,19 +122,19 @@ class Worker:
                 self._app,
                 self._jobs,
                 self._try_lock,
-                chores=self._chores,
+                periodic_tasks=self._periodic_tasks,
                 max_attempts=self._max_attempts,
             )
             ended = asyncio.Event()
             helpers = [
-                asyncio.create_task(sweep.run(ended, STALLED_AFTER), name="sweep"),
-                asyncio.create_task(self._watch(), name="watch"),
+                asyncio.create_task(sweep.run(ended, STALLED_TIMEOUT), name="sweep"),
+                asyncio.create_task(self._end_if_stuck(), name="watch"),
             ]
             worker = asyncio.create_task(
                 self._app.run_worker_async(
                     concurrency=self._concurrency,
-                    update_heartbeat_interval=HEARTBEAT,
-                    stalled_worker_timeout=STALLED_AFTER,
+                    update_heartbeat_interval=HEARTBEAT_INTERVAL,
+                    stalled_worker_timeout=STALLED_TIMEOUT,
                     fetch_job_polling_interval=2.0,
                     shutdown_graceful_timeout=8.0,
                     install_signal_handlers=False,
@@ -153,22 +157,25 @@ class Worker:
                 await asyncio.gather(*helpers, stopping, return_exceptions=True)
 
     async def _database_answers(self, stop: asyncio.Event) -> bool:
-        """Wait until it does, or for ``stop``: the queue's pool would try once, and lose 30 s."""
-        told = False
+        """Wait until the database answers, or for ``stop``; return whether it answers.
+
+        Without it the queue's pool would try once, and then wait 30 s.
+        """
+        logged = False
         while not stop.is_set():
             try:
-                await self._reach()
+                await self._check_database()
                 return True
             except Unavailable as error:
-                if not told:
+                if not logged:
                     log.warning("waiting: %s", error)
-                told = True
+                logged = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), DATABASE_AGAIN)
+                await asyncio.wait_for(stop.wait(), DATABASE_RETRY_INTERVAL)
         return False
 
-    def _running(self, job: Job, *, watched: bool) -> Callable[..., Awaitable[None]]:
-        """A job that waits for the database and the store may take as long as it has rows."""
+    def _runner(self, job: Job, *, watched: bool) -> Callable[..., Awaitable[None]]:
+        """Return the task function of a job; ``watched`` ones must end within ``job_timeout``."""
 
         async def run(context: procrastinate.JobContext, **arguments: str) -> None:
             id = subject(arguments)
@@ -185,17 +192,17 @@ class Worker:
         return run
 
     async def _postpone(self, job: procrastinate.jobs.Job) -> None:
-        """The same anew: what was accepted does not fail because there is no room now.
+        """Enqueue the job again for later, as no attempt: accepted work waits for disk space.
 
-        Its lock lets it begin when this one has ended. Dying in between costs nothing: then this
-        one is tried again as well, and whichever comes second finds the work done.
+        The lock of the job lets the new one begin when this one has ended. If the worker dies in
+        between, this one is tried again as well, and the second to run finds the work done.
         """
         await self._app.configure_task(
             job.task_name,
             queue=job.queue,
             lock=job.lock,
             priority=job.priority,
-            schedule_in={"seconds": ROOM_AGAIN},
+            schedule_in={"seconds": DISK_RETRY_INTERVAL},
         ).defer_async(**job.task_kwargs)
 
     async def _run_housekeeping(self, timestamp: int) -> None:
@@ -219,11 +226,11 @@ class Worker:
             finally:
                 del self._started[job.id]
 
-    async def _watch(self) -> None:
-        """Native code cannot be interrupted: a stuck worker ends itself, and the sweep goes on."""
+    async def _end_if_stuck(self) -> None:
+        """End the process if a job exceeds ``job_timeout``: native code cannot be interrupted."""
         while True:
             await asyncio.sleep(1.0)
             oldest = min(self._started.values(), default=time.monotonic())
             if time.monotonic() - oldest > self._job_timeout:
                 log.error("a job is stuck after %.0f s; this worker ends", self._job_timeout)
-                os._exit(STUCK)
+                os._exit(EXIT_STUCK)

@@ -1,7 +1,7 @@
-"""Give back what dead workers held.
+"""Give the jobs of dead workers back to the queue.
 
-The queue counts attempts but does not notice dead workers by itself: a job stays ``doing`` for
-ever unless a worker looks. Every worker looks; an advisory lock lets one at a time act.
+The queue counts attempts but does not detect dead workers: their jobs would stay ``doing``. So
+every worker sweeps periodically, one at a time by an advisory lock.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0  # seconds
-LATE = 2.5  # seconds between two rounds: the database, or this process, was held up
-CHORES_EVERY = 30.0
+SWEEP_INTERVAL = 1.0  # seconds
+STALL_THRESHOLD = 2.5  # seconds between two rounds: the database, or this process, was held up
+TASKS_INTERVAL = 30.0
 
 
 class Sweep:
-    """Finds jobs whose worker has died; now and then does the ``chores``."""
+    """Retries the jobs of dead workers, and runs the ``periodic_tasks``."""
 
     def __init__(
         self,
@@ -44,40 +44,42 @@ class Sweep:
         jobs: Mapping[str, Job],
         try_lock: TryLock,
         *,
-        chores: Sequence[Callable[[], Awaitable[Any]]] = (),
+        periodic_tasks: Sequence[Callable[[], Awaitable[Any]]] = (),
         max_attempts: int,
     ) -> None:
         self._app = app
         self._jobs = jobs
         self._try_lock = try_lock
-        self._chores = chores
+        self._periodic_tasks = periodic_tasks
         self._max_attempts = max_attempts
 
     async def run(self, stop: asyncio.Event, stalled_after: float) -> None:
-        """Until ``stop`` is set; a database that is away for a while ends nothing.
+        """Sweep until ``stop`` is set; errors of the database are logged, and the sweep goes on.
 
-        One that was held up itself waits one round more: when a frozen database thaws, the last
-        heartbeats of all others are old.
+        After a delay of its own it skips one round: when a frozen database resumes, the last
+        heartbeats of all workers are old.
 
-        An event, because cancelling is not enough: on Python 3.11 ``asyncio.wait_for``, and with
-        it psycopg_pool, can swallow a cancellation that comes together with the result.
+        ``stop`` is an event because on Python 3.11 ``asyncio.wait_for``, and with it psycopg_pool,
+        can swallow a cancellation that comes together with the result.
         """
-        heard, waits, chores_at = time.monotonic(), False, 0.0
+        last_round, skips_round, next_tasks_at = time.monotonic(), False, 0.0
         while not stop.is_set():
             try:
-                async with self._try_lock("sweep") as alone:
-                    waits = time.monotonic() - heard > LATE and not waits
-                    heard = time.monotonic()
-                    if alone and not waits:
+                async with self._try_lock("sweep") as has_lock:
+                    skips_round = (
+                        time.monotonic() - last_round > STALL_THRESHOLD and not skips_round
+                    )
+                    last_round = time.monotonic()
+                    if has_lock and not skips_round:
                         await self._give_back(stalled_after)
-                    if alone and heard > chores_at:
-                        for chore in self._chores:
-                            await chore()
-                        chores_at = heard + CHORES_EVERY
+                    if has_lock and last_round > next_tasks_at:
+                        for periodic_task in self._periodic_tasks:
+                            await periodic_task()
+                        next_tasks_at = last_round + TASKS_INTERVAL
             except Exception as error:  # the next round tries again
                 log.warning("sweep: %s", error if isinstance(error, Unavailable) else repr(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), EVERY)
+                await asyncio.wait_for(stop.wait(), SWEEP_INTERVAL)
 
     async def _give_back(self, stalled_after: float) -> None:
         for job in await self._app.job_manager.get_stalled_jobs(
@@ -86,7 +88,7 @@ class Sweep:
             await self._handle(job)
 
     async def _handle(self, job: procrastinate.jobs.Job) -> None:
-        """Must be safe to repeat: we may die after any line."""
+        """Retry or fail a job. Must be safe to repeat: the process may die after any line."""
         assert job.id is not None
         if job.attempts + 1 < self._max_attempts:
             log.warning("job %d: its worker is gone; trying again", job.id)

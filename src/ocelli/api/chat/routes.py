@@ -24,7 +24,7 @@ from ocelli.domain.chat import Conversation, PictureRef
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.ports_chat import ChatUpstream
 from ocelli.domain.scopes import KeyRole
-from ocelli.usecases.chat_relay import TOKEN_FIELDS, Passed
+from ocelli.usecases.chat_relay import TOKEN_FIELDS, RelayRequest
 
 JSON = "application/json"
 PATHS = ("/v1/chat/completions", "/chat/completions", "/v2/chat/completions")
@@ -110,7 +110,7 @@ async def _relay(
     call: Call, request: schemas.RelayedRequest, upstreams: list[ChatUpstream]
 ) -> Response:
     pictures = await json_reader.apart(call.body, partial(mapping.pictures, request.messages))
-    passed = Passed(
+    passed = RelayRequest(
         body=call.body,
         read=partial(mapping.read, call.body),
         model=request.model,

@@ -1,4 +1,4 @@
-"""From loose values to what is asked. What a client leaves empty it has not said."""
+"""The parameters of a request from its loose values; an empty value counts as not sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONGEST_NUMBER = 100  # characters
 class Order:
     """A request, understood. ``waits``: it is answered at once if that is possible."""
 
-    asked: FetchRequest
+    parameters: FetchRequest
     question: Question
     plan: PricingPlan
     sources: tuple[Source, ...]
@@ -43,7 +43,7 @@ def order(received: Received, roster: Roster) -> Order:
         raise MalformedRequest("File/URL params are required.", field="url")
     if len(urls) + len(files) > MAX_SOURCES:
         raise MalformedRequest(f"More than {MAX_SOURCES} files and URLs.", field="url")
-    asked = FetchRequest(
+    parameters = FetchRequest(
         urls=tuple(urls),
         files=len(files),
         file_names=tuple(_file_names(values)),
@@ -57,18 +57,18 @@ def order(received: Received, roster: Roster) -> Order:
     prompt = (_text(values, "prompt") or "").strip() or None
     if prompt is not None and len(prompt) > MAX_PROMPT:
         raise MalformedRequest(f"`prompt` is longer than {MAX_PROMPT} characters.", field="prompt")
-    features = frozenset(Feature(each) for each in asked.features) or frozenset(Feature)
-    plan = roster.plan(asked.backends, features, prompt)
+    features = frozenset(Feature(each) for each in parameters.features) or frozenset(Feature)
+    plan = roster.plan(parameters.backends, features, prompt)
     question = Question(
         features=frozenset(each for share in plan.shares for each in share.features),
-        role=Role(asked.role),
+        role=Role(parameters.role),
         language=language_named(_text(values, "language") or "English"),
         prompt=prompt,
         backends=tuple(share.backend for share in plan.shares),
     )
-    sources = (*_linked(urls), *_files(received, files, asked.file_names))
+    sources = (*_linked(urls), *_files(received, files, parameters.file_names))
     one = isinstance(values.get("url"), str) and len(sources) == 1 and bool(urls)
-    return Order(asked, question, plan, sources, one and not is_video_url(urls[0]))
+    return Order(parameters, question, plan, sources, one and not is_video_url(urls[0]))
 
 
 def _linked(urls: list[str]) -> list[Source]:
@@ -87,7 +87,7 @@ def _files(received: Received, texts: list[str], names: tuple[str, ...]) -> list
         if isinstance(file.error, TooLarge):
             raise TooLarge("File too large. Max 20MB.")
         name = (names[number] if number < len(names) else "") or f"file-{number + 1}"
-        sources.append(Source(name, file=file.staged, refused=file.error))
+        sources.append(Source(name, file=file.staged, error=file.error))
     return sources
 
 

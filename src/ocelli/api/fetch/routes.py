@@ -85,7 +85,7 @@ def _documented(where: str) -> dict[str, Any]:
 async def fetch(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """One picture by its address is answered at once; everything else by polling `response_uri`."""
     with Received(services.new_blob, request.query_params.multi_items()) as received:
-        async with services.memory.taken(key.tenant.id, in_memory(request)):
+        async with services.memory.acquire(key.tenant.id, in_memory(request)):
             await received.read(request)
         return await _answer(request, key, services, received)
 
@@ -139,7 +139,7 @@ async def _answer(
     wanted = await asyncio.to_thread(order, received, services.roster)
     accepted = await services.fetch_jobs.accept(
         key.tenant,
-        wanted.asked,
+        wanted.parameters,
         wanted.plan,
         wanted.question,
         wanted.sources,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST = 1_000
 
-_asked = TypeAdapter(FetchRequest)
+_parameters = TypeAdapter(FetchRequest)
 _plan = TypeAdapter(PricingPlan)
 
 
@@ -37,7 +37,7 @@ class PostgresFetchJobs:
                 request.id,
                 request.tenant_id,
                 request.user_id,
-                _asked.dump_json(request.asked).decode(),
+                _parameters.dump_json(request.parameters).decode(),
                 _plan.dump_json(request.plan).decode(),
                 request.reserved,
                 body,
@@ -168,7 +168,7 @@ def _to_request(row: Row) -> FetchJob:
         id=row["id"],
         tenant_id=row["tenant_id"],
         user_id=row["user_id"],
-        asked=_asked.validate_python(row["asked"]),
+        parameters=_parameters.validate_python(row["asked"]),
         plan=_plan.validate_python(row["plan"]),
         reserved=row["reserved"],
         created_at=row["created_at"],

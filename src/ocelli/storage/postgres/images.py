@@ -154,7 +154,7 @@ class PostgresImages:
         rows = await self._rows("SELECT image_id FROM library WHERE stale LIMIT %s", (limit,))
         return [row["image_id"] for row in rows]
 
-    async def fold_again(self, id: UUID) -> None:
+    async def refold(self, id: UUID) -> None:
         """The words of one picture, for searches."""
         await PostgresLibrary(self._connection).refresh(id)
 

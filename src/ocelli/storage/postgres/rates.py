@@ -21,13 +21,15 @@ class PostgresRates:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def lease(self, budget: Budget, *, needed: int, wished: int) -> Grant:
-        """What is needed as far as it is there, and up to ``wished`` while that leaves enough."""
+    async def lease(self, budget: Budget, *, needed: int, requested: int) -> Grant:
+        """What is needed as far as it is there, and up to ``requested`` while that leaves
+        enough.
+        """
         cursor = await self._connection.execute(
             "SELECT granted, free, reset, seconds_left,"
             " set_config('synchronous_commit', 'off', true)"
             " FROM lease_requests(%s, %s, %s, %s, %s)",
-            (budget.key_id, budget.route, budget.per_minute, needed, wished),
+            (budget.key_id, budget.route, budget.per_minute, needed, requested),
         )
         row = await cursor.fetchone()
         assert row is not None

@@ -8,7 +8,7 @@ from ocelli.api.aion.colors import schemas
 from ocelli.domain.colors import ColorQuery, RgbColor
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import VariantType
-from ocelli.usecases.colors import named
+from ocelli.usecases.colors import resolve_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def color_query(body: schemas.ColorSearchRequest) -> ColorQuery:
     near = RgbColor.parse(body.hex_code) if body.hex_code else None
     name = None
     if body.color_name:
-        name, css = named(body.color_name)
+        name, css = resolve_name(body.color_name)
         if near and css:
             raise ValidationFailed(
                 "A name of CSS stands for one colour: give it or hex_code, not both.",

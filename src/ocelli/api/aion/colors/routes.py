@@ -72,7 +72,7 @@ async def search_colors(
     matches, total = await services.colors.search(
         key.tenant.id, query, limit=body.limit, offset=body.offset
     )
-    images, palettes = await services.colors.shown(key.tenant.id, matches)
+    images, palettes = await services.colors.load(key.tenant.id, matches)
     url_of = await urls(request, services, images.values())
     return schemas.ColorSearchResponse(
         results=[

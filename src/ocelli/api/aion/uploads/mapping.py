@@ -104,9 +104,9 @@ def _immediate(file: IncomingFile, outcome: Accepted | OcelliError) -> schemas.I
     )
 
 
-def quota(standing: QuotaStatus, requested: int) -> schemas.QuotaResponse:
+def quota(status: QuotaStatus, requested: int) -> schemas.QuotaResponse:
     """Whether so many files can be uploaded; unlimited is a number that no client reaches."""
-    limits, left = standing.limits, standing.uploads_left
+    limits, left = status.limits, status.uploads_left
     available = UNLIMITED if left is None else left
     can = requested <= available
     return schemas.QuotaResponse(
@@ -114,10 +114,10 @@ def quota(standing: QuotaStatus, requested: int) -> schemas.QuotaResponse:
         requested=requested,
         available=available,
         monthly_limit=UNLIMITED if limits.monthly_uploads is None else limits.monthly_uploads,
-        current_usage=standing.used.uploads,
+        current_usage=status.used.uploads,
         max_batch_size=limits.files_per_batch,
         max_concurrent_uploads=limits.concurrent_uploads,
-        message=None if can else f"Only {available} uploads are left until {standing.reset}.",
+        message=None if can else f"Only {available} uploads are left until {status.reset}.",
     )
 
 

@@ -89,7 +89,7 @@ async def upload_stream(
     With 200 the picture is durable and everything asked for is queued.
     """
     started = time.perf_counter()
-    async with services.slots.taken(key.tenant):
+    async with services.slots.acquire(key.tenant):
         with Form() as form:
             await receive(
                 request,
@@ -139,7 +139,7 @@ async def upload_stream_batch(
 
     One bad file does not fail the request: `rejections` says which and why.
     """
-    async with services.slots.taken(key.tenant):
+    async with services.slots.acquire(key.tenant):
         return await _stream_batch(request, key, services)
 
 
@@ -199,7 +199,7 @@ async def quota_check(
     file_count: Annotated[int, Query(ge=1, le=1_000_000)],
 ) -> schemas.QuotaResponse:
     """For now; the upload itself decides."""
-    return mapping.quota(await services.quota.standing(key.tenant), file_count)
+    return mapping.quota(await services.quota.status(key.tenant), file_count)
 
 
 @router.get("/uploads/stuck-uploads", summary="Uploads that do not move", responses=errors())

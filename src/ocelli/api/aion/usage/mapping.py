@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from ocelli.usecases.quota import QuotaStatus
 
 
-def check(standing: QuotaStatus, count: int, level: VerificationLevel) -> schemas.UsageCheck:
+def check(status: QuotaStatus, count: int, level: VerificationLevel) -> schemas.UsageCheck:
     """Whether so many descriptions may come."""
-    left = standing.descriptions_left
+    left = status.descriptions_left
     can = left is None or count <= left
     return schemas.UsageCheck(
         can_proceed=can,
-        current_usage=standing.used.descriptions,
-        monthly_limit=_number(standing.limits.monthly_descriptions),
+        current_usage=status.used.descriptions,
+        monthly_limit=_number(status.limits.monthly_descriptions),
         required_credits=count * level.looks,
         available_credits=_number(left),
-        reset_date=standing.reset,
-        message=None if can else f"Only {left} descriptions are left until {standing.reset}.",
+        reset_date=status.reset,
+        message=None if can else f"Only {left} descriptions are left until {status.reset}.",
     )
 
 
 def summary(
-    tenant: Tenant, standing: QuotaStatus, delivered: Sequence[Delivered], start: date, end: date
+    tenant: Tenant, status: QuotaStatus, delivered: Sequence[Delivered], start: date, end: date
 ) -> schemas.UsageSummary:
     """A period and the month."""
     succeeded = sum(each.succeeded for each in delivered)
     failed = sum(each.failed for each in delivered)
     milliseconds = sum(each.milliseconds for each in delivered)
-    used, limit = standing.used.descriptions, standing.limits.monthly_descriptions
-    left, percent = _number(standing.descriptions_left), _percent(used, limit)
+    used, limit = status.used.descriptions, status.limits.monthly_descriptions
+    left, percent = _number(status.descriptions_left), _percent(used, limit)
     return schemas.UsageSummary(
         period=schemas.Period(
             start=datetime.combine(start, time.min, UTC), end=datetime.combine(end, time.max, UTC)
@@ -69,23 +69,23 @@ def summary(
             requests_used=used,
             requests_remaining=left,
             usage_percentage=percent,
-            renewal_date=standing.reset,
+            renewal_date=status.reset,
         ),
         total_credits=sum(each.credits for each in delivered),
     )
 
 
-def breakdown(standing: QuotaStatus, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
+def breakdown(status: QuotaStatus, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
     """Where this month's credits went. The limit is on descriptions, so it is given as such."""
-    limit = standing.limits.monthly_descriptions
+    limit = status.limits.monthly_descriptions
     operations = ("describe", "verify", "batch_describe", "batch_verify", "chat")
     return schemas.UsageBreakdown(
-        current_month=f"{standing.used.month:%Y-%m}",
-        total_credits_used=standing.used.credits,
+        current_month=f"{status.used.month:%Y-%m}",
+        total_credits_used=status.used.credits,
         monthly_limit=_number(limit),
-        remaining_credits=_number(standing.descriptions_left),
-        usage_percentage=_percent(standing.used.descriptions, limit),
-        reset_date=standing.reset,
+        remaining_credits=_number(status.descriptions_left),
+        usage_percentage=_percent(status.used.descriptions, limit),
+        reset_date=status.reset,
         by_verification_level={
             level: sum(each.credits for each in delivered if each.level is level)
             for level in VerificationLevel
@@ -97,9 +97,9 @@ def breakdown(standing: QuotaStatus, delivered: Sequence[Delivered]) -> schemas.
     )
 
 
-def limits(tenant: Tenant, standing: QuotaStatus, rate: RateState) -> schemas.TenantLimits:
+def limits(tenant: Tenant, status: QuotaStatus, rate: RateState) -> schemas.TenantLimits:
     """As integer maps; unlimited is a number that no client reaches."""
-    tier, used = standing.limits, standing.used
+    tier, used = status.limits, status.used
     allowed = {
         "monthly_uploads": _number(tier.monthly_uploads),
         "monthly_descriptions": _number(tier.monthly_descriptions),

@@ -36,8 +36,8 @@ async def usage_check(
     body: schemas.UsageCheckRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.UsageCheck:
     """For now; the request itself decides."""
-    standing = await services.quota.standing(key.tenant)
-    return mapping.check(standing, body.item_count, body.verification_level)
+    status = await services.quota.status(key.tenant)
+    return mapping.check(status, body.item_count, body.verification_level)
 
 
 @router.get("/usage/summary", summary="What was used in a period", responses=errors())
@@ -58,20 +58,20 @@ async def usage_summary(
     )
     if start > end:
         raise ValidationFailed("start_date is after end_date.", field="start_date")
-    standing = await services.quota.standing(key.tenant)
+    status = await services.quota.status(key.tenant)
     delivered = await services.quota.delivered(key.tenant, start, end)
-    return mapping.summary(key.tenant, standing, delivered, start, end)
+    return mapping.summary(key.tenant, status, delivered, start, end)
 
 
 @router.get("/usage/breakdown", summary="Where this month's credits went", responses=errors())
 @requires(KeyRole.READ, "usage:read", per_minute=30)
 async def usage_breakdown(key: CurrentKey, services: CurrentServices) -> schemas.UsageBreakdown:
     """By verification level and by operation."""
-    standing = await services.quota.standing(key.tenant)
+    status = await services.quota.status(key.tenant)
     delivered = await services.quota.delivered(
-        key.tenant, standing.used.month, datetime.now(UTC).date()
+        key.tenant, status.used.month, datetime.now(UTC).date()
     )
-    return mapping.breakdown(standing, delivered)
+    return mapping.breakdown(status, delivered)
 
 
 @router.get("/tenant/limits", summary="The tier's limits", responses=errors())
@@ -80,5 +80,5 @@ async def tenant_limits(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.TenantLimits:
     """What they are, what is used of them, what remains."""
-    standing = await services.quota.standing(key.tenant)
-    return mapping.limits(key.tenant, standing, request.state.rate)
+    status = await services.quota.status(key.tenant)
+    return mapping.limits(key.tenant, status, request.state.rate)

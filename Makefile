@@ -7,7 +7,7 @@ PHOTOS ?=
 UPGRADE ?=
 PIP    := python -m pip install -qq --disable-pip-version-check --root-user-action=ignore
 VLM    := .venv-vlm
-# Three at a time keep two cores busy: tests wait half of the time. Each has servers and a Postgres
+# Three at a time keep two cores busy: tests wait half of the time (unit tests do not). Each has servers and a Postgres
 # of its own. The folders whose tests take longest come first, so that none is left for the end.
 PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 VLM_STAMP := $(VLM)/.installed
@@ -41,7 +41,7 @@ test: venv  ## all tests of our own
 		tests/contract tests/integration tests/chat tests/sdk tests/docs tests/vlm tests/unit
 
 test-fast: venv  ## the unit tests, with few examples of each property
-	@$(PARALLEL) --hypothesis-profile=few tests/unit
+	@$(PARALLEL) -n 2 --hypothesis-profile=few tests/unit
 
 test-foreign: venv  ## what other people wrote against ours: OpenAI's client, LangChain, LiteLLM
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign

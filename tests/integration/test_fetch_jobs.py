@@ -20,7 +20,7 @@ from ocelli.domain.findings import LOCAL, Feature, Findings
 from ocelli.domain.pricing import Roster
 from ocelli.domain.questions import Question
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.fetch_jobs import FetchJobs, Source, places, settle
+from ocelli.usecases.fetch_jobs import FetchJobs, Source, positions, settle
 
 PLAN = Roster((LOCAL,), LOCAL).plan((), frozenset(Feature), None)  # 2 credits a picture
 
@@ -160,7 +160,7 @@ async def test_a_day_later_it_is_gone(database: PostgresDatabase) -> None:
 
 
 def test_places_go_round() -> None:
-    first, second, third = (places(ahead, 10) for ahead in range(3))
+    first, second, third = (positions(ahead, 10) for ahead in range(3))
     order = sorted([*first, *second, *third])
     rounds = [order[i : i + 3] for i in range(0, 30, 3)]
     assert all(len({*turn} & {*each}) == 1 for turn in rounds for each in (first, second, third))

@@ -21,7 +21,7 @@ from tests.waiting import until
 
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres
-from ocelli.storage.postgres.connection import HastyConnection, parameters
+from ocelli.storage.postgres.connection import ApiConnection, parameters
 from ocelli.storage.postgres.database import PostgresDatabase
 
 __all__ = ["fragile"]
@@ -125,16 +125,16 @@ def postgres(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, psutil.Process]
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HastyConnection, "statement_timeout", 0.5)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ApiConnection, "statement_timeout", 0.5)
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_timeouts")
 async def test_one_frozen_backend_holds_up_its_own_caller_only(
     postgres: tuple[EmbeddedPostgres, psutil.Process],
 ) -> None:
     running, server = postgres
-    async with PostgresDatabase(running.dsn, max_connections=3, hasty=True) as database:
+    async with PostgresDatabase(running.dsn, max_connections=3, short_timeouts=True) as database:
         async with database.connection() as connection:
             pid = connection.info.backend_pid
             with frozen([each for each in server.children() if each.pid == pid]):
@@ -148,12 +148,12 @@ async def test_one_frozen_backend_holds_up_its_own_caller_only(
                 await taken.execute("SELECT 1")
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_timeouts")
 async def test_a_statement_that_is_cancelled_ends_although_the_server_does_not_answer(
     postgres: tuple[EmbeddedPostgres, psutil.Process],
 ) -> None:
     running, server = postgres
-    async with PostgresDatabase(running.dsn, max_connections=1, hasty=True) as database:
+    async with PostgresDatabase(running.dsn, max_connections=1, short_timeouts=True) as database:
         await database.check()
         with frozen([server, *server.children()]):
             asked = asyncio.create_task(database.check())
@@ -171,13 +171,13 @@ async def test_a_statement_that_is_cancelled_ends_although_the_server_does_not_a
                     break
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_timeouts")
 async def test_who_listens_waits_longer_than_an_answer_may_take(
     postgres: tuple[EmbeddedPostgres, psutil.Process],
 ) -> None:
     running, _ = postgres
-    options = parameters(HastyConnection)
-    async with await HastyConnection.connect(running.dsn, autocommit=True, **options) as one:
+    options = parameters(ApiConnection)
+    async with await ApiConnection.connect(running.dsn, autocommit=True, **options) as one:
         await one.execute("LISTEN something")
         heard = [each async for each in one.notifies(timeout=3 * 1.5, stop_after=1)]
         assert heard == []

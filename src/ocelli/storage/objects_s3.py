@@ -1,4 +1,4 @@
-"""Objects in a bucket of S3, or of whatever speaks its protocol."""
+"""The object store in a bucket of S3, or of another server with its protocol."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-PIECE = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 ATTEMPTS = 3
 TIMEOUT = 60.0  # less than what a worker may spend on one picture
-STORED_WITHIN = 600.0
-MOST_IN_MEMORY = 512 * 1024 * 1024
+PUT_TIMEOUT = 600.0
+MAX_BYTES_IN_MEMORY = 512 * 1024 * 1024
 
 _REFUSED = frozenset({401, 403})
 _MISCONFIGURED = frozenset({"NoSuchBucket", "InvalidBucketName", "AuthorizationHeaderMalformed"})
@@ -42,9 +42,9 @@ _CODE = re.compile(r"[A-Za-z]{1,64}")
 class S3Objects:
     """A bucket as an object store; implements ports_storage.Objects.
 
-    boto3 works in ``threads`` threads of its own, so that a slow bucket holds up nothing else.
-    Without ``credentials`` they come the usual AWS way. ``guarded`` goes to public addresses only.
-    Whatever takes longer than ``timeout`` (seconds; storing has ten minutes) is Unavailable.
+    boto3 runs in ``threads`` threads of its own, so that a slow bucket delays nothing else.
+    Without ``credentials`` boto3 finds them. ``guarded`` connects to public addresses only. A call
+    that exceeds ``timeout`` seconds (``PUT_TIMEOUT`` for put) raises Unavailable.
     """
 
     def __init__(
@@ -69,25 +69,25 @@ class S3Objects:
 
     async def put(self, key: str, blob: BlobWriter, content_type: str) -> None:
         """See ports_storage.Objects."""
-        await self._run(lambda: self._put(key, blob, content_type), within=STORED_WITHIN)
+        await self._run(lambda: self._put(key, blob, content_type), timeout=PUT_TIMEOUT)
 
     async def read(self, key: str) -> bytes:
-        """See ports_storage.Objects. TooLarge beyond 512 MB."""
-        pieces: list[bytes] = []
-        left = MOST_IN_MEMORY
+        """See ports_storage.Objects. Raises TooLarge beyond 512 MB."""
+        chunks: list[bytes] = []
+        left = MAX_BYTES_IN_MEMORY
 
-        def keep(piece: bytes) -> None:
+        def keep(chunk: bytes) -> None:
             nonlocal left
-            left -= len(piece)
+            left -= len(chunk)
             if left < 0:
                 raise TooLarge("The stored object is too large.")
-            pieces.append(piece)
+            chunks.append(chunk)
 
         await self.copy_to(key, keep)
-        return b"".join(pieces)
+        return b"".join(chunks)
 
     async def copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
-        """See ports_storage.Objects. Unavailable if it is not through in time."""
+        """See ports_storage.Objects. Raises Unavailable at the timeout."""
         await self._run(lambda: self._copy_to(key, write))
 
     async def size(self, key: str) -> int | None:
@@ -150,13 +150,13 @@ class S3Objects:
             )
         return url
 
-    async def _run(self, work: Callable[[], T], *, within: float | None = None) -> T:
+    async def _run(self, work: Callable[[], T], *, timeout: float | None = None) -> T:
         def translated() -> T:
             with _translated(self._bucket.name):
                 return work()
 
         try:
-            async with asyncio.timeout(within or self._timeout):
+            async with asyncio.timeout(timeout or self._timeout):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, translated)
         except TimeoutError:
             raise Unavailable(f"The bucket {self._bucket.name} is too slow.") from None
@@ -177,8 +177,8 @@ class S3Objects:
     def _copy_to(self, key: str, write: Callable[[bytes], object]) -> None:
         answer = self._client.get_object(**self._at(key))
         with answer["Body"] as body:
-            while piece := body.read(PIECE):
-                write(piece)
+            while chunk := body.read(CHUNK_BYTES):
+                write(chunk)
 
     def _size(self, key: str) -> int:
         try:
@@ -232,7 +232,7 @@ def _client(
 
 @contextmanager
 def _translated(bucket: str) -> Iterator[None]:
-    """Errors of boto3 as ours. Their own texts come from outside, and stay outside."""
+    """Translate errors of boto3, without their texts, which come from the server."""
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
@@ -253,8 +253,8 @@ def _translated(bucket: str) -> Iterator[None]:
 
 
 def _refusal(bucket: str, response: dict[str, Any]) -> Exception:
-    given = str(response.get("Error", {}).get("Code", ""))
-    code = given if _CODE.fullmatch(given) else "no reason given"
+    reported = str(response.get("Error", {}).get("Code", ""))
+    code = reported if _CODE.fullmatch(reported) else "no reason given"
     status = response["ResponseMetadata"]["HTTPStatusCode"]
     if code == "NoSuchKey":
         return FileNotFoundError(f"no such object in the bucket {bucket}")

@@ -1,6 +1,6 @@
-"""The process that a cluster's ``postmaster.pid`` names, believed only where it can be proved.
+"""Read a cluster's ``postmaster.pid``, and check that its process serves the cluster.
 
-The file outlives a Postgres that was killed, and its number may be any other process by then.
+The file outlives a Postgres that was killed, and its pid may be another process by then.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ PS_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """What the file says: ``pid`` is more than 1; ``is_ready`` once connections are accepted."""
+    """The content of the file: ``pid`` is above 1; ``is_ready`` once connections are accepted."""
 
     pid: int
     is_ready: bool
 
 
 def read(cluster: Path) -> Postmaster | None:
-    """None if there is no such file, or it does not name a process."""
+    """Read the file; None if there is none, or it names no process."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
         pid = int(lines[0])
@@ -34,7 +34,7 @@ def read(cluster: Path) -> Postmaster | None:
 
 
 def serves(pid: int, cluster: Path) -> bool | None:
-    """Whether this process is a Postgres on ``cluster``; None if that cannot be known."""
+    """Return whether the process is a Postgres on ``cluster``; None if that is unknown."""
     command = _command(pid)
     if command is None:
         return None
@@ -51,7 +51,9 @@ def _same(folder: str, cluster: Path) -> bool:
 
 
 def _command(pid: int) -> str | None:
-    """Program and arguments, a NUL between them; empty if there is no such process."""
+    """Return program and arguments, separated by NUL; empty without such a process; None if
+    unknown.
+    """
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape")
@@ -60,7 +62,7 @@ def _command(pid: int) -> str | None:
         except OSError:
             return None
     try:
-        told = subprocess.run(
+        result = subprocess.run(
             ["ps", "-ww", "-o", "command=", "-p", str(pid)],
             capture_output=True,
             text=True,
@@ -70,4 +72,4 @@ def _command(pid: int) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     # Spaces within a path cannot be told from those between arguments: such a path is not proved.
-    return told.stdout.strip().replace(" ", "\0")
+    return result.stdout.strip().replace(" ", "\0")

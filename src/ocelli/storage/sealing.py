@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM under a key that is derived from the installation's secret."""
+"""Encryption of secrets at rest: AES-256-GCM, key derived from the installation's secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NONCE = 12
 
 
 class AesGcmSealing:
-    """Implements ports_storage.Sealing. The database without the secret reveals nothing."""
+    """Implements ports_storage.Sealing; without the secret the database reveals nothing."""
 
     def __init__(self, secret: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

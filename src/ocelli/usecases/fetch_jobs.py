@@ -205,7 +205,7 @@ class FetchJobs:
             if each.failure is None
         ]
         await tx.jobs.analyse(
-            *fine, urgent=waits and ahead < URGENT_AT_ONCE, places=places(ahead, len(fine))
+            *fine, urgent=waits and ahead < URGENT_AT_ONCE, positions=positions(ahead, len(fine))
         )
 
 
@@ -233,7 +233,7 @@ async def settle(tx: PostgresTransaction, id: UUID) -> None:
     await tx.fetch_jobs.finish(id, paid=paid, body=fetch_bodies.finished(outcome))
 
 
-def places(ahead: int, count: int) -> list[int]:
+def positions(ahead: int, count: int) -> list[int]:
     """Return the queue positions of a request's pictures, with ``ahead`` requests before it.
 
     >>> places(0, 3), places(2, 3)

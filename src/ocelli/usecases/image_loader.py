@@ -12,7 +12,7 @@ from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
 from ocelli.domain.fetch_jobs import InsufficientCredits, is_video_page
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases.adhoc import store_asked
-from ocelli.usecases.fetch_jobs import places
+from ocelli.usecases.fetch_jobs import positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ class ImageLoader:
             if await tx.fetch_jobs.lock(request.id) is None or not await tx.analyses.skip(video.id):
                 return
             await tx.analyses.add(*found)
-            await tx.jobs.analyse(*found, places=places(0, len(found)))
+            await tx.jobs.analyse(*found, positions=positions(0, len(found)))
             more = request.plan.cost * (
                 len(found) - request.parameters.frames_expected(video.source_url)
             )

@@ -64,7 +64,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     from ocelli.api.services import Services
     from ocelli.backends.chat.relay import Upstreams
 
-    database = PostgresDatabase(dsn, max_connections=settings.database_connections, hasty=True)
+    database = PostgresDatabase(
+        dsn, max_connections=settings.database_connections, short_timeouts=True
+    )
     tiers = settings.tier_limits
     store = objects(settings)
     buckets = custom_storage(settings, database, store.staging)

@@ -1,1 +1,1 @@
-"""Everything that Ocelli keeps in Postgres: rows, the queue, the schema."""
+"""Storage in Postgres: repositories, the queue, the schema."""

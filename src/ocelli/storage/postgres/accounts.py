@@ -38,7 +38,7 @@ class PostgresAccounts:
         requests_per_minute: int | None = None,
         unmetered: bool = False,
     ) -> Tenant:
-        """The tenant of that name, created if there is none."""
+        """Return the tenant of that name; create it if there is none."""
         cursor = await self._connection.execute(
             "INSERT INTO tenants (name, tier, requests_per_minute, unmetered, credits)"
             " VALUES (%(name)s, %(tier)s, %(per_minute)s, %(unmetered)s,"
@@ -63,7 +63,7 @@ class PostgresAccounts:
         )
 
     async def add_key(self, tenant_id: UUID, key: str, draft: KeyDraft) -> ApiKey:
-        """Store the hash of ``key``; the same key again is the same row, unchanged."""
+        """Store the hash of ``key``; a known key leaves its row unchanged. Return the row."""
         await self._connection.execute(
             "INSERT INTO api_keys (tenant_id, name, description, scopes, metadata, key_hash,"
             " prefix, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
@@ -84,22 +84,25 @@ class PostgresAccounts:
         return stored
 
     async def key_by_hash(self, key_hash: bytes) -> ApiKey | None:
-        """Active or not: the caller decides what a revoked or expired key means."""
+        """Return the key of this hash, also a revoked or expired one; None if unknown."""
         return await self._one("k.key_hash = %s", (key_hash,))
 
     async def key(self, tenant_id: UUID, id: UUID) -> ApiKey | None:
-        """Active or not."""
+        """Return a key of the tenant, also a revoked or expired one; None if unknown."""
         return await self._one("k.tenant_id = %s AND k.id = %s", (tenant_id, id))
 
     async def keys(self) -> Sequence[ApiKey]:
-        """Of every tenant, newest first, at most 1,000."""
+        """Return the keys of all tenants, newest first, at most 1,000."""
         cursor = await self._connection.execute(f"{_KEYS} ORDER BY k.created_at DESC LIMIT 1000")
         return [to_key(row) for row in await cursor.fetchall()]
 
     async def page(
         self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
     ) -> tuple[Sequence[ApiKey], int]:
-        """Newest first, and how many there are in all; revoked and expired ones if ``inactive``."""
+        """Return a page, newest first, and the total number.
+
+        ``inactive`` includes revoked and expired keys.
+        """
         where = "WHERE k.tenant_id = %(tenant)s" + ("" if inactive else f" AND {_ACTIVE}")
         values = {"tenant": tenant_id, "limit": limit, "offset": offset}
         cursor = await self._connection.execute(
@@ -122,7 +125,10 @@ class PostgresAccounts:
         description: str | None,
         metadata: Mapping[str, Any],
     ) -> ApiKey | None:
-        """None leaves a field as it is, metadata is merged. None: no such key."""
+        """Change a key and return it; None leaves a field unchanged, metadata is merged.
+
+        Returns None if there is no such key.
+        """
         await self._connection.execute(
             "UPDATE api_keys SET name = coalesce(%s, name),"
             " description = nullif(coalesce(%s, description), ''), metadata = metadata || %s"
@@ -132,7 +138,7 @@ class PostgresAccounts:
         return await self.key(tenant_id, id)
 
     async def revoke_key(self, tenant_id: UUID, id: UUID, metadata: Mapping[str, Any]) -> bool:
-        """Revoke it and merge ``metadata``; once revoked nothing changes. False: no such key."""
+        """Revoke a key and merge ``metadata``, unless it is revoked. False: no such key."""
         await self._connection.execute(
             "UPDATE api_keys SET revoked_at = now(), metadata = metadata || %s"
             " WHERE tenant_id = %s AND id = %s AND revoked_at IS NULL",
@@ -141,7 +147,7 @@ class PostgresAccounts:
         return await self.key(tenant_id, id) is not None
 
     async def revoke(self, prefix_or_id: str) -> int:
-        """Revoke every key that matches; the number of those that were active."""
+        """Revoke the matching keys; return how many were active."""
         cursor = await self._connection.execute(
             "UPDATE api_keys SET revoked_at = now()"
             " WHERE revoked_at IS NULL AND (prefix = %(it)s OR id::text = %(it)s)",
@@ -150,7 +156,7 @@ class PostgresAccounts:
         return cursor.rowcount
 
     async def touch(self, used: Mapping[UUID, KeyUse]) -> None:
-        """Add to what is known of the use of keys."""
+        """Add the uses of keys to their rows."""
         async with self._connection.cursor() as cursor:
             await cursor.executemany(
                 "UPDATE api_keys SET last_used_at = greatest(last_used_at, %s),"

@@ -41,9 +41,9 @@ _UNFINISHED = "status IN ('queued', 'processing')"
 
 
 class PostgresAnalyses:
-    """What was asked about pictures, and the answers.
+    """The repository of analyses.
 
-    A final state is never left: every change asks for an unfinished row.
+    A final state never changes: every update requires an unfinished row.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -55,7 +55,7 @@ class PostgresAnalyses:
             await self._connection.execute(ALWAYS + ADD_ANALYSES, {"analyses": new_rows(analyses)})
 
     async def get(self, tenant_id: UUID, id: UUID) -> Analysis | None:
-        """Return it; None if the tenant has none of that id."""
+        """Return an analysis; None if the tenant has none of that id."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
@@ -63,7 +63,7 @@ class PostgresAnalyses:
         return to_analysis(row) if row else None
 
     async def of_request(self, tenant_id: UUID, request_id: UUID) -> Sequence[Analysis]:
-        """In their order."""
+        """Return the analyses of a request, in their order."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND request_id = %s ORDER BY position",
             (tenant_id, request_id),
@@ -71,8 +71,9 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
-        """Forget those of no image that ended so many seconds ago, of one request all or none;
-        their objects become orphans.
+        """Delete analyses without an image that ended ``older_than`` seconds ago.
+
+        Those of a request go together. Their objects become orphans.
         """
         cursor = await self._connection.execute(
             "DELETE FROM analyses a WHERE image_id IS NULL"
@@ -85,7 +86,7 @@ class PostgresAnalyses:
         return cursor.rowcount
 
     async def start(self, id: UUID) -> Analysis | None:
-        """Mark as processing; None if it is unknown or already final."""
+        """Mark an analysis as processing; None if it is unknown or final."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'processing', attempts = attempts + 1,"
             " started_at = coalesce(started_at, clock_timestamp())"
@@ -96,7 +97,7 @@ class PostgresAnalyses:
         return to_analysis(row) if row else None
 
     async def skip(self, id: UUID) -> bool:
-        """Final without an answer: others stand in its place. False if it was final already."""
+        """End an analysis without an answer, as others replace it. False if it was final."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'skipped', completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
@@ -105,7 +106,7 @@ class PostgresAnalyses:
         return cursor.rowcount == 1
 
     async def complete(self, analysis: Analysis) -> bool:
-        """Store the answer; False if another run was first."""
+        """Store the answer; False if the analysis was final already."""
         cursor = await self._connection.execute(
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
@@ -137,7 +138,7 @@ class PostgresAnalyses:
         return cursor.rowcount == 1
 
     async def fail(self, id: UUID, failure: Failure, *, skipped: bool = False) -> bool:
-        """Final: nothing will be tried again by itself."""
+        """Store a failure; False if the analysis was final already."""
         status = "skipped" if skipped else "failed"
         cursor = await self._connection.execute(
             f"UPDATE analyses SET status = '{status}', failure = %s,"
@@ -150,20 +151,20 @@ class PostgresAnalyses:
         return cursor.rowcount == 1
 
     async def _announce(self, id: UUID) -> None:
-        """To those who wait for an answer with a connection open; heard when this commits."""
+        """Notify the API processes whose clients wait; delivered with the commit."""
         await self._connection.execute(
             "SELECT pg_notify(%s, id::text) FROM analyses WHERE id = %s AND image_id IS NULL",
             (ANSWERS, id),
         )
 
     async def requeue(self, id: UUID) -> None:
-        """Back to queued: an attempt failed and another one is coming."""
+        """Mark as queued again, as the job will be retried."""
         await self._connection.execute(
             "UPDATE analyses SET status = 'queued' WHERE id = %s AND status = 'processing'", (id,)
         )
 
     async def of_image(self, tenant_id: UUID, image_id: UUID) -> Sequence[Analysis]:
-        """Oldest first."""
+        """Return the first 100 analyses of an image, oldest first."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND image_id = %s"
             " ORDER BY created_at LIMIT 100",
@@ -172,7 +173,7 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def finished(self, tenant_id: UUID, image_ids: Sequence[UUID]) -> Sequence[Analysis]:
-        """Those of these pictures' analyses that are final."""
+        """Return the final analyses of these pictures."""
         cursor = await self._connection.execute(
             "SELECT * FROM analyses WHERE tenant_id = %s AND image_id = ANY(%s)"
             " AND status IN ('completed', 'failed', 'skipped')",
@@ -181,7 +182,7 @@ class PostgresAnalyses:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def orphans(self, older_than: float) -> Sequence[Analysis]:
-        """Unfinished ones that no job stands for, older than so many seconds."""
+        """Return unfinished analyses without a job that are older than ``older_than`` seconds."""
         cursor = await self._connection.execute(
             f"SELECT * FROM analyses a WHERE {_UNFINISHED}"
             " AND created_at < now() - make_interval(secs => %s)"
@@ -194,7 +195,7 @@ class PostgresAnalyses:
 
 
 def new_rows(analyses: Iterable[Analysis]) -> Jsonb:
-    """What ``ADD_ANALYSES`` wants to know."""
+    """Return the parameter of ``ADD_ANALYSES``."""
     return recordset(_new_row(each) for each in analyses)
 
 
@@ -218,5 +219,5 @@ def _new_row(analysis: Analysis) -> dict[str, Any]:
 
 
 def _storable(text: str | None) -> str | None:
-    """Without NUL and half letters, which Postgres cannot store."""
+    """Remove NUL and lone surrogates, which Postgres cannot store."""
     return text and text.replace("\0", "").encode(errors="replace").decode()

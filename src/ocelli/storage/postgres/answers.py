@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PostgresAnswers:
-    """What a tenant was answered before, by ``engine.answer_key``."""
+    """A tenant's cache of answers, by ``engine.answer_key``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -28,7 +28,7 @@ class PostgresAnswers:
         return to_answer(row["answer"]) if row else None
 
     async def put(self, tenant_id: UUID, key: bytes, answer: AnalysisAnswer) -> None:
-        """The first one stays."""
+        """Store an answer, unless there is one."""
         await self._connection.execute(
             "INSERT INTO answers (tenant_id, key, answer) VALUES (%s, %s, %s::jsonb)"
             " ON CONFLICT DO NOTHING",
@@ -36,7 +36,7 @@ class PostgresAnswers:
         )
 
     async def purge(self, *, older_than: float) -> int:
-        """Forget those given more than so many seconds ago."""
+        """Delete answers older than ``older_than`` seconds; return how many."""
         cursor = await self._connection.execute(
             "DELETE FROM answers WHERE created_at < now() - make_interval(secs => %s)",
             (older_than,),

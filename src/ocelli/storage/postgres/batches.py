@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class PostgresBatches:
-    """Jobs over many pictures; their items are analyses with the job's id as ``request_id``."""
+    """The repository of batches; their items are analyses with the batch's id as ``request_id``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, batch: Batch) -> None:
-        """The row; its items must follow in the same transaction."""
+        """Insert the row; its items must follow in the same transaction."""
         await self._connection.execute(
             "INSERT INTO batches (id, tenant_id, kind, level, total, inputs, created_at,"
             " webhook_url) VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
@@ -42,7 +42,7 @@ class PostgresBatches:
         )
 
     async def get(self, tenant_id: UUID, id: UUID) -> Batch | None:
-        """Return it; None if the tenant has none of that id."""
+        """Return a batch; None if the tenant has none of that id."""
         cursor = await self._connection.execute(
             "SELECT * FROM batches WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
@@ -69,17 +69,17 @@ class PostgresBatches:
     async def results(
         self, id: UUID, *, include_failed: bool, limit: int, offset: int
     ) -> Sequence[Analysis]:
-        """Items in their order, also those that are not final."""
-        wanted = "" if include_failed else " AND status NOT IN ('failed', 'skipped')"
+        """Return a page of items in their order, including unfinished ones."""
+        condition = "" if include_failed else " AND status NOT IN ('failed', 'skipped')"
         cursor = await self._connection.execute(
-            f"SELECT * FROM analyses WHERE request_id = %s{wanted}"
+            f"SELECT * FROM analyses WHERE request_id = %s{condition}"
             " ORDER BY position LIMIT %s OFFSET %s",
             (id, limit, offset),
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def cancel(self, id: UUID, reason: str) -> int | None:
-        """Skip what is queued; how many that were. None, and nothing is done, if all has ended."""
+        """Skip the queued items; return how many. None, without changes, if all have ended."""
         cursor = await self._connection.execute(
             "UPDATE batches SET cancelled_at = clock_timestamp() WHERE id = %s"
             " AND cancelled_at IS NULL AND EXISTS (SELECT 1 FROM analyses"
@@ -98,13 +98,13 @@ class PostgresBatches:
         return sum(ended)
 
     async def find(self, id: UUID) -> Batch | None:
-        """For workers, which act for every tenant."""
+        """Return a batch of any tenant, for workers; None if unknown."""
         cursor = await self._connection.execute("SELECT * FROM batches WHERE id = %s", (id,))
         row = await cursor.fetchone()
         return _to_batch(row) if row else None
 
     async def ended(self, *, limit: int) -> Sequence[UUID]:
-        """Those with a webhook that have ended since the last time; their jobs must follow."""
+        """Return batches with a webhook that ended since the last call; their jobs must follow."""
         cursor = await self._connection.execute(
             "UPDATE batches SET announced_at = clock_timestamp() WHERE id IN (SELECT id FROM"
             " batches b WHERE webhook_url IS NOT NULL AND announced_at IS NULL"
@@ -116,7 +116,7 @@ class PostgresBatches:
         return [row["id"] for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
-        """Forget those whose items are forgotten."""
+        """Delete batches older than ``older_than`` seconds that have no items left."""
         cursor = await self._connection.execute(
             "DELETE FROM batches b WHERE created_at < now() - make_interval(secs => %s)"
             " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id)",

@@ -20,20 +20,20 @@ _palette = TypeAdapter(Palette)
 
 
 class PostgresColors:
-    """The colours of pictures."""
+    """The repository of palettes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def get(self, tenant_id: UUID, image_id: UUID) -> Extraction | None:
-        """How far it has come; None if it was never begun, or there is no such picture."""
+        """Return the extraction; None if it never began, or there is no such picture."""
         rows = await self._rows(
             "SELECT * FROM palettes WHERE tenant_id = %s AND image_id = %s", (tenant_id, image_id)
         )
         return _to_extraction(rows[0]) if rows else None
 
     async def palettes(self, image_ids: Sequence[UUID]) -> Mapping[UUID, Extraction]:
-        """Of many pictures."""
+        """Return the extractions of many pictures, by image id."""
         rows = await self._rows(
             "SELECT * FROM palettes WHERE image_id = ANY(%s)", (list(image_ids),)
         )
@@ -42,9 +42,9 @@ class PostgresColors:
     async def request(
         self, tenant_id: UUID, image_ids: Sequence[UUID], *, n_colors: int, force: bool
     ) -> Sequence[UUID]:
-        """Mark as queued; those that now need a job.
+        """Mark extractions as queued; return the ids that now need a job.
 
-        Not those that are queued already, nor, without ``force``, those that are completed.
+        Without those that are queued already and, without ``force``, the completed ones.
         """
         rows = await self._rows(
             "INSERT INTO palettes AS p (image_id, tenant_id, status, n_colors)"
@@ -58,7 +58,7 @@ class PostgresColors:
         return [row["image_id"] for row in rows]
 
     async def start(self, image_id: UUID) -> Extraction | None:
-        """Mark as processing; None if it is not waited for."""
+        """Mark as processing; None if it is not queued."""
         rows = await self._rows(
             "UPDATE palettes SET status = 'processing'"
             " WHERE image_id = %s AND status IN ('queued', 'processing') RETURNING *",
@@ -67,7 +67,7 @@ class PostgresColors:
         return _to_extraction(rows[0]) if rows else None
 
     async def complete(self, image_id: UUID, palette: Palette) -> None:
-        """The lock keeps the picture from being deleted between the look and the write."""
+        """Store the palette; a lock keeps the picture from being deleted meanwhile."""
         rows = await self._rows(
             "INSERT INTO palettes AS p"
             " (image_id, tenant_id, status, n_colors, analysis, extracted_at)"
@@ -82,7 +82,7 @@ class PostgresColors:
             await self._store_colors(rows[0]["number"], rows[0]["tenant_id"], palette)
 
     async def fail(self, image_id: UUID, error: str) -> None:
-        """Final; earlier colours stay."""
+        """Store the error; an earlier palette stays."""
         await self._connection.execute(
             "UPDATE palettes SET status = 'failed', error = %s"
             " WHERE image_id = %s AND status IN ('queued', 'processing')",
@@ -92,8 +92,9 @@ class PostgresColors:
     async def candidates(
         self, tenant_id: UUID, query: ColorQuery, cells: Sequence[int] | None
     ) -> tuple[Sequence[int], Sequence[int], Sequence[float]]:
-        """Numbers of pictures, and colours (as ``Rgb.number``) of theirs in these cells (None: in
-        any) with their percentages. Distances are not looked at.
+        """Return picture numbers, colours (``RgbColor.number``) and percentages that may match.
+
+        ``cells`` are cells of the colour space, None for all. Distances are not checked.
         """
         conditions = ["tenant_id = %(tenant)s", "percentage >= %(least)s"]
         values: dict[str, Any] = {"tenant": tenant_id, "least": query.min_percentage}
@@ -117,7 +118,7 @@ class PostgresColors:
         return row["numbers"] or (), row["colors"] or (), row["percentages"] or ()
 
     async def image_ids(self, numbers: Sequence[int]) -> Mapping[int, UUID]:
-        """From the numbers of ``candidates`` to the pictures."""
+        """Return the image ids of picture numbers of ``candidates``."""
         rows = await self._rows(
             "SELECT number, image_id FROM palettes WHERE number = ANY(%s)", (list(numbers),)
         )

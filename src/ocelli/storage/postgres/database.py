@@ -19,7 +19,7 @@ from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.colors import PostgresColors
-from ocelli.storage.postgres.connection import DeadlineConnection, HastyConnection, parameters
+from ocelli.storage.postgres.connection import ApiConnection, DeadlineConnection, parameters
 from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-TRUSTED_FOR = 0.05  # seconds since a connection was last heard
+FRESH_SECONDS = 0.05  # seconds since a connection was last heard
 
 
 def _repository(make: Callable[[Connection], R]) -> cached_property[R]:
-    """Declare a repository that is made when it is first used."""
+    """Declare a repository that is created at its first use."""
     return cached_property(lambda transaction: make(transaction.connection))
 
 
 class PostgresTransaction:
-    """Everything that can be done before one commit: repositories over one connection."""
+    """The repositories over one connection, usually within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -72,15 +72,15 @@ class PostgresTransaction:
 class PostgresDatabase:
     """A pool of connections to Postgres. Use as an async context manager.
 
-    Connections are checked when handed out, so that a restarted Postgres costs no caller an error.
-    One that does not answer at all is Unavailable after 31 seconds; after 5 if ``hasty``, where a
-    client waits.
+    Connections are checked when handed out, so that a restart of Postgres causes no errors.
+    A server that does not answer is Unavailable after 31 seconds; after 5 with ``short_timeouts``,
+    for the API.
     """
 
     def __init__(
-        self, dsn: str, *, max_connections: int, wait: float = 5.0, hasty: bool = False
+        self, dsn: str, *, max_connections: int, timeout: float = 5.0, short_timeouts: bool = False
     ) -> None:
-        kind = HastyConnection if hasty else DeadlineConnection
+        kind = ApiConnection if short_timeouts else DeadlineConnection
         self._pool: AsyncConnectionPool[DeadlineConnection] = AsyncConnectionPool(
             dsn,
             connection_class=kind,
@@ -92,7 +92,7 @@ class PostgresDatabase:
             },
             min_size=1,
             max_size=max_connections,
-            timeout=wait,
+            timeout=timeout,
             check=_check,
             reconnect_timeout=0.5,
             open=False,
@@ -107,13 +107,13 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection in a transaction that ends with the block."""
-        async with self._taken() as connection, connection.transaction():
+        """Give a connection in a transaction that ends with the block."""
+        async with self._pooled() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
-    async def _taken(self) -> AsyncIterator[DeadlineConnection]:
-        """A connection of the pool, in no transaction."""
+    async def _pooled(self) -> AsyncIterator[DeadlineConnection]:
+        """Give a connection of the pool, without a transaction. Raises Unavailable."""
         try:
             async with self._pool.connection() as connection:
                 yield connection
@@ -122,25 +122,28 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
-        """Commits when its block ends, rolls back if it raises; Unavailable if there is none."""
+        """Give a transaction: it commits with the block, rolls back on an error.
+
+        Raises Unavailable if the database does not answer.
+        """
         async with self.connection() as connection:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[PostgresTransaction]:
-        """For statements each of which is a transaction by itself. Spares two round trips.
+        """Give repositories whose every statement is a transaction, which saves two round trips.
 
-        A frozen server would carry one out when it thaws, long after the caller was told that it
-        was not: so the first is not sent to a server of which nothing has just been heard.
+        A frozen server would carry a statement out when it resumes, long after the caller got an
+        error. So the first one is sent only after the server has answered just now.
         """
-        async with self._taken() as connection:
-            if time.monotonic() - connection.heard_at > TRUSTED_FOR:
+        async with self._pooled() as connection:
+            if time.monotonic() - connection.last_answer_at > FRESH_SECONDS:
                 await connection.execute("SELECT 1")
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
     async def try_lock(self, name: str) -> AsyncIterator[bool]:
-        """Whether this block is the only one of that name right now, in any process."""
+        """Try to take a lock for the block; gives whether this block, in any process, holds it."""
         async with self.connection() as connection:
             cursor = await connection.execute(
                 "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS held", (name,)
@@ -149,8 +152,8 @@ class PostgresDatabase:
             yield bool(row and row["held"])
 
     async def checkpoint(self) -> None:
-        """Let the server use the files of its log again, rather than make new ones."""
-        async with self._taken() as connection:
+        """Checkpoint, so that the server reuses files of its write-ahead log."""
+        async with self._pooled() as connection:
             await connection.execute("CHECKPOINT")
 
     async def check(self) -> None:
@@ -160,9 +163,9 @@ class PostgresDatabase:
 
 
 def queue_pool(**options: Any) -> AsyncConnectionPool[Any]:
-    """The pool that procrastinate would make, without its three more round trips a statement: it
-    begins and ends transactions around each, and asks for an answer before. Each statement has a
-    deadline.
+    """Return a pool for procrastinate whose statements have deadlines.
+
+    It saves three round trips for each statement: no transaction around it, no check before it.
     """
 
     async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -180,7 +183,7 @@ def queue_pool(**options: Any) -> AsyncConnectionPool[Any]:
 
 
 async def _check(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Ask only a connection that has something to say: a server that went away has hung up."""
+    """Check a connection only if its socket is readable, as it is after the server closed it."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):

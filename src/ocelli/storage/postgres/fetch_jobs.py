@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from ocelli.storage.postgres.rows import Connection, Row
 
-_MOST = 1_000
+_MAX_COUNT = 1_000
 
 _parameters = TypeAdapter(FetchRequest)
 _plan = TypeAdapter(PricingPlan)
 
 
 class PostgresFetchJobs:
-    """Requests about several pictures."""
+    """The repository of fetch jobs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, request: FetchJob, body: str) -> None:
-        """``body`` is what polls are answered until it is finished."""
+        """Insert a fetch job; ``body`` is the answer to polls until it is finished."""
         await self._connection.execute(
             "INSERT INTO requests (id, tenant_id, user_id, asked, plan, reserved, body, created_at)"
             " VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s)",
@@ -46,22 +46,22 @@ class PostgresFetchJobs:
         )
 
     async def unfinished(self, tenant_id: UUID) -> int:
-        """How many, counted up to a bound."""
+        """Count the unfinished fetch jobs of a tenant, up to ``_MAX_COUNT``."""
         cursor = await self._connection.execute(
             "SELECT count(*) AS found FROM (SELECT 1 FROM requests WHERE tenant_id = %s"
             " AND completed_at IS NULL LIMIT %s) AS first_ones",
-            (tenant_id, _MOST),
+            (tenant_id, _MAX_COUNT),
         )
         row = await cursor.fetchone()
         return row["found"] if row else 0
 
     async def exists(self, id: UUID) -> bool:
-        """Whether this is a request, finished or not, and not something else."""
+        """Return whether this id is that of a fetch job, finished or not."""
         cursor = await self._connection.execute("SELECT 1 FROM requests WHERE id = %s", (id,))
         return await cursor.fetchone() is not None
 
     async def lock(self, id: UUID) -> FetchJob | None:
-        """Hold it until this transaction ends; None if there is none, or it is finished."""
+        """Lock a fetch job until the transaction ends; None if it is unknown or finished."""
         cursor = await self._connection.execute(
             "SELECT * FROM requests WHERE id = %s AND completed_at IS NULL FOR UPDATE", (id,)
         )
@@ -69,7 +69,10 @@ class PostgresFetchJobs:
         return _to_request(row) if row else None
 
     async def is_pending(self, id: UUID) -> bool:
-        """A statement of its own: it must see what others committed while ``lock`` waited."""
+        """Return whether analyses are unfinished.
+
+        A statement of its own, so that it sees what others committed while ``lock`` waited.
+        """
         cursor = await self._connection.execute(
             "SELECT 1 FROM analyses WHERE request_id = %s"
             " AND status IN ('queued', 'processing') LIMIT 1",
@@ -78,13 +81,13 @@ class PostgresFetchJobs:
         return await cursor.fetchone() is not None
 
     async def reserve(self, id: UUID, credits: int) -> None:
-        """Note that so many more are reserved for it."""
+        """Add to the reserved credits."""
         await self._connection.execute(
             "UPDATE requests SET reserved = reserved + %s WHERE id = %s", (credits, id)
         )
 
     async def finish(self, id: UUID, *, paid: int, body: str) -> None:
-        """Final; the waiting client is told when this commits."""
+        """Store the final body; waiting clients are notified with the commit."""
         await self._connection.execute(
             "UPDATE requests SET paid = %s, body = %s, completed_at = clock_timestamp()"
             " WHERE id = %s",
@@ -93,7 +96,7 @@ class PostgresFetchJobs:
         await self._connection.execute("SELECT pg_notify(%s, %s)", (ANSWERS, str(id)))
 
     async def body(self, tenant_id: UUID, id: UUID) -> tuple[str, bool] | None:
-        """What a poll is answered, and whether that is final."""
+        """Return the body for polls, and whether it is final; None if unknown or expired."""
         cursor = await self._connection.execute(
             "SELECT body, completed_at IS NOT NULL AS finished FROM requests"
             " WHERE id = %s AND tenant_id = %s AND (completed_at IS NULL"
@@ -104,7 +107,7 @@ class PostgresFetchJobs:
         return (row["body"], row["finished"]) if row else None
 
     async def purge(self, *, older_than: float) -> int:
-        """Forget those that ended so many seconds ago."""
+        """Delete fetch jobs that ended ``older_than`` seconds ago."""
         cursor = await self._connection.execute(
             "DELETE FROM requests WHERE completed_at < now() - make_interval(secs => %s)",
             (older_than,),
@@ -122,12 +125,13 @@ class PostgresCredits:
         self._connection = connection
 
     async def balance(self, tenant_id: UUID) -> CreditBalance:
-        """As it is now."""
+        """Return the balance."""
         return await self._changed("SELECT {} FROM tenants WHERE id = %s", tenant_id)
 
     async def take(self, tenant_id: UUID, credits: int) -> bool:
-        """Reserve; False, and nothing taken, if there are fewer. Holds the balance until commit:
-        must come last in its transaction.
+        """Take credits; False, and nothing taken, if there are fewer.
+
+        Locks the balance until the commit: must come last in its transaction.
         """
         cursor = await self._connection.execute(
             "UPDATE tenants SET credits = credits - %s"
@@ -137,7 +141,7 @@ class PostgresCredits:
         return cursor.rowcount == 1
 
     async def give(self, tenant_id: UUID, credits: int) -> CreditBalance:
-        """Back, or new ones; the balance then."""
+        """Add credits; return the balance."""
         return await self._changed(
             "UPDATE tenants SET credits = credits + %s WHERE id = %s RETURNING {}",
             credits,
@@ -145,7 +149,7 @@ class PostgresCredits:
         )
 
     async def give_to(self, tenant: str, credits: int) -> CreditBalance | None:
-        """By name; None if there is no such tenant."""
+        """Add credits of the tenant of this name; return the balance, None if there is none."""
         cursor = await self._connection.execute(
             "UPDATE tenants SET credits = credits + %s WHERE name = %s RETURNING"
             " number, credits, unmetered",

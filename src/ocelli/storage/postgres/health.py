@@ -1,4 +1,4 @@
-"""How the queue is doing."""
+"""Health and metrics of the queue."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ocelli.domain.jobs import QueueState
 if TYPE_CHECKING:
     from ocelli.storage.postgres.rows import Connection
 
-ALIVE_WITHIN = 5.0
+HEARTBEAT_TIMEOUT = 5.0
 
 
 async def worker_alive(connection: Connection) -> None:
-    """Raise LookupError if no worker has been heard of for five seconds."""
+    """Raise LookupError if no worker has sent a heartbeat for ``HEARTBEAT_TIMEOUT`` seconds."""
     cursor = await connection.execute(
         "SELECT count(*) AS alive FROM procrastinate_workers"
         " WHERE last_heartbeat > now() - make_interval(secs => %s)",
-        (ALIVE_WITHIN,),
+        (HEARTBEAT_TIMEOUT,),
     )
     row = await cursor.fetchone()
     if not row or not row["alive"]:
@@ -25,7 +25,7 @@ async def worker_alive(connection: Connection) -> None:
 
 
 async def queue_state(connection: Connection) -> QueueState:
-    """How many jobs there are, for how long the oldest have waited, how many workers live."""
+    """Return the numbers of jobs, the waiting times of the oldest, and the number of workers."""
     jobs = await connection.execute(
         "SELECT task_name, status::text, count(*) AS jobs FROM procrastinate_jobs GROUP BY 1, 2"
     )
@@ -38,7 +38,7 @@ async def queue_state(connection: Connection) -> QueueState:
     workers = await connection.execute(
         "SELECT count(*) AS alive FROM procrastinate_workers"
         " WHERE last_heartbeat > now() - make_interval(secs => %s)",
-        (ALIVE_WITHIN,),
+        (HEARTBEAT_TIMEOUT,),
     )
     alive = await workers.fetchone()
     return QueueState(

@@ -1,4 +1,4 @@
-"""What was said about pictures, and the table ``exports``."""
+"""The history of analyses, and the table ``exports``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ORDER = " ORDER BY a.created_at DESC, a.id"
 
 
 class PostgresHistory:
-    """What was said about pictures that are not deleted, newest first."""
+    """Reads ended analyses of pictures that are not deleted, newest first."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,7 +45,7 @@ class PostgresHistory:
     async def page(
         self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
     ) -> Sequence[HistoryRecord]:
-        """One page."""
+        """Return a page of records."""
         where, values = _where(tenant_id, query)
         cursor = await self._connection.execute(
             f"{_RECORDS}{_FROM}{where}{_ORDER} LIMIT %(limit)s OFFSET %(offset)s".encode(),
@@ -54,7 +54,7 @@ class PostgresHistory:
         return [_to_record(row) for row in await cursor.fetchall()]
 
     async def statistics(self, tenant_id: UUID, query: HistoryQuery) -> HistoryStatistics:
-        """All in one pass."""
+        """Return the statistics of all matching records, in one query."""
         where, values = _where(tenant_id, query)
         cursor = await self._connection.execute(
             (
@@ -72,7 +72,7 @@ class PostgresHistory:
     async def stream(
         self, tenant_id: UUID, query: HistoryQuery, *, limit: int
     ) -> AsyncIterator[Sequence[HistoryRecord]]:
-        """By a cursor in the database: memory holds one batch."""
+        """Yield batches of records from a cursor of the database."""
         where, values = _where(tenant_id, query)
         async with self._connection.cursor("history") as cursor:
             await cursor.execute(
@@ -84,13 +84,13 @@ class PostgresHistory:
 
 
 class PostgresExports:
-    """Files that people asked for."""
+    """The repository of exports."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, id: UUID, tenant_id: UUID, request: ExportOptions) -> Export:
-        """Queued; its job must follow in the same transaction."""
+        """Insert a queued export; its job must follow in the same transaction."""
         rows = await self._rows(
             "INSERT INTO exports (id, tenant_id, request, status, created_at)"
             " VALUES (%s, %s, %s::jsonb, 'queued', clock_timestamp()) RETURNING *",
@@ -99,14 +99,14 @@ class PostgresExports:
         return _to_export(rows[0])
 
     async def get(self, tenant_id: UUID, id: UUID) -> Export | None:
-        """None also for another tenant's."""
+        """Return an export; None if the tenant has none of that id."""
         rows = await self._rows(
             "SELECT * FROM exports WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
         return _to_export(rows[0]) if rows else None
 
     async def start(self, id: UUID) -> Export | None:
-        """Mark as processing; None if it is unknown or has ended."""
+        """Mark an export as processing; None if it is unknown or has ended."""
         rows = await self._rows(
             "UPDATE exports SET status = 'processing' WHERE id = %s"
             " AND status IN ('queued', 'processing') RETURNING *",
@@ -115,7 +115,7 @@ class PostgresExports:
         return _to_export(rows[0]) if rows else None
 
     async def complete(self, id: UUID, object_key: str, record_count: int) -> None:
-        """The object must be in the store already."""
+        """Mark an export as completed; its object must be in the store already."""
         await self._connection.execute(
             "UPDATE exports SET status = 'completed', object_key = %s, record_count = %s,"
             " completed_at = clock_timestamp() WHERE id = %s AND status = 'processing'",
@@ -123,7 +123,7 @@ class PostgresExports:
         )
 
     async def fail(self, id: UUID, error: str) -> None:
-        """Final."""
+        """Mark an export as failed."""
         await self._connection.execute(
             "UPDATE exports SET status = 'failed', error = %s, completed_at = clock_timestamp()"
             " WHERE id = %s AND status IN ('queued', 'processing')",
@@ -131,7 +131,7 @@ class PostgresExports:
         )
 
     async def purge(self, *, older_than: float) -> int:
-        """Forget those made more than so many seconds ago; their objects become orphans."""
+        """Delete exports older than ``older_than`` seconds; their objects become orphans."""
         cursor = await self._connection.execute(
             "DELETE FROM exports WHERE created_at < now() - make_interval(secs => %s)",
             (older_than,),
@@ -144,7 +144,7 @@ class PostgresExports:
 
 
 def _where(tenant_id: UUID, query: HistoryQuery) -> tuple[str, dict[str, Any]]:
-    """Conditions, and the values that they name."""
+    """Return the WHERE clause, and its parameters."""
     ended = "IN ('completed', 'failed')" if query.include_failed else "= 'completed'"
     conditions = [
         "a.tenant_id = %(tenant)s",
@@ -182,7 +182,7 @@ def _to_record(row: Mapping[str, Any]) -> HistoryRecord:
 
 
 def _to_statistics(rows: Sequence[Row]) -> HistoryStatistics:
-    """``kind`` is a bit mask of the columns that a row is not grouped by."""
+    """Build the statistics; ``kind`` is a bit mask of the columns a row is not grouped by."""
     everything = next(row for row in rows if row["kind"] == 0b111)
     fifths = {row["fifth"]: row["records"] for row in rows if row["kind"] == 0b011}
     average = everything["average"]

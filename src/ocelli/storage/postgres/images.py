@@ -48,7 +48,7 @@ _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
 class PostgresImages:
-    """The pictures of all tenants; every question names the tenant."""
+    """The repository of images."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -61,12 +61,12 @@ class PostgresImages:
         charge: Charge | None = None,
         requests: Requests = NOTHING,
     ) -> Limit | None:
-        """New ones, not looked at yet; their files must be in the store already.
+        """Insert new images of one tenant; their files must be in the store already.
 
-        With the jobs that make ``variants`` of those, with ``analyses`` and their jobs, behind the
-        tenant's own backlog, and with what they cost; or the limit that does not let it, and then
-        nothing. One statement: by itself all or nothing. ``requests`` by which they came, if by
-        several.
+        Also inserts ``analyses``, the jobs of those behind the tenant's own backlog, the jobs for
+        ``variants``, and counts ``charge``. If that reaches a limit, nothing is inserted and the
+        limit is returned. All in one statement, so atomic by itself. ``requests`` by which they
+        came, if by several.
         """
         if not images:
             return None
@@ -85,7 +85,7 @@ class PostgresImages:
         return await count(self._connection, _ADD_CHARGED, charge, **new)
 
     async def get(self, tenant_id: UUID, id_or_prefix: str) -> Image | None:
-        """By full id, or by its first 8 characters if exactly one picture has them."""
+        """Return an image by id, or by its first 8 characters if they are unique; else None."""
         span = _id_span(id_or_prefix)
         if span is None:
             return None
@@ -96,16 +96,16 @@ class PostgresImages:
         return rows[0] if len(rows) == 1 else None
 
     async def find(self, id: UUID) -> Image | None:
-        """For workers."""
+        """Return an image of any tenant, also a deleted one, for workers; None if unknown."""
         rows = await self._select("id = %s", (id,))
         return rows[0] if rows else None
 
     async def by_ids(self, ids: list[UUID]) -> Sequence[Image]:
-        """Those that exist and are not deleted, in no order."""
+        """Return the images that exist and are not deleted, in no order."""
         return await self._select("id = ANY(%s) AND deleted_at IS NULL", (ids,))
 
     async def by_hashes(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
-        """From those hashes that the tenant has to the oldest picture of each."""
+        """Return the ids of the tenant's oldest image of each hash that it has."""
         rows = await self._rows(
             "SELECT DISTINCT ON (sha256) sha256, id FROM images WHERE tenant_id = %s"
             " AND sha256 = ANY(%s) AND deleted_at IS NULL ORDER BY sha256, created_at",
@@ -114,7 +114,7 @@ class PostgresImages:
         return {row["sha256"].hex(): row["id"] for row in rows}
 
     async def stuck(self, tenant_id: UUID, *, minutes: int, limit: int) -> Sequence[Image]:
-        """Whose analysis has been unfinished for so long, oldest first."""
+        """Return images with analyses that are unfinished after ``minutes``, oldest first."""
         return await self._select(
             "tenant_id = %s AND deleted_at IS NULL AND id IN (SELECT image_id FROM analyses"
             " WHERE tenant_id = %s AND status IN ('queued', 'processing')"
@@ -124,7 +124,7 @@ class PostgresImages:
         )
 
     async def by_hash(self, tenant_id: UUID, sha256: str) -> Image | None:
-        """The tenant's oldest picture with these bytes."""
+        """Return the tenant's oldest image of this hash; None if there is none."""
         rows = await self._select(
             "tenant_id = %s AND sha256 = %s AND deleted_at IS NULL ORDER BY created_at LIMIT 1",
             (tenant_id, bytes.fromhex(sha256)),
@@ -142,7 +142,7 @@ class PostgresImages:
     async def page(
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[Image], int]:
-        """One page, and how many there are in all."""
+        """Return a page of images, and the total number."""
         ids, total = await PostgresLibrary(self._connection).page(
             tenant_id, query, limit=limit, offset=offset
         )
@@ -150,16 +150,16 @@ class PostgresImages:
         return [found[id] for id in ids if id in found], total
 
     async def stale(self, limit: int) -> Sequence[UUID]:
-        """Ids of pictures whose words an older version has folded."""
+        """Return ids of images whose search words were folded by an older version."""
         rows = await self._rows("SELECT image_id FROM library WHERE stale LIMIT %s", (limit,))
         return [row["image_id"] for row in rows]
 
     async def refold(self, id: UUID) -> None:
-        """The words of one picture, for searches."""
+        """Refold the search words of an image."""
         await PostgresLibrary(self._connection).refresh(id)
 
     async def delete(self, tenant_id: UUID, id: UUID) -> datetime | None:
-        """Mark as deleted; when, or None if there is no such picture."""
+        """Mark as deleted; return the time, None if there is no such image."""
         cursor = await self._connection.execute(
             "UPDATE images SET deleted_at = now(), updated_at = now()"
             " WHERE tenant_id = %s AND id = %s AND deleted_at IS NULL RETURNING deleted_at",
@@ -172,7 +172,10 @@ class PostgresImages:
     async def update(
         self, tenant_id: UUID, id: UUID, *, title: str | None, tags: Sequence[str] | None
     ) -> datetime | None:
-        """What a person says; None leaves as it is, an empty title removes it. When, or None."""
+        """Change title and tags; None leaves a field unchanged, an empty title removes it.
+
+        Returns the time of the change, None if there is no such image.
+        """
         cursor = await self._connection.execute(
             "UPDATE images SET title = nullif(coalesce(%s, title), ''),"
             " tags = coalesce(%s::text[], tags), updated_at = now()"
@@ -184,9 +187,9 @@ class PostgresImages:
         return row["updated_at"] if row else None
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
-        """Those object keys of our tenants that no row speaks of.
+        """Return the object keys of known tenants that have no row.
 
-        Keys read ``kind/tenant/...``; of what is not so, and may be another program's, none.
+        Other keys than ``kind/tenant/...`` may be another program's, and are never returned.
         """
         rows = await self._rows(
             "SELECT key FROM unnest(%s::text[]) AS key"
@@ -201,8 +204,9 @@ class PostgresImages:
         return [row["key"] for row in rows]
 
     async def deleted(self, *, older_than: float, limit: int, skip: int = 0) -> Sequence[Image]:
-        """Pictures of all tenants that were deleted more than so many seconds ago, without the
-        ``skip`` longest deleted.
+        """Return images of all tenants deleted more than ``older_than`` seconds ago, oldest first.
+
+        The first ``skip`` are left out.
         """
         return await self._select(
             "deleted_at < now() - make_interval(secs => %s) ORDER BY deleted_at, id"
@@ -211,11 +215,11 @@ class PostgresImages:
         )
 
     async def forget(self, id: UUID) -> None:
-        """Remove the row and all that belongs to it; its objects must be gone already."""
+        """Delete the row and its dependants; the objects must be deleted already."""
         await self._connection.execute("DELETE FROM images WHERE id = %s", (id,))
 
     async def lock_content(self, tenant_id: UUID, sha256: str) -> None:
-        """Hold all others that store the same bytes until this transaction ends."""
+        """Lock a hash until the transaction ends, against concurrent inserts of the same bytes."""
         await self._connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{sha256}",)
         )
@@ -229,10 +233,10 @@ class PostgresImages:
         blur_hash: str | None = None,
         error: str | None = None,
     ) -> bool:
-        """Record how the variants stand; those given replace what was recorded before.
+        """Set the state of the variants; ``variants`` replace stored ones of the same type.
 
-        False, and nothing is changed, if it is deleted or stands elsewhere by now: of two workers
-        that do the same the second must not undo what the first has done.
+        False, without changes, if the image is deleted or the present state does not allow it: of
+        two workers with the same job the second must not undo what the first has done.
         """
         cursor = await self._connection.execute(
             "UPDATE images SET variant_status = %s, variant_error = %s,"
@@ -299,7 +303,7 @@ def _new_row(image: Image) -> dict[str, Any]:
 
 
 def _id_span(id_or_prefix: str) -> tuple[UUID, UUID] | None:
-    """The first and the last id that the text can stand for."""
+    """Return the first and the last id that match; None for a text that is no id or prefix."""
     if _PREFIX.fullmatch(id_or_prefix.lower()):
         prefix = id_or_prefix.lower()
         return UUID(prefix + "0" * 24), UUID(prefix + "f" * 24)

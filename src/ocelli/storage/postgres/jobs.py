@@ -53,7 +53,7 @@ def variants_jobs(images: Iterable[Image], requests: Requests = NOTHING) -> list
 def analyse_jobs(
     analyses: Iterable[Analysis], requests: Requests = NOTHING
 ) -> list[dict[str, Any]]:
-    """Of one tenant, behind its own backlog, so that no tenant waits for another's."""
+    """Return analyse jobs of one tenant, behind its own backlog only."""
     return [
         _job(
             ANALYSE,
@@ -94,17 +94,17 @@ class PostgresJobs:
         self._connection = connection
 
     async def analyse(
-        self, *analyses: Analysis, urgent: bool = False, places: Sequence[int] = ()
+        self, *analyses: Analysis, urgent: bool = False, positions: Sequence[int] = ()
     ) -> None:
-        """Behind the tenant's own backlog, so that no tenant waits for another's.
+        """Enqueue analyses behind the tenant's own backlog, so no tenant waits for another's.
 
-        ``urgent``: a client holds a connection open for it, so before everything else. ``places``:
-        the caller knows better which of the tenant's pictures comes when.
+        ``urgent``: a client holds a connection open for it, so before everything else.
+        ``positions``: the caller knows better which of the tenant's pictures comes when.
         """
-        if not urgent and not places:
+        if not urgent and not positions:
             jobs = analyse_jobs(analyses)
         else:
-            priorities = [-min(place, _MOST_BACKLOG) for place in places]
+            priorities = [-min(position, _MOST_BACKLOG) for position in positions]
             if urgent:
                 priorities = [_URGENT] * len(analyses)
             jobs = [
@@ -115,19 +115,19 @@ class PostgresJobs:
             await self._enqueue(*jobs, tenant_id=analyses[0].tenant_id)
 
     async def make_variants(self, image: Image) -> None:
-        """At the lowest priority."""
+        """Enqueue the making of variants, at the lowest priority."""
         await self._enqueue(*variants_jobs([image]))
 
     async def extract_colors(self, image_id: UUID) -> None:
-        """After descriptions, before variants."""
+        """Enqueue a colour extraction, after descriptions and before variants."""
         await self._enqueue(_job(EXTRACT_COLORS, _LATER, "image_id", image_id))
 
     async def export(self, export_id: UUID) -> None:
-        """After descriptions, before variants."""
+        """Enqueue an export, after descriptions and before variants."""
         await self._enqueue(_job(EXPORT, _LATER, "export_id", export_id))
 
     async def call_webhook(self, batch_id: UUID) -> None:
-        """Before descriptions: it is short, and a client waits for it."""
+        """Enqueue a webhook, before descriptions: it is short, and a client waits for it."""
         await self._enqueue(_job(CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
 
     async def _enqueue(self, *jobs: dict[str, Any], tenant_id: UUID | None = None) -> None:

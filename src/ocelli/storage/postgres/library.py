@@ -1,4 +1,4 @@
-"""The table ``library``: what lists and searches look at."""
+"""The table ``library``: the index of lists and searches."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _PARTS = {
     SearchMode.METADATA: "ts_filter(words, '{a,b,c}')",
     SearchMode.VISIBLE_TEXT: "ts_filter(words, '{d}')",
 }
-# ``everything`` is about how many pictures of all tenants there are.
+# ``all_rows`` is about how many pictures of all tenants there are.
 _COUNT = (
     "SELECT count(*) AS total, (SELECT greatest(reltuples, 0)::bigint FROM pg_class"
     " WHERE oid = 'library'::regclass) AS everything FROM library WHERE "
 )
 # Reading a vector costs about as much as finding and sorting so many matches by index: see
 # docs/decisions/0010.
-WALK = 15
+VECTOR_COST = 15
 _NEWEST_FIRST = (
     "SELECT image_id FROM hits ORDER BY shown_at DESC, image_id DESC"
     " LIMIT %(limit)s OFFSET %(offset)s"
@@ -85,13 +85,13 @@ _STORE = (
 
 
 class PostgresLibrary:
-    """Keeps the rows of ``library`` true, and answers from them."""
+    """Maintains the rows of ``library``, and queries them."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def refresh(self, image_id: UUID) -> None:
-        """Tell again what a picture's rows say; must follow every change of them.
+        """Update the entry of a picture; must follow every change of its rows.
 
         The lock lets changes at the same time follow each other, so that the last one sees both.
         """
@@ -113,7 +113,7 @@ class PostgresLibrary:
     async def page(
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
     ) -> tuple[Sequence[UUID], int]:
-        """The ids of one page in their order, and how many pictures match in all."""
+        """Return the ids of a page in their order, and the total number of matches."""
         if query.search is not None and not query.search.alternatives:
             return [], 0  # there is no word in it
         where, values = _where(tenant_id, query)
@@ -126,13 +126,13 @@ class PostgresLibrary:
     async def _searched(
         self, where: str, values: dict[str, Any], query: FileQuery
     ) -> tuple[Sequence[UUID], int]:
-        """The number first: it tells how to find the page.
+        """Count the matches first: the number decides how the page is found.
 
-        Phrases are looked up in the vectors of all that have their words: only once, then.
+        Searches with phrases read the vectors of all candidates: so count and page in one query.
         """
         await self._connection.execute(_FOR_SEARCHES)
         if query.search is not None and query.search.has_phrases:
-            row = await self._one(_at_once(where, query, values), values)
+            row = await self._one(_in_one_query(where, query, values), values)
             return row["ids"], row["total"]
         counted = await self._one(_COUNT + where, values)
         total: int = counted["total"]
@@ -140,13 +140,13 @@ class PostgresLibrary:
             found = f"(SELECT * FROM library WHERE {where} OFFSET 0) AS hits"
             row = await self._one(f"SELECT ARRAY({_sorted(found, query)}) AS ids", values)
             return row["ids"], total
-        order, wanted = _order(query, values)
-        everything = max(counted["everything"], total)
-        values["wanted"] = wanted
-        if total**2 > WALK * wanted * everything:
-            values["newest"] = 4 * wanted * everything // total
+        order, needed = _order(query, values)
+        all_rows = max(counted["everything"], total)
+        values["wanted"] = needed
+        if total**2 > VECTOR_COST * needed * all_rows:
+            values["newest"] = 4 * needed * all_rows // total
             row = await self._one(_among_the_newest(where, order), values)
-            if row["found"] >= min(total, wanted):
+            if row["found"] >= min(total, needed):
                 return row["ids"], total
         row = await self._one(_among_all(where, order), values)
         return row["ids"], total
@@ -159,7 +159,7 @@ class PostgresLibrary:
 
 
 def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
-    """Conditions, and the values that they name."""
+    """Return the conditions, and their parameters."""
     conditions = ["tenant_id = %(tenant)s"]
     values: dict[str, Any] = {"tenant": tenant_id}
     for condition, name, value in (
@@ -200,7 +200,7 @@ def _listed(where: str, query: FileQuery) -> str:
 
 
 def _sorted(hits: str, query: FileQuery) -> str:
-    """By a column, from either end."""
+    """Return a query of ``hits`` sorted by a column."""
     direction = "DESC" if query.descending else "ASC"
     column = _COLUMNS[query.sort_by]
     return (
@@ -210,22 +210,22 @@ def _sorted(hits: str, query: FileQuery) -> str:
 
 
 def _by_age(query: FileQuery) -> bool:
-    """Whether the newest come first, or are those that are ranked."""
+    """Return whether the newest matches are needed: to list them first, or to rank them."""
     if query.sort_by is SortBy.SHOWN_AT:
         return query.descending
     return query.sort_by is SortBy.RELEVANCE
 
 
 def _order(query: FileQuery, values: dict[str, Any]) -> tuple[str, int]:
-    """How the newest are put in order, and how many of them are wanted for it."""
+    """Return the query that orders the newest matches, and how many of them it needs."""
     by_rank = query.sort_by is SortBy.RELEVANCE and query.search is not None
     if by_rank and values["offset"] < RANKED:
         return _BY_RELEVANCE, values["limit"] + RANKED
     return _NEWEST_FIRST, values["limit"] + values["offset"]
 
 
-def _at_once(where: str, query: FileQuery, values: dict[str, Any]) -> str:
-    """The matches once; then their number and one page."""
+def _in_one_query(where: str, query: FileQuery, values: dict[str, Any]) -> str:
+    """Return a query that finds the matches once, for their number and a page."""
     if _by_age(query):
         order, values["wanted"] = _order(query, values)
     else:
@@ -239,7 +239,7 @@ def _at_once(where: str, query: FileQuery, values: dict[str, Any]) -> str:
 
 
 def _among_the_newest(where: str, order: str) -> str:
-    """What matches often is soon found among the newest pictures; if it is not, that is seen."""
+    """Return a query among the newest pictures only, which finds enough of frequent matches."""
     return (
         "WITH hits AS MATERIALIZED (SELECT image_id, shown_at FROM (SELECT * FROM library"
         " WHERE tenant_id = %(tenant)s ORDER BY shown_at DESC, image_id DESC LIMIT %(newest)s)"
@@ -249,7 +249,7 @@ def _among_the_newest(where: str, order: str) -> str:
 
 
 def _among_all(where: str, order: str) -> str:
-    """By the index of words. OFFSET 0: the planner must find before it sorts."""
+    """Return a query by the index of words. OFFSET 0 makes the planner find before it sorts."""
     return (
         "WITH hits AS MATERIALIZED (SELECT image_id, shown_at FROM (SELECT image_id, shown_at"
         f" FROM library WHERE {where} OFFSET 0) AS found"
@@ -259,7 +259,7 @@ def _among_all(where: str, order: str) -> str:
 
 
 def _tsquery(name: str) -> str:
-    """Words as they are written, or their English stems: either will do."""
+    """Return a tsquery that matches words as written, or their English stems."""
     return f"to_tsquery('simple', %({name})s) || to_tsquery('english', %({name})s)"
 
 
@@ -275,7 +275,7 @@ _BY_RELEVANCE = (
 
 
 def new_entry(image: Image) -> dict[str, Any]:
-    """What ``ADD_ENTRIES`` wants to know of a picture."""
+    """Return the parameter of ``ADD_ENTRIES`` for a picture."""
     return {
         "id": image.id,
         "tenant_id": image.tenant_id,
@@ -308,12 +308,12 @@ def _entry(row: Row) -> dict[str, Any]:
 
 
 def _tenant(tenant_id: UUID) -> str:
-    """The lexeme of all rows of a tenant; no word begins like it."""
+    """Return the lexeme of all rows of a tenant; no word begins like it."""
     return f"@{tenant_id}"
 
 
 def _label(tag: str) -> str:
-    """The lexeme of a tag; no word begins like it. A tag of signs alone stays what it is."""
+    """Return the lexeme of a tag; no word begins like it. A tag of signs only is not folded."""
     return f"#{fold(tag) or tag.strip().casefold()}"[:LONGEST_LABEL]
 
 

@@ -1,4 +1,4 @@
-"""One connection per process that hears which sessions and answers have changed."""
+"""Notifications of changed sessions and answers, on one connection per process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 
 from ocelli.storage.postgres.analyses import ANSWERS
-from ocelli.storage.postgres.connection import HastyConnection, parameters
+from ocelli.storage.postgres.connection import ApiConnection, parameters
 from ocelli.storage.postgres.sessions import CHANNEL
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AGAIN_AFTER = 0.5
-SILENT_FOR = 10.0  # seconds, then the server is asked whether it is there
+RECONNECT_INTERVAL = 0.5
+PROBE_INTERVAL = 10.0  # seconds, then the server is asked whether it is there
 
 
 class ChangeListener:
-    """Wakes those who wait for a session or an answer.
+    """Wakes the tasks that wait for a session or an answer.
 
     A lost connection wakes all waiters, to look again.
     """
@@ -32,11 +32,11 @@ class ChangeListener:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
-        self._is_deaf = False
+        self._is_disconnected = False
 
     @asynccontextmanager
     async def listen(self, id: UUID) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever what has this id has changed (or may have)."""
+        """Give an event that is set whenever the row of this id has, or may have, changed."""
         event = asyncio.Event()
         self._waiting.setdefault(id, set()).add(event)
         try:
@@ -48,30 +48,30 @@ class ChangeListener:
                 del self._waiting[id]
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Receive notifications until cancelled; reconnect after errors."""
         while True:
             try:
-                await self._hear()
+                await self._receive()
             except psycopg.Error as error:
-                if not self._is_deaf:  # once, not with each attempt
+                if not self._is_disconnected:  # once, not with each attempt
                     log.warning("changes: %s", type(error).__name__)
-                self._is_deaf = True
+                self._is_disconnected = True
             self._wake_all()
-            await asyncio.sleep(AGAIN_AFTER)
+            await asyncio.sleep(RECONNECT_INTERVAL)
 
-    async def _hear(self) -> None:
-        connection = await HastyConnection.connect(
+    async def _receive(self) -> None:
+        connection = await ApiConnection.connect(
             self._dsn,
             autocommit=True,
             application_name="ocelli events",
-            **parameters(HastyConnection),
+            **parameters(ApiConnection),
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}; LISTEN {ANSWERS}")
-            self._is_deaf = False
+            self._is_disconnected = False
             self._wake_all()  # what changed while nobody listened
             while True:
-                async for notification in connection.notifies(timeout=SILENT_FOR):
+                async for notification in connection.notifies(timeout=PROBE_INTERVAL):
                     self._wake(UUID(notification.payload))
                 await connection.execute("SELECT 1")
 

@@ -1,4 +1,4 @@
-"""Whether a database lets us in, asked before anything is started that needs it."""
+"""Check the connection to the database before processes are started that need it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from psycopg.pq import PGconn, Ping
 
 from ocelli.domain.errors import Unavailable
 
-ANSWERS_WITHIN = 5
-OLDEST = 14
+CONNECT_TIMEOUT = 5
+MIN_POSTGRES_VERSION = 14
 
 
 class DatabaseRefuses(RuntimeError):
-    """It never will as things are; the message says why, and holds no password."""
+    """The database cannot be used with these settings; the message holds no password."""
 
 
 def check_connection(dsn: str) -> None:
-    """Connect. Raises Unavailable where no server answers (yet), else DatabaseRefuses."""
+    """Connect. Raises Unavailable if no server answers, DatabaseRefuses for other failures."""
     try:
-        conninfo = make_conninfo(dsn, connect_timeout=ANSWERS_WITHIN)
+        conninfo = make_conninfo(dsn, connect_timeout=CONNECT_TIMEOUT)
     except psycopg.ProgrammingError:
         raise DatabaseRefuses(
             "The database's address cannot be read: postgresql://user:password@host/name is one."
@@ -31,12 +31,14 @@ def check_connection(dsn: str) -> None:
         if PGconn.ping(conninfo.encode()) != Ping.OK:
             raise Unavailable(f"The database does not answer: {_reason(error)}") from None
         version = _version_or_refusal(conninfo)
-    if version < OLDEST:
-        raise DatabaseRefuses(f"Postgres {version} is too old; {OLDEST} is the oldest that works.")
+    if version < MIN_POSTGRES_VERSION:
+        raise DatabaseRefuses(
+            f"Postgres {version} is too old; {MIN_POSTGRES_VERSION} is the oldest that works."
+        )
 
 
 def _version_or_refusal(conninfo: str) -> int:
-    """Once more, now that it answers: it may have come up between the two questions."""
+    """Connect again, as the server may have started between the connection and the ping."""
     try:
         return _version(conninfo)
     except psycopg.OperationalError as error:

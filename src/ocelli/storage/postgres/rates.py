@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PostgresRates:
-    """The minutes of keys, shared by all processes.
+    """The requests per key and minute, shared by all processes.
 
     Nothing here waits for the disk: after a crash of Postgres a minute may be off by what was
     counted in its last half second.
@@ -22,9 +22,7 @@ class PostgresRates:
         self._connection = connection
 
     async def lease(self, budget: Budget, *, needed: int, requested: int) -> Grant:
-        """What is needed as far as it is there, and up to ``requested`` while that leaves
-        enough.
-        """
+        """Lease ``needed`` requests if available, and up to ``requested`` if enough remain."""
         cursor = await self._connection.execute(
             "SELECT granted, free, reset, seconds_left,"
             " set_config('synchronous_commit', 'off', true)"
@@ -36,7 +34,7 @@ class PostgresRates:
         return Grant(row["granted"], row["free"], row["reset"], row["seconds_left"])
 
     async def give_back(self, budget: Budget, count: int, *, reset: int) -> None:
-        """Return what was leased of the minute that ends at ``reset`` (Unix seconds)."""
+        """Give requests back to the minute that ends at ``reset`` (Unix seconds)."""
         await self._connection.execute(
             "UPDATE rate_windows SET used = greatest(0, used - %s)"
             " WHERE key_id = %s AND route = %s AND minute = %s",

@@ -1,4 +1,4 @@
-"""Between rows and the domain."""
+"""Conversions between rows and the domain."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _calls = TypeAdapter(tuple[ModelCall, ...])
 _errors = TypeAdapter(tuple[BackendFailure, ...])
 _question = TypeAdapter(Question)
 _inputs = TypeAdapter(list[Any])
-_UNASKED = Question()
+_DEFAULT_QUESTION = Question()
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -57,43 +57,43 @@ ALWAYS = "WITH granted AS (SELECT 1 AS there) "
 
 
 def recordset(rows: Iterable[Mapping[str, Any]]) -> Jsonb:
-    """Many rows as one value; their ids, moments and enums become text here."""
+    """Return many rows as one JSON parameter; ids, moments and enums become text."""
     return Jsonb(list(rows), dumps=to_json)
 
 
 def findings_to_json(findings: tuple[Findings, ...]) -> str:
-    """Without NUL, which Postgres cannot store in text."""
+    """Serialise findings, without NUL, which Postgres cannot store in text."""
     return _storable(_findings.dump_json(findings))
 
 
 def claims_to_json(claims: tuple[JudgedClaim, ...]) -> str:
-    """Likewise."""
+    """Serialise claims, without NUL."""
     return _storable(_claims.dump_json(claims))
 
 
 def calls_to_json(calls: tuple[ModelCall, ...]) -> str:
-    """Likewise."""
+    """Serialise model calls, without NUL."""
     return _storable(_calls.dump_json(calls))
 
 
 def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
-    """Likewise."""
+    """Serialise failures of backends, without NUL."""
     return _storable(_errors.dump_json(errors))
 
 
 def answer_to_json(answer: AnalysisAnswer) -> str:
-    """Likewise."""
+    """Serialise an answer, without NUL."""
     return _storable(_answer.dump_json(answer))
 
 
 def to_answer(json: Any) -> AnalysisAnswer:
-    """What ``answer_to_json`` made."""
+    """Return an answer from the JSON of ``answer_to_json``."""
     return _answer.validate_python(json)
 
 
 def question_to_json(question: Question) -> str | None:
-    """None for the one that uploads ask."""
-    return None if question == _UNASKED else _storable(_question.dump_json(question))
+    """Serialise a question, without NUL; None for the default question, that of uploads."""
+    return None if question == _DEFAULT_QUESTION else _storable(_question.dump_json(question))
 
 
 def _storable(json: bytes) -> str:
@@ -102,12 +102,12 @@ def _storable(json: bytes) -> str:
 
 
 def inputs_to_json(inputs: Sequence[Mapping[str, Any]]) -> str:
-    """Likewise."""
+    """Serialise the inputs of a batch, without NUL."""
     return _storable(_inputs.dump_json(list(inputs)))
 
 
 def to_analysis(row: Mapping[str, Any]) -> Analysis:
-    """A row of ``analyses``."""
+    """Return the analysis of a row of ``analyses``."""
     failure = row["failure"]
     return Analysis(
         id=row["id"],
@@ -130,7 +130,9 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         failure=failure
         and Failure(FailureType(failure["type"]), failure["message"], failure["retryable"]),
         processing_ms=row["processing_ms"],
-        question=_question.validate_python(row["question"]) if row["question"] else _UNASKED,
+        question=_question.validate_python(row["question"])
+        if row["question"]
+        else _DEFAULT_QUESTION,
         claims=_claims.validate_python(row["claims"]),
         errors=_errors.validate_python(row["errors"]),
         calls=_calls.validate_python(row["calls"]),
@@ -144,7 +146,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
 
 
 def to_variant(row: Mapping[str, Any]) -> Variant:
-    """A row of ``variants``."""
+    """Return the variant of a row of ``variants``."""
     return Variant(
         VariantType(row["type"]), row["object_key"], row["width"], row["height"], row["size_bytes"]
     )
@@ -153,7 +155,7 @@ def to_variant(row: Mapping[str, Any]) -> Variant:
 def to_image(
     row: Mapping[str, Any], *, variants: Iterable[Variant] = (), analysis: Analysis | None = None
 ) -> Image:
-    """A row of ``images``, with what belongs to it."""
+    """Return the image of a row of ``images``, with its variants and analysis."""
     return Image(
         id=row["id"],
         tenant_id=row["tenant_id"],
@@ -183,7 +185,7 @@ def to_image(
 
 
 def to_key(row: Mapping[str, Any]) -> ApiKey:
-    """A row of ``api_keys`` joined with its tenant (columns prefixed ``tenant_``)."""
+    """Return the key of a row of ``api_keys``, joined with its tenant (columns ``tenant_*``)."""
     tenant = Tenant(
         id=row["tenant_id"],
         name=row["tenant_name"],

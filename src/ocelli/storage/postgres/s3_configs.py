@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class PostgresS3Configs:
-    """The tenants' own buckets."""
+    """The repository of the tenants' own buckets."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def get(self, tenant_id: UUID) -> BucketConfig | None:
-        """The tenant's configuration."""
+        """Return the tenant's configuration; None if there is none."""
         cursor = await self._connection.execute(
             "SELECT * FROM s3_configs WHERE tenant_id = %s", (tenant_id,)
         )
@@ -36,7 +36,7 @@ class PostgresS3Configs:
         )
 
     async def put(self, config: BucketConfig) -> None:
-        """Set it, in place of what was set before."""
+        """Store the configuration, in place of an earlier one."""
         await self._connection.execute(
             "INSERT INTO s3_configs"
             " (tenant_id, version, bucket, region, endpoint_url, sealed, configured_at)"
@@ -56,13 +56,13 @@ class PostgresS3Configs:
         )
 
     async def remove(self, tenant_id: UUID) -> bool:
-        """Whether there was one."""
+        """Delete the configuration; return whether there was one."""
         cursor = await self._connection.execute(
             "DELETE FROM s3_configs WHERE tenant_id = %s", (tenant_id,)
         )
         return cursor.rowcount == 1
 
     async def tenants(self) -> Sequence[UUID]:
-        """All that have one."""
+        """Return the tenants that have a configuration."""
         cursor = await self._connection.execute("SELECT tenant_id FROM s3_configs")
         return [row["tenant_id"] for row in await cursor.fetchall()]

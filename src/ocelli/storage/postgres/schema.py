@@ -1,4 +1,4 @@
-"""Bring a database to the present schema.
+"""Migrate a database to the present schema.
 
 Numbered SQL files, each applied once, in order, in one transaction with its own record. Several
 processes may call this at the same time: an advisory lock lets one through.
@@ -19,7 +19,7 @@ _LOCK = 0x0CE111  # any constant; it names "the schema is being changed"
 
 
 def migrate(dsn: str) -> list[str]:
-    """Apply what is missing; the names of what was applied. Raises psycopg.Error."""
+    """Apply the missing migrations; return their names. Raises psycopg.Error."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute(
@@ -39,7 +39,7 @@ def migrate(dsn: str) -> list[str]:
 
 
 def missing(dsn: str) -> list[str] | None:
-    """The names of what ``migrate`` would apply; None if the database is none of ours yet."""
+    """Return the names of the missing migrations; None for a database without our schema."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         found = connection.execute("SELECT to_regclass('schema_migrations')").fetchone()
         if found is None or found[0] is None:
@@ -50,7 +50,7 @@ def missing(dsn: str) -> list[str] | None:
 
 
 def _steps(*, fresh: bool) -> Iterator[tuple[str, str]]:
-    """The queue's schema, then our own.
+    """Yield name and SQL of the migrations: those of the queue, then ours.
 
     procrastinate ships its schema whole for a fresh database, and as migrations for an older one;
     a fresh database has them all and only takes note of their names.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CHANNEL = "ocelli_sessions"
 
 _FINAL = "('completed', 'failed', 'skipped')"
-_CONFIRMING_FOR = "2 minutes"
+_CONFIRM_TIMEOUT = "2 minutes"
 
 _NEW = (
     "id, tenant_id, session_id, position, filename, content_type, size_bytes, object_key,"
@@ -84,16 +84,16 @@ _OVERVIEW = (
 
 
 class PostgresSessions:
-    """Files that come together. Counters follow the items within the same transaction.
+    """The repository of sessions and their items; counters change in the items' transaction.
 
-    Locks are always taken in the order analysis, item, session, so that no two wait for each other.
+    Locks are always taken in the order analysis, item, session, against deadlocks.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, session: Session, items: Sequence[Item]) -> None:
-        """The session with its counters as they are, and its items."""
+        """Insert a session with its counters as given, and its items."""
         await self._connection.execute(
             "INSERT INTO sessions (id, tenant_id, upload_method, intent, level, total, uploading,"
             " completed, failed, skipped, created_at, started_at, completed_at, last_activity_at)"
@@ -148,14 +148,14 @@ class PostgresSessions:
         return True
 
     async def add_items(self, *items: Item) -> None:
-        """As they are; counters are not touched."""
+        """Insert items; counters are not changed."""
         if items:
             await self._connection.execute(
                 _ADD_ITEMS, (recordset(_new_row(each) for each in items),)
             )
 
     async def get(self, tenant_id: UUID, id: UUID) -> Session | None:
-        """One indexed row: cheap to poll."""
+        """Return a session, one indexed row; None if the tenant has none of that id."""
         rows = await self._rows(
             "SELECT * FROM sessions WHERE tenant_id = %s AND id = %s", (tenant_id, id)
         )
@@ -164,9 +164,9 @@ class PostgresSessions:
     async def overview(
         self, tenant_id: UUID, id: UUID, *, recent: int, excerpt: int
     ) -> tuple[Session, Sequence[Ended], Sequence[Ended]] | None:
-        """The session, and so many of the newest files that ended well, and that failed.
+        """Return a session with its newest completed and failed files, ``recent`` of each.
 
-        All as of one moment; of descriptions so many characters.
+        In one snapshot; descriptions are cut to ``excerpt`` characters. None if unknown.
         """
         rows = await self._rows(
             _OVERVIEW, {"tenant": tenant_id, "id": id, "recent": recent, "excerpt": excerpt}
@@ -188,7 +188,7 @@ class PostgresSessions:
         limit: int,
         offset: int,
     ) -> tuple[Sequence[Session], int]:
-        """Newest first, and how many there are in all."""
+        """Return a page of sessions, newest first, and the total number."""
         where = (
             "FROM sessions WHERE tenant_id = %s AND (%s::text IS NULL OR status = %s)"
             " AND (%s::text IS NULL OR upload_method = %s)"
@@ -204,7 +204,7 @@ class PostgresSessions:
     async def results(
         self, session_id: UUID, *, include_failed: bool, limit: int, offset: int
     ) -> tuple[Sequence[Item], int]:
-        """Items in a final state with their pictures, in the order of the request."""
+        """Return a page of final items with their pictures, in order, and the total number."""
         states = _FINAL if include_failed else "('completed', 'skipped')"
         where = f"FROM items WHERE session_id = %s AND state IN {states}"
         total = await self._rows(f"SELECT count(*) AS total {where}", (session_id,))
@@ -214,7 +214,7 @@ class PostgresSessions:
         return await self._with_images(rows), total[0]["total"]
 
     async def recent(self, session_id: UUID, *, failed: bool, limit: int) -> Sequence[Item]:
-        """The newest items that ended well (or not), with their pictures."""
+        """Return the newest items that completed (or failed), with their pictures."""
         states = "('failed')" if failed else "('completed', 'skipped')"
         rows = await self._rows(
             f"SELECT * FROM items WHERE session_id = %s AND state IN {states}"
@@ -235,7 +235,7 @@ class PostgresSessions:
         return ItemCounts(**{row["state"]: row["items"] for row in rows})
 
     async def items(self, tenant_id: UUID, session_id: UUID) -> Sequence[Item]:
-        """All, in the order of the request."""
+        """Return all items, in the order of the request."""
         rows = await self._rows(
             "SELECT * FROM items WHERE tenant_id = %s AND session_id = %s ORDER BY position",
             (tenant_id, session_id),
@@ -243,34 +243,34 @@ class PostgresSessions:
         return [_to_item(row) for row in rows]
 
     async def item_by_key(self, tenant_id: UUID, object_key: str) -> Item | None:
-        """The reservation of that key."""
+        """Return the item with this object key; None if there is none."""
         rows = await self._rows(
             "SELECT * FROM items WHERE tenant_id = %s AND object_key = %s", (tenant_id, object_key)
         )
         return _to_item(rows[0]) if rows else None
 
     async def item_by_idempotency_key(self, tenant_id: UUID, key: str) -> Item | None:
-        """The reservation that was made with that key."""
+        """Return the item that was reserved with this idempotency key; None if there is none."""
         rows = await self._rows(
             "SELECT * FROM items WHERE tenant_id = %s AND idempotency_key = %s", (tenant_id, key)
         )
         return _to_item(rows[0]) if rows else None
 
     async def take(self, id: UUID) -> bool:
-        """From uploading to confirming; False if another request has it.
+        """Move an item from uploading to confirming; False if another request has it.
 
         One that has been confirming for minutes belonged to a process that died.
         """
         cursor = await self._connection.execute(
             "UPDATE items SET state = 'confirming', changed_at = clock_timestamp()"
             " WHERE id = %s AND (state = 'uploading' OR (state = 'confirming'"
-            f" AND changed_at < clock_timestamp() - interval '{_CONFIRMING_FOR}'))",
+            f" AND changed_at < clock_timestamp() - interval '{_CONFIRM_TIMEOUT}'))",
             (id,),
         )
         return cursor.rowcount == 1
 
     async def give_back(self, id: UUID) -> None:
-        """From confirming to uploading: the confirmation could not be carried through."""
+        """Move an item from confirming back to uploading, after an error."""
         await self._connection.execute(
             "UPDATE items SET state = 'uploading', changed_at = clock_timestamp()"
             " WHERE id = %s AND state = 'confirming'",
@@ -306,7 +306,10 @@ class PostgresSessions:
         return True
 
     async def cancel(self, session: Session) -> int:
-        """Jobs of what is ended go too; one that just started finds its analysis final."""
+        """Skip the queued and uploading items; return how many analyses that ended.
+
+        Their jobs are deleted; one that just started finds its analysis final.
+        """
         ended = await self._rows(
             "UPDATE analyses SET status = 'skipped', completed_at = clock_timestamp()"
             " WHERE status = 'queued' AND image_id IN"
@@ -337,7 +340,7 @@ class PostgresSessions:
         return len(ended)
 
     async def expire(self, limit: int) -> int:
-        """Fail reservations that were not used in time; how many."""
+        """Fail up to ``limit`` expired reservations; return how many."""
         rows = await self._rows(
             "SELECT id, session_id FROM items WHERE state IN ('uploading', 'confirming')"
             " AND expires_at < clock_timestamp() - interval '2 minutes'"
@@ -359,7 +362,7 @@ class PostgresSessions:
         return len(rows)
 
     async def _notify(self, session_id: UUID) -> None:
-        """Delivered with the commit; several within one transaction are one."""
+        """Notify waiting API processes; delivered with the commit, once per transaction."""
         await self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(session_id)))
 
     async def _with_images(self, rows: list[Row]) -> Sequence[Item]:

@@ -1,4 +1,4 @@
-"""The meters: ``usage_months``, ``usage_days`` and what a tenant stores."""
+"""The meters: ``usage_months``, ``usage_days``, and the stored bytes of a tenant."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class PostgresUsage:
         self._connection = connection
 
     async def month(self, tenant_id: UUID) -> MonthlyUse:
-        """This month's meters, and what is stored now."""
+        """Return this month's meters, and the bytes stored now."""
         cursor = await self._connection.execute(
             "SELECT u.uploads, u.descriptions, u.credits, t.storage_bytes FROM tenants t"
             " LEFT JOIN usage_months u ON u.tenant_id = t.id AND u.month = %s WHERE t.id = %s",
@@ -82,11 +82,11 @@ class PostgresUsage:
         )
 
     async def reserve(self, charge: Charge) -> Limit | None:
-        """Count it; or say which of the limits does not let it, and count nothing."""
+        """Count a charge; if that reaches a limit, count nothing and return the limit."""
         return await count(self._connection, _RESERVE, charge)
 
     async def give_back(self, tenant_id: UUID, *, descriptions: int, credits: int) -> None:
-        """Never below zero: what was reserved last month is not given back to this one."""
+        """Reduce this month's meters, not below 0: they may have been charged last month."""
         await self._connection.execute(
             "UPDATE usage_months SET descriptions = greatest(0, descriptions - %s),"
             " credits = greatest(0, credits - %s) WHERE tenant_id = %s AND month = %s",
@@ -94,7 +94,7 @@ class PostgresUsage:
         )
 
     async def free(self, tenant_id: UUID, size_bytes: int) -> None:
-        """These are stored no more."""
+        """Reduce the stored bytes."""
         await self._connection.execute(
             "UPDATE tenants SET storage_bytes = greatest(0, storage_bytes - %s) WHERE id = %s",
             (size_bytes, tenant_id),
@@ -111,7 +111,7 @@ class PostgresUsage:
         credits: int,
         milliseconds: float,
     ) -> None:
-        """Count for today (UTC)."""
+        """Count results for today (UTC)."""
         await self._connection.execute(
             "INSERT INTO usage_days AS u (tenant_id, day, operation, level, succeeded, failed,"
             " credits, milliseconds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
@@ -132,7 +132,7 @@ class PostgresUsage:
         )
 
     async def days(self, tenant_id: UUID, start: date, end: date) -> Sequence[Delivered]:
-        """Both days included."""
+        """Return the sums per operation and level from ``start`` to ``end``, both inclusive."""
         cursor = await self._connection.execute(
             "SELECT operation, level, sum(succeeded)::bigint AS succeeded,"
             " sum(failed)::bigint AS failed, sum(credits)::bigint AS credits,"
@@ -157,7 +157,7 @@ class PostgresUsage:
 async def count(
     connection: Connection, statement: str, charge: Charge, **more: object
 ) -> Limit | None:
-    """Run what begins with ``GRANTED`` and ends with ``OUTCOME``: the limit that it reached."""
+    """Run a statement of ``GRANTED`` ... ``OUTCOME``; return the limit reached, if any."""
     values = {name: getattr(charge, name) for name in _CHARGE}
     try:
         cursor = await connection.execute(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.colors import ColorMatch, Extraction, RgbColor, match_score
 from ocelli.domain.errors import NotFound, ValidationFailed
-from ocelli.domain.jobs import report
 from ocelli.media import colors
 from ocelli.media.decode import MAX_SIDE, decode
+from ocelli.usecases.job_failures import is_settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,12 +111,9 @@ class ExtractColors:
         try:
             palette = await self._extract(image, extraction.n_colors)
         except Exception as error:
-            broken = getattr(error, "retryable", True) is False
-            if broken or last_attempt:
-                message = getattr(error, "message", "The colours could not be extracted.")
-                await self.give_up(id, message)
-            if broken:
-                report(status="failed", error_type=type(error).__name__)
+            message = "The colours could not be extracted."
+            give_up = partial(self.give_up, id)
+            if await is_settled(error, give_up, message, last_attempt=last_attempt):
                 return
             raise
         async with self._database.transaction() as tx:

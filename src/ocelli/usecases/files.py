@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from ocelli.domain.analysis import Status
-from ocelli.domain.errors import NotFound, StorageFull, ValidationFailed
+from ocelli.domain.errors import NotFound, ValidationFailed
 from ocelli.domain.images import Variant, VariantStatus, VariantType
-from ocelli.domain.jobs import report
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
+from ocelli.usecases.job_failures import is_settled
 from ocelli.usecases.upload import UploadRequest, check_labels
 
 if TYPE_CHECKING:
@@ -217,15 +217,10 @@ class MakeVariants:
                 return
         try:
             variants, blur_hash, palette = await self._make(image)
-        except StorageFull:
-            raise
         except Exception as error:
-            broken = getattr(error, "retryable", True) is False
-            if broken or last_attempt:
-                message = getattr(error, "message", "The smaller copies could not be made.")
-                await self.give_up(id, message)
-            if broken:
-                report(status="failed", error_type=type(error).__name__)
+            message = "The smaller copies could not be made."
+            give_up = partial(self.give_up, id)
+            if await is_settled(error, give_up, message, last_attempt=last_attempt):
                 return
             raise
         async with self._database.transaction() as tx:

@@ -16,6 +16,7 @@ from aion.exceptions import (
     AionvisionTimeoutError,
     ResourceNotFoundError,
 )
+from aion.resources._base import pages
 from aion.types.common import DescriptionFailure
 from aion.types.upload import UploadResult
 
@@ -115,15 +116,14 @@ async def fetch_existing(http: Http, filenames: dict[str, str]) -> dict[str, Upl
 
 async def fetch_session_items(http: Http, session_id: str) -> list[dict[str, Any]]:
     """All results of an upload session."""
-    items: list[dict[str, Any]] = []
-    while True:
-        params = {"limit": 100, "offset": len(items), "include_failed": "true"}
-        path = f"/uploads/sessions/{segment(session_id)}/results"
+    path = f"/uploads/sessions/{segment(session_id)}/results"
+
+    async def fetch(where: dict[str, Any]) -> tuple[list[dict[str, Any]], bool, str | None]:
+        params = {"limit": 100, "include_failed": "true", **where}
         answer = await http.json("GET", path, params=params)
-        page = answer.get("results", [])
-        items += page
-        if not page or not answer.get("has_more"):
-            return items
+        return answer.get("results", []), answer.get("has_more", False), answer.get("next_cursor")
+
+    return [item async for item in pages(fetch)]
 
 
 def merge(row: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from tests.integration.test_main_job import API, get
 from tests.integration.test_storage import a_tenant, an_image
 from tests.waiting import until
 
-from ocelli.domain.colors import ColorQuery, Family, Palette, PaletteStatus, RgbColor
+from ocelli.domain.colors import ColorMatch, ColorQuery, Family, Palette, PaletteStatus, RgbColor
+from ocelli.domain.paging import PageRequest
 from ocelli.media import colors
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.colors import Colors
@@ -246,11 +247,20 @@ async def test_the_index_finds_what_looking_at_everything_finds(
             )
         }
         query = ColorQuery(near=target, threshold=threshold)
-        matches, total = await usecase.search(tenant, query, limit=200, offset=0)
+        matches, total, last = await usecase.search(tenant, query, PageRequest(200))
+        assert last is None
         assert {match.image_id for match in matches} == expected
         assert total == len(expected)
         scores = [match.score for match in matches]
         assert scores == sorted(scores, reverse=True)
+        paged: list[ColorMatch] = []
+        after = None
+        while True:
+            page, _, after = await usecase.search(tenant, query, PageRequest(7, after=after))
+            paged += page
+            if after is None:
+                break
+        assert paged == matches
 
 
 async def test_a_failed_extraction_keeps_what_was_found_before(database: PostgresDatabase) -> None:

@@ -27,6 +27,7 @@ from ocelli.domain.history import (
     HistoryQuery,
     SourceType,
 )
+from ocelli.domain.paging import PageRequest
 from ocelli.media.blobs import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
@@ -81,6 +82,7 @@ def test_the_history(server: Server, mine: dict[str, str], described: dict[str, 
         "has_previous": False,
         "total_pages": 1,
         "current_page": 1,
+        "next_cursor": None,
     }
 
 
@@ -252,10 +254,10 @@ async def test_sources_and_failures(database: PostgresDatabase) -> None:
         assert numbers.sources == {SourceType.SINGLE: 2, SourceType.BATCH: 1}
         assert numbers.average_confidence == pytest.approx(0.55)
         only = HistoryQuery(sources=frozenset({SourceType.BATCH}))
-        (record,) = await tx.history.page(tenant, only, limit=9, offset=0)
+        (record,) = await tx.history.page(tenant, only, PageRequest(9))
         assert (record.source, record.session_id) == (SourceType.BATCH, together.session_id)
         await tx.images.delete(tenant, together.id)
-        assert await tx.history.page(tenant, only, limit=9, offset=0) == []
+        assert await tx.history.page(tenant, only, PageRequest(9)) == []
         nothing = HistoryQuery(since=datetime.now(UTC) + timedelta(days=1))
         assert (await tx.history.statistics(tenant, nothing)).total == 0
 

@@ -17,7 +17,8 @@ from tests.integration.test_storage import a_tenant, an_analysis, an_image
 
 from ocelli.domain.analysis import Analysis
 from ocelli.domain.images import Image
-from ocelli.domain.library import FileQuery, SortBy
+from ocelli.domain.library import FileQuery, SortBy, sort_key
+from ocelli.domain.paging import Key
 from ocelli.domain.search import SearchMode, parse
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.search_index import SearchIndex
@@ -171,6 +172,56 @@ async def test_filters_and_orders(
     database: PostgresDatabase, library: dict[str, Image], query: FileQuery, names: list[str]
 ) -> None:
     assert await found(database, library, query) == names
+
+
+ORDERS = [
+    FileQuery(sort_by=order, descending=descending, search=search)
+    for order in (SortBy.SHOWN_AT, SortBy.CREATED_AT, SortBy.TITLE, SortBy.SIZE)
+    for descending in (True, False)
+    for search in (None, parse("photo "), parse('"nice photo"'))
+]
+
+
+@pytest.mark.parametrize("query", ORDERS, ids=str)
+async def test_pages_by_key_skip_and_repeat_nothing(
+    database: PostgresDatabase, query: FileQuery
+) -> None:
+    """While pictures that were listed are deleted, and others are added before them."""
+    tenant = await a_tenant(database)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    there = [
+        replace(
+            an_image(tenant),
+            title=f"{'żAb'[number % 3]} nice photo",  # many are equal but for their ids
+            created_at=moment + timedelta(days=number % 4),
+            content_created_at=moment if number % 2 else None,
+            size_bytes=100 + number % 3,
+        )
+        for number in range(12)
+    ]
+    async with database.transaction() as tx:
+        await tx.images.add(*there)
+        everything, _ = await tx.images.page(tenant, query, limit=100, offset=0)
+    listed: list[Image] = []
+    key: Key | None = None
+    while True:
+        async with database.transaction() as tx:
+            page, _ = await tx.images.page(tenant, query, limit=5, offset=0, after=key)
+            if not page:
+                break
+            listed += page
+            key = sort_key(page[-1], query.sort_by)
+            await tx.images.delete(tenant, page[0].id)
+            await tx.images.delete(tenant, page[-1].id)
+            await tx.images.add(
+                replace(
+                    an_image(tenant),
+                    created_at=moment + timedelta(days=99 if query.descending else -99),
+                    size_bytes=999 if query.descending else 1,
+                    title=f"{'zzz' if query.descending else '000'} nice photo",
+                )
+            )
+    assert [image.id for image in listed] == [image.id for image in everything]
 
 
 async def test_ids(database: PostgresDatabase, library: dict[str, Image]) -> None:

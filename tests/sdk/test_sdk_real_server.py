@@ -42,6 +42,25 @@ async def test_one_and_the_same_again(real_server: Server) -> None:
         assert (await client.files.delete(first.image_id)).id == first.image_id
 
 
+async def test_all_files_while_some_come_and_go(real_server: Server) -> None:
+    async with AionVision(**settings(real_server)) as client:
+
+        async def add() -> str:
+            sent = await client.upload_one(photo(), filename="a.jpg", wait_for_descriptions=False)
+            return sent.image_id
+
+        ids = [await add() for _ in range(9)]
+        for id in ids:
+            await client.files.update(id, tags=["come and go"])
+        seen = []
+        async for file in client.files.list_all(tags=["come and go"], page_size=2):
+            seen.append(file.id)
+            await client.files.delete(file.id)
+            late = await add()
+            await client.files.update(late, tags=["come and go"])
+        assert seen == ids[::-1]
+
+
 async def test_not_a_picture(real_server: Server) -> None:
     async with AionVision(**settings(real_server)) as client:
         with pytest.raises(ValidationError):

@@ -53,13 +53,24 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 
 
 async def pages(
-    fetch: Callable[[int], Awaitable[tuple[Sequence[T], bool]]],
+    fetch: Callable[[dict[str, Any]], Awaitable[tuple[Sequence[T], bool, str | None]]],
 ) -> AsyncIterator[T]:
-    """All items of a paged list: ``fetch(offset)`` gives a page and whether there is another."""
-    offset, more = 0, True
-    while more:
-        items, more = await fetch(offset)
+    """All items of a paged list.
+
+    ``fetch(where)`` asks for the page that begins there, and gives its items, whether others
+    follow, and the cursor behind it. A server without cursors is asked by offset, which skips and
+    repeats items when others are deleted or added meanwhile.
+    """
+    where: dict[str, Any] = {"offset": 0}
+    seen = 0
+    while True:
+        items, more, cursor = await fetch(where)
         for item in items:
             yield item
-        offset += len(items)
-        more = more and bool(items)
+        seen += len(items)
+        if cursor is not None:
+            where = {"cursor": cursor}
+        elif more and items and "cursor" not in where:
+            where = {"offset": seen}
+        else:
+            return

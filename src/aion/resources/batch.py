@@ -45,8 +45,13 @@ class Batch(Resource):
             ResourceNotFoundError: no such job.
             ValidationError: ``limit`` outside 1 to 500.
         """
+        return await self._page(batch_id, include_failed, limit, offset=offset)
+
+    async def _page(
+        self, batch_id: str, include_failed: bool, limit: int, **where: Any
+    ) -> BatchResults:
         require(1 <= limit <= 500, "limit must be from 1 to 500", "limit")
-        params = {"include_failed": flag(include_failed), "offset": offset, "limit": limit}
+        params = {"include_failed": flag(include_failed), "limit": limit, **where}
         answer = await self._http.json("GET", f"/batch/{segment(batch_id)}/results", params=params)
         return BatchResults.from_api_response(answer)
 
@@ -59,11 +64,11 @@ class Batch(Resource):
             ResourceNotFoundError: no such job.
         """
 
-        async def fetch(offset: int) -> tuple[Sequence[BatchItemResult], bool]:
-            page = await self.get_results(
-                batch_id, include_failed=include_failed, offset=offset, limit=page_size
-            )
-            return page.results, page.pagination.has_more
+        async def fetch(
+            where: dict[str, Any],
+        ) -> tuple[Sequence[BatchItemResult], bool, str | None]:
+            page = await self._page(batch_id, include_failed, page_size, **where)
+            return page.results, page.pagination.has_more, page.pagination.next_cursor
 
         async for item in pages(fetch):
             yield item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
 from aion.resources._base import Resource, flag, given, pages, require
@@ -78,6 +78,28 @@ class Colors(Resource):
         Raises:
             ValidationError: no criterion, or a value outside these.
         """
+        return await self._page(
+            hex_code=hex_code,
+            color_name=color_name,
+            color_family=color_family,
+            delta_e_threshold=delta_e_threshold,
+            min_percentage=min_percentage,
+            limit=limit,
+            offset=offset,
+        )
+
+    async def _page(
+        self,
+        *,
+        hex_code: str | None,
+        color_name: str | None,
+        color_family: ColorFamily | str | None,
+        delta_e_threshold: float,
+        min_percentage: float,
+        limit: int,
+        offset: int = 0,
+        **where: Any,
+    ) -> ColorSearchResponse:
         criteria = given(hex_code=hex_code, color_name=color_name, color_family=color_family)
         require(bool(criteria), "give hex_code, color_name or color_family", "hex_code")
         good_hex = hex_code is None or re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", hex_code)
@@ -95,6 +117,7 @@ class Colors(Resource):
             "min_percentage": min_percentage,
             "limit": limit,
             "offset": offset,
+            **where,
         }
         answer = await self._http.json("POST", "/colors/search", json=body)
         return ColorSearchResponse.from_api_response(answer)
@@ -115,17 +138,19 @@ class Colors(Resource):
             ValidationError: a value that :meth:`search` does not take.
         """
 
-        async def fetch(offset: int) -> tuple[Sequence[ColorSearchResult], bool]:
-            page = await self.search(
+        async def fetch(
+            where: dict[str, Any],
+        ) -> tuple[Sequence[ColorSearchResult], bool, str | None]:
+            page = await self._page(
                 hex_code=hex_code,
                 color_name=color_name,
                 color_family=color_family,
                 delta_e_threshold=delta_e_threshold,
                 min_percentage=min_percentage,
                 limit=page_size,
-                offset=offset,
+                **where,
             )
-            return page.results, page.has_more
+            return page.results, page.has_more, page.next_cursor
 
         async for match in pages(fetch):
             yield match

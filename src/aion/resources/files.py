@@ -58,11 +58,37 @@ class Files(Resource):
         Raises:
             ValidationError: a value outside these.
         """
+        return await self._page(
+            search=search,
+            search_mode=search_mode,
+            tags=tags,
+            date_from=date_from,
+            date_to=date_to,
+            has_description=has_description,
+            ids=ids,
+            media_types=media_types,
+            limit=limit,
+            offset=offset,
+            sort_by=sort_by,
+            sort_order=sort_order,
+        )
+
+    async def _page(
+        self,
+        *,
+        tags: Sequence[str] | None,
+        date_from: date | str | None,
+        date_to: date | str | None,
+        has_description: bool | None,
+        media_types: Sequence[str] | None,
+        limit: int,
+        ids: Sequence[str] | None = None,
+        **plain: Any,
+    ) -> FileList:
+        """One page; ``plain`` goes into the query as it is."""
         require(1 <= limit <= 100, "limit must be from 1 to 100", "limit")
         require(ids is None or len(ids) <= 500, "at most 500 ids", "ids")
         params = given(
-            search=search,
-            search_mode=search_mode,
             tags=_list(tags),
             date_from=_date(date_from),
             date_to=_date(date_to),
@@ -70,9 +96,7 @@ class Files(Resource):
             ids=_list(ids),
             media_types=_list(media_types),
             limit=limit,
-            offset=offset,
-            sort_by=sort_by,
-            sort_order=sort_order,
+            **plain,
         )
         return FileList.from_api_response(
             await self._http.json("GET", "/user-files", params=params)
@@ -94,14 +118,15 @@ class Files(Resource):
     ) -> AsyncIterator[UserFile]:
         """All pictures, page by page: ``async for file in client.files.list_all()``.
 
-        The filters are those of :meth:`list`; ``page_size`` is from 1 to 100.
+        The filters are those of :meth:`list`; ``page_size`` is from 1 to 100. Pictures that are
+        deleted or added meanwhile make it neither skip nor repeat others.
 
         Raises:
             ValidationError: a value that :meth:`list` does not take.
         """
 
-        async def fetch(offset: int) -> tuple[Sequence[UserFile], bool]:
-            page = await self.list(
+        async def fetch(where: dict[str, Any]) -> tuple[Sequence[UserFile], bool, str | None]:
+            page = await self._page(
                 search=search,
                 search_mode=search_mode,
                 tags=tags,
@@ -110,11 +135,11 @@ class Files(Resource):
                 has_description=has_description,
                 media_types=media_types,
                 limit=page_size,
-                offset=offset,
                 sort_by=sort_by,
                 sort_order=sort_order,
+                **where,
             )
-            return page.files, page.has_more
+            return page.files, page.has_more, page.next_cursor
 
         async for file in pages(fetch):
             yield file

@@ -133,6 +133,7 @@ class BatchResultsPagination(Model):
     limit: int = 100
     total: int = 0
     has_more: bool = False
+    next_cursor: str | None = None
 
 
 @record

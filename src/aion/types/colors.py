@@ -159,6 +159,7 @@ class ColorSearchResponse(Model):
     total_count: int = 0
     limit: int = 50
     offset: int = 0
+    next_cursor: str | None = None
 
     @property
     def has_more(self) -> bool:

@@ -51,6 +51,7 @@ class FileList(Model):
     files: list[UserFile] = field(default_factory=list)
     total_count: int = 0
     has_more: bool = False
+    next_cursor: str | None = None
 
 
 @record

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ocelli.domain.search import SearchMode
+from ocelli.domain.search import SearchMode, fold
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from ocelli.domain.images import Image
+    from ocelli.domain.paging import Key
     from ocelli.domain.search import Search
 
 
@@ -43,3 +45,23 @@ class FileQuery:
     before: datetime | None = None
     sort_by: SortBy = SortBy.SHOWN_AT
     descending: bool = True
+
+
+def sort_key(image: Image, sort_by: SortBy) -> Key | None:
+    """By what the list has its order, the id last; None by relevance."""
+    match sort_by:
+        case SortBy.SHOWN_AT:
+            return (image.content_created_at or image.created_at, image.id)
+        case SortBy.CREATED_AT:
+            return (image.created_at, image.id)
+        case SortBy.TITLE:
+            return (sort_name(image.title, image.filename), image.id)
+        case SortBy.SIZE:
+            return (image.size_bytes, image.id)
+        case SortBy.RELEVANCE:
+            return None
+
+
+def sort_name(title: str | None, filename: str) -> str:
+    """What sorting by title compares."""
+    return fold(title or filename)

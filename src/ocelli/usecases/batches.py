@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis, Failure, VerificationLevel
+    from ocelli.domain.paging import PageRequest
     from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
@@ -130,18 +131,22 @@ class Batches:
             return await _state(tx, tenant_id, id)
 
     async def results(
-        self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
-    ) -> tuple[BatchState, Sequence[Analysis], int]:
-        """Return the batch, a page of its items in their order, and their total number."""
+        self, tenant_id: UUID, id: str, *, include_failed: bool, page: PageRequest
+    ) -> tuple[BatchState, Sequence[Analysis], int, bool]:
+        """Return the batch, a page of items in order, their total number, and if others follow.
+
+        The key of an item is (position,).
+        """
         state = await self.get(tenant_id, id)
         async with self._database.transaction() as tx:
-            page = await tx.batches.results(
-                state.batch.id, include_failed=include_failed, limit=limit, offset=offset
+            found = await tx.batches.results(
+                state.batch.id, include_failed=include_failed, page=page
             )
+        items, more = page.cut(found)
         total = state.batch.total
         if not include_failed:
             total -= state.progress.count(Status.FAILED, Status.SKIPPED)
-        return state, page, total
+        return state, items, total, more
 
     async def cancel(self, tenant_id: UUID, id: str) -> None:
         """Cancel the items that have not begun.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ocelli.domain.colors import ColorMatch, Extraction, RgbColor, match_score
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.colors import ColorQuery, Palette
     from ocelli.domain.images import Image
+    from ocelli.domain.paging import Key, PageRequest
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.store_resolver import StoreResolver
@@ -55,9 +58,11 @@ class Colors:
         return len(queued)
 
     async def search(
-        self, tenant_id: UUID, query: ColorQuery, *, limit: int, offset: int
-    ) -> tuple[Sequence[ColorMatch], int]:
-        """Return a page of matches, best first, and the total number.
+        self, tenant_id: UUID, query: ColorQuery, page: PageRequest
+    ) -> tuple[Sequence[ColorMatch], int, Key | None]:
+        """Return a page of matches, best first, the total number, and the key of the last match.
+
+        The key is None on the last page.
 
         Without ``query.near`` every match has the score 1, and the larger share comes first.
         """
@@ -66,16 +71,20 @@ class Colors:
             cells = await asyncio.to_thread(colors.cells_near, query.near, query.threshold)
         async with self._database.transaction() as tx:
             numbers, found, percentages = await tx.colors.candidates(tenant_id, query, cells)
-            best, total = await asyncio.to_thread(
-                _best, query, numbers, found, percentages, slice(offset, offset + limit)
-            )
-            ids = await tx.colors.image_ids([number for number, *_ in best])
+            ranked, total = await asyncio.to_thread(_best, query, numbers, found, percentages, page)
+            best, more = page.cut(ranked)
+            ids = await tx.colors.image_ids([each.number for each in best])
         matches = [
-            ColorMatch(ids[number], score, RgbColor.of_number(rgb), percentage)
-            for number, score, rgb, percentage in best
-            if number in ids
+            ColorMatch(
+                ids[each.number],
+                match_score(each.distance, query.threshold),
+                RgbColor.of_number(each.rgb),
+                each.percentage,
+            )
+            for each in best
+            if each.number in ids
         ]
-        return matches, total
+        return matches, total, best[-1].key if more and best else None
 
     async def load(
         self, tenant_id: UUID, matches: Sequence[ColorMatch]
@@ -158,34 +167,43 @@ def resolve_name(name: str) -> tuple[str | None, RgbColor | None]:
     return None, css
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The colour of a picture that fits best; ``number`` stands for the picture."""
+
+    number: int
+    distance: float
+    rgb: int
+    percentage: float
+
+    @property
+    def key(self) -> Key:
+        """By what matches have their order: the nearest, the larger share, the older number."""
+        return (self.distance, -self.percentage, self.number)
+
+
 def _best(
     query: ColorQuery,
     numbers: Sequence[int],
     found: Sequence[int],
     percentages: Sequence[float],
-    page: slice,
-) -> tuple[list[tuple[int, float, int, float]], int]:
-    """Of each picture the colour that fits best: (number, score, colour, percentage) of those of
-    one page, and how many there are in all.
-    """
+    page: PageRequest,
+) -> tuple[list[_Fit], int]:
+    """The best fits of one page, and one more; and how many there are in all."""
     import numpy as np
 
     of, rgb, shares = np.array(numbers, np.int64), np.array(found, np.int64), np.array(percentages)
     distances = np.zeros(len(rgb))
     if query.near is not None:
         near = colors.lab_of(colors.unpacked(np.array(query.near.number)))
-        distances = colors.delta_e(near, colors.lab_of(colors.unpacked(rgb)))
+        # Rounded: the last bits depend on how many are computed together.
+        distances = colors.delta_e(near, colors.lab_of(colors.unpacked(rgb))).round(6)
     order = np.lexsort((of, -shares, distances))
     order = order[distances[order] <= query.threshold]
     _, firsts = np.unique(of[order], return_index=True)
     best = order[np.sort(firsts)]
-    rows = [
-        (
-            int(of[at]),
-            match_score(float(distances[at]), query.threshold),
-            int(rgb[at]),
-            float(shares[at]),
-        )
-        for at in best[page]
-    ]
-    return rows, len(best)
+    fits = (_Fit(int(of[at]), float(distances[at]), int(rgb[at]), float(shares[at])) for at in best)
+    offset = page.offset
+    if (after := page.after) is not None:
+        fits, offset = (fit for fit in fits if fit.key > after), 0
+    return list(islice(fits, offset, offset + page.look_ahead)), len(best)

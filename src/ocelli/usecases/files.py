@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ocelli.domain.colors import Palette
     from ocelli.domain.images import Image, StorageTarget
     from ocelli.domain.library import FileQuery
+    from ocelli.domain.paging import PageRequest
     from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered
     from ocelli.storage.postgres.database import PostgresDatabase
@@ -80,11 +81,14 @@ class Files:
         async with self._database.autocommit() as tx:
             return await tx.analyses.of_image(image.tenant_id, image.id)
 
-    async def page(self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int) -> Page:
+    async def page(self, tenant_id: UUID, query: FileQuery, page: PageRequest) -> Page:
         """Return a page of the matching pictures, in the order of the query."""
         async with self._database.transaction() as tx:
-            images, total = await tx.images.page(tenant_id, query, limit=limit, offset=offset)
-        return Page(images, total, offset + len(images) < total)
+            found, total = await tx.images.page(
+                tenant_id, query, limit=page.look_ahead, offset=page.offset, after=page.after
+            )
+        images, more = page.cut(found)
+        return Page(images, total, more)
 
     async def update(
         self, tenant_id: UUID, id: str, *, title: str | None, tags: Sequence[str] | None

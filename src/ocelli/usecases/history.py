@@ -8,6 +8,7 @@ import csv
 import json
 import re
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ocelli.domain.errors import OcelliError, StorageFull, ValidationFailed
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         HistoryStatistics,
     )
     from ocelli.domain.images import Image
+    from ocelli.domain.paging import PageRequest
     from ocelli.domain.ports_storage import Objects
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.store_resolver import StoreResolver
@@ -67,6 +69,16 @@ METADATA_FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
 ALL_FIELDS = FIELDS | METADATA_FIELDS
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """One page, numbers about all that match, and the pictures of the page."""
+
+    records: Sequence[HistoryRecord]
+    statistics: HistoryStatistics
+    images: Sequence[Image]
+    has_more: bool
+
+
 class History:
     """Use cases around a tenant's history."""
 
@@ -74,15 +86,13 @@ class History:
         self._database = database
         self._store = store
 
-    async def page(
-        self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
-    ) -> tuple[Sequence[HistoryRecord], HistoryStatistics, Sequence[Image]]:
-        """Return a page, newest first, the statistics of all matches, and the page's pictures."""
+    async def page(self, tenant_id: UUID, query: HistoryQuery, page: PageRequest) -> HistoryPage:
+        """Return a page, newest first; the key of a record is (created_at, id)."""
         async with self._database.transaction() as tx:
-            records = await tx.history.page(tenant_id, query, limit=limit, offset=offset)
+            records, more = page.cut(await tx.history.page(tenant_id, query, page))
             statistics = await tx.history.statistics(tenant_id, query)
             images = await tx.images.by_ids(list({record.image_id for record in records}))
-        return records, statistics, images
+        return HistoryPage(records, statistics, images, more)
 
     async def export(self, tenant_id: UUID, request: ExportOptions) -> Export:
         """Enqueue an export."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import ApiKey, Tier
     from ocelli.domain.fetch_jobs import CreditBalance
+    from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.database import PostgresDatabase
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
@@ -81,11 +82,16 @@ class Keys:
         return created, secret
 
     async def page(
-        self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
-    ) -> tuple[Sequence[ApiKey], int]:
-        """Return a page of keys, newest first, and their total number."""
+        self, tenant_id: UUID, *, inactive: bool, page: PageRequest
+    ) -> tuple[Sequence[ApiKey], int, bool]:
+        """Return a page of keys, newest first, their total number, and if others follow.
+
+        The key of a row is (created_at, id).
+        """
         async with self._database.transaction() as tx:
-            return await tx.accounts.page(tenant_id, inactive=inactive, limit=limit, offset=offset)
+            found, total = await tx.accounts.page(tenant_id, inactive=inactive, page=page)
+        keys, more = page.cut(found)
+        return keys, total, more
 
     async def get(self, tenant_id: UUID, id: UUID) -> ApiKey:
         """Return the key. Raises NotFound."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from ocelli.domain.paging import PageRequest
     from ocelli.domain.sessions import (
         Ended,
         Item,
@@ -43,6 +44,7 @@ class SessionPage:
 
     sessions: Sequence[Session]
     total: int
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class ResultsPage:
     session: Session
     items: Sequence[Item]
     total: int
+    has_more: bool
 
 
 class Sessions:
@@ -79,26 +82,27 @@ class Sessions:
         *,
         status: SessionStatus | None,
         method: UploadMethod | None,
-        limit: int,
-        offset: int,
+        page: PageRequest,
     ) -> SessionPage:
-        """Return a page of sessions, newest first."""
+        """Return a page of sessions, newest first; the key of a session is (created_at, id)."""
         async with self._database.autocommit() as tx:
-            sessions, total = await tx.sessions.page(
-                tenant_id, status=status, method=method, limit=limit, offset=offset
+            found, total = await tx.sessions.page(
+                tenant_id, status=status, method=method, page=page
             )
-        return SessionPage(sessions, total)
+        sessions, more = page.cut(found)
+        return SessionPage(sessions, total, more)
 
     async def results(
-        self, tenant_id: UUID, id: str, *, include_failed: bool, limit: int, offset: int
+        self, tenant_id: UUID, id: str, *, include_failed: bool, page: PageRequest
     ) -> ResultsPage:
-        """Return a page of the files in a final state, in the order of the request."""
+        """Return a page of the files in a final state, in order; their key is (position,)."""
         async with self._database.autocommit() as tx:
             session = await _session(tx, tenant_id, id)
-            items, total = await tx.sessions.results(
-                session.id, include_failed=include_failed, limit=limit, offset=offset
+            found, total = await tx.sessions.results(
+                session.id, include_failed=include_failed, page=page
             )
-        return ResultsPage(session, items, total)
+        items, more = page.cut(found)
+        return ResultsPage(session, items, total, more)
 
     async def counts(self, tenant_id: UUID, id: str) -> tuple[Session, ItemCounts, Sequence[Item]]:
         """Return the session, the numbers of files by state, and the newest errors."""

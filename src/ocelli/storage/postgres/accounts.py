@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Jsonb
 
 from ocelli.domain.accounts import Tenant, Tier, hash_key, key_prefix
+from ocelli.storage.postgres.paging import PAGE, older, page_values
 from ocelli.storage.postgres.rows import to_key
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey, KeyDraft, KeyUse
+    from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.rows import Connection
 
 _KEYS = (
@@ -97,16 +99,16 @@ class PostgresAccounts:
         return [to_key(row) for row in await cursor.fetchall()]
 
     async def page(
-        self, tenant_id: UUID, *, inactive: bool, limit: int, offset: int
+        self, tenant_id: UUID, *, inactive: bool, page: PageRequest
     ) -> tuple[Sequence[ApiKey], int]:
         """Return a page, newest first, and the total number.
 
         ``inactive`` includes revoked and expired keys.
         """
         where = "WHERE k.tenant_id = %(tenant)s" + ("" if inactive else f" AND {_ACTIVE}")
-        values = {"tenant": tenant_id, "limit": limit, "offset": offset}
+        values = {"tenant": tenant_id, **page_values(page)}
         cursor = await self._connection.execute(
-            f"{_KEYS} {where} ORDER BY k.created_at DESC, k.id LIMIT %(limit)s OFFSET %(offset)s",
+            f"{_KEYS} {where} AND {older(page, 'k.')} ORDER BY k.created_at DESC, k.id {PAGE}",
             values,
         )
         keys = [to_key(row) for row in await cursor.fetchall()]

@@ -8,6 +8,7 @@ from ocelli.domain.analysis import Failure, Status, VerificationLevel
 from ocelli.domain.batches import Batch, BatchKind, Progress
 from ocelli.domain.errors import FailureType
 from ocelli.storage.postgres.analyses import PostgresAnalyses
+from ocelli.storage.postgres.paging import PAGE, further, page_values
 from ocelli.storage.postgres.rows import inputs_to_json, to_analysis
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
+    from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.rows import Connection
 
 
@@ -67,14 +69,14 @@ class PostgresBatches:
         )
 
     async def results(
-        self, id: UUID, *, include_failed: bool, limit: int, offset: int
+        self, id: UUID, *, include_failed: bool, page: PageRequest
     ) -> Sequence[Analysis]:
         """Return a page of items in their order, including unfinished ones."""
         condition = "" if include_failed else " AND status NOT IN ('failed', 'skipped')"
         cursor = await self._connection.execute(
-            f"SELECT * FROM analyses WHERE request_id = %s{condition}"
-            " ORDER BY position LIMIT %s OFFSET %s",
-            (id, limit, offset),
+            f"SELECT * FROM analyses WHERE request_id = %(id)s{condition} AND {further(page)}"
+            f" ORDER BY position {PAGE}",
+            {"id": id, **page_values(page)},
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
 

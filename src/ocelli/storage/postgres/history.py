@@ -14,12 +14,14 @@ from ocelli.domain.history import (
     HistoryStatistics,
     SourceType,
 )
+from ocelli.storage.postgres.paging import PAGE, older, page_values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from uuid import UUID
 
     from ocelli.domain.history import HistoryQuery
+    from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.rows import Connection, Row
 
 _request = TypeAdapter(ExportOptions)
@@ -43,13 +45,13 @@ class PostgresHistory:
         self._connection = connection
 
     async def page(
-        self, tenant_id: UUID, query: HistoryQuery, *, limit: int, offset: int
+        self, tenant_id: UUID, query: HistoryQuery, page: PageRequest
     ) -> Sequence[HistoryRecord]:
         """Return a page of records."""
         where, values = _where(tenant_id, query)
         cursor = await self._connection.execute(
-            f"{_RECORDS}{_FROM}{where}{_ORDER} LIMIT %(limit)s OFFSET %(offset)s".encode(),
-            {**values, "limit": limit, "offset": offset},
+            f"{_RECORDS}{_FROM}{where} AND {older(page, 'a.')}{_ORDER} {PAGE}".encode(),
+            {**values, **page_values(page)},
         )
         return [_to_record(row) for row in await cursor.fetchall()]
 

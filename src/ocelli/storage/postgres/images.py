@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image, Variant
     from ocelli.domain.library import FileQuery
+    from ocelli.domain.paging import Key
     from ocelli.domain.usage import Charge, Limit
     from ocelli.storage.postgres.rows import Connection, Row
 
@@ -140,13 +141,22 @@ class PostgresImages:
         return rows[0] if rows else None
 
     async def page(
-        self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
+        self,
+        tenant_id: UUID,
+        query: FileQuery,
+        *,
+        limit: int,
+        offset: int,
+        after: Key | None = None,
     ) -> tuple[Sequence[Image], int]:
-        """Return a page of images, and the total number."""
+        """Return a page of images, and the total number; see PostgresLibrary.page.
+
+        What is deleted between the two queries is still in it: the page was as long.
+        """
         ids, total = await PostgresLibrary(self._connection).page(
-            tenant_id, query, limit=limit, offset=offset
+            tenant_id, query, limit=limit, offset=offset, after=after
         )
-        found = {image.id: image for image in await self.by_ids(list(ids))}
+        found = {image.id: image for image in await self._select("id = ANY(%s)", (list(ids),))}
         return [found[id] for id in ids if id in found], total
 
     async def stale(self, limit: int) -> Sequence[UUID]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.library import SortBy
+from ocelli.domain.library import SortBy, sort_name
 from ocelli.domain.search import SearchMode, fold
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.images import Image
     from ocelli.domain.library import FileQuery
+    from ocelli.domain.paging import Key
     from ocelli.storage.postgres.rows import Connection, Row
 
 # Of more matches than this the newest are ranked, and the others follow by age: ranking reads
@@ -111,16 +112,27 @@ class PostgresLibrary:
         )
 
     async def page(
-        self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int
+        self,
+        tenant_id: UUID,
+        query: FileQuery,
+        *,
+        limit: int,
+        offset: int,
+        after: Key | None = None,
     ) -> tuple[Sequence[UUID], int]:
-        """Return the ids of a page in their order, and the total number of matches."""
+        """Return the ids of a page in their order, and the total number of matches.
+
+        The page begins behind the sort key ``after`` (not by relevance), or at ``offset``.
+        """
         if query.search is not None and not query.search.alternatives:
             return [], 0  # there is no word in it
         where, values = _where(tenant_id, query)
         values |= {"limit": limit, "offset": offset}
+        if after is not None:
+            values |= {"offset": 0, "after": after[0], "after_id": after[1]}
         if query.search is not None or query.tags:
             return await self._searched(where, values, query)
-        row = await self._one(_listed(where, query), values)
+        row = await self._one(_listed(where, query, values), values)
         return row["ids"], row["total"]
 
     async def _searched(
@@ -136,6 +148,7 @@ class PostgresLibrary:
             return row["ids"], row["total"]
         counted = await self._one(_COUNT + where, values)
         total: int = counted["total"]
+        where = f"{where} AND {_behind(query, values)}"
         if not _by_age(query):
             found = f"(SELECT * FROM library WHERE {where} OFFSET 0) AS hits"
             row = await self._one(f"SELECT ARRAY({_sorted(found, query)}) AS ids", values)
@@ -189,13 +202,22 @@ def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
     return " AND ".join(conditions), values
 
 
-def _listed(where: str, query: FileQuery) -> str:
+def _behind(query: FileQuery, values: dict[str, Any]) -> str:
+    """The condition of rows that come after the key, if one is given."""
+    if "after" not in values:
+        return "true"
+    sign = "<" if query.descending else ">"
+    return f"({_COLUMNS[query.sort_by]}, image_id) {sign} (%(after)s, %(after_id)s)"
+
+
+def _listed(where: str, query: FileQuery, values: dict[str, Any]) -> str:
     direction = "DESC" if query.descending or query.sort_by is SortBy.RELEVANCE else "ASC"
     column = _COLUMNS.get(query.sort_by, "shown_at")
     return (
         f"SELECT (SELECT count(*) FROM library WHERE {where}) AS total,"
-        f" ARRAY(SELECT image_id FROM library WHERE {where} ORDER BY {column} {direction},"
-        f" image_id {direction} LIMIT %(limit)s OFFSET %(offset)s) AS ids"
+        f" ARRAY(SELECT image_id FROM library WHERE {where} AND {_behind(query, values)}"
+        f" ORDER BY {column} {direction}, image_id {direction}"
+        " LIMIT %(limit)s OFFSET %(offset)s) AS ids"
     )
 
 
@@ -229,10 +251,12 @@ def _in_one_query(where: str, query: FileQuery, values: dict[str, Any]) -> str:
     if _by_age(query):
         order, values["wanted"] = _order(query, values)
     else:
-        order, values["wanted"] = _sorted("found", query), 0
+        rest = f"(SELECT * FROM found WHERE {_behind(query, values)}) AS rest"
+        order, values["wanted"] = _sorted(rest, query), 0
     return (
         "WITH found AS MATERIALIZED (SELECT image_id, shown_at, created_at, size_bytes, name"
         f" FROM library WHERE {where}), hits AS (SELECT image_id, shown_at FROM found"
+        f" WHERE {_behind(query, values)}"
         " ORDER BY shown_at DESC, image_id DESC LIMIT %(wanted)s)"
         f" SELECT (SELECT count(*) FROM found) AS total, ARRAY({order}) AS ids"
     )
@@ -282,7 +306,7 @@ def new_entry(image: Image) -> dict[str, Any]:
         "shown_at": image.content_created_at or image.created_at,
         "created_at": image.created_at,
         "size_bytes": image.size_bytes,
-        "name": fold(image.title or image.filename),
+        "name": sort_name(image.title, image.filename),
         "title": fold(f"{image.title or ''} {image.filename}"),
         "tags": fold(" ".join(image.tags)),
         "labels": [_tenant(image.tenant_id), *sorted({_label(tag) for tag in image.tags})],
@@ -298,7 +322,7 @@ def _entry(row: Row) -> dict[str, Any]:
         "created_at": row["created_at"],
         "size_bytes": row["size_bytes"],
         "described": row["described"],
-        "name": fold(row["title"] or row["filename"]),
+        "name": sort_name(row["title"], row["filename"]),
         "title": fold(f"{row['title'] or ''} {row['filename']}"),
         "tags": fold(" ".join(tags)),
         "description": fold((row["description"] or "")[:LONGEST_TEXT]),

@@ -19,6 +19,7 @@ from ocelli.domain.sessions import (
     UploadMethod,
 )
 from ocelli.storage.postgres.images import PostgresImages
+from ocelli.storage.postgres.paging import PAGE, further, older, page_values
 from ocelli.storage.postgres.rows import recordset
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocelli.domain.images import Image
+    from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.rows import Connection, Row
 
 CHANNEL = "ocelli_sessions"
@@ -185,31 +187,31 @@ class PostgresSessions:
         *,
         status: SessionStatus | None,
         method: UploadMethod | None,
-        limit: int,
-        offset: int,
+        page: PageRequest,
     ) -> tuple[Sequence[Session], int]:
         """Return a page of sessions, newest first, and the total number."""
         where = (
-            "FROM sessions WHERE tenant_id = %s AND (%s::text IS NULL OR status = %s)"
-            " AND (%s::text IS NULL OR upload_method = %s)"
+            "FROM sessions WHERE tenant_id = %(tenant)s"
+            " AND (%(status)s::text IS NULL OR status = %(status)s)"
+            " AND (%(method)s::text IS NULL OR upload_method = %(method)s)"
         )
-        filters = (tenant_id, status, status, method, method)
-        total = await self._rows(f"SELECT count(*) AS total {where}", filters)
+        values = {"tenant": tenant_id, "status": status, "method": method, **page_values(page)}
+        total = await self._rows(f"SELECT count(*) AS total {where}", values)
         rows = await self._rows(
-            f"SELECT * {where} ORDER BY created_at DESC, id LIMIT %s OFFSET %s",
-            (*filters, limit, offset),
+            f"SELECT * {where} AND {older(page)} ORDER BY created_at DESC, id {PAGE}", values
         )
         return [_to_session(row) for row in rows], total[0]["total"]
 
     async def results(
-        self, session_id: UUID, *, include_failed: bool, limit: int, offset: int
+        self, session_id: UUID, *, include_failed: bool, page: PageRequest
     ) -> tuple[Sequence[Item], int]:
         """Return a page of final items with their pictures, in order, and the total number."""
         states = _FINAL if include_failed else "('completed', 'skipped')"
-        where = f"FROM items WHERE session_id = %s AND state IN {states}"
-        total = await self._rows(f"SELECT count(*) AS total {where}", (session_id,))
+        where = f"FROM items WHERE session_id = %(id)s AND state IN {states}"
+        values = {"id": session_id, **page_values(page)}
+        total = await self._rows(f"SELECT count(*) AS total {where}", values)
         rows = await self._rows(
-            f"SELECT * {where} ORDER BY position LIMIT %s OFFSET %s", (session_id, limit, offset)
+            f"SELECT * {where} AND {further(page)} ORDER BY position {PAGE}", values
         )
         return await self._with_images(rows), total[0]["total"]
 

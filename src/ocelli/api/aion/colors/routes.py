@@ -8,11 +8,13 @@ from fastapi import APIRouter, Query, Request
 
 from ocelli.api.aion.colors import mapping, schemas
 from ocelli.api.aion.common import FileId, errors
+from ocelli.api.aion.cursors import from_cursor, to_cursor
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.colors import FAMILIES, MAX_COLORS, MIN_COLORS
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/colors", tags=["colors"])
@@ -69,8 +71,9 @@ async def search_colors(
     Distances are CIEDE2000. By name or family alone, every match is a full one.
     """
     query = mapping.color_query(body)
-    matches, total = await services.colors.search(
-        key.tenant.id, query, limit=body.limit, offset=body.offset
+    after = from_cursor(body.cursor, "colors", float, float, int)
+    matches, total, last = await services.colors.search(
+        key.tenant.id, query, PageRequest(body.limit, body.offset, after)
     )
     images, palettes = await services.colors.load(key.tenant.id, matches)
     url_of = await urls(request, services, images.values())
@@ -83,6 +86,7 @@ async def search_colors(
         total_count=total,
         limit=body.limit,
         offset=body.offset,
+        next_cursor=None if last is None else to_cursor("colors", last),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ocelli.api.aion.cursors import to_cursor
 from ocelli.api.aion.data import schemas
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.history import ExportOptions, HistoryQuery, SourceType
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
     from ocelli.domain.history import Export, HistoryRecord, HistoryStatistics
     from ocelli.domain.images import Image
+    from ocelli.domain.paging import PageRequest
+    from ocelli.usecases.history import HistoryPage
 
 MOST_TERMS = 20
 
@@ -113,15 +116,17 @@ def filters_applied(query: HistoryQuery) -> schemas.FiltersApplied:
     )
 
 
-def page_info(*, offset: int, limit: int, total: int) -> schemas.PageInfo:
-    """Pages count from 1."""
+def page_info(page: HistoryPage, asked: PageRequest) -> schemas.PageInfo:
+    """Pages count from 1; behind a cursor they are not counted."""
+    last = page.records[-1] if page.has_more else None
     return schemas.PageInfo(
-        offset=offset,
-        limit=limit,
-        has_next=offset + limit < total,
-        has_previous=offset > 0,
-        total_pages=math.ceil(total / limit),
-        current_page=offset // limit + 1,
+        offset=asked.offset,
+        limit=asked.limit,
+        has_next=page.has_more,
+        has_previous=asked.offset > 0 or asked.after is not None,
+        total_pages=math.ceil(page.statistics.total / asked.limit),
+        current_page=asked.offset // asked.limit + 1,
+        next_cursor=last and to_cursor("descriptions", (last.created_at, last.id)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion.common import FileId, Moment, absolute, errors
+from ocelli.api.aion.cursors import Cursor, from_cursor
 from ocelli.api.aion.data import mapping, schemas
 from ocelli.api.aion.files.routes import to_variant, urls
 from ocelli.api.auth import CurrentKey, CurrentServices
@@ -17,6 +19,7 @@ from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.history import Export
 from ocelli.domain.images import VariantType
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/data", tags=["data"])
@@ -48,6 +51,7 @@ async def list_descriptions(
     ] = "",
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
 ) -> schemas.DescriptionHistory:
     """Newest first, with numbers about all that match."""
     query = mapping.history_query(
@@ -58,17 +62,18 @@ async def list_descriptions(
         terms=search.split(","),
         sources=source_types.split(","),
     )
-    records, numbers, images = await services.history.page(
-        key.tenant.id, query, limit=limit, offset=offset
-    )
-    url_of = await urls(request, services, images)
-    by_id = {image.id: image for image in images}
+    asked = PageRequest(limit, offset, from_cursor(cursor, "descriptions", datetime, UUID))
+    page = await services.history.page(key.tenant.id, query, asked)
+    url_of = await urls(request, services, page.images)
+    by_id = {image.id: image for image in page.images}
     return schemas.DescriptionHistory(
-        results=[mapping.description(each, by_id.get(each.image_id), url_of) for each in records],
-        total_count=numbers.total,
-        statistics=mapping.statistics(numbers),
+        results=[
+            mapping.description(each, by_id.get(each.image_id), url_of) for each in page.records
+        ],
+        total_count=page.statistics.total,
+        statistics=mapping.statistics(page.statistics),
         filters_applied=mapping.filters_applied(query),
-        page_info=mapping.page_info(offset=offset, limit=limit, total=numbers.total),
+        page_info=mapping.page_info(page, asked),
     )
 
 

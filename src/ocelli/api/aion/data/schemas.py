@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ocelli.api.aion.common import Moment
+from ocelli.api.aion.cursors import NEXT
 from ocelli.domain.history import MOST_EXPORTED, ExportFormat, ExportStatus, SourceType
 
 
@@ -66,6 +67,7 @@ class PageInfo(BaseModel):
     has_previous: bool
     total_pages: int
     current_page: int
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class DescriptionHistory(BaseModel):

@@ -224,7 +224,7 @@ def batch_status(state: BatchState) -> schemas.BatchStatusOut:
 
 
 def batch_results(
-    state: BatchState, items: Sequence[Analysis], total: int, *, limit: int, offset: int
+    state: BatchState, items: Sequence[Analysis], pagination: schemas.Pagination
 ) -> schemas.BatchResults:
     """A page."""
     progress = state.progress
@@ -232,9 +232,7 @@ def batch_results(
         batch_id=str(state.batch.id),
         status=state.status,
         results=[_item(state, each) for each in items],
-        pagination=schemas.Pagination(
-            offset=offset, limit=limit, total=total, has_more=offset + len(items) < total
-        ),
+        pagination=pagination,
         summary=schemas.BatchSummary(
             total_items=state.batch.total,
             successful_items=progress.count(Status.COMPLETED),

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from ocelli.api.aion.common import errors
+from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
@@ -17,6 +18,7 @@ from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import Analysis
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.errors import NotFound
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.questions import Question
 from ocelli.domain.scopes import KeyRole
 
@@ -140,12 +142,23 @@ async def batch_results(
     include_failed: bool = True,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Cursor = None,
 ) -> schemas.BatchResults:
     """In the order of the request; also those that are still waiting."""
-    state, items, total = await services.batches.results(
-        key.tenant.id, batch_id, include_failed=include_failed, limit=limit, offset=offset
+    state, items, total, more = await services.batches.results(
+        key.tenant.id,
+        batch_id,
+        include_failed=include_failed,
+        page=PageRequest(limit, offset, from_cursor(cursor, "batch", int)),
     )
-    return mapping.batch_results(state, items, total, limit=limit, offset=offset)
+    pagination = schemas.Pagination(
+        offset=offset,
+        limit=limit,
+        total=total,
+        has_more=more,
+        next_cursor=to_cursor("batch", (items[-1].position,)) if more else None,
+    )
+    return mapping.batch_results(state, items, pagination)
 
 
 @router.delete(

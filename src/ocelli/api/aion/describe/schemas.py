@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from ocelli.api.aion.cursors import NEXT
 from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus
 from ocelli.domain.claims import ClaimType, Ruling
@@ -353,6 +354,7 @@ class Pagination(BaseModel):
     limit: int
     total: int
     has_more: bool
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class BatchSummary(BaseModel):

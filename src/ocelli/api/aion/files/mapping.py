@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
+from ocelli.api.aion import cursors
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe.mapping import backend_errors, calls, claim
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
+from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.images import VariantStatus, VariantType
-from ocelli.domain.library import FileQuery, SortBy
+from ocelli.domain.library import FileQuery, SortBy, sort_key
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.search import parse
 from ocelli.domain.timestamps import moment
 
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.images import Image
-    from ocelli.usecases.files import Deletion
+    from ocelli.usecases.files import Deletion, Page
 
     UrlOf = Callable[[Image, VariantType], str | None]
 
@@ -43,6 +48,33 @@ def file_query(asked: schemas.FileFilters) -> FileQuery:
         sort_by=asked.sort_by or (SortBy.RELEVANCE if search else SortBy.SHOWN_AT),
         descending=asked.sort_order is schemas.SortOrder.DESC,
     )
+
+
+_KEYS = {
+    SortBy.SHOWN_AT: (datetime, UUID),
+    SortBy.CREATED_AT: (datetime, UUID),
+    SortBy.TITLE: (str, UUID),
+    SortBy.SIZE: (int, UUID),
+}
+
+
+def page_request(asked: schemas.FileFilters, query: FileQuery) -> PageRequest:
+    """Raises ValidationFailed for a cursor of another order."""
+    if asked.cursor is not None and query.sort_by not in _KEYS:
+        raise ValidationFailed("A list by relevance has no cursor: use offset.", field="cursor")
+    types = _KEYS.get(query.sort_by, ())
+    after = cursors.from_cursor(asked.cursor, _order(query), *types)
+    return PageRequest(asked.limit, asked.offset, after)
+
+
+def next_cursor(page: Page, query: FileQuery) -> str | None:
+    """None where nothing follows, and by relevance."""
+    key = sort_key(page.images[-1], query.sort_by) if page.has_more and page.images else None
+    return None if key is None else cursors.to_cursor(_order(query), key)
+
+
+def _order(query: FileQuery) -> str:
+    return f"files {query.sort_by} {'down' if query.descending else 'up'}"
 
 
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:

@@ -31,14 +31,14 @@ async def list_files(
     asked: Annotated[schemas.FileFilters, Query()],
 ) -> schemas.FileList:
     """All filters must hold. `search` knows `"several words"`, `-without` and `or`."""
-    page = await services.files.page(
-        key.tenant.id, mapping.file_query(asked), limit=asked.limit, offset=asked.offset
-    )
+    query = mapping.file_query(asked)
+    page = await services.files.page(key.tenant.id, query, mapping.page_request(asked, query))
     url_of = await urls(request, services, page.images)
     return schemas.FileList(
         files=[mapping.file_summary(image, url_of) for image in page.images],
         total_count=page.total,
         has_more=page.has_more,
+        next_cursor=mapping.next_cursor(page, query),
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ocelli.api.aion import cursors
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import BackendError, CallOut, ClaimOut
 from ocelli.domain.analysis import Status
@@ -71,6 +72,9 @@ class FileFilters(BaseModel):
     sort_order: SortOrder = Field(SortOrder.DESC, description="The best first by relevance.")
     limit: int = Field(20, ge=1, le=100)
     offset: int = Field(0, ge=0, le=2**31)
+    cursor: str | None = Field(
+        None, max_length=cursors.LONGEST, description=f"{cursors.DESCRIPTION} Not by relevance."
+    )
 
 
 class Dimensions(BaseModel):
@@ -117,6 +121,7 @@ class FileList(BaseModel):
     files: list[FileSummary]
     total_count: int
     has_more: bool
+    next_cursor: str | None = Field(description=f"{cursors.NEXT} And by relevance.")
 
 
 class ProviderDescription(BaseModel):

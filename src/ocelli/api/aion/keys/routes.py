@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
 from ocelli.api.aion.common import errors
+from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.keys import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
 router = APIRouter(route_class=JsonRoute, prefix="/api-keys", tags=["keys"])
@@ -40,12 +43,18 @@ async def list_keys(
     ] = False,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    cursor: Cursor = None,
 ) -> schemas.KeyList:
     """Of this tenant, newest first."""
-    keys, total = await services.keys.page(
-        key.tenant.id, inactive=include_inactive, limit=limit, offset=offset
+    after = from_cursor(cursor, "keys", datetime, UUID)
+    keys, total, more = await services.keys.page(
+        key.tenant.id, inactive=include_inactive, page=PageRequest(limit, offset, after)
     )
-    return schemas.KeyList(api_keys=[mapping.key(each) for each in keys], total=total)
+    return schemas.KeyList(
+        api_keys=[mapping.key(each) for each in keys],
+        total=total,
+        next_cursor=to_cursor("keys", (keys[-1].created_at, keys[-1].id)) if more else None,
+    )
 
 
 @router.get("/{key_id}", summary="One key", responses=errors(404))

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ocelli.api.aion.cursors import NEXT
+
 
 def _text(value: str) -> str:
     if "\0" in value:
@@ -127,3 +129,4 @@ class KeyList(BaseModel):
 
     api_keys: list[Key]
     total: int = Field(description="How many there are on all pages.")
+    next_cursor: str | None = Field(description=NEXT)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ocelli.api.aion.common import whole
+from ocelli.api.aion.cursors import to_cursor
 from ocelli.api.aion.files.mapping import ai_tags, confidence
 from ocelli.api.aion.sessions import schemas
 from ocelli.domain.images import VariantType
@@ -13,6 +14,7 @@ from ocelli.domain.sessions import ItemState
 
 if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
+    from ocelli.domain.paging import PageRequest
     from ocelli.domain.sessions import Ended, Item, Session
     from ocelli.usecases.sessions import ResultsPage, SessionOverview
 
@@ -45,16 +47,17 @@ def details(found: SessionOverview) -> schemas.SessionDetails:
     )
 
 
-def results(page: ResultsPage, limit: int, offset: int, url_of: UrlOf) -> schemas.SessionResults:
+def results(page: ResultsPage, asked: PageRequest, url_of: UrlOf) -> schemas.SessionResults:
     """One page of finished files."""
     session = page.session
     return schemas.SessionResults(
         session_id=str(session.id),
         results=[result(item, url_of) for item in page.items],
         total_count=page.total,
-        offset=offset,
-        limit=limit,
-        has_more=offset + len(page.items) < page.total,
+        offset=asked.offset,
+        limit=asked.limit,
+        has_more=page.has_more,
+        next_cursor=to_cursor("session", (page.items[-1].position,)) if page.has_more else None,
         summary=schemas.ResultsSummary(
             total_files=session.total,
             completed=session.completed,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from ocelli.api.aion.common import errors
+from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.sessions import mapping, schemas
 from ocelli.api.aion.sessions.events import progress
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 from ocelli.domain.sessions import SessionStatus, UploadMethod
 
@@ -33,17 +37,24 @@ async def list_sessions(
     upload_method: UploadMethod | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    cursor: Cursor = None,
 ) -> schemas.SessionList:
     """Newest first."""
+    after = from_cursor(cursor, "sessions", datetime, UUID)
     page = await services.sessions.page(
-        key.tenant.id, status=status, method=upload_method, limit=limit, offset=offset
+        key.tenant.id,
+        status=status,
+        method=upload_method,
+        page=PageRequest(limit, offset, after),
     )
+    last = page.sessions[-1] if page.has_more else None
     return schemas.SessionList(
         sessions=[mapping.summary(session) for session in page.sessions],
         total_count=page.total,
         offset=offset,
         limit=limit,
-        has_more=offset + len(page.sessions) < page.total,
+        has_more=page.has_more,
+        next_cursor=last and to_cursor("sessions", (last.created_at, last.id)),
     )
 
 
@@ -70,13 +81,15 @@ async def session_results(
     include_failed: bool = True,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Cursor = None,
 ) -> schemas.SessionResults:
     """In the order of the request."""
+    asked = PageRequest(limit, offset, from_cursor(cursor, "session", int))
     page = await services.sessions.results(
-        key.tenant.id, session_id, include_failed=include_failed, limit=limit, offset=offset
+        key.tenant.id, session_id, include_failed=include_failed, page=asked
     )
     images = [item.image for item in page.items if item.image is not None]
-    return mapping.results(page, limit, offset, await urls(request, services, images))
+    return mapping.results(page, asked, await urls(request, services, images))
 
 
 @router.get(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from ocelli.api.aion.cursors import NEXT
 from ocelli.domain.sessions import SessionStatus, UploadMethod
 
 
@@ -35,6 +36,7 @@ class SessionList(BaseModel):
     offset: int
     limit: int
     has_more: bool
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class RecentCompletion(BaseModel):
@@ -108,4 +110,5 @@ class SessionResults(BaseModel):
     offset: int
     limit: int
     has_more: bool
+    next_cursor: str | None = Field(description=NEXT)
     summary: ResultsSummary

@@ -130,6 +130,8 @@ WHOLE, TRUTH = {"type": "integer"}, {"type": "boolean"}
          [{"label": "cup", "count": 2}]),
         ("palette", {"type": "array", "items": form({"hex": STRING, "name": STRING})},
          [{"hex": "#ff0000", "name": "red"}]),
+        ("tasks", {"type": "array", "items": form({"description": STRING, "has_text": TRUTH})},
+         [{"description": "Two cups. Red.", "has_text": True}]),
     ],
 )  # fmt: skip
 def test_forms_are_filled_by_name(name: str, schema: Any, value: Any) -> None:
@@ -152,6 +154,7 @@ def test_references_and_several_pictures() -> None:
     [
         form({"photographer": STRING}),
         form({"has_unicorn": TRUTH}),
+        form({"tasks": {"type": "array", "items": form({"description": STRING, "due": STRING})}}),
         form({"dogs_count": WHOLE}),
         {"type": "string", "enum": ["x"]},
         form({"description": {"type": "string", "pattern": "(a+)+$"}}),

@@ -154,7 +154,10 @@ class _Filler:
         item = self._resolved(schema.get("items", {}))
         if not words:  # "images", or an array at the root: one of each
             return [self.value(item, "image", [each], depth + 1) for each in found]
-        records = _records(words, found)
+        try:
+            records = _records(words, found)
+        except _Unknown:
+            return self._one_of_each(item, found, depth)
         most = schema.get("maxItems")
         if isinstance(most, int):
             records = records[:most]
@@ -166,6 +169,19 @@ class _Filler:
             names = [str(record["name"]) for record in records]
             return list(dict.fromkeys(names))
         raise _Unknown
+
+    def _one_of_each(
+        self, item: Mapping[str, Any], found: Sequence[Findings], depth: int
+    ) -> list[Any]:
+        """Objects of an unknown name, if all that they must have is known of a picture."""
+        if "properties" not in item:
+            raise _Unknown
+        before = len(self.unknown)
+        values = [self.value(item, "", [each], depth + 1) for each in found]
+        if len(self.unknown) > before:
+            del self.unknown[before:]
+            raise _Unknown
+        return values
 
     def _one_of(
         self, options: Sequence[Mapping[str, Any]], name: str, found: Sequence[Findings], depth: int

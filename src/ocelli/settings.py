@@ -44,7 +44,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _names(value: Any) -> Any:
-    """Of a list that came as text: separated by commas, or as JSON."""
+    """Parse a list that is given as text: separated by commas, or as JSON."""
     if not isinstance(value, str):
         return value
     if not value.lstrip().startswith("["):
@@ -53,16 +53,16 @@ def _names(value: Any) -> Any:
 
 
 def _table(value: Any) -> Any:
-    """Of a table that came as text."""
-    wanted = 'a table in `ocelli.toml`, or JSON in the environment: `{"name": ...}`'
-    return _json(value, wanted) if isinstance(value, str) else value
+    """Parse a table that is given as JSON text."""
+    expected = 'a table in `ocelli.toml`, or JSON in the environment: `{"name": ...}`'
+    return _json(value, expected) if isinstance(value, str) else value
 
 
-def _json(text: str, wanted: str) -> Any:
+def _json(text: str, expected: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise ValueError(f"must be {wanted}") from None
+        raise ValueError(f"must be {expected}") from None
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
@@ -78,7 +78,7 @@ _UNITS = {
 
 
 class TierChange(BaseModel):
-    """What is different from the tier's own limits; see docs/settings.md."""
+    """Changes of a tier's limits; see docs/settings.md."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,7 +91,7 @@ class TierChange(BaseModel):
     storage_gb: CountOrUnlimited | None = None
 
     def applied_to(self, limits: TierLimits) -> TierLimits:
-        """``limits`` with these changes."""
+        """Return ``limits`` with these changes."""
         changes: dict[str, Any] = {}
         for name, value in self.model_dump(exclude_none=True).items():
             field, unit = _UNITS.get(name, (name, 1))
@@ -363,14 +363,17 @@ class Settings(BaseSettings):
         "asked that is not named here, whatever keys the environment holds.",
     )
     default_backend: str | None = Field(
-        None, description="Who describes when nobody is named. Default: the first of `backends`."
+        None,
+        description="Which backend describes when a request names none. Default: the first of `backends`.",
     )
     checker: str | None = Field(
         None,
-        description="Who checks what another backend has said. Default: the first that is not it.",
+        description="Which backend checks what another has said. Default: the first that is not "
+        "it.",
     )
     judge: str | None = Field(
-        None, description="Who decides between the two. Default: the first that is neither."
+        None,
+        description="Which backend decides between the two. Default: the first that is neither.",
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_format: Literal["text", "json"] = Field(
@@ -427,11 +430,11 @@ class Settings(BaseSettings):
         return backends
 
     @model_validator(mode="after")
-    def _parts_are_played_by_somebody(self) -> Self:
-        for part in ("default_backend", "checker", "judge"):
-            name = getattr(self, part)
+    def _backends_of_roles_exist(self) -> Self:
+        for role in ("default_backend", "checker", "judge"):
+            name = getattr(self, role)
             if name is not None and name not in (*self.backends, LOCAL):
-                raise ValueError(f"{part}: there is no backend {name!r} in `backends`")
+                raise ValueError(f"{role}: there is no backend {name!r} in `backends`")
         known = {*self.backends, *(each.model for each in self.backends.values())}
         for name in self.chat_fallback:
             if name not in known:
@@ -440,7 +443,7 @@ class Settings(BaseSettings):
 
     @property
     def tier_limits(self) -> dict[Tier, TierLimits]:
-        """The limits of every tier, with the changes of ``tiers``."""
+        """The limits of all tiers, with the changes of ``tiers``."""
         return {
             tier: self.tiers[tier].applied_to(limits) if tier in self.tiers else limits
             for tier, limits in TIER_LIMITS.items()
@@ -448,12 +451,12 @@ class Settings(BaseSettings):
 
     @property
     def fetch_networks(self) -> tuple[str, ...]:
-        """``fetch_allow``, one by one."""
+        """The networks of ``fetch_allow``."""
         return _listed(self.fetch_allow)
 
     @property
     def proxy_networks(self) -> tuple[str, ...]:
-        """``trusted_proxies``, one by one."""
+        """The networks of ``trusted_proxies``."""
         return _listed(self.trusted_proxies)
 
     @property
@@ -475,6 +478,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments of the command line, then the environment, then the file."""
+        """Return the sources by precedence: the command line, the environment, the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

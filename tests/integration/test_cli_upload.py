@@ -22,7 +22,7 @@ from PIL import Image
 from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.waiting import until
 
-from ocelli.wiring.data_folder import address_kept, running_server
+from ocelli.wiring.data_folder import publish_address, running_server
 
 FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
 HEAVY = "pydantic fastapi psycopg numpy cv2 onnxruntime uvicorn procrastinate ocelli.settings"
@@ -279,13 +279,13 @@ def test_the_key_of_a_folder_is_for_its_running_server_alone(
     (data / "api_key").write_text("aion_" + "k" * 32)
     if state == "killed":  # its port is another's by now
         code = "import sys, os; from ocelli.wiring.data_folder import *; from pathlib import Path\n"
-        code += "with address_kept(Path(sys.argv[1]), sys.argv[2]): os._exit(9)"
+        code += "with publish_address(Path(sys.argv[1]), sys.argv[2]): os._exit(9)"
         subprocess.run([sys.executable, "-c", code, data, url], check=False)
         assert json.loads((data / "address").read_text()) == {"url": url}
     elif state == "half":
         (data / "address").write_text('{"url": "')
     elif state == "gone":
-        with address_kept(data, url):
+        with publish_address(data, url):
             assert running_server(data) == url
         assert not (data / "address").exists()
     assert running_server(data) is None

@@ -29,7 +29,7 @@ from tests.waiting import until
 from ocelli.api.connections import Connections
 from ocelli.settings import Settings
 from ocelli.wiring.api import build_api
-from ocelli.wiring.installation import leave_mark, prepare
+from ocelli.wiring.installation import prepare, write_store_marker
 
 LIMIT = 0.05  # seconds of the loop's thread, waiting not counted
 CHAT = "/v1/chat/completions"
@@ -114,7 +114,7 @@ def loop(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 def started(settings: Settings, dsn: str, measured: Loop) -> uvicorn.Server:
     async def install() -> None:
         await asyncio.to_thread(prepare, settings, dsn)
-        await asyncio.to_thread(leave_mark, settings, dsn)
+        await asyncio.to_thread(write_store_marker, settings, dsn)
 
     thread = threading.Thread(target=lambda: asyncio.run(install()))
     thread.start()

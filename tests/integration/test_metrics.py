@@ -95,7 +95,7 @@ def test_numbers_survive_their_processes(fragile: Server, photos: dict[str, Path
     check(scraped(fragile))
     files = list((fragile.data / "metrics").iterdir())
     assert not [each for each in files if re.search(r"_\d+\.db$", each.name)]
-    assert all(each.stat().st_blocks * 512 >= metrics.SIZE for each in files), "a hole"
+    assert all(each.stat().st_blocks * 512 >= metrics.FILE_BYTES for each in files), "a hole"
 
 
 def test_a_database_that_is_away_leaves_the_rest(fragile: Server) -> None:

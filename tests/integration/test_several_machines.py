@@ -144,9 +144,9 @@ def test_a_bucket_that_never_answers_holds_nobody_up(
     async def mark(*_: object) -> tuple[Bucket, str, bytes]:
         return Bucket(), "installation/x", b"mark"
 
-    monkeypatch.setattr(installation, "_mark", mark)
-    monkeypatch.setattr(installation, "MARKED_WITHIN", 0.1)
-    installation.leave_mark(Settings(), "")
+    monkeypatch.setattr(installation, "_marker", mark)
+    monkeypatch.setattr(installation, "MARKER_TIMEOUT", 0.1)
+    installation.write_store_marker(Settings(), "")
     assert "it is too slow" in caplog.text
 
 

@@ -19,15 +19,15 @@ from ocelli.cli.processes import follow_supervisor
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# Workers take what the API and Postgres leave: those have somebody who waits, and need little.
+# Workers yield to the API and Postgres, which clients wait for and which need little.
 NICE = 5
-MOST_CONNECTIONS = 3000  # each may hold 64 KB of a head
+MAX_CONNECTIONS = 3000  # each may hold 64 KB of a head
 OTHER_FILES = 256  # the database, the store, pictures on their way
-MOST_FILES = 65_536  # where there is no limit
+MAX_FILES = 65_536  # where there is no limit
 
 
 def main() -> None:
-    """Run one child; its database comes through a pipe, once it is ready."""
+    """Run a child process; it gets its DSN through a pipe, once the database is ready."""
     os.umask(PRIVATE)
     dsn = follow_supervisor()
     # One core per process: native libraries would each start a thread per core.
@@ -55,14 +55,14 @@ def main() -> None:
 
 
 def _raise_file_limit() -> int:
-    """As far as we may; how many files there can be then."""
+    """Raise the limit of open files to the hard limit; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else hard
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    target = MAX_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < target:
         with contextlib.suppress(ValueError, OSError):  # a system with a bound of its own
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return wanted
-    return wanted if soft == resource.RLIM_INFINITY else soft
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            return target
+    return target if soft == resource.RLIM_INFINITY else soft
 
 
 def _api(dsn: Future[str], descriptor: int, files: int) -> None:
@@ -80,7 +80,7 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
     dialects()  # with the application what takes longest, while the database is made ready
     settings = Settings()
     connections = Connections(
-        most=max(1, min(MOST_CONNECTIONS, files - OTHER_FILES)),
+        most=max(1, min(MAX_CONNECTIONS, files - OTHER_FILES)),
         per_address=settings.connections_per_address,
         proxies=settings.proxy_networks,
     )

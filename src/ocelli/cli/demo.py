@@ -21,7 +21,7 @@ SAMPLES = {
 
 
 def sample_photos() -> list[Path]:
-    """Those that are installed; found without importing the packages."""
+    """Return the installed sample photos, without importing their packages."""
     photos = []
     for package, (folder, names) in SAMPLES.items():
         spec = importlib.util.find_spec(package)
@@ -31,7 +31,7 @@ def sample_photos() -> list[Path]:
 
 
 def main() -> int:
-    """Describe them."""
+    """Describe the photos; return the exit code."""
     os.umask(PRIVATE)
     paths = [Path(name).expanduser() for name in sys.argv[1:]] or sample_photos()
     if not paths:

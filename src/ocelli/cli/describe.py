@@ -1,4 +1,4 @@
-"""``ocelli describe``: the whole system for the length of one command.
+"""``ocelli describe``: a temporary installation for one command.
 
 Postgres and the workers live in a temporary folder; pictures take the same way as with a server:
 upload use case, queue, worker, result. What this process needs for that is imported once the
@@ -34,9 +34,9 @@ WORKERS_LOG = "workers.log"
 
 
 def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any) -> int:
-    """Print a table as the pictures come in, or JSON at the end."""
+    """Describe pictures; print a table or JSON. Returns the exit code."""
     try:
-        wanted = VerificationLevel(level)
+        verification_level = VerificationLevel(level)
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         return WRONG_USE
@@ -56,7 +56,7 @@ def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any
         return WRONG_USE
     show = _silent if as_json else _table
     try:
-        results = run(files, show, wanted, **options)
+        results = run(files, show, verification_level, **options)
     except (EmbeddedPostgresError, ChildrenFailed) as error:
         fail(str(error))
         return CANNOT_RUN
@@ -71,9 +71,9 @@ def run(
     level: VerificationLevel,
     **options: Any,
 ) -> list[DescribedFile]:
-    """Describe ``files``; ``show`` is handed the outcomes as they come, and their number."""
+    """Describe ``files``; ``show`` gets an iterator of the outcomes, and their number."""
     with tempfile.TemporaryDirectory(prefix="ocelli-") as folder:
-        settings = load_settings(data=Path(folder), **_adapted(options, len(files)))
+        settings = load_settings(data=Path(folder), **_with_limits(options, len(files)))
         if settings is None:
             raise SystemExit(CANNOT_RUN)
         with _system(settings) as (dsn, check):
@@ -93,7 +93,7 @@ def run(
 
 
 def expand(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files as given; folders as the pictures in them, hidden ones left out, sorted.
+    """Yield files as given, and the pictures in folders, sorted, without hidden ones.
 
     Raises UploadError for a folder that cannot be read.
     """
@@ -106,12 +106,12 @@ def expand(paths: Iterable[Path]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Postgres and workers, for the length of the block; and a check that raises once they fail."""
+    """Run Postgres and workers for the block; gives the DSN, and a check that they run."""
     postgres = EmbeddedPostgres(settings.data / "postgres", durable=False)
     stop = threading.Event()
     failures: list[ChildrenFailed] = []
 
-    def keep() -> None:
+    def keep_running() -> None:
         try:
             supervisor.keep_running(dsn, stop)
         except ChildrenFailed as error:
@@ -119,8 +119,8 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
 
     def check() -> None:
         if failures:
-            said = (settings.data / WORKERS_LOG).read_text(errors="replace")
-            raise ChildrenFailed(f"{failures[0]}\n{said[-2000:]}")
+            worker_log = (settings.data / WORKERS_LOG).read_text(errors="replace")
+            raise ChildrenFailed(f"{failures[0]}\n{worker_log[-2000:]}")
 
     with contextlib.ExitStack() as stack:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -137,7 +137,7 @@ def _system(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
 
         prepare(settings, dsn)
         objects(settings)
-        keeper = threading.Thread(target=keep, daemon=True)
+        keeper = threading.Thread(target=keep_running, daemon=True)
         keeper.start()
         stack.callback(keeper.join)
         stack.callback(stop.set)
@@ -148,8 +148,8 @@ async def _next(stream: AsyncIterator[DescribedFile]) -> DescribedFile | None:
     return await anext(stream, None)
 
 
-def _adapted(options: dict[str, Any], files: int) -> dict[str, Any]:
-    """No more workers than pictures; and a cache that outlives the command."""
+def _with_limits(options: dict[str, Any], files: int) -> dict[str, Any]:
+    """Limit the workers to the pictures, and set a cache that outlives the command."""
     settings = load_settings(**options)
     if settings is None:
         return options

@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from ocelli.backends.local.inventory import Mismatch, ModelInfo
     from ocelli.settings import Settings
 
-LITTLE_SPACE = 1024**3
+MIN_FREE_BYTES = 1024**3
 NOT_YET = "not yet: `ocelli serve` makes it"
 REINSTALL = "pip install --force-reinstall 'ocelli[server]'"
 
 
 def models(*, as_json: bool) -> int:
-    """What the local backend uses, checked against the pinned hashes."""
+    """Print the local models, checked against the pinned hashes. Returns the exit code."""
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.backends.local.inventory import models as inventory
     from ocelli.backends.local.inventory import verify
 
-    wrong = verify()
-    if not wrong:
+    mismatches = verify()
+    if not mismatches:
         LocalBackend().load()
     listed = inventory()
     if as_json:
         print_json([_model_dict(model) for model in listed])
     else:
         _print_models(listed)
-    for problem in wrong:
+    for problem in mismatches:
         fail(
             f"{problem.path} is {_state(problem)}", "pip install --force-reinstall 'ocelli[server]'"
         )
-    return FAILED if wrong else 0
+    return FAILED if mismatches else 0
 
 
 def backends(*, as_json: bool) -> int:
-    """The chat backends of the settings, and whether they answer."""
+    """Print the chat backends of the settings, and whether they answer. Returns the exit code."""
     settings = load_settings()
     if settings is None:
         return CANNOT_RUN
@@ -69,7 +69,7 @@ def backends(*, as_json: bool) -> int:
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One thing that an installation needs; ``advice`` is set if it is not right."""
+    """The result of one check; ``advice`` is set if it failed."""
 
     name: str
     found: str
@@ -77,7 +77,7 @@ class DoctorCheck:
 
 
 def doctor(*, as_json: bool, **options: Any) -> int:
-    """Look at everything that has to be right; exit code 1 if something is not."""
+    """Check the installation and print the results. Returns the exit code."""
     settings = load_settings(**options)
     if settings is None:
         return CANNOT_RUN
@@ -91,15 +91,17 @@ def doctor(*, as_json: bool, **options: Any) -> int:
 
 def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     yield DoctorCheck("python", sys.version.split()[0])
-    yield _try("data folder", "choose another with --data or OCELLI_DATA", lambda: _data(settings))
-    yield _try(
+    yield _checked(
+        "data folder", "choose another with --data or OCELLI_DATA", lambda: _data(settings)
+    )
+    yield _checked(
         "database",
         "see the message; OCELLI_DATABASE_URL names a Postgres of your own",
         lambda: _database(settings),
     )
-    yield _try("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
+    yield _checked("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
     yield DoctorCheck("server", running_server(settings.data) or "none runs on this folder")
-    yield _try("models", REINSTALL, _models)
+    yield _checked("models", REINSTALL, _models)
     for each in _probed(settings):
         advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
         yield DoctorCheck(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
@@ -107,11 +109,11 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     yield DoctorCheck(
         "disk",
         f"{free / 1024**3:.1f} GB free",
-        None if free > LITTLE_SPACE else "free some space: uploads stop when the disk is full",
+        None if free > MIN_FREE_BYTES else "free some space: uploads stop when the disk is full",
     )
 
 
-def _try(name: str, advice: str, check: Callable[[], str]) -> DoctorCheck:
+def _checked(name: str, advice: str, check: Callable[[], str]) -> DoctorCheck:
     try:
         return DoctorCheck(name, check())
     except Exception as error:  # whatever is wrong is the finding
@@ -130,13 +132,18 @@ def _data(settings: Settings) -> str:
 def _database(settings: Settings) -> str:
     import psycopg
 
-    with _any_database(settings) as (dsn, kind), psycopg.connect(dsn, connect_timeout=5) as it:
-        return f"Postgres {it.info.server_version // 10_000}, {kind}"
+    with (
+        _any_database(settings) as (dsn, kind),
+        psycopg.connect(dsn, connect_timeout=5) as connection,
+    ):
+        return f"Postgres {connection.info.server_version // 10_000}, {kind}"
 
 
 @contextmanager
 def _any_database(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The installation's; where there is none, one that shows that it could run, and goes."""
+    """Give DSN and kind of the installation's database; without one, of a temporary Postgres that
+    shows that it can run.
+    """
     try:
         with database_for_command(settings) as dsn:
             yield dsn, "embedded" if settings.database_url is None else "configured"
@@ -153,9 +160,9 @@ def _store(settings: Settings) -> str:
     folder = local_store(settings)
     if folder is not None and not (folder / STAGING).is_dir():
         return f"{folder}, {NOT_YET}"
-    with tempfile.TemporaryDirectory(prefix="ocelli-") as aside:
+    with tempfile.TemporaryDirectory(prefix="ocelli-") as temporary:
         url = settings.storage_url or str(folder)
-        store = objects(settings.model_copy(update={"data": Path(aside), "storage_url": url}))
+        store = objects(settings.model_copy(update={"data": Path(temporary), "storage_url": url}))
         asyncio.run(store.check())
         return str(store)
 
@@ -174,7 +181,9 @@ def _models() -> str:
 
     problems = verify()
     if problems:
-        raise RuntimeError("; ".join(f"{it.path} is {_state(it)}" for it in problems))
+        raise RuntimeError(
+            "; ".join(f"{connection.path} is {_state(connection)}" for connection in problems)
+        )
     return f"{len(inventory())} models, all hashes as pinned"
 
 

@@ -1,4 +1,4 @@
-"""``ocelli eval``: how good the answers are, on pictures of the user's own."""
+"""``ocelli eval``: the quality of the answers, on labelled pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOWER_IS_BETTER = frozenset({"text_error_rate", "hallucination_rate", "true_clai
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command was asked."""
+    """The options of the command."""
 
     folder: Path
     labels: Path
@@ -48,7 +48,7 @@ class Options:
 
 
 def evaluate(options: Options) -> int:
-    """Measure every level; the exit code."""
+    """Measure every level and report. Returns the exit code."""
     settings = load_settings()
     if settings is None:
         return WRONG_USE
@@ -75,7 +75,7 @@ def evaluate(options: Options) -> int:
 
 
 def read_labels(path: Path) -> list[ReferenceLabel]:
-    """Raises ValueError naming the line."""
+    """Read the labels. Raises ValueError that names the line."""
     labels = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
@@ -102,12 +102,12 @@ async def _levels(
     engine: Engine, settings: Settings, options: Options, labels: Sequence[ReferenceLabel]
 ) -> dict[VerificationLevel, Score]:
     scores: dict[VerificationLevel, Score] = {level: Score() for level in options.levels}
-    room = asyncio.Semaphore(AT_ONCE)
+    semaphore = asyncio.Semaphore(AT_ONCE)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(labels) * len(options.levels))
 
         async def one(label: ReferenceLabel, level: VerificationLevel) -> None:
-            async with room:
+            async with semaphore:
                 await _one(engine, settings, options, label, level, scores[level])
             progress.advance(task)
 
@@ -164,7 +164,7 @@ def _report(options: Options, scores: dict[VerificationLevel, Score]) -> None:
 
 
 def plot(path: Path, scores: dict[VerificationLevel, Score]) -> None:
-    """A reliability diagram: computed against observed, a line per level."""
+    """Write a reliability diagram: computed against observed probability, a line per level."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

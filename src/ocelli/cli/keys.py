@@ -1,4 +1,4 @@
-"""``ocelli keys``."""
+"""``ocelli keys`` and ``ocelli credits``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def create(
     credits: int = 0,
     **options: Any,
 ) -> int:
-    """Print the key alone on standard output."""
+    """Create a key; print nothing but the key. Returns the exit code."""
     if tier not in list(Tier):
         fail(f"no such tier: {tier}", "free, starter, professional or enterprise")
         return WRONG_USE
@@ -50,13 +50,13 @@ def create(
         fail(f"--expires {expires}: {error.message}")
         return WRONG_USE
     try:
-        wanted = checked(scope.strip() for scope in scopes.split(","))
+        requested = checked(scope.strip() for scope in scopes.split(","))
     except MalformedRequest as error:
         fail(error.message, "--scopes read,write")
         return WRONG_USE
 
     async def run(keys: Keys) -> int:
-        draft = KeyDraft(name, wanted, expires_at=expires_at)
+        draft = KeyDraft(name, requested, expires_at=expires_at)
         key = await keys.issue(tenant, Tier(tier), draft)
         if credits:
             await keys.add_credits(tenant, credits)
@@ -67,7 +67,7 @@ def create(
 
 
 def show(*, as_json: bool, **options: Any) -> int:
-    """A table, or JSON."""
+    """Print the keys, as a table or JSON. Returns the exit code."""
 
     async def run(keys: Keys) -> int:
         all_keys = await keys.all()
@@ -81,21 +81,21 @@ def show(*, as_json: bool, **options: Any) -> int:
 
 
 def revoke(key: str, **options: Any) -> int:
-    """End it."""
+    """Revoke keys by prefix or id. Returns the exit code."""
 
     async def run(keys: Keys) -> int:
-        ended = await keys.revoke(key)
-        if not ended:
+        revoked = await keys.revoke(key)
+        if not revoked:
             fail(f"no active key: {key}", "ocelli keys list")
             return FAILED
-        typer.echo(f"{ended} key(s) revoked")
+        typer.echo(f"{revoked} key(s) revoked")
         return 0
 
     return _with_keys(run, options)
 
 
 def add_credits(tenant: str, amount: int, **options: Any) -> int:
-    """Print the new balance."""
+    """Add credits and print the new balance. Returns the exit code."""
 
     async def run(keys: Keys) -> int:
         balance = await keys.add_credits(tenant, amount)

@@ -1,4 +1,4 @@
-"""Lines of all our processes: for a person, or one JSON object each.
+"""Logs of all processes: text lines, or one JSON object each.
 
 Modules log with the standard library and give fields as ``extra``. What a line may never hold (a
 key, the query of an address, the message of an unexpected error, which can quote a picture's words
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 QUIET = ("procrastinate", "psycopg.pool", "psycopg", "uvicorn", "aiohttp", "botocore", "urllib3")
 _COLORS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _RESET = "\x1b[0m"
-PLACES = 8  # of a traceback, the innermost
+MAX_FRAMES = 8  # of a traceback, the innermost
 _KEY = re.compile(r"aion_[A-Za-z0-9_-]{8,}")
 _ADDRESS = re.compile(
     r"(\b[a-z][a-z0-9+.-]*://)(?:[^\s/@?#'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE
@@ -36,14 +36,14 @@ _ADDRESS = re.compile(
 
 
 def configure_logs(settings: Settings, process: str) -> None:
-    """Log to standard error; ``process`` says in each line who wrote it."""
+    """Log to standard error; each line names ``process``."""
     is_json = settings.log_format == "json"
     shared: list[Callable[..., Any]] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S.%f", utc=is_json),
         _identified(process),
-        _places,
+        _error_fields,
         _scrubbed,
     ]
     handler = logging.StreamHandler()
@@ -76,8 +76,8 @@ def _identified(process: str) -> Callable[..., EventDict]:
     return identify
 
 
-def _places(_: Any, __: str, event: EventDict) -> EventDict:
-    """Of an error its types and where it was raised, not what it says."""
+def _error_fields(_: Any, __: str, event: EventDict) -> EventDict:
+    """Replace an exception by its type and places in the code, without its message."""
     event.pop("stack_info", None)
     info = event.pop("exc_info", None)
     if info is True:
@@ -87,7 +87,7 @@ def _places(_: Any, __: str, event: EventDict) -> EventDict:
         event["error_type"] = type(error).__name__
         event["places"] = [
             f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(error.__traceback__)[-PLACES:]
+            for frame in traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
         ]
     return event
 
@@ -100,7 +100,7 @@ def _scrubbed(_: Any, __: str, event: EventDict) -> EventDict:
 
 
 def scrub(text: str) -> str:
-    """Without keys, and without the passwords and queries of addresses.
+    """Remove API keys, and the passwords and queries of addresses.
 
     >>> scrub("GET https://u:p@example.com/a.png?token=1 with aion_0123456789abcdef")
     'GET https://example.com/a.png with aion_...'
@@ -116,9 +116,9 @@ def _text(colors: bool) -> Callable[..., str]:
     def line(_: Any, __: str, event: EventDict) -> str:
         moment, level = event.pop("timestamp")[:12], event.pop("level")
         process, pid, name = event.pop("process"), event.pop("pid"), event.pop("event")
-        shown = f"{_COLORS.get(level, '')}{level:<7}{_RESET}" if colors else f"{level:<7}"
+        level_text = f"{_COLORS.get(level, '')}{level:<7}{_RESET}" if colors else f"{level:<7}"
         fields = (f"{key}={_value(value)}" for key, value in event.items() if value is not None)
-        return " ".join([moment, shown, f"{process}[{pid}]", name, *fields])
+        return " ".join([moment, level_text, f"{process}[{pid}]", name, *fields])
 
     return line
 

@@ -246,7 +246,7 @@ def _version(
 
 
 def main() -> None:
-    """Run the command line. What it and its children write is their user's alone."""
+    """Run the command line. Files that it and its children write are private to their user."""
     os.umask(PRIVATE)
     try:
         app()
@@ -261,24 +261,24 @@ def main() -> None:
 
 
 def fail(message: str, hint: str | None = None) -> None:
-    """One line of what is wrong, one of what to do, on standard error."""
+    """Print an error, and a line with a hint, to standard error."""
     typer.secho(f"ocelli: {message}", fg="red", err=True)
     if hint:
         typer.echo(f"  → {hint}", err=True)
 
 
 def print_json(value: Any) -> None:
-    """For programs, on standard output."""
+    """Print a value as JSON to standard output."""
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
 def printable(path: Path | str) -> str:
-    """The path as text; bytes in it that are not UTF-8 as ``\\xff``, which any output can take."""
+    """Return the path as text, with bytes that are not UTF-8 as ``\\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """Only the options that were given: the others are left to the settings."""
+    """Return the options that are not None: the others are left to the settings."""
     return {name: value for name, value in options.items() if value is not None}
 
 

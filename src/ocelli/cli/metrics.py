@@ -1,4 +1,4 @@
-"""One folder in which all processes of a server count, so that ``/metrics`` tells of all of them.
+"""The folder in which all processes of a server count, so that ``/metrics`` covers all of them.
 
 prometheus_client maps a file for each kind of metric and process. They are named after the role of
 a process (``api``, ``worker-1``), not its number: one that is started again goes on counting where
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it
-SIZE = 1024 * 1024  # bytes: some 8,000 values
-COUNTED = ("counter", "histogram")
-STATE = ("gauge_livemostrecent",)  # of a process; not of the one before it
+FILE_BYTES = 1024 * 1024  # bytes: some 8,000 values
+COUNTER_KINDS = ("counter", "histogram")
+GAUGE_KINDS = ("gauge_livemostrecent",)  # of a process; not of the one before it
 
 
 def metrics_folder(settings: Settings) -> Mapping[str, str]:
-    """A folder, empty now; what processes that count in it have to have in their environment."""
+    """Empty the folder; return the environment variables for processes that count in it."""
     folder = settings.data.absolute() / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -34,14 +34,14 @@ def metrics_folder(settings: Settings) -> Mapping[str, str]:
 
 
 def count_as(role: str) -> None:
-    """Count in the folder, where there is one. Call it before anything that counts is imported."""
+    """Count in the folder, if there is one. Must precede imports of modules with metrics."""
     if FOLDER not in os.environ:
         return
     folder = Path(os.environ[FOLDER])
     with contextlib.suppress(OSError):  # no room: they are made as the library makes them
-        for kind in COUNTED:
+        for kind in COUNTER_KINDS:
             _fill(folder / f"{kind}_{role}.db")
-        for kind in STATE:
+        for kind in GAUGE_KINDS:
             (folder / f"{kind}_{role}.db").unlink(missing_ok=True)
             _fill(folder / f"{kind}_{role}.db")
     from prometheus_client import values
@@ -52,5 +52,5 @@ def count_as(role: str) -> None:
 def _fill(path: Path) -> None:
     if not path.exists():
         unfinished = path.with_suffix(".new")
-        unfinished.write_bytes(bytes(SIZE))
+        unfinished.write_bytes(bytes(FILE_BYTES))
         unfinished.rename(path)

@@ -1,4 +1,4 @@
-"""Settings for a command: its own options over the environment over the file."""
+"""Settings of a command: its options take precedence over the environment and the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load_settings(**options: Any) -> Settings | None:
-    """The settings, or None after saying what is wrong with them."""
+    """Return the settings; None after printing what is wrong with them."""
     try:
         settings = Settings(**options)
     except ValidationError as error:
@@ -34,7 +34,7 @@ def load_settings(**options: Any) -> Settings | None:
 
 
 def to_environment(settings: Settings) -> Mapping[str, str]:
-    """For child processes, so that they see what this command sees."""
+    """Return environment variables that give child processes the same settings."""
     values = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)

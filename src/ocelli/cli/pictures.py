@@ -1,4 +1,4 @@
-"""Pictures through the use cases, as a server would do it, until each has been described."""
+"""Describe pictures with the use cases of a server, without HTTP."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
 
 IN_FLIGHT_PER_WORKER = 4
-# Seconds, of a few pictures and of many: looking costs the workers' cores a share of a millisecond.
-LOOK_EVERY, LOOK_AT_MANY_EVERY = 0.05, 0.25
+# Seconds, for a few pictures and for many: each poll costs the workers' cores some 0.1 ms.
+POLL_INTERVAL, MANY_POLL_INTERVAL = 0.05, 0.25
 MANY = 3
 
 
 @dataclass(frozen=True)
 class DescribedFile:
-    """One picture's outcome: ``analysis`` if it was looked at, else ``error``."""
+    """The outcome for one picture: its ``analysis``, or the ``error``."""
 
     path: Path
     analysis: Analysis | None = None
@@ -47,13 +47,13 @@ class DescribedFile:
 
     @property
     def problem(self) -> str | None:
-        """What went wrong, if anything did."""
+        """The error message; None if there is a description."""
         if self.analysis is not None and self.analysis.failure is not None:
             return self.analysis.failure.message
         return self.error
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return the entry of ``--json``."""
         found = self.analysis
         return {
             "file": printable(self.path),
@@ -78,17 +78,17 @@ async def describe_all(
     level: VerificationLevel,
     check: Callable[[], None],
 ) -> AsyncIterator[DescribedFile]:
-    """In the order in which they finish; a bounded number at a time."""
+    """Yield outcomes in the order in which they finish; a bounded number runs at a time."""
     waiting = iter(files)
     running: set[asyncio.Task[DescribedFile]] = set()
     async with PostgresDatabase(dsn, max_connections=8) as database:
-        one = _One(settings, database, await default_tenant(database), level)
-        watcher = asyncio.create_task(one.watch())
+        describer = _Describer(settings, database, await default_tenant(database), level)
+        watcher = asyncio.create_task(describer.watch())
         try:
             while True:
                 room = IN_FLIGHT_PER_WORKER * settings.workers - len(running)
                 for path in _take(waiting, room):
-                    running.add(asyncio.create_task(one.describe(path)))
+                    running.add(asyncio.create_task(describer.describe(path)))
                 if not running:
                     return
                 check()
@@ -105,8 +105,8 @@ async def describe_all(
                 task.cancel()
 
 
-class _One:
-    """One picture through the use cases."""
+class _Describer:
+    """Uploads pictures and waits for their analyses."""
 
     def __init__(
         self,
@@ -146,9 +146,9 @@ class _One:
         return await self._waiting[id]
 
     async def watch(self) -> None:
-        """Hand out what is final, with one question for all that are waited for."""
+        """Poll for the final analyses of all waiting pictures, in one query."""
         while True:
-            await asyncio.sleep(LOOK_AT_MANY_EVERY if len(self._waiting) > MANY else LOOK_EVERY)
+            await asyncio.sleep(MANY_POLL_INTERVAL if len(self._waiting) > MANY else POLL_INTERVAL)
             if not self._waiting:
                 continue
             for analysis in await self._files.finished(self._tenant.id, list(self._waiting)):
@@ -160,8 +160,8 @@ def _copy(path: Path, staged: BlobWriter) -> None:
     if not path.is_file():  # opening a pipe would wait until something writes to it
         raise OSError("This is no regular file but a pipe, a socket or a device.")
     with path.open("rb") as file:
-        while piece := file.read(1024 * 1024):
-            staged.write(piece)
+        while chunk := file.read(1024 * 1024):
+            staged.write(chunk)
 
 
 def _take(waiting: Iterator[Path], count: int) -> Iterator[Path]:

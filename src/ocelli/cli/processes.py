@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ocelli.serve")
 
-GRACE = 8.0
-YOUNG = 10.0
-SLOWEST = 5.0
-HOPELESS = 5  # early deaths in a row
+STOP_TIMEOUT = 8.0
+MIN_LIFETIME = 10.0
+MAX_RESTART_INTERVAL = 5.0
+MAX_EARLY_DEATHS = 5  # early deaths in a row
 
 
 class ChildrenFailed(RuntimeError):
-    """A child dies whenever it is started: something is wrong with the installation."""
+    """A child dies at every start: the installation is broken."""
 
 
 def follow_supervisor() -> Future[str]:
-    """In a child: the DSN, once the database is ready; and our end when the supervisor is gone.
+    """Return the future DSN, and end this child process when the supervisor dies.
 
-    Without ceremony, because nothing needs any: no answer has been given for what is cut off, and
-    the sweep gives back what a worker holds.
+    The process ends at once, as nothing needs a clean end: requests that are cut off had no answer,
+    and the sweep gives back the jobs of a worker.
     """
     dsn: Future[str] = Future()
 
     def listen() -> None:
-        if said := os.read(0, select.PIPE_BUF):
-            dsn.set_result(said.decode())
+        if dsn_bytes := os.read(0, select.PIPE_BUF):
+            dsn.set_result(dsn_bytes.decode())
             os.read(0, 1)  # nothing more is said: this waits for the end
         os._exit(1)
 
@@ -61,7 +61,7 @@ def follow_supervisor() -> Future[str]:
 
 @dataclass
 class Child:
-    """One process that is to be there."""
+    """One process that the supervisor keeps running."""
 
     name: str
     arguments: Sequence[str]
@@ -78,21 +78,21 @@ class Child:
         """Whether its process is alive."""
         return self.process is not None and self.process.poll() is None
 
-    def tell(self, dsn: str) -> None:
-        """Its database is ready. Not for a pipe's buffer to split: at most ``PIPE_BUF`` bytes."""
+    def send_dsn(self, dsn: str) -> None:
+        """Send the DSN: at most ``PIPE_BUF`` bytes, which a pipe does not split."""
         assert self.process is not None
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has just died; the next one will be told
+        with contextlib.suppress(BrokenPipeError):  # it has just died; the next one gets it
             self.process.stdin.write(dsn.encode())
 
 
 class Supervisor:
-    """Starts the children, tells them of their database and keeps them running."""
+    """Starts the child processes, sends them the DSN, and restarts those that die."""
 
     def __init__(
         self, postgres: EmbeddedPostgres | None = None, *, log_file: Path | None = None
     ) -> None:
-        """What children say goes to ``log_file``, or where ours goes."""
+        """``log_file`` gets the standard error of the children; None: that of this process."""
         self._postgres = postgres
         self._log_file = log_file
         self._children: list[Child] = []
@@ -106,35 +106,35 @@ class Supervisor:
         *,
         inherited: tuple[int, ...] = (),
     ) -> None:
-        """Run ``python -m ocelli.cli.child`` with these arguments, again and again."""
+        """Start ``python -m ocelli.cli.child`` with these arguments, to be kept running."""
         child = Child(name, arguments, environment, inherited)
         self._children.append(child)
         self._start(child)
 
     def keep_running(self, dsn: str, stop: threading.Event) -> None:
-        """Until ``stop`` is set, on the database that is ready now.
+        """Keep the children running until ``stop`` is set; the database is ready.
 
         Raises ChildrenFailed if a child dies again and again at once.
         """
         self._dsn = dsn
         for child in self._children:
-            child.tell(dsn)
+            child.send_dsn(dsn)
             child.started_at = time.monotonic()  # however long it waited, it has not worked yet
         while not stop.wait(0.05):
             if self._postgres is not None and not self._postgres.is_running:
                 self._restart(self._postgres)
             for child in self._children:
-                self._see_to(child)
+                self._restart_if_dead(child)
 
     def stop(self) -> None:
-        """SIGTERM to all; those that have not ended after the grace period are killed.
+        """Send SIGTERM to all; kill those that have not ended after ``STOP_TIMEOUT``.
 
-        At once if they have no database yet: then they have nothing to finish.
+        Before they have a database they are killed at once, as they have nothing to finish.
         """
         for child in self._children:
             if child.process is not None:
                 child.process.send_signal(signal.SIGTERM if self._dsn else signal.SIGKILL)
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + STOP_TIMEOUT
         for child in self._children:
             if child.process is None:
                 continue
@@ -153,18 +153,18 @@ class Supervisor:
             log.error("%s", error)
             time.sleep(1.0)
 
-    def _see_to(self, child: Child) -> None:
+    def _restart_if_dead(self, child: Child) -> None:
         if child.is_running:
             return
         if child.process is not None:
             with child.process as process:
                 code, child.process = process.returncode, None
             age = time.monotonic() - child.started_at
-            child.deaths = child.deaths + 1 if age < YOUNG else 1
-            child.has_lived = child.has_lived or age >= YOUNG
-            if child.deaths >= HOPELESS and not child.has_lived:
+            child.deaths = child.deaths + 1 if age < MIN_LIFETIME else 1
+            child.has_lived = child.has_lived or age >= MIN_LIFETIME
+            if child.deaths >= MAX_EARLY_DEATHS and not child.has_lived:
                 raise ChildrenFailed(f"{child.name} cannot start; what it said:")
-            wait = min(SLOWEST, 0.1 * 2 ** (child.deaths - 1))
+            wait = min(MAX_RESTART_INTERVAL, 0.1 * 2 ** (child.deaths - 1))
             child.start_at = time.monotonic() + wait
             log.error("%s ended (%s); starting it again in %.1f s", child.name, code, wait)
         if time.monotonic() >= child.start_at:
@@ -186,4 +186,4 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
             )
         if self._dsn is not None:
-            child.tell(self._dsn)
+            child.send_dsn(self._dsn)

@@ -23,7 +23,7 @@ from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
 from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
-from ocelli.wiring.data_folder import address_kept, make_private, reached_at
+from ocelli.wiring.data_folder import local_url, make_private, publish_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("ocelli.serve")
 
 READY_TIMEOUT = 60.0
-PATIENCE = 30.0
+DATABASE_TIMEOUT = 30.0
 CANNOT_START = (
     EmbeddedPostgresError,
     DatabaseRefuses,
@@ -45,11 +45,11 @@ CANNOT_START = (
 
 
 class _Stopped(Exception):
-    """We were asked to stop before we had begun."""
+    """The process was asked to stop before it was ready."""
 
 
 def serve(**options: Any) -> int:
-    """Everything, until SIGTERM or Ctrl-C."""
+    """Run API, workers and Postgres until SIGTERM or Ctrl-C. Returns the exit code."""
     settings = load_settings(**options)
     if settings is None:
         return CANNOT_RUN
@@ -60,8 +60,8 @@ def serve(**options: Any) -> int:
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(_listen(settings))
             postgres, start = stack.enter_context(_database(settings, stop))
-            address = reached_at(settings.host, listener.getsockname()[1])
-            stack.enter_context(address_kept(settings.data, address))
+            address = local_url(settings.host, listener.getsockname()[1])
+            stack.enter_context(publish_address(settings.data, address))
             supervisor = Supervisor(postgres)
             stack.callback(supervisor.stop)
             environment = {**to_environment(settings), **metrics_folder(settings)}
@@ -74,10 +74,15 @@ def serve(**options: Any) -> int:
             for number in range(settings.workers):
                 supervisor.add(f"worker {number + 1}", ["worker", str(number + 1)], environment)
             dsn = start()  # takes as long as the children need to load
-            from ocelli.wiring.installation import leave_mark, prepare  # after their start: 0.3 s
+            from ocelli.wiring.installation import (  # after their start: 0.3 s
+                prepare,
+                write_store_marker,
+            )
 
             key = prepare(settings, dsn)
-            leave_mark(settings, dsn)  # makes folder and secret before children race for them
+            write_store_marker(
+                settings, dsn
+            )  # makes folder and secret before children race for them
             _announce_when_ready(address, key, settings, stop)
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
@@ -89,7 +94,7 @@ def serve(**options: Any) -> int:
 
 
 def work(**options: Any) -> int:
-    """Workers alone, until SIGTERM or Ctrl-C."""
+    """Run workers only, until SIGTERM or Ctrl-C. Returns the exit code."""
     settings = load_settings(**options)
     if settings is None:
         return CANNOT_RUN
@@ -102,7 +107,7 @@ def work(**options: Any) -> int:
     if not settings.workers:
         fail("`ocelli worker` with no worker has nothing to do.", "--workers 1")
         return CANNOT_RUN
-    from ocelli.wiring.installation import join
+    from ocelli.wiring.installation import check_installation
 
     configure_logs(settings, "serve")
     stop = _stop_on_signals()
@@ -111,7 +116,7 @@ def work(**options: Any) -> int:
         make_private(settings)
         with contextlib.ExitStack() as stack:
             _wait_until(lambda: check_connection(dsn), stop)
-            _wait_until(lambda: join(settings, dsn), stop)
+            _wait_until(lambda: check_installation(settings, dsn), stop)
             supervisor = Supervisor()
             stack.callback(supervisor.stop)
             for number in range(settings.workers):
@@ -127,20 +132,20 @@ def work(**options: Any) -> int:
     return 0
 
 
-def _wait_until(usable: Callable[[], None], stop: threading.Event) -> None:
-    """What others start may come later than we do: say what is missing, try again for a while."""
-    deadline = time.monotonic() + PATIENCE
-    said = None
+def _wait_until(check: Callable[[], None], stop: threading.Event) -> None:
+    """Call ``check`` until it raises no Unavailable, at most ``DATABASE_TIMEOUT`` seconds."""
+    deadline = time.monotonic() + DATABASE_TIMEOUT
+    logged = None
     while True:
         try:
-            usable()
+            check()
             return
         except Unavailable as error:
             if time.monotonic() > deadline:
                 raise
-            if str(error) != said:
-                said = str(error)
-                log.warning("waiting: %s", said)
+            if str(error) != logged:
+                logged = str(error)
+                log.warning("waiting: %s", logged)
         if stop.wait(1.0):
             raise _Stopped
 
@@ -149,15 +154,17 @@ def _wait_until(usable: Callable[[], None], stop: threading.Event) -> None:
 def _database(
     settings: Settings, stop: threading.Event
 ) -> Iterator[tuple[EmbeddedPostgres | None, Callable[[], str]]]:
-    """The data folder is ours; a call waits for a running database and returns its DSN."""
+    """Lock the data folder for the block; gives the embedded Postgres, if any, and a function that
+    waits for the database and returns its DSN.
+    """
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
 
-        def reached() -> str:
+        def wait_for_database() -> str:
             _wait_until(lambda: check_connection(dsn), stop)
             return dsn
 
-        yield None, reached
+        yield None, wait_for_database
         return
     postgres = EmbeddedPostgres(settings.data / "postgres")
     with exclusive(settings.data, timeout=2.0):
@@ -169,7 +176,9 @@ def _database(
 
 @contextlib.contextmanager
 def _listen(settings: Settings) -> Iterator[socket.socket]:
-    """The socket belongs to the supervisor: while the API restarts, clients wait in its queue."""
+    """Give the listening socket, which is the supervisor's: clients wait in its queue while the API
+    restarts.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Descriptions for people: progress while they come, a table at the end."""
+"""Descriptions on a terminal: a progress bar, then a table."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ocelli.cli.pictures import DescribedFile
 
-LONGEST_TEXT = 60
-MOST_TAGS = 8
+MAX_TEXT_LENGTH = 60
+MAX_TAGS = 8
 PIPED_WIDTH = 140
 
 
@@ -42,7 +42,7 @@ def show(results: Iterator[DescribedFile], total: int) -> None:
 
 
 def table(rows: list[DescribedFile]) -> Table:
-    """File, description, tags, text, confidence, ms."""
+    """Return the table: file, description, tags, text, confidence, ms."""
     grid = Table(show_lines=True)
     grid.add_column("file", style="bold", overflow="fold", max_width=20)
     grid.add_column("description", ratio=5)
@@ -70,8 +70,8 @@ def _cells(row: DescribedFile) -> list[str]:
     return [
         escape(printable(row.path.name)),
         escape(found.description or ""),
-        escape(", ".join(found.tags[:MOST_TAGS])),
-        escape(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"),
+        escape(", ".join(found.tags[:MAX_TAGS])),
+        escape(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"),
         "" if found.confidence is None else f"{found.confidence:.2f}",
         "" if found.processing_ms is None else f"{found.processing_ms:.0f}",
     ]

@@ -42,7 +42,7 @@ from aion import (
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from aion.config import check_api_key
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
-from ocelli.cli.table import LONGEST_TEXT, MOST_TAGS, PIPED_WIDTH
+from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH, PIPED_WIDTH
 from ocelli.wiring.data_folder import KEY, running_server
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ if TYPE_CHECKING:
         UploadResult,
     )
 
-MOST_ROWS = 100  # a longer table shows only what failed
-STEADY = 120.0  # seconds over which speed is measured; descriptions come slowly
-AGAIN = "run the same command again: only what is missing is sent"
+MAX_ROWS = 100  # a longer table shows only what failed
+SPEED_PERIOD = 120.0  # seconds over which speed is measured; descriptions come slowly
+RESUME_HINT = "run the same command again: only what is missing is sent"
 
 
 @dataclass
 class FileOutcome:
-    """What became of one file: ``result`` if the server said anything about it, else ``error``."""
+    """The outcome for one file: the server's ``result``, or the ``error``."""
 
     path: Path
     result: UploadResult | None = None
@@ -74,16 +74,16 @@ class FileOutcome:
 
     @property
     def failed(self) -> bool:
-        """Whether it is not there, or cannot be described."""
+        """Whether it was not uploaded, or its description failed."""
         return self.result is None or self.result.is_failed
 
     @property
     def problem(self) -> str | None:
-        """Why it failed, for people."""
+        """The message of the failure; None if there is none."""
         return self.result.description_error if self.result else self.error
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return the entry of ``--json``."""
         found = self.result
         return {
             "file": printable(self.path),
@@ -118,7 +118,7 @@ def upload(
     as_json: bool,
     data: Path | None = None,
 ) -> int:
-    """Upload, then print a table or JSON."""
+    """Upload files, then print a table or JSON. Returns the exit code."""
     if level is not None and level not in list(VerificationLevel):
         fail(f"no such level: {level}", ", ".join(VerificationLevel))
         return WRONG_USE
@@ -155,7 +155,7 @@ def upload(
             fail(error.message, _hint(error))
             return CANNOT_RUN
         except KeyboardInterrupt:
-            fail("stopped", AGAIN)
+            fail("stopped", RESUME_HINT)
             raise
     if as_json:
         print_json([outcome.as_dict() for outcome in report.outcomes])
@@ -165,7 +165,7 @@ def upload(
 
 
 def data_folder(given: Path | None) -> Path:
-    """Where `ocelli serve` would keep everything, if it was started here with this option."""
+    """Return the data folder of an `ocelli serve` that is started here with this option."""
     if given is not None:
         return given
     if named := os.environ.get("OCELLI_DATA"):
@@ -176,14 +176,14 @@ def data_folder(given: Path | None) -> Path:
 
 
 def first_key(folder: Path) -> str | None:
-    """That the server has left there, for itself and no other."""
+    """Return the first key that the server wrote there; None if there is none."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return (folder / KEY).read_text(encoding="utf-8").strip() or None
     return None
 
 
 def same_server(url: str, running: str) -> bool:
-    """Whether this address is meant to be that of the server that runs here."""
+    """Return whether this address is that of the server that runs here."""
     with contextlib.suppress(ValueError):
         given, own = urlsplit(url), urlsplit(running)
         at = {given.hostname, own.hostname}
@@ -208,7 +208,7 @@ def _client(server: str | None, key: str) -> SyncAionVision:
 
 
 def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: bool) -> Report:
-    """Upload everything. What breaks it off before any file has arrived is raised."""
+    """Upload all files. Raises errors that occur before any file was received."""
     bars = _Bars([_size(path) for path in files], wait=wait)
     try:
         with bars:
@@ -224,13 +224,13 @@ def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: 
     except AionvisionError as error:
         if not bars.results:
             raise
-        fail(error.message, AGAIN)
-        return _broken_off(files, bars.results, _reason(error))
+        fail(error.message, RESUME_HINT)
+        return _interrupted_report(files, bars.results, _reason(error))
     outcomes = [FileOutcome(*pair) for pair in zip(files, results, strict=True)]
     return Report(outcomes, FAILED if results.has_failures else 0, results.summary())
 
 
-def _broken_off(files: list[Path], known: dict[int, UploadResult], reason: str) -> Report:
+def _interrupted_report(files: list[Path], known: dict[int, UploadResult], reason: str) -> Report:
     outcomes = [FileOutcome(path, known.get(index), reason) for index, path in enumerate(files)]
     summary = BatchUploadResults(known.values()).summary()
     if missing := len(files) - len(known):
@@ -279,7 +279,7 @@ class _Bars:
     sizes: list[int]
     wait: bool
     results: dict[int, UploadResult] = field(default_factory=dict)  # all that is known so far
-    _places: dict[str, list[int]] = field(default_factory=dict)  # image id → its files
+    _files_of_image: dict[str, list[int]] = field(default_factory=dict)  # image id → its files
     _refused: int = 0
     _failed: int = 0
     _ended: int = 0
@@ -295,7 +295,7 @@ class _Bars:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            speed_estimate_period=STEADY,
+            speed_estimate_period=SPEED_PERIOD,
         )
         total = len(self.sizes)
         self._progress.start()
@@ -312,29 +312,29 @@ class _Bars:
         self._progress.stop()
 
     def arrived(self, event: FileCompleteEvent) -> None:
-        """The server has it."""
-        self._places.setdefault(event.result.image_id, []).append(event.file_index)
-        self._settle(event.file_index, event.result)
+        """Count a file that the server received."""
+        self._files_of_image.setdefault(event.result.image_id, []).append(event.file_index)
+        self._record(event.file_index, event.result)
 
     def failed(self, index: int, result: UploadResult) -> None:
-        """It could not be uploaded, or not be described."""
+        """Count a file that could not be uploaded or described."""
         self._failed += 1
         if index in self.results:
             self.results[index] = result
         else:
             self._refused += 1
-            self._settle(index, result)
+            self._record(index, result)
         self._count()
 
     def described(self, event: DescriptionProgressEvent) -> None:
-        """One more has ended."""
+        """Count a description that has ended."""
         self._ended = event.completed_count
         if (result := event.latest_result) is not None:
-            for index in self._places.get(result.image_id, ()):
+            for index in self._files_of_image.get(result.image_id, ()):
                 self.results[index] = result
         self._count()
 
-    def _settle(self, index: int, result: UploadResult) -> None:
+    def _record(self, index: int, result: UploadResult) -> None:
         self.results[index] = result
         refused = f", [red]{self._refused} refused[/red]" if self._refused else ""
         self._progress.update(
@@ -354,10 +354,10 @@ class _Bars:
 
 
 class _Bytes(DownloadColumn):
-    """Only where bytes are counted."""
+    """The bytes sent, for tasks that count bytes."""
 
     def render(self, task: Any) -> Any:
-        """Sent, of all."""
+        """Return the bytes sent and the total."""
         return super().render(task) if task.fields["bytes"] else ""
 
 
@@ -365,7 +365,7 @@ class _Rate(TransferSpeedColumn):
     """Bytes per second, or pictures per second."""
 
     def render(self, task: Any) -> Any:
-        """The speed so far."""
+        """Return the speed."""
         if task.fields["bytes"]:
             return super().render(task)
         return f"{task.speed:.1f} pictures/s" if task.speed else ""
@@ -376,7 +376,7 @@ def _show(report: Report) -> None:
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)
     rows = report.outcomes
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAX_ROWS:
         rows = [outcome for outcome in rows if outcome.failed]
     if rows:
         console.print(_table(rows))
@@ -384,7 +384,7 @@ def _show(report: Report) -> None:
 
 
 def _table(rows: list[FileOutcome]) -> Table:
-    """File, id, description (or status, or reason), tags, text, confidence."""
+    """Return the table: file, id, description (or status, or reason), tags, text, confidence."""
     grid = Table(show_lines=True)
     grid.add_column("file", style="bold", overflow="fold", max_width=20)
     grid.add_column("id", no_wrap=True)
@@ -409,7 +409,7 @@ def _cells(rows: list[FileOutcome]) -> Iterator[list[str]]:
             name,
             id,
             escape(found.description or "") or f"[dim]{row.status}[/dim]",
-            escape(", ".join((found.tags or [])[:MOST_TAGS])),
-            escape(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"),
+            escape(", ".join((found.tags or [])[:MAX_TAGS])),
+            escape(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"),
             "" if found.confidence_score is None else f"{found.confidence_score:.2f}",
         ]

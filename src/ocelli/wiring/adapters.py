@@ -1,4 +1,4 @@
-"""Adapters that the API and the workers share: stores, and who fetches for others."""
+"""Adapters that the API and the workers share: stores, fetchers, decoders."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FETCHES = Counter("ocelli_fetches_total", "Pictures and videos fetched by addres
 
 
 class CountingFetcher(SafeFetcher):
-    """Shows in the metrics what was fetched, and what could not be."""
+    """A fetcher that counts its fetches in the metrics."""
 
     async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
         """See Fetcher."""
@@ -50,7 +50,7 @@ class CountingFetcher(SafeFetcher):
 
 
 def objects(settings: Settings) -> LocalObjects | S3Objects:
-    """Where pictures are kept."""
+    """Return the installation's object store."""
     folder = local_store(settings)
     if folder is not None:
         return LocalObjects(folder, secret(settings))
@@ -58,7 +58,7 @@ def objects(settings: Settings) -> LocalObjects | S3Objects:
 
 
 def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path) -> CustomStorage:
-    """The tenants' own buckets. Few threads each: a slow one holds up its own tenant only."""
+    """Return the tenants' own buckets, each with threads of its own: a slow one delays no other."""
 
     def open_bucket(bucket: Bucket, credentials: Credentials, *, guarded: bool) -> S3Objects:
         return S3Objects(bucket, staging, credentials=credentials, guarded=guarded, threads=4)
@@ -75,12 +75,12 @@ def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path
 
 
 def disk_reserve(settings: Settings, store: LocalObjects | S3Objects) -> DiskReserve:
-    """What stays free where the database, files that arrive, and pictures are."""
+    """Return the reserve of free space on the disks of the database, staging and pictures."""
     return DiskReserve((settings.data, store.staging), settings.free_disk_mb * MEGABYTE)
 
 
 def fetcher(settings: Settings) -> CountingFetcher:
-    """Who fetches what users name."""
+    """Return the fetcher of the addresses that users give."""
     return CountingFetcher(
         allow=settings.fetch_networks,
         max_bytes=settings.fetch_max_bytes,
@@ -89,28 +89,28 @@ def fetcher(settings: Settings) -> CountingFetcher:
 
 
 def decoder_pool(settings: Settings, *, part: int = 1, wait: float = WAIT_TIMEOUT) -> DecoderPool:
-    """Decoders of one process, with that part of what decoding one picture may take."""
+    """Return the decoders of one process, with a ``1 / part`` of the memory for one picture."""
     budget = memory.allowed(settings.max_pixels) + DECODED
     return DecoderPool(max_pixels=settings.max_pixels, budget=budget // part, wait=wait)
 
 
 def secret(settings: Settings) -> bytes:
-    """What URLs are signed with; made once per installation."""
+    """Return the secret that signs URLs; it is created once per installation."""
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
     path = settings.data / "secret"
     settings.data.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        mine = path.with_name(f"secret.{os.getpid()}")
-        write_private(mine, secrets.token_hex(32))
+        own_file = path.with_name(f"secret.{os.getpid()}")
+        write_private(own_file, secrets.token_hex(32))
         with contextlib.suppress(FileExistsError):
-            path.hardlink_to(mine)  # whoever comes first wins, and nobody reads half of it
-        mine.unlink()
+            path.hardlink_to(own_file)  # the first process wins, and no other reads half a file
+        own_file.unlink()
     return path.read_bytes()
 
 
 def write_private(path: Path, text: str) -> None:
-    """A file that only its owner can read, from its first byte on."""
+    """Write a file that only its owner can read, from its first byte on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(path, flags, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""One API process."""
+"""The composition of an API process."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
     from ocelli.usecases.decoders import DecoderPool
 
 log = logging.getLogger(__name__)
-KEY_USE_EVERY = 10.0
-GIVE_BACK_EVERY = 1.0
-METER_EVERY = 1.0
-DISK_EVERY = 0.5
+KEY_USE_INTERVAL = 10.0
+GIVE_BACK_INTERVAL = 1.0
+METER_INTERVAL = 1.0
+DISK_CHECK_INTERVAL = 0.5
 
 
 def build_api(settings: Settings, dsn: str) -> FastAPI:
-    """The ASGI application of one API process."""
+    """Return the ASGI application of an API process."""
     from ocelli.api.app import create_app
     from ocelli.api.services import Services
     from ocelli.backends.chat.relay import Upstreams
@@ -108,11 +108,11 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     async def lifespan() -> AsyncIterator[None]:
         async with database:
             tasks = [
-                asyncio.create_task(_every(KEY_USE_EVERY, accounts.save_use)),
-                asyncio.create_task(_every(GIVE_BACK_EVERY, rates.give_back)),
-                asyncio.create_task(_every(METER_EVERY, metering.save)),
-                asyncio.create_task(_every(DISK_EVERY, disk.look)),
-                asyncio.create_task(_every(RENEW_INTERVAL, idempotency.renew)),
+                asyncio.create_task(_repeat(KEY_USE_INTERVAL, accounts.save_use)),
+                asyncio.create_task(_repeat(GIVE_BACK_INTERVAL, rates.give_back)),
+                asyncio.create_task(_repeat(METER_INTERVAL, metering.save)),
+                asyncio.create_task(_repeat(DISK_CHECK_INTERVAL, disk.look)),
+                asyncio.create_task(_repeat(RENEW_INTERVAL, idempotency.renew)),
                 asyncio.create_task(changes.run()),
             ]
             try:
@@ -173,7 +173,7 @@ def _chat(
     upstreams: Upstreams,
     decoders: DecoderPool,
 ) -> Chat:
-    """Who answers conversations: configured backends, and the local model."""
+    """Return the use cases of chat: the configured backends, and the local model."""
     from ocelli.api.services import Chat
 
     pictures = PictureLoader(fetcher(settings), decoders, max_bytes=settings.max_upload_bytes)
@@ -193,11 +193,11 @@ def _chat(
     )
 
 
-async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
-    """For chores that lose nothing by waiting for the next round."""
+async def _repeat(interval: float, task: Callable[[], Awaitable[None]]) -> None:
+    """Run ``task`` every ``interval`` seconds; errors are logged, and the next round retries."""
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(interval)
         try:
-            await chore()
+            await task()
         except Exception as error:
-            log.warning("%s: %s", chore.__qualname__, error)
+            log.warning("%s: %s", task.__qualname__, error)

@@ -1,4 +1,4 @@
-"""Who looks at pictures, and what verification makes of it."""
+"""The composition of the backends and the engine."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ if TYPE_CHECKING:
 
 
 def chat_configs(settings: Settings) -> list[BackendConfig | MissingKey]:
-    """The chat backends that the settings name, in their order."""
+    """Return the chat backends of the settings, in their order."""
     from ocelli.backends.registry import configure
 
-    def given(setting: BackendSetting) -> dict[str, Any]:
+    def values_of(setting: BackendSetting) -> dict[str, Any]:
         values = setting.model_dump(exclude_none=True)
         if setting.key is not None:
             values["key"] = setting.key.get_secret_value()
         return values
 
     return [
-        configure(name, given(setting), os.environ) for name, setting in settings.backends.items()
+        configure(name, values_of(setting), os.environ)
+        for name, setting in settings.backends.items()
     ]
 
 
 def backend_names(settings: Settings) -> tuple[str, ...]:
-    """Who can be asked, in the order of the settings; the local models last."""
+    """Return the names of the usable backends, in the order of the settings, the local one last."""
     from ocelli.backends.registry import MissingKey
 
     configured = chat_configs(settings)
@@ -48,17 +49,17 @@ def backend_names(settings: Settings) -> tuple[str, ...]:
 
 
 def roster(settings: Settings) -> Roster:
-    """Which backends there are, without loading any."""
+    """Return the roster of backends, without loading any."""
     from ocelli.backends.registry import MissingKey
 
-    there = [each.name for each in chat_configs(settings) if not isinstance(each, MissingKey)]
-    names = (*there, LOCAL)
+    configured = [each.name for each in chat_configs(settings) if not isinstance(each, MissingKey)]
+    names = (*configured, LOCAL)
     chosen = settings.default_backend
     return Roster(names, chosen if chosen in names and chosen else names[0])
 
 
 def local_runtime(settings: Settings) -> Runtime:
-    """What the networks of the local models run on."""
+    """Return the runtime of the local models."""
     from ocelli.backends.local.runtime import Precision, Runtime
 
     return Runtime(settings.cache or settings.data / "compiled", Precision(settings.precision))
@@ -66,7 +67,7 @@ def local_runtime(settings: Settings) -> Runtime:
 
 @asynccontextmanager
 async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
-    """All that can look at a picture: the local models, loaded, and the chat backends."""
+    """Give all backends: the local models, loaded, and the chat backends."""
     import aiohttp
 
     from ocelli.backends.local.backend import LocalBackend
@@ -76,8 +77,8 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     await asyncio.get_running_loop().run_in_executor(compute, local.load)
     parts = BackendParts(settings.default_backend, settings.checker, settings.judge)
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
-    patient = aiohttp.ClientTimeout(total=None)  # and a time limit
-    async with aiohttp.ClientSession(connector=connector, timeout=patient) as session:
+    no_timeout = aiohttp.ClientTimeout(total=None)  # and a time limit
+    async with aiohttp.ClientSession(connector=connector, timeout=no_timeout) as session:
         yield registry(local, chat_configs(settings), session, parts)
 
 
@@ -85,7 +86,7 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
 async def build_engine(
     settings: Settings, compute: Executor, *, calibration: Calibration | None = None
 ) -> AsyncIterator[Engine]:
-    """All that can look, the local models as evidence, and what levels make of it."""
+    """Give the engine over all backends, with the local models as evidence."""
     if calibration is None:
         calibration = read_calibration(settings)
     async with build_backends(settings, compute) as backends:
@@ -93,7 +94,7 @@ async def build_engine(
 
 
 def read_calibration(settings: Settings) -> Calibration:
-    """What ``ocelli eval --fit`` wrote; none maps every probability to itself."""
+    """Read the calibration of ``ocelli eval --fit``; without a file it is the identity."""
     if settings.calibration is None:
         return Calibration()
     entry = json.loads(settings.calibration.read_text(encoding="utf-8"))
@@ -101,5 +102,5 @@ def read_calibration(settings: Settings) -> Calibration:
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
-    """For ``read_calibration``."""
+    """Write a file for ``read_calibration``."""
     path.write_text(json.dumps({"knots": calibration.knots}) + "\n", encoding="utf-8")

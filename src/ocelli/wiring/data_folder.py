@@ -1,4 +1,4 @@
-"""The folders of an installation, before anything heavy is imported to use them."""
+"""The folders of an installation; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 ADDRESS = "address"
 KEY = "api_key"
-ATTEMPTS = 5
+LOCK_ATTEMPTS = 5
 
 
 class NoInstallation(RuntimeError):
-    """There is none where a command looked for it; the message says what makes one."""
+    """There is no installation in the folder or the database; the message says what creates one."""
 
 
 def make_private(settings: Settings) -> None:
-    """Close the folders that everything is kept in to other users of the machine.
+    """Close the folders of data and pictures to other users of the machine.
 
     What is made in them later is private by the umask. One that every user may write to (``/tmp``)
     or that is another user's stays as it is.
@@ -41,8 +41,8 @@ def make_private(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def address_kept(data: Path, url: str) -> Iterator[None]:
-    """``data`` says that a server answers at ``url``, for the length of the block.
+def publish_address(data: Path, url: str) -> Iterator[None]:
+    """Publish the server's ``url`` in the folder ``data``, for the length of the block.
 
     The file is locked meanwhile, and the kernel ends the lock with this process, however it ends:
     an address without one is that of a server that is gone, and of a port that may be another's.
@@ -50,7 +50,7 @@ def address_kept(data: Path, url: str) -> Iterator[None]:
     """
     path = data / ADDRESS
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
-        if not _locked(file):
+        if not _try_lock(file):
             yield
             return
         file.truncate()
@@ -62,8 +62,8 @@ def address_kept(data: Path, url: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _locked(file: IO[str]) -> bool:
-    for _ in range(ATTEMPTS):  # who asks whether a server runs holds it for a moment
+def _try_lock(file: IO[str]) -> bool:
+    for _ in range(LOCK_ATTEMPTS):  # who asks whether a server runs holds it for a moment
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
@@ -72,7 +72,7 @@ def _locked(file: IO[str]) -> bool:
 
 
 def running_server(data: Path) -> str | None:
-    """The address of the server that runs on this folder; None if there is none."""
+    """Return the address of the server that runs on this folder; None if none runs."""
     try:
         with (data / ADDRESS).open(encoding="utf-8") as file:
             try:
@@ -85,8 +85,8 @@ def running_server(data: Path) -> str | None:
     return None
 
 
-def reached_at(host: str, port: int) -> str:
-    """The URL at which this machine reaches what listens on ``host``.
+def local_url(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server that listens on ``host``.
 
     >>> reached_at("0.0.0.0", 80), reached_at("::", 80)
     ('http://127.0.0.1:80', 'http://[::1]:80')
@@ -96,7 +96,7 @@ def reached_at(host: str, port: int) -> str:
 
 
 def local_store(settings: Settings) -> Path | None:
-    """The folder that pictures are kept in; None if that is a bucket."""
+    """Return the folder of the pictures; None if they are in a bucket."""
     if settings.storage_url is None:
         return settings.data / "objects"
     if settings.storage_url.startswith("s3:"):

@@ -1,4 +1,4 @@
-"""One installation: its database, its first key, and the mark in its store."""
+"""One installation: its database, its first key, and the marker in its store."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 DEFAULT_TENANT = "default"
 # The first key belongs to whoever owns the machine: a bound on runaway clients, not a throttle.
-OWNERS_REQUESTS_PER_MINUTE = 60_000
-MARKED_WITHIN = 10.0
+OWNER_REQUESTS_PER_MINUTE = 60_000
+MARKER_TIMEOUT = 10.0
 
 
 @contextmanager
 def database_for_command(settings: Settings) -> Iterator[str]:
-    """A DSN for a short command: the configured one, the running server's, or our own for now.
+    """Give a DSN for a short command: the configured one, the running server's, or that of the
+    embedded Postgres, started for the block.
 
-    It makes nothing: raises NoInstallation where ``ocelli serve`` has not been; Unavailable,
+    Creates nothing. Raises NoInstallation if ``ocelli serve`` never ran; Unavailable,
     DatabaseRefuses or EmbeddedPostgresError.
     """
     if settings.database_url is not None:
@@ -62,7 +63,7 @@ def database_for_command(settings: Settings) -> Iterator[str]:
 
 
 def check_schema(dsn: str) -> None:
-    """Raises NoInstallation where ``ocelli serve`` of this version has not been."""
+    """Raise NoInstallation if ``ocelli serve`` of this version never ran on the database."""
     steps = missing(dsn)
     if steps is None:
         raise NoInstallation("There is no installation in the database.")
@@ -71,9 +72,9 @@ def check_schema(dsn: str) -> None:
 
 
 def prepare(settings: Settings, dsn: str) -> str | None:
-    """Bring the schema up to date and see to it that there is a key; the new key, if one was made.
+    """Migrate the schema, and create the first key if there is none; return it if it is new.
 
-    A key that was made is also kept in ``data/api_key``, readable by its owner only.
+    A new key is also written to ``data/api_key``, readable by its owner only.
     """
     migrate(dsn)
     return asyncio.run(_first_key(settings, dsn))
@@ -83,39 +84,39 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
     async with PostgresDatabase(dsn, max_connections=2) as database:
         keys = Keys(database)
         await default_tenant(database)
-        fixed = settings.bootstrap_key
-        if fixed is None and await keys.all():
+        configured = settings.bootstrap_key
+        if configured is None and await keys.all():
             return None
-        key = fixed.get_secret_value() if fixed else new_key()
-        if fixed is None:  # before it counts: a crash in between must not lose it
+        key = configured.get_secret_value() if configured else new_key()
+        if configured is None:  # before it counts: a crash in between must not lose it
             write_private(settings.data / KEY, key + "\n")
         await keys.issue(DEFAULT_TENANT, Tier.ENTERPRISE, KeyDraft("first key", EVERYTHING), key)
-    return None if fixed else key
+    return None if configured else key
 
 
 async def default_tenant(database: PostgresDatabase) -> Tenant:
-    """The tenant of the machine's owner, made if there is none."""
+    """Return the tenant of the machine's owner; create it if there is none."""
     async with database.transaction() as tx:
         return await tx.accounts.add_tenant(
             DEFAULT_TENANT,
             Tier.ENTERPRISE,
-            requests_per_minute=OWNERS_REQUESTS_PER_MINUTE,
+            requests_per_minute=OWNER_REQUESTS_PER_MINUTE,
             unmetered=True,
         )
 
 
-def leave_mark(settings: Settings, dsn: str) -> None:
-    """Say in the store which database it belongs to, for the workers of other machines.
+def write_store_marker(settings: Settings, dsn: str) -> None:
+    """Write a marker of the database into the store, for the workers of other machines.
 
-    A bucket that does not answer now is no reason not to start; an older mark is as good.
+    A bucket that does not answer is only logged: an older marker is as good.
     """
 
-    async def leave() -> None:
-        store, key, mark = await _mark(settings, dsn)
+    async def write() -> None:
+        store, key, marker = await _marker(settings, dsn)
         try:
-            async with asyncio.timeout(MARKED_WITHIN):
+            async with asyncio.timeout(MARKER_TIMEOUT):
                 with BlobWriter(store.staging) as blob:
-                    await asyncio.to_thread(blob.write, mark)
+                    await asyncio.to_thread(blob.write, marker)
                     await store.put(key, blob, "application/octet-stream")
         except (OcelliError, TimeoutError) as error:
             log.warning(
@@ -123,20 +124,20 @@ def leave_mark(settings: Settings, dsn: str) -> None:
                 str(error) or "it is too slow",
             )
 
-    asyncio.run(leave())
+    asyncio.run(write())
 
 
-def join(settings: Settings, dsn: str) -> None:
-    """Before a worker starts by itself. Raises Unavailable where it finds no mark in its store.
+def check_installation(settings: Settings, dsn: str) -> None:
+    """Check the store of a worker without a server. Raises Unavailable without the marker.
 
-    In another store than the server's it would find none of the pictures, and fail them all.
+    In another store than the server's the worker would find no picture, and fail them all.
     """
     if missing(dsn) is None:
         raise Unavailable("There is no installation in the database yet; `ocelli serve` makes it.")
     migrate(dsn)
 
     async def find() -> None:
-        store, key, mark = await _mark(settings, dsn)
+        store, key, marker = await _marker(settings, dsn)
         try:
             found = await store.read(key)
         except FileNotFoundError:
@@ -144,7 +145,7 @@ def join(settings: Settings, dsn: str) -> None:
                 f"The store {store} is not that of this database's `ocelli serve`; "
                 "OCELLI_STORAGE_URL has to be the same."
             ) from None
-        if found != mark:
+        if found != marker:
             log.warning(
                 "the secret or the custom_s3 settings are not the server's: pictures in tenants' "
                 "own buckets will fail here"
@@ -153,10 +154,12 @@ def join(settings: Settings, dsn: str) -> None:
     asyncio.run(find())
 
 
-async def _mark(settings: Settings, dsn: str) -> tuple[LocalObjects | S3Objects, str, bytes]:
-    """The store, the key of its mark, and the mark: what tenants' own buckets are opened with."""
+async def _marker(settings: Settings, dsn: str) -> tuple[LocalObjects | S3Objects, str, bytes]:
+    """Return the store, the key of its marker, and the marker: a digest of the settings with which
+    tenants' own buckets are opened.
+    """
     async with PostgresDatabase(dsn, max_connections=2) as database:
         tenant = await default_tenant(database)
     key = f"installation/{tenant.id}"
-    opened_with = f"{key} {settings.custom_s3_endpoint} {settings.custom_s3_allow_private}"
-    return objects(settings), key, hmac.digest(secret(settings), opened_with.encode(), "sha256")
+    fields = f"{key} {settings.custom_s3_endpoint} {settings.custom_s3_allow_private}"
+    return objects(settings), key, hmac.digest(secret(settings), fields.encode(), "sha256")

@@ -1,4 +1,4 @@
-"""One worker process."""
+"""The composition of a worker process."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
     from ocelli.worker.loop import Worker
 
-RESCUE_OLDER_THAN = 60.0
-# Beyond the time that an analysis may take: then it is not waiting, it is native code that hangs.
-STUCK_AFTER = 15.0
+ORPHAN_AGE = 60.0
+# Seconds beyond the timeout of an analysis: after them native code hangs.
+STUCK_MARGIN = 15.0
 
 
 @asynccontextmanager
 async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterator[Worker]:
-    """One worker with its models loaded, on the database that is ``ready``; not before."""
+    """Give a worker with its models loaded, once the database is ``ready``."""
     from ocelli.worker.loop import Worker
 
     with (
@@ -82,8 +82,8 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
             )
             call_webhook = CallWebhook(database, fetcher(settings))
 
-            async def spare_room() -> None:
-                """The log of our own Postgres grows between checkpoints, up to 1 GB."""
+            async def checkpoint_if_full() -> None:
+                """Shrink the write-ahead log of the embedded Postgres, which grows up to 1 GB."""
                 try:
                     await asyncio.to_thread(stores.new_blob.reserve.check)
                 except StorageFull:
@@ -103,14 +103,14 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 queue_pool,
                 partial(asyncio.to_thread, check_connection, dsn),
                 periodic_tasks=(
-                    partial(analyse.rescue, older_than=RESCUE_OLDER_THAN),
+                    partial(analyse.rescue, older_than=ORPHAN_AGE),
                     Sessions(database).expire,
                     call_webhook.enqueue,
                     SearchIndex(database).refold,
-                    *(() if settings.database_url else (spare_room,)),
+                    *(() if settings.database_url else (checkpoint_if_full,)),
                 ),
                 max_attempts=settings.max_attempts,
-                job_timeout=settings.analysis_timeout + STUCK_AFTER,
+                job_timeout=settings.analysis_timeout + STUCK_MARGIN,
                 untimed={EXPORT},
                 concurrency=settings.analyses_at_once or (32 if settings.backends else 2),
             )

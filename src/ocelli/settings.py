@@ -364,7 +364,8 @@ class Settings(BaseSettings):
     )
     default_backend: str | None = Field(
         None,
-        description="Which backend describes when a request names none. Default: the first of `backends`.",
+        description="Which backend describes when a request names none. Default: the first of "
+        "`backends`.",
     )
     checker: str | None = Field(
         None,

@@ -43,7 +43,7 @@ test: venv  ## all tests of our own
 test-fast: venv  ## the unit tests, with few examples of each property
 	@$(PARALLEL) -n 2 --hypothesis-profile=few tests/unit
 
-test-foreign: venv  ## what other people wrote against ours: OpenAI's client, LangChain, LiteLLM, pydantic-ai
+test-foreign: venv  ## what other people wrote against ours: clients of OpenAI and Ollama, LangChain, LiteLLM, pydantic-ai
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
 	@$(BIN)/python -m pytest tests/foreign
 

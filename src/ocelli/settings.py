@@ -337,6 +337,22 @@ class Settings(BaseSettings):
     chat_max_mb: int = Field(
         75, ge=1, le=1024, description="Largest body of a chat request, in MB."
     )
+    ollama_root: bool = Field(
+        False,
+        description="Whether Ollama's API is at the root too (`/api/generate`, `/api/chat`), for "
+        "clients that know only a host and a port. It always is at `/api/ollama`.",
+    )
+    ollama_tenant: str | None = Field(
+        None,
+        min_length=1,
+        description="Tenant as whom Ollama's API answers callers from `ollama_networks` who send "
+        "no key of ours. Default: they are refused.",
+    )
+    ollama_networks: str = Field(
+        "127.0.0.0/8,::1/128",
+        description="Networks of such callers, separated by commas. Who comes through one of "
+        "`trusted_proxies` has the address that `X-Forwarded-For` names.",
+    )
     fetch_wait: float = Field(
         25.0,
         ge=0,
@@ -405,7 +421,7 @@ class Settings(BaseSettings):
             raise ValueError("must be https://host or http://host")
         return url and url.rstrip("/")
 
-    @field_validator("fetch_allow", "trusted_proxies")
+    @field_validator("fetch_allow", "trusted_proxies", "ollama_networks")
     @classmethod
     def _networks_are_networks(cls, networks: str) -> str:
         for each in _listed(networks):
@@ -454,6 +470,11 @@ class Settings(BaseSettings):
     def fetch_networks(self) -> tuple[str, ...]:
         """The networks of ``fetch_allow``."""
         return _listed(self.fetch_allow)
+
+    @property
+    def ollama_callers(self) -> tuple[str, ...]:
+        """``ollama_networks``, one by one."""
+        return _listed(self.ollama_networks)
 
     @property
     def proxy_networks(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from tests.conftest import Server, reachable, start_server
 
 MODELS = (
     "good", "broken", "busy", "locked", "picky", "page", "slow", "dying", "endless", "flaky",
-    "scripted",
+    "scripted", "caller",
 )  # fmt: skip
 PATH = "/v1/chat/completions"
 
@@ -49,7 +49,10 @@ def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         OCELLI_FETCH_ALLOW="127.0.0.0/8",
         OCELLI_FETCH_TIMEOUT="5",
         OCELLI_FETCH_MAX_MB="5",
+        OCELLI_OLLAMA_ROOT="true",
+        OCELLI_OLLAMA_TENANT="housemates",
     )
+    server.new_key("housemates")
     yield server
     server.stop()
     assert server.process.stdout is not None

@@ -58,6 +58,8 @@ class Upstream:
                 await asyncio.sleep(30)
             case "scripted":
                 return await self._perform(request, **asked["script"])
+            case "caller":
+                return await self._call(request, asked)
         if asked.get("stream"):
             return await self._stream(request, asked["model"])
         return web.json_response(answer(asked["model"], "".join(WORDS)))
@@ -77,6 +79,39 @@ class Upstream:
         except (ConnectionError, asyncio.CancelledError):
             self.hung_up.set()
             raise
+        return response
+
+    async def _call(self, request: web.Request, asked: dict[str, Any]) -> web.StreamResponse:
+        """The first tool there is, and once it is answered, what it said."""
+        last = asked["messages"][-1]
+        if last["role"] == "tool":
+            text = f"{last['tool_call_id']}: {last['content']}"
+            if not asked.get("stream"):
+                return web.json_response(answer("caller", text))
+            return await self._send(request, chunk("caller", text), finished("caller", "stop"))
+        name = asked["tools"][0]["function"]["name"]
+        function = {"name": name, "arguments": '{"lamp": "desk"}'}
+        call = {"id": "call_up", "type": "function", "function": function}
+        if not asked.get("stream"):
+            whole = answer("caller", "")
+            whole["choices"][0] |= {
+                "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+                "finish_reason": "tool_calls",
+            }
+            return web.json_response(whole)
+        begun = {**call, "index": 0, "function": {"name": name, "arguments": '{"lamp"'}}
+        more = {"index": 0, "function": {"arguments": ': "desk"}'}}
+        return await self._send(
+            request,
+            *(chunk("caller", "", tool_calls=[each]) for each in (begun, more)),
+            finished("caller", "tool_calls"),
+        )
+
+    async def _send(self, request: web.Request, *events: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for event in (*events, b"data: [DONE]\n\n"):
+            await response.write(event)
         return response
 
     async def _perform(
@@ -168,14 +203,27 @@ def answer(model: str, text: str) -> dict[str, Any]:
     }
 
 
-def chunk(model: str, word: str) -> bytes:
-    delta = {"role": "assistant", "content": word}
+def chunk(model: str, word: str, **more: Any) -> bytes:
+    delta = {"role": "assistant", "content": word, **more}
     value = {
         "id": "chatcmpl-up",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": f"{model}-2026",
         "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
+    }
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def finished(model: str, reason: str) -> bytes:
+    """The last chunk of an answer, with what it cost."""
+    value = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": f"{model}-2026",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13},
     }
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 

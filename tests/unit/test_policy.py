@@ -17,6 +17,7 @@ from starlette.routing import Route
 from ocelli.api import health, metrics, signed_urls
 from ocelli.api.auth import current_key
 from ocelli.api.dialects import dialects
+from ocelli.api.ollama.auth import current_caller
 from ocelli.api.policy import is_marked, policy_of
 from ocelli.domain.errors import InvalidKey, NotAllowed
 from ocelli.domain.scopes import SCOPES, KeyRole
@@ -44,7 +45,9 @@ ALL = [
 
 
 def asks_for_a_key(dependant: Dependant) -> bool:
-    return dependant.call is current_key or any(map(asks_for_a_key, dependant.dependencies))
+    return dependant.call in (current_key, current_caller) or any(
+        map(asks_for_a_key, dependant.dependencies)
+    )
 
 
 @pytest.mark.parametrize("route", ALL, ids=lambda route: route.endpoint.__name__)
@@ -76,7 +79,10 @@ def test_names_are_unique() -> None:
 
 def test_few_routes_take_no_key() -> None:
     public = {route.endpoint.__name__ for route in ALL if policy_of(route.endpoint) is None}
-    assert public == {"get_object", "put_object", "home", "live", "ready", "metrics"}
+    assert public == {
+        *("get_object", "put_object", "home", "live", "ready", "metrics"),
+        "ollama_running",
+    }
 
 
 def test_the_policies_are_consistent() -> None:
@@ -110,5 +116,6 @@ def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
     assert writing - adding == {
         *("cancel_batch", "cancel_session", "delete_file", "delete_files", "update_file"),
         *("extract_colors", "extract_colors_of_many", "chat_completions"),
+        *("ollama_chat", "ollama_embed", "ollama_generate"),
     }
     assert adding - writing == {"create_export"}

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from ocelli import __version__
 from ocelli.api import health, metrics, signed_urls
+from ocelli.api.aliases import Aliases
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
@@ -51,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(KeepAnswer)
     app.add_middleware(WholeBodies)
     app.add_middleware(Envelope)
+    app.add_middleware(Aliases, services)
     plain = [route for dialect in dialects() for route in dialect.plain_routes]
     app.router.routes[:0] = [*plain, Route("/openapi.json", _Document(app))]
     for dialect in dialects():

@@ -53,8 +53,12 @@ def presented(request: Request) -> str | None:
 async def admit(request: Request, token: str | None) -> ApiKey:
     """The same for a route that reads its headers itself."""
     services = await current_services(request)
+    return await admit_key(request, services, await services.accounts.authenticate(token))
+
+
+async def admit_key(request: Request, services: Services, key: ApiKey) -> ApiKey:
+    """The same for who asks being known: counts the request, enforces what its route requires."""
     policy = policy_of(request.scope["endpoint"]) or EVERYTHING
-    key = await services.accounts.authenticate(token)
     request.state.key_id = str(key.id)
     await _limit(request, services, key, policy)
     policy.enforce(key.scopes)

@@ -10,7 +10,7 @@ import asyncio
 import uuid
 from collections import Counter
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -18,10 +18,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ocelli.api.access_log import NO_ROUTE, Answered
 from ocelli.api.dialects import errors_of
+from ocelli.api.proxies import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from ipaddress import IPv4Address, IPv6Address
 
 LONGEST_HEAD = 64 * 1024  # bytes of all header fields together, trailers included
 LONGEST_URL = 32 * 1024  # 500 ids in a query are 20 KB
@@ -108,7 +108,7 @@ class Connections:
         return None
 
     def _is_proxy(self, address: str) -> bool:
-        parsed = _parsed(address)
+        parsed = parse_address(address)
         return parsed is not None and any(parsed in network for network in self._proxies)
 
     def _evict(self) -> None:
@@ -360,18 +360,10 @@ def network_of(address: str) -> str | None:
     >>> network_of("2001:db8::1:2:3"), network_of("::ffff:192.0.2.1"), network_of("unix:")
     ('2001:db8::/64', '192.0.2.1', None)
     """
-    parsed = _parsed(address)
+    parsed = parse_address(address)
     if parsed is None or parsed.version == 4:
         return None if parsed is None else str(parsed)
     return str(ip_network((int(parsed), 64), strict=False))
-
-
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return None
-    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def _path(url: bytes) -> str:

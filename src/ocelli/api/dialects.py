@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
     from starlette.types import ASGIApp, Scope
 
+    from ocelli.api.services import Services
     from ocelli.domain.errors import OcelliError
 
 # Folders of ``ocelli.api``. A surface is removed by deleting its folder and its line.
@@ -24,6 +25,7 @@ SURFACES = (
     "aion",
     "chat",
     "fetch",
+    "ollama",
 )
 
 
@@ -59,6 +61,7 @@ class Dialect:
     ``prefixes`` are the beginnings of its paths. ``add_headers`` completes the headers of an
     answer. ``preflight`` answers OPTIONS, where pages of other hosts may ask. ``plain_routes`` are
     routes that FastAPI does not know; ``document`` adds them, and errors, to the OpenAPI document.
+    ``alias`` gives the path at which a request to another one is to be answered, None for most.
     """
 
     prefixes: tuple[str, ...]
@@ -68,6 +71,7 @@ class Dialect:
     add_headers: Callable[[Scope, Headers], None] | None = None
     preflight: ASGIApp | None = None
     document: Callable[[dict[str, Any]], None] | None = None
+    alias: Callable[[Services, Scope], str | None] | None = None
 
 
 @cache

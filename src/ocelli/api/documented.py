@@ -1,4 +1,4 @@
-"""Errors in the OpenAPI document.
+"""Errors, and bodies that routes read themselves, in the OpenAPI document.
 
 FastAPI would make a validator of the same model for each error of each route, a thousand in all;
 nothing is ever validated with them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastapi.openapi.models import OpenAPI
 from pydantic.json_schema import models_json_schema
 
 if TYPE_CHECKING:
@@ -37,3 +38,23 @@ def add_components(models: Sequence[type[BaseModel]], schema: dict[str, Any]) ->
         [(model, "serialization") for model in models], ref_template=REF + "{model}"
     )
     schema["components"]["schemas"] |= found["$defs"]
+
+
+def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """For ``openapi_extra`` of a route that reads such a body, which ``add_bodies`` describes."""
+    examples = {"example": {"summary": "Example", "value": example}}
+    return {"requestBody": {**content(model.__name__, examples=examples), "required": True}}
+
+
+def add_bodies(models: Sequence[type[BaseModel]], schema: dict[str, Any]) -> None:
+    """Describe ``models`` as what is read, in FastAPI's own spelling."""
+    _, bodies = models_json_schema(
+        [(model, "validation") for model in models], ref_template=REF + "{model}"
+    )
+    added = OpenAPI(
+        openapi=schema["openapi"],
+        info=schema["info"],
+        paths={},
+        components={"schemas": bodies["$defs"]},
+    ).model_dump(mode="json", by_alias=True, exclude_none=True)
+    schema["components"]["schemas"] |= added["components"]["schemas"]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ipaddress import IPv4Address, IPv6Address
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HOST = re.compile(rb"[A-Za-z0-9.:_\[\]-]{1,255}")
 _SCHEMES = (b"http", b"https")
+_FOR = b"x-forwarded-for"
+# Each says that the request came through a proxy.
+_TRACES = (b"forwarded", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 
 
 class ForwardedAddress:
     """Puts ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` in place of the request's own.
 
     Only from peers that ``is_proxy`` knows; pure ASGI. Of a list the first counts: that proxy
-    heard the client itself.
+    heard the client itself. ``scope["client"]`` becomes whom ``X-Forwarded-For`` names, and None
+    where a proxy does not say for whom it asks.
     """
 
     def __init__(self, app: ASGIApp, is_proxy: Callable[[str], bool]) -> None:
@@ -32,6 +38,7 @@ class ForwardedAddress:
             and (client := scope.get("client"))
             and self._is_proxy(client[0])
         ):
+            scope["client"] = _client(scope, client, self._is_proxy)
             scheme, host = (_first(scope, name) for name in (b"proto", b"host"))
             if scheme in _SCHEMES:
                 scope["scheme"] = scheme.decode()
@@ -39,6 +46,35 @@ class ForwardedAddress:
                 others = [field for field in scope["headers"] if field[0] != b"host"]
                 scope["headers"] = [*others, (b"host", host)]
         await self._app(scope, receive, send)
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """None if it is no address; an IPv4 address in the clothes of IPv6 is one of IPv4."""
+    try:
+        parsed = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _client(
+    scope: Scope, peer: tuple[str, int], is_proxy: Callable[[str], bool]
+) -> tuple[str, int] | None:
+    """Who is behind a proxy: the last whom its list names that is none itself.
+
+    What stands before that one, the client itself may have written.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if _FOR not in names:
+        return None if names.intersection(_TRACES) else peer
+    said = b",".join(value for name, value in scope["headers"] if name == _FOR)
+    for each in reversed(said.decode("latin-1").split(",")):
+        address = each.strip()
+        if parse_address(address) is None:
+            return None
+        if not is_proxy(address):
+            return (address, 0)
+    return None
 
 
 def _first(scope: Scope, name: bytes) -> bytes:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.chat_models import ChatModels
     from ocelli.usecases.chat_relay import Relay
     from ocelli.usecases.colors import Colors
+    from ocelli.usecases.conversations import Conversations
     from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.files import Files
@@ -65,7 +66,20 @@ class Chat:
     local: LocalChat
     relay: Relay
     moderation: Moderator
+    conversations: Conversations
     max_body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaSettings:
+    """``at_root``: its paths are also those of Ollama itself.
+
+    Who sends no key from one of ``networks`` counts as ``tenant``; None: is refused.
+    """
+
+    at_root: bool = False
+    tenant: str | None = None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,7 @@ class Services:
     default_backend: str
     answer_timeout: float
     chat: Chat
+    ollama: OllamaSettings
     fetch_jobs: FetchJobs
     roster: Roster
     fetch_wait: float

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,11 +72,25 @@ class PictureRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that a model has called; ``arguments`` are JSON in a text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """A message of a conversation. ``parts`` keep their order."""
+    """A message of a conversation. ``parts`` keep their order.
+
+    ``calls`` are those that an assistant made; ``call_id`` names the one that a tool answers.
+    """
 
     role: str
     parts: tuple[str | PictureRef, ...]
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
 
     @property
     def text(self) -> str:
@@ -89,6 +104,8 @@ class Tool:
 
     name: str
     schema: Mapping[str, Any]
+    description: str = ""
+    strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +114,9 @@ class Conversation:
 
     ``model`` is the name that the client used. ``demanding`` are the fields in it that only a
     language model could honour. ``schema`` is that of Format.JSON_SCHEMA, ``schema_name`` its name.
-    One of ``tools``, if there are any, must be called.
+    One of ``tools``, if there are any, must be called. ``offered`` are all tools that a language
+    model may call, and ``sampling`` is what else it is told, both as chat completions call it; the
+    local model heeds neither.
     """
 
     model: str
@@ -112,6 +131,8 @@ class Conversation:
     schema_name: str = ""
     demanding: tuple[str, ...] = ()
     tools: tuple[Tool, ...] = ()
+    offered: tuple[Tool, ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def instructions(self) -> str:
@@ -177,6 +198,34 @@ class ChatAnswer:
     n: int
     use: TokenUse
     tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer that is being written. ``thought`` leads to it and is none of it."""
+
+    text: str = ""
+    thought: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """What any model has answered. Counts are of tokens, None where a backend does not say."""
+
+    model: str
+    text: str
+    finish: Finish
+    calls: tuple[ToolCall, ...] = ()
+    thought: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+def pieces(text: str, size: int) -> Iterator[str]:
+    """``text`` in pieces of ``size`` tokens."""
+    words = tokens(text)
+    while piece := "".join(islice(words, size)):
+        yield piece
 
 
 def tokens(text: str) -> Iterator[str]:

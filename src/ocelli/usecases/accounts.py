@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyUse, hash_key
+from ocelli.domain.accounts import KEY_PATTERN, ApiKey, KeyDraft, KeyUse, hash_key
 from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey
+from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.batcher import consume_error
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Accounts:
         self._database = database
         self._lookups: dict[bytes, asyncio.Task[ApiKey]] = {}  # those of good keys stay for a while
         self._used: dict[UUID, KeyUse] = {}
+        self._keyless: dict[tuple[str, str], bytes] = {}
 
     async def authenticate(self, key: str | None) -> ApiKey:
         """Return the record of the key. Raises InvalidKey, ExpiredKey or DeactivatedKey."""
@@ -40,7 +42,40 @@ class Accounts:
             )
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidKey("This is not an API key: keys look like `aion_` and 43 characters.")
-        found = await asyncio.shield(self._shared_lookup(hash_key(key)))
+        return await self._good(hash_key(key))
+
+    async def authenticate_keyless(self, tenant: str, surface: str) -> ApiKey:
+        """For callers of ``surface`` who cannot send a key: one of the tenant of that name.
+
+        It is made when it is first needed, opens everything up to the role ``write``, and stands in
+        the tenant's list of keys; revoked, it stays so. No text is this key: what its hash is of is
+        refused by ``authenticate``. Raises InvalidKey, DeactivatedKey.
+        """
+        known = self._keyless.get((tenant, surface))
+        if known is None:
+            known = await self._make_keyless(tenant, surface)
+        return await self._good(known)
+
+    async def _make_keyless(self, tenant: str, surface: str) -> bytes:
+        async with self._database.transaction() as tx:
+            owner = await tx.accounts.tenant(tenant)
+            if owner is None:
+                raise InvalidKey(
+                    f"Callers without a key count as the tenant {tenant!r}, which does not exist. "
+                    "`ocelli keys create --tenant` makes one."
+                )
+            secret = f"without a key: {surface} {owner.id}"
+            draft = KeyDraft(
+                f"{surface}, without a key",
+                (KeyRole.WRITE.value,),
+                "Counts requests that came without a key. Revoke it to refuse them.",
+            )
+            await tx.accounts.add_key(owner.id, secret, draft)
+        hashed = self._keyless[tenant, surface] = hash_key(secret)
+        return hashed
+
+    async def _good(self, hashed: bytes) -> ApiKey:
+        found = await asyncio.shield(self._shared_lookup(hashed))
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:
             raise ExpiredKey("This API key has expired.")

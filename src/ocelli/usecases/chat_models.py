@@ -24,6 +24,11 @@ class ChatModel:
     owner: str
     alias_of: str | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the local model answers."""
+        return LOCAL in (self.id, self.alias_of)
+
 
 class ChatModels:
     """Resolves names of backends, of their models, and aliases.

@@ -24,6 +24,7 @@ from ocelli.usecases.chat_models import ChatModels
 from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.colors import Colors
+from ocelli.usecases.conversations import Conversations
 from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
 from ocelli.usecases.history import History
@@ -61,7 +62,7 @@ DISK_CHECK_INTERVAL = 0.5
 def build_api(settings: Settings, dsn: str) -> FastAPI:
     """Return the ASGI application of an API process."""
     from ocelli.api.app import create_app
-    from ocelli.api.services import Services
+    from ocelli.api.services import OllamaSettings, Services
     from ocelli.backends.chat.relay import Upstreams
 
     database = PostgresDatabase(
@@ -148,6 +149,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
             chat=_chat(settings, adhoc, metering, upstreams, decoders),
+            ollama=OllamaSettings(
+                settings.ollama_root, settings.ollama_tenant, settings.ollama_callers
+            ),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,
@@ -184,10 +188,12 @@ def _chat(
         aliases=settings.chat_aliases,
         fallback=settings.chat_fallback,
     )
+    relay = Relay(pictures, metering)
     return Chat(
         models=models,
         local=local,
-        relay=Relay(pictures, metering),
+        relay=relay,
+        conversations=Conversations(models, local, relay),
         moderation=Moderator(local, pictures),
         max_body_bytes=settings.chat_max_mb * MEGABYTE,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocelli.api import cors
 from ocelli.api.chat import errors, headers
 from ocelli.api.chat.routes import PLAIN, document, router
 from ocelli.api.dialects import Dialect
@@ -12,6 +13,6 @@ DIALECT = Dialect(
     errors=errors,
     plain_routes=PLAIN,
     add_headers=headers.add_headers,
-    preflight=headers.preflight,
+    preflight=cors.preflight,
     document=document,
 )

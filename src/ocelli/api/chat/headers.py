@@ -1,17 +1,14 @@
-"""What the answers of the chat surface carry: limits as OpenAI calls them, and leave for browsers.
-
-Keys come in a header, never in a cookie, so any page may ask: one that has no key gets nothing.
-"""
+"""Headers of the answers: limits as OpenAI calls them, and leave for browsers."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from ocelli.api import cors
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Scope
 
 PREFIXES = ("/chat/", "/models", "/moderations", "/v1/", "/v2/")
 """Beginnings of paths that belong to this surface; what is not there is refused in its shape."""
@@ -32,27 +29,7 @@ def add_headers(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
             (b"x-ratelimit-remaining-requests", b"%d" % rate.remaining),
             (b"x-ratelimit-reset-requests", duration(left)),
         ]
-    for name, _ in scope["headers"]:
-        if name == b"origin":
-            headers += [
-                (b"access-control-allow-origin", b"*"),
-                (b"access-control-expose-headers", _EXPOSED),
-            ]
-            break
-
-
-async def preflight(scope: Scope, receive: Receive, send: Send) -> None:
-    """Any page may ask for anything that we understand."""
-    asked = next(
-        (value for name, value in scope["headers"] if name == b"access-control-request-headers"),
-        b"authorization, content-type",
-    )
-    headers = {
-        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-        "Access-Control-Allow-Headers": asked.decode("latin-1"),
-        "Access-Control-Max-Age": "86400",
-    }
-    await Response(status_code=204, headers=headers)(scope, receive, send)
+    cors.allow(scope, headers, exposed=_EXPOSED)
 
 
 def duration(seconds: int) -> bytes:

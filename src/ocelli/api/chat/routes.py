@@ -19,6 +19,7 @@ from ocelli.api.chat import mapping, openapi, schemas, streaming
 from ocelli.api.chat.openapi import ERRORS, READ_ERRORS
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
+from ocelli.api.streams import EventStream, unless_gone
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.chat import Conversation, PictureRef
 from ocelli.domain.findings import LOCAL
@@ -64,7 +65,7 @@ async def chat_completions(request: Request) -> Response:
     key = await admit(request, presented(request))
     async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
         call = Call(request, services, key, body, time.perf_counter())
-        return await streaming.unless_gone(request.receive, _complete(call))
+        return await unless_gone(request.receive, _complete(call))
 
 
 # Plain Starlette: FastAPI's way to a function costs as much as all that is done here for a relay.
@@ -102,7 +103,7 @@ async def _local(call: Call, asked: Conversation) -> Response:
     )
     if asked.stream:
         pieces = streaming.local(answer, include_usage=asked.include_usage)
-        return streaming.EventStream(pieces, call.took)
+        return EventStream(pieces, streaming.failed, call.took)
     return Response(mapping.completion(answer).model_dump_json(), 200, call.took, JSON)
 
 
@@ -123,7 +124,7 @@ async def _relay(
         call.key.tenant, upstreams, passed, max_bytes=call.max_picture_bytes
     )
     if relayed.events is not None:
-        return streaming.EventStream(relayed.events, call.took, relayed.close)
+        return EventStream(relayed.events, streaming.failed, call.took, relayed.close)
     relayed.close()
     return Response(relayed.body, 200, call.took, JSON)
 

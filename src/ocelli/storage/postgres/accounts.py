@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import ApiKey, KeyDraft, KeyUse
     from ocelli.domain.paging import PageRequest
-    from ocelli.storage.postgres.rows import Connection
+    from ocelli.storage.postgres.rows import Connection, Row
 
 _KEYS = (
     "SELECT k.*, t.name AS tenant_name, t.tier AS tenant_tier, t.created_at AS tenant_created_at,"
@@ -55,14 +55,13 @@ class PostgresAccounts:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return Tenant(
-            id=row["id"],
-            name=row["name"],
-            tier=Tier(row["tier"]),
-            created_at=row["created_at"],
-            requests_per_minute=row["requests_per_minute"],
-            unmetered=row["unmetered"],
-        )
+        return _to_tenant(row)
+
+    async def tenant(self, name: str) -> Tenant | None:
+        """The tenant of that name."""
+        cursor = await self._connection.execute("SELECT * FROM tenants WHERE name = %s", (name,))
+        row = await cursor.fetchone()
+        return None if row is None else _to_tenant(row)
 
     async def add_key(self, tenant_id: UUID, key: str, draft: KeyDraft) -> ApiKey:
         """Store the hash of ``key``; a known key leaves its row unchanged. Return the row."""
@@ -170,3 +169,14 @@ class PostgresAccounts:
         cursor = await self._connection.execute(f"{_KEYS} WHERE {where}", values)
         row = await cursor.fetchone()
         return to_key(row) if row else None
+
+
+def _to_tenant(row: Row) -> Tenant:
+    return Tenant(
+        id=row["id"],
+        name=row["name"],
+        tier=Tier(row["tier"]),
+        created_at=row["created_at"],
+        requests_per_minute=row["requests_per_minute"],
+        unmetered=row["unmetered"],
+    )

@@ -7,9 +7,12 @@ PHOTOS ?=
 UPGRADE ?=
 PIP    := python -m pip install -qq --disable-pip-version-check --root-user-action=ignore
 VLM    := .venv-vlm
-# Three at a time keep two cores busy: tests wait half of the time (unit tests do not). Each has servers and a Postgres
-# of its own. The folders whose tests take longest come first, so that none is left for the end.
+# Three at a time keep two cores busy: tests wait half of the time (unit tests do not). Each has
+# servers and a Postgres of its own. The folders whose tests take longest come first, so that none
+# is left for the end.
 PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Each run has a folder of its own, which stays if a test fails: pytest removes those of other runs.
+run = folder=$$(mktemp -d) && $(1) --basetemp="$$folder/pytest" && rm -rf "$$folder"
 VLM_STAMP := $(VLM)/.installed
 
 .PHONY: help venv lock demo test test-fast test-foreign check bench serve clean test-vlm test-servers
@@ -37,15 +40,15 @@ demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
 	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
 
 test: venv  ## all tests of our own
-	@$(PARALLEL) --durations=25 \
-		tests/contract tests/integration tests/chat tests/sdk tests/docs tests/vlm tests/unit
+	@$(call run, $(PARALLEL) --durations=25 \
+		tests/contract tests/integration tests/chat tests/sdk tests/docs tests/vlm tests/unit)
 
 test-fast: venv  ## the unit tests, with few examples of each property
-	@$(PARALLEL) -n 2 --hypothesis-profile=few tests/unit
+	@$(call run, $(PARALLEL) -n 2 --hypothesis-profile=few tests/unit)
 
 test-foreign: venv  ## what other people wrote against ours: clients of OpenAI and Ollama, LangChain, LiteLLM, pydantic-ai
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
-	@$(BIN)/python -m pytest tests/foreign
+	@$(call run, $(BIN)/python -m pytest tests/foreign)
 
 test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB
 	@$(VLM)/bin/python -m pytest tests/vlm/test_vlm.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from ocelli.media import isolation, memory
 from ocelli.media._vips import field, open_source, vips
 from ocelli.media.decode import decode
 from ocelli.media.dhash import dhash
+from ocelli.media.fetch import UNPACKED_AT_ONCE, _unpacker
 from ocelli.media.header import read_header
 from ocelli.media.probe import MOST_FRAMES, MOST_SCANS
 from ocelli.media.sanitize import sanitized
@@ -186,6 +188,18 @@ def test_photographs_of_100_megapixels_are_read() -> None:
         assert memory.needed(header, 2048) < 150 * 10**6
     subsampled = bombs.jpeg(8_000, 8_000, components=1)
     assert read_header(subsampled, max_pixels=LIMIT).width == 8_000
+
+
+def test_a_body_is_unpacked_in_small_parts() -> None:
+    """A thousandfold, on the event loop."""
+    whole = bytes(20 * MEGABYTE) + os.urandom(99_999)
+    unpack = _unpacker(["gzip"])
+    packed = gzip.compress(whole)
+    parts = [
+        part for at in range(0, len(packed), 9_000) for part in unpack(packed[at : at + 9_000])
+    ]
+    assert b"".join(parts) == whole
+    assert max(map(len, parts)) <= UNPACKED_AT_ONCE
 
 
 # ── a process of its own ───────────────────────────────────────────────────────────────────────

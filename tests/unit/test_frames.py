@@ -9,8 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from ocelli.domain.errors import AnalysisFailed
+from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.fetch_jobs import is_video_page, is_video_url
+from ocelli.media import frames, isolation
 from ocelli.media.decode import decode
 from ocelli.media.frames import VideoFrames
 from ocelli.media.sniff import HEAD_BYTES, is_video
@@ -128,3 +130,19 @@ def test_decoding_has_a_deadline() -> None:
 def test_addresses_of_videos(url: str, page: bool, any: bool) -> None:
     assert is_video_page(url) is page
     assert is_video_url(url) is any
+
+
+def test_memory_of_a_video_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = video("avi", seconds=0.2, side=2000)
+    assert len(list(READER.frames(large, interval=1, max_frames=1))) == 1
+    monkeypatch.setattr(frames, "MEMORY", 16 * MEGABYTE - isolation.MARGIN)
+    with pytest.raises(AnalysisFailed, match=r"too much memory|ended before") as failure:
+        list(READER.frames(large, interval=1, max_frames=1))
+    assert failure.value.type is FailureType.RESOURCE_LIMIT
+
+
+def test_a_video_that_is_left_ends_its_decoder() -> None:
+    left = READER.frames(video(), interval=1, max_frames=3)
+    assert next(left).seconds == 0
+    left.close()  # type: ignore[attr-defined]
+    assert len(list(READER.frames(video(), interval=1, max_frames=3))) == 3

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tests import bombs
 
 from ocelli.domain.chat import PictureRef
+from ocelli.domain.chat_errors import ImageTooLarge
 from ocelli.domain.ports_chat import PictureLimits
 from ocelli.usecases import chat_pictures
 from ocelli.usecases.chat_pictures import PictureLoader
@@ -76,3 +78,24 @@ async def test_one_that_is_larger_than_all_that_is_remembered_is_prepared_too(
     changed = await loader.prepare(uuid.uuid4(), refs, PictureLimits(), max_bytes=10_000)
     assert set(changed) == {refs[0].url}
     assert len(made) == 1
+
+
+async def test_what_unpacks_to_too_much_together_is_refused_before_any_is_decoded(
+    made: list[bytes],
+) -> None:
+    decoders = DecoderPool(max_pixels=10**8, budget=10**9)
+    loader = PictureLoader(None, decoders, max_bytes=10_000)  # type: ignore[arg-type]
+
+    def shown(count: int) -> list[PictureRef]:
+        files = (bombs.gif(4000 - n, 4000) for n in range(count))
+        urls = ("data:image/gif;base64," + base64.b64encode(file).decode() for file in files)
+        return [PictureRef(url, f"at {n}", 0, n) for n, url in enumerate(urls)]
+
+    for limits in (PictureLimits(), PictureLimits(fetches=True)):
+        with pytest.raises(ImageTooLarge, match="unpack to more than"):
+            await loader.prepare(uuid.uuid4(), shown(100), limits, max_bytes=10_000)
+    with pytest.raises(ImageTooLarge, match="unpack to more than"):
+        await loader.open(uuid.uuid4(), shown(100), max_bytes=10_000)
+    assert made == []
+    await loader.prepare(uuid.uuid4(), shown(3), PictureLimits(), max_bytes=10_000)
+    assert len(made) == 3

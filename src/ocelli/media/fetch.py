@@ -27,12 +27,13 @@ from ocelli.media.sniff import HEAD_BYTES, is_video, sniff
 from ocelli.media.urls import checked_url, redirected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from aiohttp.abc import AbstractResolver
     from yarl import URL
 
 MAX_REDIRECTS = 5
+UNPACKED_AT_ONCE = 256 * 1024  # bytes: a moment of the event loop
 MAX_HEAD = 64 * 1024  # bytes of one line or field of a response's head
 _UNPACKED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
 # The other packings that are registered. Whatever else servers write is no packing but a character
@@ -185,9 +186,11 @@ class SafeFetcher:
         received = 0
         async for piece in response.content.iter_any():
             received += len(piece)
-            body += unpack(piece, most + 1 - len(body))
-            if len(body) > most or received > most:
-                raise _too_large(most)
+            for part in unpack(piece):
+                body += part
+                if len(body) > most or received > most:
+                    raise _too_large(most)
+                await asyncio.sleep(0)
             if not checked and len(body) >= HEAD_BYTES:
                 _check_content(bytes(body[:HEAD_BYTES]), videos)
                 checked = True
@@ -224,24 +227,29 @@ def _check_content(head: bytes, videos: bool) -> None:
 
 
 class _Unpacker:
-    """Of a body that comes packed although we asked for it as it is; bounded in what comes out."""
+    """Of a body that comes packed although we asked for it as it is, in parts of bounded size:
+    64 KB may unpack to 64 MB.
+    """
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its head
 
-    def __call__(self, piece: bytes, room: int) -> bytes:
-        try:
-            return self._inflate.decompress(piece, max(1, room))
-        except zlib.error as error:
-            raise FetchFailed("The address sends a damaged body.") from error
+    def __call__(self, piece: bytes) -> Iterator[bytes]:
+        part = bytes(UNPACKED_AT_ONCE)
+        while piece or len(part) == UNPACKED_AT_ONCE:
+            try:
+                part = self._inflate.decompress(piece, UNPACKED_AT_ONCE)
+            except zlib.error as error:
+                raise FetchFailed("The address sends a damaged body.") from error
+            piece = self._inflate.unconsumed_tail
+            yield part
 
 
-def _as_it_is(piece: bytes, room: int) -> bytes:
-    del room
-    return piece
+def _as_it_is(piece: bytes) -> Iterator[bytes]:
+    yield piece
 
 
-def _unpacker(encodings: Sequence[str]) -> Callable[[bytes, int], bytes]:
+def _unpacker(encodings: Sequence[str]) -> Callable[[bytes], Iterator[bytes]]:
     named = [each.strip().lower() for value in encodings for each in value.split(",")]
     packings = [each for each in named if each in _UNPACKED_HERE | _UNKNOWN_HERE]
     if not packings:

@@ -42,6 +42,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "VIPS_CONCURRENCY": "1",
     "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": str(8 * 1024 * 1024),  # memory goes back after each picture
 }
 _START = f"import {__name__} as child; child.main()"
 _STATM = Path("/proc/self/statm")  # pages; the sixth number is what RLIMIT_DATA bounds

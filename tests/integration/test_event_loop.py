@@ -12,11 +12,9 @@ import gc
 import http.client
 import json
 import re
-import struct
 import threading
 import time
 import uuid
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests import bombs
 from tests.waiting import until
 
 from ocelli.api.connections import Connections
@@ -99,6 +98,7 @@ def loop(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         analysis_timeout=0.2,
         fetch_wait=0.1,
         fetch_timeout=0.5,
+        backends={"vllm": {"model": "far", "base_url": "http://127.0.0.1:9/v1"}},
     )
     server = started(settings, dsn, measured)
     gc.collect()
@@ -288,24 +288,6 @@ def test_conversations(loop: Loop, name: str) -> None:
     assert status < 500, answer[:500]
 
 
-def png(width: int, height: int) -> bytes:
-    """A header, and no pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
-def gif(width: int, height: int) -> bytes:
-    """89 bytes or so that unpack to a picture of this size, all of one colour."""
-    head = b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0\0\0\0\xff\xff\xff"
-    return head + b"," + struct.pack("<HHHH", 0, 0, width, height) + b"\0\2\2\x4c\1\0;"
-
-
 def shown(*pictures: bytes) -> list[dict[str, Any]]:
     return [
         {
@@ -316,15 +298,26 @@ def shown(*pictures: bytes) -> list[dict[str, Any]]:
     ]
 
 
-def test_pictures_in_a_conversation(loop: Loop) -> None:
-    many = [gif(10_000 - n, 10_000) for n in range(8)]
-    for path, body in (
-        (CHAT, said(shown(*many))),
-        ("/v1/moderations", json.dumps({"input": shown(*many)}).encode()),
-        (CHAT, said(shown(*[png(9, n) for n in range(1, 400)]))),
+@pytest.mark.parametrize("model", ["ocelli-local", "vllm"])
+def test_pictures_in_a_conversation(loop: Loop, model: str) -> None:
+    for pictures in (
+        [bombs.gif(10_000 - n, 10_000) for n in range(100)],  # 5 KB
+        [bombs.gif(3_000 - n, 3_000) for n in range(100)],
+        [bombs.gif(2_000 - n, 2_000) for n in range(8)],
+        [bombs.png_head(9, n) for n in range(1, 400)],
+        [bombs.animated_webp(80_000 - n) for n in range(5)],
+        [bombs.jpeg(10_000, 10_000 - n, components=4) for n in range(3)],
     ):
-        status, answer = loop.ask("POST", path, body)
+        status, answer = loop.ask("POST", CHAT, said(shown(*pictures), model=model))
         assert status in (400, 413, 502, 503, 504), answer[:500]
+
+
+def test_pictures_that_are_moderated(loop: Loop) -> None:
+    many = [bombs.gif(10_000 - n, 10_000) for n in range(8)]
+    status, answer = loop.ask(
+        "POST", "/v1/moderations", json.dumps({"input": shown(*many)}).encode()
+    )
+    assert status == 400, answer[:500]
 
 
 def test_files_in_base64(loop: Loop, photos: dict[str, Path]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 
 import pytest
@@ -87,3 +88,34 @@ async def test_a_caller_that_is_gone_takes_its_room_until_the_work_ends(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await pool.decode(ONE, SMALL, lambda: "mine", side=10) == "mine"
+
+
+async def test_what_goes_wrong_for_a_caller_that_is_gone_is_not_told(
+    pool: DecoderPool, capture_loop_errors: list[str]
+) -> None:
+    work = Work()
+
+    def failing() -> None:
+        work()
+        raise AnalysisFailed(FailureType.VALIDATION, "damaged", retryable=False)
+
+    task = asyncio.create_task(pool.decode(ONE, SMALL, failing, side=10))
+    await asyncio.to_thread(work.begun.wait, 60)
+    task.cancel()
+    work.may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+    assert capture_loop_errors == []
+
+
+@pytest.fixture
+async def capture_loop_errors() -> AsyncIterator[list[str]]:
+    """What the event loop would complain of."""
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    yield told
+    loop.set_exception_handler(before)

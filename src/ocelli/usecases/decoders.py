@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from ocelli.domain.accounts import MEGABYTE
@@ -74,5 +75,6 @@ class DecoderPool:
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
-                await asyncio.wait([future])
+                with suppress(Exception):  # of interest to nothing any more
+                    await future
                 raise

@@ -59,7 +59,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         def start(*, most: int = 50, per_address: int = 50, **constants: float) -> tuple[str, int]:
             for name, value in constants.items():
                 monkeypatch.setattr(connections, name, value)
-            limits = Connections(most=most, per_address=per_address, proxies=["127.0.0.1/32"])
+            limits = Connections(
+                max_connections=most, per_address=per_address, proxies=["127.0.0.1/32"]
+            )
             listener = socket.create_server(("127.0.0.1", 0))
             config = uvicorn.Config(
                 app(),

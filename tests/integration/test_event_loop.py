@@ -120,7 +120,7 @@ def started(settings: Settings, dsn: str, measured: Loop) -> uvicorn.Server:
     thread.start()
     thread.join()
     app = build_api(settings, dsn)
-    limits = Connections(most=100, per_address=100, proxies=["127.0.0.1/32"])
+    limits = Connections(max_connections=100, per_address=100, proxies=["127.0.0.1/32"])
     config = uvicorn.Config(
         app,
         loop="asyncio",

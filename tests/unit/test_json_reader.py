@@ -26,8 +26,8 @@ JSON = st.recursive(
 def test_the_same_values(value: Any, ascii: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_reader, "WHOLE", 7)
-        patch.setattr(json_reader, "LONG", 3 if not _has_long_keys(value) else 10**6)
+        patch.setattr(json_reader, "CHUNK_BYTES", 7)
+        patch.setattr(json_reader, "LONG_STRING_BYTES", 3 if not _has_long_keys(value) else 10**6)
         assert json_reader.parse(text) == value
 
 
@@ -101,6 +101,6 @@ def test_what_is_no_json_is_said_to_be_none(text: bytes) -> None:
 async def test_a_large_one_is_read_in_a_thread() -> None:
     import threading
 
-    small, large = b"[]", b" " * (json_reader.SMALL + 1)
-    assert await json_reader.apart(small, threading.get_ident) == threading.get_ident()
-    assert await json_reader.apart(large, threading.get_ident) != threading.get_ident()
+    small, large = b"[]", b" " * (json_reader.INLINE_BYTES + 1)
+    assert await json_reader.run_in_thread(small, threading.get_ident) == threading.get_ident()
+    assert await json_reader.run_in_thread(large, threading.get_ident) != threading.get_ident()

@@ -50,7 +50,7 @@ async def received(request: Request, folder: Path, inspect: Any = BlobWriter.clo
             inspect,
             file_field="file",
             text_fields=(),
-            max_bytes=4 * multipart.PIECE,
+            max_bytes=4 * multipart.CHUNK_BYTES,
         )
         (part,) = found.files
         return part.staged.path.read_bytes()
@@ -58,7 +58,7 @@ async def received(request: Request, folder: Path, inspect: Any = BlobWriter.clo
 
 @given(
     content=st.binary(max_size=2000)
-    | st.integers(multipart.PIECE - 1000, multipart.PIECE + 10).map(bytes),
+    | st.integers(multipart.CHUNK_BYTES - 1000, multipart.CHUNK_BYTES + 10).map(bytes),
     chunk=st.integers(1, 300) | st.just(65_536),
     announced=st.booleans(),
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.api.multipart_parser import LONGEST_HEAD, BrokenForm, FormParser, Part, boundary_of
+from ocelli.api.multipart_parser import MAX_HEAD_BYTES, BrokenForm, FormParser, Part, boundary_of
 
 
 @dataclass
@@ -190,9 +190,9 @@ def test_a_part_for_nobody_is_skipped() -> None:
         b"--b\r\n\r\nno headers\r\n--b--",
         b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--",
         b"--b\r\nContent-Disposition: attachment; name=a\r\n\r\nx\r\n--b--",
-        b"--b\r\n" + b"X: y\r\n" * (LONGEST_HEAD // 6 + 1),
-        b"--b\r\n" + b"X: y\r\n" * (LONGEST_HEAD // 6 + 1) + b"\r\n",
-        b"x\r\n" * LONGEST_HEAD + file(b"x"),
+        b"--b\r\n" + b"X: y\r\n" * (MAX_HEAD_BYTES // 6 + 1),
+        b"--b\r\n" + b"X: y\r\n" * (MAX_HEAD_BYTES // 6 + 1) + b"\r\n",
+        b"x\r\n" * MAX_HEAD_BYTES + file(b"x"),
     ],
 )
 def test_broken_parts(whole: bytes) -> None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from ocelli.api.connections import Connections
 from ocelli.api.proxies import ForwardedAddress
 
-PROXIES = Connections(most=1, per_address=1, proxies=["10.0.0.0/8"])
+PROXIES = Connections(max_connections=1, per_address=1, proxies=["10.0.0.0/8"])
 
 
 async def address(peer: str, **forwarded: str) -> str:

@@ -1,1 +1,1 @@
-"""HTTP: one dialect per folder over the same use cases."""
+"""The HTTP API: one surface per folder over the same use cases."""

@@ -1,4 +1,4 @@
-"""One line, and one count, for each answer."""
+"""The access log: a line and a count for each answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLIENT_LEFT = 499  # no answer was begun
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What is said of a request: no address with its query, no key."""
+    """The logged fields of a request: neither its query nor its key."""
 
     method: str
     route: str
@@ -38,7 +38,7 @@ class Answered:
     key_id: str | None = None
 
     def note(self) -> None:
-        """Count it and write its line."""
+        """Count the answer and log its line."""
         method = self.method if self.method in METHODS else "other"
         REQUESTS.labels(self.route, method, self.status).inc()
         SECONDS.labels(self.route, method).observe(self.seconds)
@@ -56,7 +56,7 @@ class Answered:
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the route that took the request, with its prefix; else ``none``."""
+    """Return the template of the request's route, with its prefix; ``NO_ROUTE`` without one."""
     route = scope.get("route")
     if route is None:
         if scope.get("endpoint") is None:

@@ -18,7 +18,7 @@ from ocelli.api import health, metrics, signed_urls
 from ocelli.api.aliases import Aliases
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
-from ocelli.api.idempotency import KeepAnswer, Replay, document, replay
+from ocelli.api.idempotency import Replay, StoreAnswers, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.domain.errors import OcelliError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def create_app(services: Services) -> FastAPI:
-    """Every surface over one set of services."""
+    """Return the application: all surfaces over one set of services."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,47 +49,50 @@ def create_app(services: Services) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
-    app.add_middleware(KeepAnswer)
+    app.add_middleware(StoreAnswers)
     app.add_middleware(WholeBodies)
     app.add_middleware(Envelope)
     app.add_middleware(Aliases, services)
-    plain = [route for dialect in dialects() for route in dialect.plain_routes]
-    app.router.routes[:0] = [*plain, Route("/openapi.json", _Document(app))]
+    plain_routes = [route for dialect in dialects() for route in dialect.plain_routes]
+    app.router.routes[:0] = [*plain_routes, Route("/openapi.json", _Document(app))]
     for dialect in dialects():
         app.include_router(dialect.router)
     app.include_router(signed_urls.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    app.add_exception_handler(OcelliError, _ours)
+    app.add_exception_handler(OcelliError, _ocelli_error)
     app.add_exception_handler(Replay, replay)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _status)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
     _complete_openapi(app)
     _make_routes(app)
     return app
 
 
 class _Document:
-    """The OpenAPI document, made once and in a thread: it takes a second. An ASGI application."""
+    """The OpenAPI document, created once and in a thread: it takes a second.
+
+    An ASGI application.
+    """
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self._making = asyncio.Lock()
-        self._made: bytes | None = None
+        self._lock = asyncio.Lock()
+        self._document: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        async with self._making:
-            if self._made is None:
-                self._made = await asyncio.to_thread(self._make)
-        await Response(self._made, media_type="application/json")(scope, receive, send)
+        async with self._lock:
+            if self._document is None:
+                self._document = await asyncio.to_thread(self._make)
+        await Response(self._document, media_type="application/json")(scope, receive, send)
 
     def _make(self) -> bytes:
         return json.dumps(self._app.openapi(), ensure_ascii=False).encode()
 
 
 def _make_routes(app: FastAPI) -> None:
-    """Now: FastAPI would do so while it answers the first request."""
+    """Compile the routes now: FastAPI would do so while it answers the first request."""
     scope = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
     for route in app.router.routes:
         route.matches(dict(scope))
@@ -99,9 +102,9 @@ def _complete_openapi(app: FastAPI) -> None:
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        fresh = app.openapi_schema is None
+        is_new = app.openapi_schema is None
         schema = generate()
-        if fresh:
+        if is_new:
             for dialect in dialects():
                 if dialect.document is not None:
                     dialect.document(schema)
@@ -111,15 +114,15 @@ def _complete_openapi(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _ocelli_error(request: Request, error: Exception) -> JSONResponse:
     return errors_of(request).render(request, cast("OcelliError", error))
 
 
-async def _validation(request: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return errors_of(request).render_validation(request, cast("RequestValidationError", error))
 
 
-async def _status(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     known = cast("HTTPException", error)
     return errors_of(request).render_status(
         request, known.status_code, headers=dict(known.headers or {}) or None

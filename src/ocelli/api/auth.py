@@ -1,4 +1,4 @@
-"""From a header to a tenant."""
+"""Authentication of requests, their limits and permissions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _header = APIKeyHeader(
 
 
 async def current_services(request: Request) -> Services:
-    """The process's services. A coroutine: FastAPI runs plain functions in threads."""
+    """Return the services of the process. A coroutine: FastAPI runs plain functions in threads."""
     found: Services = request.app.state.services
     return found
 
@@ -33,25 +33,29 @@ async def current_key(
     _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     __: Annotated[str | None, Depends(_header)],
 ) -> ApiKey:
-    """Who asks, and whether they may; counts the request.
+    """Authenticate the request, count it, and check that the key may use the route.
 
-    Raises InvalidKey & co., RateLimited, NotAllowed, and see ocelli.api.idempotency.
+    Raises InvalidKey and its like, RateLimited, NotAllowed; see also ocelli.api.idempotency.
     """
-    return await admit(request, presented(request))
+    return await admit(request, presented_key(request))
 
 
-def presented(request: Request) -> str | None:
-    """The key, in any spelling: ``X-API-Key`` or ``Authorization``, ``Bearer`` or ``Token`` or,
-    in the first, nothing before it."""
-    own = request.headers.get("x-api-key")
-    scheme, _, key = (own or request.headers.get("authorization", "")).strip().partition(" ")
-    if own and not key:
+def presented_key(request: Request) -> str | None:
+    """Return the key of ``X-API-Key`` or ``Authorization``; None if there is none.
+
+    Before it may be ``Bearer`` or ``Token``; in ``X-API-Key`` it may stand alone.
+    """
+    api_key_header = request.headers.get("x-api-key")
+    scheme, _, key = (
+        (api_key_header or request.headers.get("authorization", "")).strip().partition(" ")
+    )
+    if api_key_header and not key:
         return scheme
     return key.strip() if scheme.lower() in ("bearer", "token") else None
 
 
 async def admit(request: Request, token: str | None) -> ApiKey:
-    """The same for a route that reads its headers itself."""
+    """Do as ``current_key`` for a route that reads the key itself."""
     services = await current_services(request)
     return await admit_key(request, services, await services.accounts.authenticate(token))
 
@@ -69,7 +73,7 @@ async def admit_key(request: Request, services: Services, key: ApiKey) -> ApiKey
 
 
 async def _limit(request: Request, services: Services, key: ApiKey, policy: Policy) -> None:
-    """Count the request, also for the headers of its answer. Raises RateLimited."""
+    """Count the request, and keep the state for the headers of the answer. Raises RateLimited."""
     if policy.counted:
         route = request.scope["endpoint"].__name__
         request.state.rate = await services.rates.count(key, route, policy.per_minute)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from ocelli.api import json_reader
-from ocelli.api.auth import current_services, presented
+from ocelli.api.auth import current_services, presented_key
 from ocelli.api.dialects import errors_of
 from ocelli.api.services import Services
 from ocelli.domain.accounts import MEGABYTE, ApiKey, Tenant
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "/api/v2/"
 _STREAMED = "/api/v2/user-files/upload/"  # read in pieces, under bounds of their own
-FEW_PARTS = 16  # each is up to 320 KB
+MAX_INLINE_PARTS = 16  # each is up to 320 KB
 SMALL_BODY = 64 * 1024  # bytes; so many are read of anybody
 COPIES = 2  # of a body that are in memory at a time: as it came, and parsed
 LARGE_BODY = 4 * MEGABYTE
@@ -37,54 +37,54 @@ IDLE_TIMEOUT = 60.0  # seconds without a byte of a body
 _NO_SLOT: nullcontext[None] = nullcontext()
 
 
-def wants_its_answer_kept(scope: Scope) -> bool:
-    """Whether it has an Idempotency-Key."""
+def has_idempotency_key(scope: Scope) -> bool:
+    """Return whether the request has an Idempotency-Key."""
     return any(name == b"idempotency-key" for name, _ in scope["headers"])
 
 
-def announced(request: Request) -> int | None:
-    """Bytes of its body, as it says itself."""
+def content_length(request: Request) -> int | None:
+    """Return the announced bytes of the body; None if there is no such number."""
     length = request.headers.get("content-length", "")
     return int(length[:20]) if length.isdecimal() else None  # so many digits are enough to refuse
 
 
 def is_small(request: Request) -> bool:
-    """Whether its body needs no key and no room."""
-    size = announced(request)
+    """Return whether the body is read without a key and without reserving memory."""
+    size = content_length(request)
     return size is not None and size <= SMALL_BODY
 
 
 def is_large(request: Request) -> bool:
-    """Whether its body counts as an upload, of which a tenant may have so many at a time."""
-    size = announced(request)
+    """Return whether the body counts as an upload, whose number per tenant is limited."""
+    size = content_length(request)
     return size is None or size > LARGE_BODY
 
 
 @asynccontextmanager
-async def whole_body(
+async def read_body(
     request: Request, services: Services, key: ApiKey, limit: int
 ) -> AsyncIterator[bytes]:
-    """The body in memory; a large one counts as an upload until the block ends.
+    """Give the body in memory; a large one counts as an upload until the block ends.
 
-    Raises TooLarge as soon as it is known to have more than ``limit`` bytes, RateLimited,
-    Unavailable if there is no memory for it, MalformedRequest if it ends or stops in the middle.
+    Raises TooLarge above ``limit`` bytes, RateLimited, Unavailable if there is no memory for it,
+    MalformedRequest if it ends or stalls before its end.
     """
-    async with room_for(request, services, key.tenant, limit):
+    async with reserve_memory(request, services, key.tenant, limit):
         yield await _read(request, limit)
 
 
 @asynccontextmanager
-async def room_for(
+async def reserve_memory(
     request: Request, services: Services, tenant: Tenant, limit: int
 ) -> AsyncIterator[None]:
-    """Memory for a body of at most ``limit`` bytes; a large one counts as an upload.
+    """Reserve memory for a body of at most ``limit`` bytes; a large one counts as an upload.
 
-    Raises TooLarge if it says that it has more, RateLimited, Unavailable.
+    Raises TooLarge if it announces more, RateLimited, Unavailable.
     """
     if is_small(request):
         yield
         return
-    size = announced(request)
+    size = content_length(request)
     if (size or 0) > limit:
         raise too_large(limit)
     async with (
@@ -96,7 +96,7 @@ async def room_for(
 
 async def _read(request: Request, limit: int) -> bytes:
     parts, size = [], 0
-    async for part in arriving(request):
+    async for part in body_chunks(request):
         size += len(part)
         if size > limit:
             raise too_large(limit)
@@ -105,27 +105,27 @@ async def _read(request: Request, limit: int) -> bytes:
 
 
 async def joined(parts: Sequence[bytes]) -> bytes:
-    """Many in a thread: to copy 60 MB takes a tenth of a second."""
+    """Join chunks, many in a thread: to copy 60 MB takes a tenth of a second."""
     if len(parts) == 1:
         return parts[0]
-    if len(parts) <= FEW_PARTS:
+    if len(parts) <= MAX_INLINE_PARTS:
         return b"".join(parts)
     return await asyncio.to_thread(b"".join, parts)
 
 
-async def arriving(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises MalformedRequest if it stops coming, or the client hangs up.
+async def body_chunks(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body as it is received. Raises MalformedRequest at the timeout or a disconnect.
 
-    What the caller does with a chunk takes none of that time: it does not wait for bytes then.
+    The time that the caller spends on a chunk does not count.
     """
     clock = asyncio.get_running_loop().time
     try:
         # One timeout, moved on with every chunk: a new one each time costs as much as hashing it.
-        async with asyncio.timeout(IDLE_TIMEOUT) as patience:
+        async with asyncio.timeout(IDLE_TIMEOUT) as timeout:
             async for chunk in request.stream():
-                patience.reschedule(None)
+                timeout.reschedule(None)
                 yield chunk
-                patience.reschedule(clock() + IDLE_TIMEOUT)
+                timeout.reschedule(clock() + IDLE_TIMEOUT)
     except TimeoutError:
         raise MalformedRequest(
             f"No data came for {IDLE_TIMEOUT:.0f} seconds.", field="body"
@@ -135,7 +135,7 @@ async def arriving(request: Request) -> AsyncIterator[bytes]:
 
 
 def too_large(limit: int) -> TooLarge:
-    """Of a whole body."""
+    """Return the error of a body above ``limit`` bytes."""
     return TooLarge(
         f"The body of the request is larger than {limit // MEGABYTE} MB.",
         details={"max_bytes": limit},
@@ -143,23 +143,23 @@ def too_large(limit: int) -> TooLarge:
 
 
 class JsonRoute(APIRoute):
-    """FastAPI would parse a body on the event loop."""
+    """A route whose JSON body is parsed in a thread: FastAPI would do so on the event loop."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
         answer = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            apart = _JsonRequest(request.scope, request.receive)
+            json_request = _JsonRequest(request.scope, request.receive)
             if self.body_field is not None:
-                await apart.parse()
-            return await answer(apart)
+                await json_request.parse()
+            return await answer(json_request)
 
         return handler
 
 
 class _JsonRequest(Request):
-    """Parsed already, if it says that it is JSON."""
+    """A request whose JSON body was parsed in a thread."""
 
     async def parse(self) -> None:
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -169,7 +169,7 @@ class _JsonRequest(Request):
         if not text:
             return
         try:
-            self._json = await json_reader.apart(text, partial(json_reader.parse, text))
+            self._json = await json_reader.run_in_thread(text, partial(json_reader.parse, text))
         except ValueError as error:
             raise ValidationFailed(f"The body is not JSON: {error}.", field="body") from None
 
@@ -183,14 +183,14 @@ class _JsonRequest(Request):
         """See starlette."""
         if not hasattr(self, "_json"):  # it did not say so, and FastAPI knows better
             text = await self.body()
-            self._json = await json_reader.apart(text, partial(json_reader.parse, text))
+            self._json = await json_reader.run_in_thread(text, partial(json_reader.parse, text))
         return self._json
 
 
 class WholeBodies:
-    """Each must go on coming; a large one needs a key first, counts as an upload, and has an end.
+    """Middleware for bodies that FastAPI reads whole: idle timeout, limit of bytes and of memory.
 
-    Pure ASGI.
+    Larger ones need a key first, and count as uploads. Pure ASGI.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -200,19 +200,21 @@ class WholeBodies:
         """See ASGI."""
         request = Request(scope) if scope["type"] == "http" else None
         if request is None or not _is_read_whole(request):
-            if request is not None and wants_its_answer_kept(scope):
-                receive = _impatient(receive)  # it is read to be compared with an earlier one
+            if request is not None and has_idempotency_key(scope):
+                receive = _with_idle_timeout(
+                    receive
+                )  # it is read to be compared with an earlier one
             await self._app(scope, receive, send)
             return
         if is_small(request):
-            await self._app(scope, _impatient(receive), send)
+            await self._app(scope, _with_idle_timeout(receive), send)
             return
         try:
             services = await current_services(request)
             limit = services.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
-            key = await services.accounts.authenticate(presented(request))
-            async with room_for(request, services, key.tenant, limit):
-                await self._app(scope, _bounded(_impatient(receive), limit), send)
+            key = await services.accounts.authenticate(presented_key(request))
+            async with reserve_memory(request, services, key.tenant, limit):
+                await self._app(scope, _bounded(_with_idle_timeout(receive), limit), send)
         except OcelliError as error:
             await errors_of(request).render(request, error)(scope, receive, send)
 
@@ -227,11 +229,11 @@ def _is_read_whole(request: Request) -> bool:
     )
 
 
-def _impatient(receive: Receive) -> Receive:
-    """Until the body is there; then ``receive`` waits for the client to hang up."""
+def _with_idle_timeout(receive: Receive) -> Receive:
+    """Limit the time between the chunks of a body; after it ``receive`` may wait for ever."""
     more = True
 
-    async def awaited() -> Message:
+    async def receive_in_time() -> Message:
         nonlocal more
         if not more:
             return await receive()
@@ -243,14 +245,14 @@ def _impatient(receive: Receive) -> Receive:
         more = message.get("more_body", False)
         return message
 
-    return awaited
+    return receive_in_time
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
-    """FastAPI calls any other error of ours a body that cannot be parsed."""
+    """Limit the bytes of a body. HTTPException, as FastAPI turns other errors into parse errors."""
     size = 0
 
-    async def counted() -> Message:
+    async def receive_counted() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
@@ -258,4 +260,4 @@ def _bounded(receive: Receive, limit: int) -> Receive:
             raise HTTPException(413)
         return message
 
-    return counted
+    return receive_counted

@@ -1,4 +1,4 @@
-"""HTTP connections within bounds: the size of a head, the number of connections, and silence.
+"""Limits of HTTP connections: size of heads, number of connections, timeouts.
 
 uvicorn bounds little of this by configuration, so its protocol is extended. A request that breaks a
 bound is answered in the shape of its surface, and its connection is closed.
@@ -23,46 +23,46 @@ from ocelli.api.proxies import parse_address
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONGEST_HEAD = 64 * 1024  # bytes of all header fields together, trailers included
-LONGEST_URL = 32 * 1024  # 500 ids in a query are 20 KB
-MOST_FIELDS = 100
-MOST_PIPELINED = 16
-PIECE = 64 * 1024  # bytes that are parsed at a time
+MAX_HEAD_BYTES = 64 * 1024  # bytes of all header fields together, trailers included
+MAX_URL_BYTES = 32 * 1024  # 500 ids in a query are 20 KB
+MAX_FIELDS = 100
+MAX_PIPELINED = 16
+CHUNK_BYTES = 64 * 1024  # bytes that are parsed at a time
 
 # Seconds.
-FIRST_BYTE = 10.0  # of a connection
-WHOLE_HEAD = 20.0
-BODY_SILENCE = 75.0  # longer than routes wait, which answer in their own words
-UNREAD_ANSWER = 60.0
-LINGER = 2.0  # for which a refused client may go on sending: cut off, it would not see the answer
-SWEEP_EVERY = 1.0
+FIRST_BYTE_TIMEOUT = 10.0  # of a connection
+HEAD_TIMEOUT = 20.0
+BODY_IDLE_TIMEOUT = 75.0  # longer than routes wait, which answer in their own words
+WRITE_TIMEOUT = 60.0
+LINGER_TIMEOUT = 2.0  # of a rejected client that still sends: cut off, it would not see the answer
+SWEEP_INTERVAL = 1.0
 SWEPT_AT_ONCE = 50
 
-SLOWEST_BODY = 500  # bytes per second, once it has taken longer than BODY_SILENCE
+MIN_BODY_RATE = 500  # bytes per second, once it has taken longer than BODY_IDLE_TIMEOUT
 EVICTED = 20  # one in so many is closed at a time, where there is no room for a new one
 
-_TOO_LARGE = f"The head of the request is larger than {LONGEST_HEAD // 1024} KB."
-_TOO_MANY = f"The request has more than {MOST_FIELDS} header fields."
-_TOO_LONG = f"The address of the request is longer than {LONGEST_URL // 1024} KB."
+_TOO_LARGE = f"The head of the request is larger than {MAX_HEAD_BYTES // 1024} KB."
+_TOO_MANY = f"The request has more than {MAX_FIELDS} header fields."
+_TOO_LONG = f"The address of the request is longer than {MAX_URL_BYTES // 1024} KB."
 _TOO_SLOW = "The request did not come in time."
 _CROWDED = "Too many connections from your address. Close some, and try again."
 _FULL = "Too many connections right now. Try again later."
 
 
-class _Refused(Exception):
-    """Ends the parsing of a request; how it is answered is known already."""
+class _Rejected(Exception):
+    """Ends the parsing of a request that is rejected."""
 
 
 class Connections:
-    """All connections of a process: how many there may be, and how long they may be silent.
+    """All connections of a process, their limits and timeouts.
 
-    ``most`` is for all together. Where they are used up, those are closed that have waited longest
-    for their client; one whose request is being answered never is. ``per_address`` is for each
-    client: the peer or, behind one of the networks ``proxies``, whom ``X-Forwarded-For`` names.
+    At ``max_connections`` those are closed that have waited longest for their client; one whose
+    request is being answered never is. ``per_address`` limits each client: the peer or, behind one
+    of the networks ``proxies``, the client of ``X-Forwarded-For``.
     """
 
-    def __init__(self, *, most: int, per_address: int, proxies: Sequence[str]) -> None:
-        self._most = most
+    def __init__(self, *, max_connections: int, per_address: int, proxies: Sequence[str]) -> None:
+        self._max_connections = max_connections
         self._per_address = per_address
         self._proxies = [ip_network(each) for each in proxies]
         self._open: set[BoundedProtocol] = set()
@@ -70,35 +70,35 @@ class Connections:
         self.is_proxy = lru_cache(maxsize=4096)(self._is_proxy)
 
     def protocol(self, *arguments: Any, **options: Any) -> BoundedProtocol:
-        """For ``uvicorn.Config(http=...)``."""
+        """Create the protocol of a connection, for ``uvicorn.Config(http=...)``."""
         return BoundedProtocol(self, *arguments, **options)
 
     def add(self, connection: BoundedProtocol) -> bool:
-        """Whether there is room for it, by closing others if need be."""
+        """Add a connection, closing others if needed; return whether there is room for it."""
         if not self._open:
-            connection.loop.call_later(SWEEP_EVERY, self._sweep)
-        if len(self._open) >= self._most:
-            self._evict()
+            connection.loop.call_later(SWEEP_INTERVAL, self._sweep)
+        if len(self._open) >= self._max_connections:
+            self._close_longest_waiting()
         self._open.add(connection)
-        return len(self._open) <= self._most
+        return len(self._open) <= self._max_connections
 
     def remove(self, connection: BoundedProtocol) -> None:
-        """It is closed."""
+        """Remove a closed connection."""
         self._open.discard(connection)
 
     def enter(self, address: str) -> bool:
-        """Count one more of this address; whether it may have it. ``leave`` takes it back."""
+        """Count a connection of an address; return whether it is within the limit."""
         self._of_address[address] += 1
         return self._of_address[address] <= self._per_address
 
     def leave(self, address: str) -> None:
-        """One less of this address."""
+        """Count one connection less of an address."""
         self._of_address[address] -= 1
         if not self._of_address[address]:
             del self._of_address[address]
 
     def client_of(self, forwarded: str) -> str | None:
-        """Who is behind our proxies, by ``X-Forwarded-For``: the last one that is none of them."""
+        """Return the client of ``X-Forwarded-For``: its last address that is no trusted proxy."""
         for each in reversed(forwarded.split(",")):
             address = network_of(each.strip())
             if address is None:
@@ -111,51 +111,51 @@ class Connections:
         parsed = parse_address(address)
         return parsed is not None and any(parsed in network for network in self._proxies)
 
-    def _evict(self) -> None:
+    def _close_longest_waiting(self) -> None:
         waiting = sorted(
-            (each for each in self._open if each.is_waiting), key=lambda each: each.heard_at
+            (each for each in self._open if each.is_waiting), key=lambda each: each.last_activity_at
         )
-        for connection in waiting[: max(1, self._most // EVICTED)]:
+        for connection in waiting[: max(1, self._max_connections // EVICTED)]:
             self._open.discard(connection)
             connection.transport.abort()
 
     def _sweep(self, rest: Sequence[BoundedProtocol] | None = None) -> None:
-        """A few at a time: to answer a thousand takes half a second."""
+        """Check the timeouts, a few connections at a time: a thousand take half a second."""
         rest = list(self._open) if rest is None else rest
         for connection in rest[:SWEPT_AT_ONCE]:
-            connection.check_time()
+            connection.check_timeouts()
         loop = asyncio.get_running_loop()
         if len(rest) > SWEPT_AT_ONCE:
             loop.call_soon(self._sweep, rest[SWEPT_AT_ONCE:])
         elif self._open:
-            loop.call_later(SWEEP_EVERY, self._sweep)
+            loop.call_later(SWEEP_INTERVAL, self._sweep)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. ``is_waiting`` says that the next step is the client's."""
+    """One connection, with limits and timeouts."""
 
     def __init__(self, limits: Connections, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
         self.url = b""
-        self._refusal: tuple[int, str] | None = None
-        self._refused_at: float | None = None
+        self._rejection: tuple[int, str] | None = None
+        self._rejected_at: float | None = None
         self._address: str | None = None  # counted for the whole connection
         self._forwarded: str | None = None  # counted for the request
-        self._unused = 0  # bytes since the last head or piece of a body was complete
-        self._head = self._fields = 0
-        self._begun_at: float | None = None  # the head, and then the body, of the request
+        self._unparsed_bytes = 0  # bytes since the last head or piece of a body was complete
+        self._head_bytes = self._fields = 0
+        self._message_started_at: float | None = None  # the head, and then the body, of the request
         self._is_in_body = False
         self._is_new = True  # no request has come yet
         self._body: list[bytes] = []
-        self._received = 0
+        self._body_bytes = 0
         self._blocked_at: float | None = None
-        self.heard_at = self.loop.time()
+        self.last_activity_at = self.loop.time()
 
     @property
     def is_waiting(self) -> bool:
-        """For a request, or for the rest of one."""
-        if self._refused_at is not None or self._is_answered:
+        """Whether the connection waits for its client: for a request, or the rest of one."""
+        if self._rejected_at is not None or self._is_answered:
             return True
         return self._is_in_body and not self.flow.read_paused
 
@@ -166,14 +166,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio.Protocol."""
         super().connection_made(transport)
-        self.heard_at = self.loop.time()
+        self.last_activity_at = self.loop.time()
         peer = self.client[0] if self.client else ""
         if not self._limits.is_proxy(peer) and (address := network_of(peer)) is not None:
             self._address = address
             if not self._limits.enter(address):
-                self._refuse(429, _CROWDED)
+                self._reject(429, _CROWDED)
         if not self._limits.add(self):
-            self._refuse(503, _FULL)
+            self._reject(503, _FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -185,72 +185,76 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        self.heard_at = self.loop.time()
-        for at in range(0, len(data), PIECE):
-            if self._refused_at is not None or self.parser is None:
+        self.last_activity_at = self.loop.time()
+        for at in range(0, len(data), CHUNK_BYTES):
+            if self._rejected_at is not None or self.parser is None:
                 return
-            piece = data[at : at + PIECE]
-            self._unused += len(piece)
-            super().data_received(piece)
-            self._pass_body_on()
-            if self._unused > LONGEST_HEAD + PIECE:
-                self._refuse(*(self._refusal or (431, _TOO_LARGE)))
+            chunk = data[at : at + CHUNK_BYTES]
+            self._unparsed_bytes += len(chunk)
+            super().data_received(chunk)
+            self._flush_body()
+            if self._unparsed_bytes > MAX_HEAD_BYTES + CHUNK_BYTES:
+                self._reject(*(self._rejection or (431, _TOO_LARGE)))
 
     def on_message_begin(self) -> None:
         """See httptools."""
-        self._head = self._fields = self._received = 0
-        self._begun_at = self.heard_at
+        self._head_bytes = self._fields = self._body_bytes = 0
+        self._message_started_at = self.last_activity_at
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """See httptools."""
-        self._grow(len(url))
+        self._count_head_bytes(len(url))
         super().on_url(url)
-        if len(self.url) > LONGEST_URL:
-            self._stop(414, _TOO_LONG)
+        if len(self.url) > MAX_URL_BYTES:
+            self._abort_parsing(414, _TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools. Also of a trailer."""
         self._fields += 1
-        self._grow(len(name) + len(value))
-        if self._fields > MOST_FIELDS:
-            self._stop(431, _TOO_MANY)
+        self._count_head_bytes(len(name) + len(value))
+        if self._fields > MAX_FIELDS:
+            self._abort_parsing(431, _TOO_MANY)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """See httptools."""
-        self._unused = 0
-        if len(self.pipeline) >= MOST_PIPELINED:
+        self._unparsed_bytes = 0
+        if len(self.pipeline) >= MAX_PIPELINED:
             self.transport.abort()
-            self._stop(429, _CROWDED)
+            self._abort_parsing(429, _CROWDED)
         if self._address is None and self._forwarded is None:
             self._enter()
         super().on_headers_complete()
-        self._begun_at, self._is_in_body, self._is_new = self.heard_at, True, False
+        self._message_started_at, self._is_in_body, self._is_new = (
+            self.last_activity_at,
+            True,
+            False,
+        )
 
     def on_body(self, body: bytes) -> None:
         """See httptools. Chunks may be of one byte, and tens of thousands come at once."""
         self._body.append(body)
 
-    def _pass_body_on(self) -> None:
+    def _flush_body(self) -> None:
         if self._body:
-            self._unused = 0
+            self._unparsed_bytes = 0
             body = b"".join(self._body)
             self._body.clear()
-            self._received += len(body)
+            self._body_bytes += len(body)
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        self._pass_body_on()
-        self._unused = 0
-        self._begun_at, self._is_in_body = None, False
+        self._flush_body()
+        self._unparsed_bytes = 0
+        self._message_started_at, self._is_in_body = None, False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """See uvicorn."""
         self._leave()
-        self.heard_at = self.loop.time()
+        self.last_activity_at = self.loop.time()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
@@ -264,61 +268,63 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """See uvicorn: whatever the parser did not take."""
-        self._refuse(*(self._refusal or (400, msg)))
+        """See uvicorn: the parser has failed."""
+        self._reject(*(self._rejection or (400, msg)))
 
-    def check_time(self) -> None:
-        """Close the connection, with an answer where one can be given, if time is up."""
+    def check_timeouts(self) -> None:
+        """Close the connection after a timeout, with an answer if that is possible."""
         now = self.loop.time()
-        if self._refused_at is not None:
-            is_over = now - self._refused_at > LINGER
+        if self._rejected_at is not None:
+            has_timed_out = now - self._rejected_at > LINGER_TIMEOUT
         elif self._blocked_at is not None:
-            is_over = now - self._blocked_at > UNREAD_ANSWER
+            has_timed_out = now - self._blocked_at > WRITE_TIMEOUT
         else:
-            is_silent = self._is_new and self._begun_at is None
-            is_over = is_silent and now - self.heard_at > FIRST_BYTE
-        if is_over:  # the silence after an answer is uvicorn's: timeout_keep_alive
+            is_silent = self._is_new and self._message_started_at is None
+            has_timed_out = is_silent and now - self.last_activity_at > FIRST_BYTE_TIMEOUT
+        if has_timed_out:  # the silence after an answer is uvicorn's: timeout_keep_alive
             self.transport.abort()
-        elif self._begun_at is not None and self._is_too_slow(now - self._begun_at, now):
-            self._refuse(408, _TOO_SLOW)
+        elif self._message_started_at is not None and self._is_too_slow(
+            now - self._message_started_at, now
+        ):
+            self._reject(408, _TOO_SLOW)
 
-    def _is_too_slow(self, taken: float, now: float) -> bool:
+    def _is_too_slow(self, elapsed: float, now: float) -> bool:
         if not self._is_in_body:
-            return self._is_answered and taken > WHOLE_HEAD
+            return self._is_answered and elapsed > HEAD_TIMEOUT
         if self.flow.read_paused:
             return False
-        if now - self.heard_at > BODY_SILENCE:
+        if now - self.last_activity_at > BODY_IDLE_TIMEOUT:
             return True
-        return taken > BODY_SILENCE and self._received < SLOWEST_BODY * taken
+        return elapsed > BODY_IDLE_TIMEOUT and self._body_bytes < MIN_BODY_RATE * elapsed
 
-    def _grow(self, size: int) -> None:
-        self._head += size
-        if self._head > LONGEST_HEAD:
-            self._stop(431, _TOO_LARGE)
+    def _count_head_bytes(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._abort_parsing(431, _TOO_LARGE)
 
     def _enter(self) -> None:
-        """Count the request for the client that a proxy of ours names."""
+        """Count the request for the client that a trusted proxy names."""
         forwarded = b",".join(value for name, value in self.headers if name == b"x-forwarded-for")
         client = self._limits.client_of(forwarded.decode("latin-1")) if forwarded else None
         if client is not None:
             self._forwarded = client
             if not self._limits.enter(client):
-                self._stop(429, _CROWDED)
+                self._abort_parsing(429, _CROWDED)
 
     def _leave(self) -> None:
         if self._forwarded is not None:
             self._limits.leave(self._forwarded)
             self._forwarded = None
 
-    def _stop(self, status: int, message: str) -> None:
-        self._refusal = (status, message)
-        raise _Refused(message)
+    def _abort_parsing(self, status: int, message: str) -> None:
+        self._rejection = (status, message)
+        raise _Rejected(message)
 
-    def _refuse(self, status: int, message: str) -> None:
-        """Answer and hang up; only hang up in the middle of another answer."""
-        if self._refused_at is not None or self.transport.is_closing():
+    def _reject(self, status: int, message: str) -> None:
+        """Answer and close the connection; within another answer close it only."""
+        if self._rejected_at is not None or self.transport.is_closing():
             return
-        self._refused_at = self.loop.time()
+        self._rejected_at = self.loop.time()
         self._unset_keepalive_if_required()
         if self._is_in_body or not self._is_answered:
             if not self._is_in_body or self.pipeline or self.cycle.response_started:
@@ -355,7 +361,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def network_of(address: str) -> str | None:
-    """What is one client's: an IPv4 address, or the network of 64 bits of an IPv6 address.
+    """Return the network of one client: an IPv4 address, or 64 bits of an IPv6 address.
 
     >>> network_of("2001:db8::1:2:3"), network_of("::ffff:192.0.2.1"), network_of("unix:")
     ('2001:db8::/64', '192.0.2.1', None)

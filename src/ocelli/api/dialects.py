@@ -1,4 +1,4 @@
-"""The surfaces over the use cases, a folder each. What one is made of: its ``dialect.py``."""
+"""The surfaces of the API, a folder each, with a ``dialect.py``."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ErrorRenderer(Protocol):
     """The module ``errors`` of a surface."""
 
     def render(self, request: Request, error: OcelliError) -> JSONResponse:
-        """An error of ours."""
+        """Return the answer for an error of Ocelli."""
         ...
 
     def render_validation(self, request: Request, error: RequestValidationError) -> JSONResponse:
-        """A parameter or body that FastAPI refused."""
+        """Return the answer for a parameter or body that FastAPI rejected."""
         ...
 
     def render_status(
@@ -47,7 +47,7 @@ class ErrorRenderer(Protocol):
         message: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> JSONResponse:
-        """An error that only has a status, such as the framework's 404 and 405."""
+        """Return the answer for an error that has a status only, such as FastAPI's 404 and 405."""
         ...
 
 
@@ -56,10 +56,10 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One surface: where it is, what answers there, and what its answers look like.
+    """One surface: its paths, routes and errors.
 
     ``prefixes`` are the beginnings of its paths. ``add_headers`` completes the headers of an
-    answer. ``preflight`` answers OPTIONS, where pages of other hosts may ask. ``plain_routes`` are
+    answer. ``preflight`` answers OPTIONS, if pages of other origins are allowed. ``plain_routes``
     routes that FastAPI does not know; ``document`` adds them, and errors, to the OpenAPI document.
     ``alias`` gives the path at which a request to another one is to be answered, None for most.
     """
@@ -76,23 +76,23 @@ class Dialect:
 
 @cache
 def dialects() -> tuple[Dialect, ...]:
-    """All surfaces. They are imported at the first call, as they import this module."""
+    """Return all surfaces; they are imported at the first call, as they import this module."""
     return tuple(import_module(f"ocelli.api.{name}.dialect").DIALECT for name in SURFACES)
 
 
 @cache
 def _by_prefix() -> list[tuple[str, Dialect]]:
-    """The longest prefix first."""
+    """Return prefixes and their surfaces, the longest prefix first."""
     pairs = [(prefix, dialect) for dialect in dialects() for prefix in dialect.prefixes]
     return sorted(pairs, key=lambda pair: -len(pair[0]))
 
 
 def dialect_of(path: str) -> Dialect | None:
-    """The surface that ``path`` belongs to."""
+    """Return the surface of ``path``; None outside of all."""
     return next((dialect for prefix, dialect in _by_prefix() if path.startswith(prefix)), None)
 
 
 def errors_of(request: Request) -> ErrorRenderer:
-    """How errors look where ``request`` went; ``ocelli.api.errors`` outside of all surfaces."""
+    """Return the error renderer of the request's surface; ``ocelli.api.errors`` outside of all."""
     dialect = dialect_of(request.url.path)
     return errors if dialect is None else dialect.errors

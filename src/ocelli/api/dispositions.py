@@ -1,4 +1,4 @@
-"""Headers with parameters as clients write them: quoted, extended (RFC 8187), or encoded words."""
+"""Parse headers with parameters: quoted, extended (RFC 8187), or encoded words."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _parser = HeaderParser()
 
 
 def parse_headers(text: str) -> Message:
-    """The headers of ``text``; lines may be folded, and end in CR LF or LF."""
+    """Parse headers; lines may be folded, and end in CR LF or LF."""
     return _parser.parsestr(text)
 
 
 def header_params(headers: Message, name: str) -> tuple[str, dict[str, str]]:
-    """The value of a header in lower case, and its parameters; ("", {}) where it is missing.
+    """Return the value of a header in lower case, and its parameters; ("", {}) without the header.
 
-    Of a parameter that is given twice the extended form counts, if it can be read.
+    If a parameter is given twice, the extended form wins, if it can be decoded.
 
     >>> header_params(parse_headers("X: form-data; filename=a; filename*=utf-8''%C3%A4"), "x")
     ('form-data', {'filename': 'ä'})
     """
     found: list[tuple[str, Any]] = headers.get_params([("", "")], name)
-    (value, _), *given = found
+    (value, _), *parameters = found
     params: dict[str, str] = {}
-    for key, said in given:
-        if isinstance(said, str):
-            params.setdefault(key.lower(), _decoded_words(said))
-    for key, said in given:
-        if not isinstance(said, str):
-            text = _decoded_bytes(said[2], said[0] or "utf-8")
+    for key, value_ in parameters:
+        if isinstance(value_, str):
+            params.setdefault(key.lower(), _decoded_words(value_))
+    for key, value_ in parameters:
+        if not isinstance(value_, str):
+            text = _decoded_bytes(value_[2], value_[0] or "utf-8")
             if text is not None:
                 params[key.lower()] = text
             else:
-                params.setdefault(key.lower(), said[2])
+                params.setdefault(key.lower(), value_[2])
     return value.lower(), params
 
 
@@ -52,7 +52,7 @@ def _decoded_bytes(octets: str, charset: str) -> str | None:
 
 
 def _decoded_words(text: str) -> str:
-    """Undo RFC 2047, which old clients use here too."""
+    """Decode encoded words (RFC 2047), which old clients use here."""
     if not _ENCODED_WORDS.fullmatch(text):
         return text
     try:

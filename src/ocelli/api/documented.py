@@ -20,20 +20,20 @@ REF = "#/components/schemas/"
 
 
 def content(model: str, **more: Any) -> dict[str, Any]:
-    """A body in JSON of the component that has this name."""
+    """Return the OpenAPI content of a JSON body of the component ``model``."""
     return {"content": {"application/json": {"schema": {"$ref": REF + model}, **more}}}
 
 
 def error_responses(
     model: type[BaseModel], texts: Mapping[int, str]
 ) -> dict[int | str, dict[str, Any]]:
-    """For ``responses`` of a route: each of these statuses with its description and that body."""
+    """Return ``responses`` of a route: for each status its description and the error body."""
     body = content(model.__name__)
     return {status: {"description": text, **body} for status, text in texts.items()}
 
 
 def add_components(models: Sequence[type[BaseModel]], schema: dict[str, Any]) -> None:
-    """Put the models that ``error_responses`` names, and theirs, into the document."""
+    """Add the models that ``error_responses`` names, and those they use, to the document."""
     _, found = models_json_schema(
         [(model, "serialization") for model in models], ref_template=REF + "{model}"
     )

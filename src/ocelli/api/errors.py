@@ -1,4 +1,4 @@
-"""The one shape of errors on ``/api/v2``: ``{"error": {...}, "request_id": ...}``."""
+"""The errors of ``/api/v2``: ``{"error": {...}, "request_id": ...}``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CODES_BY_STATUS = {
 
 
 def error_headers(error: OcelliError, *, scheme: str = "Bearer") -> dict[str, str]:
-    """What every surface says in headers: how to authenticate, and when to come again."""
+    """Return the headers of an error on all surfaces: WWW-Authenticate and Retry-After."""
     headers = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = scheme
@@ -53,14 +53,14 @@ def error_headers(error: OcelliError, *, scheme: str = "Bearer") -> dict[str, st
 
 
 def render(request: Request, error: OcelliError) -> JSONResponse:
-    """An error of ours."""
+    """Return the answer for an error of Ocelli."""
     return _answer(
         request, error.status, error.code, error.message, error.details, error_headers(error)
     )
 
 
 def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    """A parameter or body that FastAPI refused; the first problem leads, all are listed."""
+    """Return the answer for a parameter or body that FastAPI rejected, with all problems."""
     problems = [
         {"field": ".".join(str(part) for part in each["loc"][1:]), "issue": str(each["msg"])}
         for each in error.errors()[:20]
@@ -79,7 +79,7 @@ def render_validation(request: Request, error: RequestValidationError) -> JSONRe
 def render_status(
     request: Request, status: int, message: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """An error that only has a status, such as the framework's 404 and 405."""
+    """Return the answer for an error that has a status only, such as FastAPI's 404 and 405."""
     code = CODES_BY_STATUS.get(status, f"HTTP_{status}")
     phrase = message or HTTPStatus(status).phrase
     return _answer(request, status, code, phrase, {}, headers)

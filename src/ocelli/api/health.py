@@ -1,4 +1,4 @@
-"""What operators and their tools ask: is it alive, is it ready, how is it doing."""
+"""Liveness and readiness."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ async def ready(services: CurrentServices) -> JSONResponse:
     tasks = {name: asyncio.create_task(_result(check)) for name, check in services.checks.items()}
     # Not for those that are too late to end: to give up on a frozen database takes time as well.
     await asyncio.wait(tasks.values(), timeout=CHECK_TIMEOUT)
-    checks = {name: _told(task) for name, task in tasks.items()}
-    good = all(checks[name] == "ok" for name in checks.keys() - services.checked_elsewhere)
-    body = {"status": "ready" if good else "not ready", "checks": checks}
-    return JSONResponse(body, 200 if good else 503)
+    checks = {name: _result_of(task) for name, task in tasks.items()}
+    is_ready = all(checks[name] == "ok" for name in checks.keys() - services.checked_elsewhere)
+    body = {"status": "ready" if is_ready else "not ready", "checks": checks}
+    return JSONResponse(body, 200 if is_ready else 503)
 
 
 async def _result(check: Callable[[], Awaitable[None]]) -> str:
@@ -60,7 +60,7 @@ async def _result(check: Callable[[], Awaitable[None]]) -> str:
     return "ok"
 
 
-def _told(task: asyncio.Task[str]) -> str:
+def _result_of(task: asyncio.Task[str]) -> str:
     if task.done():
         return task.result()
     task.cancel()

@@ -1,7 +1,7 @@
-"""The header ``Idempotency-Key``: a POST that was answered is answered again, not done again.
+"""The header ``Idempotency-Key``: a repeated POST gets the stored answer and is not run again.
 
 Two halves. ``begin`` runs with authentication, before the route: it finds the earlier answer or
-takes a ticket. ``KeepAnswer`` is around the application: it sees what is answered to a request
+takes a ticket. ``StoreAnswers`` is around the application: it sees what is answered to a request
 that holds a ticket, and keeps that before the client has it all.
 
 What counts as the same request: method, address, content type and body. The body of a form, or
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 PATTERN = r"^[\x21-\x7e]{1,255}$"
-LARGEST_ANSWER = 256 * 1024
-LARGEST_BODY = MEGABYTE
+MAX_ANSWER_BYTES = 256 * 1024
+MAX_BODY_BYTES = MEGABYTE
 
 _KEY = re.compile(PATTERN)
 _PARAMETER = {
@@ -57,7 +57,7 @@ _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
 class Replay(Exception):
-    """Not an error: the answer is known already."""
+    """Raised to send the stored answer; not an error."""
 
     def __init__(self, answer: StoredAnswer) -> None:
         super().__init__("answered before")
@@ -78,7 +78,7 @@ async def begin(request: Request, keys: Idempotency, tenant_id: UUID) -> None:
 
 
 async def replay(request: Request, error: Exception) -> Response:
-    """The exception handler of Replay."""
+    """Return the stored answer, as the exception handler of Replay."""
     del request
     assert isinstance(error, Replay)
     answer = error.answer
@@ -89,7 +89,7 @@ async def replay(request: Request, error: Exception) -> Response:
 
 
 def document(schema: dict[str, Any]) -> None:
-    """Say so in the OpenAPI document, at every POST that wants a key."""
+    """Add the header to the OpenAPI document, at each POST that needs an API key."""
     for item in schema["paths"].values():
         post = item.get("post", {})
         if "security" in post:
@@ -101,8 +101,8 @@ def document(schema: dict[str, Any]) -> None:
                 )
 
 
-class KeepAnswer:
-    """Pure ASGI: answers pass as they come, and what is kept of them is bounded."""
+class StoreAnswers:
+    """Middleware that stores answers of bounded size, and passes them on unchanged. Pure ASGI."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -112,15 +112,15 @@ class KeepAnswer:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        keeper = _Keeper(scope, send)
+        recorder = _AnswerRecorder(scope, send)
         try:
-            await self._app(scope, receive, keeper.send)
+            await self._app(scope, receive, recorder.send)
         finally:
-            await keeper.close()
+            await recorder.close()
 
 
-class _Keeper:
-    """One answer."""
+class _AnswerRecorder:
+    """Records one answer."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._state = scope.setdefault("state", {})
@@ -131,7 +131,7 @@ class _Keeper:
         self._size = 0
 
     async def send(self, message: Message) -> None:
-        """Pass ``message`` on; the last one only after the answer is kept."""
+        """Pass ``message`` on; the last one only after the answer is stored."""
         if "ticket" in self._state:
             if message["type"] == "http.response.start":
                 self._status = message["status"]
@@ -143,13 +143,13 @@ class _Keeper:
         await self._send(message)
 
     async def close(self) -> None:
-        """Without a whole answer it is as if nothing had been asked."""
+        """Release the key if the answer was not complete."""
         await self._end(answered=False)
 
-    def _add(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size <= LARGEST_ANSWER:
-            self._body.append(piece)
+    def _add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size <= MAX_ANSWER_BYTES:
+            self._body.append(chunk)
 
     async def _end(self, *, answered: bool) -> None:
         ticket: Ticket | None = self._state.pop("ticket", None)
@@ -164,9 +164,9 @@ class _Keeper:
             log.warning("an answer could not be kept for its %s: %s", HEADER, error)
 
     def _answer(self) -> StoredAnswer | None:
-        """None for what is too large, or a secret (``Cache-Control: no-store``)."""
+        """Return the answer to store; None if it is too large, or secret (``no-store``)."""
         secret = "no-store" in self._headers.get("cache-control", "")
-        if secret or self._size > LARGEST_ANSWER:
+        if secret or self._size > MAX_ANSWER_BYTES:
             return None
         return StoredAnswer(self._status, self._headers.get("content-type"), b"".join(self._body))
 
@@ -174,7 +174,7 @@ class _Keeper:
 async def _fingerprint(request: Request) -> bytes:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     length = request.headers.get("content-length", "")
-    readable = length.isdecimal() and int(length) <= LARGEST_BODY
+    readable = length.isdecimal() and int(length) <= MAX_BODY_BYTES
     if readable and content_type not in _FORMS:
         body = hashlib.sha256(await request.body()).hexdigest()
     else:

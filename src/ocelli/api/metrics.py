@@ -1,4 +1,4 @@
-"""``/metrics``: what all processes have counted, and how the queue is right now."""
+"""``/metrics``: the counts of all processes, and the state of the queue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["operations"])
 
-ASKED_FOR = 2.0  # seconds
+QUERY_TIMEOUT = 2.0  # seconds
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
@@ -37,18 +37,18 @@ async def metrics(services: CurrentServices) -> PlainTextResponse:
     Without PROMETHEUS_MULTIPROC_DIR, which ``ocelli serve`` sets, of this process alone. Without a
     database that answers, without the queue.
     """
-    asked = asyncio.ensure_future(services.queue_state())
-    await asyncio.wait({asked}, timeout=ASKED_FOR)
-    body = await asyncio.to_thread(_exposed, _state(asked))
+    query = asyncio.ensure_future(services.queue_state())
+    await asyncio.wait({query}, timeout=QUERY_TIMEOUT)
+    body = await asyncio.to_thread(_exposed, _state(query))
     return PlainTextResponse(body, media_type=CONTENT_TYPE_LATEST)
 
 
-def _state(asked: asyncio.Future[QueueState]) -> QueueState | None:
-    if not asked.done():
-        asked.cancel()
+def _state(query: asyncio.Future[QueueState]) -> QueueState | None:
+    if not query.done():
+        query.cancel()
         return None
     try:
-        return asked.result()
+        return query.result()
     except Unavailable:
         return None
 
@@ -64,7 +64,7 @@ def _exposed(state: QueueState | None) -> bytes:
 
 
 class QueueCollector(Collector):
-    """Gauges from the database: each scrape makes them anew, so that none is stale."""
+    """Gauges from the database; each scrape creates them anew, so that none is stale."""
 
     def __init__(self, state: QueueState | None) -> None:
         self._state = state

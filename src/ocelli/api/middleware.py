@@ -1,4 +1,4 @@
-"""What every answer gets: a request id, rate-limit headers, a line in the log."""
+"""The middleware of all answers: request id, rate-limit headers, access log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Envelope:
-    """Pure ASGI, so that streamed bodies pass untouched."""
+    """Adds headers to answers and logs them. Pure ASGI, so that streamed bodies pass unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -83,7 +83,7 @@ async def _unexpected(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's own, if it is harmless."""
+    """Return the client's request id if it is well-formed, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text = value.decode("latin-1")

@@ -11,7 +11,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ocelli.api.bodies import announced, arriving
+from ocelli.api.bodies import body_chunks, content_length
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from ocelli.api.multipart_parser import Part, Target
     from ocelli.domain.errors import OcelliError
 
-PIECE = MEGABYTE
+CHUNK_BYTES = MEGABYTE
 MAX_FIELD = 64 * 1024
 FRAMING = 2 * MEGABYTE  # headers of parts and small fields, beside the files
 
 
 class FilePart:
-    """A file that arrives, as it is; a Target of the parser.
+    """A file that is being received, as sent; a Target of the parser.
 
-    ``error`` says why it was not kept; the rest of the request may still be good. ``inspect`` looks
-    at it when it is complete.
+    ``error`` says why it was rejected; the rest of the request may still be valid. ``inspect`` is
+    called when the file is complete.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FilePart:
         self._inspect = inspect
 
     def write(self, data: bytes | memoryview) -> None:
-        """Keep ``data``, or swallow it once the file has grown too large."""
+        """Write ``data``; drop it once the file is too large."""
         if self.error is None:
             try:
                 self.staged.write(data)
@@ -57,15 +57,15 @@ class FilePart:
                 self.error = error
 
     def finish(self) -> None:
-        """That was all of it."""
+        """Inspect the complete file."""
         if self.error is None:
             self._inspect(self.staged)
 
 
 class TextPart:
-    """A part that is text; a Target of the parser.
+    """A text field that is being received; a Target of the parser.
 
-    ``grow`` is told how many bytes are kept, and may refuse; ``take`` is given all of them.
+    ``grow`` is called with the number of new bytes, and may raise; ``take`` gets the value.
     """
 
     def __init__(self, grow: Callable[[int], None], take: Callable[[bytes], None]) -> None:
@@ -74,12 +74,12 @@ class TextPart:
         self._value = bytearray()
 
     def write(self, data: memoryview) -> None:
-        """Keep ``data``. Raises what ``grow`` raises."""
+        """Append ``data``. Raises what ``grow`` raises."""
         self._grow(len(data))
         self._value += data
 
     def finish(self) -> None:
-        """That was all of it. Raises what ``take`` raises."""
+        """Pass the complete value to ``take``. Raises what it raises."""
         self._take(bytes(self._value))
 
 
@@ -100,13 +100,13 @@ class Form:
             part.staged.__exit__()
 
     def grow(self, name: str, size: int) -> None:
-        """So much more text of a field is kept. Raises MalformedRequest."""
+        """Count ``size`` bytes of a text field. Raises MalformedRequest above the limit."""
         self._sizes[name] += size
         if self._sizes[name] > MAX_FIELD:
             raise MalformedRequest(f"The field `{name}` is too long.", field=name)
 
     def add_field(self, name: str, value: bytes) -> None:
-        """Given twice, the last one counts. Raises MalformedRequest."""
+        """Set a text field; the last value wins. Raises MalformedRequest if it is not UTF-8."""
         try:
             self.fields[name] = value.decode()
         except UnicodeDecodeError:
@@ -131,7 +131,7 @@ async def receive(
     bytes are still read: a client that is cut off in mid-sending never sees the answer.
     """
     limit = max_files * max_bytes + FRAMING
-    refuse_announced(request, limit + max_bytes // 4)
+    check_content_length(request, limit + max_bytes // 4)
     fields = frozenset(text_fields)
 
     def begin(part: Part) -> Target | None:
@@ -152,7 +152,7 @@ async def receive(
             "The body must be multipart/form-data with a boundary.", field="body"
         ) from None
     try:
-        await pump(request, parts.feed, limit + max_bytes // 4)
+        await stream_body_to(request, parts.feed, limit + max_bytes // 4)
     except BrokenForm:
         raise MalformedRequest("The multipart body cannot be parsed.", field="body") from None
     except OSError as error:
@@ -165,56 +165,56 @@ async def receive(
         raise MalformedRequest("The body ended in the middle of a part.", field="body")
 
 
-async def pump(
-    request: Request, take: Callable[[bytes], None], limit: int, *, piece_size: int = PIECE
+async def stream_body_to(
+    request: Request, take: Callable[[bytes], None], limit: int, *, chunk_size: int = CHUNK_BYTES
 ) -> None:
     """Give the body to ``take`` in a thread, chunk by chunk, while the next ones are received.
 
-    ``piece_size`` bytes at least go into the thread together.
+    ``chunk_size`` bytes at least go into the thread together.
 
     Raises TooLarge for a body of more than ``limit`` bytes, MalformedRequest for one that breaks
     off, and whatever ``take`` raises.
     """
-    working: asyncio.Task[None] | None = None
+    writing: asyncio.Task[None] | None = None
     try:
-        async for piece in _pieces(request, limit, piece_size):
-            if working is not None:
-                await asyncio.shield(working)
-            working = asyncio.create_task(asyncio.to_thread(_each, take, piece))
-        if working is not None:
-            await asyncio.shield(working)
+        async for chunks in _chunks(request, limit, chunk_size):
+            if writing is not None:
+                await asyncio.shield(writing)
+            writing = asyncio.create_task(asyncio.to_thread(_each, take, chunks))
+        if writing is not None:
+            await asyncio.shield(writing)
     except BaseException:
-        if working is not None:  # the thread still writes to the file
-            await asyncio.gather(working, return_exceptions=True)
+        if writing is not None:  # the thread still writes to the file
+            await asyncio.gather(writing, return_exceptions=True)
         raise
 
 
 def _each(take: Callable[[bytes], None], chunks: Iterable[bytes]) -> None:
-    """Not joined: that would be one more copy on the event loop."""
+    """Pass the chunks to ``take`` one by one: joining would copy on the event loop."""
     for chunk in chunks:
         take(chunk)
 
 
-async def _pieces(request: Request, limit: int, piece_size: int) -> AsyncIterator[Sequence[bytes]]:
-    """The body in lists of so many bytes, or a little more."""
-    waiting: list[bytes] = []
+async def _chunks(request: Request, limit: int, chunk_size: int) -> AsyncIterator[Sequence[bytes]]:
+    """Yield the body in lists of chunks, each of at least ``chunk_size`` bytes."""
+    pending: list[bytes] = []
     size = total = 0
-    async for chunk in arriving(request):
+    async for chunk in body_chunks(request):
         total += len(chunk)
         if total > limit:
             raise TooLarge("The request is larger than its limit.", details={"max_bytes": limit})
-        waiting.append(chunk)
+        pending.append(chunk)
         size += len(chunk)
-        if size >= piece_size:
-            yield waiting
-            waiting, size = [], 0
-    if waiting:
-        yield waiting
+        if size >= chunk_size:
+            yield pending
+            pending, size = [], 0
+    if pending:
+        yield pending
 
 
-def refuse_announced(request: Request, limit: int) -> None:
-    """Raise TooLarge if the body says that it has more bytes, before it is read."""
-    size = announced(request)
+def check_content_length(request: Request, limit: int) -> None:
+    """Raise TooLarge if the body announces more than ``limit`` bytes."""
+    size = content_length(request)
     if size is not None and size > limit:
         raise TooLarge(
             f"The request announces {size} bytes; the limit is {limit}.",

@@ -1,7 +1,7 @@
-"""Take a multipart body apart while it arrives (RFC 2046, RFC 7578). No I/O, no copies of files.
+"""Incremental parser of multipart forms (RFC 2046, RFC 7578). No I/O, no copies of files.
 
-Read as leniently as clients write: blanks behind a boundary, lines that end in a bare line feed,
-text before the first boundary.
+It accepts what clients send: blanks after a boundary, lines that end in a bare line feed, text
+before the first boundary.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from ocelli.api.dispositions import header_params, parse_headers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONGEST_HEAD = 16 * 1024  # headers of one part, and what stands before the first
+MAX_HEAD_BYTES = 16 * 1024  # headers of one part, and what stands before the first
 _MAX_PADDING = 1024  # blanks behind a boundary
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _CR = 13
 
 
 class BrokenForm(ValueError):
-    """No multipart form."""
+    """The body is not a valid multipart form."""
 
 
 class Target(Protocol):
-    """Where a part goes."""
+    """The receiver of a part's content."""
 
     def write(self, data: memoryview) -> None:
-        """The next bytes of it; what is kept must be copied."""
+        """Take the next bytes; the memory is reused, so they must be copied to be kept."""
         ...
 
     def finish(self) -> None:
-        """That was all of it."""
+        """Take note that the part is complete."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a part says about itself."""
+    """The headers of a part."""
 
     name: str
     filename: str | None = None
@@ -48,7 +48,7 @@ class Part:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary that a Content-Type announces. Raises BrokenForm.
+    """Return the boundary of a Content-Type. Raises BrokenForm.
 
     >>> boundary_of("multipart/form-data; boundary=abc")
     b'abc'
@@ -75,7 +75,7 @@ def _part(head: bytes) -> Part:
 
 
 class FormParser:
-    """One body. ``begin`` says where a part goes; None: nowhere."""
+    """Parses one body. ``begin`` returns the target of a part; None to skip it."""
 
     def __init__(self, boundary: bytes, begin: Callable[[Part], Target | None]) -> None:
         self._begin = begin
@@ -85,17 +85,17 @@ class FormParser:
         )
         self._target: Target | None = None
         self._before = 0  # bytes before the first boundary
-        self._rest = b"\n"  # what cannot be told apart yet; a boundary may be the first line
+        self._pending = b"\n"  # what cannot be told apart yet; a boundary may be the first line
         self._state = self._preamble
 
     @property
     def is_within_part(self) -> bool:
-        """Whether the end of a part is still to come that is wanted."""
+        """Whether a part that has a target is not yet complete."""
         return self._target is not None
 
     def feed(self, data: bytes) -> None:
-        """The next bytes. Raises BrokenForm, and whatever a target raises."""
-        data, self._rest = self._rest + data, b""
+        """Parse the next bytes. Raises BrokenForm, and what a target raises."""
+        data, self._pending = self._pending + data, b""
         at = 0
         while at < len(data):
             at = self._state(data, at)
@@ -104,8 +104,8 @@ class FormParser:
 
     def _preamble(self, data: bytes, at: int) -> int:
         end = self._content(data, at)
-        self._before += end - at - len(self._rest)
-        if self._before > LONGEST_HEAD:
+        self._before += end - at - len(self._pending)
+        if self._before > MAX_HEAD_BYTES:
             raise BrokenForm("no boundary at the beginning")
         return end
 
@@ -113,10 +113,10 @@ class FormParser:
         if data.startswith((b"\n", b"\r\n"), at):
             raise BrokenForm("a part without headers")
         blank = _BLANK_LINE.search(data, at)
-        if (blank.end() if blank else len(data)) - at > LONGEST_HEAD:
+        if (blank.end() if blank else len(data)) - at > MAX_HEAD_BYTES:
             raise BrokenForm("the headers of a part are too long")
         if blank is None:
-            self._rest = data[at:]
+            self._pending = data[at:]
             return len(data)
         self._target = self._begin(_part(data[at : blank.start()]))
         self._state = self._content
@@ -125,9 +125,9 @@ class FormParser:
     def _content(self, data: bytes, at: int) -> int:
         delimiter = self._delimiter.search(data, at)
         if delimiter is None:
-            end = self._undecided(data, at)
+            end = self._end_of_content(data, at)
             self._write(data, at, end)
-            self._rest = data[end:]
+            self._pending = data[end:]
             return len(data)
         end = delimiter.start()
         if end > at and data[end - 1] == _CR:
@@ -147,16 +147,16 @@ class FormParser:
         if self._target is not None and end > at:
             self._target.write(memoryview(data)[at:end])
 
-    def _undecided(self, data: bytes, at: int) -> int:
-        """Where an unfinished delimiter begins at the end of ``data``, or the end."""
+    def _end_of_content(self, data: bytes, at: int) -> int:
+        """Return where a possible delimiter begins at the end of ``data``; else the end."""
         start = data.rfind(b"\n", max(at, len(data) - len(self._opening) - _MAX_PADDING - 2))
-        if start < 0 or not self._may_become_delimiter(data[start + 1 :]):
+        if start < 0 or not self._can_be_delimiter(data[start + 1 :]):
             start = len(data)
         if start > at and data[start - 1] == _CR:
             start -= 1
         return start
 
-    def _may_become_delimiter(self, line: bytes) -> bool:
+    def _can_be_delimiter(self, line: bytes) -> bool:
         if len(line) <= len(self._opening):
             return self._opening.startswith(line)
         padding = line.removeprefix(self._opening)

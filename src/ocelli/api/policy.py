@@ -1,4 +1,4 @@
-"""What a route requires of a key. It stands on the route; without it a route requires all.
+"""What a route requires of a key, declared on the route; an undeclared one requires admin.
 
 @router.get("/user-files")
 @requires(KeyRole.READ)
@@ -23,9 +23,9 @@ _ATTRIBUTE = "_ocelli_policy"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The role that opens a route, or the one scope that opens it besides.
+    """The role, or alternatively the scope, that a route requires.
 
-    ``per_minute`` is a limit of the route's own, per key, beside the key's limit on all of them.
+    ``per_minute`` is a limit of the route, per key, beside the key's limit on all routes.
     One that is not ``counted`` has none: clients are told to poll it, and stop for good at a 429.
     One that ``stores`` is refused while the disk is full.
     """
@@ -37,7 +37,7 @@ class Policy:
     stores: bool = False
 
     def enforce(self, scopes: tuple[str, ...]) -> None:
-        """Raise NotAllowed if the scopes do not open the route."""
+        """Raise NotAllowed if the scopes do not allow the route."""
         if not allows(scopes, self.role, self.scope):
             wanted = f"`{self.role}`" + (f" or `{self.scope}`" if self.scope else "")
             held = ", ".join(scopes) or "none"
@@ -55,23 +55,23 @@ def requires(
     counted: bool = True,
     stores: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Mark the function behind a route with its Policy; below the decorators of the router."""
+    """Set the Policy of a route's function; apply it below the decorators of the router."""
     return _marked(Policy(role, scope, per_minute, counted, stores))
 
 
 def public(endpoint: Endpoint) -> Endpoint:
-    """Mark a route that takes no key: signed addresses, and what monitoring asks."""
+    """Mark a route that needs no key: signed URLs, and those of monitoring."""
     return _marked(None)(endpoint)
 
 
 def policy_of(endpoint: Callable[..., Any]) -> Policy | None:
-    """The Policy of a route's function; None for a public one."""
+    """Return the Policy of a route's function; None for a public one."""
     policy: Policy | None = getattr(endpoint, _ATTRIBUTE, EVERYTHING)
     return policy
 
 
 def is_marked(endpoint: Callable[..., Any]) -> bool:
-    """Whether the route says what it requires."""
+    """Return whether a route declares what it requires."""
     return hasattr(endpoint, _ATTRIBUTE)
 
 

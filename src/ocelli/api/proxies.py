@@ -1,4 +1,4 @@
-"""What reverse proxies say of the address that the client used."""
+"""Forwarded addresses of trusted reverse proxies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TRACES = (b"forwarded", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-
 
 
 class ForwardedAddress:
-    """Puts ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` in place of the request's own.
+    """Replaces scheme and host by ``X-Forwarded-Proto`` and ``X-Forwarded-Host``.
 
-    Only from peers that ``is_proxy`` knows; pure ASGI. Of a list the first counts: that proxy
-    heard the client itself. ``scope["client"]`` becomes whom ``X-Forwarded-For`` names, and None
-    where a proxy does not say for whom it asks.
+    Only from peers for which ``is_proxy`` holds. Of a list the first counts, that of the proxy
+    next to the client. Pure ASGI. ``scope["client"]`` becomes whom ``X-Forwarded-For`` names, and
+    None where a proxy does not say for whom it asks.
     """
 
     def __init__(self, app: ASGIApp, is_proxy: Callable[[str], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What the routes work with; put together in ``ocelli.wiring``."""
+"""The services of the routes; composed in ``ocelli.wiring``."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ if TYPE_CHECKING:
 
 
 class SignedFolder(Protocol):
-    """A store whose signed URLs we serve ourselves."""
+    """A store whose signed URLs this server serves."""
 
     def allows(self, method: str, key: str, query: dict[str, str]) -> bool:
-        """Whether the query carries a signature for exactly this that has not expired."""
+        """Return whether the query has a valid signature for this request that is not expired."""
         ...
 
     def path(self, key: str) -> Path:
-        """The file of ``key``."""
+        """Return the path of ``key``."""
         ...
 
     async def put_once(self, key: str, blob: BlobWriter) -> None:
-        """Take over ``blob`` as ``key``; FileExistsError if it is there already."""
+        """Store ``blob`` as ``key``. Raises FileExistsError if there is such an object."""
         ...
 
 
 @dataclass(frozen=True)
 class Chat:
-    """Who answers conversations."""
+    """The use cases of chat."""
 
     models: ChatModels
     local: LocalChat
@@ -84,7 +84,7 @@ class OllamaSettings:
 
 @dataclass(frozen=True)
 class Services:
-    """One per API process."""
+    """All services of an API process."""
 
     accounts: Accounts
     keys: Keys
@@ -122,5 +122,5 @@ class Services:
     public_url: str | None = None
 
     def base_url(self, request: Request) -> str:
-        """The server's address as the client knows it: what it is told to use must be there."""
+        """Return the server's address as the client knows it, for URLs in answers."""
         return self.public_url or str(request.base_url).rstrip("/")

@@ -1,4 +1,4 @@
-"""Serve, and take, what a signed URL of the folder store names."""
+"""Downloads from, and uploads to, signed URLs of the folder store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from ocelli.api.auth import CurrentServices
-from ocelli.api.multipart import FRAMING, FilePart, pump, refuse_announced
+from ocelli.api.multipart import FRAMING, FilePart, check_content_length, stream_body_to
 from ocelli.api.policy import public
 from ocelli.domain.errors import Conflict, MalformedRequest, NotAllowed, NotFound, Unavailable
 
@@ -55,13 +55,13 @@ async def put_object(key: str, request: Request, services: CurrentServices) -> R
         raise NotAllowed(f"This URL is for {query['type']}, not for {given}.")
     max_bytes = int(query["size"])
     limit = max_bytes + max_bytes // 4 + FRAMING  # beyond, nobody hears the answer
-    refuse_announced(request, limit)
+    check_content_length(request, limit)
     if folder.path(key).exists():
         raise Conflict(_TWICE)
     try:
         with services.new_blob(max_bytes=max_bytes) as staged:
             part = FilePart(staged)
-            await pump(request, part.write, limit)
+            await stream_body_to(request, part.write, limit)
             if part.error is not None:
                 raise part.error
             if not staged.size:

@@ -21,7 +21,7 @@ PATIENCE = 0.05
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
+async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T:
     """What ``work`` brings; it is cancelled, and ClientGone raised, if the client hangs up.
 
     The body must have been received already. The watcher starts after ``PATIENCE`` seconds: most
@@ -66,7 +66,7 @@ class PieceStream(Response):
         try:
             with suppress(ClientGone):
                 async with aclosing(self._pieces) as pieces:
-                    await unless_gone(receive, self._send(pieces, send))
+                    await cancel_on_disconnect(receive, self._send(pieces, send))
         finally:
             self._close()
 

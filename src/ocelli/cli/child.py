@@ -80,7 +80,7 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
     dialects()  # with the application what takes longest, while the database is made ready
     settings = Settings()
     connections = Connections(
-        most=max(1, min(MAX_CONNECTIONS, files - OTHER_FILES)),
+        max_connections=max(1, min(MAX_CONNECTIONS, files - OTHER_FILES)),
         per_address=settings.connections_per_address,
         proxies=settings.proxy_networks,
     )

@@ -1,4 +1,4 @@
-"""The one shape of errors of the chat surface.
+"""The errors of the chat surface.
 
 ``{"error": {"message", "type", "param", "code"}}`` as OpenAI's clients read it, and the flat fields
 of other vendors beside it. LiteLLM classifies by words, so that "rate limit" stands only in 429s,
@@ -62,7 +62,7 @@ _KNOWN: tuple[tuple[type[ours.OcelliError], int, str, str], ...] = (
 
 
 def render(request: Request, error: ours.OcelliError) -> JSONResponse:
-    """An error of ours."""
+    """Return the answer for an error of Ocelli."""
     headers = _headers(error)
     if isinstance(error, ChatError):
         body = ChatErrorBody(
@@ -83,7 +83,7 @@ def render(request: Request, error: ours.OcelliError) -> JSONResponse:
 
 
 def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    """A parameter that FastAPI refused."""
+    """Return the answer for a parameter that FastAPI rejected."""
     first = next(iter(error.errors()), {"loc": ("", "body"), "msg": "invalid"})
     param = ".".join(str(part) for part in first["loc"][1:])
     body = ChatErrorBody(
@@ -95,7 +95,7 @@ def render_validation(request: Request, error: RequestValidationError) -> JSONRe
 def render_status(
     request: Request, status: int, message: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """An error that only has a status, such as the framework's 404 and 405."""
+    """Return the answer for an error that has a status only, such as FastAPI's 404 and 405."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status)
     body = ChatErrorBody(
         message=message or HTTPStatus(status).phrase, type=_type(status), param=None, code=code
@@ -104,7 +104,7 @@ def render_status(
 
 
 def stream_body(error: ChatError) -> dict[str, Any]:
-    """For an error after the first byte of a stream."""
+    """Return the event of an error after the first byte of a stream."""
     body = ChatErrorBody(message=error.message, type=error.type, param=error.param, code=error.code)
     return {"error": body.model_dump()}
 
@@ -123,7 +123,7 @@ def _type(status: int) -> str:
 def _answer(
     request: Request, status: int, body: ChatErrorBody, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    whole = ChatErrorEnvelope(
+    envelope = ChatErrorEnvelope(
         error=body,
         message=body.message,
         statusCode=status,
@@ -131,4 +131,4 @@ def _answer(
         path=request.url.path,
         timestamp=datetime.now(UTC),
     )
-    return JSONResponse(whole.model_dump(mode="json"), status, headers)
+    return JSONResponse(envelope.model_dump(mode="json"), status, headers)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 PREFIXES = ("/chat/", "/models", "/moderations", "/v1/", "/v2/")
-"""Beginnings of paths that belong to this surface; what is not there is refused in its shape."""
+"""Prefixes of the paths of this surface; unknown paths below them get its errors."""
 
 _EXPOSED = (
     b"x-request-id, openai-processing-ms, retry-after, x-ratelimit-limit-requests, "
@@ -33,7 +33,7 @@ def add_headers(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
 
 
 def duration(seconds: int) -> bytes:
-    """As OpenAI writes it.
+    """Return a duration as OpenAI writes it.
 
     >>> duration(7), duration(360)
     (b'7s', b'6m0s')

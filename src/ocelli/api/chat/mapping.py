@@ -1,4 +1,4 @@
-"""Between bodies and conversations. What is wrong is named by its place."""
+"""Conversions between bodies and conversations; errors name the path of the field."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SAFETY_MODEL = "ocelli-safety"
 RELEASED = 1_767_225_600  # a date that never changes, for clients that sort by it
 MAX_STOPS = 4
 MAX_MESSAGES = 10_000
-LONGEST_NAME = 100  # of what a client calls something, where we repeat it
+MAX_NAME_LENGTH = 100  # of what a client calls something, where we repeat it
 
 _DETAILS = {detail.value: detail for detail in Detail}
 # What a model that only finds things cannot do. Values that ask for nothing are no demand.
@@ -51,7 +51,7 @@ _TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean
 
 
 def read(raw: bytes) -> Any:
-    """The JSON of a body. Blocks. Raises InvalidJson, and see ``json_reader.parse``."""
+    """Parse the JSON of a body. Blocks. Raises InvalidJson, and see ``json_reader.parse``."""
     try:
         return json_reader.parse(raw)
     except ValueError as error:
@@ -59,11 +59,11 @@ def read(raw: bytes) -> Any:
 
 
 def parse(model: type[Body], value: Any) -> Body:
-    """What ``read`` gave, as ``model``. Raises ChatError for the first thing that is wrong."""
+    """Validate the result of ``read`` as ``model``. Raises ChatError for the first error."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        _refuse(error)
+        _raise_chat_error(error)
 
 
 def conversation(request: schemas.ChatRequest) -> Conversation:
@@ -93,7 +93,7 @@ def conversation(request: schemas.ChatRequest) -> Conversation:
 
 
 def pictures(messages: Any) -> tuple[PictureRef, ...]:
-    """All that are shown in messages which are passed on: whatever else there is, a backend judges.
+    """Return the pictures of relayed messages; the backend validates everything else.
 
     Raises ChatError for a picture without an address.
     """
@@ -107,7 +107,7 @@ def pictures(messages: Any) -> tuple[PictureRef, ...]:
 
 
 def picture_inputs(value: Any) -> list[PictureRef]:
-    """The pictures of a request for moderation. Raises ChatError, also for text."""
+    """Return the pictures of a moderation request. Raises ChatError, also for text."""
     parts = value if isinstance(value, list) else [value]
     if not parts:
         raise InvalidValue("'input' is empty.", param="input")
@@ -126,7 +126,7 @@ def picture_inputs(value: Any) -> list[PictureRef]:
 
 
 def completion(answer: ChatAnswer) -> schemas.ChatCompletion:
-    """The whole answer at once."""
+    """Return the body of an answer."""
     message = schemas.AssistantMessage(content=answer.text)
     if answer.tool is not None:
         message = schemas.AssistantMessage(content=None, tool_calls=[tool_call(answer)])
@@ -143,13 +143,13 @@ def completion(answer: ChatAnswer) -> schemas.ChatCompletion:
 
 
 def tool_call(answer: ChatAnswer) -> schemas.ToolCall:
-    """The call that an answer consists of."""
+    """Return the tool call of an answer."""
     function = schemas.FunctionCall(name=answer.tool or "", arguments=answer.text)
     return schemas.ToolCall(id=f"call_{uuid.uuid4().hex[:24]}", function=function)
 
 
 def usage(answer: ChatAnswer) -> schemas.UsageBody:
-    """What it cost."""
+    """Return the token counts of an answer."""
     use = answer.use
     return schemas.UsageBody(
         prompt_tokens=use.prompt,
@@ -162,7 +162,7 @@ def usage(answer: ChatAnswer) -> schemas.UsageBody:
 
 
 def moderation(nsfw: float) -> schemas.Moderation:
-    """What the safety model knows; null for what it was never trained on."""
+    """Return the body of a moderation; null for categories that the model does not know."""
     unknown: dict[str, Any] = dict.fromkeys(CATEGORIES)
     return schemas.Moderation(
         id=f"modr-{uuid.uuid4().hex}",
@@ -181,14 +181,14 @@ def moderation(nsfw: float) -> schemas.Moderation:
 
 
 def card(model: ChatModel) -> schemas.ModelCard:
-    """One line of the list."""
+    """Return the entry of a model in the list."""
     return schemas.ModelCard(
         id=model.id, created=RELEASED, owned_by=model.owner, alias_of=model.alias_of
     )
 
 
 def new_id() -> str:
-    """Of one answer."""
+    """Return a new id of an answer."""
     return f"chatcmpl-{uuid.uuid4().hex}"
 
 
@@ -298,14 +298,15 @@ def _format(raw: Any) -> tuple[Format, dict[str, Any] | None, str]:
         raise _missing("response_format.json_schema.schema")
     if not isinstance(schema, dict):
         raise InvalidSchema(
-            f"Invalid schema for response_format '{name}': it is {_said(schema)}, not an object.",
+            f"Invalid schema for response_format '{name}': it is {_json_type(schema)}, "
+            "not an object.",
             param="response_format",
         )
     return format, schema, name
 
 
 def _forced_tools(request: schemas.ChatRequest) -> tuple[Tool, ...]:
-    """Those of which one must be called; none where the model is to choose."""
+    """Return the tools of which one must be called; empty if the model may choose."""
     choice = request.tool_choice
     wanted: Any = None
     if isinstance(choice, dict):
@@ -350,7 +351,7 @@ def _object_or_none(raw: Any, place: str) -> dict[str, Any]:
 
 def _wrong_type(place: str, wanted: str, got: Any) -> NoReturn:
     raise WrongType(
-        f"Invalid type for '{place}': expected {wanted}, but got {_said(got)} instead.",
+        f"Invalid type for '{place}': expected {wanted}, but got {_json_type(got)} instead.",
         param=place,
     )
 
@@ -359,11 +360,11 @@ def _missing(place: str) -> MissingParameter:
     return MissingParameter(f"Missing required parameter: '{place}'.", param=place)
 
 
-def _said(value: Any) -> str:
+def _json_type(value: Any) -> str:
     return _TYPES.get(type(value), "null" if value is None else "a number")
 
 
-def _refuse(error: ValidationError) -> NoReturn:
+def _raise_chat_error(error: ValidationError) -> NoReturn:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     kind, message = first["type"], first["msg"]
     place = ""
@@ -371,7 +372,7 @@ def _refuse(error: ValidationError) -> NoReturn:
         if isinstance(step, int):
             place += f"[{step}]"
         elif "[" not in step and step not in ("str", "dict"):  # a union's branch is no place
-            place += f".{step[:LONGEST_NAME]}" if place else step
+            place += f".{step[:MAX_NAME_LENGTH]}" if place else step
     if kind == "missing":
         raise _missing(place)
     if not place:

@@ -13,13 +13,13 @@ from fastapi.responses import Response
 from starlette.routing import Route
 
 from ocelli.api import json_reader
-from ocelli.api.auth import CurrentKey, CurrentServices, admit, current_services, presented
-from ocelli.api.bodies import whole_body
+from ocelli.api.auth import CurrentKey, CurrentServices, admit, current_services, presented_key
+from ocelli.api.bodies import read_body
 from ocelli.api.chat import mapping, openapi, schemas, streaming
 from ocelli.api.chat.openapi import ERRORS, READ_ERRORS
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
-from ocelli.api.streams import EventStream, unless_gone
+from ocelli.api.streams import EventStream, cancel_on_disconnect
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.chat import Conversation, PictureRef
 from ocelli.domain.findings import LOCAL
@@ -35,7 +35,7 @@ router = APIRouter(tags=["chat"])
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request with its whole body, admitted at ``started``."""
+    """One authenticated request with its body; ``started`` is its time of ``perf_counter``."""
 
     request: Request
     services: Services
@@ -45,12 +45,12 @@ class Call:
 
     @property
     def max_picture_bytes(self) -> int:
-        """Largest picture of the key's tier."""
+        """The largest picture of the key's tier, in bytes."""
         return self.services.quota.limits(self.key.tenant).max_image_bytes
 
     @property
-    def took(self) -> dict[str, str]:
-        """The header that says for how long we have worked on it."""
+    def processing_header(self) -> dict[str, str]:
+        """The header with the processing time so far."""
         return {"openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000))}
 
 
@@ -62,10 +62,10 @@ async def chat_completions(request: Request) -> Response:
     its detectors find; any configured backend answers for itself.
     """
     services = await current_services(request)
-    key = await admit(request, presented(request))
-    async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
+    key = await admit(request, presented_key(request))
+    async with read_body(request, services, key, services.chat.max_body_bytes) as body:
         call = Call(request, services, key, body, time.perf_counter())
-        return await unless_gone(request.receive, _complete(call))
+        return await cancel_on_disconnect(request.receive, _complete(call))
 
 
 # Plain Starlette: FastAPI's way to a function costs as much as all that is done here for a relay.
@@ -79,13 +79,13 @@ def document(schema: dict[str, Any]) -> None:
 
 
 async def _complete(call: Call) -> Response:
-    """Whatever can be wrong with a request is found before the first byte of its answer."""
-    value, request = await json_reader.apart(call.body, partial(_read, call.body))
+    """Validate the request completely before the first byte of the answer."""
+    value, request = await json_reader.run_in_thread(call.body, partial(_read, call.body))
     upstreams = call.services.chat.models.resolve(request.model)
     if upstreams:
         return await _relay(call, request, upstreams)
-    asked = await json_reader.apart(call.body, partial(_conversation, value))
-    return await _local(call, asked)
+    conversation = await json_reader.run_in_thread(call.body, partial(_conversation, value))
+    return await _local(call, conversation)
 
 
 def _read(body: bytes) -> tuple[Any, schemas.RelayedRequest]:
@@ -97,20 +97,22 @@ def _conversation(value: Any) -> Conversation:
     return mapping.conversation(mapping.parse(schemas.ChatRequest, value))
 
 
-async def _local(call: Call, asked: Conversation) -> Response:
+async def _local(call: Call, conversation: Conversation) -> Response:
     answer = await call.services.chat.local.complete(
-        call.key.tenant, asked, max_bytes=call.max_picture_bytes
+        call.key.tenant, conversation, max_bytes=call.max_picture_bytes
     )
-    if asked.stream:
-        pieces = streaming.local(answer, include_usage=asked.include_usage)
-        return EventStream(pieces, streaming.failed, call.took)
-    return Response(mapping.completion(answer).model_dump_json(), 200, call.took, JSON)
+    if conversation.stream:
+        pieces = streaming.local(answer, include_usage=conversation.include_usage)
+        return EventStream(pieces, streaming.failed, call.processing_header)
+    return Response(mapping.completion(answer).model_dump_json(), 200, call.processing_header, JSON)
 
 
 async def _relay(
     call: Call, request: schemas.RelayedRequest, upstreams: list[ChatUpstream]
 ) -> Response:
-    pictures = await json_reader.apart(call.body, partial(mapping.pictures, request.messages))
+    pictures = await json_reader.run_in_thread(
+        call.body, partial(mapping.pictures, request.messages)
+    )
     passed = RelayRequest(
         body=call.body,
         read=partial(mapping.read, call.body),
@@ -124,9 +126,9 @@ async def _relay(
         call.key.tenant, upstreams, passed, max_bytes=call.max_picture_bytes
     )
     if relayed.events is not None:
-        return EventStream(relayed.events, streaming.failed, call.took, relayed.close)
+        return EventStream(relayed.events, streaming.failed, call.processing_header, relayed.close)
     relayed.close()
-    return Response(relayed.body, 200, call.took, JSON)
+    return Response(relayed.body, 200, call.processing_header, JSON)
 
 
 @router.post(
@@ -139,14 +141,14 @@ async def _relay(
 @requires(KeyRole.WRITE, stores=True)
 async def moderate(request: Request, key: CurrentKey, services: CurrentServices) -> Response:
     """Pictures against the safety model. What no model looks for is null, never false."""
-    async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
-        refs = await json_reader.apart(body, partial(_shown, body))
+    async with read_body(request, services, key, services.chat.max_body_bytes) as body:
+        refs = await json_reader.run_in_thread(body, partial(_picture_refs, body))
         max_bytes = services.quota.limits(key.tenant).max_image_bytes
         nsfw = await services.chat.moderation.judge(key.tenant, refs, max_bytes=max_bytes)
     return Response(mapping.moderation(nsfw).model_dump_json(), media_type=JSON)
 
 
-def _shown(body: bytes) -> list[PictureRef]:
+def _picture_refs(body: bytes) -> list[PictureRef]:
     value = mapping.read(body)
     return mapping.picture_inputs(mapping.parse(schemas.ModerationRequest, value).input)
 

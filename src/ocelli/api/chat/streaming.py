@@ -13,11 +13,11 @@ from ocelli.domain.chat import ChatAnswer, pieces
 from ocelli.domain.chat_errors import ChatError
 
 DONE = b"data: [DONE]\n\n"
-PIECE = 8  # tokens per event of the local model
+TOKENS_PER_EVENT = 8  # tokens per event of the local model
 
 
 async def local(answer: ChatAnswer, *, include_usage: bool) -> AsyncGenerator[bytes]:
-    """The local model's answer in pieces of a few words."""
+    """Yield the local model's answer as events of a few words."""
     head = {
         "id": mapping.new_id(),
         "object": "chat.completion.chunk",
@@ -38,7 +38,7 @@ async def local(answer: ChatAnswer, *, include_usage: bool) -> AsyncGenerator[by
             call["function"]["arguments"] = ""
             calls = [{"index": 0, **call}]
             yield chunk(index, {"role": "assistant", "content": None, "tool_calls": calls})
-        for piece in pieces(answer.text, PIECE):
+        for piece in pieces(answer.text, TOKENS_PER_EVENT):
             yield chunk(index, _delta(answer, piece))
         yield chunk(index, {}, answer.finish)
     if include_usage:

@@ -1,4 +1,4 @@
-"""Read what clients send: JSON under any name, forms, queries; names with ``[]`` or without."""
+"""Read the body of a request: JSON of any content type, forms; names with ``[]`` or without."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_to_bytes
 
 from ocelli.api import json_reader
-from ocelli.api.bodies import COPIES, announced
+from ocelli.api.bodies import COPIES, content_length
 from ocelli.api.fetch.payload import Base64File, JsonText
-from ocelli.api.multipart import FilePart, TextPart, pump
+from ocelli.api.multipart import FilePart, TextPart, stream_body_to
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from ocelli.api.multipart_parser import Part, Target
 
 MAX_BODY = 320 * MEGABYTE  # ten files of 20 MB in base64, and room for escapes
-PIECE = MEGABYTE // 4  # taking text apart holds Python's lock: nobody else runs meanwhile
+CHUNK_BYTES = MEGABYTE // 4  # parsing text holds Python's lock: no other request runs meanwhile
 MAX_FIELDS = 1_000  # of any form, files included
 MAX_TEXT = 8 * MEGABYTE  # of all fields that are no files
-LONGEST_NAME = 1024
+MAX_NAME_BYTES = 1024
 FILE = "file"
 
 Values = dict[str, Any]
 
 
-def unreadable() -> MalformedRequest:
-    """A body that is none of what we read."""
+def unreadable_body() -> MalformedRequest:
+    """Return the error of a body in an unknown format."""
     return MalformedRequest("Invalid request format.", field="body")
 
 
@@ -62,18 +62,18 @@ class Received:
             self._json.close()
 
     async def read(self, request: Request) -> None:
-        """The body. Raises MalformedRequest, TooLarge."""
+        """Read the body. Raises MalformedRequest, TooLarge."""
         reader = _Reader(self, request.headers.get("content-type", ""))
-        if (announced(request) or 0) > MAX_BODY:
+        if (content_length(request) or 0) > MAX_BODY:
             raise TooLarge("Max request length exceeded.")
         try:
-            await pump(request, reader.feed, MAX_BODY, piece_size=PIECE)
+            await stream_body_to(request, reader.feed, MAX_BODY, chunk_size=CHUNK_BYTES)
             await asyncio.to_thread(reader.finish)
         except (BrokenForm, UnicodeDecodeError):
-            raise unreadable() from None
+            raise unreadable_body() from None
 
     def file(self, text: str) -> FilePart:
-        """The file of a ``file`` parameter: one that was put aside, or what the text says."""
+        """Return the file of a ``file`` parameter: one stored before, or the base64 ``text``."""
         known = self._tokens.get(text)
         if known is not None:
             return known
@@ -84,31 +84,31 @@ class Received:
         return file
 
     def begin_json(self) -> JsonText:
-        """Long strings of it become files."""
+        """Start a JSON body, whose long strings become files."""
         self._json = JsonText(self._new_blob, f"file {uuid.uuid4()} ", max_bytes=MAX_FILE)
         self._tokens = self._json.files
         return self._json
 
     def end_json(self, text: bytes) -> None:
-        """All that was not put aside."""
+        """Parse the JSON without its long strings."""
         try:
             values = json_reader.parse(text)
         except ValueError:
-            raise unreadable() from None
+            raise unreadable_body() from None
         if not isinstance(values, dict):
-            raise unreadable()
+            raise unreadable_body()
         for name, value in values.items():
             if not _is_file(name) and any(
                 each in self._tokens for each in _as_list(value) if isinstance(each, str)
             ):
-                raise unreadable()  # so long, and no file
+                raise unreadable_body()  # so long, and no file
             self._add(name, value)
 
     def begin_part(self, part: Part) -> Target | None:
-        """Of a multipart form: a file as it is, or a field."""
+        """Return the target of a part of a multipart form: a file, or a field."""
         self._parts += 1
         if self._parts > MAX_FIELDS:
-            raise unreadable()
+            raise unreadable_body()
         if not _is_file(part.name):
             return self._field(part.name)
         if part.filename is None and not _is_binary(part.content_type):
@@ -119,14 +119,14 @@ class Received:
         return file
 
     def begin_field(self, name: str) -> Target:
-        """Of an urlencoded form."""
+        """Return the target of a field of an urlencoded form."""
         self._parts += 1
         if self._parts > MAX_FIELDS:
-            raise unreadable()
+            raise unreadable_body()
         return _Base64Part(self, name) if _is_file(name) else self._field(name)
 
     def _add(self, name: str, value: Any) -> None:
-        """What is given more than once becomes a list."""
+        """Add a value; several of one name become a list."""
         if name not in self.values:
             self.values[name] = value
             return
@@ -138,13 +138,13 @@ class Received:
         return TextPart(self.grow, lambda value: self._add(name, value.decode()))
 
     def grow(self, size: int) -> None:
-        """So much more text is kept in memory. Raises TooLarge."""
+        """Count ``size`` more bytes of text in memory. Raises TooLarge above the limit."""
         self._text += size
         if self._text > MAX_TEXT:
             raise TooLarge("Max request length exceeded.")
 
     def base64_file(self, name: str) -> Base64File:
-        """A new file that is the value of this parameter."""
+        """Return a new file that is the value of this parameter."""
         file = Base64File(self._new_blob, max_bytes=MAX_FILE)
         self._keep(name, file)
         return file
@@ -157,7 +157,7 @@ class Received:
 
 
 class _Reader:
-    """Finds out by the first byte what a body is: headers are missing, or wrong."""
+    """Detects the format of a body by its first byte: headers may be missing or wrong."""
 
     def __init__(self, received: Received, content_type: str) -> None:
         self._received = received
@@ -188,7 +188,7 @@ class _Reader:
             boundary = boundary_of(self._content_type)
             self._parts = FormParser(boundary, self._received.begin_part)
         elif data.startswith((b"[", b'"', b"<")):
-            raise unreadable()
+            raise unreadable_body()
         else:
             self._form = _Form(self._received)
         self.feed(data)
@@ -203,8 +203,10 @@ class _Reader:
 
 
 class _Form:
-    """An urlencoded form, a piece at a time: of 64 MB of ``%41`` the library makes a gigabyte of
-    small objects."""
+    """Parses an urlencoded form in chunks.
+
+    The standard library would turn 64 MB of ``%41`` into a gigabyte of small objects.
+    """
 
     def __init__(self, received: Received) -> None:
         self._received = received
@@ -213,7 +215,7 @@ class _Form:
         self._is_form = False
 
     def feed(self, data: bytes) -> None:
-        """The next bytes. Raises UnicodeDecodeError, MalformedRequest, TooLarge."""
+        """Parse the next bytes. Raises UnicodeDecodeError, MalformedRequest, TooLarge."""
         data, self._rest = self._rest + data, b""
         at = 0
         while at < len(data):
@@ -227,14 +229,14 @@ class _Form:
         rest, self._rest = self._rest, b""
         self._take(rest, ends=True)
         if not self._is_form:
-            raise unreadable()
+            raise unreadable_body()
 
     def _take(self, text: bytes, *, ends: bool) -> None:
         if self._target is None:
             name, sign, value = text.partition(b"=")
             if not sign and not ends:
-                if len(name) > LONGEST_NAME:
-                    raise unreadable()
+                if len(name) > MAX_NAME_BYTES:
+                    raise unreadable_body()
                 self._rest = name
                 return
             if not text:
@@ -253,7 +255,7 @@ class _Form:
 
 
 class _Base64Part:
-    """A part that is a file in base64; of white space alone it is none."""
+    """The target of a file in base64; white space only is no file."""
 
     def __init__(self, received: Received, name: str) -> None:
         self._received = received
@@ -273,8 +275,8 @@ class _Base64Part:
 
 
 def in_memory(request: Request) -> int:
-    """Bytes that reading it takes, at most: files do not stay there."""
-    size = announced(request)
+    """Return the most memory in bytes that reading the body takes: files go to disk."""
+    size = content_length(request)
     return COPIES * min(MAX_TEXT if size is None else size, MAX_TEXT)
 
 
@@ -283,7 +285,7 @@ def _is_file(name: str) -> bool:
 
 
 def _is_binary(content_type: str | None) -> bool:
-    """Whether a part without a file name says that it is a file as it is, not in base64."""
+    """Return whether a part without a file name is a binary file by its type, not base64."""
     kind = (content_type or "").partition("/")[0]
     return kind in ("image", "video") or content_type == "application/octet-stream"
 

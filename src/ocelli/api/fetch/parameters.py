@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocelli.api.fetch.body import unreadable
+from ocelli.api.fetch.body import unreadable_body
 from ocelli.domain.errors import InvalidUrl, MalformedRequest, TooLarge
 from ocelli.domain.fetch_jobs import MAX_SOURCES, FetchRequest, is_video_url
 from ocelli.domain.findings import Feature
@@ -100,14 +100,14 @@ def _all(values: Values, name: str) -> list[Any]:
     try:
         "".join(each for each in found if isinstance(each, str)).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which nothing can store
-        raise unreadable() from None
+        raise unreadable_body() from None
     return [each for each in found if each is not None]
 
 
 def _texts(values: Values, name: str) -> list[str]:
     found = _all(values, name)
     if not all(isinstance(each, str) for each in found):
-        raise unreadable()
+        raise unreadable_body()
     return [each for each in found if each.strip()]
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from ocelli.api.auth import admit, admit_key, current_services, presented
+from ocelli.api.auth import admit, admit_key, current_services, presented_key
 from ocelli.api.proxies import parse_address
 from ocelli.api.services import Services
 from ocelli.domain.accounts import KEY_PATTERN, ApiKey
@@ -39,7 +39,7 @@ async def current_caller(
     What does not look like a key of ours is none: clients send words of their own, or nothing.
     """
     services = await current_services(request)
-    token = presented(request)
+    token = presented_key(request)
     tenant = services.ollama.tenant
     if tenant is None or (token and KEY_PATTERN.fullmatch(token)):
         return await admit(request, token)

@@ -13,14 +13,14 @@ from pydantic import BaseModel
 
 from ocelli.api import json_reader
 from ocelli.api.auth import CurrentServices
-from ocelli.api.bodies import whole_body
+from ocelli.api.bodies import read_body
 from ocelli.api.documented import body as body_of
 from ocelli.api.ollama import mapping, models, paths, schemas, streaming
 from ocelli.api.ollama.auth import CurrentCaller
 from ocelli.api.ollama.openapi import ERRORS, LINES, READ_ERRORS, document
 from ocelli.api.policy import public, requires
 from ocelli.api.services import Services
-from ocelli.api.streams import unless_gone
+from ocelli.api.streams import cancel_on_disconnect
 from ocelli.domain.accounts import MEGABYTE, ApiKey
 from ocelli.domain.chat import Conversation
 from ocelli.domain.chat_errors import InvalidValue, UnsupportedParameter
@@ -105,16 +105,20 @@ async def ollama_generate(
 ) -> Response:
     """Text and pictures in, text out; as lines of JSON unless `stream` is false."""
     started = time.perf_counter()
-    async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
-        asked = await json_reader.apart(body, partial(mapping.parse, schemas.GenerateRequest, body))
+    async with read_body(request, services, key, services.chat.max_body_bytes) as body:
+        asked = await json_reader.run_in_thread(
+            body, partial(mapping.parse, schemas.GenerateRequest, body)
+        )
         model = models.find(services.chat.models, asked.model or "")
         unloads = mapping.unloads(asked.keep_alive)
         said = streaming.generated
         if not asked.prompt:  # also where there are pictures
             return _json(streaming.loaded(asked.model or "", said, unloads=unloads))
-        conversation = await json_reader.apart(body, partial(mapping.generation, asked, model.id))
+        conversation = await json_reader.run_in_thread(
+            body, partial(mapping.generation, asked, model.id)
+        )
         answering = _answer(request, key, services, asked, conversation, said, started)
-        return await unless_gone(request.receive, answering)
+        return await cancel_on_disconnect(request.receive, answering)
 
 
 @router.post(
@@ -132,8 +136,8 @@ async def ollama_generate(
 async def ollama_chat(request: Request, key: CurrentCaller, services: CurrentServices) -> Response:
     """Text and pictures in, text out; as lines of JSON unless `stream` is false."""
     started = time.perf_counter()
-    async with whole_body(request, services, key, services.chat.max_body_bytes) as body:
-        asked = await json_reader.apart(
+    async with read_body(request, services, key, services.chat.max_body_bytes) as body:
+        asked = await json_reader.run_in_thread(
             body, partial(mapping.parse, schemas.OllamaChatRequest, body)
         )
         model = models.find(services.chat.models, _required(asked.model))
@@ -141,11 +145,13 @@ async def ollama_chat(request: Request, key: CurrentCaller, services: CurrentSer
         said = streaming.chatted
         if not mapping.messages_of(asked):
             return _json(streaming.loaded(asked.model or "", said, unloads=unloads))
-        conversation = await json_reader.apart(body, partial(mapping.conversation, asked, model.id))
+        conversation = await json_reader.run_in_thread(
+            body, partial(mapping.conversation, asked, model.id)
+        )
         if conversation.offered and model.is_local:
             raise UnsupportedParameter(f"{asked.model} does not support tools")
         answering = _answer(request, key, services, asked, conversation, said, started)
-        return await unless_gone(request.receive, answering)
+        return await cancel_on_disconnect(request.receive, answering)
 
 
 @router.post(
@@ -233,8 +239,8 @@ async def _answer(
 
 
 async def _read(request: Request, key: ApiKey, services: Services, model: type[Body]) -> Body:
-    async with whole_body(request, services, key, _SMALL) as body:
-        return await json_reader.apart(body, partial(mapping.parse, model, body))
+    async with read_body(request, services, key, _SMALL) as body:
+        return await json_reader.run_in_thread(body, partial(mapping.parse, model, body))
 
 
 def _required(name: str | None) -> str:

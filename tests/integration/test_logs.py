@@ -179,6 +179,13 @@ def test_an_id_that_is_not_sane_is_replaced(talking: Server, id: str) -> None:
     assert re.fullmatch(rb"[0-9a-f-]{36}", answered[1]), said
 
 
+def test_the_id_that_our_client_sends_is_one(talking: Server) -> None:
+    headers = {"X-Correlation-ID": "ours-1"}
+    alone = requests.get(f"{talking.url}/health/live", headers=headers, timeout=60)
+    assert alone.headers["X-Request-ID"] == "ours-1"
+    assert ask(talking, "GET", "/", "mine-1", headers=headers).headers["X-Request-ID"] == "mine-1"
+
+
 def test_what_is_refused_before_it_is_a_request_has_a_line_too(talking: Server) -> None:
     answer = requests.get(f"{talking.url}/?{'x' * 70_000}", timeout=60)
     assert answer.status_code in (414, 431)

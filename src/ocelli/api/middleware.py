@@ -84,11 +84,11 @@ async def _unexpected(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _request_id(scope: Scope) -> str:
     """Return the client's request id if it is well-formed, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text = value.decode("latin-1")
-            if _CLEAN_ID.fullmatch(text):
-                return str(text)
+    headers = dict(scope["headers"])
+    for name in (b"x-request-id", b"x-correlation-id"):
+        text = headers.get(name, b"").decode("latin-1")
+        if _CLEAN_ID.fullmatch(text):
+            return str(text)
     return str(uuid.uuid4())
 
 

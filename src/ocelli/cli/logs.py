@@ -15,6 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from pydantic_core import to_json
 
 from ocelli.domain.correlation import REQUEST_ID
 
@@ -29,6 +30,7 @@ QUIET = ("procrastinate", "psycopg.pool", "psycopg", "uvicorn", "aiohttp", "boto
 _COLORS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _RESET = "\x1b[0m"
 MAX_FRAMES = 8  # of a traceback, the innermost
+_PLAIN = re.compile(r"[^\s=]+")
 _KEY = re.compile(r"aion_[A-Za-z0-9_-]{8,}")
 _ADDRESS = re.compile(
     r"(\b[a-z][a-z0-9+.-]*://)(?:[^\s/@?#'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE
@@ -52,10 +54,12 @@ def configure_logs(settings: Settings, process: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer() if is_json else _text(sys.stderr.isatty()),
+                structlog.processors.JSONRenderer(_json) if is_json else _text(sys.stderr.isatty()),
             ],
         )
     )
+    # What no line shows need not be found out for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
@@ -123,6 +127,10 @@ def _text(colors: bool) -> Callable[..., str]:
     return line
 
 
+def _json(event: EventDict, **_: Any) -> str:
+    return to_json(event, fallback=str).decode()
+
+
 def _value(value: object) -> str:
     text = " | ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return repr(text) if not text or any(each.isspace() or each == "=" for each in text) else text
+    return text if _PLAIN.fullmatch(text) else repr(text)

@@ -8,7 +8,7 @@ mapped: to write into a hole of a file kills a process once the disk is full.
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocelli.settings import Settings
+
+log = logging.getLogger(__name__)
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it
 FILE_BYTES = 1024 * 1024  # bytes: some 8,000 values
@@ -38,19 +40,24 @@ def count_as(role: str) -> None:
     if FOLDER not in os.environ:
         return
     folder = Path(os.environ[FOLDER])
-    with contextlib.suppress(OSError):  # no room: they are made as the library makes them
-        for kind in COUNTER_KINDS:
-            _fill(folder / f"{kind}_{role}.db")
-        for kind in GAUGE_KINDS:
-            (folder / f"{kind}_{role}.db").unlink(missing_ok=True)
-            _fill(folder / f"{kind}_{role}.db")
+    try:
+        for kind in (*COUNTER_KINDS, *GAUGE_KINDS):
+            _fill(folder / f"{kind}_{role}.db", anew=kind in GAUGE_KINDS)
+    except OSError as error:
+        log.warning("this process counts for itself alone: %s", error)
+        del os.environ[FOLDER]
+        return
     from prometheus_client import values
 
     values.ValueClass = values.MultiProcessValue(lambda: role)  # type: ignore[no-untyped-call]
 
 
-def _fill(path: Path) -> None:
+def _fill(path: Path, *, anew: bool) -> None:
+    """Make it; where there is one already, take no more room."""
     if not path.exists():
         unfinished = path.with_suffix(".new")
         unfinished.write_bytes(bytes(FILE_BYTES))
         unfinished.rename(path)
+    elif anew:
+        with path.open("r+b") as file:
+            file.write(bytes(FILE_BYTES))

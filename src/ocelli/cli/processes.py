@@ -149,7 +149,7 @@ class Supervisor:
         log.error("Postgres died; starting it again")
         try:
             postgres.start()
-        except EmbeddedPostgresError as error:  # a full disk, say: the next round tries again
+        except (EmbeddedPostgresError, OSError) as error:  # a full disk, say: tried again
             log.error("%s", error)
             time.sleep(1.0)
 

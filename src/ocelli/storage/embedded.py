@@ -87,7 +87,8 @@ class EmbeddedPostgres:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-        _write_private(self._port_file, str(self._port))
+        if not self._port_file.exists() or self._port_file.read_text() != str(self._port):
+            _write_private(self._port_file, str(self._port))  # not again on a full disk
         return self.dsn
 
     def stop(self) -> None:

@@ -60,6 +60,8 @@ def observed(job: procrastinate.jobs.Job, *, last: bool) -> Iterator[None]:
 
 
 def _type(error: BaseException) -> str:
+    if isinstance(error, StorageFull):
+        return "storage_full"
     if isinstance(error, AnalysisFailed):
         return error.type.value
     return error.code if isinstance(error, OcelliError) else type(error).__name__

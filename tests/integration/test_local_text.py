@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from tests.integration.test_local_photos import Photo
 
 from ocelli.backends.local import LocalBackend
@@ -23,6 +24,22 @@ def test_a_turned_page_reads_the_same(quarters: int) -> None:
     said = " ".join(line.text for line in read)
     assert "unambiguously as either object or background" in said
     assert min(line.score for line in read) > 0.9
+
+
+ROWS = ["First line of the letter", "second line of it", "and the third one", "the last line"]
+
+
+@pytest.mark.parametrize("angle", [0, 20, 45, 90, 135, 160, 180, 200, 225, 270, 315])
+def test_lines_of_a_turned_page_come_in_its_order(angle: int) -> None:
+    page = Image.new("RGB", (640, 360), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(32)
+    for number, row in enumerate(ROWS):
+        draw.text((40, 40 + 72 * number), row, fill="black", font=font)
+    turned = page.rotate(angle, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC)
+    reader = models().text
+    reader.load(Runtime())
+    read = reader.find(np.ascontiguousarray(np.asarray(turned)[:, :, ::-1]), Stopwatch())
+    assert [line.text for line in read] == ROWS
 
 
 async def test_a_screenshot_of_many_screens_is_read_at_a_first_look() -> None:

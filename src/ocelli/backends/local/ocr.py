@@ -120,6 +120,14 @@ def is_vertical(corners: Any) -> bool:
     return down >= UPRIGHT * across
 
 
+def direction(corners: Any) -> Any:
+    """The unit vector in which ``line_image`` shows the line from left to right."""
+    import numpy as np
+
+    step = corners[2] - corners[1] if is_vertical(corners) else corners[1] - corners[0]
+    return step / max(float(np.hypot(*step)), 1.0)
+
+
 def decode(letters: Any, probabilities: Any, alphabet: Sequence[str]) -> tuple[str, float]:
     """The text of a line and its mean probability, from the likeliest letter at each place."""
     import numpy as np

@@ -13,6 +13,8 @@ Raising ``ocr.LINE`` to 0.7 would lose four of the sample page's seven lines.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from math import atan2, degrees, hypot
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,7 @@ COLUMN_WIDTH = 0.2
 # Lines that are read with less than this are read the other way round too, so many of them; all
 # are if that is so much better.
 CLEAR, JUDGES, BETTER = 0.93, 4, 0.05
+UPRIGHT_WITHIN = 10  # degrees
 
 
 class TextReader(NeuralModel):
@@ -62,34 +65,40 @@ class TextReader(NeuralModel):
             return ()
         grounded, above = ocr.ground(pixels)
         places = self._find(grounded, clock)
-        found: list[TextLine] = []
+        found: list[_PlacedLine] = []
         for group in (
             [each for each in places if not ocr.is_vertical(each)],
             [each for each in places if ocr.is_vertical(each)],
         ):
             images = [ocr.line_image(grounded, corners) for corners in group]
-            for (text, score), corners in zip(self._read_all(images, clock), group, strict=True):
-                box = _enclosing(corners - (0, above), width, height)
-                found.append(TextLine(text.strip(), min(score, 1.0), box))
-        return tuple(reading_order([line for line in found if is_legible(line)]))
+            texts, reversed_ = self._read_all(images, clock)
+            for (text, score), corners in zip(texts, group, strict=True):
+                place = corners - (0, above)
+                line = TextLine(text.strip(), min(score, 1.0), _enclosing(place, width, height))
+                if is_legible(line):
+                    direction = ocr.direction(corners)
+                    found.append(_PlacedLine(line, place, -direction if reversed_ else direction))
+        return tuple(_in_reading_order(found, width, height))
 
-    def _read_all(self, images: Sequence[Any], clock: Stopwatch) -> list[tuple[str, float]]:
-        """What is written in lines of one direction, the other way round if that reads better.
+    def _read_all(
+        self, images: Sequence[Any], clock: Stopwatch
+    ) -> tuple[list[tuple[str, float]], bool]:
+        """What lines of one direction say; True: the other way round, since that reads better.
 
         The longest ones decide: letters on their heads resemble others, but not as much.
         """
         read = [self._read(image, clock) for image in images]
         longest = sorted(range(len(read)), key=lambda each: -len(read[each][0]))[:JUDGES]
         if not longest or fmean(read[each][1] for each in longest) >= CLEAR:
-            return read
+            return read, False
         turned = {each: self._read(ocr.turned(images[each]), clock) for each in longest}
         gain = fmean(turned[each][1] - read[each][1] for each in longest)
         if gain < BETTER:
-            return read
+            return read, False
         return [
             turned[each] if each in turned else self._read(ocr.turned(image), clock)
             for each, image in enumerate(images)
-        ]
+        ], True
 
     def _find(self, pixels: Any, clock: Stopwatch) -> list[Any]:
         small = ocr.shown(pixels)
@@ -110,6 +119,42 @@ def is_legible(line: TextLine) -> bool:
         return False
     needed = next((score for most, score in SCORES if len(letters) <= most), SCORE)
     return line.score >= needed
+
+
+@dataclass(frozen=True, slots=True)
+class _PlacedLine:
+    """A line, its corners in pixels, and the unit vector in which it is read."""
+
+    line: TextLine
+    corners: Any
+    direction: Any
+
+
+def _in_reading_order(found: Sequence[_PlacedLine], width: int, height: int) -> list[TextLine]:
+    """The lines of a page that may be turned, in the order of the page when it stands upright."""
+    import numpy as np
+
+    lines = [each.line for each in found]
+    # Of the page and of what stands across it the one with more letters counts.
+    across, along = np.zeros(2), np.zeros(2)
+    for each in found:
+        letters = each.direction * len(each.line.text)
+        if ocr.is_vertical(each.corners):
+            along += letters
+        else:
+            across += letters
+    cos, sin = max(across, along, key=lambda total: float(np.abs(total).sum()))
+    if abs(degrees(atan2(sin, cos))) <= UPRIGHT_WITHIN:
+        return reading_order(lines)
+    turn = np.array([[cos, -sin], [sin, cos]]) / hypot(cos, sin)
+    upright = [each.corners @ turn for each in found]
+    least, most = np.min(upright, axis=(0, 1)), np.max(upright, axis=(0, 1))
+    turned = [
+        replace(line, box=_enclosing(corners - least, *np.maximum(most - least, 1)))
+        for line, corners in zip(lines, upright, strict=True)
+    ]
+    originals = {id(copy): line for copy, line in zip(turned, lines, strict=True)}
+    return [originals[id(copy)] for copy in reading_order(turned)]
 
 
 def reading_order(lines: Sequence[TextLine]) -> list[TextLine]:
@@ -172,7 +217,7 @@ def _height(line: TextLine) -> float:
     return line.box.bottom - line.box.top
 
 
-def _enclosing(corners: Any, width: int, height: int) -> Box:
+def _enclosing(corners: Any, width: float, height: float) -> Box:
     """The upright box around four corners in pixels."""
     across = [min(max(float(x) / width, 0.0), 1.0) for x, _ in corners]
     down = [min(max(float(y) / height, 0.0), 1.0) for _, y in corners]

@@ -26,8 +26,13 @@ def order(*lines: TextLine) -> list[str]:
         ("...", 0.99, False),
         ("A4", 0.98, True),
         ("YAMAHA", 0.81, True),
-        ("Region-based segmentation", 0.72, True),
-        ("Region-based segmentation", 0.69, False),
+        ("Region-based segmentation", 0.81, True),
+        ("Region-based segmentation", 0.79, False),
+        ("0070 n 071 D17", 0.74, False),
+        ("h u nn", 0.81, False),
+        ("λ   2 2", 0.86, False),
+        ("A B C D", 0.98, True),
+        ("東京タワー", 0.85, True),
     ],
 )
 def test_noise_is_not_text(text: str, score: float, legible: bool) -> None:

@@ -265,7 +265,7 @@ def test_children_are_used_again() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    until(lambda: sum(psutil.pid_exists(each) for each in set(pids)) <= isolation.IDLE)
+    until(lambda: sum(psutil.pid_exists(each) for each in set(pids)) <= isolation.MAX_IDLE_CHILDREN)
 
 
 def test_a_child_ends_with_its_parent() -> None:

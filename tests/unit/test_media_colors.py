@@ -183,9 +183,9 @@ def test_the_picture_as_a_whole(code: str, words: tuple[str, str, str]) -> None:
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(3, 16), st.integers(0, 2**32))
 def test_any_pixels(width: int, height: int, most: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    palette = colors.extract(pixels, most=most)
+    palette = colors.extract(pixels, max_colors=most)
     assert 1 <= len(palette.colors) <= most
-    assert palette == colors.extract(pixels, most=most)
+    assert palette == colors.extract(pixels, max_colors=most)
     percentages = [color.percentage for color in palette.colors]
     assert percentages == sorted(percentages, reverse=True)
     assert sum(percentages) <= 100.1

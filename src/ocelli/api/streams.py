@@ -1,4 +1,4 @@
-"""Answers that take their time, and what to do when the client has left meanwhile. Pure ASGI."""
+"""Streamed and slow answers, which a disconnect of the client cancels. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 0.05
+WATCH_DELAY = 0.05
 
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T:
-    """What ``work`` brings; it is cancelled, and ClientGone raised, if the client hangs up.
+    """Return the result of ``work``; if the client disconnects, cancel it and raise ClientGone.
 
-    The body must have been received already. The watcher starts after ``PATIENCE`` seconds: most
+    The body must have been received already. The watcher starts after ``WATCH_DELAY`` seconds: most
     answers are there by then, and a watcher costs a tenth of such an answer.
     """
-    watch = _Watch(receive)
+    watch = _DisconnectWatcher(receive)
     try:
         return await work
     except asyncio.CancelledError:
-        if watch.is_gone and watch.task.uncancel() == 0:
+        if watch.has_disconnected and watch.task.uncancel() == 0:
             raise ClientGone("The client hung up.") from None
         raise
     finally:
@@ -39,9 +39,9 @@ async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T:
 
 
 class PieceStream(Response):
-    """Pieces as they come, until the client hangs up; then they are closed.
+    """A stream of pieces, until the client disconnects; then the generator is closed.
 
-    After an error there is one piece that says so, and the end.
+    An error becomes one piece, and ends the stream.
     """
 
     def __init__(
@@ -87,17 +87,17 @@ class EventStream(PieceStream):
     media_type = "text/event-stream"
 
 
-class _Watch:
+class _DisconnectWatcher:
     """Cancels the task that made it when the client hangs up."""
 
     def __init__(self, receive: Receive) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.task = task
-        self.is_gone = False
+        self.has_disconnected = False
         self._receive = receive
         self._watching: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(WATCH_DELAY, self._begin)
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -110,5 +110,5 @@ class _Watch:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.is_gone = True
+        self.has_disconnected = True
         self.task.cancel()

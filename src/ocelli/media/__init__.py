@@ -1,4 +1,4 @@
-"""Pictures as bytes: what they are, what they show, and smaller copies of them.
+"""Media files: headers, decoding, colours, variants, fetching.
 
 Everything here is synchronous and keeps no state; libvips and numpy are loaded on first use.
 """

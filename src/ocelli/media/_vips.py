@@ -1,4 +1,4 @@
-"""libvips, set up once per process for a server that never sees the same picture twice."""
+"""libvips, configured once per process for a server."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def open_source(source: pyvips.Source, format: ImageFormat, **options: Any) -> p
 
 
 def field(image: pyvips.Image, name: str) -> Any:
-    """One field of the metadata, None if it is absent or not text that can be read."""
+    """Return a field of the metadata; None if it is absent or not valid text."""
     try:
         return image.get(name) if image.get_typeof(name) else None
     except UnicodeDecodeError:

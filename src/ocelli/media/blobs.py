@@ -1,4 +1,4 @@
-"""Files on their way into a store."""
+"""Files that are written on their way into a store."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiskReserve:
-    """What has to stay free on the disks of ``folders``: the database must never run dry."""
+    """The bytes that must stay free on the disks of ``folders``, for the database."""
 
     folders: Sequence[Path] = ()
     bytes: int = 0
 
     def check(self) -> None:
-        """Raises StorageFull."""
+        """Raise StorageFull if less is free."""
         for folder in self.folders:
             if shutil.disk_usage(folder).free < self.bytes:
                 raise StorageFull(
@@ -41,14 +41,14 @@ class DiskReserve:
 
 
 class DiskWatch:
-    """Whether there is room, for those who must not wait for a disk to say so."""
+    """The latest result of ``DiskReserve.check``, for callers that must not block."""
 
     def __init__(self, reserve: DiskReserve) -> None:
         self._reserve = reserve
         self._full: StorageFull | None = None
 
-    async def look(self) -> None:
-        """Find out; call it now and then."""
+    async def check_now(self) -> None:
+        """Check the disks; called periodically."""
         try:
             await asyncio.to_thread(self._reserve.check)
             self._full = None
@@ -56,14 +56,14 @@ class DiskWatch:
             self._full = error
 
     def enforce(self) -> None:
-        """Raises StorageFull if there was no room at the last look."""
+        """Raise StorageFull if the last check failed."""
         if self._full is not None:
             raise self._full
 
 
 @dataclass(frozen=True)
 class BlobFactory:
-    """Makes writers of new files in ``folder``, as long as there is room beside the ``reserve``."""
+    """Creates writers of new files in ``folder`` that keep the ``reserve`` free."""
 
     folder: Path
     reserve: DiskReserve = DiskReserve()
@@ -75,7 +75,7 @@ class BlobFactory:
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """A full disk is the server's fault, and may pass: StorageFull."""
+    """Translate errors of a full disk to StorageFull."""
     try:
         yield
     except OSError as error:
@@ -115,24 +115,24 @@ class BlobWriter:
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal, of what was written so far."""
+        """The SHA-256 of the bytes written so far, hexadecimal."""
         return self._sha256.hexdigest()
 
     @property
     def is_inspected(self) -> bool:
-        """Whether ``header`` may be asked for."""
+        """Whether ``inspect`` was called, so that ``header`` is set."""
         return self._header is not None
 
     @property
     def header(self) -> ImageHeader:
-        """See ``read_header``. Raises ValidationFailed."""
+        """The header, see ``read_header``. Raises ValidationFailed for an invalid one."""
         assert self._header is not None
         if isinstance(self._header, ValidationFailed):
             raise self._header
         return self._header
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append. Raises TooLarge as soon as the limit is passed, StorageFull."""
+        """Append bytes. Raises TooLarge above the limit, StorageFull."""
         self.size += len(data)
         if self._max_bytes is not None and self.size > self._max_bytes:
             raise TooLarge(
@@ -145,14 +145,14 @@ class BlobWriter:
             self._opened().write(data)
 
     def close(self) -> None:
-        """No more bytes; they are at ``path`` now. Once is enough. Raises StorageFull."""
+        """Close the file, which is at ``path``; may be repeated. Raises StorageFull."""
         if self._file is not None or not self._exists:
             with storing():
                 self._opened().close()
             self._file = None
 
     def inspect(self, max_pixels: int) -> None:
-        """Close it, and find out what the picture says about itself."""
+        """Close the file, and read its header."""
         self.close()
         try:
             self._header = read_header(self.path, max_pixels=max_pixels)
@@ -160,8 +160,7 @@ class BlobWriter:
             self._header = error
 
     def commit(self, target: Path, *, once: bool = False) -> None:
-        """Move it to ``target``: a crash leaves it there whole or not at all, and once this returns
-        it stays. Raises StorageFull.
+        """Move the file to ``target``, atomically and durably. Raises StorageFull.
 
         ``once``: FileExistsError if there is something already; of several at once one succeeds.
         """
@@ -177,7 +176,7 @@ class BlobWriter:
             sync(target.parent)  # a name is durable once its folder is
 
     def discard(self) -> None:
-        """Remove what is at ``path``, if anything is."""
+        """Remove the file at ``path``, if there is one."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -192,7 +191,7 @@ class BlobWriter:
 
 
 def make_folder(path: Path) -> None:
-    """And those above it; durably, so that what they hold can be."""
+    """Create a folder and its parents, durably."""
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""BlurHash: a picture in about 30 characters, for the moment before it is there.
+"""BlurHash: a placeholder of a picture in about 30 characters.
 
 Our own, as the algorithm is three matrix products: 0.2 ms with the numpy that we have anyway,
 against a dependency that is slow (pure Python) or compiled for few platforms.
@@ -18,7 +18,7 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-
 
 
 def encode(pixels: NDArray[np.uint8]) -> str:
-    """The BlurHash of ``pixels``, (height, width, 3) sRGB: 4 × 3 waves, 3 × 4 if it is upright.
+    """Return the BlurHash of ``pixels``, (height, width, 3) sRGB: 4 × 3 waves, 3 × 4 if upright.
 
     Meant for small pictures: the effort grows with the pixels, the result hardly changes.
     """

@@ -45,12 +45,12 @@ GRID = 16  # cells a side of the sRGB cube
 NO_METRIC = 1.25
 
 
-def extract(pixels: Any, *, most: int = 16) -> Palette:
-    """The colours of RGB uint8 ``pixels`` (height, width, 3): at most so many, fewer if they do."""
+def extract(pixels: Any, *, max_colors: int = 16) -> Palette:
+    """Return the palette of RGB uint8 ``pixels`` (height, width, 3), at most ``max_colors``."""
     import numpy as np
 
     points = sampled(pixels)
-    clustered = clusters(points, most)
+    clustered = clusters(points, max_colors)
     kept = [(rgb_of(lab), lab, share) for lab, share in clustered if share >= SMALLEST_SHARE]
     colors = tuple(
         PaletteColor(rank, round(100 * share, 2), rgb, nearest_name(lab), family_of(rgb))
@@ -69,7 +69,7 @@ def extract(pixels: Any, *, most: int = 16) -> Palette:
 
 
 def sampled(pixels: Any) -> Any:
-    """Some thousand points of CIELAB, float32 of shape (n, 3), that stand for the pixels."""
+    """Return a sample of the pixels in CIELAB, float32 of shape (n, 3), some thousand points."""
     import cv2
 
     # Averaging every pixel of a large picture takes as long as all the rest here.
@@ -81,15 +81,15 @@ def sampled(pixels: Any) -> Any:
     return lab_of(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(-1, 3))
 
 
-def clusters(points: Any, most: int, *, shades: float = SHADES) -> list[tuple[Any, float]]:
-    """Middles in CIELAB of at most so many clusters with their shares, largest first.
+def clusters(points: Any, max_colors: int, *, shades: float = SHADES) -> list[tuple[Any, float]]:
+    """Return the centres in CIELAB of at most ``max_colors`` clusters, with shares, largest first.
 
     Those nearer to each other than ``shades`` are one.
     """
     import cv2
     import numpy as np
 
-    count = min(most, len(points))
+    count = min(max_colors, len(points))
     cv2.setRNGSeed(SEED)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
     start = np.zeros((len(points), 1), np.int32)
@@ -99,7 +99,7 @@ def clusters(points: Any, most: int, *, shades: float = SHADES) -> list[tuple[An
 
 
 def lab_of(rgb: Any) -> Any:
-    """CIELAB, float32, of sRGB from 0 to 255; both of shape (..., 3)."""
+    """Return CIELAB, float32, of sRGB from 0 to 255; both of shape (..., 3)."""
     import numpy as np
 
     # Not OpenCV's: it interpolates in a table, and is off by up to 0.2.
@@ -110,14 +110,14 @@ def lab_of(rgb: Any) -> Any:
 
 
 def unpacked(numbers: Any) -> Any:
-    """RGB of shape (..., 3) from ``RgbColor.number`` of shape (...)."""
+    """Return RGB of shape (..., 3) from ``RgbColor.number`` of shape (...)."""
     import numpy as np
 
     return np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], -1)
 
 
 def rgb_of(lab: Any) -> RgbColor:
-    """The nearest sRGB colour of a CIELAB colour of shape (3,)."""
+    """Return the nearest sRGB colour of a CIELAB colour of shape (3,)."""
     import numpy as np
 
     lightness, a, b = (float(part) for part in lab)
@@ -129,7 +129,7 @@ def rgb_of(lab: Any) -> RgbColor:
 
 
 def nearest_name(lab: Any) -> str:
-    """The word for a CIELAB colour of shape (3,)."""
+    """Return the name of a CIELAB colour of shape (3,)."""
     import numpy as np
 
     words, centroids = _centroids()
@@ -141,18 +141,18 @@ def nearest_name(lab: Any) -> str:
 
 @cache
 def names() -> frozenset[str]:
-    """Every word that ``nearest_name`` may answer."""
+    """Return all names that ``nearest_name`` may return."""
     return frozenset(_data("names.toml"))
 
 
 @cache
 def css_colors() -> dict[str, RgbColor]:
-    """The named colours of CSS."""
+    """Return the named colours of CSS."""
     return {name: RgbColor.parse(code) for name, code in _data("css.toml").items()}
 
 
 def delta_e(one: Any, other: Any) -> Floats:
-    """CIEDE2000 (kL = kC = kH = 1) of CIELAB colours of shape (..., 3), which may be broadcast.
+    """Return CIEDE2000 (kL = kC = kH = 1) of CIELAB colours of shape (..., 3), with broadcasting.
 
     After G. Sharma, W. Wu, E. N. Dalal, "The CIEDE2000 Color-Difference Formula", 2005.
     """
@@ -179,7 +179,7 @@ def delta_e(one: Any, other: Any) -> Floats:
 
 
 def cells_near(color: RgbColor, threshold: float) -> list[int]:
-    """The cells of ``cell_of`` that can hold a colour within ``threshold`` (CIEDE2000).
+    """Return the cells of ``cell_of`` that can hold a colour within ``threshold`` (CIEDE2000).
 
     A cell can if one of its eight corners is nearer than that and the way from there to its middle.
     """
@@ -193,7 +193,7 @@ def cells_near(color: RgbColor, threshold: float) -> list[int]:
 
 
 def cell_of(color: RgbColor) -> int:
-    """The cell of a colour in a grid of 16 × 16 × 16 over the sRGB cube."""
+    """Return the cell of a colour in a grid of 16 × 16 × 16 over the sRGB cube."""
     side = 256 // GRID
     return (color.r // side * GRID + color.g // side) * GRID + color.b // side
 
@@ -266,7 +266,9 @@ def _reading(
 
 @cache
 def _cells() -> tuple[Any, Any]:
-    """All corners of cells in CIELAB, and of each cell the ΔE from its middle to the farthest."""
+    """Return the corners of all cells in CIELAB, and of each cell the largest ΔE of centre to
+    corner.
+    """
     import numpy as np
 
     edges = np.append(np.arange(GRID) * (256 // GRID), 255)

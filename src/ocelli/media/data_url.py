@@ -1,4 +1,4 @@
-"""Pictures that come inside a text: data URLs in every spelling that clients use."""
+"""Data URLs, and bare base64, in the spellings that clients use."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _STARTS = ("/9j/", "_9j_", "iVBOR", "UklGR", "R0lGOD")
 
 
 class NotBase64(ValueError):
-    """It claims to be base64 and is none."""
+    """The text is not valid base64."""
 
 
 def is_data_url(url: str) -> bool:
-    """Whether it says so."""
+    """Return whether the text begins with ``data:``."""
     return url[:5].lower() == "data:"
 
 
 def is_bare_base64(url: str) -> bool:
-    """Whether it is a picture in base64 without ``data:`` before it."""
+    """Return whether the text is a picture in base64 without ``data:``."""
     return url.startswith(_STARTS)
 
 
 def declares_base64(head: str) -> bool:
-    """Whether what stands before the comma of a data URL says that base64 follows.
+    """Return whether the head of a data URL, before the comma, declares base64.
 
     >>> declares_base64("data:image/png;name=a.png; BASE64"), declares_base64("data:image/svg+xml")
     (True, False)
@@ -37,7 +37,7 @@ def declares_base64(head: str) -> bool:
 
 
 def decode_data_url(url: str) -> bytes:
-    """The bytes of a data URL, or of bare base64. Raises NotBase64.
+    """Decode a data URL, or bare base64. Raises NotBase64.
 
     The declared type is not looked at: it is often wrong or missing. Parameters before
     ``;base64``, white space, the URL-safe alphabet, percent-encoding of the signs of base64 and

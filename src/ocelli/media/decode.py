@@ -1,4 +1,4 @@
-"""From bytes to pixels, bounded in memory: a right picture or a clear error, nothing between."""
+"""Decode pictures in bounded memory; a damaged one is an error, never half a picture."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Picture:
 
 
 def decode(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int) -> Picture:
-    """The picture in ``data``, its longer side at most ``max_side`` pixels, never enlarged.
+    """Decode a picture to at most ``max_side`` pixels on its longer side, never enlarged.
 
-    Of an animation the first frame; what is transparent becomes a ground that shows the content.
+    Of an animation the first frame; transparency is replaced by a background, see ``flat``.
     Blocking; the decoder runs in a child process, see ``isolation``.
 
     Raises AnalysisFailed: VALIDATION (not retryable) if the data is no picture, is truncated or
@@ -70,7 +70,7 @@ def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:
 
 
 def scaled(data: bytes, header: ImageHeader, side: int) -> pyvips.Image:
-    """In memory: upright, sRGB, 8 bits, 3 bands or 4 with alpha, longer side at most ``side``.
+    """Return the image in memory: upright, sRGB, 8 bits, alpha kept, at most ``side`` pixels.
 
     Use it inside ``reading``. Raises pyvips.Error.
     """
@@ -107,7 +107,7 @@ def _scaled(data: bytes, header: ImageHeader, side: int, fail_on: str) -> pyvips
 
 @contextmanager
 def reading(data: bytes, header: ImageHeader) -> Iterator[None]:
-    """Turn what goes wrong while pixels are read into AnalysisFailed."""
+    """Translate errors of decoding to AnalysisFailed."""
     try:
         yield
     except MemoryError as error:
@@ -117,7 +117,7 @@ def reading(data: bytes, header: ImageHeader) -> Iterator[None]:
 
 
 def _shrink_on_load(header: ImageHeader, side: int) -> dict[str, Any]:
-    """How the decoder itself makes the picture smaller, which saves most of time and memory.
+    """Return the options that make the decoder shrink, which saves most of time and memory.
 
     Never so far that the shorter side vanishes: libjpeg then fails, libwebp loses the colours.
     """
@@ -151,7 +151,7 @@ def _short_of_memory(header: ImageHeader) -> AnalysisFailed:
 
 
 def _ends_early(data: bytes, format: ImageFormat) -> bool:
-    """Whether the mark that ends such a file is missing; it chooses words, nothing else."""
+    """Return whether the end marker of the file is missing; it decides the error message only."""
     match format:
         case ImageFormat.JPEG:
             return not data.rstrip(b"\0").endswith(b"\xff\xd9")

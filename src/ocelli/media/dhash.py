@@ -1,4 +1,4 @@
-"""What a picture looks like, in 64 bits: those of two copies of one picture hardly differ."""
+"""dHash: a perceptual hash of 64 bits, almost equal for copies of one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ACROSS, _DOWN = 9, 8
 
 
 def dhash(data: bytes, *, max_pixels: int) -> int:
-    """Whether each of 8 × 8 places is brighter than the one to its left.
+    """Return the hash: a bit for each of 8 × 8 cells, set if brighter than the cell to its left.
 
     Raises AnalysisFailed, as ``decode`` does.
     """

@@ -1,4 +1,4 @@
-"""From a picture to the JPEG that another server is sent: scaled, without what it does not show.
+"""Encode pictures as JPEG for other servers: scaled, without metadata.
 
 Metadata (place, time, camera) stays here.
 """
@@ -22,9 +22,9 @@ MOST_PIXELS = 2**32  # it has been decoded before, within the limit that counts
 
 
 def jpeg(picture: PictureLike, *, side: int, quality: int, full: bool = False) -> bytes:
-    """``picture``, its longer side at most ``side``, never enlarged.
+    """Encode ``picture`` with at most ``side`` pixels on its longer side, never enlarged.
 
-    ``full`` goes back to the file, where ``picture.pixels`` hold less than ``side``. Blocking.
+    ``full`` decodes the file again if ``picture.pixels`` is smaller than ``side``. Blocking.
     Raises AnalysisFailed.
     """
     height, width = picture.pixels.shape[:2]
@@ -47,5 +47,5 @@ def _jpeg(data: bytes, header: ImageHeader, side: int, quality: int) -> bytes:
 
 
 def encoded(image: pyvips.Image, quality: int) -> bytes:
-    """A JPEG of ``image`` without metadata; small letters keep their colour."""
+    """Return a JPEG of ``image`` without metadata and without chroma subsampling."""
     return bytes(image.jpegsave_buffer(Q=quality, subsample_mode="off", keep="none"))

@@ -1,4 +1,4 @@
-"""The few fields of EXIF that are asked for, read within the block and nowhere else."""
+"""Reader of the few EXIF fields that are used, within the bounds of the block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_TEXT = 100  # bytes
 
 
 def fields(block: bytes) -> dict[int, int | str]:
-    """Numbers and texts by tag, of a block with or without its ``Exif`` mark.
+    """Return numbers and texts by tag, of a block with or without its ``Exif`` marker.
 
     What cannot be read is left out.
     """
@@ -39,7 +39,7 @@ def fields(block: bytes) -> dict[int, int | str]:
 
 
 def _directory(tiff: bytes, order: str, at: int) -> Iterator[tuple[int, int | str]]:
-    """The entries of one directory. Raises struct.error where the block ends."""
+    """Yield the entries of one directory. Raises struct.error if the block ends early."""
     (count,) = struct.unpack_from(order + "H", tiff, at)
     for entry in range(at + 2, at + 2 + 12 * min(count, _MOST_ENTRIES), 12):
         tag, kind, size = struct.unpack_from(order + "HHI", tiff, entry)

@@ -1,4 +1,4 @@
-"""Fetch what an address leads to that a user gave us.
+"""Fetch addresses that users give.
 
 The address is parsed once, by the library that also connects. A name is resolved once per
 connection; what is checked is the socket address itself, in the moment before it is connected to,
@@ -58,7 +58,7 @@ _UNREACHABLE = (
 class SafeFetcher:
     """See ports_fetch.Fetcher.
 
-    ``allow`` are networks that may be gone to although they are not public. ``slowest`` is the
+    ``allow`` are networks that may be gone to although they are not public. ``min_rate`` is the
     rate in bytes a second that a body must keep up on average after ``grace_period`` seconds.
     """
 
@@ -69,22 +69,22 @@ class SafeFetcher:
         max_bytes: int = 100 * MEGABYTE,
         timeout: float = 30.0,
         grace_period: float = 5.0,
-        slowest: int = 1024,
+        min_rate: int = 1024,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow = tuple(ip_network(each) for each in allow)
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._grace_period = grace_period
-        self._slowest = slowest
+        self._min_rate = min_rate
         self._resolver = resolver
 
     async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
         """See ports_fetch.Fetcher."""
         checked = checked_url(url)
-        most = min(self._max_bytes, max_bytes or self._max_bytes)
-        async with self._careful() as session:
-            return await self._follow(session, checked, videos, most)
+        limit = min(self._max_bytes, max_bytes or self._max_bytes)
+        async with self._session_with_errors() as session:
+            return await self._follow(session, checked, videos, limit)
 
     async def check(self, url: str) -> None:
         """See ports_fetch.Fetcher."""
@@ -104,7 +104,7 @@ class SafeFetcher:
         """See ports_fetch.Poster."""
         checked = checked_url(url)
         async with (
-            self._careful() as session,
+            self._session_with_errors() as session,
             session.post(
                 checked,
                 data=body,
@@ -115,8 +115,8 @@ class SafeFetcher:
             _check_status(response.status)
 
     @asynccontextmanager
-    async def _careful(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """A session for one visit, within the time for it; what goes wrong is FetchFailed."""
+    async def _session_with_errors(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Give a session for one fetch, within the timeout; errors are raised as FetchFailed."""
         try:
             async with asyncio.timeout(self._timeout), self._session() as session:
                 yield session
@@ -132,7 +132,7 @@ class SafeFetcher:
             raise FetchUnavailable("The address broke off its answer.") from error
 
     def _session(self) -> aiohttp.ClientSession:
-        """For one fetch: no cookies, no proxies, no connection that another one could reuse."""
+        """Return a session for one fetch: no cookies, no proxies, no reuse of connections."""
         connector = aiohttp.TCPConnector(
             resolver=self._resolver,
             use_dns_cache=False,
@@ -151,7 +151,7 @@ class SafeFetcher:
         )
 
     def _socket(self, target: aiohttp.AddrInfoType) -> socket.socket:
-        """Every connection begins here, with the address that it will go to."""
+        """Create the socket of a connection, after the check of its address."""
         family, type, proto, _, address = target
         if not self._is_allowed(str(address[0])):
             raise ForbiddenAddress("not a public address")
@@ -162,48 +162,48 @@ class SafeFetcher:
         return is_public(address) or any(ip in network for network in self._allow)
 
     async def _follow(
-        self, session: aiohttp.ClientSession, url: URL, videos: bool, most: int
+        self, session: aiohttp.ClientSession, url: URL, videos: bool, limit: int
     ) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
                     return Fetched(
-                        await self._body(response, videos, most),
+                        await self._body(response, videos, limit),
                         response.headers.get("Content-Type"),
                         str(url),
                     )
                 url = _redirected(url, response.headers.get("Location", ""))
         raise FetchFailed(f"The address redirects more than {MAX_REDIRECTS} times.")
 
-    async def _body(self, response: aiohttp.ClientResponse, videos: bool, most: int) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse, videos: bool, limit: int) -> bytes:
         _check_status(response.status)
-        if (response.content_length or 0) > most:
-            raise _too_large(most)
+        if (response.content_length or 0) > limit:
+            raise _too_large(limit)
         unpack = _unpacker(response.headers.getall("Content-Encoding", []))
         body = bytearray()
         checked = False
         started = time.monotonic()
         received = 0
-        async for piece in response.content.iter_any():
-            received += len(piece)
-            for part in unpack(piece):
+        async for chunk in response.content.iter_any():
+            received += len(chunk)
+            for part in unpack(chunk):
                 body += part
-                if len(body) > most or received > most:
-                    raise _too_large(most)
+                if len(body) > limit or received > limit:
+                    raise _too_large(limit)
                 await asyncio.sleep(0)
             if not checked and len(body) >= HEAD_BYTES:
                 _check_content(bytes(body[:HEAD_BYTES]), videos)
                 checked = True
-            waited = time.monotonic() - started
-            if waited > self._grace_period and received < waited * self._slowest:
+            elapsed = time.monotonic() - started
+            if elapsed > self._grace_period and received < elapsed * self._min_rate:
                 raise FetchUnavailable("The address sends too slowly.")
         if not checked:
             _check_content(bytes(body), videos)
         return bytes(body)
 
 
-def _too_large(most: int) -> FetchFailed:
-    return FetchFailed(f"What the address leads to is larger than {most // MEGABYTE} MB.")
+def _too_large(limit: int) -> FetchFailed:
+    return FetchFailed(f"What the address leads to is larger than {limit // MEGABYTE} MB.")
 
 
 def _redirected(url: URL, location: str) -> URL:
@@ -221,7 +221,7 @@ def _check_status(status: int) -> None:
 
 
 def _check_content(head: bytes, videos: bool) -> None:
-    """What it is, not what it is called. Raises ValidationFailed."""
+    """Check the format by content, not by name. Raises ValidationFailed."""
     if not (videos and is_video(head)):
         sniff(head)
 
@@ -234,19 +234,19 @@ class _Unpacker:
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its head
 
-    def __call__(self, piece: bytes) -> Iterator[bytes]:
+    def __call__(self, chunk: bytes) -> Iterator[bytes]:
         part = bytes(UNPACKED_AT_ONCE)
-        while piece or len(part) == UNPACKED_AT_ONCE:
+        while chunk or len(part) == UNPACKED_AT_ONCE:
             try:
-                part = self._inflate.decompress(piece, UNPACKED_AT_ONCE)
+                part = self._inflate.decompress(chunk, UNPACKED_AT_ONCE)
             except zlib.error as error:
                 raise FetchFailed("The address sends a damaged body.") from error
-            piece = self._inflate.unconsumed_tail
+            chunk = self._inflate.unconsumed_tail
             yield part
 
 
-def _as_it_is(piece: bytes) -> Iterator[bytes]:
-    yield piece
+def _as_it_is(chunk: bytes) -> Iterator[bytes]:
+    yield chunk
 
 
 def _unpacker(encodings: Sequence[str]) -> Callable[[bytes], Iterator[bytes]]:

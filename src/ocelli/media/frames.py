@@ -1,4 +1,4 @@
-"""Pictures out of a video, one after the other; the video is read from memory, once, in order."""
+"""Decode frames of a video, which is read from memory, once, in order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class VideoFrames:
 
 
 class _Reader:
-    """In the child."""
+    """Decodes in the child process."""
 
     def __init__(self, max_pixels: int, seconds: float) -> None:
         self._max_pixels = max_pixels
@@ -79,7 +79,7 @@ class _Reader:
             raise _failed("The video holds no frames.")
 
     def _decoded(self, container: InputContainer) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Every frame with its time from the first one; packets that are damaged are left out."""
+        """Yield each frame with its seconds from the first one; damaged packets are skipped."""
         import av
 
         if not container.streams.video:
@@ -90,11 +90,11 @@ class _Reader:
         codec.options = {"max_pixels": str(self._max_pixels)}  # they may become larger later
         if codec.width * codec.height > self._max_pixels:
             raise _failed("The frames of this video are too large.")
-        until = time.monotonic() + self._seconds
+        deadline = time.monotonic() + self._seconds
         first: float | None = None
         number = 0
         for packet in container.demux(stream):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise AnalysisFailed(
                     FailureType.RESOURCE_LIMIT,
                     f"Decoding this video takes longer than {self._seconds:g} s: "
@@ -120,7 +120,7 @@ def _format(data: bytes) -> str:
 
 
 def _as_file(frame: av.VideoFrame) -> bytes:
-    """Upright, as a JPEG."""
+    """Encode a frame as an upright JPEG."""
     pixels = frame.to_ndarray(format="rgb24")
     image = vips().Image.new_from_array(pixels, interpretation="srgb")
     clockwise = -round(getattr(frame, "rotation", 0)) % 360

@@ -1,4 +1,4 @@
-"""The frames of a GIF, and its first one told so that libvips reads it as browsers do."""
+"""The frames of a GIF, and a rewrite of the first that libvips reads as browsers do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TRANSPARENT = b"!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2\x44\1\0;"
 
 
 def canvas(data: Data) -> tuple[int, int]:
-    """Width and height in pixels, as libvips sees them. Raises IndexError and struct.error."""
+    """Return width and height in pixels, as libvips does. Raises IndexError and struct.error."""
     screen = width, height = struct.unpack_from("<HH", data, 6)
     x, y, across, down = struct.unpack_from("<HHHH", data, _first(data) + 1)
     if screen in _SCREENS or not all(0 < side <= _LARGEST_SCREEN for side in screen):
@@ -39,19 +39,19 @@ def canvas(data: Data) -> tuple[int, int]:
 
 
 def count_frames(data: Data, most: int) -> int:
-    """How many there are in what can be read, up to ``most``."""
+    """Count the readable frames, up to ``most``."""
     return sum(1 for _ in islice(_frames(data), most))
 
 
 def _first(data: Data) -> int:
-    """Where the first frame begins. Raises IndexError."""
+    """Return the position of the first frame. Raises IndexError if there is none."""
     for at in _frames(data):
         return at
     raise IndexError("no frame")
 
 
 def _frames(data: Data) -> Iterator[int]:
-    """Where each frame begins, as far as the file can be read."""
+    """Yield the position of each frame, as far as the file can be read."""
     at, left = _HEAD + _table(data[10]), _MOST_BLOCKS
     with suppress(IndexError):
         while left > 0:
@@ -69,7 +69,7 @@ def _frames(data: Data) -> Iterator[int]:
 
 
 def first_frame(data: bytes) -> bytes:
-    """A GIF of the first frame of ``data``; ``data`` itself if there is none to be found.
+    """Return a GIF of the first frame of ``data``; ``data`` itself if no frame is found.
 
     Canvas that the frame leaves uncovered is transparent in it, where libvips would see black, and
     a frame whose data ends before its pixels do is an error, where libvips would see a whole one.
@@ -84,12 +84,12 @@ def first_frame(data: bytes) -> bytes:
 
 
 def _table(flags: int) -> int:
-    """The bytes of the table of colours that these flags announce."""
+    """Return the bytes of the colour table that these flags announce."""
     return 3 * (2 << (flags & 7)) if flags & _TABLE else 0
 
 
 def _end_of_blocks(data: Data, at: int) -> int:
-    """Where the chain of blocks that begins at ``at`` is over."""
+    """Return the position after the chain of blocks that begins at ``at``."""
     while size := data[at]:
         at += 1 + size
     return at + 1

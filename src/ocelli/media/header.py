@@ -1,4 +1,4 @@
-"""What a picture says about itself, read without decoding it."""
+"""Read the header of a picture, without decoding it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FARTHEST = timedelta(hours=16)  # what Postgres calls a time zone is nearer
 
 
 def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
-    """Format, upright size and time of a picture, in about a millisecond whatever its size.
+    """Return format, upright size and time of a picture, in about a millisecond.
 
     ``taken_at`` is EXIF's DateTimeOriginal, else DateTimeDigitized, else DateTime, with the offset
     that is in it or beside it. Cameras often write none: the time is then taken as UTC, for want of
@@ -78,7 +78,7 @@ def _read(data: bytes | mmap, max_pixels: int) -> ImageHeader:
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Of an animation only the first frame is ever decoded, so only that counts."""
+    """Check the number of pixels; of an animation that of one frame, as only that is decoded."""
     pixels = width * height
     if pixels <= max_pixels:
         return
@@ -91,7 +91,7 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def _check_memory(header: ImageHeader, max_pixels: int) -> None:
-    """Progressive, interlaced and animated ones are held whole."""
+    """Check the memory for decoding; progressive, interlaced and animated ones need the most."""
     needed = memory.needed(header, memory.SMALL)
     if needed > memory.allowed(max_pixels):
         raise ValidationFailed(
@@ -104,7 +104,7 @@ def _check_memory(header: ImageHeader, max_pixels: int) -> None:
 
 
 def _taken_at(fields: Mapping[int, int | str]) -> datetime | None:
-    """The first of its times that can be read; its own offset, or that of another one."""
+    """Return the first valid time, with its own time zone, or that of another one."""
     texts = [(str(fields.get(time)), str(fields.get(offset))) for time, offset in _TIMES]
     others = [offset for _, offset in texts]
     times = (_moment(time, (offset, *others)) for time, offset in texts)

@@ -1,4 +1,4 @@
-"""Native decoders see files of strangers in a process of their own, that is killed if need be.
+"""Run native decoders in child processes, with limits of memory and time.
 
 A call names its work, an importable function; the file and the arguments go through a socket to a
 child process, and what the work returns comes back. While it works, the child may have so much
@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-DEADLINE = 30.0  # seconds for one answer
-GRACE = 10.0  # seconds after which a child that should have been ended is
-MARGIN = 64 * 1024 * 1024  # bytes beyond what was estimated
-IDLE = 2  # children that are kept for the next call
+TIMEOUT = 30.0  # seconds for one answer
+KILL_MARGIN = 10.0  # seconds after which a child that should have been ended is
+MEMORY_MARGIN = 64 * 1024 * 1024  # bytes beyond what was estimated
+MAX_IDLE_CHILDREN = 2  # children that are kept for the next call
 
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -51,9 +51,9 @@ _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal
 
 
 def run(
-    work: Callable[..., T], data: bytes, *args: Any, memory: int, seconds: float = DEADLINE
+    work: Callable[..., T], data: bytes, *args: Any, memory: int, seconds: float = TIMEOUT
 ) -> T:
-    """``work(data, *args)`` in a child, within so many bytes and seconds. Blocking.
+    """Return ``work(data, *args)`` of a child, within ``memory`` bytes and ``seconds``. Blocking.
 
     Raises the AnalysisFailed that it raises, and RESOURCE_LIMIT if the child is ended.
     """
@@ -68,9 +68,9 @@ def iterate(
     data: bytes,
     *args: Any,
     memory: int,
-    seconds: float = DEADLINE,
+    seconds: float = TIMEOUT,
 ) -> Iterator[T]:
-    """What ``work(data, *args)`` yields, one after the other; each may take so many seconds."""
+    """Yield the items of ``work(data, *args)``; each may take ``seconds``."""
     with _child() as child:
         child.send(data, _Call(work, args, memory, seconds))
         while True:
@@ -89,14 +89,14 @@ class _Call:
 
 
 class _Child:
-    """One process. ``is_busy`` from a call to its last answer; it is not left like that."""
+    """One child process. ``is_busy`` from a call to its last answer."""
 
     def __init__(self) -> None:
-        self._connection, theirs = Pipe()
-        self._seconds = DEADLINE
+        self._connection, child_end = Pipe()
+        self._seconds = TIMEOUT
         self.is_busy = False
-        with theirs:
-            number = theirs.fileno()
+        with child_end:
+            number = child_end.fileno()
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, str(number)],
                 stdin=subprocess.DEVNULL,
@@ -116,10 +116,10 @@ class _Child:
             raise self._ended() from error
 
     def answer(self) -> tuple[bool, Any]:
-        """Whether it is one of several, and what came. Raises what the work raised."""
+        """Return whether it is an item of several, and the value. Raises what the work raised."""
         try:
-            if not self._connection.poll(self._seconds + GRACE):
-                raise _too_long(self._seconds)
+            if not self._connection.poll(self._seconds + KILL_MARGIN):
+                raise _timed_out(self._seconds)
             kind, value = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._ended() from error
@@ -136,7 +136,7 @@ class _Child:
     def _ended(self) -> AnalysisFailed:
         code = self._process.wait()
         if code == -signal.SIGALRM:
-            return _too_long(self._seconds)
+            return _timed_out(self._seconds)
         return AnalysisFailed(
             FailureType.RESOURCE_LIMIT,
             "The decoder ended before it was done with this file.",
@@ -145,20 +145,20 @@ class _Child:
 
 
 _idle: list[_Child] = []
-_changing = threading.Lock()
+_lock = threading.Lock()
 
 
 @contextmanager
 def _child() -> Iterator[_Child]:
-    """One that waits, or a new one."""
-    with _changing:
+    """Give an idle child, or a new one; end it afterwards if it is still busy."""
+    with _lock:
         child = _idle.pop() if _idle else None
     child = child or _Child()
     try:
         yield child
     finally:
-        with _changing:
-            keep = not child.is_busy and len(_idle) < IDLE
+        with _lock:
+            keep = not child.is_busy and len(_idle) < MAX_IDLE_CHILDREN
             if keep:
                 _idle.append(child)
         if not keep:
@@ -171,7 +171,7 @@ def _end_all() -> None:
         _idle.pop().end()
 
 
-def _too_long(seconds: float) -> AnalysisFailed:
+def _timed_out(seconds: float) -> AnalysisFailed:
     return AnalysisFailed(
         FailureType.RESOURCE_LIMIT,
         f"Decoding this file takes longer than {seconds:g} seconds.",
@@ -183,7 +183,7 @@ def _too_long(seconds: float) -> AnalysisFailed:
 
 
 def main() -> None:
-    """Answer calls until the parent is gone."""
+    """Answer calls until the parent ends, in the child."""
     import cv2  # noqa: F401 - before there is a limit
     import numpy as np  # noqa: F401
 
@@ -198,7 +198,7 @@ def main() -> None:
 
 
 def _answer(connection: Connection, call: _Call, data: bytes) -> tuple[str, Any]:
-    with _within(call.memory):
+    with _memory_limit(call.memory):
         try:
             signal.setitimer(signal.ITIMER_REAL, call.seconds)
             result = call.work(data, *call.args)
@@ -220,12 +220,12 @@ def _answer(connection: Connection, call: _Call, data: bytes) -> tuple[str, Any]
 
 
 @contextmanager
-def _within(memory: int) -> Iterator[None]:
-    """Room for so many bytes more than now, where the kernel counts them."""
+def _memory_limit(memory: int) -> Iterator[None]:
+    """Limit the memory to ``memory`` bytes more than now, where the kernel counts it."""
     limits = resource.getrlimit(resource.RLIMIT_DATA)
     if _STATM.exists():
         used = int(_STATM.read_text().split()[5]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_DATA, (used + memory + MARGIN, limits[1]))
+        resource.setrlimit(resource.RLIMIT_DATA, (used + memory + MEMORY_MARGIN, limits[1]))
     try:
         yield
     finally:

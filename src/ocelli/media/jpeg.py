@@ -1,6 +1,6 @@
-"""The segments of a JPEG, and whether it holds all of its picture.
+"""The segments of a JPEG, and checks for missing data.
 
-Of what is missing the decoder only warns, or says nothing; and it warns of harmless things too.
+The decoder only warns of missing data, if at all, and it warns of harmless things as well.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _NOTICEABLE = 0.01  # some encoders forget the last bits of the last block
 
 
 def has_all_scans(data: bytes) -> bool:
-    """Whether every coefficient of every component comes, to its last bit.
+    """Return whether the scans hold all coefficients of all components, to the last bit.
 
-    No decoder complains of a progressive JPEG that ends after some of its scans.
+    Decoders accept a progressive JPEG that ends after some of its scans.
     """
     missing: set[tuple[int, int]] = set()  # (component, coefficient)
     progressive = False
@@ -53,7 +53,7 @@ def has_all_scans(data: bytes) -> bool:
 
 
 def _completed(scan: bytes, progressive: bool) -> set[tuple[int, int]]:
-    """What is complete after a scan, by its header."""
+    """Return the coefficients that a scan completes, by its header."""
     components, choice = scan[1:-3:2], scan[-3:]
     # These say something in a progressive JPEG only, and are not always right elsewhere.
     first, last, shift = choice if progressive and len(choice) == 3 else (0, 63, 0)
@@ -63,7 +63,7 @@ def _completed(scan: bytes, progressive: bool) -> set[tuple[int, int]]:
 
 
 def is_cut(data: bytes) -> bool:
-    """Whether the picture wants more data than there is: stuffing before its end shows in it then.
+    """Return whether data is missing: then stuffing inserted before the end changes the picture.
 
     Decodes it twice; meant for pictures that the decoder warns of. Raises pyvips.Error.
     """
@@ -84,9 +84,9 @@ def is_cut(data: bytes) -> bool:
 
 
 def _stuffing(size: int, restarts: list[int]) -> bytes:
-    """So many bytes that decode to anything, and intervals of them that follow the last restart.
+    """Return ``size`` bytes of arbitrary data, and restart intervals of it after the last restart.
 
-    Where they are not wanted each interval is a warning; libvips gives up at a hundred.
+    Each superfluous interval is a warning, and libvips fails at a hundred.
     """
     following = restarts[-1] + 1 if restarts else 0
     marks = (0xD0 + (following + n) % 8 for n in range(_INTERVALS))
@@ -94,7 +94,7 @@ def _stuffing(size: int, restarts: list[int]) -> bytes:
 
 
 def segments(data: Data) -> Iterator[tuple[int, int, bytes]]:
-    """Marker, place and body of all segments up to the end of the picture."""
+    """Yield marker, position and body of all segments up to the end of the picture."""
     at = 0
     while found := _search(_MARKER, data, at):
         marker, at = found[1][0], found.end()
@@ -109,7 +109,7 @@ def segments(data: Data) -> Iterator[tuple[int, int, bytes]]:
 
 
 def count_scans(data: Data, at: int, most: int) -> int:
-    """How many begin at ``at`` or behind it, up to ``most``."""
+    """Count the scans from ``at`` on, up to ``most``."""
     count = 0
     while count < most and (found := _search(_SCAN_OR_END, data, at)) and found[1][0] != _END:
         count, at = count + 1, found.end()

@@ -1,4 +1,4 @@
-"""How much memory decoding takes, by what the header says; estimates that are rather too high."""
+"""Estimates of the memory for decoding, by the header; rather too high."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALWAYS_ALLOWED = 64 * MEGABYTE
 
 
 def needed(header: ImageHeader, side: int | None = None) -> int:
-    """Bytes to decode the picture to a longer side of at most ``side`` pixels; None: as it is."""
+    """Return the bytes to decode the picture to at most ``side`` pixels; None: in full size."""
     longer = max(header.width, header.height)
     side = min(side or longer, longer)
     made = round(header.width * header.height * (side / longer) ** 2)
@@ -28,5 +28,5 @@ def needed(header: ImageHeader, side: int | None = None) -> int:
 
 
 def allowed(max_pixels: int) -> int:
-    """Bytes that decoding one picture to ``SMALL`` may take, if it may have so many pixels."""
+    """Return the limit in bytes for decoding one picture of at most ``max_pixels``."""
     return _ANY + max(_ALWAYS_ALLOWED, _ALLOWED * max_pixels)

@@ -1,4 +1,4 @@
-"""What a file says of its picture before a decoder sees it: size, frames, what decoding will take.
+"""Read size, frames and needs of decoding from the structure of a file, before any decoder.
 
 Plain walks over the structure of the four formats, linear in what they look at and bounded in it:
 decoders are quadratic in places, and take memory by what a header says.
@@ -53,7 +53,7 @@ class Probe:
 
 
 def probe(data: Data, format: ImageFormat) -> Probe:
-    """Raises Unreadable, and ValidationFailed (field ``file``) for what would take too long."""
+    """Probe a file. Raises Unreadable, and ValidationFailed (field ``file``) beyond the limits."""
     try:
         return _PROBES[format](data)
     except (IndexError, struct.error) as error:
@@ -113,7 +113,7 @@ def _png(data: Data) -> Probe:
 
 
 def _before_pixels(data: Data) -> bytes:
-    """The EXIF of a PNG, after a look at all chunks before its pixels."""
+    """Return the EXIF of a PNG; checks all chunks before the pixels."""
     texts, exif, at = 0, b"", len(_PNG)
     for _ in range(MOST_PARTS):
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -158,7 +158,7 @@ def _webp(data: Data) -> Probe:
 
 
 def _extended(data: Data, width: int, height: int) -> Probe:
-    """A walk over all chunks: metadata may come last."""
+    """Probe a WebP, over all chunks: metadata may come last."""
     at, frames, others, exif, each = 30, 0, 0, b"", _LOSSLESS
     while at + 8 <= len(data):
         kind, size = struct.unpack_from("<4sI", data, at)

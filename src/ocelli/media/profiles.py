@@ -1,4 +1,4 @@
-"""Colour profiles, which may be damaged or of another picture: then it is taken as sRGB."""
+"""Colour profiles; a damaged or unsuitable one is ignored, and the picture taken as sRGB."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def usable(image: pyvips.Image) -> tuple[pyvips.Image, dict[str, str]]:
 
 
 def _fits(space: bytes, image: pyvips.Image) -> bool:
-    """Whether a profile of this colour space can be of this image."""
+    """Return whether a profile of this colour space fits the image."""
     if image.interpretation == "cmyk":
         return space == b"CMYK"
     return space == (b"GRAY" if image.bands < 3 else b"RGB ")
 
 
 def _works(image: pyvips.Image) -> bool:
-    """Whether the profile leaves black and white apart: a damaged one fails, or makes them one."""
+    """Return whether the profile works: a damaged one fails, or maps black and white to one."""
     most = 65535 if image.format == "ushort" else 255
     probe = vips().Image.new_from_array([[0, most]]).cast(image.format)
     probe = probe.bandjoin([probe] * (image.bands - image.hasalpha() - 1))

@@ -1,4 +1,4 @@
-"""What a file is, judged by its first bytes; names and declared types are never asked."""
+"""The format of a file by its first bytes; names and declared types are ignored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import ImageFormat
 
 HEAD_BYTES = 1024
-"""How much of a file ``sniff`` wants to see. Less is fine where there is less."""
+"""The bytes that ``sniff`` needs; fewer only for a smaller file."""
 
 _ACCEPTED = "JPEG, PNG, WebP or GIF"
 _CONVERT = f"Convert it to {_ACCEPTED} and upload it again."
@@ -53,7 +53,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
 
 
 def sniff(head: bytes) -> ImageFormat:
-    """The format of the file that begins with ``head`` (``HEAD_BYTES`` of it, or all there is).
+    """Return the format of the file that begins with ``head`` (``HEAD_BYTES``, or all of it).
 
     Raises ValidationFailed (field ``file``) for everything that we do not accept; its message
     names what the content seems to be and what to do.
@@ -70,7 +70,7 @@ def sniff(head: bytes) -> ImageFormat:
 
 
 def is_video(head: bytes) -> bool:
-    """Whether the file that begins so is in one of the containers MP4, MOV, WebM, MKV or AVI."""
+    """Return whether the file that begins so is an MP4, MOV, WebM, MKV or AVI."""
     if head.startswith(_EBML) or (head.startswith(b"RIFF") and head[8:12] == b"AVI "):
         return True
     if head[4:8] == b"ftyp":

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def to_linear(rgb: Any) -> Any:
-    """Linear light from 0 to 1 of sRGB from 0 to 255; that of bytes is looked up."""
+    """Return linear light from 0 to 1 of sRGB from 0 to 255; for uint8 from a table."""
     import numpy as np
 
     rgb = np.asarray(rgb)
@@ -18,7 +18,7 @@ def to_linear(rgb: Any) -> Any:
 
 
 def from_linear(linear: Any) -> Any:
-    """sRGB from 0 to 1 of linear light, which is cut to that range."""
+    """Return sRGB from 0 to 1 of linear light, which is clipped to that range."""
     import numpy as np
 
     linear = np.clip(linear, 0, 1)
@@ -27,7 +27,7 @@ def from_linear(linear: Any) -> Any:
 
 @cache
 def _of_bytes() -> Any:
-    """Powers of thousands of pixels take a millisecond."""
+    """Return the table for uint8: computing powers for thousands of pixels takes a millisecond."""
     import numpy as np
 
     return to_linear(np.arange(256))

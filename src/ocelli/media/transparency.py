@@ -1,4 +1,4 @@
-"""The ground that a picture with transparent parts is laid on: the one that shows its content."""
+"""The background for pictures with transparency: the one that shows their content."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _AS_GOOD = 0.97  # a ground that shows so much of what the best one does
 
 
 def flat(image: pyvips.Image, ground: int | None = None) -> pyvips.Image:
-    """``image`` (in memory, sRGB, uint8) without transparency, on this ground or on its own."""
+    """Return ``image`` (in memory, sRGB, uint8) on this background, or on ``ground_of`` it."""
     if not image.hasalpha():
         return image
     return image.flatten(background=ground_of(image) if ground is None else ground)
 
 
 def ground_of(image: pyvips.Image) -> int:
-    """The grey, 0 to 255, that shows the content of ``image`` (sRGB, uint8): white if white does.
+    """Return the grey, 0 to 255, that shows the content of ``image`` (sRGB, uint8); white if so.
 
-    Black shows what is light. Grey is for light and dark things beside each other.
+    Black is for light content, grey for light and dark content together.
     """
     import numpy as np
 
@@ -41,7 +41,7 @@ def ground_of(image: pyvips.Image) -> int:
 
 
 def _edges(pixels: Any, ground: int) -> Any:
-    """Of each thing in RGBA, which is what transparency surrounds, the pixels of visible edges."""
+    """Return the number of visible edge pixels of each object that transparency surrounds."""
     import cv2
     import numpy as np
 

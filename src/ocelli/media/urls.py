@@ -1,6 +1,6 @@
-"""URLs as they are requested: the host is normalised and checked, the rest stays as it is written.
+"""URLs for requests: the host is normalised and checked, path and query are kept unchanged.
 
-A signed URL holds only while its path and query arrive byte for byte.
+The signature of a signed URL is valid only for its exact bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNSENDABLE = re.compile(r"[^!-~]+")  # blanks and what is not ASCII: no request
 
 
 def exact_url(text: str) -> URL:
-    """``text`` without its fragment and dot segments, else byte for byte. Raises ValueError.
+    """Parse ``text`` without fragment and dot segments, else byte for byte. Raises ValueError.
 
     Blanks and characters beyond ASCII are percent-encoded as UTF-8.
 
@@ -32,7 +32,7 @@ def exact_url(text: str) -> URL:
 
 
 def checked_url(text: str) -> URL:
-    """The URL as it will be fetched. Raises InvalidUrl.
+    """Return the URL as it will be fetched. Raises InvalidUrl.
 
     >>> str(checked_url("https://example.com/a b.jpg"))
     'https://example.com/a%20b.jpg'
@@ -56,7 +56,7 @@ def checked_url(text: str) -> URL:
 
 
 def redirected(url: URL, location: str) -> URL:
-    """Where ``location`` leads from ``url``, checked like any other. Raises InvalidUrl."""
+    """Return the target of a redirect, checked. Raises InvalidUrl."""
     try:
         return checked_url(str(url.join(URL(location.strip(), encoded=True))) if location else "")
     except ValueError as error:

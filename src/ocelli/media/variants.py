@@ -1,4 +1,4 @@
-"""The smaller copies of a picture."""
+"""Render the variants of a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ocelli.domain.images import ImageHeader
 
 CONTENT_TYPE = "image/webp"
-"""What every variant is."""
+"""The MIME type of all variants."""
 
 _SIDES = {type: type.side for type in VariantType if type.side is not None}
 _LOSSY = {"Q": 80, "effort": 2, "keep": "none"}
@@ -39,14 +39,14 @@ class RenderedVariant:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """All copies, the largest first, and the BlurHash of the picture on its ground."""
+    """All variants, the largest first, and the BlurHash of the picture on its background."""
 
     variants: tuple[RenderedVariant, ...]
     blur_hash: str
 
 
 def render(data: bytes, *, max_pixels: int) -> Rendered:
-    """Every VariantType but the original, of the picture (or of the first frame) in ``data``.
+    """Render all variants of the picture (or of its first frame) in ``data``.
 
     Upright and in sRGB; transparency is kept; nothing of EXIF, GPS, XMP or ICC is. Never enlarged:
     where the picture is smaller than a variant, the variant has the picture's size.
@@ -77,7 +77,7 @@ def _save(type: VariantType, image: pyvips.Image) -> RenderedVariant:
 
 
 def _webp(image: pyvips.Image) -> bytes:
-    """With loss, unless small colourful things would lose their colour: 2 × 2 pixels share one."""
+    """Encode as lossy WebP, unless 4:2:0 would take the colour of small coloured details."""
     lossy: bytes = image.webpsave_buffer(**_LOSSY)
     faded = chroma.faded(image.numpy()[..., :3])
     if faded < _SOME:

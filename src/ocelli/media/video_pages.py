@@ -18,7 +18,7 @@ _SMALL_IS_ENOUGH = "best[height<=720][ext=mp4]/best[height<=720]/best"
 
 
 class YtDlp:
-    """See ports_fetch.VideoPages. A process of its own, which can be ended when it takes too long.
+    """See ports_fetch.VideoPages. Runs yt-dlp in a process, which is killed at the timeout.
 
     It goes where the site sends it; so it is given pages of known sites only.
     """
@@ -36,9 +36,9 @@ class YtDlp:
             )
         with tempfile.TemporaryDirectory() as folder:
             await self._run(url, folder)
-            return await asyncio.to_thread(self._found_in, Path(folder))
+            return await asyncio.to_thread(self._read_from, Path(folder))
 
-    def _found_in(self, folder: Path) -> bytes:
+    def _read_from(self, folder: Path) -> bytes:
         found = next(folder.iterdir(), None)
         if found is None or found.stat().st_size > self._max_bytes:
             raise FetchFailed(
@@ -57,7 +57,7 @@ class YtDlp:
         )
         try:
             async with asyncio.timeout(self._timeout):
-                _, said = await process.communicate()
+                _, stderr = await process.communicate()
         except TimeoutError:
             raise FetchUnavailable(
                 f"The video did not come within {self._timeout:g} seconds."
@@ -67,5 +67,5 @@ class YtDlp:
                 process.kill()
                 await process.wait()
         if process.returncode:
-            log.warning("yt-dlp: %s", said.decode(errors="replace").strip()[-300:])
+            log.warning("yt-dlp: %s", stderr.decode(errors="replace").strip()[-300:])
             raise FetchFailed("The site does not give this video.")

@@ -133,13 +133,13 @@ class ExtractColors:
         async with self._database.transaction() as tx:
             await tx.colors.fail(id, reason)
 
-    async def _extract(self, image: Image, most: int) -> Palette:
+    async def _extract(self, image: Image, max_colors: int) -> Palette:
         store = await self._stores.store_of(image)
         data = await store.read(image.object_key)
 
         def work() -> Palette:
             picture = decode(data, max_pixels=self._decoders.max_pixels)
-            return colors.extract(picture.pixels, most=most)
+            return colors.extract(picture.pixels, max_colors=max_colors)
 
         return await self._decoders.decode(image.tenant_id, data, work, side=MAX_SIDE)
 

@@ -112,7 +112,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 asyncio.create_task(_repeat(KEY_USE_INTERVAL, accounts.save_use)),
                 asyncio.create_task(_repeat(GIVE_BACK_INTERVAL, rates.give_back)),
                 asyncio.create_task(_repeat(METER_INTERVAL, metering.save)),
-                asyncio.create_task(_repeat(DISK_CHECK_INTERVAL, disk.look)),
+                asyncio.create_task(_repeat(DISK_CHECK_INTERVAL, disk.check_now)),
                 asyncio.create_task(_repeat(RENEW_INTERVAL, idempotency.renew)),
                 asyncio.create_task(changes.run()),
             ]

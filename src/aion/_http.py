@@ -72,7 +72,7 @@ class _Request:
 class _Gate:
     """What 429s told all users of a connection."""
 
-    not_before: float = 0.0  # nobody asks before this moment (``time.monotonic``)
+    not_before: float = 0.0  # no request is sent before this moment (``time.monotonic``)
     complaints: int = 0
 
 

@@ -230,7 +230,7 @@ class UploadCall:
             await self._send_without(group, failed)
         except RateLimitError:
             if self._busy == 1 and self._successes == successes:
-                raise  # nobody else is in the way, and still we do not get through
+                raise  # no other request is running, and still this one is rejected
             self._ready.append(group)
         except (ValidationError, UploadError) as error:
             await self._refused(group, error)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PREFIX = "/api/v2/"
 _STREAMED = "/api/v2/user-files/upload/"  # read in pieces, under bounds of their own
 MAX_INLINE_PARTS = 16  # each is up to 320 KB
-SMALL_BODY = 64 * 1024  # bytes; so many are read of anybody
+SMALL_BODY = 64 * 1024  # bytes that are read without a key
 COPIES = 2  # of a body that are in memory at a time: as it came, and parsed
 LARGE_BODY = 4 * MEGABYTE
 IDLE_TIMEOUT = 60.0  # seconds without a byte of a body

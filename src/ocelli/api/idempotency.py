@@ -52,7 +52,7 @@ _STATUSES = {
     "400": "The request cannot be read.",
     "409": "The same request is being carried out, or its answer is not kept.",
 }
-# Forms are read by whoever wants their fields, while they stream in: only their length counts.
+# Routes read forms while they stream in: only their length is in the fingerprint.
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 

@@ -140,7 +140,9 @@ async def receive(
         if part.name != file_field:
             return None
         if len(form.files) >= max_files:
-            form.too_many = True  # said once the body has been read, or nobody would hear it
+            form.too_many = (
+                True  # raised once the body has been read, or the client would not see it
+            )
             return None
         form.files.append(FilePart(new_blob(max_bytes=max_bytes), part.filename, inspect))
         return form.files[-1]

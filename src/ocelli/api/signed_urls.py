@@ -54,7 +54,7 @@ async def put_object(key: str, request: Request, services: CurrentServices) -> R
     if given != query["type"].lower():
         raise NotAllowed(f"This URL is for {query['type']}, not for {given}.")
     max_bytes = int(query["size"])
-    limit = max_bytes + max_bytes // 4 + FRAMING  # beyond, nobody hears the answer
+    limit = max_bytes + max_bytes // 4 + FRAMING  # beyond, the client would not see the answer
     check_content_length(request, limit)
     if folder.path(key).exists():
         raise Conflict(_TWICE)

@@ -100,7 +100,7 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
     # What was made to start with stays: looking through it again costs 0.1 s each time.
     gc.collect()
     gc.freeze()
-    # A thousand connections take 20 ms to look through, in which everybody waits: a tenth as often.
+    # A collection over a thousand connections blocks all requests for 20 ms: a tenth as often.
     gc.set_threshold(700, 10, 100)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 

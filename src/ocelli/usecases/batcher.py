@@ -54,7 +54,7 @@ class Batcher(Generic[Item, Result]):
                 await self._answer(
                     [waiting.popleft() for _ in range(min(len(waiting), self._at_once))]
                 )
-        finally:  # nothing is awaited between the last look and this: nobody is forgotten
+        finally:  # no await between the last check and this, so no call is lost
             del self._waiting[key]
             for _, future in waiting:
                 future.cancel()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 # Pictures of one tenant come in rounds, one of each request; so many requests share a round.
 ROUND = 16
-# So many single pictures of a tenant may overtake everybody while it waits for them.
+# So many single pictures of a tenant, whose clients wait, go before all other jobs.
 URGENT_AT_ONCE = 4
 
 
@@ -195,7 +195,7 @@ class FetchJobs:
         for analysis, each in zip(analyses, stored, strict=True):
             if each.failure is not None:
                 await tx.analyses.fail(analysis.id, each.failure)
-        if not request.plan.shares:  # nobody is asked for anything: that is answered already
+        if not request.plan.shares:  # no backend has anything to answer: the request is complete
             for analysis in analyses:
                 await tx.analyses.complete(analysis)
             return

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULT_TENANT = "default"
-# The first key belongs to whoever owns the machine: a bound on runaway clients, not a throttle.
+# The first key is that of the machine's owner: the limit stops runaway clients only.
 OWNER_REQUESTS_PER_MINUTE = 60_000
 MARKER_TIMEOUT = 10.0
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LONGEST_HEAD = 1024  # `data:image/png;base64,`
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _BLANK = b" \t\r\n\f\v"
-# Looking for each is ten times as fast as translating, and while we do either nobody else can run.
+# Looking for each is ten times as fast as translating, and and either blocks all other requests.
 _UNUSUAL = tuple(bytes([each]) for each in b"-_" + _BLANK)
 
 

@@ -32,7 +32,7 @@ T = TypeVar("T")
 CAPABILITIES = frozenset(
     {Feature.DESCRIPTIONS, Feature.TAGS, Feature.TEXTS, Feature.NSFW, Feature.BRANDS}
 )
-# A model's word, which nobody has measured: the same for all. Its order says which fits best.
+# The scores of a model's tags are not measured, so all are the same. Their order is by fit.
 WORD = 0.9
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)  # it reads, and does not say where
 LOOKS = {1: "check", 2: "judge"}

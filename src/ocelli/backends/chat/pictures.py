@@ -37,7 +37,9 @@ class DataUrls:
         if task is None or task.cancelled():
             task = asyncio.create_task(self._make(picture, side, quality, full))
             tasks[key] = task
-        return await asyncio.shield(task)  # whoever gives up does not take it from the others
+        return await asyncio.shield(
+            task
+        )  # a caller that is cancelled does not cancel it for the others
 
     async def _make(self, picture: PictureLike, side: int, quality: int, full: bool) -> str:
         self.encoded += 1

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 # What another view must show of a thing at least, so that its score can be weighed at all.
 FAINT = 0.2
-# A thorough look goes so far into detail. Whoever opened the picture has limited its size already.
+# A thorough look goes so far into detail. Decoding has limited the size of the picture already.
 FULL_SIDE = 4096
 LONG_WIDTH, LONGEST_SIDE = 1080, 20_000  # a screenshot of many screens
 MAX_PIXELS = 1_000_000_000

@@ -38,7 +38,7 @@ EXCLUSIVE_KINDS = ("animal", "vehicle")
 MOST_THINGS = 6
 
 # How far we believe the models. Two of them look at the same pixels, so a second witness counts
-# half; the classifier without a second witness is overconfident; nobody is ever certain.
+# half; the classifier without a second witness is overconfident; none is ever certain.
 SECOND_WITNESS, LONE_CLASSIFIER, CEILING = 0.5, 0.8, 0.97
 
 ON_SURFACE = 0.6

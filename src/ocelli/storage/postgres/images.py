@@ -35,7 +35,7 @@ _CHANGES = (
     f" jsonb_populate_recordset(NULL::images, %(images)s)), asked AS ({ADD_ANALYSES}),"
     f" queued AS ({ENQUEUE})"
 )
-_QUEUED = "(SELECT count(*) FROM queued) AS queued"  # what nobody reads would not be done
+_QUEUED = "(SELECT count(*) FROM queued) AS queued"  # Postgres does not run what no query reads
 _ADD = f"{ALWAYS}, {_CHANGES} SELECT {_QUEUED}"
 _ADD_CHARGED = f"WITH {GRANTED}, {_CHANGES} SELECT {OUTCOME}, {_QUEUED}"
 # From where variants may come to stand so. Once made, only a wish to have them made anew undoes it.

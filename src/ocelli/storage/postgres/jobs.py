@@ -22,7 +22,7 @@ Requests = Mapping[UUID, str]
 NOTHING: Requests = MappingProxyType({})
 
 
-# A description is what people wait for; variants come when nobody waits.
+# Clients wait for descriptions; variants are made when no description is queued.
 _URGENT = 1_000
 _VARIANTS_PRIORITY = -10_000
 _LATER = -5_000

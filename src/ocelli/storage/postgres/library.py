@@ -63,9 +63,9 @@ _WORDS = " || ".join(
     f" '{weight}')"
     for text, weight in (("title", "A"), ("tags", "B"), ("description", "C"), ("seen", "D"))
 )
-# The same for pictures that nobody has described, many at once; nobody can change them before the
-# transaction ends that makes them. Of ``entries``: ``new_entry`` of each; and if there is a row in
-# ``granted``.
+# Inserts the entries of many new pictures without descriptions, which cannot change before the
+# transaction ends that makes them; if there is a row in ``granted``. ``entries``: ``new_entry`` of
+# each picture.
 ADD_ENTRIES = (
     "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
     " words) SELECT id, tenant_id, shown_at, created_at, size_bytes, false, name,"

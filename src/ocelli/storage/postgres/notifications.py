@@ -69,7 +69,7 @@ class ChangeListener:
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}; LISTEN {ANSWERS}")
             self._is_disconnected = False
-            self._wake_all()  # what changed while nobody listened
+            self._wake_all()  # rows may have changed before LISTEN
             while True:
                 async for notification in connection.notifies(timeout=PROBE_INTERVAL):
                     self._wake(UUID(notification.payload))

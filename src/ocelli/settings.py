@@ -269,7 +269,8 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         100_000_000,
         ge=10_000,
-        description="Largest picture that is decoded, in pixels; of an animation, one frame.",
+        description="Largest picture that is decoded, in pixels; of an animation, one frame. "
+        "Decoding one may take 4 bytes of memory for each of them.",
     )
     analysis_timeout: float = Field(
         300.0,

@@ -23,7 +23,7 @@ from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat
 from ocelli.media import isolation, memory
 from ocelli.media._vips import field, open_source, vips
-from ocelli.media.decode import decode
+from ocelli.media.decode import _pixels, decode
 from ocelli.media.dhash import dhash
 from ocelli.media.fetch import UNPACKED_AT_ONCE, _unpacker
 from ocelli.media.header import read_header
@@ -229,6 +229,16 @@ def test_a_child_that_does_not_end_is_ended() -> None:
     assert failure.value.type is FailureType.RESOURCE_LIMIT
     assert not failure.value.retryable
     assert call(hang, False, data=b"four") == 4
+
+
+def test_exif_that_refers_to_itself_ends_with_the_deadline() -> None:
+    """It is read by a library without bounds."""
+    pointers = b"MM\0*\0\0\0\x08\xff\xff" + b"\x87\x69\0\4\0\0\0\1\0\0\0\x08" * 60_000
+    data = bombs.png(64, 64, chunks=bombs.png_chunk(b"eXIf", pointers))
+    header = read_header(data, max_pixels=LIMIT)
+    assert header.taken_at is None
+    with pytest.raises(AnalysisFailed, match=r"longer than 0\.3 seconds"):
+        isolation.run(_pixels, data, header, 64, memory=memory.needed(header, 64), seconds=0.3)
 
 
 @pytest.mark.usefixtures("importable")

@@ -1,4 +1,4 @@
-"""What the routes of every resource share."""
+"""Helpers that the routes of all resources share."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _ERRORS = error_responses(
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documented errors of a route: these, and those that every route has."""
+    """Return the documented errors of a route: these, and those of all routes."""
     return {status: _ERRORS[status] for status in (*statuses, 401, 403, 422, 429, 503)}
 
 
-def _day(given: object) -> object:
-    """A text that is a day becomes one; otherwise it would be read as its first moment."""
-    if isinstance(given, str) and len(given.strip()) == len("2026-05-10"):
+def _day(value: object) -> object:
+    """Return the date of a text that is one; pydantic would read it as a moment."""
+    if isinstance(value, str) and len(value.strip()) == len("2026-05-10"):
         try:
-            return date.fromisoformat(given.strip())
+            return date.fromisoformat(value.strip())
         except ValueError:
-            return given
-    return given
+            return value
+    return value
 
 
 Moment = Annotated[datetime | date, BeforeValidator(_day)]
@@ -54,7 +54,7 @@ FileId = Annotated[
 
 
 def split_tags(text: str) -> tuple[str, ...]:
-    """Of a form's field: divided by commas, each once."""
+    """Return the distinct values of a form's field, separated by commas."""
     tags = (tag.strip() for tag in text.split(","))
     return tuple(dict.fromkeys(tag for tag in tags if tag))
 
@@ -65,5 +65,5 @@ def whole(milliseconds: float | None) -> int | None:
 
 
 def absolute(request: Request, services: Services, url: str) -> str:
-    """A URL of ours made absolute; others are so already."""
+    """Make a URL of this server absolute; others are absolute already."""
     return services.base_url(request) + url if url.startswith("/") else url

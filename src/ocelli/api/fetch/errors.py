@@ -1,4 +1,6 @@
-"""The one shape of errors here: ``{"error": "a sentence"}``. Clients test some of the sentences."""
+"""The errors of this surface: ``{"error": "a sentence"}``; clients compare some of the
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ class ErrorAnswer(BaseModel):
 
 
 def render(request: Request, error: OcelliError) -> JSONResponse:
-    """An error of ours."""
+    """Return the answer for an error of Ocelli."""
     message = error.message
     if error.status == 401:
         message = DENIED
@@ -58,7 +60,7 @@ def render(request: Request, error: OcelliError) -> JSONResponse:
 
 
 def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    """A parameter that FastAPI refused; the first problem is enough."""
+    """Return the answer for a parameter that FastAPI rejected: its first problem."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:])
     return render_status(request, 400, f"{field or 'body'}: {first['msg']}")
@@ -67,7 +69,7 @@ def render_validation(request: Request, error: RequestValidationError) -> JSONRe
 def render_status(
     request: Request, status: int, message: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """An error that only has a status, such as the framework's 404 and 405."""
+    """Return the answer for an error that has a status only, such as FastAPI's 404 and 405."""
     del request
     body = ErrorAnswer(error=message or HTTPStatus(status).phrase)
     return JSONResponse(body.model_dump(), status, {**CORS, **(headers or {})})

@@ -25,7 +25,7 @@ LONGEST_NUMBER = 100  # characters
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request, understood. ``waits``: it is answered at once if that is possible."""
+    """A validated request. ``waits``: the client waits for the answer."""
 
     parameters: FetchRequest
     question: Question
@@ -92,7 +92,7 @@ def _files(received: Received, texts: list[str], names: tuple[str, ...]) -> list
 
 
 def _all(values: Values, name: str) -> list[Any]:
-    """Under the plain name and the one with brackets, a single value or a list of them."""
+    """Return the values under the plain name and the one with brackets, single or in lists."""
     found: list[Any] = []
     for key in (name, f"{name}[]"):
         value = values.get(key)
@@ -117,7 +117,7 @@ def _text(values: Values, name: str) -> str | None:
 
 
 def _file_names(values: Values) -> list[str]:
-    """Partners of the files by their position, so an empty one keeps its place."""
+    """Return the file names, by position: an empty one keeps its place."""
     found = _all(values, "file_name")
     if not all(isinstance(each, str) and len(each) <= MAX_NAME for each in found):
         raise MalformedRequest("`file_name` must be a short text.", field="file_name")

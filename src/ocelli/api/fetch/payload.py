@@ -1,4 +1,4 @@
-"""Files that come as base64 within a text, decoded into a file of their own while they arrive."""
+"""Decode files in base64 within a text, incrementally."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNUSUAL = tuple(bytes([each]) for each in b"-_" + _BLANK)
 
 
 class Base64File(FilePart):
-    """A file that arrives as base64.
+    """A file that is received as base64.
 
     Any or no declared type, line breaks, the URL alphabet, missing padding.
     """
@@ -35,7 +35,7 @@ class Base64File(FilePart):
         self._ended = False
 
     def write(self, data: bytes | memoryview) -> None:
-        """The next part of the text. Blocks on the disk; call it from a thread."""
+        """Decode the next part of the text. Blocks on the disk: call it from a thread."""
         self._attempt(self._take, bytes(data))
 
     def finish(self) -> None:
@@ -82,11 +82,11 @@ class Base64File(FilePart):
             self._decode(text[:whole])
 
     def _decode(self, text: bytes) -> None:
-        """Whole groups of four."""
+        """Decode complete groups of four characters."""
         super().write(pybase64.b64decode(text, validate=True))
 
     def _without_head(self, text: bytes) -> bytes:
-        """Hold back until it is known whether this is a data URI."""
+        """Buffer the beginning until it is known whether it is a data URI."""
         assert self._head is not None
         head = (self._head + text).lstrip(_BLANK)
         if not b"data:".startswith(head[:5].lower()):
@@ -105,7 +105,7 @@ class Base64File(FilePart):
 
 
 class JsonText:
-    """Takes the text of a JSON document apart while it arrives: long strings are base64 files.
+    """Splits a JSON document while it is received: long strings are decoded as base64 files.
 
     ``rest`` is the document with a token of ours in the place of each, which ``files`` knows.
     So a body of 270 MB needs as much memory as what is small in it. Blocks; call from a thread.
@@ -127,12 +127,12 @@ class JsonText:
         self._half = b""
 
     def close(self) -> None:
-        """Remove what has not been stored."""
+        """Remove the files that no store has taken over."""
         for file in self.files.values():
             file.staged.__exit__()
 
     def feed(self, data: bytes) -> None:
-        """The next bytes. Raises MalformedRequest for too much that is no file."""
+        """Parse the next bytes. Raises MalformedRequest for too much text outside of files."""
         data = self._carried + data if self._carried else data
         self._carried = b""
         at = 0

@@ -53,7 +53,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(where: str) -> dict[str, Any]:
-    """What FastAPI cannot know, as it does not read them."""
+    """Return the OpenAPI parameters that FastAPI does not know, as the route reads them."""
     schema = schemas.Parameters.model_json_schema()
     if where == "body":
         example = {"url": schemas.EXAMPLE_URLS}
@@ -136,16 +136,16 @@ async def fetch_credits(key: CurrentKey, services: CurrentServices) -> schemas.C
 async def _answer(
     request: Request, key: ApiKey, services: Services, received: Received
 ) -> Response:
-    wanted = await asyncio.to_thread(order, received, services.roster)
+    fetch_order = await asyncio.to_thread(order, received, services.roster)
     accepted = await services.fetch_jobs.accept(
         key.tenant,
-        wanted.parameters,
-        wanted.plan,
-        wanted.question,
-        wanted.sources,
-        waits=wanted.waits,
+        fetch_order.parameters,
+        fetch_order.plan,
+        fetch_order.question,
+        fetch_order.sources,
+        waits=fetch_order.waits,
     )
-    if wanted.waits:
+    if fetch_order.waits:
         body = await services.fetch_jobs.wait(accepted, timeout=services.fetch_wait)
         if body is not None:
             return _json(body)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def color_query(body: schemas.ColorSearchRequest) -> ColorQuery:
-    """Raises ValidationFailed."""
+    """Return the query of a search. Raises ValidationFailed."""
     near = RgbColor.parse(body.hex_code) if body.hex_code else None
     name = None
     if body.color_name:
@@ -35,7 +35,7 @@ def color_query(body: schemas.ColorSearchRequest) -> ColorQuery:
 
 
 def color_extraction(extraction: Extraction) -> schemas.ColorExtraction:
-    """How far one picture's colours have come."""
+    """Return the state of a picture's extraction."""
     return schemas.ColorExtraction(
         image_id=str(extraction.image_id),
         status=extraction.status,
@@ -46,7 +46,7 @@ def color_extraction(extraction: Extraction) -> schemas.ColorExtraction:
 
 
 def color_analysis(extraction: Extraction) -> schemas.ColorAnalysis | None:
-    """What was found; None if nothing was yet."""
+    """Return the colours; None before the first extraction."""
     palette = extraction.palette
     if palette is None:
         return None
@@ -69,7 +69,7 @@ def color_analysis(extraction: Extraction) -> schemas.ColorAnalysis | None:
 
 
 def dominant_color(color: PaletteColor) -> schemas.DominantColor:
-    """One colour in all its notations."""
+    """Return a colour in all notations."""
     rgb = color.rgb
     (hue, saturation, lightness), (bright, a, b) = rgb.hsl, rgb.lab
     return schemas.DominantColor(
@@ -87,7 +87,7 @@ def dominant_color(color: PaletteColor) -> schemas.DominantColor:
 def search_result(
     match: ColorMatch, image: Image, palettes: Mapping[UUID, Extraction], url_of: UrlOf
 ) -> schemas.ColorSearchResult:
-    """One picture that matches."""
+    """Return a matching picture."""
     extraction = palettes.get(match.image_id)
     return schemas.ColorSearchResult(
         image_id=str(match.image_id),
@@ -100,7 +100,7 @@ def search_result(
 
 
 def color_family(info: FamilyInfo) -> schemas.ColorFamily:
-    """A family, explained."""
+    """Return a family with its description."""
     return schemas.ColorFamily(
         name=info.family,
         display_name=info.display_name,

@@ -1,4 +1,4 @@
-"""Between the domain and the bodies of ``/data``."""
+"""Conversions between the domain and the bodies of ``/data``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ocelli.domain.paging import PageRequest
     from ocelli.usecases.history import HistoryPage
 
-MOST_TERMS = 20
+MAX_TERMS = 20
 
 
 def history_query(
@@ -36,24 +36,24 @@ def history_query(
     sources: Iterable[str],
     include_failed: bool = False,
 ) -> HistoryQuery:
-    """Raises ValidationFailed."""
-    wanted = frozenset(source.strip() for source in sources if source.strip())
-    if unknown := wanted.difference(SourceType):
+    """Return the query of a history. Raises ValidationFailed."""
+    source_names = frozenset(source.strip() for source in sources if source.strip())
+    if unknown := source_names.difference(SourceType):
         raise ValidationFailed(
             f"Unknown source type: {min(unknown)[:50]}. Use single or batch.", field="source_types"
         )
-    said = tuple(term.strip() for term in terms if term.strip())
-    if len(said) > MOST_TERMS or any("\0" in term for term in said):
+    texts = tuple(term.strip() for term in terms if term.strip())
+    if len(texts) > MAX_TERMS or any("\0" in term for term in texts):
         raise ValidationFailed(
-            f"At most {MOST_TERMS} terms, none with a NUL character.", field="search"
+            f"At most {MAX_TERMS} terms, none with a NUL character.", field="search"
         )
     return HistoryQuery(
         since=moment(start),
         before=moment(end, end_of_day=True),
         min_confidence=min_confidence,
         max_confidence=max_confidence,
-        terms=said,
-        sources=frozenset(map(SourceType, wanted)) or frozenset(SourceType),
+        terms=texts,
+        sources=frozenset(map(SourceType, source_names)) or frozenset(SourceType),
         include_failed=include_failed,
     )
 
@@ -61,7 +61,7 @@ def history_query(
 def description(
     record: HistoryRecord, image: Image | None, url_of: UrlOf
 ) -> schemas.DescriptionRecord:
-    """One record with addresses of its picture."""
+    """Return a record with the URLs of its picture."""
     original = image and url_of(image, VariantType.ORIGINAL)
     metadata: dict[str, Any] = {name: read(record) for name, read in METADATA_FIELDS.items()}
     return schemas.DescriptionRecord(
@@ -84,7 +84,7 @@ def description(
 
 
 def statistics(numbers: HistoryStatistics) -> schemas.Statistics:
-    """Of all that match."""
+    """Return the statistics of all matching records."""
     average = numbers.average_confidence
     return schemas.Statistics(
         total_count=numbers.total,
@@ -99,7 +99,7 @@ def statistics(numbers: HistoryStatistics) -> schemas.Statistics:
 
 
 def filters_applied(query: HistoryQuery) -> schemas.FiltersApplied:
-    """Which filters were used, also in words."""
+    """Return the filters that were applied, with a summary in words."""
     used = {
         "date range": query.since is not None or query.before is not None,
         "confidence range": query.min_confidence is not None or query.max_confidence is not None,
@@ -116,22 +116,22 @@ def filters_applied(query: HistoryQuery) -> schemas.FiltersApplied:
     )
 
 
-def page_info(page: HistoryPage, asked: PageRequest) -> schemas.PageInfo:
-    """Pages count from 1; behind a cursor they are not counted."""
+def page_info(page: HistoryPage, page_request: PageRequest) -> schemas.PageInfo:
+    """Return the paging; pages count from 1, and are not counted after a cursor."""
     last = page.records[-1] if page.has_more else None
     return schemas.PageInfo(
-        offset=asked.offset,
-        limit=asked.limit,
+        offset=page_request.offset,
+        limit=page_request.limit,
         has_next=page.has_more,
-        has_previous=asked.offset > 0 or asked.after is not None,
-        total_pages=math.ceil(page.statistics.total / asked.limit),
-        current_page=asked.offset // asked.limit + 1,
+        has_previous=page_request.offset > 0 or page_request.after is not None,
+        total_pages=math.ceil(page.statistics.total / page_request.limit),
+        current_page=page_request.offset // page_request.limit + 1,
         next_cursor=last and to_cursor("descriptions", (last.created_at, last.id)),
     )
 
 
 def export_request(body: schemas.ExportRequest) -> ExportOptions:
-    """Raises ValidationFailed."""
+    """Return the options of an export. Raises ValidationFailed."""
     query = history_query(
         start=body.start_date,
         end=body.end_date,
@@ -146,7 +146,7 @@ def export_request(body: schemas.ExportRequest) -> ExportOptions:
 
 
 def export_state(export: Export, url: str | None) -> schemas.ExportState:
-    """How far it has come."""
+    """Return the state of an export."""
     return schemas.ExportState(
         export_id=str(export.id),
         status=export.status,
@@ -160,7 +160,7 @@ def export_state(export: Export, url: str | None) -> schemas.ExportState:
 
 
 def variant_links(image: Image, url_of: UrlOf) -> schemas.VariantLinks:
-    """All sizes that exist."""
+    """Return the URLs of all existing variants."""
     return schemas.VariantLinks(
         image_id=str(image.id),
         variant_status=image.variant_status,

@@ -62,8 +62,8 @@ async def list_descriptions(
         terms=search.split(","),
         sources=source_types.split(","),
     )
-    asked = PageRequest(limit, offset, from_cursor(cursor, "descriptions", datetime, UUID))
-    page = await services.history.page(key.tenant.id, query, asked)
+    page_request = PageRequest(limit, offset, from_cursor(cursor, "descriptions", datetime, UUID))
+    page = await services.history.page(key.tenant.id, query, page_request)
     url_of = await urls(request, services, page.images)
     by_id = {image.id: image for image in page.images}
     return schemas.DescriptionHistory(
@@ -73,7 +73,7 @@ async def list_descriptions(
         total_count=page.statistics.total,
         statistics=mapping.statistics(page.statistics),
         filters_applied=mapping.filters_applied(query),
-        page_info=mapping.page_info(page, asked),
+        page_info=mapping.page_info(page, page_request),
     )
 
 

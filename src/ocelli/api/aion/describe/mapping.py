@@ -1,4 +1,4 @@
-"""Between the bodies of ``/describe``, ``/verify`` and ``/batch`` and the use cases."""
+"""Conversions for the bodies of ``/describe``, ``/verify`` and ``/batch``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _STATES: dict[Status, Literal["pending", "processing", "success", "failed", "ski
 
 
 def question(body: schemas.DescribeRequest | schemas.BatchDescribeRequest) -> Question:
-    """What is asked. An empty prompt is none."""
+    """Return the question of a request; an empty prompt counts as none."""
     return Question(
         features=frozenset(Feature) if _tagged(body) else frozenset(Feature) - {Feature.TAGS},
         role=body.role,
@@ -56,13 +56,13 @@ def question(body: schemas.DescribeRequest | schemas.BatchDescribeRequest) -> Qu
 
 
 def statement(body: schemas.VerifyRequest | schemas.BatchVerifyRequest) -> Question:
-    """What is asked of a text."""
+    """Return the question about a text to verify."""
     text = body.content if isinstance(body, schemas.VerifyRequest) else ""
     return Question(backends=tuple(body.providers or ()), statement=text)
 
 
 def source(image: schemas.ImageInput) -> Source:
-    """Where the picture is. Raises ValidationFailed."""
+    """Return the source of a picture. Raises ValidationFailed."""
     if image.image_url is not None:
         return UrlSource(image.image_url)
     if image.object_key is not None:
@@ -75,31 +75,33 @@ def source(image: schemas.ImageInput) -> Source:
         ) from error
 
 
-def asked(
+def batch_items(
     images: Iterable[tuple[schemas.BatchImage, str | None, Mapping[str, Any] | None]],
 ) -> list[BatchQuestion]:
-    """Items of a batch: picture, text, metadata."""
+    """Return the items of a batch, from pictures with their texts and metadata."""
     items = []
     for image, text, metadata in images:
         try:
-            where: Source | OcelliError = source(image)
+            source_or_error: Source | OcelliError = source(image)
         except OcelliError as error:
-            where = error
-        shown: dict[str, Any] = {
+            source_or_error = error
+        input: dict[str, Any] = {
             "image_url": image.image_url,
             "image_base64": None if image.image_base64 is None else "(not repeated)",
             "object_key": image.object_key,
             "text": text,
             "metadata": metadata or image.metadata,
         }
-        items.append(BatchQuestion(where, {k: v for k, v in shown.items() if v is not None}, text))
+        items.append(
+            BatchQuestion(source_or_error, {k: v for k, v in input.items() if v is not None}, text)
+        )
     return items
 
 
 def described(
     analysis: Analysis, *, metadata: bool = True, tags: bool = True
 ) -> schemas.DescribeResponse:
-    """A completed analysis."""
+    """Return the body of a completed analysis."""
     return schemas.DescribeResponse(
         operation_id=str(analysis.id),
         description=analysis.description or "",
@@ -121,7 +123,7 @@ def described(
 
 
 def verified(analysis: Analysis) -> schemas.VerifyResponse:
-    """A completed analysis of a statement."""
+    """Return the body of a completed verification."""
     claims = analysis.claims
     sure = analysis.confidence or 0.0
     mean = sum(each.probability for each in claims) / len(claims) if claims else sure
@@ -149,7 +151,7 @@ def verified(analysis: Analysis) -> schemas.VerifyResponse:
 
 
 def claim(judged: JudgedClaim) -> schemas.ClaimOut:
-    """With everything that was said about it."""
+    """Return a claim with its verdicts."""
     return schemas.ClaimOut(
         text=judged.claim.text,
         type=judged.claim.type,
@@ -163,7 +165,7 @@ def claim(judged: JudgedClaim) -> schemas.ClaimOut:
 
 
 def calls(analysis: Analysis) -> list[schemas.CallOut]:
-    """In their order."""
+    """Return the model calls, in their order."""
     return [
         schemas.CallOut(
             source=each.source,
@@ -178,7 +180,7 @@ def calls(analysis: Analysis) -> list[schemas.CallOut]:
 
 
 def backend_errors(analysis: Analysis) -> list[schemas.BackendError]:
-    """Those that did not answer."""
+    """Return the backends that did not answer, with their errors."""
     return [
         schemas.BackendError(source=e.source, type=e.type, message=e.message, retryable=e.retryable)
         for e in analysis.errors
@@ -186,7 +188,7 @@ def backend_errors(analysis: Analysis) -> list[schemas.BackendError]:
 
 
 def providers(names: Sequence[str], default: str) -> schemas.ProvidersResponse:
-    """Who can be asked."""
+    """Return the available backends and levels."""
     return schemas.ProvidersResponse(
         providers=[schemas.ProviderOut(name=n, is_default=n == default) for n in names],
         verification_levels=[
@@ -197,7 +199,7 @@ def providers(names: Sequence[str], default: str) -> schemas.ProvidersResponse:
 
 
 def submitted(state: BatchState) -> schemas.BatchSubmitted:
-    """A job just accepted."""
+    """Return the body of an accepted batch."""
     return schemas.BatchSubmitted(
         batch_id=str(state.batch.id),
         status=state.status,
@@ -209,7 +211,7 @@ def submitted(state: BatchState) -> schemas.BatchSubmitted:
 
 
 def batch_status(state: BatchState) -> schemas.BatchStatusOut:
-    """How far it has come."""
+    """Return the progress of a batch."""
     good = state.progress.count(Status.COMPLETED)
     total, finished = state.batch.total, state.finished
     return schemas.BatchStatusOut(
@@ -226,7 +228,7 @@ def batch_status(state: BatchState) -> schemas.BatchStatusOut:
 def batch_results(
     state: BatchState, items: Sequence[Analysis], pagination: schemas.Pagination
 ) -> schemas.BatchResults:
-    """A page."""
+    """Return a page of results."""
     progress = state.progress
     return schemas.BatchResults(
         batch_id=str(state.batch.id),
@@ -266,7 +268,7 @@ def _tagged(body: object) -> bool:
 
 
 def _providers(analysis: Analysis) -> list[str]:
-    """The backends that answered or looked, each once, in their order."""
+    """Return the distinct backends that answered or checked, in their order."""
     looked = (v.source for each in analysis.claims for v in each.verdicts)
     return list(dict.fromkeys([*(each.source for each in analysis.findings), *looked]))
 
@@ -281,7 +283,7 @@ def _metadata(analysis: Analysis) -> dict[str, Any]:
 
 
 def _features(findings: Sequence[Findings]) -> list[schemas.FeatureGroup]:
-    """Things by name with their counts, and what else was found."""
+    """Return the found objects with their counts, and the other findings."""
     groups: dict[str, list[schemas.FeatureItem]] = defaultdict(list)
     for each in findings:
         things: dict[str, list[float]] = defaultdict(list)
@@ -317,7 +319,7 @@ def _issue(judged: JudgedClaim) -> schemas.Issue:
 
 
 def _issue_type(claim: Claim) -> Literal["hallucination", "inaccuracy"]:
-    """A thing that is not there, or something wrong about one that may be."""
+    """Return "hallucination" for an object that is not there, "inaccuracy" for a wrong detail."""
     invented = claim.type in (ClaimType.OBJECT, ClaimType.SCENE, ClaimType.OTHER)
     return "hallucination" if invented else "inaccuracy"
 

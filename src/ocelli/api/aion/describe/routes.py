@@ -85,7 +85,9 @@ async def batch_describe(
     body: schemas.BatchDescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
     """Answers at once; poll `GET /batch/{id}`. A picture that cannot be read fails alone."""
-    items = await asyncio.to_thread(mapping.asked, [(each, None, None) for each in body.images])
+    items = await asyncio.to_thread(
+        mapping.batch_items, [(each, None, None) for each in body.images]
+    )
     return mapping.submitted(
         await services.batches.submit(
             key.tenant,
@@ -110,7 +112,8 @@ async def batch_verify(
 ) -> schemas.BatchSubmitted:
     """Answers at once; poll `GET /batch/{id}`."""
     items = await asyncio.to_thread(
-        mapping.asked, [(pair.image, pair.text, pair.metadata) for pair in body.image_text_pairs]
+        mapping.batch_items,
+        [(pair.image, pair.text, pair.metadata) for pair in body.image_text_pairs],
     )
     return mapping.submitted(
         await services.batches.submit(
@@ -186,5 +189,7 @@ async def _answered(
     services: Services,
 ) -> Analysis:
     source = await asyncio.to_thread(mapping.source, body)
-    asked = await services.adhoc.ask(key.tenant, source, question, level=body.verification_level)
-    return await services.adhoc.answered(key.tenant.id, asked.id, timeout=services.answer_timeout)
+    analysis = await services.adhoc.ask(key.tenant, source, question, level=body.verification_level)
+    return await services.adhoc.answered(
+        key.tenant.id, analysis.id, timeout=services.answer_timeout
+    )

@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 SIGNIFICANT = 4  # digits of a confidence that carry meaning
 
 
-def file_query(asked: schemas.FileFilters) -> FileQuery:
-    """Files of other kinds and in folders do not exist: asking for them finds nothing."""
-    search = parse(asked.search) if asked.search and not asked.search.isspace() else None
-    nothing = asked.folder_id is not None or (
-        asked.media_types and schemas.MediaType.IMAGE not in asked.media_types
+def file_query(filters: schemas.FileFilters) -> FileQuery:
+    """Return the query; filters for other media types or folders match nothing."""
+    search = parse(filters.search) if filters.search and not filters.search.isspace() else None
+    nothing = filters.folder_id is not None or (
+        filters.media_types and schemas.MediaType.IMAGE not in filters.media_types
     )
     return FileQuery(
         search=search,
-        mode=asked.search_mode,
-        tags=tuple(asked.tags),
-        described=asked.has_description,
-        ids=() if nothing else tuple(asked.ids) or None,
-        since=moment(asked.date_from),
-        before=moment(asked.date_to, end_of_day=True),
-        sort_by=asked.sort_by or (SortBy.RELEVANCE if search else SortBy.SHOWN_AT),
-        descending=asked.sort_order is schemas.SortOrder.DESC,
+        mode=filters.search_mode,
+        tags=tuple(filters.tags),
+        described=filters.has_description,
+        ids=() if nothing else tuple(filters.ids) or None,
+        since=moment(filters.date_from),
+        before=moment(filters.date_to, end_of_day=True),
+        sort_by=filters.sort_by or (SortBy.RELEVANCE if search else SortBy.SHOWN_AT),
+        descending=filters.sort_order is schemas.SortOrder.DESC,
     )
 
 
@@ -58,17 +58,17 @@ _KEYS = {
 }
 
 
-def page_request(asked: schemas.FileFilters, query: FileQuery) -> PageRequest:
-    """Raises ValidationFailed for a cursor of another order."""
-    if asked.cursor is not None and query.sort_by not in _KEYS:
+def page_request(filters: schemas.FileFilters, query: FileQuery) -> PageRequest:
+    """Return the page request. Raises ValidationFailed for a cursor of another order."""
+    if filters.cursor is not None and query.sort_by not in _KEYS:
         raise ValidationFailed("A list by relevance has no cursor: use offset.", field="cursor")
     types = _KEYS.get(query.sort_by, ())
-    after = cursors.from_cursor(asked.cursor, _order(query), *types)
-    return PageRequest(asked.limit, asked.offset, after)
+    after = cursors.from_cursor(filters.cursor, _order(query), *types)
+    return PageRequest(filters.limit, filters.offset, after)
 
 
 def next_cursor(page: Page, query: FileQuery) -> str | None:
-    """None where nothing follows, and by relevance."""
+    """Return the cursor of the next page; None at the end, and by relevance."""
     key = sort_key(page.images[-1], query.sort_by) if page.has_more and page.images else None
     return None if key is None else cursors.to_cursor(_order(query), key)
 
@@ -78,7 +78,7 @@ def _order(query: FileQuery) -> str:
 
 
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
-    """One row of the list."""
+    """Return a row of the list."""
     analysis = image.analysis
     return schemas.FileSummary(
         id=str(image.id),
@@ -110,7 +110,7 @@ def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
 
 
 def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> schemas.FileDetails:
-    """Everything about one file."""
+    """Return the details of a file."""
     analysis = image.analysis
     return schemas.FileDetails(
         id=str(image.id),
@@ -147,7 +147,7 @@ def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> sc
 
 
 def full_description(analysis: Analysis) -> schemas.FullDescription:
-    """A completed analysis."""
+    """Return the body of a completed analysis."""
     return schemas.FullDescription(
         id=str(analysis.id),
         description=analysis.description or "",
@@ -178,12 +178,12 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
 
 
 def provenance(analysis: Analysis) -> dict[str, str]:
-    """The fields of an answer, and whose words they hold."""
-    said = analysis.findings
+    """Return which backend each field of an answer comes from."""
+    findings = analysis.findings
     holders = {
-        "description": next((each.source for each in said if each.description), None),
-        "tags": next((each.source for each in said if each.tags), None),
-        "visible_text": next((each.source for each in said if each.visible_text), LOCAL),
+        "description": next((each.source for each in findings if each.description), None),
+        "tags": next((each.source for each in findings if each.tags), None),
+        "visible_text": next((each.source for each in findings if each.visible_text), LOCAL),
     }
     values = {
         "description": analysis.description,
@@ -194,7 +194,7 @@ def provenance(analysis: Analysis) -> dict[str, str]:
 
 
 def processing_step(analysis: Analysis) -> schemas.ProcessingStep:
-    """An analysis as part of the history."""
+    """Return an analysis as an entry of the history."""
     failure = analysis.failure
     return schemas.ProcessingStep(
         id=str(analysis.id),
@@ -222,41 +222,41 @@ def _variants_step(image: Image) -> schemas.ProcessingStep:
 
 
 def description_status(image: Image) -> Status:
-    """``skipped`` where no description was asked for."""
+    """Return the status of the description; ``skipped`` if none was requested."""
     return image.analysis.status if image.analysis else Status.SKIPPED
 
 
 def ai_tags(image: Image) -> list[str]:
-    """What the machine says, best first."""
+    """Return the tags of the analysis, best first."""
     return list(image.analysis.tags) if image.analysis else []
 
 
 def shown_tags(image: Image) -> list[str]:
-    """The person's; the machine's while there are none."""
+    """Return the tags of the person, or those of the analysis if there are none."""
     return list(image.tags) or ai_tags(image)
 
 
 def confidence(analysis: Analysis | None) -> float | None:
-    """Rounded to the digits that carry meaning."""
+    """Return the value rounded to its significant digits."""
     if analysis is None or analysis.confidence is None:
         return None
     return round(analysis.confidence, SIGNIFICANT)
 
 
 def error_message(analysis: Analysis | None) -> str | None:
-    """Why the analysis failed, if it did."""
+    """Return the message of the failure of the analysis; None if there is none."""
     return analysis.failure.message if analysis and analysis.failure else None
 
 
 def updated_file(image: Image) -> schemas.UpdatedFile:
-    """What a person says about it."""
+    """Return the body of an updated file."""
     return schemas.UpdatedFile(
         id=str(image.id), title=image.title, tags=list(image.tags), updated_at=image.updated_at
     )
 
 
 def batch_deleted(deletions: Sequence[Deletion]) -> schemas.BatchDeleted:
-    """By what became of them."""
+    """Return the body of a batch deletion, grouped by result."""
     results = [
         schemas.DeletionResult(
             id=each.id, status=each.status, message=each.message, deleted_at=each.deleted_at
@@ -274,7 +274,7 @@ def batch_deleted(deletions: Sequence[Deletion]) -> schemas.BatchDeleted:
 
 
 def variants_triggered(image: Image, begun: bool) -> schemas.VariantsTriggered:
-    """Whether smaller copies will be made."""
+    """Return whether variants will be made."""
     return schemas.VariantsTriggered(
         message="The smaller copies will be made." if begun else "They are being made already.",
         task_id=f"make_variants:{image.id}",

@@ -28,11 +28,11 @@ async def list_files(
     request: Request,
     key: CurrentKey,
     services: CurrentServices,
-    asked: Annotated[schemas.FileFilters, Query()],
+    filters: Annotated[schemas.FileFilters, Query()],
 ) -> schemas.FileList:
     """All filters must hold. `search` knows `"several words"`, `-without` and `or`."""
-    query = mapping.file_query(asked)
-    page = await services.files.page(key.tenant.id, query, mapping.page_request(asked, query))
+    query = mapping.file_query(filters)
+    page = await services.files.page(key.tenant.id, query, mapping.page_request(filters, query))
     url_of = await urls(request, services, page.images)
     return schemas.FileList(
         files=[mapping.file_summary(image, url_of) for image in page.images],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def draft(body: schemas.NewKey) -> KeyDraft:
-    """What is asked for."""
+    """Return the draft of a requested key."""
     return KeyDraft(
         name=body.name,
         scopes=tuple(body.scopes),
@@ -24,12 +24,12 @@ def draft(body: schemas.NewKey) -> KeyDraft:
 
 
 def key(it: ApiKey) -> schemas.Key:
-    """As lists show it."""
+    """Return a key as lists show it."""
     return schemas.Key(**_common(it), last_used_at=it.last_used_at, usage_count=it.usage_count)
 
 
 def created_key(it: ApiKey, secret: str) -> schemas.CreatedKey:
-    """With the secret."""
+    """Return a new key with its secret."""
     return schemas.CreatedKey(**_common(it), api_key=secret)
 
 

@@ -19,7 +19,7 @@ BYTES_PER_SECOND = 5_000_000
 
 
 def signed(reservation: Reservation, absolute: Callable[[str], str]) -> dict[str, Any]:
-    """The fields that say where and how to send."""
+    """Return the fields about the upload request."""
     return {
         "upload_url": absolute(reservation.upload.url),
         "upload_method": reservation.upload.method,
@@ -36,7 +36,7 @@ def batch(
     filenames: Sequence[str],
     absolute: Callable[[str], str],
 ) -> schemas.BatchPrepareResponse:
-    """A prepared batch."""
+    """Return the body of a prepared batch."""
     total = sum(each.item.size_bytes or 0 for each in reservations)
     return schemas.BatchPrepareResponse(
         batch_id=str(session.id),
@@ -53,28 +53,29 @@ def batch(
 
 
 def confirmed(done: ConfirmedBatch, keys: Sequence[str]) -> schemas.BatchConfirmResponse:
-    """What became of the files of a batch."""
-    good = [outcome for outcome in done.outcomes if not isinstance(outcome, OcelliError)]
-    bad = [
+    """Return the body of a confirmed batch."""
+    accepted = [outcome for outcome in done.outcomes if not isinstance(outcome, OcelliError)]
+    rejected = [
         (key, outcome)
         for key, outcome in zip(keys, done.outcomes, strict=True)
         if isinstance(outcome, OcelliError)
     ]
-    status = "queued" if not bad else "partial" if good else "failed"
-    reasons = "; ".join(f"{_name(key)}: {error.message}" for key, error in bad)
+    status = "queued" if not rejected else "partial" if accepted else "failed"
+    reasons = "; ".join(f"{_name(key)}: {error.message}" for key, error in rejected)
     return schemas.BatchConfirmResponse(
         batch_id=str(done.session.id),
-        successful_uploads=len(good),
-        failed_uploads=len(bad),
+        successful_uploads=len(accepted),
+        failed_uploads=len(rejected),
         processing_status=status,
-        failed_files=[_name(key) for key, _ in bad] or None,
-        message=f"{len(good)} accepted" + (f", {len(bad)} refused: {reasons}" if bad else ""),
-        stored_images=[stored(item) for item in good],
+        failed_files=[_name(key) for key, _ in rejected] or None,
+        message=f"{len(accepted)} accepted"
+        + (f", {len(rejected)} refused: {reasons}" if rejected else ""),
+        stored_images=[stored(item) for item in accepted],
     )
 
 
 def stored(item: Item) -> schemas.StoredImage:
-    """A file that was accepted."""
+    """Return the body of an accepted file."""
     return schemas.StoredImage(
         image_id=str(item.image_id or item.id),
         object_key=item.object_key or "",
@@ -86,7 +87,7 @@ def stored(item: Item) -> schemas.StoredImage:
 def batch_status(
     session: Session, counts: ItemCounts, errors: Sequence[Item]
 ) -> schemas.BatchStatusResponse:
-    """How far it has come. What was cancelled or has expired is failed: pollers know two ends."""
+    """Return the state of a batch; cancelled and expired ones are failed, as pollers expect."""
     return schemas.BatchStatusResponse(
         batch_id=str(session.id),
         tenant_id=str(session.tenant_id),

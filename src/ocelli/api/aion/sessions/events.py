@@ -20,7 +20,7 @@ LONGEST = 3600.0
 
 
 def frame(event: str, data: str) -> str:
-    r"""One event of a stream; ``data`` has no line breaks.
+    r"""Return an event of a stream; ``data`` has no line breaks.
 
     >>> frame("done", "{}")
     'event: done\ndata: {}\n\n'
@@ -29,7 +29,7 @@ def frame(event: str, data: str) -> str:
 
 
 async def progress(services: Services, session: Session) -> AsyncIterator[str]:
-    """The state now, then whenever something has changed, at most ten times a second.
+    """Yield the state now and after each change, at most ten times a second.
 
     Ends with the session, or after an hour: clients come again.
     """

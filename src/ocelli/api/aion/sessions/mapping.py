@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def summary(session: Session) -> schemas.SessionSummary:
-    """A row of the list."""
+    """Return a row of the list."""
     return schemas.SessionSummary(**_counters(session))
 
 
 def details(found: SessionOverview) -> schemas.SessionDetails:
-    """How far it has come."""
+    """Return the progress of a session."""
     session = found.session
     return schemas.SessionDetails(
         **_counters(session),
@@ -47,15 +47,15 @@ def details(found: SessionOverview) -> schemas.SessionDetails:
     )
 
 
-def results(page: ResultsPage, asked: PageRequest, url_of: UrlOf) -> schemas.SessionResults:
-    """One page of finished files."""
+def results(page: ResultsPage, page_request: PageRequest, url_of: UrlOf) -> schemas.SessionResults:
+    """Return a page of finished files."""
     session = page.session
     return schemas.SessionResults(
         session_id=str(session.id),
         results=[result(item, url_of) for item in page.items],
         total_count=page.total,
-        offset=asked.offset,
-        limit=asked.limit,
+        offset=page_request.offset,
+        limit=page_request.limit,
         has_more=page.has_more,
         next_cursor=to_cursor("session", (page.items[-1].position,)) if page.has_more else None,
         summary=schemas.ResultsSummary(
@@ -68,7 +68,7 @@ def results(page: ResultsPage, asked: PageRequest, url_of: UrlOf) -> schemas.Ses
 
 
 def result(item: Item, url_of: UrlOf) -> schemas.SessionResult:
-    """One finished file; of a duplicate, what is known of the picture that was there."""
+    """Return a finished file; a duplicate has the data of the existing picture."""
     image = item.image
     analysis = image.analysis if image else None
     failure = analysis.failure if analysis else None
@@ -106,7 +106,7 @@ def _counters(session: Session) -> dict[str, Any]:
 
 
 def _estimate(session: Session) -> datetime | None:
-    """At the pace so far; None before anything is done and once all is."""
+    """Return the estimated end at the present rate; None before the first and after the last."""
     if not session.done or not session.pending or session.status.is_final:
         return None
     now = datetime.now(UTC)
@@ -125,7 +125,7 @@ def _completion(item: Ended) -> schemas.RecentCompletion:
 
 
 def _id(item: Item) -> str | None:
-    """A refused file has become no picture."""
+    """Return the id of the item's picture; None for a rejected file."""
     if item.image_id is not None:
         return str(item.image_id)
     return str(item.id) if item.image is not None and item.state is not ItemState.FAILED else None

@@ -84,12 +84,12 @@ async def session_results(
     cursor: Cursor = None,
 ) -> schemas.SessionResults:
     """In the order of the request."""
-    asked = PageRequest(limit, offset, from_cursor(cursor, "session", int))
+    page_request = PageRequest(limit, offset, from_cursor(cursor, "session", int))
     page = await services.sessions.results(
-        key.tenant.id, session_id, include_failed=include_failed, page=asked
+        key.tenant.id, session_id, include_failed=include_failed, page=page_request
     )
     images = [item.image for item in page.items if item.image is not None]
-    return mapping.results(page, asked, await urls(request, services, images))
+    return mapping.results(page, page_request, await urls(request, services, images))
 
 
 @router.get(

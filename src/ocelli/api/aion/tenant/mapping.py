@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def bucket(body: schemas.S3Config) -> Bucket:
-    """Where it is."""
+    """Return the bucket of a request."""
     return Bucket(body.bucket_name, body.region, body.endpoint_url)
 
 
 def credentials(body: schemas.S3Config) -> Credentials:
-    """What opens it."""
+    """Return the credentials of a request."""
     return Credentials(
         body.access_key_id.get_secret_value(), body.secret_access_key.get_secret_value()
     )
 
 
 def s3_config(config: BucketConfig | None, *, tried: bool = False) -> schemas.S3ConfigStatus:
-    """What is configured."""
+    """Return the body of a configuration."""
     if config is None:
         return schemas.S3ConfigStatus(configured=False)
     return schemas.S3ConfigStatus(
@@ -38,7 +38,7 @@ def s3_config(config: BucketConfig | None, *, tried: bool = False) -> schemas.S3
 
 
 def s3_validation(config: BucketConfig | None, reason: str | None) -> schemas.S3Validation:
-    """Whether it can be used, and if not, why."""
+    """Return the body of a validation: whether the bucket can be used, or why not."""
     return schemas.S3Validation(
         valid=reason is None,
         bucket_name=config.bucket.name if config else None,

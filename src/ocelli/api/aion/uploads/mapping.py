@@ -28,7 +28,7 @@ UNLIMITED = 2**31 - 1  # where a client wants a number
 def stream_upload(
     accepted: Accepted, *, describe: bool, milliseconds: float
 ) -> schemas.StreamUploadResponse:
-    """The answer to an upload."""
+    """Return the body of an upload."""
     image, duplicate = accepted.image, accepted.duplicate
     return schemas.StreamUploadResponse(
         image_id=str(image.id),
@@ -44,7 +44,7 @@ def stream_upload(
 
 
 def batch_upload(done: AcceptedBatch, files: Sequence[IncomingFile]) -> schemas.BatchUploadResponse:
-    """The answer to an upload of several files."""
+    """Return the body of an upload of several files."""
     refused = [
         schemas.Rejection(
             filename=clean_filename(file.request.filename),
@@ -105,7 +105,7 @@ def _immediate(file: IncomingFile, outcome: Accepted | OcelliError) -> schemas.I
 
 
 def quota(status: QuotaStatus, requested: int) -> schemas.QuotaResponse:
-    """Whether so many files can be uploaded; unlimited is a number that no client reaches."""
+    """Return whether so many files can be uploaded; unlimited is a number no client reaches."""
     limits, left = status.limits, status.uploads_left
     available = UNLIMITED if left is None else left
     can = requested <= available
@@ -122,7 +122,7 @@ def quota(status: QuotaStatus, requested: int) -> schemas.QuotaResponse:
 
 
 def upload_status(image: Image) -> schemas.UploadStatus:
-    """How far it has come."""
+    """Return the progress of an upload."""
     analysis = image.analysis
     failure = analysis.failure if analysis else None
     unified = unified_status(image)
@@ -152,7 +152,7 @@ def upload_status(image: Image) -> schemas.UploadStatus:
 
 
 def unified_status(image: Image) -> schemas.UNIFIED:
-    """Description and variants in one word; final once both are."""
+    """Return one status of description and variants; final once both are."""
     description = description_status(image)
     variants = image.variant_status
     if description is Status.QUEUED:

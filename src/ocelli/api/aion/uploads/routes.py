@@ -105,11 +105,11 @@ async def upload_stream(
             part = form.files[0]
             if part.error is not None:
                 raise part.error
-            wanted = _upload_request(part.filename, form.fields)
-            accepted = await services.upload.accept(key.tenant, part.staged, wanted)
+            upload_request = _upload_request(part.filename, form.fields)
+            accepted = await services.upload.accept(key.tenant, part.staged, upload_request)
     return mapping.stream_upload(
         accepted,
-        describe=wanted.describe,
+        describe=upload_request.describe,
         milliseconds=(time.perf_counter() - started) * 1000,
     )
 
@@ -159,15 +159,15 @@ async def _stream_batch(
         )
         if not form.files:
             raise ValidationFailed("The form has no part `files`.", field="files")
-        wanted = _upload_request(None, form.fields)
+        upload_request = _upload_request(None, form.fields)
         files = [
-            IncomingFile(replace(wanted, filename=part.filename), part.staged, part.error)
+            IncomingFile(replace(upload_request, filename=part.filename), part.staged, part.error)
             for part in form.files
         ]
         done = await services.upload.accept_batch(
             key.tenant,
             files,
-            level=wanted.level,
+            level=upload_request.level,
             intent=_choice(form.fields, "intent", Intent, Intent.DESCRIBE),
             into=_session_id(form.fields),
         )

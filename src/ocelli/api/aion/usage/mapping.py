@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check(status: QuotaStatus, count: int, level: VerificationLevel) -> schemas.UsageCheck:
-    """Whether so many descriptions may come."""
+    """Return whether ``count`` descriptions are within the limit."""
     left = status.descriptions_left
     can = left is None or count <= left
     return schemas.UsageCheck(
@@ -36,7 +36,7 @@ def check(status: QuotaStatus, count: int, level: VerificationLevel) -> schemas.
 def summary(
     tenant: Tenant, status: QuotaStatus, delivered: Sequence[Delivered], start: date, end: date
 ) -> schemas.UsageSummary:
-    """A period and the month."""
+    """Return the usage of a period and of the month."""
     succeeded = sum(each.succeeded for each in delivered)
     failed = sum(each.failed for each in delivered)
     milliseconds = sum(each.milliseconds for each in delivered)
@@ -76,7 +76,7 @@ def summary(
 
 
 def breakdown(status: QuotaStatus, delivered: Sequence[Delivered]) -> schemas.UsageBreakdown:
-    """Where this month's credits went. The limit is on descriptions, so it is given as such."""
+    """Return this month's credits by operation; the limit is that on descriptions."""
     limit = status.limits.monthly_descriptions
     operations = ("describe", "verify", "batch_describe", "batch_verify", "chat")
     return schemas.UsageBreakdown(
@@ -98,7 +98,7 @@ def breakdown(status: QuotaStatus, delivered: Sequence[Delivered]) -> schemas.Us
 
 
 def limits(tenant: Tenant, status: QuotaStatus, rate: RateState) -> schemas.TenantLimits:
-    """As integer maps; unlimited is a number that no client reaches."""
+    """Return limits and usage as integers; unlimited is a number that no client reaches."""
     tier, used = status.limits, status.used
     allowed = {
         "monthly_uploads": _number(tier.monthly_uploads),
@@ -109,7 +109,7 @@ def limits(tenant: Tenant, status: QuotaStatus, rate: RateState) -> schemas.Tena
         "max_image_bytes": tier.max_image_bytes,
         "storage_bytes": 2**53 if tier.storage_bytes is None else tier.storage_bytes,
     }
-    taken = {
+    usage = {
         "monthly_uploads": used.uploads,
         "monthly_descriptions": used.descriptions,
         "api_calls_per_minute": rate.limit - rate.remaining,
@@ -117,8 +117,8 @@ def limits(tenant: Tenant, status: QuotaStatus, rate: RateState) -> schemas.Tena
     }
     return schemas.TenantLimits(
         limits=allowed,
-        usage=taken,
-        remaining={name: max(0, allowed[name] - value) for name, value in taken.items()},
+        usage=usage,
+        remaining={name: max(0, allowed[name] - value) for name, value in usage.items()},
         subscription_tier=tenant.tier,
     )
 

@@ -76,8 +76,9 @@ def run(bench: Bench) -> Iterator[Row]:
         large.network,
         against,
     )
-    for model in looks[0].models:
-        yield Row(NAME, model, sum(each.models[model] for each in looks) / len(looks), "ms")
+    for model in sorted({model for each in looks for model in each.models}):
+        spent = sum(each.models.get(model, 0.0) for each in looks)
+        yield Row(NAME, model, spent / len(looks), "ms")
     own = sum(each.wall - each.network for each in looks) / len(looks)
     yield Row(NAME, "our own steps: resizing, boxes, letters, shapes, colours, words", own, "ms")
     yield Row(NAME, "decoding", sum(each.decode for each in looks) / len(looks), "ms")

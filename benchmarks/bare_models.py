@@ -71,12 +71,13 @@ def run(files: Sequence[Path], processes: int) -> Run:
 
 def _main(descriptor: int) -> None:
     from ocelli.backends.local.detect import ModelSet
+    from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.local.stopwatch import Stopwatch
     from ocelli.media.decode import decode
 
     files = [Path(line) for line in sys.stdin.read().splitlines()]
     models = ModelSet()
-    models.load()
+    models.load(Runtime())
     clock = Stopwatch()
     done = []
     while taken := os.read(descriptor, NUMBER):
@@ -90,16 +91,18 @@ def _main(descriptor: int) -> None:
 
 
 def look(models: Any, pixels: Any, clock: Any) -> None:
-    """Every model once, on what the local backend gives them."""
+    """Every model as often as the local backend asks it, on what that gives it."""
     import cv2
 
-    from ocelli.backends.local.detect import VIEW_SIDE
+    from ocelli.backends.local.detect import DETECTOR_SIZES, VIEW_SIDE
 
     height, width = pixels.shape[:2]
     scale = min(1.0, VIEW_SIDE / max(height, width))
     size = round(width * scale), round(height * scale)
     view = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
-    for model in (models.objects, models.scene, models.faces, models.safety):
+    for size in DETECTOR_SIZES:
+        models.objects.find(view, clock, size=size)
+    for model in (models.scene, models.faces, models.safety):
         model.find(view, clock)
     models.text.find(pixels, clock)
 

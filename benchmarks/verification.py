@@ -117,6 +117,57 @@ def run(bench: Bench) -> Iterator[Row]:
         yield Row(NAME, f"{level}: false sentences left", _left(with_), "", _left(quick), "quick")
         yield Row(NAME, f"{level}: looks per picture", _mean(with_.looks), "")
         yield from _calibrated(level, with_)
+    bench.say(f"{NAME}: captions with one noun, number or place changed")
+    for kind, pairs in asyncio.run(foiled(number)).items():
+        name = f"/verify tells a changed {kind} from a true caption: AUROC"
+        yield Row(NAME, name, auroc(pairs), "")
+
+
+def auroc(pairs: Sequence[tuple[float, float]]) -> float:
+    """How often any true caption has a higher probability than any false one; a tie is half."""
+    wins = [(true > false) + (true == false) / 2 for true, _ in pairs for _, false in pairs]
+    return _mean(wins)
+
+
+def foils(scene: Any) -> Iterator[tuple[str, str, str]]:
+    """What is changed, a true caption of the scene, and a false one."""
+    from tests.upstream.scenes import NUMBERS, SHAPES
+
+    first, *_, last = scene.groups
+    missing = next(noun for noun in SHAPES if scene.group(noun) is None)
+    counted = (
+        f"There are {{}} {first.noun}s." if first.count > 1 else f"There is {{}} {first.noun}."
+    )
+    yield "noun", f"There is a {last.noun}.", f"There is a {missing}."
+    yield (
+        "number",
+        counted.format(NUMBERS[first.count]),
+        f"There are {NUMBERS[first.count + 2]} {first.noun}s.",
+    )
+    yield "place", f"The {last.noun} is on the right.", f"The {last.noun} is on the left."
+
+
+async def foiled(number: int) -> dict[str, list[tuple[float, float]]]:
+    """By what was changed: the probabilities of true captions and of their foils."""
+    from tests.upstream.scenes import picture, scene
+
+    from ocelli.backends.local.backend import LocalBackend
+    from ocelli.domain.sentences import claims_from_text
+    from ocelli.domain.verification import ClaimVerdicts, probability
+    from ocelli.media.decode import decode
+
+    local = LocalBackend()
+    found: dict[str, list[tuple[float, float]]] = {}
+    for at in range(number):
+        seen = await local.gather(decode(picture(at), max_pixels=10**7))
+
+        def told(caption: str, seen: Findings = seen) -> float:
+            (claim,) = claims_from_text(caption)
+            return probability(claim, ClaimVerdicts(local.judge(claim, seen)), describer=None)
+
+        for kind, true, false in foils(scene(at)):
+            found.setdefault(kind, []).append((told(true), told(false)))
+    return found
 
 
 def _calibrated(level: VerificationLevel, outcome: Outcome) -> Iterator[Row]:

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from ocelli.backends.local.compose import Composition, describe
 from ocelli.backends.local.lexicon import lexicon
+from ocelli.backends.local.media import MEDIA
+from ocelli.backends.local.surroundings import PLACES
 from ocelli.domain.findings import (
     Box,
     Color,
@@ -29,11 +31,13 @@ def boxes(draw: st.DrawFn) -> Box:
     return Box(left, top, right, bottom)
 
 
-NOUNS = sorted({*lexicon().scenes, *lexicon().parents.values()})
+NOUNS = sorted({*lexicon().scenes, *lexicon().parents.values(), *PLACES, *MEDIA})
 THINGS = sorted(lexicon().objects.values())
 objects = st.builds(DetectedObject, st.sampled_from(THINGS), scores, boxes())
 scenes = st.lists(
-    st.builds(SceneLabel, st.sampled_from(NOUNS), scores), max_size=5, unique_by=lambda s: s.name
+    st.builds(SceneLabel, st.sampled_from(NOUNS) | st.sampled_from([*PLACES, *MEDIA]), scores),
+    max_size=5,
+    unique_by=lambda s: s.name,
 )
 texts = st.builds(TextLine, st.text(min_size=1, max_size=60).filter(str.strip), scores, boxes())
 faces = st.builds(Face, scores, boxes())

@@ -31,6 +31,7 @@ class Scripted:
     against: frozenset[str] = frozenset()
     revised: str | None = None
     fails: AnalysisFailed | None = None
+    sure: float | None = None
     model_version: str = "1"
     capabilities: frozenset[Feature] = frozenset({Feature.DESCRIPTIONS, Feature.TAGS})
     calls: list[Any] = field(default_factory=list)
@@ -54,6 +55,9 @@ class Scripted:
 
     def reword(self, findings: Any, dropped: Any, question: Any) -> str | None:
         return None
+
+    def confidence(self, claims: Any) -> float | None:
+        return self.sure
 
 
 class Several:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.unit.local_findings import findings, found
 
 from ocelli.backends.local.augmentations import Augmentation, shown, shown_to_read, tiles
-from ocelli.backends.local.recheck import recheck
+from ocelli.backends.local.recheck import ABSENT, can_change, recheck
 from ocelli.domain.claims import Claim, ClaimType, Ruling, Stand
 from ocelli.domain.findings import Box, DetectedObject, Face, Findings, SceneLabel, TextLine
 
@@ -102,20 +102,37 @@ OBJECT, COUNT, TEXT = ClaimType.OBJECT, ClaimType.COUNT, ClaimType.TEXT
 @pytest.mark.parametrize(
     ("claim", "ruling"),
     [
+        (Claim("", OBJECT, "cup", belief=0.9), Ruling.SUPPORTED),
         (Claim("", COUNT, "cup", 2, belief=0.9), Ruling.SUPPORTED),
-        (Claim("", COUNT, "cup", 3, belief=0.9), Ruling.CONTRADICTED),
-        (Claim("", OBJECT, "cup", belief=0.9), Ruling.CONTRADICTED),  # there are two
+        (Claim("", OBJECT, "bowl", belief=0.9), Ruling.UNSEEN),  # a sure thing may be weak once
         (Claim("", OBJECT, "bowl", belief=0.6), Ruling.CONTRADICTED),
-        (Claim("", OBJECT, "rocket", belief=0.7), Ruling.SUPPORTED),
-        (Claim("", OBJECT, "palace", belief=0.6), Ruling.CONTRADICTED),
+        (Claim("", OBJECT, "rocket", belief=0.4), Ruling.SUPPORTED),  # as doubtful as before
+        (Claim("", OBJECT, "palace", belief=0.5), Ruling.CONTRADICTED),
         (Claim("", COUNT, "face", 1, belief=0.9), Ruling.SUPPORTED),
-        (Claim("", COUNT, "face", 2, belief=0.9), Ruling.CONTRADICTED),
-        (Claim("", TEXT, value="YAMAHA", belief=0.8), Ruling.CONTRADICTED),
-        (Claim("", TEXT, value="YAMAMA", belief=0.8), Ruling.UNSEEN),
-        (Claim("", TEXT, value="YAWAMA", belief=0.8), Ruling.SUPPORTED),
+        (Claim("", OBJECT, "person", belief=0.9), Ruling.SUPPORTED),  # by the face
+        (Claim("", TEXT, value="YAMAHA", belief=0.8), Ruling.UNKNOWN),  # read once
+        (Claim("", ClaimType.SCENE, "outdoors", belief=0.8), Ruling.UNKNOWN),
+        (Claim("", OBJECT, "red circle", belief=0.95), Ruling.UNKNOWN),
         (Claim("", OBJECT, "bowl"), Ruling.UNSEEN),  # another's claim: we may have missed it
         (Claim("They are friends."), Ruling.UNKNOWN),
     ],
 )
-def test_what_must_repeat(claim: Claim, ruling: Ruling) -> None:
+def test_what_another_view_says(claim: Claim, ruling: Ruling) -> None:
     assert recheck(claim, NOW).ruling is ruling
+
+
+def test_the_other_view_gives_a_probability_of_its_own() -> None:
+    assert recheck(Claim("", OBJECT, "cup", belief=0.6), NOW).belief == 0.9
+    assert recheck(Claim("", OBJECT, "bowl", belief=0.6), NOW).belief == ABSENT
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([Claim("", OBJECT, "cup", belief=0.9), Claim("", TEXT, value="A", belief=0.9)], True),
+        ([Claim("", TEXT, value="A", belief=0.9)], False),
+        ([Claim("", ClaimType.SCENE, "receipt", belief=0.9)], False),
+    ],
+)
+def test_what_another_view_can_change(claims: list[Claim], expected: bool) -> None:
+    assert can_change(claims) is expected

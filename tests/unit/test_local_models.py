@@ -4,31 +4,9 @@ import pytest
 
 from ocelli.backends.local import LocalBackend, inventory
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.models import distinct, scene_labels
+from ocelli.backends.local.models import shares
 from ocelli.backends.local.stopwatch import Stopwatch, Timing
 from ocelli.domain.errors import AnalysisFailed, FailureType
-from ocelli.domain.findings import Box, DetectedObject
-
-
-def found(name: str, score: float, left: float = 0.1, right: float = 0.5) -> DetectedObject:
-    return DetectedObject(name, score, Box(left, 0.1, right, 0.5))
-
-
-def names(*objects: DetectedObject) -> list[str]:
-    return [kept.name for kept in distinct(objects)]
-
-
-def test_one_thing_is_detected_once() -> None:
-    assert names(found("cup", 0.9), found("cup", 0.8, 0.12)) == ["cup"]
-    assert names(found("bowl", 0.8), found("cup", 0.9, 0.12)) == ["cup"]
-
-
-def test_things_that_do_not_resemble_each_other_may_share_a_place() -> None:
-    assert names(found("person", 0.9), found("motorcycle", 0.8)) == ["person", "motorcycle"]
-
-
-def test_things_apart_are_two() -> None:
-    assert names(found("cup", 0.9, 0.1, 0.3), found("cup", 0.8, 0.6, 0.8)) == ["cup", "cup"]
 
 
 def test_small_scores_of_a_group_add_up_to_its_parent() -> None:
@@ -36,27 +14,21 @@ def test_small_scores_of_a_group_add_up_to_its_parent() -> None:
     for index, name in enumerate(lexicon().scenes):
         if lexicon().parent(name) == "dog":
             scores[index] = 0.006
-    (label,) = scene_labels(scores)
-    assert label.name == "dog"
-    assert label.score == pytest.approx(0.006 * 118)
+    assert shares(scores)["dog"] == pytest.approx(0.006 * 118)
 
 
 def test_a_single_class_is_listed_with_its_parent() -> None:
     scores = [0.0] * 1000
     scores[lexicon().scenes.index("Siamese cat")] = 0.6
     scores[lexicon().scenes.index("tabby cat")] = 0.2
-    assert [(label.name, round(label.score, 2)) for label in scene_labels(scores)] == [
-        ("cat", 0.8),
-        ("Siamese cat", 0.6),
-        ("tabby cat", 0.2),
-    ]
+    found = {noun: round(share, 2) for noun, share in shares(scores).items() if share}
+    assert found == {"cat": 0.8, "Siamese cat": 0.6, "tabby cat": 0.2}
 
 
 def test_classes_of_one_name_are_one_label() -> None:
     scores = [0.0] * 1000
     scores[657], scores[744] = 0.5, 0.3
-    (label,) = scene_labels(scores)
-    assert (label.name, round(label.score, 2)) == ("rocket", 0.8)
+    assert shares(scores)["rocket"] == pytest.approx(0.8)
 
 
 def test_inventory_names_source_and_licence_of_every_model() -> None:

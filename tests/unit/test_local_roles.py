@@ -13,7 +13,7 @@ from tests.unit.local_findings import findings
 from ocelli.backends.local.compose import describe, recompose
 from ocelli.backends.local.content import content_of
 from ocelli.backends.local.evidence import Band
-from ocelli.backends.local.models import OBJECT_SCORE
+from ocelli.backends.local.fusion import COUNTED
 from ocelli.backends.local.phrases import Topic
 from ocelli.backends.local.roles import ALT_TEXT, CAPTION, NO_HASHTAG, STYLES, TWEET, written
 from ocelli.domain.claims import ClaimType
@@ -30,15 +30,18 @@ from ocelli.domain.findings import (
 from ocelli.domain.questions import Role
 
 LIMITS = {Role.ALTTEXT: ALT_TEXT, Role.TWEET: TWEET, Role.CAPTION: CAPTION}
-LIKENESS = "and with on what looks like probably possibly a page of text that reads may read"
+LIKENESS = (
+    "and with on what looks like perhaps probably possibly of a page of text that reads may read"
+)
 STYLE_WORDS = {
-    Role.GENERAL: "is are visible the setting picture there nothing local models recognise",
+    Role.GENERAL: "is are the setting picture there something local models cannot name "
+    "unrecognised mostly",
     Role.ALTTEXT: "with unrecognised mostly",
     Role.CAPTION: "seen here setting untitled in",
-    Role.TWEET: "spotted all about comes with nothing that the local models recognise",
+    Role.TWEET: "spotted all about comes with something that the local models cannot name",
     Role.PROMPT: "color palette of lettering that visible unspecified subject",
-    Role.INSPECTOR: "label of the whole score detector at the top bottom left right center picture "
-    "line text colours nothing that local models recognise",
+    Role.INSPECTOR: "label of the whole score probability at the top bottom left right center "
+    "picture line text colours something that local models cannot name",
 } | {
     role: " ".join(vars_of)
     for role, style in STYLES.items()
@@ -78,7 +81,7 @@ def test_nothing_but_claims_and_the_words_of_the_style(seen: Findings, role: Rol
 def test_what_is_claimed_was_found(seen: Findings, role: Role) -> None:
     counts: dict[str, int] = {}
     for one in seen.objects:
-        if one.score >= OBJECT_SCORE:
+        if one.score >= COUNTED:
             counts[one.name] = counts.get(one.name, 0) + 1
     labels = {label.name for label in seen.scenes}
     colors = {color.name for color in seen.colors} | {"grey"}
@@ -87,18 +90,25 @@ def test_what_is_claimed_was_found(seen: Findings, role: Role) -> None:
         match claim.type:
             case ClaimType.COUNT if claim.subject == "face":
                 assert claim.count == len(seen.faces)
+            case ClaimType.COUNT if claim.subject == "person" and "person" not in counts:
+                assert claim.count == len(seen.faces)
             case ClaimType.COUNT:
                 assert claim.count == counts[claim.subject or ""]
+            case ClaimType.OBJECT if claim.subject == "person":
+                assert "person" in counts or seen.faces
             case ClaimType.OBJECT | ClaimType.SCENE:
-                assert counts.get(claim.subject or "") == 1 or claim.subject in labels
+                assert claim.subject in counts or claim.subject in labels
             case ClaimType.ATTRIBUTE:
                 assert claim.value in colors | bases
             case ClaimType.TEXT:
                 start = (claim.value or "").removesuffix("…")
                 assert any(" ".join(x.text.split()).startswith(start) for x in seen.texts)
+            case ClaimType.RELATION if claim.value == "riding":
+                assert claim.subject == "person"
             case ClaimType.RELATION:
-                held = [one for one in seen.objects if one.score >= OBJECT_SCORE]
-                (box,) = (one.box for one in held if one.name == claim.subject)
+                held = [one for one in seen.objects if one.score >= COUNTED]
+                boxes = [one.box for one in held if one.name == claim.subject]
+                (box,) = boxes or [face.box for face in seen.faces]
                 assert (box.center[0] < 0.5) == (claim.value == "left")
             case ClaimType.OTHER:
                 assert seen.safety is not None
@@ -134,7 +144,7 @@ def test_what_is_unsure_stays_unsure(seen: Findings, role: Role) -> None:
     if doubtful and any(one.topic is Topic.THING for one in written(content, role).said):
         shown = {one.subject for one in written(content, role).said}
         if shown & {thing.noun for thing in doubtful}:
-            assert "what looks like" in text.casefold()
+            assert re.search("what looks like|perhaps", text.casefold())
 
 
 KITCHEN = Findings(
@@ -146,7 +156,7 @@ KITCHEN = Findings(
         DetectedObject("bowl", 0.6, Box(0.4, 0.4, 0.5, 0.5)),
         DetectedObject("dining table", 0.8, Box(0.0, 0.0, 1.0, 1.0)),
     ),
-    scenes=(SceneLabel("restaurant", 0.85),),
+    scenes=(SceneLabel("restaurant", 0.92),),
     faces=(Face(0.9, Box(0.4, 0.0, 0.5, 0.1)),),
     texts=(TextLine("MENU", 0.95, Box(0.4, 0.8, 0.6, 0.9)),),
     colors=(Color("#be0032", "red", 0.5), Color("#f2f3f4", "white", 0.4)),
@@ -154,24 +164,27 @@ KITCHEN = Findings(
 )
 
 
+TABLE = "a person, with two cups and perhaps a bowl on a dining table"
+
+
 @pytest.mark.parametrize(
     ("role", "expected"),
     [
-        (Role.ALTTEXT,
-         "Two cups and what looks like a bowl on a dining table, with text that reads “MENU”"),
-        (Role.CAPTION, "Seen here: two cups and what looks like a bowl on a dining table; "
-         "setting: probably a restaurant."),
-        (Role.TWEET, "📷 Spotted: two cups and what looks like a bowl on a dining table. All about "
-         "red and white. Comes with text that reads “MENU”. #Cup #DiningTable #Red #White"),
-        (Role.PROMPT, "two cups and what looks like a bowl on a dining table, one face visible, "
-         "probably a restaurant, lettering that reads “MENU”, color palette of red and white"),
-        (Role.ECOMMERCE, "Product shown: two cups and what looks like a bowl on a dining table. "
-         "Main colours: red and white. Presented in this setting: probably a restaurant. "
+        (Role.ALTTEXT, f"A{TABLE[1:]}, with text that reads “MENU”"),
+        (Role.CAPTION,
+         "Seen here: a person, with two cups on a dining table; setting: a restaurant."),
+        (Role.TWEET, f"📷 Spotted: {TABLE}. All about red and white. "
+         "Comes with text that reads “MENU”. #Person #Cup #DiningTable #Red #White"),
+        (Role.PROMPT, f"{TABLE}, one face visible, "
+         "a restaurant, lettering that reads “MENU”, color palette of red and white"),
+        (Role.ECOMMERCE, f"Product shown: {TABLE}. "
+         "Main colours: red and white. Presented in this setting: a restaurant. "
          "One face is in view. Printed or visible: text that reads “MENU”."),
-        (Role.INSPECTOR, "Two cups: at the top left, 1% of the picture; at the bottom right, 1% of "
-         "the picture (detector score 0.85). A dining table: at the center, 100% of the picture "
-         "(detector score 0.80). What looks like a bowl: at the center, 1% of the picture "
-         "(detector score 0.60). Label of the whole: probably a restaurant (score 0.85). "
+        (Role.INSPECTOR, "A person: at the top, 1% of the picture (probability 0.90). "
+         "Two cups: at the top left, 1% of the picture; at the bottom right, 1% of the picture "
+         "(probability 0.90). A dining table: at the center, 100% of the picture "
+         "(probability 0.80). What looks like a bowl: at the center, 1% of the picture "
+         "(probability 0.60). Label of the whole: a restaurant (score 0.92). "
          "One face: at the top, 1% of the picture. Text line 1, at the bottom, reads “MENU”. "
          "Colours: red #be0032 (50%), white #f2f3f4 (40%)."),
     ],

@@ -64,6 +64,7 @@ class Verdict:
     """One judgement of one claim by ``source``; ``reason`` explains it in a few words.
 
     ``strength`` (0 to 1) is how much it can be trusted for this kind of claim; 0.5 is ordinary.
+    ``belief`` is the describer's own evidence in another look of its own, 0 to 1, where it has any.
     """
 
     ruling: Ruling
@@ -71,6 +72,7 @@ class Verdict:
     reason: str = ""
     stand: Stand = Stand.LOOK
     strength: float = 0.5
+    belief: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,13 @@ class Box:
         union = self.area + other.area - shared
         return shared / union if union > 0 else 0.0
 
+    def covered(self, other: Box) -> float:
+        """Intersection with ``other`` over the smaller area, 0 to 1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        smaller = min(self.area, other.area)
+        return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class DetectedObject:

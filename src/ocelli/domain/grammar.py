@@ -42,6 +42,13 @@ def counted(noun: str, count: int = 1) -> str:
     return f"{number(count)} {plural(noun)}"
 
 
+def some(noun: str, count: int = 1) -> str:
+    """As ``counted``, but "several cups" for more than two."""
+    if count <= 2 or noun in _rules()["bare"]:
+        return counted(noun, count)
+    return f"several pairs of {noun}" if noun in _rules()["pairs"] else f"several {plural(noun)}"
+
+
 def article(noun: str) -> str:
     """Return "a" or "an", by the sound that the first letters suggest."""
     rules, start = _rules(), noun.casefold()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.claims import Claim, ClaimCheck, Verdict
+    from ocelli.domain.claims import Claim, ClaimCheck, JudgedClaim, Verdict
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.questions import Question
 
@@ -84,6 +84,13 @@ class Backend(Protocol):
         self, findings: Findings, dropped: Sequence[Claim], question: Question
     ) -> str | None:
         """Return its description without these claims; None if that needs another model call."""
+        ...
+
+    def confidence(self, claims: Sequence[JudgedClaim]) -> float | None:
+        """The probability that its description is true after these judgements of its claims.
+
+        None if it knows no better than ``domain.verification``.
+        """
         ...
 
 

@@ -6,7 +6,8 @@ log-odds, the verdicts taken as independent:
     log-odds(claim) = prior + Σ weight(verdict)
 
 - ``prior``: the describer's own evidence (``Claim.belief``) where it has some, else ``DESCRIBER``,
-  the share of a describer's claims that is right; ``STATEMENT`` for a text from elsewhere.
+  the share of a describer's claims that is right; ``STATEMENT`` for a text from elsewhere. Where it
+  looked again and has new evidence (``Verdict.belief``), the mean of all of it, in log-odds.
 - A model call that supports or contradicts weighs the log of its likelihood ratio, true to false
   claims (``CHECKER``, ``JUDGE``); "unseen" weighs a quarter of a contradiction, "unknown" nothing.
   The verdicts of a model on its own description weigh ``OWN_WORDS`` of another's.
@@ -28,6 +29,7 @@ import math
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling, Stand
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.claims import Claim, Verdict
 
-VERSION = 2
+VERSION = 3
 
 DESCRIBER, STATEMENT = 0.8, 0.5
 CEILING = 0.98
@@ -119,10 +121,18 @@ def probability(claim: Claim, verdicts: ClaimVerdicts, *, describer: str | None)
     ``describer`` is the backend that made the claim; None for a statement to verify.
     """
     default = STATEMENT if describer is None else DESCRIBER
-    odds = _logit(default if claim.belief is None else claim.belief)
+    own = [
+        each.belief
+        for each in verdicts.looks
+        if each.source == describer and each.belief is not None
+    ]
+    first = default if claim.belief is None else claim.belief
+    odds = fmean(_logit(belief) for belief in (first, *own))
     if verdicts.evidence is not None:
         odds += _evidence(verdicts.evidence)
     for nth, verdict in enumerate(verdicts.looks):
+        if verdict.source == describer and verdict.belief is not None:
+            continue
         share = OWN_WORDS if verdict.source == describer else 1.0
         reliability = JUDGE if nth else CHECKER
         odds += reliability.weight(verdict.ruling) * share * verdict.strength / ORDINARY

@@ -318,7 +318,13 @@ class _BackendRun:
     def _confidence(
         self, findings: Findings, judged_claims: tuple[JudgedClaim, ...]
     ) -> float | None:
-        """Return the computed confidence; the describer's own if it made no claims."""
+        """Return the describer's own confidence if it has one, else the computed one.
+
+        The describer's first one if it made no claims.
+        """
+        own = self.first.confidence(judged_claims)
+        if own is not None:
+            return round(own, 4)
         computed = confidence(judged_claims, self.engine.calibration)
         return findings.confidence if computed is None else computed
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ocelli.backends.chat.telemetry import CallOutcome
     from ocelli.backends.config import BackendConfig
     from ocelli.backends.plugins import BackendContext
-    from ocelli.domain.claims import Claim, Tokens
+    from ocelli.domain.claims import Claim, JudgedClaim, Tokens
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.domain.questions import Question
 
@@ -143,6 +143,11 @@ class ChatBackend:
     ) -> str | None:
         """It would have to be asked: the backend that checks it offers new words."""
         del findings, dropped, question
+        return None
+
+    def confidence(self, claims: Sequence[JudgedClaim]) -> float | None:
+        """It knows no better than the rules."""
+        del claims
         return None
 
     async def _ask(

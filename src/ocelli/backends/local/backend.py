@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocelli.backends.local import compose, evidence_verdicts, inventory
 from ocelli.backends.local.augmentations import Augmentation
-from ocelli.backends.local.detect import Detections, detect, is_long, models
-from ocelli.backends.local.recheck import recheck
+from ocelli.backends.local.detect import Detections, detect, is_long, models, see_again
+from ocelli.backends.local.recheck import can_change, recheck
 from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.stopwatch import Stopwatch, Timing
 from ocelli.domain.claims import ClaimCheck
@@ -23,18 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from ocelli.domain.claims import Claim, Verdict
+    from ocelli.domain.claims import Claim, JudgedClaim, Verdict
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.domain.questions import Question
 
 T = TypeVar("T")
 
-# What another view must show of a thing at least, so that its score can be weighed at all.
-FAINT = 0.2
 # A thorough look goes so far into detail. Decoding has limited the size of the picture already.
 FULL_SIDE = 4096
 LONG_WIDTH, LONGEST_SIDE = 1080, 20_000  # a screenshot of many screens
 MAX_PIXELS = 1_000_000_000
+_NOTHING = Detections(), Stopwatch()
 
 
 class LocalBackend:
@@ -90,18 +89,29 @@ class LocalBackend:
         thorough: bool = False,
         nth: int = 1,
     ) -> ClaimCheck:
-        """Look at another view: what was found once must be found again. Raises AnalysisFailed."""
+        """Look at another view. Of our own claims only what it can change is looked at again.
+
+        Raises AnalysisFailed.
+        """
         del description, question, evidence
+        view = Augmentation.of(nth)
 
         def check() -> ClaimCheck:
-            sight, clock = self._sight(
-                picture, thorough=thorough, view=Augmentation.of(nth), least=FAINT, every_color=True
-            )
+            if all(claim.belief is not None for claim in claims):
+                sight, clock = self._seen_again(picture, view) if can_change(claims) else _NOTHING
+            else:
+                sight, clock = self._sight(picture, thorough=thorough, view=view, every_color=True)
             seen = self._findings(sight, clock)
             verdicts = tuple(recheck(claim, seen) for claim in claims)
             return ClaimCheck(self.name, self.model_version, verdicts, model_ms=seen.model_ms)
 
         return await self._run(check)
+
+    def confidence(self, claims: Sequence[JudgedClaim]) -> float | None:
+        """See ports_backends.Backend."""
+        looks = max((len(each.verdicts) for each in claims), default=0) + 1
+        kept = [(each.claim, each.probability) for each in claims if each.kept]
+        return compose.confidence(kept, looks=looks)
 
     def reword(
         self, findings: Findings, dropped: Sequence[Claim], question: Question
@@ -157,6 +167,13 @@ class LocalBackend:
             full = _full(picture) if thorough else None
             page = _full(picture) if is_long(pixels) and full is None else full
             return detect(pixels, clock, full=full, page=page, **options), clock
+
+    def _seen_again(self, picture: PictureLike, view: Augmentation) -> tuple[Detections, Stopwatch]:
+        clock = Stopwatch()
+        with models().lock:
+            _check(picture.pixels)
+            self._load()
+            return see_again(picture.pixels, clock, view), clock
 
     def _findings(self, sight: Detections, clock: Stopwatch) -> Findings:
         return Findings(

@@ -1,28 +1,24 @@
 """A description, tags and a confidence from findings. Pure: the same findings give the same words.
 
-The description is a list of claims put into English (see ``phrases``). Confidence is the expected
-share of the description that is right:
-
-    confidence = Σ weight · belief / Σ weight        over what is said, at least ``EMPTY``
-
-The ``belief`` of what is said is its model's score, raised by a second model that agrees (noisy-or,
-see ``evidence.believe``) and lowered for the classifier alone. Things, the scene and a page of text
-weigh 1; faces and other text weigh ``SIDE_CLAIM``. Colours are measured and "probably a tabby" only
-narrows a thing that counts already, so both weigh 0. For the same claims, more support never lowers
-the result; one more claim that is less sure than the others does, because there is more to be wrong
-about. A picture in which nothing was recognised has ``EMPTY``.
+The description is a list of claims put into English (see ``phrases``). Confidence is the
+probability that everything that is said is true, calibrated on photos (``data/calibration.toml``)
+for the number of looks: see ``confidence``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import color_shares, content_of
+from ocelli.backends.local.fusion import calibration, log_odds, probability
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.phrases import Phrase, mean
 from ocelli.backends.local.roles import written
 from ocelli.backends.local.statements import statements
+from ocelli.domain.claims import ClaimType
 from ocelli.domain.findings import Tag
 from ocelli.domain.questions import Role
 
@@ -35,9 +31,10 @@ if TYPE_CHECKING:
 
 # Part of the model version, together with weights and word lists: raise it when a threshold or a
 # wording of this backend changes, so that remembered answers are not given again.
-VERSION = 3
+VERSION = 4
 EMPTY = 0.1
 
+TEXT_SHARE, TWICE = 0.25, 2
 MOST_TAGS, LONGEST_TAG = 40, 50
 COLOR_TAG = 0.3
 
@@ -65,7 +62,7 @@ def describe(findings: Findings, role: Role = Role.GENERAL) -> Composition:
     return Composition(
         description=" ".join(prose.sentences),
         tags=_tags(content, findings.colors),
-        confidence=confidence(usual.said),
+        confidence=confidence([(claim, claim.belief or 0.0) for claim in statements(usual.said)]),
         said=tuple(prose.said),
     )
 
@@ -75,13 +72,19 @@ def recompose(findings: Findings, dropped: Iterable[Claim], role: Role = Role.GE
     return " ".join(written(content_of(findings).without(dropped), role).sentences)
 
 
-def confidence(said: Iterable[Phrase]) -> float:
-    """The expected share of the description that is right; see the module's formula."""
-    weighed = [(one.weight, one.belief) for one in said if one.weight > 0]
-    total = sum(weight for weight, _ in weighed)
-    if not total:
-        return EMPTY
-    return max(EMPTY, sum(weight * belief for weight, belief in weighed) / total)
+def confidence(claims: Sequence[tuple[Claim, float]], *, looks: int = 1) -> float:
+    """The probability that all these claims are true, each given with its own.
+
+    What is measured counts for nothing, and misread text for little beside something else.
+    ``looks`` is how often the picture was looked at. Of no claims it is ``EMPTY``.
+    """
+    said = [p for claim, p in claims if not claim.measured and claim.type is not ClaimType.TEXT]
+    read = [p for claim, p in claims if claim.type is ClaimType.TEXT]
+    if not said:
+        return fmean(read) if read else EMPTY
+    odds = log_odds(prod(said) * (fmean(read) ** TEXT_SHARE if read else 1.0))
+    weights = calibration("descriptions")["one_look" if looks < TWICE else "more_looks"]
+    return max(EMPTY, probability(weights["bias"] + weights["slope"] * odds))
 
 
 def _tags(content: Content, colors: Sequence[Color]) -> tuple[Tag, ...]:

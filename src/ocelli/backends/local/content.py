@@ -11,7 +11,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.evidence import Scene, Thing, scene_of, things_in
+from ocelli.backends.local.fusion import PERSON
+from ocelli.backends.local.media import MEDIA
 from ocelli.backends.local.shapes import is_shape
+from ocelli.backends.local.surroundings import PLACES
 from ocelli.domain.claims import ClaimType
 from ocelli.domain.findings import UNSAFE
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ocelli.domain.claims import Claim
-    from ocelli.domain.findings import Color, Face, Findings, TextLine
+    from ocelli.domain.findings import Color, Face, Findings, SceneLabel, TextLine
 
 PICTURE = "picture"
 FACE = "face"
@@ -54,7 +57,8 @@ class Coloring:
 class Content:
     """The parts of a description. ``nsfw`` is given from ``UNSAFE`` on.
 
-    ``coloring`` is what stands out among the colours, ``palette`` all of them.
+    ``medium`` is what it is if it is no photo, ``places`` where it was taken. ``coloring`` is what
+    stands out among the colours, ``palette`` all of them.
     """
 
     things: tuple[Thing, ...] = ()
@@ -64,6 +68,8 @@ class Content:
     coloring: Coloring | None = None
     nsfw: float | None = None
     palette: tuple[Color, ...] = ()
+    medium: SceneLabel | None = None
+    places: tuple[SceneLabel, ...] = ()
 
     def without(self, dropped: Iterable[Claim]) -> Content:
         """What is left when none of these claims is to be made."""
@@ -86,18 +92,18 @@ class Content:
                 _left(thing, named, unplaced) for thing in self.things if thing.noun not in named
             ),
             scene=_left_scene(self._stated_scene(), named),
-            faces=() if FACE in named else self.faces,
+            faces=() if named & {FACE, PERSON} else self.faces,
             texts=tuple(line for line in shown if not any(_quotes(v, line.text) for v in unread)),
             coloring=_left_coloring(self.coloring, uncolored),
             nsfw=None if any(claim.value == NSFW for claim in gone) else self.nsfw,
             palette=tuple(color for color in self.palette if color.name not in uncolored),
+            medium=None if self.medium and self.medium.name in named else self.medium,
+            places=tuple(place for place in self.places if place.name not in named),
         )
 
     def _stated_scene(self) -> Scene | None:
         """As much of the scene as a description says beside the rest."""
-        if self.scene is None or not (self.things or self.faces):
-            return self.scene
-        return None if self.scene.is_place and not self.things else Scene(self.scene.head)
+        return Scene(self.scene.head) if self.scene and self.things else self.scene
 
 
 def content_of(findings: Findings) -> Content:
@@ -114,6 +120,8 @@ def content_of(findings: Findings) -> Content:
         coloring=_ground(findings) or coloring_of(findings.colors),
         nsfw=safety.nsfw if safety is not None and safety.nsfw >= UNSAFE else None,
         palette=findings.colors,
+        medium=next((label for label in scenes if label.name in MEDIA), None),
+        places=tuple(label for label in scenes if label.name in PLACES),
     )
 
 
@@ -191,6 +199,8 @@ def _left(thing: Thing, named: set[str | None], unplaced: set[str | None]) -> Th
     """The thing without a closer name, or a place, that is not to be claimed."""
     if thing.detail is not None and thing.detail.name in named:
         thing = replace(thing, detail=None)
+    if thing.surface in named or (thing.rides and thing.noun in unplaced):
+        thing = replace(thing, surface=None)
     return replace(thing, placed=False) if thing.noun in unplaced else thing
 
 

@@ -1,11 +1,11 @@
-"""All models over one view of a picture: what each finds, before anything is said about it."""
+"""All models over one view of a picture: what they find, before anything is said about it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, wraps
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from ocelli.backends.local.augmentations import (
     Augmentation,
@@ -15,31 +15,40 @@ from ocelli.backends.local.augmentations import (
     tiles,
 )
 from ocelli.backends.local.colors import dominant_colors
+from ocelli.backends.local.fusion import OBJECT_SCORE, distinct, fused
+from ocelli.backends.local.media import BAR_CHART, DRAWN, medium
 from ocelli.backends.local.models import (
-    OBJECT_SCORE,
     FaceDetector,
     NeuralModel,
     ObjectDetector,
     SafetyClassifier,
     SceneClassifier,
-    distinct,
+    shares,
 )
-from ocelli.backends.local.shapes import find_shapes, is_unnamed
+from ocelli.backends.local.runtime import trim
+from ocelli.backends.local.shapes import graphic, is_unnamed
+from ocelli.backends.local.surroundings import SIDE, surroundings
 from ocelli.backends.local.text_reader import TextReader, reading_order
-from ocelli.domain.findings import DetectedObject, Face, TextLine
+from ocelli.domain.findings import DetectedObject, Face, SceneLabel, TextLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ocelli.backends.local.runtime import Runtime
+    from ocelli.backends.local.shapes import Graphic
     from ocelli.backends.local.stopwatch import Stopwatch
-    from ocelli.domain.findings import Box, Color, Safety, SceneLabel
+    from ocelli.domain.findings import Box, Color, Safety
+
+P = ParamSpec("P")
 
 # All models but the text reader want less than this, so they share one smaller copy.
 VIEW_SIDE = 640
+DETECTOR_SIZES = (300, 448)
+# Labels below this never support anything; a group counts the small scores of its members too.
+SCENE_SCORE = 0.10
 # A thing in a tile is a small thing that the whole picture did not show; a detector sees parts of
 # large things as other things, so it must be sure, whole, and small.
-TILE_SCORE, TILE_EDGE, TILE_AREA = 0.8, 0.02, 0.2
+TILE_SCORE, TILE_EDGE, TILE_AREA = 0.76, 0.02, 0.2
 TILE_SHARE = 0.6  # of the longer side: four tiles, or two of a panorama
 SMALLEST_TILED = 960
 # The text reader's own limit is 960; three tiles a side bound what a huge picture costs.
@@ -47,7 +56,7 @@ TEXT_TILE, TEXT_TILES = 960, 3
 # A picture that is so much longer than wide is read in squares.
 LONG = 3
 SAME_LINE = 0.5
-IN_GRAPHICS, SAME_PLACE = 0.85, 0.5
+IN_GRAPHICS, SAME_PLACE = 0.76, 0.5
 
 
 class ModelSet:
@@ -61,6 +70,11 @@ class ModelSet:
         self.faces = FaceDetector()
         self.lock = Lock()
 
+    @property
+    def all(self) -> tuple[NeuralModel, ...]:
+        """Each of them."""
+        return self.objects, self.scene, self.text, self.safety, self.faces
+
     def load(self, runtime: Runtime) -> None:
         """Read every model's weights. FileNotFoundError or inventory.WrongWeights if some are
         missing or are not the pinned ones.
@@ -68,11 +82,16 @@ class ModelSet:
         import cv2
 
         cv2.setNumThreads(1)
-        everyone: tuple[NeuralModel, ...] = (
-            self.objects, self.scene, self.text, self.safety, self.faces,
-        )  # fmt: skip
-        for model in everyone:
+        for model in self.all:
             model.load(runtime)
+
+    def release(self) -> None:
+        """Give the memory of the last look back: a process that waits, or looks at something
+        smaller, does without.
+        """
+        for model in self.all:
+            model.release()
+        trim()
 
 
 @cache
@@ -83,16 +102,32 @@ def models() -> ModelSet:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What the models found in one view; boxes are those of the upright picture."""
+    """What the models found in one view; boxes are those of the upright picture.
 
-    objects: tuple[DetectedObject, ...]
-    scenes: tuple[SceneLabel, ...]
-    texts: tuple[TextLine, ...]
-    faces: tuple[Face, ...]
-    colors: tuple[Color, ...]
-    safety: Safety
+    ``scenes`` are the classifier's labels, ``surroundings`` and a ``medium``. What was not looked
+    for is empty.
+    """
+
+    objects: tuple[DetectedObject, ...] = ()
+    scenes: tuple[SceneLabel, ...] = ()
+    texts: tuple[TextLine, ...] = ()
+    faces: tuple[Face, ...] = ()
+    colors: tuple[Color, ...] = ()
+    safety: Safety | None = None
 
 
+def _then_released(look: Callable[P, Detections]) -> Callable[P, Detections]:
+    @wraps(look)
+    def released(*args: P.args, **options: P.kwargs) -> Detections:
+        try:
+            return look(*args, **options)
+        finally:
+            models().release()
+
+    return released
+
+
+@_then_released
 def detect(
     pixels: Any,
     clock: Stopwatch,
@@ -100,27 +135,48 @@ def detect(
     view: Augmentation = Augmentation.PLAIN,
     full: Any = None,
     page: Any = None,
-    least: float = OBJECT_SCORE,
     every_color: bool = False,
 ) -> Detections:
     """Look at RGB uint8 ``pixels``, upright. The caller holds the models' lock.
 
     With ``full``, the same picture at full resolution, small things and small text are searched in
-    tiles of it too; with ``page``, only small text. Things are given from the score ``least`` on.
+    tiles of it too; with ``page``, only small text.
     """
     local, small = models(), shrunk(pixels, VIEW_SIDE)
     whole = shown(small, view)
-    faces = local.faces.find(whole.pixels, clock)
     texts = _texts(pixels, full if page is None else page, view, clock)
-    shapes = _shapes(small, view, texts)
-    return Detections(
-        objects=_beside(_objects(whole, full, view, clock, least), shapes),
-        scenes=local.scene.find(whole.pixels, clock),
-        texts=texts,
-        faces=tuple(Face(face.score, whole.restore(face.box)) for face in faces),
-        colors=dominant_colors(small, every=every_color),
-        safety=local.safety.find(whole.pixels, clock),
-    )
+    local.text.release()  # it needs as much as all others
+    drawn = _graphic(small, view, texts)
+    kind = medium(small, texts, drawn)
+    faces = _faces(whole, clock)
+    safety = local.safety.find(whole.pixels, clock)
+    colors = dominant_colors(small, every=every_color)
+    if kind is not None and kind.name not in DRAWN:
+        shapes = drawn.shapes if drawn and kind.name == BAR_CHART else ()
+        return Detections(shapes, (kind,), texts, faces, colors, safety)
+    scores = local.scene.find(whole.pixels, clock)
+    # The classifier learnt from photos, and is no witness of what is drawn.
+    named = {} if drawn else shares(scores)
+    things = _objects(whole, full, view, faces, named, clock)
+    if kind is not None:
+        things = tuple(thing for thing in things if thing.score >= IN_GRAPHICS)
+        return Detections(things, (kind, *_labels(scores)), texts, faces, colors, safety)
+    things = _beside(things, drawn.shapes if drawn else ())
+    places = () if drawn else surroundings(scores, things, _tiny(small))
+    return Detections(things, (*_labels(scores), *places), texts, faces, colors, safety)
+
+
+@_then_released
+def see_again(pixels: Any, clock: Stopwatch, view: Augmentation) -> Detections:
+    """Look for things, labels and faces alone, the detector at its smaller size; as ``detect``.
+
+    Things are given however faint they are.
+    """
+    whole = shown(shrunk(pixels, VIEW_SIDE), view)
+    faces = _faces(whole, clock)
+    scores = models().scene.find(whole.pixels, clock)
+    seen = _restored(whole, models().objects.find(whole.pixels, clock))
+    return Detections(fused([seen], shares(scores), faces), _labels(scores), faces=faces)
 
 
 def is_long(pixels: Any) -> bool:
@@ -143,31 +199,57 @@ def shrunk(pixels: Any, side: int) -> Any:
 
 
 def _objects(
-    whole: AugmentedView, full: Any, view: Augmentation, clock: Stopwatch, least: float
+    whole: AugmentedView,
+    full: Any,
+    view: Augmentation,
+    faces: Sequence[Face],
+    named: Mapping[str, float],
+    clock: Stopwatch,
 ) -> tuple[DetectedObject, ...]:
     detector = models().objects
-    found = _restored(whole, detector.find(whole.pixels, clock, least=least))
+    passes = [
+        _restored(whole, detector.find(whole.pixels, clock, size=size)) for size in DETECTOR_SIZES
+    ]
+    found = [one for one in fused(passes, named, faces) if one.score >= OBJECT_SCORE]
     if full is None or max(full.shape[:2]) < SMALLEST_TILED:
         return tuple(found)
     side = int(max(full.shape[:2]) * TILE_SHARE)
     for tile in tiles(shown(full, view), side):
-        seen = detector.find(shrunk(tile.pixels, VIEW_SIDE), clock, least=min(TILE_SCORE, least))
+        seen = detector.find(shrunk(tile.pixels, VIEW_SIDE), clock)
         inside = [one for one in seen if _is_whole(one.box)]
         found += [
             one
-            for one in _restored(tile, inside)
-            if one.box.area <= TILE_AREA and (one.score >= TILE_SCORE or least < OBJECT_SCORE)
+            for one in fused([_restored(tile, inside)], {}, ())
+            if one.box.area <= TILE_AREA and one.score >= TILE_SCORE
         ]
     return distinct(found)
 
 
-def _shapes(
-    small: Any, view: Augmentation, texts: Sequence[TextLine]
-) -> tuple[DetectedObject, ...]:
+def _faces(whole: AugmentedView, clock: Stopwatch) -> tuple[Face, ...]:
+    faces = models().faces.find(whole.pixels, clock)
+    return tuple(Face(face.score, whole.restore(face.box)) for face in faces)
+
+
+def _labels(scores: Sequence[float]) -> tuple[SceneLabel, ...]:
+    """Nouns and the sums of their groups of at least ``SCENE_SCORE``, best first."""
+    named = [
+        SceneLabel(name, share) for name, share in shares(scores).items() if share >= SCENE_SCORE
+    ]
+    return tuple(sorted(named, key=lambda label: -label.score))
+
+
+def _tiny(small: Any) -> Any:
+    import cv2
+
+    return cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def _graphic(small: Any, view: Augmentation, texts: Sequence[TextLine]) -> Graphic | None:
     """Never the closer view, which would cut off those at the edge: another scale instead."""
     page = shown_to_read(small, view) if view is Augmentation.CLOSER else shown(small, view)
     lines = [TextLine(line.text, line.score, page.within(line.box)) for line in texts]
-    return tuple(_restored(page, find_shapes(page.pixels, lines)))
+    found = graphic(page.pixels, lines)
+    return replace(found, shapes=tuple(_restored(page, found.shapes))) if found else None
 
 
 def _beside(
@@ -183,13 +265,13 @@ def _beside(
         thing
         for thing in things
         if thing.score >= IN_GRAPHICS
-        and not any(_covered(thing.box, shape.box) > SAME_PLACE for shape in shapes)
+        and not any(thing.box.covered(shape.box) > SAME_PLACE for shape in shapes)
     ]
     drawn = [
         shape
         for shape in shapes
         if not is_unnamed(shape.name)
-        or not any(_covered(shape.box, thing.box) > SAME_PLACE for thing in kept)
+        or not any(shape.box.covered(thing.box) > SAME_PLACE for thing in kept)
     ]
     return (*kept, *drawn)
 
@@ -222,17 +304,9 @@ def _distinct_lines(lines: Iterable[TextLine]) -> list[TextLine]:
     """Each line once: of those that share a place, the longest, as tiles cut lines off."""
     kept: list[TextLine] = []
     for line in sorted(lines, key=lambda line: (-len(line.text), -line.score)):
-        if not any(_covered(line.box, other.box) >= SAME_LINE for other in kept):
+        if not any(line.box.covered(other.box) >= SAME_LINE for other in kept):
             kept.append(line)
     return kept
-
-
-def _covered(box: Box, other: Box) -> float:
-    """The share of the smaller box that lies in the other one."""
-    width = min(box.right, other.right) - max(box.left, other.left)
-    height = min(box.bottom, other.bottom) - max(box.top, other.top)
-    smaller = min(box.area, other.area)
-    return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
 
 
 def _restored(showing: AugmentedView, found: Sequence[DetectedObject]) -> list[DetectedObject]:

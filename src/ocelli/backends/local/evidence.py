@@ -2,46 +2,59 @@
 
 Every number here is a score between 0 and 1, and every rule is about trust:
 
-- A detected thing counts from ``OBJECT_SCORE`` on. From ``SURE_OBJECT`` on it is stated, below that
-  it only "looks like" one.
+- A thing counts from ``COUNTED`` on, which is a probability (``fusion``). From ``SURE``
+  on it is stated, below that it only "looks like" one.
+- Counts are not to be trusted: the detector misses those that overlap. One is one, two are two, and
+  more are several; but shapes of graphics are counted.
 - The classifier is asked to name every picture and always answers; alone it is believed from 0.55
   on. Where things were detected it speaks about the same picture with less right: an unrelated
   label needs 0.70, and beside a person or a face 0.80 and must be nothing that is worn, because a
   classifier that knows no people explains them by their clothes (an astronaut in a suit is a
   "football helmet" at 0.63; a photographer's tripod at 0.95 is a tripod).
-- A label that names the detected thing more closely (a cat's breed) needs 0.40 and half of its
-  group's score.
-- A label of the same exclusive kind as a detected thing, but another one (a dog where the detector
-  sees a horse), is a contradiction; the detector, which has to point at it, wins.
+- A label that names the detected thing more closely (a cat's breed) needs 0.90: few are sure of
+  breeds, and most would say "a cat".
+- A label of the same exclusive kind as a detected thing, but another one (a truck where the
+  detector sees a car), is a contradiction; the detector, which has to point at it, wins. Of animals
+  ``fusion`` has decided. A label that covers a thing, or is called like it (a fruit beside a
+  banana, a racket beside a tennis racket), adds nothing.
+- People sit on what their boxes end in; a face is a person's.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from ocelli.backends.local.fusion import COUNTED, PERSON, SURE
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.models import OBJECT_SCORE
+from ocelli.backends.local.media import MEDIA
+from ocelli.backends.local.shapes import is_shape
+from ocelli.backends.local.surroundings import PLACES
+from ocelli.domain import grammar
+from ocelli.domain.findings import DetectedObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.findings import Box, DetectedObject, Face, SceneLabel
+    from ocelli.domain.findings import Box, Face, SceneLabel
 
-SURE_OBJECT = 0.75
+NO_THINGS = frozenset([*MEDIA, *PLACES])
 PROBABLE, CERTAIN = 0.70, 0.90
-SCENE_ALONE, SCENE_BESIDE_THINGS, SCENE_BESIDE_PEOPLE = 0.55, 0.70, 0.80
-DETAIL, DETAIL_SHARE = 0.40, 0.5
+SCENE_ALONE, SCENE_BESIDE_THINGS, SCENE_BESIDE_PEOPLE = 0.30, 0.75, 0.90
+DETAIL = 0.90
 EXCLUSIVE_KINDS = ("animal", "vehicle")
 MOST_THINGS = 6
 
-# How far we believe the models. Two of them look at the same pixels, so a second witness counts
-# half; the classifier without a second witness is overconfident; none is ever certain.
-SECOND_WITNESS, LONE_CLASSIFIER, CEILING = 0.5, 0.8, 0.97
+# The classifier without a second witness is overconfident; nothing is ever certain.
+LONE_CLASSIFIER, CEILING = 0.8, 0.97
+FACED = 0.95  # how often a face is one
 
 ON_SURFACE = 0.6
+# Whose rider sits in the middle: the lower end of the rider lies in this part of the mount.
+RIDDEN = ("horse", "bicycle", "motorcycle", "elephant")
+SEAT, ASTRIDE = (0.15, 1.05), 0.6
 OFF_CENTER, SMALL = 1 / 3, 0.25
 
 
@@ -64,24 +77,30 @@ class SceneWord:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """All detected objects of one name: ``score`` is their mean, ``belief`` counts witnesses.
+    """All things of one name: ``belief`` is the probability that there is one.
 
-    ``placed`` is whether its ``side`` may be told.
+    ``surface`` is what they lie on or ride. ``placed`` is whether its ``side`` may be told, and
+    ``counted`` whether their number is right.
     """
 
     noun: str
     boxes: tuple[Box, ...]
-    score: float
     belief: float
     band: Band
     detail: SceneWord | None = None
     surface: str | None = None
     placed: bool = True
+    counted: bool = False
 
     @property
     def count(self) -> int:
-        """How many."""
+        """How many, at least."""
         return len(self.boxes)
+
+    @property
+    def rides(self) -> bool:
+        """Whether it sits on its ``surface`` and moves with it."""
+        return self.surface in RIDDEN
 
     @property
     def side(self) -> str | None:
@@ -118,15 +137,20 @@ def things_in(
     """The things that are worth mentioning: people first, then by belief."""
     groups: dict[str, list[DetectedObject]] = defaultdict(list)
     for found in objects:
-        if found.score >= OBJECT_SCORE:
+        if found.score >= COUNTED:
             groups[found.name].append(found)
+    if PERSON not in groups and faces:
+        groups[PERSON] = [
+            DetectedObject(PERSON, min(FACED, face.score), face.box) for face in faces
+        ]
     surfaces = {
         name: group[0].box
         for name, group in groups.items()
         if name in lexicon().surfaces and len(group) == 1
     }
-    things = [_thing(name, group, scenes, faces, surfaces) for name, group in groups.items()]
-    things.sort(key=lambda thing: (thing.noun != "person", -thing.belief, thing.noun))
+    things = [_thing(name, group, scenes, surfaces) for name, group in groups.items()]
+    things = [_mounted(thing, groups) if thing.noun == PERSON else thing for thing in things]
+    things.sort(key=lambda thing: (thing.noun != PERSON, -thing.belief, thing.noun))
     return things[:MOST_THINGS]
 
 
@@ -143,7 +167,9 @@ def scene_of(
     labels = [
         SceneWord(label.name, label.score, _scene_band(label.score))
         for label in sorted(scenes, key=lambda label: (-label.score, label.name))
-        if label.score >= needed and _is_plausible(label.name, things, people=people)
+        if label.score >= needed
+        and label.name not in NO_THINGS
+        and _is_plausible(label.name, things, people=people)
     ]
     if not labels:
         return None
@@ -154,32 +180,43 @@ def scene_of(
     return Scene(head, narrower)
 
 
-def believe(score: float, witness: float) -> float:
-    """Noisy-or of a score and a second, dependent witness; grows with both, at most ``CEILING``."""
-    return min(1 - (1 - score) * (1 - SECOND_WITNESS * witness), CEILING)
-
-
 def _thing(
     name: str,
     group: Sequence[DetectedObject],
     scenes: Sequence[SceneLabel],
-    faces: Sequence[Face],
     surfaces: dict[str, Box],
 ) -> Thing:
-    words = lexicon()
-    score = sum(found.score for found in group) / len(group)
-    witnesses = [label.score for label in scenes if words.same(label.name, name)]
-    if name == "person":
-        witnesses += [face.score for face in faces]
     boxes = tuple(found.box for found in sorted(group, key=lambda found: found.box.left))
+    belief = min(max(found.score for found in group), CEILING)
     return Thing(
         noun=name,
         boxes=boxes,
-        score=score,
-        belief=believe(score, max(witnesses, default=0.0)),
-        band=Band.CERTAIN if min(f.score for f in group) >= SURE_OBJECT else Band.PROBABLE,
+        belief=belief,
+        band=Band.CERTAIN if belief >= SURE else Band.PROBABLE,
         detail=_detail(name, scenes) if len(group) == 1 else None,
         surface=_surface(name, boxes, surfaces),
+        counted=is_shape(name),
+    )
+
+
+def _mounted(riders: Thing, groups: dict[str, list[DetectedObject]]) -> Thing:
+    """The people with what all of them ride, each on one of its own."""
+    for name in RIDDEN:
+        mounts = groups.get(name, [])
+        if len(mounts) == riders.count and all(
+            any(_sits(box, mount.box) for mount in mounts) for box in riders.boxes
+        ):
+            return replace(riders, surface=name)
+    return riders
+
+
+def _sits(rider: Box, mount: Box) -> bool:
+    high, low = (mount.top + share * (mount.bottom - mount.top) for share in SEAT)
+    across = min(rider.right, mount.right) - max(rider.left, mount.left)
+    return (
+        rider.top < mount.top
+        and high <= rider.bottom <= low
+        and across >= ASTRIDE * (rider.right - rider.left)
     )
 
 
@@ -188,8 +225,7 @@ def _detail(name: str, scenes: Sequence[SceneLabel]) -> SceneWord | None:
     words = lexicon()
     narrower = [label for label in scenes if words.parent(label.name) == name]
     best = max(narrower, key=lambda label: label.score, default=None)
-    total = max((label.score for label in scenes if label.name == name), default=0.0)
-    if best is None or best.score < max(DETAIL, DETAIL_SHARE * total):
+    if best is None or best.score < DETAIL:
         return None
     return SceneWord(best.name, best.score, _scene_band(best.score))
 
@@ -216,11 +252,17 @@ def _is_plausible(name: str, things: Sequence[Thing], *, people: bool) -> bool:
     if people and words.is_a(name, "worn"):
         return False
     for thing in things:
-        if words.same(name, thing.noun):
+        if words.same(name, thing.noun) or _is_redundant(name, thing.noun):
             return False  # said already, more closely placed
         if any(words.is_a(name, k) and words.is_a(thing.noun, k) for k in EXCLUSIVE_KINDS):
             return False
     return True
+
+
+def _is_redundant(label: str, noun: str) -> bool:
+    """Whether it covers the thing, or one is called after the other."""
+    words = set(label.split()), set(noun.split())
+    return noun in grammar.members(label) or words[0] <= words[1] or words[1] <= words[0]
 
 
 def _scene_band(score: float) -> Band:

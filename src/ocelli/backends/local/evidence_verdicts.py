@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local import class_names
 from ocelli.backends.local.content import FACE, NSFW, PICTURE, is_grey
+from ocelli.backends.local.fusion import COUNTED
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.models import OBJECT_SCORE
-from ocelli.backends.local.shape_verdicts import judge_shapes
+from ocelli.backends.local.shape_verdicts import FAR_SIDE, judge_shapes, side_of
 from ocelli.backends.local.text_match import Match, best_match, legible
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType, Ruling, Stand, Verdict
@@ -39,7 +39,6 @@ SCENE_NAMED = 0.3
 # Shares below this are in no palette, so what a palette lacks may still be so much of the picture.
 UNNAMED_SHARE = 0.01
 WORN_OUT_COUNT = 4  # beyond it the detector's counts are guesses
-FAR_SIDE = 0.6
 CLEARLY = 0.05  # of the picture's side
 WHERE = re.compile(
     r"(?:to the )?(?P<how>left of|right of|above|below|under|underneath|on|on top of|in|inside)"
@@ -231,14 +230,15 @@ def _side(subject: str | None, value: str | None, findings: Findings) -> Verdict
     if noun is None or not value:
         return None
     found = _found(noun, findings)
-    if value not in ("left", "right"):
+    side = side_of(value)
+    if side is None:
         return _placed(found, value, findings)
     if len(found) != 1:
         return None
     across = found[0].box.center[0]
-    if (across < 0.5) == (value == "left"):
+    if (across < 0.5) == (side == "left"):
         return _supported(f"{noun} detected there", 0.6)
-    far = across > FAR_SIDE if value == "left" else across < 1 - FAR_SIDE
+    far = across > FAR_SIDE if side == "left" else across < 1 - FAR_SIDE
     return _contradicted(f"{noun} detected elsewhere", 0.6) if far else _unseen("in the middle")
 
 
@@ -273,7 +273,7 @@ def _safety(claim: Claim, findings: Findings) -> Verdict | None:
 
 
 def _found(noun: str, findings: Findings) -> list[DetectedObject]:
-    return [one for one in findings.objects if one.name == noun and one.score >= OBJECT_SCORE]
+    return [one for one in findings.objects if one.name == noun and one.score >= COUNTED]
 
 
 def _supported(reason: str, strength: float) -> Verdict:

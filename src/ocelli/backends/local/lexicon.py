@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocelli.backends.local import data
 
@@ -25,7 +25,8 @@ class Lexicon:
     """``objects``: COCO id to name. ``scenes``: ImageNet names by index, without duplicates merged.
 
     ``kinds`` holds COCO's supercategories of its names, and "animal", "vehicle", "worn" and
-    "place" for ImageNet's.
+    "place" for ImageNet's. ``places``: things that are mostly found "indoors" or "outdoors", and
+    ``place_classes`` the indices of ImageNet's for these and other places.
     """
 
     objects: Mapping[int, str]
@@ -34,6 +35,8 @@ class Lexicon:
     kinds: Mapping[str, frozenset[str]]
     tabletop: frozenset[str]
     surfaces: frozenset[str]
+    places: Mapping[str, frozenset[str]]
+    place_classes: Mapping[str, tuple[int, ...]]
 
     def parent(self, name: str) -> str | None:
         """The noun that ``name`` can always be called instead; None if it has none."""
@@ -79,7 +82,18 @@ def lexicon() -> Lexicon:
         kinds={name: frozenset(of) for name, of in kinds.items()},
         tabletop=frozenset(coco["tabletop"]),
         surfaces=frozenset(coco["surfaces"]),
+        places={place: frozenset(of) for place, of in _places(coco).items()},
+        place_classes={place: tuple(_indices(of)) for place, of in imagenet["places"].items()},
     )
+
+
+def _places(coco: dict[str, Any]) -> dict[str, set[str]]:
+    """Where things of whole supercategories are found, but for some of them."""
+    anywhere = set(coco["anywhere"])
+    return {
+        place: {name for kind in kinds for name in coco["kinds"][kind].values()} - anywhere
+        for place, kinds in coco["places"].items()
+    }
 
 
 def _scene_names(ours: dict[str, str]) -> tuple[str, ...]:

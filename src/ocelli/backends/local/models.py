@@ -11,24 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ocelli.backends.local import inventory, networks
 from ocelli.backends.local.boxes import ssd, yunet
+from ocelli.backends.local.fusion import FLOOR
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.runtime import Runtime
-from ocelli.domain.findings import Box, DetectedObject, Face, Safety, SceneLabel
+from ocelli.domain.findings import Box, DetectedObject, Face, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ocelli.backends.local.inventory import Weights
+    from ocelli.backends.local.runtime import Network
     from ocelli.backends.local.stopwatch import Stopwatch
 
-# SSD MobileNet v2's own scores: below this its guesses on our sample photos are mostly wrong.
-OBJECT_SCORE = 0.55
-# Two boxes of one class that overlap so much are one thing; of two classes that resemble each other
-# (the same COCO supercategory: cup and bowl, cat and dog, car and truck) already at less.
-SAME_THING = 0.55
-CONFUSED_THING = 0.45
-# Labels below this never support anything; a group counts the small scores of its members too.
-SCENE_SCORE = 0.10
 FACE_SCORE = 0.85
 CELL = 32  # sides of what the face detector is shown are multiples of this
 
@@ -40,6 +35,7 @@ class NeuralModel:
 
     def __init__(self) -> None:
         self._ready = False
+        self._networks: list[Network] = []
 
     def load(self, runtime: Runtime | None = None) -> None:
         """Read the weights if that has not happened yet.
@@ -50,6 +46,18 @@ class NeuralModel:
             self._load(runtime or Runtime(), inventory.weights(self.name))
             self._ready = True
             inventory.mark_loaded(self.name)
+
+    def release(self) -> None:
+        """Give up the memory of the last call."""
+        for network in self._networks:
+            network.release()
+
+    def _network_of(
+        self, runtime: Runtime, name: str, weights: Weights, build: Callable[[Any, Path], Any]
+    ) -> Network:
+        network = runtime.network(name, weights, build)
+        self._networks.append(network)
+        return network
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         raise NotImplementedError
@@ -66,12 +74,11 @@ class ObjectDetector(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (graph,) = weights
-        self._network = runtime.network(self.name, graph, networks.objects)
+        self._network = self._network_of(runtime, self.name, graph, networks.objects)
 
-    def find(
-        self, pixels: Any, clock: Stopwatch, *, size: int = 300, least: float = OBJECT_SCORE
-    ) -> tuple[DetectedObject, ...]:
-        """Things with a score of at least ``least``, best first, each thing once.
+    def find(self, pixels: Any, clock: Stopwatch, *, size: int = 300) -> tuple[DetectedObject, ...]:
+        """Things with a score of at least ``fusion.FLOOR``, best first; see ``fusion`` for what
+        these mean.
 
         ``size``: side of the square that the network is shown, a multiple of 64 or 300.
         """
@@ -82,8 +89,8 @@ class ObjectDetector(NeuralModel):
         with clock(self.name):
             heads = self._network(square[None])
         names = lexicon().objects
-        rows = zip(*(each.tolist() for each in ssd(heads, least=least)), strict=True)
-        return distinct(
+        rows = zip(*(each.tolist() for each in ssd(heads, least=FLOOR)), strict=True)
+        return tuple(
             DetectedObject(names[number], score, _box(*box))
             for number, score, box in rows
             if number in names
@@ -97,15 +104,16 @@ class SceneClassifier(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (path,) = weights
-        self._network = runtime.network(self.name, path, networks.scene)
+        self._network = self._network_of(runtime, self.name, path, networks.scene)
 
-    def find(self, pixels: Any, clock: Stopwatch) -> tuple[SceneLabel, ...]:
-        """Labels and the sums of their groups of at least ``SCENE_SCORE``, best first."""
+    def find(self, pixels: Any, clock: Stopwatch) -> list[float]:
+        """The score of every class; they sum up to 1."""
         self.load()
         crop = _center_crop(pixels, share=0.875, size=280)
         with clock(self.name):
             (scores,) = self._network(crop[None])
-        return scene_labels(scores[0].tolist())
+        scores_of_classes: list[float] = scores[0].tolist()
+        return scores_of_classes
 
 
 class SafetyClassifier(NeuralModel):
@@ -115,7 +123,7 @@ class SafetyClassifier(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (path,) = weights
-        self._network = runtime.network(self.name, path, networks.safety)
+        self._network = self._network_of(runtime, self.name, path, networks.safety)
 
     def find(self, pixels: Any, clock: Stopwatch) -> Safety:
         """The probability that the picture is not safe for work."""
@@ -137,7 +145,7 @@ class FaceDetector(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (path,) = weights
-        self._network = runtime.network(self.name, path, networks.faces)
+        self._network = self._network_of(runtime, self.name, path, networks.faces)
 
     def find(self, pixels: Any, clock: Stopwatch) -> tuple[Face, ...]:
         """Faces with a score of at least ``FACE_SCORE``, best first."""
@@ -158,17 +166,8 @@ class FaceDetector(NeuralModel):
         )
 
 
-def distinct(objects: Iterable[DetectedObject]) -> tuple[DetectedObject, ...]:
-    """Non-maximum suppression within a class and across classes of one COCO supercategory."""
-    kept: list[DetectedObject] = []
-    for candidate in sorted(objects, key=lambda found: -found.score):
-        if not any(_same_thing(candidate, other) for other in kept):
-            kept.append(candidate)
-    return tuple(kept)
-
-
-def scene_labels(scores: list[float]) -> tuple[SceneLabel, ...]:
-    """ImageNet's 1,000 scores as labels; classes of one name add up, groups say their parent too.
+def shares(scores: Sequence[float]) -> dict[str, float]:
+    """ImageNet's 1,000 scores by noun: classes of one name add up, groups say their parent too.
 
     A parent noun is listed besides its members, with the sum of *all* its classes: twenty dog
     breeds at 0.04 each are good evidence of a dog.
@@ -181,17 +180,7 @@ def scene_labels(scores: list[float]) -> tuple[SceneLabel, ...]:
         noun = words.parent(name) or name
         groups[noun] = groups.get(noun, 0.0) + score
     totals.update(groups)
-    labels = [SceneLabel(n, min(s, 1.0)) for n, s in totals.items() if s >= SCENE_SCORE]
-    return tuple(sorted(labels, key=lambda label: -label.score))
-
-
-def _same_thing(candidate: DetectedObject, other: DetectedObject) -> bool:
-    overlap = candidate.box.overlap(other.box)
-    if candidate.name == other.name:
-        return overlap >= SAME_THING
-    kinds = lexicon().kinds
-    confusable = kinds.get(candidate.name, frozenset()) & kinds.get(other.name, frozenset())
-    return bool(confusable) and overlap >= CONFUSED_THING
+    return {noun: min(share, 1.0) for noun, share in totals.items()}
 
 
 def _center_crop(pixels: Any, *, share: float, size: int) -> Any:

@@ -8,7 +8,8 @@ Wording by band (``evidence`` decides who gets which):
 band           a detected thing             a scene label
 =============  ===========================  ==========================
 ``CERTAIN``    "a cup"                      "a tripod"
-``PROBABLE``   "what looks like a cup"      "probably a tripod"
+``PROBABLE``   "what looks like a cup",     "probably a tripod"
+               "a bowl and perhaps a cup"
 ``POSSIBLE``   (not mentioned)              "possibly a tripod"
 =============  ===========================  ==========================
 """
@@ -20,19 +21,29 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import FACE, NSFW, Scheme, one_line, quote, quoted
-from ocelli.backends.local.evidence import CEILING, Band, Scene, SceneWord, Thing
+from ocelli.backends.local.evidence import CEILING, RIDDEN, Band, Scene, SceneWord, Thing
+from ocelli.backends.local.media import DRAWN
 from ocelli.domain import grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.backends.local.content import Coloring
-    from ocelli.domain.findings import Color, Face, TextLine
+    from ocelli.backends.local.content import Coloring, Content
+    from ocelli.domain.findings import Color, Face, SceneLabel, TextLine
 
 SIDE_CLAIM = 0.5
 SURE_TEXT = 0.9
 PAGE_LINES, PAGE_COVERAGE = 3, 0.15
 
+WHERE = {
+    "indoors": "indoors", "outdoors": "outdoors", "snow": "in the snow", "street": "on a street",
+    "water": "at the water", "grass": "on grass", "rocks": "among rocks",
+}  # fmt: skip
+SCENERY = {
+    "indoors": "an indoor scene", "outdoors": "an outdoor scene", "snow": "a snowy place",
+    "street": "a street", "water": "a place at the water", "grass": "grass", "rocks": "rocks",
+}  # fmt: skip
+AFLOAT = ("boat", "surfboard")
 HEDGES = {Band.CERTAIN: "", Band.PROBABLE: "probably ", Band.POSSIBLE: "possibly "}
 
 
@@ -42,6 +53,9 @@ class Topic(StrEnum):
     THING = "thing"
     SURFACE = "surface"
     SIDE = "side"
+    RIDING = "riding"
+    MEDIUM = "medium"
+    PLACE = "place"
     DETAIL = "detail"
     SCENE = "scene"
     FACES = "faces"
@@ -83,18 +97,50 @@ class Phrases:
         return any(said.topic is topic for said in self.said)
 
     def things(self, things: Sequence[Thing]) -> str:
-        """ "a person, with a cup and a bowl on a dining table"."""
+        """ "a person riding a horse, with a cup and a bowl on a dining table"."""
         by_noun = {thing.noun: thing for thing in things}
         surfaces = {t.surface for t in things if t.surface in by_noun}
         alone = len(things) == 1
-        placed = [
-            f"{self._listed([t for t in things if t.surface == noun], alone=alone)} "
-            f"on {self._listed([by_noun[noun]], alone=alone, topic=Topic.SURFACE)}"
-            for noun in sorted(noun for noun in surfaces if noun)
-        ]
+        parts = []
+        for thing in things:
+            if thing.rides and thing.surface in by_noun:
+                rider = self._listed([thing], alone=alone)
+                mount = self._listed([by_noun[thing.surface]], alone=alone)
+                self.say(Topic.RIDING, "riding", thing.surface, thing.belief, of=thing.noun)
+                parts.append(f"{rider} riding {mount}")
         rest = [t for t in things if t.noun not in surfaces and t.surface not in surfaces]
-        parts = [self._listed(rest, alone=alone)] if rest else []
-        return ", with ".join(parts + placed)
+        if rest:
+            parts.append(self._listed(rest, alone=alone))
+        for noun in sorted(noun for noun in surfaces if noun and noun not in RIDDEN):
+            lying = self._listed([t for t in things if t.surface == noun], alone=alone)
+            under = self._listed([by_noun[noun]], alone=alone, topic=Topic.SURFACE)
+            parts.append(f"{lying} on {under}")
+        return ", with ".join(parts)
+
+    def medium(self, content: Content) -> str:
+        """ "a receipt that reads “TOTAL 12.00”", "a drawing of a horse"."""
+        label = content.medium
+        if label is None:
+            return ""
+        words = grammar.counted(label.name)
+        self.say(Topic.MEDIUM, words, label.name, label.score, weight=1.0)
+        if content.things and label.name in DRAWN:
+            words += f" of {self.things(content.things)}"
+        return f"{words} that {self.reading(content.texts)}" if content.texts else words
+
+    def where(self, content: Content) -> str:
+        """ "in the snow": the closest of the places."""
+        place = content.places[0]
+        afloat = place.name == "water" and any(thing.noun in AFLOAT for thing in content.things)
+        words = "on the water" if afloat else WHERE[place.name]
+        self.say(Topic.PLACE, words, place.name, place.score)
+        return words
+
+    def scenery(self, place: SceneLabel) -> str:
+        """ "an outdoor scene": a place and nothing in it."""
+        words = SCENERY[place.name]
+        self.say(Topic.PLACE, words, place.name, place.score)
+        return words
 
     def companion(self, scene: Scene | None) -> str:
         """ " with a tripod": a thing that the classifier sees beside what was detected."""
@@ -167,7 +213,7 @@ class Phrases:
             case Scheme.ALMOST_ONE:
                 words = f"almost entirely {names[0]}"
             case Scheme.GREYS:
-                words = "in shades of grey"
+                words = "in black and white"
             case Scheme.SHADES:
                 words = f"shades of {names[0]} dominate"
             case Scheme.GROUND:
@@ -216,11 +262,13 @@ class Phrases:
         )
 
     def _listed(self, things: Sequence[Thing], *, alone: bool, topic: Topic = Topic.THING) -> str:
-        """Sure things first, then the others behind one "what looks like"."""
+        """Sure things first, then the others behind one hedge."""
         sure = [self._thing(t, topic, alone=alone) for t in things if t.band is Band.CERTAIN]
         others = [self._thing(t, topic, alone=alone) for t in things if t.band < Band.CERTAIN]
+        if others and not sure:
+            return f"what looks like {grammar.listing(others)}"
         if others:
-            sure.append(f"what looks like {grammar.listing(others)}")
+            sure.append(f"perhaps {grammar.listing(others)}")
         return grammar.listing(sure)
 
     def _thing(self, thing: Thing, topic: Topic, *, alone: bool) -> str:
@@ -229,7 +277,7 @@ class Phrases:
             words = grammar.counted(detail.name)
             self.say(topic, words, detail.name, thing.belief, weight=1.0, of=thing.noun)
             return words + self._side(thing, alone=alone)
-        words = grammar.counted(thing.noun, thing.count)
+        words = (grammar.counted if thing.counted else grammar.some)(thing.noun, thing.count)
         self.say(topic, words, thing.noun, thing.belief, count=thing.count, weight=1.0)
         words += self._side(thing, alone=alone)
         if detail is None:

@@ -17,19 +17,21 @@ from ocelli.domain.questions import Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ocelli.backends.local.content import Coloring
     from ocelli.backends.local.evidence import Thing
     from ocelli.domain.findings import Box
 
     Writer = Callable[[Content], Phrases]
 
-NOTHING = "nothing that the local models recognise"
+NOTHING = "something that the local models cannot name"
 ALT_TEXT, CAPTION, TWEET = 125, 160, 280  # characters
 CAPTIONED = 3  # things
 HASHTAGS, NO_HASHTAG = 5, "picture"
 MOST_LINES = 100
 
 
-JOINTS = {Scheme.GREYS: ",", Scheme.GROUND: ""}
+# Colours that are the point of a picture, and what stands before them.
+STRIKING = {Scheme.GREYS: ", ", Scheme.ALMOST_ONE: ", ", Scheme.GROUND: " "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Style:
 STYLES = {
     Role.ARTIST: Style(
         subject="The composition is built around this: {}",
-        nothing="The composition shows nothing that the local models recognise",
+        nothing="The composition shows something that the local models cannot name",
         colors="{} give it its tones",
         place="The space around it: {}",
         faces="{} {are} part of the composition",
@@ -56,7 +58,7 @@ STYLES = {
     ),
     Role.COMEDIAN: Style(
         subject="Tonight's cast: {}",
-        nothing="Tonight's cast: nothing that the local models recognise",
+        nothing="Tonight's cast: something that the local models cannot name",
         colors="The wardrobe department went for {}",
         place="Tonight's stage: {}",
         faces="{} showed up for work",
@@ -64,7 +66,7 @@ STYLES = {
     ),
     Role.CRITIC: Style(
         subject="What the work presents: {}",
-        nothing="The work withholds its subject: it shows nothing that the local models recognise",
+        nothing="The work withholds its subject, which the local models cannot name",
         colors="Its palette rests on {}",
         place="The setting, {}, does the rest",
         faces="{} {are} given to the viewer",
@@ -72,7 +74,7 @@ STYLES = {
     ),
     Role.ECOMMERCE: Style(
         subject="Product shown: {}",
-        nothing="Product shown: nothing that the local models recognise",
+        nothing="Product shown: something that the local models cannot name",
         colors="Main colours: {}",
         place="Presented in this setting: {}",
         faces="{} {are} in view",
@@ -80,7 +82,7 @@ STYLES = {
     ),
     Role.PROMOTER: Style(
         subject="Discover this: {}",
-        nothing="Discover this: nothing that the local models recognise",
+        nothing="Discover this: something that the local models cannot name",
         colors="Presented in {}",
         place="And the setting? {}",
         faces="{} {are} waiting to meet you",
@@ -89,7 +91,7 @@ STYLES = {
     ),
     Role.REALTOR: Style(
         subject="This view offers: {}",
-        nothing="This view offers nothing that the local models recognise",
+        nothing="This view offers something that the local models cannot name",
         colors="Finished in {}",
         place="The location: {}",
         faces="{} {are} present at the viewing",
@@ -106,33 +108,52 @@ def written(content: Content, role: Role) -> Phrases:
 
 
 def subject(prose: Phrases, content: Content) -> str:
-    """The main thing, without a full stop: things, else faces, a scene, text; "" for nothing."""
+    """The main thing and where it is, without a full stop; "" for nothing."""
+    words = _what(prose, content)
+    if not content.places:
+        return words
+    if not words:
+        return prose.scenery(content.places[0])
+    return f"{words}{',' if ',' in words else ''} {prose.where(content)}"
+
+
+def _what(prose: Phrases, content: Content) -> str:
+    """What it is if it is no photo; else things, a scene, text."""
+    if content.medium is not None:
+        return prose.medium(content)
     if content.things:
         return prose.things(content.things) + prose.companion(content.scene)
-    if content.faces:
-        return prose.faces(content.faces, weight=1.0) + prose.companion(content.scene)
     if content.scene is not None:
         return prose.scene(content.scene)
     return prose.quote(content.texts, weight=1.0) if content.texts else ""
 
 
 def _general(content: Content) -> Phrases:
-    """What the picture shows, its colours, where it is, faces, text, a warning."""
+    """What the picture shows and where, colours that are the point of it, text, a warning."""
     prose = Phrases()
-    first = subject(prose, content) or NOTHING
-    if content.coloring is not None:
-        words = prose.coloring(content.coloring)
-        first += f"{JOINTS.get(content.coloring.scheme, ';')} {words}"
-    prose.sentences.append(grammar.sentence(first))
+    first, coloring = subject(prose, content), content.coloring
+    if coloring is not None:
+        first = _colored(first, coloring, prose, content)
+    prose.sentences.append(grammar.sentence(first or NOTHING))
     if place := _place(content):
         prose.sentences.append(f"The setting is {prose.place(place)}.")
-    if content.faces and not prose.has(Topic.FACES):
-        verb = "is" if len(content.faces) == 1 else "are"
-        prose.sentences.append(grammar.sentence(f"{prose.faces(content.faces)} {verb} visible"))
     if content.texts and not prose.has(Topic.TEXT):
         prose.sentences.append(f"There is {prose.quote(content.texts)}.")
     _warn(prose, content)
     return prose
+
+
+def _colored(first: str, coloring: Coloring, prose: Phrases, content: Content) -> str:
+    """With the colours, where they are the point of it, or where there is nothing else to say."""
+    if not first and coloring.scheme is Scheme.ALMOST_ONE:
+        return f"something unrecognised, {prose.coloring(coloring)}"
+    if not first:
+        return f"something unrecognised, mostly {prose.colors(coloring)}"
+    if coloring.scheme not in STRIKING or not (content.things or content.scene or content.places):
+        return first
+    if content.medium is not None:
+        return first
+    return first + STRIKING[coloring.scheme] + prose.coloring(coloring)
 
 
 def _styled(content: Content, style: Style) -> Phrases:
@@ -193,7 +214,9 @@ def _tweet(content: Content) -> Phrases:
         prose.sentences.append(f"All about {prose.colors(content.coloring)}.")
     if content.texts and not prose.has(Topic.TEXT):
         prose.sentences.append(f"Comes with {prose.quote(content.texts)}.")
-    sure = [thing.noun for thing in content.things if thing.band is Band.CERTAIN]
+    said = {noun for one in prose.said for noun in (one.subject, one.of)}
+    certain = [thing.noun for thing in content.things if thing.band is Band.CERTAIN]
+    sure = [noun for noun in certain if noun in said]
     scene = content.scene
     if scene is not None and prose.has(Topic.SCENE) and scene.head.band is Band.CERTAIN:
         sure.append(scene.head.name)
@@ -246,12 +269,12 @@ def _inspector(content: Content) -> Phrases:
 
 
 def _inspected(prose: Phrases, thing: Thing) -> str:
-    """ "What looks like a cup: at the top left, 4% of the picture (detector score 0.61)."."""
+    """ "What looks like a cup: at the top left, 4% of the picture (probability 0.61)."."""
     words = prose.things([replace(thing, surface=None, placed=False)])
     if thing.placed and thing.count == 1 and (side := _side(thing.boxes[0])):
         where = _where(thing.boxes[0])
         prose.say(Topic.SIDE, where, side, thing.belief, of=thing.noun)
-    score = f"detector score {thing.score:.2f}"
+    score = f"probability {thing.belief:.2f}"
     return grammar.sentence(f"{words}: {_places(thing.boxes)} ({score})")
 
 

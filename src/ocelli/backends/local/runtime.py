@@ -9,6 +9,7 @@ its pages.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import inspect
 import os
@@ -90,6 +91,7 @@ class Network:
     """
 
     def __init__(self, compiled: Any, mapped: Any = None) -> None:
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
         self._mapped = mapped
@@ -99,6 +101,16 @@ class Network:
         self._request.set_input_tensor(_openvino().Tensor(array, shared_memory=True))
         self._request.infer()
         return [self._request.get_output_tensor(each).data for each in self._outputs]
+
+    def release(self) -> None:
+        """Give up the memory of the last call, and its outputs. The next call takes it anew."""
+        self._compiled.release_memory()
+
+
+def trim() -> None:
+    """Give memory that is free back to the system, where the C library can."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def cache_folder() -> Path:

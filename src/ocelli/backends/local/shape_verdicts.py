@@ -9,6 +9,7 @@ unless a region without a name, or a figure that may be called so, leaves room f
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local import class_names
@@ -36,6 +37,8 @@ ALIKE = {
     "cross": {"star"},
 }
 NOT_IN_GRAPHICS = 0.5
+FAR_SIDE = 0.6  # clearly beyond the middle
+SIDE = re.compile(r"((on|at|to) )?(the )?(?P<side>left|right)( side| half)?( of the picture)?")
 
 
 def judge_shapes(claim: Claim, findings: Findings) -> Opinion | None:
@@ -55,7 +58,15 @@ def judge_shapes(claim: Claim, findings: Findings) -> Opinion | None:
         case ClaimType.ATTRIBUTE:
             wanted = class_names.basic_color(claim.value or "")
             return _colored(noun, wanted, shapes) if wanted else None
+        case ClaimType.RELATION if side := side_of(claim.value or ""):
+            return _beside(noun, color, side, shapes)
     return None
+
+
+def side_of(value: str) -> str | None:
+    """ "left" or "right" for "on the left side", None for anything but that."""
+    found = SIDE.fullmatch(value.casefold())
+    return found["side"] if found else None
 
 
 def _noun(subject: str) -> str | None:
@@ -80,6 +91,22 @@ def _there(noun: str, color: str | None, shapes: list[DetectedObject]) -> Opinio
     if maybe:
         return Ruling.UNSEEN, f"no clear {noun}", 0.2
     return Ruling.CONTRADICTED, f"no {noun} found", _trust(shapes)
+
+
+def _beside(
+    noun: str, color: str | None, side: str, shapes: list[DetectedObject]
+) -> Opinion | None:
+    """On which half it is, if there is one."""
+    held, maybe = _of(noun, color, shapes)
+    if len(held) != 1 or maybe:
+        return None
+    across = held[0].box.center[0]
+    shown = across if side == "right" else 1 - across
+    if shown >= 0.5:
+        return Ruling.SUPPORTED, f"{noun} found there", _trust(held)
+    if shown > 1 - FAR_SIDE:
+        return Ruling.UNSEEN, "in the middle", 0.2
+    return Ruling.CONTRADICTED, f"{noun} found elsewhere", _trust(held)
 
 
 def _colored(noun: str, color: str, shapes: list[DetectedObject]) -> Opinion | None:

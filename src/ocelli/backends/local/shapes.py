@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from colorsys import rgb_to_hsv
 from dataclasses import dataclass
+from math import pi
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,12 @@ SMALLEST_SIDE = 10
 MOST_REGIONS = 60
 MOST_UNNAMED = 0.5
 IN_TEXT = 0.5
+# Of bars: how thin a line is in pixels, how full their boxes are, how many there must be, how much
+# they differ in width at most, and in length at least.
+AXIS, FULL_BAR, BARS, LIKE, UNEQUAL = 9, 0.9, 3, 0.2, 0.3
+# Sectors of a pie: so large, so many, how much of their box they fill, and how much their boxes
+# overlap or touch.
+SMALLEST_SECTOR, SECTORS, ROUND, CROSSING = 0.008, 3, 0.05, 0.85
 NEAR_EDGE = 2
 
 # Hues in degrees up to which a colour has its name, and where value or saturation change it.
@@ -58,28 +65,53 @@ class _Region:
     color: str
     noun: str
     box: Box
+    area: float
+
+
+@dataclass(frozen=True, slots=True)
+class Graphic:
+    """A picture of a few flat colours: its ``shapes`` from left to right, if they can be named.
+
+    ``is_pie``: its regions are sectors of one circle. ``has_bars``: rectangles of one width, but
+    not of one height, stand on one line, or hang on a wall.
+    """
+
+    shapes: tuple[DetectedObject, ...] = ()
+    is_pie: bool = False
+    has_bars: bool = False
 
 
 def find_shapes(pixels: Any, texts: Sequence[TextLine] = ()) -> tuple[DetectedObject, ...]:
-    """Shapes in RGB uint8 ``pixels`` from left to right; letters of ``texts`` are none."""
+    """The shapes of ``graphic``."""
+    found = graphic(pixels, texts)
+    return found.shapes if found else ()
+
+
+def graphic(pixels: Any, texts: Sequence[TextLine] = ()) -> Graphic | None:
+    """What flat graphics in RGB uint8 ``pixels`` show; letters of ``texts`` are no shapes.
+
+    None if it is something else.
+    """
     import cv2
 
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width)
     if min(height, width) * min(scale, 1.0) < 2 * SMALLEST_SIDE:
-        return ()
+        return None
     if scale < 1:
         size = round(width * scale), round(height * scale)
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     colors = _flat_colors(pixels)
     if len(colors) < 2:
-        return ()
+        return None
+    which, ground = _nearest(pixels, colors)
     regions = [
         region
-        for region in _regions(pixels, colors)
+        for region in _regions(pixels, colors, which, ground)
         if not any(_inside(region.box, line.box) for line in texts)
     ]
-    return tuple(_scored(regions))
+    bars = any(_has_bars(which == color) for color in range(len(colors)) if color != ground)
+    return Graphic(tuple(_scored(regions)), is_pie=_is_pie(regions), has_bars=bars)
 
 
 def is_shape(name: str) -> bool:
@@ -118,17 +150,24 @@ def _flat_colors(pixels: Any) -> list[Any]:
     return colors if near.mean() >= NAMED_SHARE and len(colors) <= MOST_COLORS else []
 
 
-def _regions(pixels: Any, colors: Sequence[Any]) -> Iterator[_Region]:
-    """Connected pixels of one colour, each pixel given to the nearest one; the ground is none."""
+def _nearest(pixels: Any, colors: Sequence[Any]) -> tuple[Any, int]:
+    """For each pixel the position of the nearest colour, and the position of the ground's."""
     import cv2
     import numpy as np
 
-    height, width = pixels.shape[:2]
     nearest = np.argmin([((_middles() - color) ** 2).sum(axis=1) for color in colors], axis=0)
     # The median removes the seams where the pixels between two colours are nearest to a third.
     which = cv2.medianBlur(nearest.astype(np.uint8)[_bins(pixels)], SEAM)
     edge = np.concatenate([which[0], which[-1], which[:, 0], which[:, -1]])
-    ground = int(np.bincount(edge).argmax())
+    return which, int(np.bincount(edge).argmax())
+
+
+def _regions(pixels: Any, colors: Sequence[Any], which: Any, ground: int) -> Iterator[_Region]:
+    """Connected pixels of one colour; the ground is none."""
+    import cv2
+    import numpy as np
+
+    height, width = pixels.shape[:2]
     for index in range(len(colors)):
         if index == ground:
             continue
@@ -149,7 +188,8 @@ def _regions(pixels: Any, colors: Sequence[Any]) -> Iterator[_Region]:
             if np.abs(shade - colors[ground]).max() <= SAME_COLOR:
                 continue
             box = Box(left / width, top / height, (left + across) / width, (top + down) / height)
-            yield _Region(plain_name(*shade), outline(part.astype(np.uint8)) or UNNAMED, box)
+            noun = outline(part.astype(np.uint8)) or UNNAMED
+            yield _Region(plain_name(*shade), noun, box, area / (width * height))
 
 
 def _bins(pixels: Any) -> Any:
@@ -212,6 +252,41 @@ def _scored(regions: Sequence[_Region]) -> Iterator[DetectedObject]:
         if region.noun == UNNAMED or region.color in hiding:
             score = DOUBTFUL
         yield DetectedObject(f"{region.color} {region.noun}", score, region.box)
+
+
+def _is_pie(regions: Sequence[_Region]) -> bool:
+    """Whether regions of different colours fill the ellipse in the box around them."""
+    large = [region for region in regions if region.area >= SMALLEST_SECTOR]
+    if len({region.color for region in large}) < SECTORS:
+        return False
+    left, top = (min(getattr(region.box, edge) for region in large) for edge in ("left", "top"))
+    right, bottom = (
+        max(getattr(region.box, edge) for region in large) for edge in ("right", "bottom")
+    )
+    filled = sum(region.area for region in large) / ((right - left) * (bottom - top))
+    spread = sum(region.box.area for region in large) / ((right - left) * (bottom - top))
+    return bool(abs(filled - pi / 4) <= ROUND and spread > CROSSING)
+
+
+def _has_bars(mask: Any) -> bool:
+    """See ``Graphic``, for pixels of one colour; thin lines that join them do not matter."""
+    import cv2
+    import numpy as np
+
+    solid = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((AXIS, AXIS), np.uint8))
+    stats = cv2.connectedComponentsWithStats(solid, connectivity=4)[2][1:]
+    full = stats[stats[:, 4] >= FULL_BAR * stats[:, 2] * stats[:, 3]][:, :4]
+    if not BARS <= len(full) <= MOST_REGIONS:
+        return False
+    left, top, across, down = full.T
+    standing = (top + down, across, down)
+    lying = (left, down, across)
+    for line, thickness, length in (standing, lying):
+        for at, thick in zip(line, thickness, strict=True):
+            alike = (abs(line - at) <= AXIS) & (abs(thickness - thick) <= LIKE * thick)
+            if alike.sum() >= BARS and np.ptp(length[alike]) > UNEQUAL * length[alike].max():
+                return True
+    return False
 
 
 def _inside(box: Box, line: Box) -> bool:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import NSFW, PICTURE
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.phrases import Phrase, Topic
+from ocelli.backends.local.phrases import WHERE, Phrase, Topic
+from ocelli.backends.local.shapes import is_shape
 from ocelli.domain import grammar
 from ocelli.domain.claims import Claim, ClaimType
 
@@ -40,6 +41,15 @@ def _claims(said: Phrase) -> Iterator[Claim]:
         case Topic.SIDE:
             text = grammar.sentence(f"the {said.of} is {said.words}")
             yield Claim(text, ClaimType.RELATION, said.of, None, said.subject, at, belief)
+        case Topic.RIDING:
+            text = grammar.sentence(f"the {said.of} is riding the {said.subject}")
+            yield Claim(text, ClaimType.RELATION, said.of, None, "riding", at, belief)
+        case Topic.MEDIUM:
+            text = f"The picture is {said.words}."
+            yield Claim(text, ClaimType.SCENE, said.subject, None, None, at, belief)
+        case Topic.PLACE:
+            text = f"The scene is {WHERE[said.subject]}."
+            yield Claim(text, ClaimType.SCENE, said.subject, None, None, at, belief)
         case Topic.SCENE if said.of:
             yield _is_a(said)
         case Topic.SCENE if lexicon().is_a(said.subject, "place"):
@@ -67,7 +77,12 @@ def _claims(said: Phrase) -> Iterator[Claim]:
 
 
 def _there_is(noun: str, said: Phrase) -> Claim:
-    words = grammar.counted(noun, said.count)
+    exact = is_shape(noun)
+    words = (grammar.counted if exact else grammar.some)(noun, said.count)
+    if said.count > 2 and not exact:
+        return Claim(
+            f"There are {words}.", ClaimType.OBJECT, noun, None, None, said.sentence, said.belief
+        )
     if said.count > 1:
         return Claim(
             f"There are {words}.",

@@ -53,8 +53,8 @@ class TextReader(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         places, letters = weights
-        self._places = runtime.network("text-places", places, networks.text_places)
-        self._letters = runtime.network("text-letters", letters, networks.text_letters)
+        self._places = self._network_of(runtime, "text-places", places, networks.text_places)
+        self._letters = self._network_of(runtime, "text-letters", letters, networks.text_letters)
         characters = graphs.metadata(letters.path.read_bytes(), "character")
         self._alphabet = ocr.alphabet(characters)
 

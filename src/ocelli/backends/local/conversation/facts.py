@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocelli.backends.local.fusion import COUNTED, SURE
 from ocelli.domain import grammar
 from ocelli.domain.claims import ClaimType
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from ocelli.domain.findings import Findings
     from ocelli.domain.ports_chat import AnalysedPicture
 
-# Models' own scores: from the first on a thing counts, from the second on it is said without doubt.
-COUNTED, SURE = 0.55, 0.75
 LABELLED = 0.55
 DOMINANT = 0.10
 NEAR_DUPLICATE = 8  # bits of 64 that may differ
@@ -56,7 +55,9 @@ class PictureFacts:
             return {name: Found(name, count) for name, count in self.things.items()}
         return {
             claim.subject: Found(
-                claim.subject, claim.count or 1, claim.belief is None or claim.belief >= SURE
+                claim.subject,
+                claim.count or self.things[claim.subject] or 1,
+                claim.belief is None or claim.belief >= SURE,
             )
             for claim in self.findings.claims
             if claim.subject

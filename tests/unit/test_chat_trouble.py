@@ -372,7 +372,7 @@ def test_breaker_rules(events: list[str]) -> None:
                 in_a_row = 0
                 one.succeeded()
             case _:
-                one.gave_up()
+                one.cancelled()
         assert (one.state is State.CLOSED) == (in_a_row < 3)
 
 

@@ -25,7 +25,7 @@ class Prices:
     output: float | None = None
 
     def cost(self, tokens: Tokens) -> float | None:
-        """In dollars; None if a price that is needed is not known."""
+        """Return the cost in US dollars; None if a needed price is unknown."""
         if self.input is None or self.output is None:
             return None
         return (tokens.prompt * self.input + tokens.completion * self.output) / 1_000_000
@@ -72,7 +72,7 @@ class BackendConfig:
         return f"{self.base_url}/chat/completions"
 
     def headers(self) -> dict[str, str]:
-        """What every request carries."""
+        """Return the headers of every request."""
         headers = dict(self.extra_headers)
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"

@@ -37,7 +37,7 @@ class BackendFactory(Protocol):
     """What an entry point of the group ``ocelli.backends`` leads to."""
 
     def __call__(self, config: BackendConfig, context: BackendContext) -> Backend:
-        """The backend of one ``[backends.NAME]``. Opens nothing and loads nothing yet."""
+        """Create the backend of a ``[backends.NAME]``; opens and loads nothing yet."""
         ...
 
 

@@ -51,13 +51,13 @@ class Provider:
 
 
 def backend_kinds() -> frozenset[str]:
-    """The kinds of backends that are installed."""
+    """Return the installed kinds of backends."""
     return frozenset(entry_points(group=BACKENDS).names)
 
 
 @cache
 def providers() -> dict[str, Provider]:
-    """All rows, by name. Another package may replace one of ours."""
+    """Return all providers by name; another package may replace one of ours."""
     text = (files("ocelli.backends") / "providers.toml").read_text(encoding="utf-8")
     rows: dict[str, dict[str, Any]] = tomllib.loads(text)
     ours = {

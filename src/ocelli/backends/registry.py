@@ -118,7 +118,7 @@ class Registry:
         return self._named(self.parts.default) or next(iter(self.configured.values()), self.local)
 
     def get(self, name: str) -> Backend | None:
-        """None if it is not configured."""
+        """Return the backend of this name; None if it is not configured."""
         return self._named(name)
 
     def checker(self, *others: str) -> Backend:
@@ -151,7 +151,7 @@ def registry(
     session: aiohttp.ClientSession,
     parts: BackendParts = BackendParts(),
 ) -> Registry:
-    """All of them, over one ``session``, which is not closed here."""
+    """Return all backends over one ``session``, which the caller closes."""
     missing = tuple(each for each in configured if isinstance(each, MissingKey))
     for each in missing:
         log.warning("backend %s is not asked: %s holds no key", each.name, each.variable)

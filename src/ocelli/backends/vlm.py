@@ -153,7 +153,7 @@ class Loaded:
 
 
 def _with_pictures(message: Mapping[str, Any]) -> dict[str, Any]:
-    """From the form of the HTTP protocol to that of chat templates."""
+    """Convert messages of the HTTP protocol to those of chat templates."""
     content = message["content"]
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     return {"role": message["role"], "content": [_part(part) for part in parts]}

@@ -174,7 +174,7 @@ class Analysis:
 
 
 def error_of(analysis: Analysis) -> OcelliError | None:
-    """What a client that waited for the answer is told in its place; None if there is one."""
+    """Return the error for a client that waits for the analysis; None if it is completed."""
     if not analysis.status.is_final:
         return NotInTime("There is no answer yet. Ask the same again in a few seconds.")
     failure = analysis.failure
@@ -190,7 +190,7 @@ def error_of(analysis: Analysis) -> OcelliError | None:
 
 
 def failure_by(error: OcelliError) -> Failure:
-    """How an analysis fails whose picture was refused before it began.
+    """Return the failure of an analysis whose picture was rejected before it began.
 
     Raises the error if it may pass: then the whole request is refused, and can be sent again.
     """

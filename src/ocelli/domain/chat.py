@@ -222,7 +222,7 @@ class WholeAnswer:
 
 
 def pieces(text: str, size: int) -> Iterator[str]:
-    """``text`` in pieces of ``size`` tokens."""
+    """Yield ``text`` in pieces of ``size`` tokens."""
     words = tokens(text)
     while piece := "".join(islice(words, size)):
         yield piece

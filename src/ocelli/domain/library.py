@@ -48,7 +48,7 @@ class FileQuery:
 
 
 def sort_key(image: Image, sort_by: SortBy) -> Key | None:
-    """By what the list has its order, the id last; None by relevance."""
+    """Return the sort key of an image, with its id last; None for the order by relevance."""
     match sort_by:
         case SortBy.SHOWN_AT:
             return (image.content_created_at or image.created_at, image.id)
@@ -63,5 +63,5 @@ def sort_key(image: Image, sort_by: SortBy) -> Key | None:
 
 
 def sort_name(title: str | None, filename: str) -> str:
-    """What sorting by title compares."""
+    """Return the text that sorting by title compares."""
     return fold(title or filename)

@@ -62,7 +62,7 @@ def _pixels(data: bytes, header: ImageHeader, max_side: int) -> NDArray[np.uint8
 
 
 def checked_header(data: bytes, *, max_pixels: int) -> ImageHeader:
-    """``read_header``, with its refusals as AnalysisFailed."""
+    """Call ``read_header``; its errors are raised as AnalysisFailed."""
     try:
         return read_header(data, max_pixels=max_pixels)
     except ValidationFailed as error:

@@ -15,7 +15,7 @@ _APART = 128  # levels of 256
 
 
 def usable(image: pyvips.Image) -> tuple[pyvips.Image, dict[str, str]]:
-    """``image`` without a profile that would spoil it, and how to ask for sRGB if one is left.
+    """Return ``image`` without an invalid profile, and the options that convert it to sRGB.
 
     Without a profile the conversion would take seven times as long for nothing; CMYK is converted
     without being asked, by its profile or by one of libvips.

@@ -20,7 +20,7 @@ _LONGEST = 65_500  # of a JPEG
 def sanitized(
     data: bytes, *, max_side: int | None, max_bytes: int | None, max_pixels: int
 ) -> bytes:
-    """The picture in ``data`` made again: a JPEG, upright, sRGB, opaque, without metadata.
+    """Encode the picture in ``data`` anew: a JPEG, upright, sRGB, opaque, without metadata.
 
     Never larger than it was, and within the limits. Of an animation the first frame. Blocking: it
     decodes the whole picture. Raises AnalysisFailed, as ``decode`` does.

@@ -165,7 +165,7 @@ class PictureLoader:
     async def _prepare(
         self, tenant_id: UUID, ref: PictureRef, data: bytes, limits: PictureLimits
     ) -> str:
-        """The data URL.
+        """Return the data URL.
 
         Remembered per tenant: or the time of an answer would tell who else has the picture.
         """

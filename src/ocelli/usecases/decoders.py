@@ -39,7 +39,7 @@ class DecoderPool:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="decode")
 
     def close(self) -> None:
-        """No more calls."""
+        """Stop the threads; no call may follow."""
         self._threads.shutdown(wait=False)
 
     async def decode(

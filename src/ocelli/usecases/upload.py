@@ -157,7 +157,7 @@ class Upload:
         intent: Intent = Intent.DESCRIBE,
         into: UUID | None = None,
     ) -> AcceptedBatch:
-        """All of a request's files in one transaction; a bad one does not spoil the others.
+        """Accept all files of a request in one transaction; an invalid one fails alone.
 
         ``into`` adds them to a session that exists (NotFound if the tenant has none of that id).
         Raises UsageLimitExceeded if they are more than the month has left; then nothing is stored.
@@ -274,7 +274,7 @@ class Upload:
     async def _record(
         self, tx: PostgresTransaction, files: Sequence[_StoredUpload]
     ) -> list[Accepted]:
-        """The rows and the jobs of what is new; of twins that are to be skipped the first is.
+        """Add the rows and jobs of new pictures; of duplicates to skip the first one counts.
 
         What it costs is counted by ``_count``, last in the transaction.
         """

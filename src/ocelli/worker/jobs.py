@@ -28,6 +28,6 @@ class Job(Protocol):
 
 
 def subject(arguments: Mapping[str, Any]) -> UUID:
-    """What a job is about: its only argument but for the request that it is done for."""
+    """Return the id that a job is about: its only argument, beside the request id."""
     (id,) = (value for name, value in arguments.items() if name != REQUEST)
     return UUID(str(id))

@@ -60,7 +60,7 @@ def split_tags(text: str) -> tuple[str, ...]:
 
 
 def whole(milliseconds: float | None) -> int | None:
-    """As this surface writes them."""
+    """Return the value in the spelling of this surface."""
     return None if milliseconds is None else round(milliseconds)
 
 

@@ -53,7 +53,7 @@ def _delta(answer: ChatAnswer, piece: str) -> dict[str, Any]:
 
 
 def failed(error: ChatError) -> bytes:
-    """The last event of a stream that breaks off."""
+    """Return the last event of a stream that ends with an error."""
     return _event(stream_body(error))
 
 

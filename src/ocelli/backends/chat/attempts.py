@@ -42,10 +42,10 @@ class Attempts:
         )
         self._longest_pause = config.deadline if longest_pause is None else longest_pause
 
-    async def persist(self, work: Callable[[float], Awaitable[T]]) -> T:
-        """What ``work`` brings, which is given the loop's time at which the deadline ends.
+    async def with_retries(self, work: Callable[[float], Awaitable[T]]) -> T:
+        """Return the result of ``work``, which gets its deadline in the loop's time.
 
-        It calls ``once``. Raises Refused, at the latest when the deadline ends.
+        It calls ``once``. Raises UpstreamRejection, at the latest at the deadline.
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._config.deadline
@@ -62,18 +62,18 @@ class Attempts:
                 await asyncio.sleep(pause)
 
     async def once(self, ask: Callable[[], Awaitable[T]], ends: float) -> T:
-        """What ``ask`` brings, within one attempt's time and until ``ends``. Raises Refused."""
+        """Return the result of ``ask``, within the timeout of an attempt and before ``ends``."""
         name = self._config.name
         try:
             async with asyncio.timeout_at(ends), self._slots:
                 if not self.breaker.admit():
-                    raise failures.left_alone(name, self.breaker.wait)
+                    raise failures.circuit_open(name, self.breaker.wait)
                 return await self._counted(ask, ends)
         except TimeoutError as error:  # no slot became free
             raise failures.timed_out(name, self._config.deadline) from error
 
     async def _counted(self, ask: Callable[[], Awaitable[T]], ends: float) -> T:
-        """The attempt, and what the breaker makes of it."""
+        """Make an attempt, and report its result to the breaker."""
         config = self._config
         mine = asyncio.get_running_loop().time() + config.timeout
         try:
@@ -90,7 +90,7 @@ class Attempts:
                 self.breaker.succeeded()
             raise
         except BaseException:
-            self.breaker.gave_up()
+            self.breaker.cancelled()
             raise
         self.breaker.succeeded()
         return answer

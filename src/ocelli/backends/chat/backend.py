@@ -44,7 +44,7 @@ class Client(Protocol):
     async def complete(
         self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: CallOutcome
     ) -> ModelReply:
-        """What it says to them. Raises AnalysisFailed."""
+        """Return the model's answer to the messages. Raises AnalysisFailed."""
         ...
 
 
@@ -71,7 +71,7 @@ class ChatBackend:
         return f"{self.config.model}+{versions}+{prompts.fingerprint()}+{sides}"
 
     def cost(self, tokens: Tokens) -> float | None:
-        """US dollars; None where the prices are not known."""
+        """Return the cost in US dollars; None if the prices are unknown."""
         return self.config.prices.cost(tokens)
 
     async def look(
@@ -141,7 +141,7 @@ class ChatBackend:
     def reword(
         self, findings: Findings, dropped: Sequence[Claim], question: Question
     ) -> str | None:
-        """It would have to be asked: the backend that checks it offers new words."""
+        """Return None: it needs a model call; the backend that checks offers a revision."""
         del findings, dropped, question
         return None
 
@@ -159,7 +159,7 @@ class ChatBackend:
         outcome: CallOutcome,
         read: Callable[[ModelReply, str], T | None],
     ) -> T | None:
-        """What ``read`` makes of the answer and its nonce.
+        """Return the result of ``read`` for the answer and its nonce.
 
         While that is None it is asked again, as often as the settings allow retries.
         """
@@ -179,7 +179,7 @@ class ChatBackend:
             raise timed_out(self.name, self.config.deadline) from error
 
     async def _image(self, picture: PictureLike, *, thorough: bool) -> dict[str, Any]:
-        """The picture as a part of a message."""
+        """Return the picture as a part of a message."""
         config = self.config
         url = await self._urls.get(
             picture,

@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Breaker:
-    """One backend's. An admitted caller reports ``succeeded``, ``failed`` or ``gave_up``."""
+    """One backend's. An admitted caller reports ``succeeded``, ``failed`` or ``cancelled``."""
 
     def __init__(
         self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic
@@ -37,20 +37,20 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """Now."""
+        """The present state."""
         if self._opened_at is None:
             return State.CLOSED
         return State.OPEN if self.wait > 0 else State.HALF_OPEN
 
     @property
     def wait(self) -> float:
-        """Seconds until the next attempt may be made; 0 if that is now."""
+        """Seconds until the next attempt is allowed; 0 if it is now."""
         if self._opened_at is None:
             return 0.0
         return max(0.0, self._opened_at + self._seconds - self._clock())
 
     def admit(self) -> bool:
-        """Whether an attempt may be made; of a half-open one, one at a time."""
+        """Return whether an attempt is allowed; while half-open, one at a time."""
         match self.state:
             case State.CLOSED:
                 return True
@@ -61,18 +61,18 @@ class Breaker:
                 return False
 
     def succeeded(self) -> None:
-        """It answered, whatever it answered: it lives."""
+        """Count a success: the backend answered."""
         self._in_a_row = 0
         self._opened_at = None
         self._probing = False
 
     def failed(self) -> None:
-        """It did not answer, or said that it cannot."""
+        """Count a failure: the backend did not answer, or is overloaded."""
         self._in_a_row += 1
         if self._probing or self._in_a_row >= self._limit:
             self._opened_at = self._clock()
         self._probing = False
 
-    def gave_up(self) -> None:
-        """The attempt was broken off on our side and says nothing about the backend."""
+    def cancelled(self) -> None:
+        """End an attempt that was cancelled here: it counts neither way."""
         self._probing = False

@@ -47,8 +47,10 @@ class ChatClient:
     async def complete(
         self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: CallOutcome
     ) -> ModelReply:
-        """The model's answer. Raises Refused, at the latest after the deadline."""
-        return await self.attempts.persist(partial(self._structurally, messages, schema, outcome))
+        """Return the model's answer. Raises UpstreamRejection, also at the deadline."""
+        return await self.attempts.with_retries(
+            partial(self._structurally, messages, schema, outcome)
+        )
 
     async def _structurally(
         self,
@@ -105,7 +107,7 @@ class ChatClient:
         return body
 
     async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer's JSON. Raises Refused."""
+        """Return the JSON of the answer. Raises UpstreamRejection."""
         config = self.config
         try:
             async with self.session.post(

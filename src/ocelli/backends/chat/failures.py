@@ -43,14 +43,14 @@ _MEANT = {
 }
 
 
-def is_of_the_request(status: int) -> bool:
-    """Whether the request is at fault, and would be at any other server."""
+def is_request_error(status: int) -> bool:
+    """Return whether a status blames the request, which would fail at any other server, too."""
     return 400 <= status < 500 and status not in OURS and not can_be_retried(status)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedError:
-    """A server's own words about an error, cut to a length, without our secrets and pictures."""
+    """A server's report of an error, shortened, without our secrets and pictures."""
 
     message: str = ""
     code: str | None = None
@@ -102,8 +102,8 @@ def by_status(
     after: float | None = None,
     in_answer: bool = False,
 ) -> UpstreamRejection:
-    """From an HTTP status (or the one that an error in a 200 means) and the server's own words."""
-    if reported_error.names & OF_THE_REQUEST and not is_of_the_request(status):
+    """Return the rejection for an HTTP status (or one in an answer of 200) and its report."""
+    if reported_error.names & OF_THE_REQUEST and not is_request_error(status):
         status = 400
     again = can_be_retried(status)
     no_money = status == 402 or (status == 429 and bool(reported_error.names & NO_MONEY))
@@ -137,21 +137,25 @@ def by_status(
 
 
 def timed_out(who: str, seconds: float) -> UpstreamRejection:
-    """No answer in time. It is not asked again now: who is slow would work for two."""
+    """Return the rejection for a timeout; not retried, as that would double a slow server's
+    work.
+    """
     message = f"{who} did not answer within {seconds:g} s."
     return UpstreamRejection(FailureType.TIMEOUT, message, retryable=True, is_ill=True)
 
 
 def not_reached(who: str, error: Exception) -> UpstreamRejection:
-    """No connection, or one that broke. The cause's own words may name addresses: its type does."""
+    """Return the rejection for a failed connection, without the cause's text, which may name
+    addresses.
+    """
     message = f"{who} cannot be reached ({type(error).__name__})."
     return UpstreamRejection(
         FailureType.VLM_ERROR, message, retryable=True, again=True, is_ill=True
     )
 
 
-def broken_off(who: str, error: Exception | None = None) -> UpstreamRejection:
-    """It hung up before its answer was complete."""
+def connection_lost(who: str, error: Exception | None = None) -> UpstreamRejection:
+    """Return the rejection for a connection that ended before the answer was complete."""
     cause = f" ({type(error).__name__})" if error else ""
     message = f"{who} hung up in the middle of its answer{cause}."
     return UpstreamRejection(
@@ -159,21 +163,21 @@ def broken_off(who: str, error: Exception | None = None) -> UpstreamRejection:
     )
 
 
-def left_alone(who: str, wait: float) -> UpstreamRejection:
-    """The circuit breaker is open."""
+def circuit_open(who: str, wait: float) -> UpstreamRejection:
+    """Return the rejection for an open circuit breaker."""
     message = f"{who} has failed several times in a row; it is asked again in {wait:.0f} s."
     return UpstreamRejection(FailureType.VLM_ERROR, message, retryable=True, after=wait)
 
 
 def unusable(who: str, why: str, *, retryable: bool) -> UpstreamRejection:
-    """It answered, and there is nothing in it for us."""
+    """Return the rejection for an answer without usable content."""
     return UpstreamRejection(FailureType.VLM_ERROR, f"{who} {why}", retryable=retryable)
 
 
 def in_answer(
     who: str, answer: Mapping[str, Any], secrets: Sequence[str]
 ) -> UpstreamRejection | None:
-    """The error in an answer that says 200, as some gateways give it."""
+    """Return the error in an answer with status 200, as some gateways send it."""
     if not answer.get("error") and "error" not in (answer.get("object"), answer.get("type")):
         return None
     words = reported_error(answer, secrets)
@@ -186,7 +190,7 @@ def in_answer(
 
 
 def reported_error(answer: Any, secrets: Sequence[str]) -> ReportedError:
-    """What is said of an error, in any of the shapes that servers have; ``answer`` may be bytes.
+    """Return the report in an error answer, in any of the shapes of servers; it may be bytes.
 
     Our ``secrets`` and the picture, both of which servers echo, are left out.
     """
@@ -215,7 +219,7 @@ def reported_error(answer: Any, secrets: Sequence[str]) -> ReportedError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which is a number or a date, or ``retry-after-ms``."""
+    """Return the seconds of a Retry-After header (a number or a date), or ``retry-after-ms``."""
     milliseconds = headers.get("Retry-After-Ms", "").strip()
     if _NUMBER.fullmatch(milliseconds):
         return float(milliseconds) / 1000
@@ -232,7 +236,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def next_pause(nth: int, after: float | None, jitter: float) -> float:
-    """Seconds to wait after the ``nth`` failed attempt (1 is the first); ``jitter`` is 0 to 1.
+    """Return the seconds to wait after the ``nth`` failed attempt (from 1); ``jitter`` is 0 to 1.
 
     What the server asks for, or half a second that doubles; a little more, so that not all clients
     come back at once.
@@ -246,7 +250,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def _name(value: Any, secrets: Sequence[str]) -> str | None:
-    """A code, a type or a path: clients compare strings, some servers send numbers."""
+    """Return a code, type or path as text: clients compare strings, some servers send numbers."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return _without(str(value), secrets)[:LONGEST_CODE] or None
@@ -259,7 +263,7 @@ def _clean(text: str, secrets: Sequence[str]) -> str:
 
 
 def _without(text: str, secrets: Sequence[str]) -> str:
-    """On one line."""
+    """Return the text on one line."""
     text = " ".join(text.split())
     for secret in secrets:
         text = text.replace(secret, "…")

@@ -33,7 +33,7 @@ class Probed:
 
 
 async def probe_all(configured: Sequence[BackendConfig | MissingKey]) -> list[Probed]:
-    """All at once; as long as the slowest takes, five seconds at most."""
+    """Probe all backends concurrently; takes five seconds at most."""
     async with aiohttp.ClientSession() as session:
         return await asyncio.gather(*(_probe(each, session) for each in configured))
 
@@ -48,7 +48,7 @@ async def _probe(config: BackendConfig | MissingKey, session: aiohttp.ClientSess
 
 
 async def _state(config: BackendConfig, session: aiohttp.ClientSession) -> tuple[str, bool]:
-    """By the list of models, which every server of this protocol has, or nearly."""
+    """Probe a backend by its list of models, which almost all servers of this protocol have."""
     try:
         async with (
             asyncio.timeout(TIMEOUT),

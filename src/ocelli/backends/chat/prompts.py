@@ -29,31 +29,31 @@ MOST_LINES = 60
 
 @cache
 def text(name: str) -> str:
-    """A prompt file, as it is."""
+    """Return the text of a prompt file."""
     return (files("ocelli.backends.chat") / "prompts" / name).read_text(encoding="utf-8")
 
 
 @cache
 def roles() -> dict[str, dict[str, Any]]:
-    """What each role asks for, and its limit in characters if it has one."""
+    """Return the instruction of each role, and its limit in characters, if any."""
     return tomllib.loads(text(ROLES))
 
 
 @cache
 def fingerprint() -> str:
-    """Of all prompts: eight hexadecimal digits that change when a word does."""
+    """Return the version of all prompts: eight hexadecimal digits of their hash."""
     whole = "\0".join(text(name) for name in (DESCRIBE, CHECK, JUDGE, ROLES))
     return hashlib.sha256(whole.encode()).hexdigest()[:8]
 
 
 def limit(role: Role) -> int | None:
-    """The most characters that a description for this role may have."""
+    """Return the maximum length of a description for this role, in characters."""
     value: int | None = roles()[role.value].get("limit")
     return value
 
 
 def fenced(name: str, content: str) -> str:
-    """``content`` between marks that it cannot forge: they depend on all of it."""
+    """Return ``content`` between markers that it cannot forge: they depend on all of it."""
     mark = f"{name}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     return f"<<<{mark}\n{content}\n{mark}>>>"
 
@@ -64,7 +64,7 @@ def with_nonce(task: str, nonce: str) -> str:
 
 
 def to_describe(question: Question) -> str:
-    """What stands beside the picture in a request for a description."""
+    """Return the text of a request for a description."""
     parts = []
     if question.prompt:
         parts += [
@@ -79,7 +79,7 @@ def to_describe(question: Question) -> str:
 
 
 def to_check(claims: Sequence[Claim], *, description: str, evidence: Findings | None) -> str:
-    """What stands beside the picture in a request for verdicts."""
+    """Return the text of a request for verdicts."""
     lines = "\n".join(
         json.dumps(
             {"claim": number, "text": claim.text, "type": claim.type.value}, ensure_ascii=False

@@ -17,7 +17,7 @@ from yarl import URL
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.client import USER_AGENT
-from ocelli.backends.chat.failures import OURS, UpstreamRejection, is_of_the_request
+from ocelli.backends.chat.failures import OURS, UpstreamRejection, is_request_error
 from ocelli.backends.chat.stream import StreamTranslator, parsed
 from ocelli.backends.config import BackendConfig
 from ocelli.domain.accounts import MEGABYTE
@@ -67,7 +67,7 @@ class Upstreams:
         return self._known.get(name)
 
     async def close(self) -> None:
-        """Hang up everywhere."""
+        """Close all connections."""
         await self._connections.close()
 
 
@@ -123,7 +123,7 @@ class RelayUpstream:
         """See ports_chat.ChatUpstream."""
         begin = partial(self._begin, body, request_id, _stream if stream else _whole)
         try:
-            return await self._attempts.persist(partial(self._attempts.once, begin))
+            return await self._attempts.with_retries(partial(self._attempts.once, begin))
         except UpstreamRejection as refused:
             raise to_client(refused) from refused
 
@@ -170,7 +170,7 @@ class _Answer:
     response: aiohttp.ClientResponse
 
     async def read(self, most: int) -> bytes:
-        """All of it, unpacked. Raises Refused."""
+        """Return the decompressed body. Raises UpstreamRejection."""
         data = bytearray()
         async for piece in self.pieces():
             data += piece
@@ -179,8 +179,8 @@ class _Answer:
         return bytes(data)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """As they come, unpacked. Raises Refused."""
-        with _as_refused(failures.broken_off, self.config):
+        """Yield the decompressed body as it is received. Raises UpstreamRejection."""
+        with _as_refused(failures.connection_lost, self.config):
             async for piece in self.response.content.iter_any():
                 yield piece
 
@@ -194,7 +194,7 @@ class _Answer:
         return failures.by_status(self.config.name, self.response.status, said, after=after)
 
     async def json(self) -> tuple[dict[str, Any], bytes]:
-        """The object in it. Raises Refused, also for an error that came with 200."""
+        """Return the JSON object. Raises UpstreamRejection, also for an error with status 200."""
         value, data = parsed(await self.read(MAX_ANSWER)) or (None, b"")
         if not isinstance(value, dict):
             raise self.unusable(f"answered {self.response.content_type}, not a JSON object.")
@@ -219,7 +219,7 @@ class _Answer:
                 await self.response.content.readany()
 
     def close(self) -> None:
-        """Hang up, or keep the connection if all was read."""
+        """Close the connection, or keep it if all was read."""
         if self.response.content.at_eof():
             self.response.release()
         else:
@@ -244,7 +244,7 @@ async def _stream(answer: _Answer) -> RelayReply:
 
 
 async def _events(answer: _Answer) -> AsyncGenerator[bytes]:
-    """Those that came together. Raises Refused where it ends before its end."""
+    """Yield the events. Raises UpstreamRejection if the stream ends before [DONE]."""
     stream = StreamTranslator(answer.config.name, answer.config.secrets, has_end=answer.has_end)
     async with aclosing(answer.pieces()) as pieces:
         async for piece in pieces:
@@ -271,12 +271,12 @@ async def _from(first: bytes, events: AsyncGenerator[bytes]) -> AsyncGenerator[b
 
 
 def to_client(refused: UpstreamRejection) -> UpstreamError:
-    """What a backend's failure means to the client: never that the client's own key is wrong."""
+    """Return the client's error for a backend's failure; never one about the client's own key."""
     said, status = refused.said, refused.status
     code = None if (said.code or "").isdecimal() else said.code
     after = None if refused.after is None else math.ceil(refused.after)
     message = f"The backend {refused.message}"
-    if is_of_the_request(status):
+    if is_request_error(status):
         refusal = UpstreamFailed if refused.in_answer else UpstreamRefused
         return refusal(
             said.message or message,

@@ -35,7 +35,7 @@ def _nullable(type_: str) -> dict[str, Any]:
 
 
 def _object(**properties: Any) -> dict[str, Any]:
-    """As strict structured output wants it: everything required, nothing else allowed."""
+    """Return a schema for strict structured output: all fields required, no others allowed."""
     return {
         "type": "object",
         "properties": properties,
@@ -94,7 +94,7 @@ class ParsedVerdicts:
 
 
 def described(text: str, nonce: str, *, is_cut: bool = False) -> ParsedDescription | None:
-    """The answer to a request for a description; None if it is not to be trusted or says nothing.
+    """Parse the answer to a request for a description; None if it is empty or not trusted.
 
     ``is_cut``: the model ran into its limit, so what comes last is not whole and is left out.
     """
@@ -125,7 +125,7 @@ def described(text: str, nonce: str, *, is_cut: bool = False) -> ParsedDescripti
 
 
 def judged(text: str, nonce: str, claims: Sequence[Claim]) -> ParsedVerdicts | None:
-    """The answer to a request for verdicts; None if there is none that can be trusted."""
+    """Parse the answer to a request for verdicts; None if there is none that can be trusted."""
     found = answer(text[:LONGEST_ANSWER], nonce)
     if found is None:
         return None
@@ -155,7 +155,7 @@ class ParsedAnswer:
 
 
 def answer(text: str, nonce: str) -> ParsedAnswer | None:
-    """The JSON object in ``text`` that repeats ``nonce``, repaired as far as it can be.
+    """Return the JSON object in ``text`` that repeats ``nonce``, repaired if possible.
 
     None if there is none, if there are several that disagree, or if its text has a key that the
     object has not: a quotation that broke out of its string.
@@ -183,7 +183,7 @@ def _has_json(text: str) -> bool:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """All JSON objects that are whole and have no key twice, the outermost of each."""
+    """Yield the outermost complete JSON objects without duplicate keys."""
     at, failed = text.find("{"), 0
     while at >= 0 and failed < MOST_STARTS:
         try:
@@ -221,7 +221,7 @@ def _from_prose(text: str, *, is_cut: bool) -> ParsedDescription | None:
 
 
 def _without_rest(words: str) -> str:
-    """Without a last sentence that does not end; all of it if that is the only one."""
+    """Return the text without an unfinished last sentence; all of it if there is no other."""
     parts = sentences(words)
     whole = parts if not parts or parts[-1].endswith((".", "!", "?", "。")) else parts[:-1]
     return " ".join(whole) or words
@@ -289,7 +289,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tabs and line
 
 
 def _string(value: Any) -> str:
-    """Without control characters (no database takes NUL) and without half letters."""
+    """Return the text without control characters and lone surrogates."""
     if not isinstance(value, str):
         return ""
     return _CONTROL.sub("", value).encode("utf-8", "replace").decode().strip()

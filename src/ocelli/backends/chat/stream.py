@@ -39,7 +39,7 @@ class StreamTranslator:
         self._is_complete = has_end
 
     def feed(self, piece: bytes) -> bytes:
-        """What can be sent on now."""
+        """Return the events that can be sent now."""
         out = self._sent(self._events.feed(piece))
         if self._events.waiting > MAX_EVENT:
             self._fail(f"sent an event of more than {MAX_EVENT // MEGABYTE} MB.")
@@ -51,7 +51,7 @@ class StreamTranslator:
         if self.is_done or self.failed:
             return out
         if not self._is_complete:
-            self.failed = failures.broken_off(self._who)
+            self.failed = failures.connection_lost(self._who)
         elif not self.has_begun:
             self._fail("ended before it began.")
         else:
@@ -86,7 +86,7 @@ class StreamTranslator:
             return b"" if self.failed else self._chunk(value, clean)
         if data.startswith(b"{"):  # else it only keeps the connection open
             if is_end:
-                self.failed = failures.broken_off(self._who)
+                self.failed = failures.connection_lost(self._who)
             else:
                 self._fail("sent an event that is not JSON.")
         return b""

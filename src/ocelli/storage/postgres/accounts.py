@@ -58,7 +58,7 @@ class PostgresAccounts:
         return _to_tenant(row)
 
     async def tenant(self, name: str) -> Tenant | None:
-        """The tenant of that name."""
+        """Return the tenant of that name."""
         cursor = await self._connection.execute("SELECT * FROM tenants WHERE name = %s", (name,))
         row = await cursor.fetchone()
         return None if row is None else _to_tenant(row)

@@ -203,7 +203,7 @@ def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
 
 
 def _behind(query: FileQuery, values: dict[str, Any]) -> str:
-    """The condition of rows that come after the key, if one is given."""
+    """Return the condition for rows after the key of a cursor, if there is one."""
     if "after" not in values:
         return "true"
     sign = "<" if query.descending else ">"

@@ -412,7 +412,7 @@ def test_models(chat: Server) -> None:
         assert {"ocelli-local", "good", "gpt-4o", "gpt-4-turbo", "a/b"} <= set(models)
     assert get("/v1/models/a/b").json()["alias_of"] == "good"
     refused(get("/v1/models/x/y"), 404, "model_not_found", "model")
-    refused(get("/v1/responses"), 404, "not_found", None)
+    refused(get("/v1/assistants"), 404, "not_found", None)
     refused(get(PATH), 405, "method_not_allowed", None)
 
 

@@ -44,7 +44,14 @@ class Victim:
             headers=self.headers,
             timeout=60,
         ).json()
+        response = requests.post(
+            f"{server.url}/v1/responses",
+            headers=self.headers,
+            json={"model": "ocelli-local", "input": "Hello"},
+            timeout=60,
+        ).json()["id"]
         self.ids = {
+            "response_id": response,
             "request_id": asked["request_id"],
             "file_id": image,
             "image_id": image,

@@ -117,5 +117,6 @@ def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
         *("cancel_batch", "cancel_session", "delete_file", "delete_files", "update_file"),
         *("extract_colors", "extract_colors_of_many", "chat_completions"),
         *("ollama_chat", "ollama_embed", "ollama_generate"),
+        *("cancel_response", "create_response", "delete_response"),
     }
     assert adding - writing == {"create_export"}

@@ -26,6 +26,7 @@ SURFACES = (
     "chat",
     "fetch",
     "ollama",
+    "responses",
 )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
+    from ocelli.usecases.responses import Responses
     from ocelli.usecases.sessions import Sessions
     from ocelli.usecases.upload import Upload
 
@@ -67,6 +68,7 @@ class Chat:
     relay: Relay
     moderation: Moderator
     conversations: Conversations
+    responses: Responses
     max_body_bytes: int
 
 

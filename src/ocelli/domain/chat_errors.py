@@ -99,6 +99,13 @@ class ModelNotFound(ChatError):
     status = 404
 
 
+class ResponseNotFound(ChatError):
+    """No answer is kept under this id."""
+
+    code = "response_not_found"
+    status = 404
+
+
 class ClientGone(ChatError):
     """The client closed the connection before the answer."""
 

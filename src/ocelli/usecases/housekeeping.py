@@ -12,6 +12,7 @@ from ocelli.domain.analysis import ANSWERS_KEPT_FOR
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import StorageTarget
 from ocelli.usecases.idempotency import KEPT_FOR
+from ocelli.usecases.responses import KEPT_FOR as RESPONSES_KEPT_FOR
 
 if TYPE_CHECKING:
     from ocelli.domain.images import Image
@@ -55,6 +56,7 @@ class Housekeeping:
             await tx.analyses.purge(older_than=ANSWERS_KEPT_FOR)  # their pictures, too
             await tx.batches.purge(older_than=ANSWERS_KEPT_FOR)
             await tx.fetch_jobs.purge(older_than=ANSWERS_KEPT_FOR)
+            await tx.responses.purge(older_than=RESPONSES_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
         return SweepReport(
             staged=await asyncio.to_thread(self._staged),

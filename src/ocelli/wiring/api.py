@@ -35,6 +35,7 @@ from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
+from ocelli.usecases.responses import Responses
 from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
@@ -148,7 +149,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             backend_names=names,
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,
-            chat=_chat(settings, adhoc, metering, upstreams, decoders),
+            chat=_chat(settings, database, adhoc, metering, upstreams, decoders),
             ollama=OllamaSettings(
                 settings.ollama_root, settings.ollama_tenant, settings.ollama_callers
             ),
@@ -172,6 +173,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
 
 def _chat(
     settings: Settings,
+    database: PostgresDatabase,
     adhoc: AdHocAnalyses,
     metering: Metering,
     upstreams: Upstreams,
@@ -194,6 +196,7 @@ def _chat(
         local=local,
         relay=relay,
         conversations=Conversations(models, local, relay),
+        responses=Responses(database),
         moderation=Moderator(local, pictures),
         max_body_bytes=settings.chat_max_mb * MEGABYTE,
     )

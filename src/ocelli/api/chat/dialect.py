@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ocelli.api import cors
-from ocelli.api.chat import errors, headers
+from ocelli.api import cors, openai_headers
+from ocelli.api.chat import errors
 from ocelli.api.chat.routes import PLAIN, document, router
 from ocelli.api.dialects import Dialect
 
 DIALECT = Dialect(
-    prefixes=headers.PREFIXES,
+    prefixes=("/chat/", "/models", "/moderations", "/v1/", "/v2/"),
     router=router,
     errors=errors,
     plain_routes=PLAIN,
-    add_headers=headers.add_headers,
+    add_headers=openai_headers.add_headers,
     preflight=cors.preflight,
     document=document,
 )

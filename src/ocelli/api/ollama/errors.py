@@ -29,7 +29,7 @@ class OllamaError(BaseModel):
 
 
 def render(request: Request, error: ours.OcelliError) -> JSONResponse:
-    """An error of ours."""
+    """Return the answer for an error of Ocelli."""
     del request
     status = 400 if isinstance(error, ours.ValidationFailed) else error.status
     headers = {}
@@ -41,7 +41,7 @@ def render(request: Request, error: ours.OcelliError) -> JSONResponse:
 
 
 def render_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    """A parameter that FastAPI refused."""
+    """Return the answer for a parameter that FastAPI rejected."""
     del request
     first: dict[str, Any] = next(iter(error.errors()), {"loc": ("", "body"), "msg": "invalid"})
     param = ".".join(str(part) for part in first["loc"][1:])
@@ -51,7 +51,7 @@ def render_validation(request: Request, error: RequestValidationError) -> JSONRe
 def render_status(
     request: Request, status: int, message: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """An error that only has a status, such as the framework's 404 and 405."""
+    """Return the answer for an error that has a status only, such as FastAPI's 404 and 405."""
     del request
     return _answer(status, message or HTTPStatus(status).phrase, headers)
 

@@ -26,6 +26,7 @@ from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
 from ocelli.storage.postgres.rates import PostgresRates
+from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
 from ocelli.storage.postgres.sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
@@ -63,6 +64,7 @@ class PostgresTransaction:
     history = _repository(PostgresHistory)
     exports = _repository(PostgresExports)
     rates = _repository(PostgresRates)
+    responses = _repository(PostgresResponses)
     idempotency = _repository(PostgresIdempotencyKeys)
     fetch_jobs = _repository(PostgresFetchJobs)
     credits = _repository(PostgresCredits)

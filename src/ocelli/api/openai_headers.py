@@ -10,9 +10,6 @@ from ocelli.api import cors
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-PREFIXES = ("/chat/", "/models", "/moderations", "/v1/", "/v2/")
-"""Prefixes of the paths of this surface; unknown paths below them get its errors."""
-
 _EXPOSED = (
     b"x-request-id, openai-processing-ms, retry-after, x-ratelimit-limit-requests, "
     b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests"

@@ -1,0 +1,1 @@
+"""OpenAI's Responses, which newer clients speak by default."""

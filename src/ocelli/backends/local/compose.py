@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.content import color_shares, content_of
+from ocelli.backends.local.evidence import CEILING
 from ocelli.backends.local.fusion import calibration, log_odds, probability
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.phrases import Phrase, mean
@@ -81,7 +82,7 @@ def confidence(claims: Sequence[tuple[Claim, float]], *, looks: int = 1) -> floa
     said = [p for claim, p in claims if not claim.measured and claim.type is not ClaimType.TEXT]
     read = [p for claim, p in claims if claim.type is ClaimType.TEXT]
     if not said:
-        return fmean(read) if read else EMPTY
+        return max(EMPTY, min(fmean(read), CEILING)) if read else EMPTY
     odds = log_odds(prod(said) * (fmean(read) ** TEXT_SHARE if read else 1.0))
     weights = calibration("descriptions")["one_look" if looks < TWICE else "more_looks"]
     return max(EMPTY, probability(weights["bias"] + weights["slope"] * odds))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.evidence import Scene, Thing, scene_of, things_in
 from ocelli.backends.local.fusion import PERSON
-from ocelli.backends.local.media import MEDIA
+from ocelli.backends.local.media import DRAWN, MEDIA
 from ocelli.backends.local.shapes import is_shape
 from ocelli.backends.local.surroundings import PLACES
 from ocelli.domain.claims import ClaimType
@@ -109,19 +109,23 @@ class Content:
 def content_of(findings: Findings) -> Content:
     """What these findings are worth saying; any part of them may be empty."""
     objects, scenes, faces = findings.objects, findings.scenes, findings.faces
-    things = things_in(objects, scenes, faces)
+    medium = next((label for label in scenes if label.name in MEDIA), None)
+    is_photo = medium is None
+    # Of what is no photo, only a drawing is of something.
+    shows_things = medium is None or medium.name in DRAWN
+    things = things_in(objects, scenes, faces) if shows_things else []
     people = bool(faces) or any(thing.noun == "person" for thing in things)
     safety = findings.safety
     return Content(
         things=tuple(things),
-        scene=scene_of(scenes, things, people=people),
+        scene=scene_of(scenes, things, people=people) if is_photo else None,
         faces=faces,
         texts=findings.texts,
         coloring=_ground(findings) or coloring_of(findings.colors),
         nsfw=safety.nsfw if safety is not None and safety.nsfw >= UNSAFE else None,
         palette=findings.colors,
-        medium=next((label for label in scenes if label.name in MEDIA), None),
-        places=tuple(label for label in scenes if label.name in PLACES),
+        medium=medium,
+        places=tuple(label for label in scenes if label.name in PLACES) if is_photo else (),
     )
 
 

@@ -98,7 +98,7 @@ def test_a_guard_does_not_outlive_what_it_guards(
     (folder / "cluster").rename(folder / "gone")
     (folder / "cluster").mkdir()
     (folder / "cluster/PG_VERSION").write_text("1\n")  # so this start fails
-    monkeypatch.setattr("ocelli.storage.embedded.LEFTOVER_TIMEOUT", 0)
+    monkeypatch.setattr("ocelli.storage.embedded.RESTART_TIMEOUT", 0)
     with pytest.raises(EmbeddedPostgresError, match="stopped while starting"):
         postgres.start()
     assert guard is not None

@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from ocelli.domain.accounts import Tier
+from ocelli.domain.errors import DeactivatedKey, InvalidKey
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.accounts import Accounts
 from tests.chat.upstream import WORDS, Upstream
 from tests.conftest import Server
 from tests.waiting import until
@@ -347,3 +351,22 @@ def test_a_client_that_leaves_ends_the_work(chat: Server, upstream: Upstream) ->
         )
         assert b"200" in client.recv(100)
     until(upstream.hung_up.is_set)
+
+
+async def test_the_tenant_of_those_without_a_key(database: PostgresDatabase) -> None:
+    """It has to exist; its key is made once, is no text, and stays revoked."""
+    with pytest.raises(InvalidKey, match="does not exist"):
+        await Accounts(database).authenticate_keyless("nobody-lives-here", "ollama")
+    async with database.transaction() as tx:
+        tenant = await tx.accounts.add_tenant("flatmates", Tier.FREE)
+    key = await Accounts(database).authenticate_keyless("flatmates", "ollama")
+    again = await Accounts(database).authenticate_keyless("flatmates", "ollama")
+    assert key.tenant.id == tenant.id
+    assert again.id == key.id
+    assert key.scopes == ("write",)
+    with pytest.raises(InvalidKey):
+        await Accounts(database).authenticate(f"without a key: ollama {tenant.id}")
+    async with database.transaction() as tx:
+        await tx.accounts.revoke(str(key.id))
+    with pytest.raises(DeactivatedKey):
+        await Accounts(database).authenticate_keyless("flatmates", "ollama")

@@ -60,7 +60,7 @@ async def _measure(
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.backends.registry import configure, registry
     from ocelli.media.decode import decode
-    from ocelli.usecases.engine import Engine
+    from ocelli.usecases.verification_engine import Engine
 
     given = {"provider": "vllm", "base_url": url, "model": "slow", "concurrency": CONCURRENT}
     loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from ocelli.domain.library import FileQuery
+    from ocelli.domain.file_query import FileQuery
     from ocelli.storage.postgres.database import PostgresDatabase
 
 NAME = "search"
@@ -71,7 +71,7 @@ def run(bench: Bench) -> Iterator[Row]:
 
 
 def _questions() -> dict[str, FileQuery]:
-    from ocelli.domain.library import FileQuery, SortBy
+    from ocelli.domain.file_query import FileQuery, SortBy
     from ocelli.domain.search import SearchMode, parse
 
     def search(text: str, mode: SearchMode = SearchMode.ALL) -> FileQuery:

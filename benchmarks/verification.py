@@ -191,7 +191,7 @@ async def measure(number: int) -> dict[tuple[VerificationLevel, bool], Outcome]:
 
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.backends.registry import configure, registry
-    from ocelli.usecases.engine import Engine
+    from ocelli.usecases.verification_engine import Engine
 
     outcomes: dict[tuple[VerificationLevel, bool], Outcome] = {}
     with SceneServer() as server, ThreadPoolExecutor(1) as compute:

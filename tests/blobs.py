@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 
 
 def a_blob(folder: Path, data: bytes) -> BlobWriter:

@@ -33,8 +33,8 @@ from pydantic_settings import (
 
 from ocelli.backends.providers import problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
-from ocelli.domain.buckets import parse_bucket_url
 from ocelli.domain.findings import LOCAL
+from ocelli.domain.s3_buckets import parse_bucket_url
 
 T = TypeVar("T")
 

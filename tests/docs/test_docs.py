@@ -16,7 +16,7 @@ import typer
 from docs.generate import TARGET, settings_reference
 
 from docs import permissions
-from ocelli.backends.local.inventory import models
+from ocelli.backends.local.model_files import models
 from ocelli.cli.main import app
 from ocelli.settings import Settings
 

@@ -18,8 +18,8 @@ from tests.waiting import eventually
 from ocelli.domain.accounts import TIER_LIMITS, Tenant, Tier
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import NotFound, StorageQuotaExceeded, UsageLimitExceeded
+from ocelli.domain.file_query import FileQuery
 from ocelli.domain.images import Image, StorageTarget
-from ocelli.domain.library import FileQuery
 from ocelli.domain.usage import Charge, Limit
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase

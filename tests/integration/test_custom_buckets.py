@@ -14,9 +14,9 @@ from tests.blobs import a_blob
 from tests.integration.test_storage import a_tenant, an_image
 from tests.s3.store import REGION, S3
 
-from ocelli.domain.buckets import Bucket, BucketConfig, Credentials
 from ocelli.domain.errors import StorageAccessDenied, Unavailable, ValidationFailed
 from ocelli.domain.images import Image, StorageTarget
+from ocelli.domain.s3_buckets import Bucket, BucketConfig, Credentials
 from ocelli.storage import guarded_http
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects

@@ -20,7 +20,7 @@ from tests.waiting import until
 
 from ocelli.domain.errors import StorageFull
 from ocelli.domain.images import VariantStatus
-from ocelli.media.blobs import BlobFactory, BlobWriter, DiskReserve
+from ocelli.media.blob_writer import BlobFactory, BlobWriter, DiskReserve
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.decoders import DecoderPool
@@ -153,7 +153,7 @@ def test_a_disk_that_is_full_all_the_same(
 
     with BlobWriter(tmp_path) as blob:
         blob.write(b"1")
-        monkeypatch.setattr("ocelli.media.blobs.sync", fail)
+        monkeypatch.setattr("ocelli.media.blob_writer.sync", fail)
         with pytest.raises(StorageFull):
             blob.commit(tmp_path / "there")
 

@@ -28,7 +28,7 @@ from ocelli.domain.history import (
     SourceType,
 )
 from ocelli.domain.paging import PageRequest
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.history import ALL_FIELDS, History, WriteExport

@@ -16,8 +16,8 @@ from tests.conftest import examples
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 
 from ocelli.domain.analysis import Analysis
+from ocelli.domain.file_query import FileQuery, SortBy, sort_key
 from ocelli.domain.images import Image
-from ocelli.domain.library import FileQuery, SortBy, sort_key
 from ocelli.domain.paging import Key
 from ocelli.domain.search import SearchMode, parse
 from ocelli.storage.postgres.database import PostgresDatabase

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ocelli.backends.local import LocalBackend, inventory
+from ocelli.backends.local import LocalBackend, model_files
 from ocelli.backends.local.detect import models
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.stopwatch import Timing
@@ -252,5 +252,5 @@ def test_grey_pixels_are_refused(backend: LocalBackend) -> None:
 
 
 def test_installed_weights_are_the_pinned_ones(backend: LocalBackend) -> None:
-    assert inventory.verify() == []
-    assert all(model.loaded for model in inventory.models())
+    assert model_files.verify() == []
+    assert all(model.loaded for model in model_files.models())

@@ -18,9 +18,9 @@ from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.s3.store import REGION, S3
 from tests.waiting import eventually, until
 
-from ocelli.domain.buckets import Bucket, Credentials, parse_bucket_url
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
-from ocelli.media.blobs import BlobWriter
+from ocelli.domain.s3_buckets import Bucket, Credentials, parse_bucket_url
+from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.objects_s3 import S3Objects
 
 

@@ -13,7 +13,7 @@ from tests.integration.test_storage import a_tenant, an_image
 
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.images import Image, VariantStatus
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.decoders import DecoderPool

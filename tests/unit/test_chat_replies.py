@@ -15,7 +15,7 @@ from tests.upstream.server import FENCED
 from tests.upstream.trouble import GOOD, GOOD_TEXT, NONCE
 
 from ocelli.backends.chat import prompts, replies
-from ocelli.backends.wording import at_most
+from ocelli.backends.text_length import at_most
 from ocelli.domain.claims import Claim, ClaimType, Ruling
 from ocelli.domain.questions import Question, Role
 

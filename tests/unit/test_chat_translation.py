@@ -17,7 +17,7 @@ from ocelli.domain.chat import (
     Format,
     PictureRef,
     Tool,
-    ToolCall,
+    ToolInvocation,
 )
 from ocelli.domain.chat_errors import UpstreamFailed
 from ocelli.usecases.chat_translation import AnswerReader, answer_of, request_of
@@ -41,7 +41,7 @@ def test_a_request_has_everything() -> None:
         (
             ChatMessage("system", ("Be brief.",)),
             ChatMessage("user", (picture, "What is it?")),
-            ChatMessage("assistant", (), (ToolCall("c1", "look", "{}"),)),
+            ChatMessage("assistant", (), (ToolInvocation("c1", "look", "{}"),)),
             ChatMessage("tool", ("a cat",), call_id="c1"),
         ),
         max_tokens=9,
@@ -93,7 +93,7 @@ def test_calls_come_in_pieces() -> None:
         event({"tool_calls": [first]}) + event({"tool_calls": [more]}) + event({}, "tool_calls")
     )
     assert list(reader.feed(events + b"data: [DONE]\n\n")) == []
-    assert reader.answer().calls == (ToolCall("c", "f", '{"a": 1}'),)
+    assert reader.answer().calls == (ToolInvocation("c", "f", '{"a": 1}'),)
     assert reader.answer().finish is Finish.TOOL_CALLS
 
 

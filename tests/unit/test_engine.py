@@ -12,7 +12,7 @@ from ocelli.domain.claims import Claim, ClaimCheck, ClaimType, Ruling, Stand, Ve
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Feature, Findings, Tag
 from ocelli.domain.questions import Question
-from ocelli.usecases.engine import Engine, answer_key
+from ocelli.usecases.verification_engine import Engine, answer_key
 
 CUP = Claim("There is a cup.", ClaimType.OBJECT, subject="cup", sentence=0)
 MOUSE = Claim("There is a mouse.", ClaimType.OBJECT, subject="mouse", sentence=1)

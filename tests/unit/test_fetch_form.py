@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocelli.api.fetch.body import MAX_TEXT, Received, _Reader
+from ocelli.api.fetch.request_body import MAX_TEXT, Received, _Reader
 from ocelli.domain.errors import MalformedRequest, TooLarge
-from ocelli.media.blobs import BlobFactory
+from ocelli.media.blob_writer import BlobFactory
 
 FOLDER = Path("/nowhere")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

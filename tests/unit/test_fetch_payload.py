@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocelli.api.fetch.payload import Base64File, JsonText
+from ocelli.api.fetch.base64_files import Base64File, JsonText
 from ocelli.domain.errors import MalformedRequest, TooLarge
-from ocelli.media.blobs import BlobFactory
+from ocelli.media.blob_writer import BlobFactory
 from ocelli.media.data_url import NotBase64, decode_data_url
 
 DATA = bytes(range(256)) * 5

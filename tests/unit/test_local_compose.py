@@ -22,7 +22,7 @@ from ocelli.backends.local.evidence import DETAIL, SCENE_ALONE, SCENE_BESIDE_PEO
 from ocelli.backends.local.fusion import COUNTED
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.phrases import Phrase, Topic, is_page
-from ocelli.backends.local.roles import written
+from ocelli.backends.local.role_styles import written
 from ocelli.backends.local.statements import statements
 from ocelli.domain import grammar
 from ocelli.domain.claims import Claim, ClaimType

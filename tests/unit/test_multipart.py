@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from ocelli.api import multipart
-from ocelli.api.fetch.body import Received
+from ocelli.api.fetch.request_body import Received
 from ocelli.api.multipart import Form, receive
 from ocelli.api.multipart_parser import FormParser
 from ocelli.domain.errors import MalformedRequest
-from ocelli.media.blobs import BlobFactory, BlobWriter
+from ocelli.media.blob_writer import BlobFactory, BlobWriter
 
 BOUNDARY = "abcdef"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.blobs import a_blob, record_steps
 
 from ocelli.domain.errors import TooLarge, Unavailable
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.objects_local import LocalObjects
 
 

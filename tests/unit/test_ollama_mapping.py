@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.test_chat_translation import JSON_VALUES
 
 from ocelli.api.ollama import mapping, models, paths, schemas, streaming
-from ocelli.domain.chat import Finish, Format, PictureRef, ToolCall, WholeAnswer
+from ocelli.domain.chat import Finish, Format, PictureRef, ToolInvocation, WholeAnswer
 from ocelli.domain.chat_errors import ChatError, InvalidValue, ModelNotFound, WrongType
 from ocelli.usecases.chat_models import ChatModels
 
@@ -64,8 +64,8 @@ def test_turns_with_pictures_and_tools() -> None:
     assert isinstance(first.parts[0], PictureRef)
     assert first.parts[1] == "Which lamp?"
     assert called.calls == (
-        ToolCall("call_1_0", "light", '{"lamp": "desk"}'),
-        ToolCall("mine", "light", '{"lamp": "desk"}'),
+        ToolInvocation("call_1_0", "light", '{"lamp": "desk"}'),
+        ToolInvocation("mine", "light", '{"lamp": "desk"}'),
     )
     assert (on.call_id, off.call_id) == ("call_1_0", "mine")
     assert last.text == "And here?\nLook."
@@ -206,7 +206,9 @@ def test_the_last_line_says_how_it_ended() -> None:
 
 
 def test_calls_have_objects_as_arguments() -> None:
-    calls = mapping.called((ToolCall("", "f", '{"a": 1}'), ToolCall("x", "g", '{"a": ')))
+    calls = mapping.called(
+        (ToolInvocation("", "f", '{"a": 1}'), ToolInvocation("x", "g", '{"a": '))
+    )
     assert calls[0]["function"] == {"index": 0, "name": "f", "arguments": {"a": 1}}
     assert calls[0]["id"].startswith("call_")
     assert calls[1] == {"id": "x", "function": {"index": 1, "name": "g", "arguments": {}}}

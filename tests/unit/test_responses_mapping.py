@@ -21,7 +21,7 @@ from ocelli.domain.chat import (
     Finish,
     Format,
     PictureRef,
-    ToolCall,
+    ToolInvocation,
     WholeAnswer,
 )
 from ocelli.domain.chat_errors import ChatError, UnsupportedParameter
@@ -75,7 +75,10 @@ def test_calls_of_one_answer_are_one_message() -> None:
     )
     roles = [each.role for each in asked.messages]
     assert roles == ["user", "assistant", "tool", "tool", "user", "user"]
-    assert asked.messages[1].calls == (ToolCall("a", "f", "{}"), ToolCall("b", "f", "{}"))
+    assert asked.messages[1].calls == (
+        ToolInvocation("a", "f", "{}"),
+        ToolInvocation("b", "f", "{}"),
+    )
     assert [each.param for each in asked.pictures] == [
         "previous_response_id.content[0].image_url",
         "input[0].output[0].image_url",
@@ -156,7 +159,7 @@ def test_ids(text: str) -> None:
 def test_ids_lead_back_to_their_answer() -> None:
     request = mapping.parse(b'{"model": "m", "input": "x"}')
     draft = Draft(request, store=True, id=uuid.uuid4())
-    calls = (ToolCall("", "f", "{}"), ToolCall("x", "g", "{}"))
+    calls = (ToolInvocation("", "f", "{}"), ToolInvocation("x", "g", "{}"))
     body = draft.done(WholeAnswer("m", "said", Finish.TOOL_CALLS, calls))
     assert mapping.response_id(body["id"]) == draft.id
     assert [mapping.response_of(item["id"]) for item in body["output"]] == [draft.id] * 3

@@ -24,7 +24,7 @@ from ocelli.backends.registry import configure, registry
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.questions import Question
 from ocelli.media.decode import decode
-from ocelli.usecases.engine import Engine
+from ocelli.usecases.verification_engine import Engine
 from tests.upstream import scenes
 from tests.vlm import tiny
 

@@ -15,7 +15,7 @@ from ocelli.api.bodies import body_chunks, content_length
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge, Unavailable
-from ocelli.media.blobs import BlobFactory, BlobWriter
+from ocelli.media.blob_writer import BlobFactory, BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -62,7 +62,7 @@ class FilePart:
             self._inspect(self.staged)
 
 
-class TextPart:
+class FormText:
     """A text field that is being received; a Target of the parser.
 
     ``grow`` is called with the number of new bytes, and may raise; ``take`` gets the value.
@@ -136,7 +136,7 @@ async def receive(
 
     def begin(part: Part) -> Target | None:
         if part.name in fields:
-            return TextPart(partial(form.grow, part.name), partial(form.add_field, part.name))
+            return FormText(partial(form.grow, part.name), partial(form.add_field, part.name))
         if part.name != file_field:
             return None
         if len(form.files) >= max_files:

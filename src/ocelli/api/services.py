@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ocelli.media.blobs import BlobFactory, DiskWatch
+from ocelli.media.blob_writer import BlobFactory, DiskWatch
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.jobs import QueueState
     from ocelli.domain.pricing import Roster
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.media.blob_writer import BlobWriter
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.adhoc import AdHocAnalyses
     from ocelli.usecases.batches import Batches
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
     from ocelli.usecases.responses import Responses
-    from ocelli.usecases.sessions import Sessions
     from ocelli.usecases.upload import Upload
+    from ocelli.usecases.upload_sessions import Sessions
 
 
 class SignedFolder(Protocol):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ocelli.backends.chat.probe import Probed
-    from ocelli.backends.local.inventory import Mismatch, ModelInfo
+    from ocelli.backends.local.model_files import Mismatch, ModelInfo
     from ocelli.settings import Settings
 
 MIN_FREE_BYTES = 1024**3
@@ -36,8 +36,8 @@ REINSTALL = "pip install --force-reinstall 'ocelli[server]'"
 def models(*, as_json: bool) -> int:
     """Print the local models, checked against the pinned hashes. Returns the exit code."""
     from ocelli.backends.local.backend import LocalBackend
-    from ocelli.backends.local.inventory import models as inventory
-    from ocelli.backends.local.inventory import verify
+    from ocelli.backends.local.model_files import models as inventory
+    from ocelli.backends.local.model_files import verify
 
     mismatches = verify()
     if not mismatches:
@@ -176,8 +176,8 @@ def _probed(settings: Settings) -> list[Probed]:
 
 
 def _models() -> str:
-    from ocelli.backends.local.inventory import models as inventory
-    from ocelli.backends.local.inventory import verify
+    from ocelli.backends.local.model_files import models as inventory
+    from ocelli.backends.local.model_files import verify
 
     problems = verify()
     if problems:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import VerificationLevel
     from ocelli.settings import Settings
-    from ocelli.usecases.engine import Engine
+    from ocelli.usecases.verification_engine import Engine
 
 AT_ONCE = 8
 

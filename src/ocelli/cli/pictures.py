@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.cli.main import printable
 from ocelli.domain.errors import OcelliError
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.files import Files
 from ocelli.usecases.quota import Quota

@@ -72,7 +72,7 @@ class PictureRef:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolInvocation:
     """A function that a model has called; ``arguments`` are JSON in a text."""
 
     id: str
@@ -89,7 +89,7 @@ class ChatMessage:
 
     role: str
     parts: tuple[str | PictureRef, ...]
-    calls: tuple[ToolCall, ...] = ()
+    calls: tuple[ToolInvocation, ...] = ()
     call_id: str = ""
 
     @property
@@ -215,7 +215,7 @@ class WholeAnswer:
     model: str
     text: str
     finish: Finish
-    calls: tuple[ToolCall, ...] = ()
+    calls: tuple[ToolInvocation, ...] = ()
     thought: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.media.blob_writer import BlobWriter
 
 
 @dataclass(frozen=True, slots=True)

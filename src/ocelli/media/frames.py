@@ -37,7 +37,7 @@ class VideoFrames:
 
     def __init__(self, *, max_frames: int, max_pixels: int, seconds: float) -> None:
         self._max_frames = max_frames
-        self._reader = _Reader(min(max_pixels, MOST_PIXELS), seconds)
+        self._reader = _FrameReader(min(max_pixels, MOST_PIXELS), seconds)
 
     def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
         """See ports_fetch.Videos."""
@@ -45,7 +45,7 @@ class VideoFrames:
         return isolation.iterate(self._reader.frames, data, interval, max_frames, memory=MEMORY)
 
 
-class _Reader:
+class _FrameReader:
     """Decodes in the child process."""
 
     def __init__(self, max_pixels: int, seconds: float) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.media.blob_writer import BlobWriter
 
 STAGING = ".staging"
 BATCH = 500

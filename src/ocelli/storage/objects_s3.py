@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ocelli.domain.buckets import Bucket, Credentials
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.domain.s3_buckets import Bucket, Credentials
+    from ocelli.media.blob_writer import BlobWriter
 
     T = TypeVar("T")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.questions import Question
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.media.blob_writer import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.store_resolver import StoreResolver

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, StorageFull, Unavailable
 from ocelli.domain.jobs import report
-from ocelli.domain.sessions import ItemState
+from ocelli.domain.upload_sessions import ItemState
 from ocelli.media.colors import extract
 from ocelli.media.decode import MAX_SIDE, decode
-from ocelli.usecases.engine import answer_key
 from ocelli.usecases.fetch_jobs import settle
+from ocelli.usecases.verification_engine import answer_key
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.decoders import DecoderPool
-    from ocelli.usecases.engine import Engine
     from ocelli.usecases.image_loader import ImageLoader
+    from ocelli.usecases.verification_engine import Engine
 
 
 DESCRIBE = "describe"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.chat import Finish, Format, Piece, ToolCall, WholeAnswer
+from ocelli.domain.chat import Finish, Format, Piece, ToolInvocation, WholeAnswer
 from ocelli.domain.chat_errors import UpstreamFailed
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class AnswerReader:
             json.dumps(arguments) if isinstance(arguments, dict) else _said(arguments)
         )
 
-    def _called(self, call: Mapping[str, str]) -> ToolCall:
+    def _called(self, call: Mapping[str, str]) -> ToolInvocation:
         arguments = call["arguments"] or "{}"
         if self._finish is not Finish.LENGTH:
             try:
@@ -143,7 +143,7 @@ class AnswerReader:
                     f"The backend called {call['name'][:100]!r} with arguments that are no JSON "
                     "object."
                 )
-        return ToolCall(call["id"], call["name"], arguments)
+        return ToolInvocation(call["id"], call["name"], arguments)
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

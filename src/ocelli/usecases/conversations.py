@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.domain.chat import Piece, ToolCall, WholeAnswer, pieces
+from ocelli.domain.chat import Piece, ToolInvocation, WholeAnswer, pieces
 from ocelli.usecases.chat_relay import RelayRequest
 from ocelli.usecases.chat_translation import AnswerReader, answer_of, request_of
 
@@ -130,7 +130,7 @@ def _whole(completion: bytes) -> WholeAnswer:
 
 def _whole_of(answer: ChatAnswer) -> WholeAnswer:
     """Of the local model, whose text are the arguments where it calls a tool."""
-    calls = () if answer.tool is None else (ToolCall("", answer.tool, answer.text),)
+    calls = () if answer.tool is None else (ToolInvocation("", answer.tool, answer.text),)
     return WholeAnswer(
         answer.model,
         "" if calls else answer.text,

@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 
-from ocelli.domain.buckets import BucketConfig, Credentials
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
+from ocelli.domain.s3_buckets import BucketConfig, Credentials
 from ocelli.media.addresses import ForbiddenAddress, public_addresses
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from uuid import UUID
 
-    from ocelli.domain.buckets import Bucket
     from ocelli.domain.ports_storage import Objects, Sealing
+    from ocelli.domain.s3_buckets import Bucket
     from ocelli.storage.postgres.database import PostgresDatabase
 
     OpenBucket = Callable[[Bucket, Credentials], Objects]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ocelli.domain.errors import OcelliError
     from ocelli.domain.pricing import PricingPlan
     from ocelli.domain.questions import Question
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.media.blob_writer import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.store_resolver import StoreResolver
     from ocelli.usecases.waiting import Listen

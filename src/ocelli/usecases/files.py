@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.colors import Palette
+    from ocelli.domain.file_query import FileQuery
     from ocelli.domain.images import Image, StorageTarget
-    from ocelli.domain.library import FileQuery
     from ocelli.domain.paging import PageRequest
     from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered

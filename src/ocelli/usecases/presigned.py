@@ -19,7 +19,7 @@ from ocelli.domain.errors import (
     ValidationFailed,
 )
 from ocelli.domain.images import ImageFormat, StorageTarget
-from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
+from ocelli.domain.upload_sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.lookup import existing, parse_id
 from ocelli.usecases.upload import DEFAULT_LEVEL, UploadRequest, check_labels

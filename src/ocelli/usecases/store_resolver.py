@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocelli.domain.errors import CustomStorageMissing, StorageAccessDenied
 from ocelli.domain.images import StorageTarget
-from ocelli.media.blobs import BlobFactory, DiskReserve
+from ocelli.media.blob_writer import BlobFactory, DiskReserve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from ocelli.domain.errors import (
     ValidationFailed,
 )
 from ocelli.domain.images import Image, StorageTarget
-from ocelli.domain.sessions import Intent, Item, ItemState, Session, UploadMethod
+from ocelli.domain.upload_sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.batcher import Batcher
 from ocelli.usecases.concurrency import store_all
 from ocelli.usecases.filenames import clean_filename, key_name
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.usage import Charge, Limit
-    from ocelli.media.blobs import BlobWriter
+    from ocelli.media.blob_writer import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.store_resolver import StoreResolver

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter
 
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.domain.buckets import parse_bucket_url
+from ocelli.domain.s3_buckets import parse_bucket_url
 from ocelli.media import memory
-from ocelli.media.blobs import DiskReserve
+from ocelli.media.blob_writer import DiskReserve
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
@@ -26,8 +26,8 @@ from ocelli.wiring.data_folder import local_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocelli.domain.buckets import Bucket, Credentials
     from ocelli.domain.ports_fetch import Fetched
+    from ocelli.domain.s3_buckets import Bucket, Credentials
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
 from ocelli.domain.accounts import MEGABYTE
-from ocelli.media.blobs import DiskWatch
+from ocelli.media.blob_writer import DiskWatch
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_state, worker_alive
@@ -36,9 +36,9 @@ from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.responses import Responses
-from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
+from ocelli.usecases.upload_sessions import Sessions
 from ocelli.wiring.adapters import custom_storage, decoder_pool, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, roster
 

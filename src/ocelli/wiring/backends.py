@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.pricing import Roster
 from ocelli.domain.verification import Calibration
-from ocelli.usecases.engine import Engine
+from ocelli.usecases.verification_engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

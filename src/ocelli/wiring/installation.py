@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain.accounts import KeyDraft, Tier, new_key
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.domain.scopes import EVERYTHING
-from ocelli.media.blobs import BlobWriter
+from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import check_connection

@@ -28,8 +28,8 @@ from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.search_index import SearchIndex
-from ocelli.usecases.sessions import Sessions
 from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.usecases.upload_sessions import Sessions
 from ocelli.wiring.adapters import custom_storage, decoder_pool, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import build_engine
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocelli.api.fetch.body import unreadable_body
+from ocelli.api.fetch.request_body import unreadable_body
 from ocelli.domain.errors import InvalidUrl, MalformedRequest, TooLarge
 from ocelli.domain.fetch_jobs import MAX_SOURCES, FetchRequest, is_video_url
 from ocelli.domain.findings import Feature
@@ -16,7 +16,7 @@ from ocelli.media.urls import checked_url
 from ocelli.usecases.fetch_jobs import Source
 
 if TYPE_CHECKING:
-    from ocelli.api.fetch.body import Received, Values
+    from ocelli.api.fetch.request_body import Received, Values
     from ocelli.domain.pricing import PricingPlan, Roster
 
 MAX_NAME = 1_000

@@ -16,9 +16,9 @@ from fastapi.responses import JSONResponse, Response
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.documented import error_responses
 from ocelli.api.fetch import schemas
-from ocelli.api.fetch.body import Received, in_memory
 from ocelli.api.fetch.errors import ErrorAnswer, QueryTooLong, UnknownRequest
 from ocelli.api.fetch.parameters import order
+from ocelli.api.fetch.request_body import Received, in_memory
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey

@@ -19,7 +19,7 @@ from ocelli.domain.chat import (
     Format,
     PictureRef,
     Tool,
-    ToolCall,
+    ToolInvocation,
 )
 from ocelli.domain.chat_errors import (
     InvalidJson,
@@ -121,7 +121,7 @@ def done_reason(finish: Finish) -> str:
     return "length" if finish is Finish.LENGTH else "stop"
 
 
-def called(calls: tuple[ToolCall, ...]) -> list[dict[str, Any]]:
+def called(calls: tuple[ToolInvocation, ...]) -> list[dict[str, Any]]:
     """With their arguments as objects; those of a call that was cut off are lost."""
     return [
         {
@@ -250,7 +250,7 @@ class _Turns:
             )
         return ChatMessage(role, parts, calls, call_id)
 
-    def _calls(self, raw: Any, place: str, index: int) -> list[ToolCall]:
+    def _calls(self, raw: Any, place: str, index: int) -> list[ToolInvocation]:
         if raw is None:
             return []
         if not isinstance(raw, list):
@@ -263,7 +263,7 @@ class _Turns:
             id = str(each.get("id") or f"call_{index}_{at}")
             arguments = function.get("arguments")
             text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
-            calls.append(ToolCall(id, function["name"], text))
+            calls.append(ToolInvocation(id, function["name"], text))
             self._open.append((id, function["name"]))
         return calls
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ocelli.api.responses import errors
 from ocelli.api.responses.schemas import ResponseRequest
-from ocelli.domain.chat import Finish, Piece, ToolCall, WholeAnswer
+from ocelli.domain.chat import Finish, Piece, ToolInvocation, WholeAnswer
 from ocelli.domain.chat_errors import ChatError
 
 
@@ -63,7 +63,7 @@ class Draft:
             "content": [] if text is None else [text_part(text)],
         }
 
-    def call(self, index: int, call: ToolCall, status: str) -> dict[str, Any]:
+    def call(self, index: int, call: ToolInvocation, status: str) -> dict[str, Any]:
         """The item that calls a function."""
         return {
             "type": "function_call",

@@ -17,7 +17,7 @@ from ocelli.domain.chat import (
     Format,
     PictureRef,
     Tool,
-    ToolCall,
+    ToolInvocation,
 )
 from ocelli.domain.chat_errors import (
     InvalidJson,
@@ -209,7 +209,7 @@ class _Items:
             if not isinstance(item.get(name), str):
                 _wrong(f"{place}.{name}", "a string")
             fields[name] = item[name]
-        call = ToolCall(fields["call_id"], fields["name"], fields["arguments"])
+        call = ToolInvocation(fields["call_id"], fields["name"], fields["arguments"])
         last = self._messages[-1] if self._messages else None
         if last is not None and last.role == "assistant":
             self._messages[-1] = ChatMessage("assistant", last.parts, (*last.calls, call))

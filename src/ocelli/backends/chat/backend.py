@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ocelli.backends.chat import prompts, replies
 from ocelli.backends.chat.failures import timed_out, unusable
 from ocelli.backends.chat.telemetry import observed
-from ocelli.backends.wording import at_most
+from ocelli.backends.text_length import at_most
 from ocelli.domain.claims import ClaimCheck, Verdict
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Box, Brand, Feature, Findings, Safety, Tag, TextLine

@@ -7,7 +7,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ocelli.backends.local import compose, evidence_verdicts, inventory
+from ocelli.backends.local import compose, evidence_verdicts, model_files
 from ocelli.backends.local.augmentations import Augmentation
 from ocelli.backends.local.detect import Detections, detect, is_long, models, see_again
 from ocelli.backends.local.recheck import can_change, recheck
@@ -58,7 +58,7 @@ class LocalBackend:
     def __init__(self, executor: Executor | None = None, runtime: Runtime | None = None) -> None:
         self._executor = executor
         self._runtime = runtime or Runtime()
-        self.model_version = f"local-{compose.VERSION}-{inventory.fingerprint()}"
+        self.model_version = f"local-{compose.VERSION}-{model_files.fingerprint()}"
 
     def load(self) -> None:
         """Warm up. AnalysisFailed if a model cannot be read."""
@@ -151,7 +151,7 @@ class LocalBackend:
                 f"The local models are not installed: {missing}",
                 retryable=False,
             ) from missing
-        except inventory.WrongWeights as wrong:
+        except model_files.WrongWeights as wrong:
             raise AnalysisFailed(FailureType.VLM_ERROR, str(wrong), retryable=False) from wrong
 
     async def _run(self, work: Callable[[], T]) -> T:

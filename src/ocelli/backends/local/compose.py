@@ -17,7 +17,7 @@ from ocelli.backends.local.evidence import CEILING
 from ocelli.backends.local.fusion import calibration, log_odds, probability
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.phrases import Phrase, mean
-from ocelli.backends.local.roles import written
+from ocelli.backends.local.role_styles import written
 from ocelli.backends.local.statements import statements
 from ocelli.domain.claims import ClaimType
 from ocelli.domain.findings import Tag

@@ -17,7 +17,7 @@ from ocelli.backends.local.augmentations import (
 from ocelli.backends.local.colors import dominant_colors
 from ocelli.backends.local.fusion import OBJECT_SCORE, distinct, fused
 from ocelli.backends.local.media import BAR_CHART, DRAWN, medium
-from ocelli.backends.local.models import (
+from ocelli.backends.local.neural_models import (
     FaceDetector,
     NeuralModel,
     ObjectDetector,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ocelli.backends.local.inventory import Weights
+    from ocelli.backends.local.model_files import Weights
 
 # A compiled network that was not used for so long is of another version, and is deleted.
 UNUSED_SECONDS = 30 * 24 * 3600

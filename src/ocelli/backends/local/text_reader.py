@@ -18,14 +18,14 @@ from math import atan2, degrees, hypot
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from ocelli.backends.local import graphs, networks, ocr
-from ocelli.backends.local.models import NeuralModel
+from ocelli.backends.local import graphdef, network_builders, ocr
+from ocelli.backends.local.neural_models import NeuralModel
 from ocelli.domain.findings import Box, TextLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.backends.local.inventory import Weights
+    from ocelli.backends.local.model_files import Weights
     from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.local.stopwatch import Stopwatch
 
@@ -53,9 +53,13 @@ class TextReader(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         places, letters = weights
-        self._places = self._network_of(runtime, "text-places", places, networks.text_places)
-        self._letters = self._network_of(runtime, "text-letters", letters, networks.text_letters)
-        characters = graphs.metadata(letters.path.read_bytes(), "character")
+        self._places = self._network_of(
+            runtime, "text-places", places, network_builders.text_places
+        )
+        self._letters = self._network_of(
+            runtime, "text-letters", letters, network_builders.text_letters
+        )
+        characters = graphdef.metadata(letters.path.read_bytes(), "character")
         self._alphabet = ocr.alphabet(characters)
 
     def find(self, pixels: Any, clock: Stopwatch) -> tuple[TextLine, ...]:

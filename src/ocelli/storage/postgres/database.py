@@ -28,7 +28,7 @@ from ocelli.storage.postgres.jobs import PostgresJobs
 from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
-from ocelli.storage.postgres.sessions import PostgresSessions
+from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
 
 if TYPE_CHECKING:

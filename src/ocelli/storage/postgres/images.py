@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ocelli.domain.analysis import Analysis
+    from ocelli.domain.file_query import FileQuery
     from ocelli.domain.images import Image, Variant
-    from ocelli.domain.library import FileQuery
     from ocelli.domain.paging import Key
     from ocelli.domain.usage import Charge, Limit
     from ocelli.storage.postgres.rows import Connection, Row

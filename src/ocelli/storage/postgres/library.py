@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.library import SortBy, sort_name
+from ocelli.domain.file_query import SortBy, sort_name
 from ocelli.domain.search import SearchMode, fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from ocelli.domain.file_query import FileQuery
     from ocelli.domain.images import Image
-    from ocelli.domain.library import FileQuery
     from ocelli.domain.paging import Key
     from ocelli.storage.postgres.rows import Connection, Row
 

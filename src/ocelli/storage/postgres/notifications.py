@@ -12,7 +12,7 @@ import psycopg
 
 from ocelli.storage.postgres.analyses import ANSWERS
 from ocelli.storage.postgres.connection import ApiConnection, parameters
-from ocelli.storage.postgres.sessions import CHANNEL
+from ocelli.storage.postgres.upload_sessions import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.domain.buckets import Bucket, BucketConfig
+from ocelli.domain.s3_buckets import Bucket, BucketConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ from ocelli.api.aion.describe.mapping import backend_errors, calls, claim
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.file_query import FileQuery, SortBy, sort_key
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.images import VariantStatus, VariantType
-from ocelli.domain.library import FileQuery, SortBy, sort_key
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.search import parse
 from ocelli.domain.timestamps import moment

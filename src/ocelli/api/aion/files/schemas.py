@@ -13,8 +13,8 @@ from ocelli.api.aion import cursors
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import BackendError, CallOut, ClaimOut
 from ocelli.domain.analysis import Status
+from ocelli.domain.file_query import SortBy
 from ocelli.domain.images import VariantStatus
-from ocelli.domain.library import SortBy
 from ocelli.domain.search import SearchMode
 
 

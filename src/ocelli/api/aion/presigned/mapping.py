@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.api.aion.presigned import schemas
 from ocelli.domain.errors import OcelliError
-from ocelli.domain.sessions import SessionStatus
+from ocelli.domain.upload_sessions import SessionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ocelli.domain.sessions import Item, ItemCounts, Session
+    from ocelli.domain.upload_sessions import Item, ItemCounts, Session
     from ocelli.usecases.presigned import ConfirmedBatch, Reservation
 
 # For estimates that a client may show: what an ordinary line carries.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.images import StorageTarget, VariantStatus
-from ocelli.domain.sessions import Intent
+from ocelli.domain.upload_sessions import Intent
 from ocelli.usecases.presigned import MAX_BATCH
 
 SIZE = Field(gt=0, le=10**12, description="Bytes.", examples=[1048576])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ocelli.api.services import Services
-    from ocelli.domain.sessions import Session
+    from ocelli.domain.upload_sessions import Session
 
 AT_MOST_EVERY = 0.1
 ALIVE_EVERY = 15.0

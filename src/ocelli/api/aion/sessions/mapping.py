@@ -10,13 +10,13 @@ from ocelli.api.aion.cursors import to_cursor
 from ocelli.api.aion.files.mapping import ai_tags, confidence
 from ocelli.api.aion.sessions import schemas
 from ocelli.domain.images import VariantType
-from ocelli.domain.sessions import ItemState
+from ocelli.domain.upload_sessions import ItemState
 
 if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
     from ocelli.domain.paging import PageRequest
-    from ocelli.domain.sessions import Ended, Item, Session
-    from ocelli.usecases.sessions import ResultsPage, SessionOverview
+    from ocelli.domain.upload_sessions import Ended, Item, Session
+    from ocelli.usecases.upload_sessions import ResultsPage, SessionOverview
 
 
 def summary(session: Session) -> schemas.SessionSummary:

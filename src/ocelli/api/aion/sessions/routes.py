@@ -20,7 +20,7 @@ from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
-from ocelli.domain.sessions import SessionStatus, UploadMethod
+from ocelli.domain.upload_sessions import SessionStatus, UploadMethod
 
 router = APIRouter(route_class=JsonRoute, prefix="/uploads/sessions", tags=["sessions"])
 

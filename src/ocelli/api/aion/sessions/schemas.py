@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ocelli.api.aion.cursors import NEXT
-from ocelli.domain.sessions import SessionStatus, UploadMethod
+from ocelli.domain.upload_sessions import SessionStatus, UploadMethod
 
 
 class SessionSummary(BaseModel):

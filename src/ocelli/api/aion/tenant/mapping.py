@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.tenant import schemas
-from ocelli.domain.buckets import Bucket, Credentials
+from ocelli.domain.s3_buckets import Bucket, Credentials
 
 if TYPE_CHECKING:
-    from ocelli.domain.buckets import BucketConfig
+    from ocelli.domain.s3_buckets import BucketConfig
 
 
 def bucket(body: schemas.S3Config) -> Bucket:

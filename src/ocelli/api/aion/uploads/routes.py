@@ -22,7 +22,7 @@ from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.scopes import KeyRole
-from ocelli.domain.sessions import Intent
+from ocelli.domain.upload_sessions import Intent
 from ocelli.usecases.upload import DEFAULT_LEVEL, IncomingFile, UploadRequest
 
 router = APIRouter(route_class=JsonRoute, tags=["uploads"])

@@ -9,7 +9,7 @@ import pybase64
 
 from ocelli.api.multipart import FilePart
 from ocelli.domain.errors import MalformedRequest
-from ocelli.media.blobs import BlobFactory
+from ocelli.media.blob_writer import BlobFactory
 from ocelli.media.data_url import declares_base64
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.images import StorageTarget
-from ocelli.domain.sessions import (
+from ocelli.domain.upload_sessions import (
     Ended,
     Intent,
     Item,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from ocelli.backends.local.graphs import subgraph
+from ocelli.backends.local.graphdef import subgraph
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ocelli.backends.local import inventory, networks
+from ocelli.backends.local import model_files, network_builders
 from ocelli.backends.local.boxes import ssd, yunet
 from ocelli.backends.local.fusion import FLOOR
 from ocelli.backends.local.lexicon import lexicon
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ocelli.backends.local.inventory import Weights
+    from ocelli.backends.local.model_files import Weights
     from ocelli.backends.local.runtime import Network
     from ocelli.backends.local.stopwatch import Stopwatch
 
@@ -43,9 +43,9 @@ class NeuralModel:
         FileNotFoundError if they are missing, WrongWeights if they are not the pinned ones.
         """
         if not self._ready:
-            self._load(runtime or Runtime(), inventory.weights(self.name))
+            self._load(runtime or Runtime(), model_files.weights(self.name))
             self._ready = True
-            inventory.mark_loaded(self.name)
+            model_files.mark_loaded(self.name)
 
     def release(self) -> None:
         """Give up the memory of the last call."""
@@ -74,7 +74,7 @@ class ObjectDetector(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (graph,) = weights
-        self._network = self._network_of(runtime, self.name, graph, networks.objects)
+        self._network = self._network_of(runtime, self.name, graph, network_builders.objects)
 
     def find(self, pixels: Any, clock: Stopwatch, *, size: int = 300) -> tuple[DetectedObject, ...]:
         """Things with a score of at least ``fusion.FLOOR``, best first; see ``fusion`` for what
@@ -104,7 +104,7 @@ class SceneClassifier(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (path,) = weights
-        self._network = self._network_of(runtime, self.name, path, networks.scene)
+        self._network = self._network_of(runtime, self.name, path, network_builders.scene)
 
     def find(self, pixels: Any, clock: Stopwatch) -> list[float]:
         """The score of every class; they sum up to 1."""
@@ -123,7 +123,7 @@ class SafetyClassifier(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (path,) = weights
-        self._network = self._network_of(runtime, self.name, path, networks.safety)
+        self._network = self._network_of(runtime, self.name, path, network_builders.safety)
 
     def find(self, pixels: Any, clock: Stopwatch) -> Safety:
         """The probability that the picture is not safe for work."""
@@ -145,7 +145,7 @@ class FaceDetector(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         (path,) = weights
-        self._network = self._network_of(runtime, self.name, path, networks.faces)
+        self._network = self._network_of(runtime, self.name, path, network_builders.faces)
 
     def find(self, pixels: Any, clock: Stopwatch) -> tuple[Face, ...]:
         """Faces with a score of at least ``FACE_SCORE``, best first."""

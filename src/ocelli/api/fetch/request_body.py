@@ -9,13 +9,13 @@ from urllib.parse import unquote_to_bytes
 
 from ocelli.api import json_reader
 from ocelli.api.bodies import COPIES, content_length
-from ocelli.api.fetch.payload import Base64File, JsonText
-from ocelli.api.multipart import FilePart, TextPart, stream_body_to
+from ocelli.api.fetch.base64_files import Base64File, JsonText
+from ocelli.api.multipart import FilePart, FormText, stream_body_to
 from ocelli.api.multipart_parser import BrokenForm, FormParser, boundary_of
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import MalformedRequest, TooLarge
 from ocelli.domain.fetch_jobs import MAX_FILE
-from ocelli.media.blobs import BlobFactory
+from ocelli.media.blob_writer import BlobFactory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,8 +134,8 @@ class Received:
             self.values[name] = [self.values[name]]
         self.values[name].extend(_as_list(value))
 
-    def _field(self, name: str) -> TextPart:
-        return TextPart(self.grow, lambda value: self._add(name, value.decode()))
+    def _field(self, name: str) -> FormText:
+        return FormText(self.grow, lambda value: self._add(name, value.decode()))
 
     def grow(self, size: int) -> None:
         """Count ``size`` more bytes of text in memory. Raises TooLarge above the limit."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.paging import PageRequest
-    from ocelli.domain.sessions import (
+    from ocelli.domain.upload_sessions import (
         Ended,
         Item,
         ItemCounts,

@@ -51,6 +51,23 @@ def test_verify_tells_a_file_that_is_not_the_pinned_one(monkeypatch: pytest.Monk
     assert missing.found is None
 
 
+@pytest.mark.parametrize("model", model_files.models(), ids=lambda model: model.name)
+def test_no_changed_weights_are_loaded(
+    model: model_files.ModelInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "changed"
+    data = bytearray(model.files[0].locate().read_bytes())
+    data[len(data) // 2] ^= 1
+    changed.write_bytes(data)
+    monkeypatch.setattr(model_files.ModelFile, "locate", lambda _: changed)
+    model_files.weights.cache_clear()
+    try:
+        with pytest.raises(model_files.WrongWeights, match="sha256 differs"):
+            model_files.weights(model.name)
+    finally:
+        model_files.weights.cache_clear()
+
+
 def test_weights_that_are_not_installed() -> None:
     with pytest.raises(FileNotFoundError, match="no_such_package"):
         model_files.ModelFile("no_such_package/model.onnx", "", 0).locate()

@@ -54,7 +54,7 @@ class Source:
     @property
     def content_type(self) -> str:
         """The MIME type that its name stands for."""
-        return _TYPES[Path(self.filename).suffix.lower()]
+        return _TYPES["." + self.filename.rpartition(".")[2].lower()]
 
     def size(self) -> int:
         """Its bytes now. Raises FileFailed if it is gone, unreadable or empty."""

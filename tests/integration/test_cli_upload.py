@@ -84,7 +84,10 @@ def wait_for_a_poll(server: Server) -> None:
     """Until a client has asked how far its session has come: it knows all of its files by then."""
 
     def polled() -> bool:
-        return 'handler="session_status"' in requests.get(f"{server.url}/metrics").text
+        return (
+            'route="/api/v2/uploads/sessions/{session_id}/status"'
+            in requests.get(f"{server.url}/metrics").text
+        )
 
     until(polled, every=0.05)
 

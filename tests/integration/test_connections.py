@@ -161,7 +161,9 @@ def test_a_few_requests_may_be_sent_before_an_answer_and_no_crowd(serve: Serve) 
 
 
 def test_silence_is_ended(serve: Serve) -> None:
-    address = serve(FIRST_BYTE=0.2, WHOLE_HEAD=0.2, BODY_SILENCE=0.2, SWEEP_EVERY=0.05)
+    address = serve(
+        FIRST_BYTE_TIMEOUT=0.2, HEAD_TIMEOUT=0.2, BODY_IDLE_TIMEOUT=0.2, SWEEP_INTERVAL=0.05
+    )
     assert asked(address) == b""
     assert asked(address, HEAD).startswith(b"HTTP/1.1 408")
     assert asked(address, CHUNKED).startswith(b"HTTP/1.1 408")
@@ -173,7 +175,7 @@ def test_silence_is_ended(serve: Serve) -> None:
 
 
 def test_a_body_that_drips_is_ended(serve: Serve) -> None:
-    address = serve(BODY_SILENCE=0.3, SWEEP_EVERY=0.05)
+    address = serve(BODY_IDLE_TIMEOUT=0.3, SWEEP_INTERVAL=0.05)
     with connect(address) as connection:
         connection.sendall(CHUNKED)
         dripping = threading.Event()

@@ -24,7 +24,8 @@ ERRORS = error_responses(
     },
 )
 READ_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: ERRORS[status] for status in (400, 401, 403, 404, 422, 429, 503)
+    **{status: ERRORS[status] for status in (400, 401, 403, 404, 429, 503)},
+    **error_responses(ResponseErrorEnvelope, {422: "A parameter cannot be accepted."}),
 }
 EVENTS = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 

@@ -3,7 +3,9 @@
 import io
 import time
 from collections import Counter
+from collections.abc import Sequence
 from math import cos, pi, sin
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +16,19 @@ from ocelli.backends.local.class_names import FLAT_NEAR, NEAR
 from ocelli.backends.local.compose import describe
 from ocelli.backends.local.evidence_verdicts import judge
 from ocelli.backends.local.outlines import outline
-from ocelli.backends.local.shapes import DOUBTFUL, find_shapes, plain_name
+from ocelli.backends.local.shapes import DOUBTFUL, graphic, plain_name
 from ocelli.cli.demo import sample_photos
 from ocelli.domain.claims import Claim, ClaimType, Ruling
-from ocelli.domain.findings import Box, Color, Findings, TextLine
+from ocelli.domain.findings import Box, Color, DetectedObject, Findings, TextLine
 
 Points = list[tuple[float, float]]
 FINE = 4  # drawn so many times larger, and made smaller: edges are soft
 RED, BLUE, GREEN = (214, 32, 32), (30, 60, 210), (24, 140, 50)
+
+
+def find_shapes(pixels: Any, texts: Sequence[TextLine] = ()) -> tuple[DetectedObject, ...]:
+    found = graphic(pixels, texts)
+    return found.shapes if found else ()
 
 
 def regular(corners: int, inner: float = 1.0) -> Points:

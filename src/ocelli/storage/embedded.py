@@ -298,11 +298,12 @@ class _Identity:
 
 
 def _identity(path: Path) -> _Identity:
-    """Return the user to run Postgres as: if we are root, ``postgres`` or ``nobody``.
+    """Return the account that Postgres runs under. Postgres refuses to run as root.
 
-    That user cannot pass root's private folders (the data folder is one, a checkout below /root
-    another): ``setpriv`` of util-linux hands it the least capability to do so that we have, and
-    nothing else of root.
+    For any other user that is the user itself. For root it is the account ``postgres`` where there
+    is one, else ``nobody``. Neither may enter folders that only root can enter, such as the data
+    folder, so ``setpriv`` (util-linux) gives the server process one capability: to search folders
+    regardless of their permissions.
     """
     if os.geteuid() != 0:
         return _Identity()

@@ -35,7 +35,6 @@ PUT_TIMEOUT = 600.0
 MAX_BYTES_IN_MEMORY = 512 * 1024 * 1024
 
 _REFUSED = frozenset({401, 403})
-_MISCONFIGURED = frozenset({"NoSuchBucket", "InvalidBucketName", "AuthorizationHeaderMalformed"})
 _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 

@@ -32,7 +32,6 @@ from ocelli.domain.chat_errors import (
 Body = TypeVar("Body", bound=BaseModel)
 
 MAX_MESSAGES = 10_000
-TOP_LOGPROBS = 20
 
 # Of `options`: what Ollama wants there.
 _OPTIONS: dict[str, tuple[type, ...]] = {

@@ -81,12 +81,6 @@ class Graphic:
     has_bars: bool = False
 
 
-def find_shapes(pixels: Any, texts: Sequence[TextLine] = ()) -> tuple[DetectedObject, ...]:
-    """The shapes of ``graphic``."""
-    found = graphic(pixels, texts)
-    return found.shapes if found else ()
-
-
 def graphic(pixels: Any, texts: Sequence[TextLine] = ()) -> Graphic | None:
     """What flat graphics in RGB uint8 ``pixels`` show; letters of ``texts`` are no shapes.
 

@@ -27,6 +27,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -f $@ || echo "Setting up .venv (once; some minutes, 1.8 GB on the disk with all that tests need) ..."
 	@$(BIN)/$(PIP) --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip uninstall -qq -y ocelli  # of that name, by us or others: it would be in the way
 	@$(BIN)/$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 

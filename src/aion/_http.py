@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aion")
 
-VERSION = version("ocelli")
+VERSION = version("ocelli-vision")
 CONNECT_TIMEOUT = 10.0  # seconds
 
 

@@ -30,6 +30,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 VARIABLE = re.compile(r"\bOCELLI_[A-Z_]+\b")
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 INDEX_HOST = re.compile(r"pypi\.org|pythonhosted\.org|anaconda\.org|--(?:extra-)?index-url")
+FOREIGN_INSTALL = re.compile(r"(?<![\w-])ocelli\\?\[\w|pip install ['\"]?ocelli\b(?!-)")
+ABOUT_THE_NAME = "docs/decisions/0039-name-of-the-distribution.md"
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:work|root|home|Users)/\w")
 
 
@@ -132,6 +134,17 @@ def test_no_index_hosts_and_no_paths_of_a_machine() -> None:
         if (text := text_of(file)) is not None
         for pattern in (INDEX_HOST, MACHINE_PATH)
         for match in pattern.finditer(text)
+    ]
+    assert found == []
+
+
+def test_nothing_says_to_install_the_distribution_of_others() -> None:
+    """On the index `ocelli` is another project: ours is `ocelli-vision`."""
+    found = [
+        f"{file.relative_to(ROOT)}: {match[0]}"
+        for file in tracked_files()
+        if file.suffix in (".md", ".py", ".toml", ".json", "") and file != ROOT / ABOUT_THE_NAME
+        for match in FOREIGN_INSTALL.finditer(text_of(file) or "")
     ]
     assert found == []
 

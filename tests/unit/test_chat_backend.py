@@ -213,6 +213,8 @@ async def test_a_model_in_process_says_what_it_needs(
     made = configure("mine", {"provider": "transformers", "model": "some/model"}, {})
     assert isinstance(made, BackendConfig)
     backend = backend_factory("transformers")(made, BackendContext(session))
-    with pytest.raises(AnalysisFailed, match=r"pip install 'ocelli\[server,vlm\]'") as failed:
+    with pytest.raises(
+        AnalysisFailed, match=r"pip install 'ocelli-vision\[server,vlm\]'"
+    ) as failed:
         await backend.look(picture(server, 3), Question())
     assert not failed.value.retryable

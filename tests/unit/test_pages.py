@@ -1,4 +1,4 @@
-"""Videos of known sites, by the real yt-dlp where it is installed (``ocelli[video]``)."""
+"""Videos of known sites, by the real yt-dlp where it is installed (``ocelli-vision[video]``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ocelli.domain.errors import FetchFailed, FetchUnavailable
 from ocelli.media.video_pages import YtDlp
 
 installed = pytest.mark.skipif(
-    importlib.util.find_spec("yt_dlp") is None, reason="needs pip install 'ocelli[video]'"
+    importlib.util.find_spec("yt_dlp") is None, reason="needs pip install 'ocelli-vision[video]'"
 )
 
 
@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def test_without_yt_dlp_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(FetchFailed, match=r"pip install 'ocelli\[video\]'"):
+    with pytest.raises(FetchFailed, match=r"pip install 'ocelli-vision\[video\]'"):
         await YtDlp(max_bytes=10**7, timeout=5).download("https://vimeo.com/1")
 
 

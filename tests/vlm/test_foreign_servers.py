@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-pytest.importorskip("torch", reason="pip install 'ocelli[vlm]', or make test-servers")
+pytest.importorskip("torch", reason="pip install 'ocelli-vision[vlm]', or make test-servers")
 pytest.importorskip("transformers")
 
 from ocelli.backends.chat.probe import probe_all

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-pytest.importorskip("torch", reason="pip install 'ocelli[vlm]', or make test-vlm")
+pytest.importorskip("torch", reason="pip install 'ocelli-vision[vlm]', or make test-vlm")
 pytest.importorskip("transformers")
 
 from ocelli.backends.chat.backend import ChatBackend, chat_backend

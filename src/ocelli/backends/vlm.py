@@ -1,4 +1,4 @@
-"""A vision-language model inside this process, loaded by transformers: `pip install ocelli[vlm]`.
+"""A vision-language model inside this process, loaded by transformers: the extra ``vlm``.
 
 The same prompts and the same reading of answers as over HTTP; what is missing is the server. It is
 loaded on its first look, once per process, and looks take turns.
@@ -18,6 +18,7 @@ import pybase64
 from ocelli.backends.chat.backend import ChatBackend
 from ocelli.backends.chat.client import ModelReply
 from ocelli.backends.chat.failures import timed_out, unusable
+from ocelli.distribution import pip_install
 from ocelli.domain.claims import Tokens
 from ocelli.domain.errors import AnalysisFailed, FailureType
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ocelli.backends.config import BackendConfig
     from ocelli.backends.plugins import BackendContext
 
-NOT_INSTALLED = "transformers and torch are not installed: pip install 'ocelli[server,vlm]'"
+NOT_INSTALLED = f"transformers and torch are not installed: {pip_install('server', 'vlm')}"
 
 
 class VlmClient:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ocelli.cli.describe import describe
 from ocelli.cli.main import CANNOT_RUN, PRIVATE, fail
+from ocelli.distribution import pip_install
 
 # Public-domain photos (and one page of text) that these packages carry.
 SAMPLES = {
@@ -35,7 +36,7 @@ def main() -> int:
     os.umask(PRIVATE)
     paths = [Path(name).expanduser() for name in sys.argv[1:]] or sample_photos()
     if not paths:
-        fail("no sample photos here", "pip install 'ocelli[server,dev]'")
+        fail("no sample photos here", pip_install("server", "dev"))
         return CANNOT_RUN
     return describe(paths, as_json=False, level="standard")
 

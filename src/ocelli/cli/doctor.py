@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
 from ocelli.cli.options import load_settings
+from ocelli.distribution import (
+    NAME,
+    PACKAGES,
+    conflicting_distributions,
+    pip_install,
+    shadowed_packages,
+)
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.objects_local import STAGING
 from ocelli.wiring.adapters import objects
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 
 MIN_FREE_BYTES = 1024**3
 NOT_YET = "not yet: `ocelli serve` makes it"
-REINSTALL = "pip install --force-reinstall 'ocelli[server]'"
+REINSTALL = pip_install("server", force=True)
 
 
 def models(*, as_json: bool) -> int:
@@ -48,9 +55,7 @@ def models(*, as_json: bool) -> int:
     else:
         _print_models(listed)
     for problem in mismatches:
-        fail(
-            f"{problem.path} is {_state(problem)}", "pip install --force-reinstall 'ocelli[server]'"
-        )
+        fail(f"{problem.path} is {_state(problem)}", REINSTALL)
     return FAILED if mismatches else 0
 
 
@@ -91,6 +96,7 @@ def doctor(*, as_json: bool, **options: Any) -> int:
 
 def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     yield DoctorCheck("python", sys.version.split()[0])
+    yield _packages()
     yield _checked(
         "data folder", "choose another with --data or OCELLI_DATA", lambda: _data(settings)
     )
@@ -118,6 +124,25 @@ def _checked(name: str, advice: str, check: Callable[[], str]) -> DoctorCheck:
         return DoctorCheck(name, check())
     except Exception as error:  # whatever is wrong is the finding
         return DoctorCheck(name, f"{type(error).__name__}: {error}".strip(), advice)
+
+
+def _packages() -> DoctorCheck:
+    """Check that what is imported as ours is ours."""
+    if others := conflicting_distributions():
+        names = sorted({name for found in others.values() for name in found})
+        return DoctorCheck(
+            "packages",
+            "; ".join(f"{name} is also in {', '.join(found)}" for name, found in others.items()),
+            f"use an environment of its own, or pip uninstall {' '.join(names)} and "
+            f"pip install --force-reinstall --no-deps {NAME}",
+        )
+    if elsewhere := shadowed_packages():
+        return DoctorCheck(
+            "packages",
+            "; ".join(f"{name} is imported from {path}" for name, path in elsewhere.items()),
+            "take that folder out of PYTHONPATH, or run the command in another folder",
+        )
+    return DoctorCheck("packages", f"{' and '.join(PACKAGES)} are ours alone")
 
 
 def _data(settings: Settings) -> str:

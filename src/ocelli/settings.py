@@ -364,6 +364,11 @@ class Settings(BaseSettings):
     fetch_max_frames: int = Field(
         600, ge=1, le=10_000, description="Most frames that are taken from one video."
     )
+    models_dir: Path | None = Field(
+        None,
+        description="Folder of the models that `ocelli models pull` gets. Default: `models` in "
+        "`data`.",
+    )
     tiers: Annotated[dict[Tier, TierChange], NoDecode, BeforeValidator(_table)] = Field(
         default_factory=dict,
         description="Other limits for tiers: a table `[tiers.free]` in `ocelli.toml`, JSON in the "
@@ -466,6 +471,11 @@ class Settings(BaseSettings):
             tier: self.tiers[tier].applied_to(limits) if tier in self.tiers else limits
             for tier, limits in TIER_LIMITS.items()
         }
+
+    @property
+    def models_folder(self) -> Path:
+        """Where pulled models are."""
+        return self.models_dir or self.data / "models"
 
     @property
     def fetch_networks(self) -> tuple[str, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ocelli.backends.config import BackendConfig, Prices
 from ocelli.backends.plugins import BackendContext, backend_factory
 from ocelli.backends.providers import Structured, provider
+from ocelli.backends.proxies import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,23 +69,11 @@ def configure(
         max_side=given.get("max_side", row.max_side),
         full_side=max(given.get("full_side", row.full_side), given.get("max_side", row.max_side)),
         prices=Prices(input_price, output_price),
-        proxy=_proxy(base_url),
+        proxy=proxy_for(base_url),
         extra_headers=tuple(given.get("headers", {}).items()),
         options=given.get("options", {}),
         **{name: given[name] for name in plain if name in given},
     )
-
-
-def _proxy(url: str) -> str | None:
-    """That of the usual variables (HTTPS_PROXY, NO_PROXY); never on the way to this machine.
-
-    Not aiohttp's ``trust_env``: it reads ~/.netrc with every request, and fails where that names
-    the host.
-    """
-    parts = urlsplit(url)
-    if not parts.hostname or parts.hostname in ("localhost", "127.0.0.1", "::1"):
-        return None
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 @dataclass(frozen=True, slots=True)

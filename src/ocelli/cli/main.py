@@ -34,6 +34,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+models = typer.Typer(help="Models: which there are here, and getting vision-language models.")
+app.add_typer(models, name="models")
 credit = typer.Typer(help="Credits, which /api/fetch is paid with.", no_args_is_help=True)
 app.add_typer(credit, name="credits")
 
@@ -213,24 +215,100 @@ def credits_add(
     _exit(add_credits(tenant, amount, **_given(data=data)))
 
 
-@app.command()
-def models(
+@models.callback(invoke_without_command=True)
+def models_all(
+    context: typer.Context,
     as_json: AsJson = False,
     backends: Annotated[
         bool, typer.Option("--backends", help="The backends of the settings alone.")
     ] = False,
 ) -> None:
-    """Show every local model (licence, hash, whether it loads), and the backends of the settings.
+    """Show the small local models (licence, hash, whether it loads), the vision-language models
+    that can be pulled, and the backends of the settings.
 
-    With --json the one or the other.
+    With --json the small local models, or the backends; `models list --json` has the others.
     """
+    if context.invoked_subcommand is not None:
+        return
     from ocelli.cli.doctor import backends as show_backends
     from ocelli.cli.doctor import models as show_models
+    from ocelli.cli.models import show
 
     code = 0 if backends else show_models(as_json=as_json)
+    if not backends and not as_json:
+        code = show(as_json=False) or code
     if backends or not as_json:
         code = show_backends(as_json=as_json) or code
     _exit(code)
+
+
+@models.command("list")
+def models_list(as_json: AsJson = False, data: Data = None) -> None:
+    """List the vision-language models that can be pulled, and those on this machine."""
+    from ocelli.cli.models import show
+
+    _exit(show(as_json=as_json, **_given(data=data)))
+
+
+@models.command("pull")
+def models_pull(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Of the catalogue, or hf:OWNER/REPOSITORY:QUANT.", metavar="NAME"),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="A folder with its files, or a bundle, instead of the hub."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although this machine has too little memory for it.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Get a vision-language model: HF_ENDPOINT, HF_TOKEN and proxies count.
+
+    A download that was cut goes on where it stopped.
+    """
+    from ocelli.cli.models import fetch
+
+    _exit(fetch(name, source=source, force=force, **_given(data=data)))
+
+
+@models.command("bundle")
+def models_bundle(
+    name: Annotated[str, typer.Argument(help="A model on this machine.", metavar="NAME")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The tar file to write.")],
+    data: Data = None,
+) -> None:
+    """Write a model into one file, for `models pull --from` on a machine without a network."""
+    from ocelli.cli.models import pack
+
+    _exit(pack(name, output, **_given(data=data)))
+
+
+@models.command("remove")
+def models_remove(
+    name: Annotated[str, typer.Argument(help="A model on this machine.", metavar="NAME")],
+    data: Data = None,
+) -> None:
+    """Remove a model from this machine, or what has come of it."""
+    from ocelli.cli.models import remove
+
+    _exit(remove(name, **_given(data=data)))
+
+
+@models.command("verify")
+def models_verify(
+    name: Annotated[
+        str | None, typer.Argument(help="A model on this machine. Default: all.", metavar="NAME")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Compare every file of the pulled models with its hash."""
+    from ocelli.cli.models import verify
+
+    _exit(verify(name, as_json=as_json, **_given(data=data)))
 
 
 @app.command()

@@ -1,0 +1,276 @@
+"""``ocelli models list``, ``pull``, ``bundle``, ``remove``, ``verify``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ocelli.backends.models.catalogue import (
+    Model,
+    ModelError,
+    UnknownModel,
+    catalogue,
+    hub_name,
+    model_named,
+)
+from ocelli.backends.models.download import KEPT
+from ocelli.backends.models.hub import Hub
+from ocelli.backends.models.machine import gigabytes, this_machine
+from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
+from ocelli.backends.models.store import Store
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.options import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ocelli.backends.models.store import Stored
+    from ocelli.settings import Settings
+
+INTERRUPTED = 130  # as shells have it, after Ctrl-C
+
+
+def show(*, as_json: bool, **options: Any) -> int:
+    """Print the catalogue, and what of it is here. Returns the exit code."""
+    settings = load_settings(**options)
+    if settings is None:
+        return CANNOT_RUN
+    rows = list(_rows(Store(settings.models_folder)))
+    if as_json:
+        print_json(rows)
+    else:
+        _print_rows(rows)
+    return 0
+
+
+def fetch(name: str | None, *, source: Path | None, force: bool, **options: Any) -> int:
+    """Bring a model here. Returns the exit code."""
+    return _run(
+        lambda settings: _fetch(Store(settings.models_folder), name, source, force), options
+    )
+
+
+def pack(name: str, target: Path, **options: Any) -> int:
+    """Write a bundle. Returns the exit code."""
+
+    def write(settings: Settings) -> int:
+        stored = Store(settings.models_folder).require(name)
+        with _bar(f"checking {name}", stored.model.size) as read:
+            size = bundle(stored, target, read)
+        typer.echo(f"{target}: {gigabytes(size)}")
+        typer.echo(f"there: ocelli models pull {name} --from {target.name}")
+        return 0
+
+    return _run(write, options)
+
+
+def remove(name: str, **options: Any) -> int:
+    """Remove a model. Returns the exit code."""
+
+    def unlink(settings: Settings) -> int:
+        typer.echo(f"{name}: {gigabytes(Store(settings.models_folder).remove(name))} removed")
+        return 0
+
+    return _run(unlink, options)
+
+
+def verify(name: str | None, *, as_json: bool, **options: Any) -> int:
+    """Compare the files of one model, or of all, with their hashes. Returns the exit code."""
+
+    def compare(settings: Settings) -> int:
+        store = Store(settings.models_folder)
+        chosen = [store.require(name)] if name else store.all()
+        with _bar("verifying", sum(each.model.size for each in chosen)) as read:
+            found = [(each, one) for each in chosen for one in store.verify(each, read)]
+        if as_json:
+            print_json(
+                [
+                    {"model": stored.model.name, "path": str(one.path), "problem": one.problem}
+                    for stored, one in found
+                ]
+            )
+        else:
+            for _, one in found:
+                typer.echo(
+                    f"{'✗' if one.problem else '✓'} {one.path}  {one.problem or ''}".rstrip()
+                )
+            if not found:
+                typer.echo("there is no model on this machine")
+        return FAILED if any(one.problem for _, one in found) else 0
+
+    return _run(compare, options)
+
+
+def _fetch(store: Store, name: str | None, source: Path | None, force: bool) -> int:
+    if source is not None:
+        stored = _fetch_from(store, name, source)
+    else:
+        if name is None:
+            raise UnknownModel("name a model.", ", ".join(catalogue()))
+        hub = Hub.from_environment()
+        wanted = hub_name(name)
+        model = asyncio.run(hub.resolve(wanted)) if wanted else model_named(name)
+        if (found := store.get(model.name)) is not None:
+            typer.echo(f"{model.name} is here already: {found.folder}")
+            return 0
+        _announce(model, hub)
+        check_room(model, store, this_machine(), force=force)
+        with _download_bars(model) as progress:
+            stored = asyncio.run(pull(model, store, hub, progress))
+    _say_pins(stored)
+    typer.echo(f"ready: ocelli serve --model {stored.model.name}")
+    return 0
+
+
+def _fetch_from(store: Store, name: str | None, source: Path) -> Stored:
+    if not source.exists():
+        raise ModelError(f"there is no {source}.")
+    model = model_named(name) if name in catalogue() else None
+    size = sum(each.stat().st_size for each in source.rglob("*")) if source.is_dir() else 0
+    with _bar(f"copying {name or source}", size or source.stat().st_size) as read:
+        stored = pull_from(model, source, store, read)
+    if name is not None and stored.model.name != name:
+        store.remove(stored.model.name)
+        raise UnknownModel(f"{source} holds {stored.model.name}, not {name}.")
+    return stored
+
+
+def _announce(model: Model, hub: Hub) -> None:
+    openness = {True: ", open", False: ", not an open one", None: ""}[model.is_open]
+    licence = f"licence {model.licence}{openness}"
+    typer.echo(
+        f"{model.title}: {licence} ({model.licence_url}), {gigabytes(model.size)}, "
+        f"about {gigabytes(model.memory())} of memory"
+    )
+    commit = f" at {model.commit[:8]}" if model.commit else ""
+    typer.echo(f"from {hub.page(model.repository)}{commit}")
+
+
+def _say_pins(stored: Stored) -> None:
+    if stored.pinned != FIRST_PULL:
+        return
+    for file in stored.model.files:
+        typer.echo(f"no hash was known for {file.name}: pinned to what came, SHA-256 {file.sha256}")
+
+
+def _rows(store: Store) -> Iterator[dict[str, Any]]:
+    here = {stored.model.name: stored for stored in store.all()}
+    machine = this_machine()
+    named = {**catalogue(), **{name: stored.model for name, stored in here.items()}}
+    for name, model in named.items():
+        stored = here.get(name)
+        yield {
+            **described(model),
+            "on_disk": str(stored.folder) if stored else None,
+            "pinned": stored.pinned if stored else None,
+            "fits": machine.fits(model) or model.memory() <= machine.gpu_memory,
+            "measured": store.measured(name) if stored else {},
+        }
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "model", "licence", "size", "memory", "good for", "here", show_lines=False)
+    for row in rows:
+        here = "on disk" if row["on_disk"] else "" if row["fits"] else "too large"
+        table.add_row(
+            "[green]✓[/green]" if row["on_disk"] else "",
+            row["name"],
+            row["licence"],
+            gigabytes(row["size"]),
+            gigabytes(row["memory"]),
+            row["purpose"],
+            " ".join(filter(None, (here, _measured(row["measured"])))),
+        )
+    Console().print(table)
+    if not any(row["on_disk"] for row in rows):
+        typer.echo("none is on this machine: ocelli models pull NAME")
+
+
+def _measured(values: dict[str, Any]) -> str:
+    parts = []
+    if start := values.get("cold_start_seconds"):
+        parts.append(f"starts in {start:.1f} s")
+    if speed := values.get("tokens_per_second"):
+        parts.append(f"{speed:.1f} tokens/s")
+    if memory := values.get("memory_bytes"):
+        parts.append(gigabytes(memory))
+    return ", ".join(parts)
+
+
+def _run(command: Callable[[Settings], int], options: dict[str, Any]) -> int:
+    """Run a command with the settings; print what goes wrong. Returns the exit code."""
+    settings = load_settings(**options)
+    if settings is None:
+        return CANNOT_RUN
+    try:
+        return command(settings)
+    except ModelError as error:
+        fail(str(error), error.hint)
+        return WRONG_USE if isinstance(error, UnknownModel) else FAILED
+    except KeyboardInterrupt:
+        fail("interrupted.", KEPT)
+        return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give a function that moves a bar on; there is none where standard error is no terminal."""
+    with _progress() as progress:
+        task = progress.add_task(title, total=total or None)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextlib.contextmanager
+def _download_bars(model: Model) -> Iterator[Bars]:
+    with _progress() as progress:
+        yield Bars(progress, len(model.files))
+
+
+class Bars:
+    """A bar for each file that is downloaded; implements download.Progress."""
+
+    def __init__(self, progress: Any, files: int) -> None:
+        self._progress = progress
+        self._files = files
+        self._number = 0
+        self._task: Any = None
+
+    def begin(self, name: str, size: int) -> None:
+        """See download.Progress."""
+        self._number += 1
+        title = f"{self._number}/{self._files} {name}"
+        self._task = self._progress.add_task(title, total=size)
+
+    def advance(self, count: int) -> None:
+        """See download.Progress."""
+        self._progress.advance(self._task, count)
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -14,7 +14,7 @@ from ocelli.domain.analysis import VerificationLevel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocelli.cli.pictures import DescribedFile
+    from ocelli.cli.describer import DescribedFile
 
 
 def main(folder: str, workers: int) -> None:
@@ -27,10 +27,10 @@ def main(folder: str, workers: int) -> None:
         del total
         for result in results:
             finished.append(time.monotonic())
-            if result.problem is not None or result.analysis is None:
-                failed.append(f"{result.path.name}: {result.problem}")
+            if result.failed:
+                failed.append(f"{result.path.name}: {result.error}")
             else:
-                analysing.append(result.analysis.processing_ms or 0.0)
+                analysing.append(result.milliseconds or 0.0)
 
     run(list(expand([Path(folder)])), show, VerificationLevel.QUICK, workers=workers)
     print(json.dumps({"finished": finished, "analysing": analysing, "failed": failed}))

@@ -1,4 +1,8 @@
-"""Entry point of the supervisor's children: ``api FD`` and ``worker NUMBER``."""
+"""Entry point of child processes.
+
+``api FD`` and ``worker NUMBER`` are the supervisor's, ``describer LEVEL FD`` that of
+``ocelli describe``.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ import uvloop
 
 from ocelli.cli.main import PRIVATE
 from ocelli.cli.processes import follow_supervisor
+from ocelli.domain.analysis import VerificationLevel
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,12 +32,28 @@ MAX_FILES = 65_536  # where there is no limit
 
 
 def main() -> None:
-    """Run a child process; it gets its DSN through a pipe, once the database is ready."""
+    """Run a child process. The supervisor's get their DSN through a pipe, once there is one."""
     os.umask(PRIVATE)
-    dsn = follow_supervisor()
     # One core per process: native libraries would each start a thread per core.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
+    match sys.argv[1:]:
+        case ["describer", level, descriptor]:
+            _describe(level, int(descriptor))
+        case _:
+            _serve(follow_supervisor())
+
+
+def _describe(level: str, descriptor: int) -> None:
+    from multiprocessing.connection import Connection
+
+    from ocelli.cli.describer import describe
+
+    with Connection(descriptor) as connection:
+        asyncio.run(describe(connection, VerificationLevel(level)))
+
+
+def _serve(dsn: Future[str]) -> None:
     from ocelli.cli.logs import configure_logs
     from ocelli.cli.metrics import count_as
     from ocelli.settings import Settings

@@ -25,7 +25,6 @@ from ocelli.storage.embedded import EmbeddedPostgresError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from ocelli.storage.embedded import EmbeddedPostgres
 
@@ -89,12 +88,8 @@ class Child:
 class Supervisor:
     """Starts the child processes, sends them the DSN, and restarts those that die."""
 
-    def __init__(
-        self, postgres: EmbeddedPostgres | None = None, *, log_file: Path | None = None
-    ) -> None:
-        """``log_file`` gets the standard error of the children; None: that of this process."""
+    def __init__(self, postgres: EmbeddedPostgres | None = None) -> None:
         self._postgres = postgres
-        self._log_file = log_file
         self._children: list[Child] = []
         self._dsn: str | None = None
 
@@ -172,18 +167,13 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.started_at = time.monotonic()
-        with contextlib.ExitStack() as stack:
-            log_file = None
-            if self._log_file is not None:
-                log_file = stack.enter_context(self._log_file.open("ab"))
-            child.process = subprocess.Popen(
-                [sys.executable, "-m", "ocelli.cli.child", *child.arguments],
-                env={**os.environ, **child.environment},
-                pass_fds=child.inherited,
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stderr=log_file,
-                start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
-            )
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "ocelli.cli.child", *child.arguments],
+            env={**os.environ, **child.environment},
+            pass_fds=child.inherited,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C reaches the supervisor, which ends them in order
+        )
         if self._dsn is not None:
             child.send_dsn(self._dsn)

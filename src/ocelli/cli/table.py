@@ -14,7 +14,7 @@ from ocelli.cli.main import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocelli.cli.pictures import DescribedFile
+    from ocelli.cli.describer import DescribedFile
 
 MAX_TEXT_LENGTH = 60
 MAX_TAGS = 8
@@ -56,11 +56,11 @@ def table(rows: list[DescribedFile]) -> Table:
 
 
 def _cells(row: DescribedFile) -> list[str]:
-    found = row.analysis
-    if row.failed or found is None:
+    found = row.answer
+    if found is None:
         return [
             escape(printable(row.path.name)),
-            f"[red]{escape(row.problem or '')}[/red]",
+            f"[red]{escape(row.error or '')}[/red]",
             "",
             "",
             "",
@@ -73,5 +73,5 @@ def _cells(row: DescribedFile) -> list[str]:
         escape(", ".join(found.tags[:MAX_TAGS])),
         escape(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"),
         "" if found.confidence is None else f"{found.confidence:.2f}",
-        "" if found.processing_ms is None else f"{found.processing_ms:.0f}",
+        "" if row.milliseconds is None else f"{row.milliseconds:.0f}",
     ]

@@ -1,4 +1,4 @@
-"""Adapters that the API and the workers share: stores, fetchers, decoders."""
+"""Adapters that the API and the workers share: stores, fetchers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from prometheus_client import Counter
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.s3_buckets import parse_bucket_url
-from ocelli.media import memory
 from ocelli.media.blob_writer import DiskReserve
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.objects_s3 import S3Objects
 from ocelli.storage.sealing import AesGcmSealing
-from ocelli.usecases.capacity import WAIT_TIMEOUT
 from ocelli.usecases.custom_storage import CustomStorage
-from ocelli.usecases.decoders import DecoderPool
 from ocelli.wiring.data_folder import local_store
 
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 
-DECODED = 64 * MEGABYTE  # a picture of 2,048 a side, and what is made of it
 FETCHES = Counter("ocelli_fetches_total", "Pictures and videos fetched by address", ["outcome"])
 
 
@@ -86,12 +82,6 @@ def fetcher(settings: Settings) -> CountingFetcher:
         max_bytes=settings.fetch_max_bytes,
         timeout=settings.fetch_timeout,
     )
-
-
-def decoder_pool(settings: Settings, *, part: int = 1, wait: float = WAIT_TIMEOUT) -> DecoderPool:
-    """Return the decoders of one process, with a ``1 / part`` of the memory for one picture."""
-    budget = memory.allowed(settings.max_pixels) + DECODED
-    return DecoderPool(max_pixels=settings.max_pixels, budget=budget // part, wait=wait)
 
 
 def secret(settings: Settings) -> bytes:

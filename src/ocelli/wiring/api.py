@@ -39,8 +39,9 @@ from ocelli.usecases.responses import Responses
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
-from ocelli.wiring.adapters import custom_storage, decoder_pool, disk_reserve, fetcher, objects
+from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, roster
+from ocelli.wiring.decoders import decoder_pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -68,18 +68,22 @@ def local_runtime(settings: Settings) -> Runtime:
 @asynccontextmanager
 async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
     """Give all backends: the local models, loaded, and the chat backends."""
-    import aiohttp
-
     from ocelli.backends.local.backend import LocalBackend
-    from ocelli.backends.registry import BackendParts, registry
+    from ocelli.backends.registry import BackendParts, Registry, registry
 
     local = LocalBackend(compute, local_runtime(settings))
     await asyncio.get_running_loop().run_in_executor(compute, local.load)
     parts = BackendParts(settings.default_backend, settings.checker, settings.judge)
+    configs = chat_configs(settings)
+    if not configs:
+        yield Registry(local, {}, parts)
+        return
+    import aiohttp  # takes longer than a look of the local models
+
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
     no_timeout = aiohttp.ClientTimeout(total=None)  # and a time limit
     async with aiohttp.ClientSession(connector=connector, timeout=no_timeout) as session:
-        yield registry(local, chat_configs(settings), session, parts)
+        yield registry(local, configs, session, parts)
 
 
 @asynccontextmanager

@@ -30,8 +30,9 @@ from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.search_index import SearchIndex
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload_sessions import Sessions
-from ocelli.wiring.adapters import custom_storage, decoder_pool, disk_reserve, fetcher, objects
+from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import build_engine
+from ocelli.wiring.decoders import decoder_pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -115,6 +115,24 @@ def test_the_model_runtime_is_imported_without_its_telemetry(watched: Watched) -
     assert (watched.seen(), watched.left()) == ([], [])
 
 
+def test_one_runtime_and_nothing_that_reports_home(tmp_path: Path) -> None:
+    """In a process of its own, as others of this one may have imported anything."""
+    script = (
+        "import sys\n"
+        "from ocelli.backends.local import LocalBackend\n"
+        "import numpy as np\n"
+        "LocalBackend().look_sync(np.zeros((64, 64, 3), np.uint8))\n"
+        "print([name for name in ('onnxruntime', 'ai_edge_litert', 'tensorflow', 'torch', 'PIL',"
+        " 'requests', 'openvino_telemetry') if sys.modules.get(name)])\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert not (tmp_path / "home").exists()
+
+
 def test_describe(watched: Watched, photos: dict[str, Path]) -> None:
     assert "cup" in watched.run(*OCELLI, "describe", str(photos["coffee"])).lower()
     assert (watched.seen(), watched.left()) == ([], [])

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import stat
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,21 +101,3 @@ def test_overlapping_boxes_are_suppressed_by_better_ones() -> None:
     scores = np.array([0.5, 0.9, 0.3, 0.4])
     assert suppress(boxes, scores, 0.6, 100).tolist() == [1, 3, 2]
     assert suppress(boxes, scores, 0.6, 2).tolist() == [1]
-
-
-def test_one_runtime_and_nothing_that_reports_home(tmp_path: Path) -> None:
-    """In a process of its own, as others of this one may have imported anything."""
-    script = (
-        "import sys\n"
-        "from ocelli.backends.local import LocalBackend\n"
-        "import numpy as np\n"
-        "LocalBackend().look_sync(np.zeros((64, 64, 3), np.uint8))\n"
-        "print([name for name in ('onnxruntime', 'ai_edge_litert', 'tensorflow', 'torch', 'PIL',"
-        " 'requests', 'openvino_telemetry') if sys.modules.get(name)])\n"
-    )
-    environment = {**os.environ, "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
-    )
-    assert done.stdout.strip() == "[]"
-    assert not (tmp_path / "home").exists()

@@ -25,7 +25,7 @@ venv: $(STAMP)  ## the set-up alone
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Ocelli needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -f $@ || echo "Setting up .venv (once; some minutes, 1.8 GB on the disk with all that tests need) ..."
+	@test -f $@ || echo "Setting up .venv (once; some minutes, 1.9 GB on the disk with all that tests need) ..."
 	@$(BIN)/$(PIP) --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip uninstall -qq -y ocelli  # of that name, by us or others: it would be in the way
 	@$(BIN)/$(PIP) --no-build-isolation --no-deps -e .
@@ -37,8 +37,9 @@ lock: venv  ## pin what pyproject.toml asks for, with hashes, into requirements.
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --output-file requirements.lock
 
+demo: export PHOTOS := $(PHOTOS)
 demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
-	@$(BIN)/python -m ocelli.cli.demo $(PHOTOS)
+	@$(BIN)/python -m ocelli.cli.demo
 
 test: venv  ## all tests of our own
 	@$(call run, $(PARALLEL) --durations=25 \

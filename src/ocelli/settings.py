@@ -25,16 +25,17 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from ocelli.backends.providers import problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.s3_buckets import parse_bucket_url
+from ocelli.settings_file import read_settings_file
 
 T = TypeVar("T")
 
@@ -178,9 +179,7 @@ class BackendSetting(BaseModel):
 class Settings(BaseSettings):
     """All settings of a server, a worker or a command."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="OCELLI_", toml_file="ocelli.toml", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="OCELLI_", frozen=True, extra="forbid")
 
     data: Path = Field(
         Path(".ocelli"),
@@ -513,4 +512,5 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources by precedence: the command line, the environment, the file."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        file = InitSettingsSource(settings_cls, read_settings_file())
+        return init_settings, env_settings, file

@@ -184,17 +184,47 @@ def test_doctor_says_what_is_wrong(tmp_path: Path, stopped: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "name"),
     [
-        ({"OCELLI_WORKERS": "-1"}, "workers"),
-        ({"OCELLI_BOOTSTRAP_KEY": "short"}, "bootstrap_key"),
-        ({"OCELLI_STORAGE_URL": "ftp://x"}, "storage_url"),
-        ({"OCELLI_LOG_LEVEL": "loud"}, "log_level"),
+        ({"OCELLI_WORKERS": "-1"}, "OCELLI_WORKERS"),
+        ({"OCELLI_BOOTSTRAP_KEY": "short"}, "OCELLI_BOOTSTRAP_KEY"),
+        ({"OCELLI_STORAGE_URL": "ftp://x"}, "OCELLI_STORAGE_URL"),
+        ({"OCELLI_LOG_LEVEL": "loud"}, "OCELLI_LOG_LEVEL"),
     ],
 )
 def test_a_wrong_setting_is_named(environment: dict[str, str], name: str, tmp_path: Path) -> None:
     done = run("serve", "--data", str(tmp_path), env={**environment, "PATH": ""})
-    assert done.returncode == 3
+    assert done.returncode == 2
     assert name in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["serve"],
+        ["worker"],
+        ["describe", "a.png"],
+        ["eval", ".", "--labels", "labels.jsonl"],
+        ["upload", "a.png"],
+        ["keys", "create"],
+        ["keys", "list"],
+        ["keys", "revoke", "x"],
+        ["credits", "add", "5"],
+        ["models", "--backends"],
+        ["models", "list"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_says_what_is_wrong_with_the_file(
+    command: list[str], tmp_path: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(photos["coffee"].read_bytes())
+    (tmp_path / "ocelli.toml").write_text('host = "::1"\nport 8000\n')
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("ocelli: ocelli.toml, line 2: Expected '='")
+    assert isinstance(done.exception, SystemExit), "no traceback"
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def test_three_steps(server: Server, photos: dict[str, Path]) -> None:
     assert reservation["upload_method"] == "PUT"
     expires_at = datetime.fromisoformat(reservation["expires_at"]).timestamp()
     assert asked_at + 599 < expires_at <= time.time() + 600
-    assert send(reservation, data).ok
+    assert reservation["upload_headers"] == {"Content-Type": "image/png"}
+    assert send(reservation, data, reservation["upload_headers"]).ok
     done = confirm(server, reservation, len(data), checksum=hashlib.sha256(data).hexdigest())
     assert done.status_code == 200
     id = done.json()["upload_id"]

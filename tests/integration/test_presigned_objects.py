@@ -45,7 +45,7 @@ def signed(
     expires_in: int = 60,
 ) -> str:
     upload = folder.upload_url(key, expires_in=expires_in, content_type=type, max_bytes=size)
-    assert (upload.method, upload.headers) == ("PUT", None)
+    assert (upload.method, upload.headers) == ("PUT", {"Content-Type": type})
     return server.url + upload.url
 
 

@@ -58,11 +58,12 @@ def test_wrong_tiers_are_refused(tiers: dict[str, dict[str, object]]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "tiers"), ('{"free": {"storage_gb": 0}}', "tiers.free.storage_gb")],
+    [("{", "OCELLI_TIERS"), ('{"free": {"storage_gb": 0}}', "tiers.free.storage_gb")],
 )
 def test_the_command_line_says_what_is_wrong(
     text: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OCELLI_TIERS", text)
-    assert load_settings() is None
+    with pytest.raises(SystemExit):
+        load_settings()
     assert words in capsys.readouterr().err

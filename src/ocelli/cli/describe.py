@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from ocelli.cli.describer import DescribedFile
 
 
-def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any) -> int:
-    """Describe pictures; print a table or JSON. Returns the exit code."""
+def describe(
+    paths: Sequence[Path], *, as_json: bool, level: str, tolerant: bool = False, **options: Any
+) -> int:
+    """Describe pictures; print a table or JSON.
+
+    Returns the exit code: FAILED if a picture could not be described, ``tolerant`` only if none
+    could.
+    """
     try:
         verification_level = VerificationLevel(level)
     except ValueError as error:
@@ -53,7 +59,8 @@ def describe(paths: Sequence[Path], *, as_json: bool, level: str, **options: Any
         return CANNOT_RUN
     if as_json:
         print_json([result.as_dict() for result in results])
-    return FAILED if any(result.failed for result in results) else 0
+    failed = [result.failed for result in results]
+    return FAILED if (all(failed) if tolerant else any(failed)) else 0
 
 
 def run(
@@ -67,8 +74,6 @@ def run(
     Raises DescribersFailed if no picture can be described here.
     """
     settings = load_settings(**options)
-    if settings is None:
-        raise SystemExit(CANNOT_RUN)
     workers = max(1, min(settings.workers, len(files)))
     cache = settings.cache or cache_folder()  # outlives the command
     settings = settings.model_copy(update={"workers": workers, "cache": cache})

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocelli.cli.main import CANNOT_RUN, FAILED, fail, print_json
+from ocelli.cli.console import BAD, GOOD, console
+from ocelli.cli.main import FAILED, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.distribution import (
     NAME,
@@ -62,8 +63,6 @@ def models(*, as_json: bool) -> int:
 def backends(*, as_json: bool) -> int:
     """Print the chat backends of the settings, and whether they answer. Returns the exit code."""
     settings = load_settings()
-    if settings is None:
-        return CANNOT_RUN
     probed = _probed(settings)
     if as_json:
         print_json([asdict(each) for each in probed])
@@ -84,8 +83,6 @@ class DoctorCheck:
 def doctor(*, as_json: bool, **options: Any) -> int:
     """Check the installation and print the results. Returns the exit code."""
     settings = load_settings(**options)
-    if settings is None:
-        return CANNOT_RUN
     checks = list(_checks(settings))
     if as_json:
         print_json([vars(check) for check in checks])
@@ -225,29 +222,28 @@ def _model_dict(model: ModelInfo) -> dict[str, Any]:
 
 
 def _print_checks(checks: list[DoctorCheck]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "what", "found", "what to do")
     for check in checks:
-        mark = "[red]✗[/red]" if check.advice else "[green]✓[/green]"
+        mark = Text("✗", BAD) if check.advice else Text("✓", GOOD)
         table.add_row(mark, check.name, check.found, check.advice or "")
-    Console().print(table)
+    console().print(table)
 
 
 def _print_backends(probed: list[Probed]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "backend", "provider", "model", "address", "state")
     for each in probed:
-        mark = "[green]✓[/green]" if each.is_good else "[red]✗[/red]"
+        mark = Text("✓", GOOD) if each.is_good else Text("✗", BAD)
         table.add_row(mark, each.name, each.provider, each.model, each.base_url, each.state)
-    Console().print(table)
+    console().print(table)
 
 
 def _print_models(listed: list[ModelInfo]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("model", "for", "from", "licence", "MB", "sha256", "loaded", show_lines=True)
@@ -261,4 +257,4 @@ def _print_models(listed: list[ModelInfo]) -> None:
             "\n".join(file.sha256[:12] for file in model.files),
             "yes" if model.loaded else "no",
         )
-    Console().print(table)
+    console().print(table)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ocelli.cli.console import console
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.domain.errors import AnalysisFailed
@@ -50,8 +51,6 @@ class Options:
 def evaluate(options: Options) -> int:
     """Measure every level and report. Returns the exit code."""
     settings = load_settings()
-    if settings is None:
-        return WRONG_USE
     try:
         labels = read_labels(options.labels)
     except (OSError, ValueError) as error:
@@ -158,9 +157,10 @@ def _report(options: Options, scores: dict[VerificationLevel, Score]) -> None:
         arrow = "↓" if name in LOWER_IS_BETTER else "↑" if name != "looks_per_picture" else " "
         cells = (figures[level][name] for level in scores)
         grid.add_row(f"{arrow} {name}", *("-" if c is None else f"{c:.3f}" for c in cells))
-    Console().print(grid)
+    out = console()
+    out.print(grid)
     for what, where in written.items():
-        Console().print(f"{what} written to {where}")
+        out.print(f"{what} written to {where}", soft_wrap=True)
 
 
 def plot(path: Path, scores: dict[VerificationLevel, Score]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ocelli.cli.console import console
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.options import load_settings
 from ocelli.domain.accounts import KeyDraft, Tier
@@ -110,8 +111,6 @@ def add_credits(tenant: str, amount: int, **options: Any) -> int:
 
 def _with_keys(run: Callable[[Keys], Awaitable[int]], options: dict[str, Any]) -> int:
     settings = load_settings(**options)
-    if settings is None:
-        return CANNOT_RUN
 
     async def main(dsn: str) -> int:
         async with PostgresDatabase(dsn, max_connections=2) as database:
@@ -152,10 +151,7 @@ def _as_dict(key: ApiKey) -> dict[str, Any]:
 
 
 def _print_table(keys: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
-
-    from ocelli.cli.table import PIPED_WIDTH
 
     table = Table("prefix", "tenant", "tier", "name", "scopes", "state", "created", "last used")
     for key in keys:
@@ -170,5 +166,4 @@ def _print_table(keys: Any) -> None:
             f"{key.created_at:%Y-%m-%d %H:%M}",
             used,
         )
-    console = Console()
-    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+    console().print(table)

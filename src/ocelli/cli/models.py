@@ -21,7 +21,8 @@ from ocelli.backends.models.hub import Hub
 from ocelli.backends.models.machine import gigabytes, this_machine
 from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
 from ocelli.backends.models.store import Store
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.console import GOOD, console
+from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.options import load_settings
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ INTERRUPTED = 130  # as shells have it, after Ctrl-C
 def show(*, as_json: bool, **options: Any) -> int:
     """Print the catalogue, and what of it is here. Returns the exit code."""
     settings = load_settings(**options)
-    if settings is None:
-        return CANNOT_RUN
     rows = list(_rows(Store(settings.models_folder)))
     if as_json:
         print_json(rows)
@@ -173,14 +172,14 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "model", "licence", "size", "memory", "good for", "here", show_lines=False)
     for row in rows:
         here = "on disk" if row["on_disk"] else "" if row["fits"] else "too large"
         table.add_row(
-            "[green]✓[/green]" if row["on_disk"] else "",
+            Text("✓", GOOD) if row["on_disk"] else "",
             row["name"],
             row["licence"],
             gigabytes(row["size"]),
@@ -188,7 +187,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
             row["purpose"],
             " ".join(filter(None, (here, _measured(row["measured"])))),
         )
-    Console().print(table)
+    console().print(table)
     if not any(row["on_disk"] for row in rows):
         typer.echo("none is on this machine: ocelli models pull NAME")
 
@@ -207,8 +206,6 @@ def _measured(values: dict[str, Any]) -> str:
 def _run(command: Callable[[Settings], int], options: dict[str, Any]) -> int:
     """Run a command with the settings; print what goes wrong. Returns the exit code."""
     settings = load_settings(**options)
-    if settings is None:
-        return CANNOT_RUN
     try:
         return command(settings)
     except ModelError as error:
@@ -264,13 +261,13 @@ def _progress() -> Any:
         TransferSpeedColumn,
     )
 
-    console = Console(stderr=True)
+    stderr = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        console=stderr,
+        disable=not stderr.is_terminal,
     )

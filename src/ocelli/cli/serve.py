@@ -51,8 +51,6 @@ class _Stopped(Exception):
 def serve(**options: Any) -> int:
     """Run API, workers and Postgres until SIGTERM or Ctrl-C. Returns the exit code."""
     settings = load_settings(**options)
-    if settings is None:
-        return CANNOT_RUN
     configure_logs(settings, "serve")
     stop = _stop_on_signals()
     try:
@@ -96,8 +94,6 @@ def serve(**options: Any) -> int:
 def work(**options: Any) -> int:
     """Run workers only, until SIGTERM or Ctrl-C. Returns the exit code."""
     settings = load_settings(**options)
-    if settings is None:
-        return CANNOT_RUN
     if settings.database_url is None:
         fail(
             "`ocelli worker` needs a database that it shares with the server.",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from ocelli.cli.console import BAD, console
 from ocelli.cli.main import printable
 
 if TYPE_CHECKING:
@@ -18,14 +19,10 @@ if TYPE_CHECKING:
 
 MAX_TEXT_LENGTH = 60
 MAX_TAGS = 8
-PIPED_WIDTH = 140
 
 
 def show(results: Iterator[DescribedFile], total: int) -> None:
     """Consume ``results``, then print them in the order of their names."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
     columns = (
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -38,7 +35,7 @@ def show(results: Iterator[DescribedFile], total: int) -> None:
         for row in results:
             rows.append(row)
             progress.update(task, advance=1, description="describing")
-    console.print(table(sorted(rows, key=lambda row: row.path)))
+    console().print(table(sorted(rows, key=lambda row: row.path)))
 
 
 def table(rows: list[DescribedFile]) -> Table:
@@ -55,23 +52,17 @@ def table(rows: list[DescribedFile]) -> Table:
     return grid
 
 
-def _cells(row: DescribedFile) -> list[str]:
+def _cells(row: DescribedFile) -> list[str | Text]:
     found = row.answer
+    name = printable(row.path.name)
     if found is None:
-        return [
-            escape(printable(row.path.name)),
-            f"[red]{escape(row.error or '')}[/red]",
-            "",
-            "",
-            "",
-            "",
-        ]
+        return [name, Text(row.error or "", BAD), "", "", "", ""]
     text = (found.visible_text or "").replace("\n", " / ")
     return [
-        escape(printable(row.path.name)),
-        escape(found.description or ""),
-        escape(", ".join(found.tags[:MAX_TAGS])),
-        escape(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"),
+        name,
+        found.description or "",
+        ", ".join(found.tags[:MAX_TAGS]),
+        text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…",
         "" if found.confidence is None else f"{found.confidence:.2f}",
         "" if row.milliseconds is None else f"{row.milliseconds:.0f}",
     ]

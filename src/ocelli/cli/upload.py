@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tomllib
+import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,6 +23,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from aion import (
     AionvisionConnectionError,
@@ -41,8 +41,10 @@ from aion import (
 )
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from aion.config import check_api_key
+from ocelli.cli.console import BAD, console
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
-from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH, PIPED_WIDTH
+from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
+from ocelli.settings_file import BadSettingsFile, read_settings_file
 from ocelli.wiring.data_folder import KEY, running_server
 
 if TYPE_CHECKING:
@@ -165,14 +167,23 @@ def upload(
 
 
 def data_folder(given: Path | None) -> Path:
-    """Return the data folder of an `ocelli serve` that is started here with this option."""
+    """Return the data folder of an `ocelli serve` that is started here with this option.
+
+    Ends the program after printing what is wrong with `ocelli.toml`.
+    """
     if given is not None:
         return given
     if named := os.environ.get("OCELLI_DATA"):
         return Path(named)
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        return Path(tomllib.loads(Path("ocelli.toml").read_text(encoding="utf-8"))["data"])
-    return Path(".ocelli")
+    try:
+        configured = read_settings_file().get("data", ".ocelli")
+    except BadSettingsFile as error:
+        fail(str(error), error.advice)
+        sys.exit(WRONG_USE)
+    if not isinstance(configured, str):
+        fail("ocelli.toml, data: must be a text", 'data = "folder"')
+        sys.exit(WRONG_USE)
+    return Path(configured)
 
 
 def first_key(folder: Path) -> str | None:
@@ -372,15 +383,13 @@ class _Rate(TransferSpeedColumn):
 
 
 def _show(report: Report) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
+    out = console()
     rows = report.outcomes
     if len(rows) > MAX_ROWS:
         rows = [outcome for outcome in rows if outcome.failed]
     if rows:
-        console.print(_table(rows))
-    console.print(escape(report.summary), highlight=False)
+        out.print(_table(rows))
+    out.print(report.summary)
 
 
 def _table(rows: list[FileOutcome]) -> Table:
@@ -397,19 +406,19 @@ def _table(rows: list[FileOutcome]) -> Table:
     return grid
 
 
-def _cells(rows: list[FileOutcome]) -> Iterator[list[str]]:
+def _cells(rows: list[FileOutcome]) -> Iterator[list[str | Text]]:
     for row in rows:
         found = row.result
-        name, id = escape(printable(row.path.name)), found.image_id[:8] if found else ""
+        name, id = printable(row.path.name), found.image_id[:8] if found else ""
         if found is None or found.is_failed:
-            yield [name, id, f"[red]{escape(row.problem or 'no reason given')}[/red]", "", "", ""]
+            yield [name, id, Text(row.problem or "no reason given", BAD), "", "", ""]
             continue
         text = (found.visible_text or "").replace("\n", " / ")
         yield [
             name,
             id,
-            escape(found.description or "") or f"[dim]{row.status}[/dim]",
-            escape(", ".join((found.tags or [])[:MAX_TAGS])),
-            escape(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"),
+            found.description or Text(row.status, "dim"),
+            ", ".join((found.tags or [])[:MAX_TAGS]),
+            text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…",
             "" if found.confidence_score is None else f"{found.confidence_score:.2f}",
         ]

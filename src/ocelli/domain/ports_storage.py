@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 class SignedUpload:
     """A request with which a client uploads one object, without an API key.
 
-    ``headers`` must be sent exactly as given; None: no headers are needed.
+    ``headers`` must be sent exactly as given.
     """
 
     url: str
+    headers: Mapping[str, str]
     method: str = "PUT"
-    headers: Mapping[str, str] | None = None
 
 
 class Objects(Protocol):

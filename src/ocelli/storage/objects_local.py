@@ -135,7 +135,8 @@ class LocalObjects:
             "size": str(max_bytes),
         }
         query["signature"] = self._sign("PUT", key, query)
-        return SignedUpload(f"/objects/{quote(key)}?{urlencode(query)}")
+        url = f"/objects/{quote(key)}?{urlencode(query)}"
+        return SignedUpload(url, headers={"Content-Type": content_type})
 
     def allows(self, method: str, key: str, query: dict[str, str]) -> bool:
         """Return whether ``query`` has a valid signature for this request that is not expired."""

@@ -23,7 +23,7 @@ def signed(reservation: Reservation, absolute: Callable[[str], str]) -> dict[str
     return {
         "upload_url": absolute(reservation.upload.url),
         "upload_method": reservation.upload.method,
-        "upload_headers": reservation.upload.headers,
+        "upload_headers": dict(reservation.upload.headers),
         "object_key": reservation.item.object_key,
         "expires_at": reservation.item.expires_at,
         "image_id": str(reservation.item.id),

@@ -41,9 +41,7 @@ class SignedUploadFields(BaseModel):
     upload_url: str
     upload_method: Literal["PUT", "POST"] = "PUT"
     upload_fields: dict[str, str] | None = None
-    upload_headers: dict[str, str] | None = Field(
-        None, description="Send exactly these; null: none is needed."
-    )
+    upload_headers: dict[str, str] | None = Field(None, description="Send exactly these.")
     object_key: str
     expires_at: datetime = Field(description="Ten minutes after it was made.")
 

@@ -32,7 +32,8 @@ _HOMES = {
     """,
     "aion.types.files": """
         BatchDeleteFileResult BatchDeleteFilesResponse DeleteFileResult FileList
-        FullDescription ProcessingHistory UpdateFileResult UserFile UserFileDetails
+        FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
+        UserFileDetails
     """,
     "aion.types.tenant": """
         S3ConfigStatus S3ValidationResult TenantLimits TenantSettings

@@ -80,6 +80,7 @@ class Names:
         MessageRole: TypeAlias = types.MessageRole
         PresignedUrlInfo: TypeAlias = types.PresignedUrlInfo
         ProcessingHistory: TypeAlias = types.ProcessingHistory
+        RedescribeResult: TypeAlias = types.RedescribeResult
         QuotaInfo: TypeAlias = types.QuotaInfo
         RGB: TypeAlias = types.RGB
         S3ConfigStatus: TypeAlias = types.S3ConfigStatus

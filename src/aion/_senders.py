@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aion._again import describe_again
 from aion._batch import existing_ids, match_answers
 from aion._bodies import FileBody, Multipart
 from aion._errors import is_not_offered
@@ -85,8 +86,13 @@ class Sender:
         answer = await self._http.json("POST", "/user-files/upload/stream", body=body)
         if answer.get("skipped") and answer.get("skipped_existing_image_id"):
             existing = answer["skipped_existing_image_id"]
-            return await fetch_result(self._http, existing, source.filename)
+            result = await fetch_result(self._http, existing, source.filename)
+            return (await self.again({existing: result}))[existing]
         return _pending(answer, source)
+
+    async def again(self, known: Mapping[str, UploadResult]) -> dict[str, UploadResult]:
+        """Have those that are wanted again described again; see ``_again``."""
+        return await describe_again(self._http, known, self._fields.get("verification_level"))
 
     # --- straight to the store ---------------------------------------------------------------
 
@@ -190,7 +196,7 @@ class Sender:
             else:
                 outcome.arrived.append((slot, _pending(item, slot.source)))
         names = {image_id: slot.source.filename for image_id, slot in existing.items()}
-        results = await fetch_existing(self._http, names)
+        results = await self.again(await fetch_existing(self._http, names))
         for image_id, slot in existing.items():
             if image_id in results:
                 outcome.arrived.append((slot, results[image_id]))

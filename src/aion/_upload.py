@@ -176,7 +176,7 @@ class UploadCall:
         """Settles the files that the server has already; returns the others."""
         ids = await self._look_up([s.sha256 for s in slots])
         names = {ids[s.sha256]: s.source.filename for s in slots if s.sha256 in ids}
-        results = await fetch_existing(self._http, names)
+        results = await self._sender.again(await fetch_existing(self._http, names))
         existing = [s for s in slots if ids.get(s.sha256) in results]
         for slot in existing:
             await self._ledger.arrived(slot, results[ids[slot.sha256]])

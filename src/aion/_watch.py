@@ -143,6 +143,7 @@ class Watch:
                 "image_id": image_id,
                 "filename": slot.source.filename,
                 "object_key": item.get("object_key") or slot.result.object_key,
+                "redescribed": slot.result.redescribed,
             }
             result = UploadResult.from_api_response(item, **known)
             if not result.is_pending:

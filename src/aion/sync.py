@@ -66,6 +66,8 @@ class SyncFiles(_Part):
     get_variant = blocking(Files.get_variant)
     download = blocking(Files.download)
     trigger_variant_generation = blocking(Files.trigger_variant_generation)
+    redescribe = blocking(Files.redescribe)
+    redescribe_matching = blocking(Files.redescribe_matching)
 
 
 class SyncBatch(_Part):

@@ -146,6 +146,13 @@ def test_bodies_that_name_somebody_elses_things(
         timeout=60,
     ).json()
     assert not deleted["deleted"]
+    redescribed = requests.post(
+        f"{server.url}{API}/user-files/describe",
+        headers=stranger,
+        json={"ids": [victim.ids["image_id"]]},
+        timeout=60,
+    ).json()
+    assert redescribed["total_items"] == 0
     answer = upload_batch(
         server,
         [("c.png", noise(777_001))],

@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,7 +107,43 @@ async def test_an_answer_comes_back_as_it_was_given(database: PostgresDatabase) 
     assert replace(read.analysis.findings[0], texts=(), description=None) == replace(
         FINDINGS, texts=(), description=None
     )
-    assert replace(read, analysis=None) == image
+    assert replace(read, analysis=None, described=None) == image
+
+
+async def test_a_description_stays_while_another_is_made_fails_or_is_called_off(
+    database: PostgresDatabase,
+) -> None:
+    image = an_image(await a_tenant(database))
+    first, failing, dropped = (
+        replace(an_analysis(image), created_at=datetime.now(UTC) + timedelta(seconds=number))
+        for number in range(3)
+    )
+
+    async def shown() -> tuple[Status, str | None]:
+        async with database.transaction() as tx:
+            read = await tx.images.get(image.tenant_id, str(image.id))
+        assert read is not None
+        assert read.analysis is not None
+        assert read.described is not None
+        return read.analysis.status, read.described.description
+
+    async with database.transaction() as tx:
+        await tx.images.add(image, analyses=[first])
+        assert await tx.analyses.complete(replace(first, description="A cat."))
+    assert await shown() == (Status.COMPLETED, "A cat.")
+    async with database.transaction() as tx:
+        await tx.analyses.add(failing)
+    assert await shown() == (Status.QUEUED, "A cat.")
+    async with database.transaction() as tx:
+        await tx.analyses.fail(failing.id, Failure(FailureType.TIMEOUT, "late", retryable=True))
+    assert await shown() == (Status.FAILED, "A cat.")
+    async with database.transaction() as tx:
+        await tx.analyses.add(dropped)
+        await tx.analyses.skip(dropped.id)
+    assert await shown() == (Status.FAILED, "A cat."), "what was called off says nothing"
+    async with database.transaction() as tx:
+        history = await tx.analyses.of_image(image.tenant_id, image.id)
+    assert [each.id for each in history] == [first.id, failing.id, dropped.id]
 
 
 async def test_jobs_exist_exactly_with_their_rows(database: PostgresDatabase) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ocelli import settings_file
+from ocelli.cli.connection import data_folder
 from ocelli.cli.options import load_settings
-from ocelli.cli.upload import data_folder
 
 WRONG = {
     b"port 8000": "ocelli.toml, line 1: Expected '=' after a key",

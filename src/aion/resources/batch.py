@@ -21,6 +21,7 @@ from aion.types.batch import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from aion._http import Http
     from aion.types.batch import BatchImageInput, BatchVerifyInput
 
 
@@ -33,7 +34,10 @@ class Batch(Resource):
         Raises:
             ResourceNotFoundError: no such job.
         """
-        answer = await self._http.json("GET", f"/batch/{segment(batch_id)}")
+        return await self._status(self._http, batch_id)
+
+    async def _status(self, http: Http, batch_id: str) -> BatchStatusResult:
+        answer = await http.json("GET", f"/batch/{segment(batch_id)}")
         return BatchStatusResult.from_api_response(answer)
 
     async def get_results(
@@ -107,8 +111,9 @@ class Batch(Resource):
         seconds = self._config.polling_timeout if timeout is None else timeout
         interval = poll_interval or self._config.polling_interval
         deadline, delay = time.monotonic() + seconds, min(0.05, interval)
+        http = self._http.patient()
         while True:
-            status = await self.get_status(batch_id)
+            status = await self._status(http, batch_id)
             if on_progress is not None:
                 answer = on_progress(status)
                 if isawaitable(answer):

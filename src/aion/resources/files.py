@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
 from aion.resources._base import Resource, flag, given, pages, require
+from aion.types.common import VerificationLevel
 from aion.types.files import (
     BatchDeleteFilesResponse,
     DeleteFileResult,
     FileList,
+    RedescribeResult,
     UpdateFileResult,
     UserFile,
     UserFileDetails,
@@ -214,6 +216,99 @@ class Files(Resource):
         """
         path = f"/user-files/{segment(file_id)}/trigger-variants"
         return dict(await self._http.json("POST", path))
+
+    async def redescribe(
+        self,
+        file_id: str,
+        *,
+        verification_level: VerificationLevel | str = VerificationLevel.STANDARD,
+        providers: Sequence[str] | None = None,
+        role: str | None = None,
+        language: str | None = None,
+        prompt: str | None = None,
+    ) -> RedescribeResult:
+        """Describe a picture again; ``client.uploads.wait_for_description`` waits for the end.
+
+        Earlier descriptions are kept: ``full_descriptions`` of :meth:`get`.
+
+        Args:
+            file_id: the picture.
+            verification_level: how thoroughly the description is checked.
+            providers: names of backends; by default the server's own.
+            role: for whom it is written, such as ``alttext``.
+            language: an English name or an ISO code.
+            prompt: what to say instead of what ``role`` says.
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+            QuotaExceededError: the plan's limit is reached.
+        """
+        body = _wording(verification_level, providers, role, language, prompt)
+        path = f"/user-files/{segment(file_id)}/describe"
+        answer = await self._http.json("POST", path, json=body)
+        return RedescribeResult.from_api_response(answer)
+
+    async def redescribe_matching(
+        self,
+        *,
+        verification_level: VerificationLevel | str = VerificationLevel.STANDARD,
+        providers: Sequence[str] | None = None,
+        role: str | None = None,
+        language: str | None = None,
+        prompt: str | None = None,
+        search: str | None = None,
+        search_mode: str | None = None,
+        tags: Sequence[str] | None = None,
+        date_from: date | str | None = None,
+        date_to: date | str | None = None,
+        has_description: bool | None = None,
+        ids: Sequence[str] | None = None,
+        media_types: Sequence[str] | None = None,
+    ) -> RedescribeResult:
+        """Describe all pictures again that match; without a filter all of them.
+
+        ``client.batch.wait_for_completion`` waits for the end. What is asked for is that of
+        :meth:`redescribe`, the filters are those of :meth:`list`.
+
+        Raises:
+            ValidationError: a value outside these, or more than 10,000 pictures.
+            QuotaExceededError: the plan's limit is reached; then none is described again.
+        """
+        require(ids is None or len(ids) <= 500, "at most 500 ids", "ids")
+        filters = given(
+            search=search,
+            search_mode=search_mode,
+            tags=_list(tags),
+            date_from=_date(date_from),
+            date_to=_date(date_to),
+            has_description=has_description,
+            ids=_list(ids),
+            media_types=_list(media_types),
+        )
+        body = _wording(verification_level, providers, role, language, prompt)
+        answer = await self._http.json("POST", "/user-files/describe", json={**filters, **body})
+        return RedescribeResult.from_api_response(answer)
+
+
+def _wording(
+    level: VerificationLevel | str,
+    providers: Sequence[str] | None,
+    role: str | None,
+    language: str | None,
+    prompt: str | None,
+) -> dict[str, Any]:
+    require(
+        level in list(VerificationLevel),
+        f"verification_level must be one of {', '.join(VerificationLevel)}, not {level!r}",
+        "verification_level",
+    )
+    return given(
+        verification_level=VerificationLevel(level).value,
+        providers=_list(providers),
+        role=role,
+        language=language,
+        prompt=prompt,
+    )
 
 
 def _list(values: Sequence[str] | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aion._callbacks import Callbacks
@@ -74,7 +75,9 @@ class Uploads(Resource):
 
         Up to 100 MB it is streamed to the server, above that straight to the store; either way it
         is read while it is sent. A picture that the server has already is not stored again: the
-        result is that picture's.
+        result is that picture's, which is described again if its description was called off, may
+        succeed after a failure, or is of another ``verification_level`` than the given one
+        (``redescribed``).
 
         Args:
             file: a path, or the bytes.
@@ -103,15 +106,19 @@ class Uploads(Resource):
         sender = Sender(http, fields, StorageTarget(storage_target).value)
         try:
             result = await self._existing(source)
-            if result is None:
+            if result is not None:
+                result = (await sender.again({result.image_id: result}))[result.image_id]
+            else:
                 result = await sender.send_one(source, await in_thread(source.size))
         except FileFailed as failed:
             name = str(source.path or source.filename)
             raise UploadError(f"{name}: {failed.reason}", filename=name, stage="upload") from failed
         if wait_for_descriptions and result.is_pending:
+            redescribed = result.redescribed
             result = await self._wait(
                 http, result.image_id, description_timeout, filename=source.filename
             )
+            result = replace(result, redescribed=redescribed)
         if raise_on_failure:
             _raise_if_failed(result)
         return result
@@ -177,7 +184,8 @@ class Uploads(Resource):
 
         Up to 10,000 files in one call. They are sent in few requests, several at a time, as fast
         as the server takes them. Files that the server has already, and files with the same
-        content within the call, are not sent: their result is the existing picture's. One bad
+        content within the call, are not sent: their result is the existing picture's, which is
+        described again where :meth:`upload_one` says so. One bad
         file does not stop the others: its result has ``is_failed`` and says why.
 
         Callbacks may be plain functions or coroutine functions. One that raises is logged once

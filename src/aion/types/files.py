@@ -42,6 +42,7 @@ class UserFile(Model):
     confidence_score: float | None = None
     variant_error: str | None = None
     ai_tags: list[str] = field(default_factory=list)
+    verification_level: str | None = None
 
 
 @record
@@ -120,6 +121,23 @@ class UserFileDetails(Model):
     text_extraction_status: str | None = None
     source_url: str | None = None
     ai_tags: list[str] = field(default_factory=list)
+    verification_level: str | None = None
+
+
+@record
+class RedescribeResult(Model):
+    """Pictures that are described again, as the batch ``batch_id``.
+
+    ``already_queued`` others waited for the same description before. ``image_id`` is that of a
+    single picture.
+    """
+
+    batch_id: str
+    status: str = "pending"
+    total_items: int = 0
+    already_queued: int = 0
+    verification_level: str | None = None
+    image_id: str | None = None
 
 
 @record

@@ -28,6 +28,8 @@ class UploadResult(Model):
         description_error: why it failed, for people.
         description_error_type: why it failed, a value of ``DescriptionErrorType``.
         description_is_retryable: whether asking again can help.
+        verification_level: how thoroughly the description was checked, if the server says it.
+        redescribed: whether the server had the picture, and this call had it described again.
     """
 
     image_id: Annotated[str, From("skipped_existing_image_id", "image_id", "id")]
@@ -53,6 +55,8 @@ class UploadResult(Model):
     description_is_retryable: Annotated[
         bool | None, From("description_is_retryable", "is_retryable")
     ] = None
+    verification_level: str | None = None
+    redescribed: bool | None = None
 
     @property
     def is_failed(self) -> bool:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
+    from ocelli.usecases.redescribe import Redescribe
     from ocelli.usecases.responses import Responses
     from ocelli.usecases.upload import Upload
     from ocelli.usecases.upload_sessions import Sessions
@@ -102,6 +103,7 @@ class Services:
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches
+    redescribe: Redescribe
     backend_names: Sequence[str]
     default_backend: str
     answer_timeout: float

@@ -48,6 +48,23 @@ Existing = Annotated[
     typer.Option("--data", help="Folder of an `ocelli serve`; nothing is made. Default: .ocelli"),
 ]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="AIONVISION_BASE_URL",
+        metavar="URL",
+        help="Which server. Default: the one that runs on the data folder.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="AIONVISION_API_KEY",
+        help="API key. Default, for the server that runs on the data folder: its first.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -128,35 +145,87 @@ def evaluate(
 @app.command()
 def upload(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
-    server: Annotated[
-        str | None,
-        typer.Option(
-            envvar="AIONVISION_BASE_URL",
-            metavar="URL",
-            help="Which server. Default: the one that runs on the data folder.",
-        ),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="AIONVISION_API_KEY",
-            help="API key. Default, for the server that runs on the data folder: its first.",
-        ),
-    ] = None,
+    server: ServerUrl = None,
+    key: Key = None,
     data: Existing = None,
     level: Annotated[
         str | None,
-        typer.Option(help="Verification: quick, standard, thorough or critical."),
+        typer.Option(
+            help="Verification: quick, standard, thorough or critical. Pictures that the server "
+            "has at another level are described again."
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Upload pictures and folders to a server, and wait for their descriptions."""
+    """Upload pictures and folders to a server, and wait for their descriptions.
+
+    What the server has already is not sent; what of it has no description is described again.
+    """
     from ocelli.cli.upload import upload as run
 
     _exit(run(paths, server=server, key=key, level=level, wait=wait, as_json=as_json, data=data))
+
+
+@app.command()
+def redescribe(
+    level: Annotated[
+        str, typer.Option(help="Verification: quick, standard, thorough or critical.")
+    ] = "standard",
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="By which, several times for several. Default: the server's own."),
+    ] = None,
+    role: Annotated[str | None, typer.Option(help="For whom, such as alttext.")] = None,
+    language: Annotated[str | None, typer.Option(help="Such as German, or de.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What to say instead.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only what these words find.")] = None,
+    search_mode: Annotated[
+        str | None, typer.Option(help="Where to search: all, metadata or visible_text.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option(help="Only with this tag; several times: with all.")
+    ] = None,
+    date_from: Annotated[str | None, typer.Option(help="Not older: 2026-05-10")] = None,
+    date_to: Annotated[str | None, typer.Option(help="Not newer; the day is included.")] = None,
+    has_description: Annotated[
+        bool | None,
+        typer.Option(
+            "--has-description/--no-has-description", help="Only with, or only without one."
+        ),
+    ] = None,
+    ids: Annotated[list[str] | None, typer.Option(help="Only this picture; several times.")] = None,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Describe pictures of a server again: those that match all filters, without filters all.
+
+    The filters are those of `GET /user-files`. Earlier descriptions are kept as history.
+    """
+    from ocelli.cli.redescribe import redescribe as run
+
+    options = _given(
+        providers=backend,
+        role=role,
+        language=language,
+        prompt=prompt,
+        search=search,
+        search_mode=search_mode,
+        tags=tags,
+        date_from=date_from,
+        date_to=date_to,
+        has_description=has_description,
+        ids=ids,
+    )
+    options["verification_level"] = level
+    _exit(run(options, server=server, key=key, data=data, wait=wait, as_json=as_json))
 
 
 @keys.command("create")

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,29 +19,22 @@ from rich.table import Table
 from rich.text import Text
 
 from aion import (
-    AionvisionConnectionError,
     AionvisionError,
-    AionvisionPermissionError,
-    AionvisionTimeoutError,
-    AuthenticationError,
     BatchUploadResults,
-    InsecureTransportWarning,
-    QuotaExceededError,
     SyncAionVision,
     UploadError,
     ValidationError,
     VerificationLevel,
 )
 from aion._files import SUPPORTED_EXTENSIONS, expand
-from aion.config import check_api_key
+from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import BAD, console
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
 from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
-from ocelli.settings_file import BadSettingsFile, read_settings_file
-from ocelli.wiring.data_folder import KEY, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from aion import (
         DescriptionProgressEvent,
@@ -95,6 +81,8 @@ class FileOutcome:
             "tags": (found and found.tags) or [],
             "visible_text": found and found.visible_text,
             "confidence": found and found.confidence_score,
+            "verification_level": found and found.verification_level,
+            "redescribed": bool(found and found.redescribed),
             "error": self.problem,
             "error_type": found and found.description_error_type,
             "retryable": bool(found.description_is_retryable) if found else True,
@@ -132,29 +120,14 @@ def upload(
     if not files:
         fail("no pictures found", f"files that end in {', '.join(sorted(SUPPORTED_EXTENSIONS))}")
         return WRONG_USE
-    folder = data_folder(data)
-    running = running_server(folder)
-    if running is not None and (server is None or same_server(server, running)):
-        server = running  # `localhost` may be another one's
-        key = key or first_key(folder)
-    if not key:
-        where = "no server runs on" if running is None else "this is not the server that runs on"
-        fail(
-            f"no API key, and {where} {folder}",
-            "start one with `ocelli serve` (--data names its folder), or give --server and --key; "
-            "`ocelli keys create` makes a key",
-        )
-        return CANNOT_RUN
-    try:
-        client = _client(server, key)
-    except ValueError as error:
-        fail(str(error))
-        return WRONG_USE
+    client = connect(server, key, data)
+    if isinstance(client, int):
+        return client
     with client:
         try:
             report = _run(client, files, level=level, wait=wait)
         except AionvisionError as error:
-            fail(error.message, _hint(error))
+            fail(error.message, hint(error))
             return CANNOT_RUN
         except KeyboardInterrupt:
             fail("stopped", RESUME_HINT)
@@ -164,54 +137,6 @@ def upload(
     else:
         _show(report)
     return report.code
-
-
-def data_folder(given: Path | None) -> Path:
-    """Return the data folder of an `ocelli serve` that is started here with this option.
-
-    Ends the program after printing what is wrong with `ocelli.toml`.
-    """
-    if given is not None:
-        return given
-    if named := os.environ.get("OCELLI_DATA"):
-        return Path(named)
-    try:
-        configured = read_settings_file().get("data", ".ocelli")
-    except BadSettingsFile as error:
-        fail(str(error), error.advice)
-        sys.exit(WRONG_USE)
-    if not isinstance(configured, str):
-        fail("ocelli.toml, data: must be a text", 'data = "folder"')
-        sys.exit(WRONG_USE)
-    return Path(configured)
-
-
-def first_key(folder: Path) -> str | None:
-    """Return the first key that the server wrote there; None if there is none."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return (folder / KEY).read_text(encoding="utf-8").strip() or None
-    return None
-
-
-def same_server(url: str, running: str) -> bool:
-    """Return whether this address is that of the server that runs here."""
-    with contextlib.suppress(ValueError):
-        given, own = urlsplit(url), urlsplit(running)
-        at = {given.hostname, own.hostname}
-        same_host = len(at) == 1 or ("localhost" in at and at & {"127.0.0.1", "::1"})
-        return bool(given.scheme == own.scheme and given.port == own.port and same_host)
-    return False
-
-
-def _client(server: str | None, key: str) -> SyncAionVision:
-    check_api_key(key)
-    given = {"api_key": key} if server is None else {"api_key": key, "base_url": server}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", InsecureTransportWarning)
-        client = SyncAionVision.from_env(**given)
-    for warning in caught:
-        typer.secho(f"ocelli: {warning.message}", fg="yellow", err=True)
-    return client
 
 
 # ---------------------------------------------------------------------------------------------
@@ -238,15 +163,21 @@ def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: 
         fail(error.message, RESUME_HINT)
         return _interrupted_report(files, bars.results, _reason(error))
     outcomes = [FileOutcome(*pair) for pair in zip(files, results, strict=True)]
-    return Report(outcomes, FAILED if results.has_failures else 0, results.summary())
+    return Report(outcomes, FAILED if results.has_failures else 0, _summary(results))
 
 
 def _interrupted_report(files: list[Path], known: dict[int, UploadResult], reason: str) -> Report:
     outcomes = [FileOutcome(path, known.get(index), reason) for index, path in enumerate(files)]
-    summary = BatchUploadResults(known.values()).summary()
+    summary = _summary(BatchUploadResults(known.values()))
     if missing := len(files) - len(known):
         summary += f", {missing} not uploaded"
     return Report(outcomes, FAILED, summary)
+
+
+def _summary(results: BatchUploadResults) -> str:
+    """Return the counts in words, with how many were known and are described again."""
+    again = sum(bool(result.redescribed) for result in results)
+    return results.summary() + (f" ({again} known before, described again)" if again else "")
 
 
 def _size(path: Path) -> int:
@@ -259,21 +190,6 @@ def _size(path: Path) -> int:
 def _reason(error: AionvisionError) -> str:
     cause = error.__cause__
     return cause.message if isinstance(cause, AionvisionError) else error.message
-
-
-def _hint(error: AionvisionError) -> str | None:
-    match error:
-        case AionvisionConnectionError():
-            return "start one with `ocelli serve`, or name another with --server URL"
-        case AuthenticationError():
-            return "give this server's key with --key or AIONVISION_API_KEY; `ocelli keys list`"
-        case AionvisionPermissionError():
-            return "this key may not upload: `ocelli keys create --scopes read,write`"
-        case QuotaExceededError():
-            return "upload fewer files, or use a key of a larger tier"
-        case AionvisionTimeoutError():
-            return "is the server overloaded? AIONVISION_TIMEOUT sets how many seconds to wait"
-    return None
 
 
 # ---------------------------------------------------------------------------------------------

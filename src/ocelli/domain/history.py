@@ -42,7 +42,7 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
-    """One analysis that has ended, with its picture."""
+    """One analysis that has ended, with its picture. ``backends`` answered, comma-separated."""
 
     id: UUID
     image_id: UUID
@@ -55,6 +55,7 @@ class HistoryRecord:
     tags: tuple[str, ...]
     confidence: float | None
     level: str
+    backends: str
     content_type: str
     size_bytes: int
     width: int

@@ -92,11 +92,21 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """Where the file of a picture is stored."""
+
+    image_id: UUID
+    object_key: str
+    storage_target: StorageTarget
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """A stored picture.
 
-    ``title`` and ``tags`` are written by people only; ``analysis`` is the newest analysis, None if
-    there was none. ``sha256`` is hexadecimal, of the original bytes.
+    ``title`` and ``tags`` are written by people only. ``analysis`` is the newest analysis that was
+    not called off, None if there was none; ``described`` is the newest completed one, which holds
+    while the picture is described again. ``sha256`` is hexadecimal, of the original bytes.
     """
 
     id: UUID
@@ -123,3 +133,4 @@ class Image:
     deleted_at: datetime | None = None
     variants: tuple[Variant, ...] = ()
     analysis: Analysis | None = field(default=None)
+    described: Analysis | None = field(default=None)

@@ -61,6 +61,7 @@ METADATA_FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
     "filename": lambda record: record.filename,
     "title": lambda record: record.title,
     "verification_level": lambda record: record.level,
+    "backends": lambda record: record.backends,
     "content_type": lambda record: record.content_type,
     "size_bytes": lambda record: record.size_bytes,
     "width": lambda record: record.width,

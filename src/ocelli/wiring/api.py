@@ -35,6 +35,7 @@ from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
+from ocelli.usecases.redescribe import Redescribe
 from ocelli.usecases.responses import Responses
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
@@ -147,6 +148,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             colors=Colors(database),
             adhoc=adhoc,
             batches=Batches(database, adhoc, quota),
+            redescribe=Redescribe(database, quota),
             backend_names=names,
             default_backend=settings.default_backend or names[0],
             answer_timeout=settings.analysis_timeout,

@@ -18,6 +18,7 @@ from ocelli.storage.postgres.rows import (
     question_to_json,
     recordset,
     to_analysis,
+    to_question,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, Failure
+    from ocelli.domain.questions import Question
     from ocelli.storage.postgres.rows import Connection
 
 ANSWERS = "ocelli_answers"  # the channel on which ids of final analyses are told
@@ -164,10 +166,10 @@ class PostgresAnalyses:
         )
 
     async def of_image(self, tenant_id: UUID, image_id: UUID) -> Sequence[Analysis]:
-        """Return the first 100 analyses of an image, oldest first."""
+        """Return the newest 100 analyses of an image, oldest first."""
         cursor = await self._connection.execute(
-            "SELECT * FROM analyses WHERE tenant_id = %s AND image_id = %s"
-            " ORDER BY created_at LIMIT 100",
+            "SELECT * FROM (SELECT * FROM analyses WHERE tenant_id = %s AND image_id = %s"
+            " ORDER BY created_at DESC LIMIT 100) AS newest ORDER BY created_at",
             (tenant_id, image_id),
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
@@ -180,6 +182,27 @@ class PostgresAnalyses:
             (tenant_id, list(image_ids)),
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
+
+    async def lock_questions(self, tenant_id: UUID) -> None:
+        """Let others that lock the tenant's questions wait until this transaction ends."""
+        await self._connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"questions:{tenant_id}",)
+        )
+
+    async def waiting(
+        self, tenant_id: UUID, image_ids: Sequence[UUID], question: Question, level: str
+    ) -> frozenset[UUID]:
+        """Return those of these pictures that are waiting for the answer to an equal question."""
+        cursor = await self._connection.execute(
+            "SELECT image_id, question FROM analyses WHERE tenant_id = %s AND image_id = ANY(%s)"
+            f" AND {_UNFINISHED} AND level = %s",
+            (tenant_id, list(image_ids), level),
+        )
+        return frozenset(
+            row["image_id"]
+            for row in await cursor.fetchall()
+            if to_question(row["question"]) == question
+        )
 
     async def orphans(self, older_than: float) -> Sequence[Analysis]:
         """Return unfinished analyses without a job that are older than ``older_than`` seconds."""

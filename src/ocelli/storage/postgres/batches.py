@@ -118,10 +118,14 @@ class PostgresBatches:
         return [row["id"] for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
-        """Delete batches older than ``older_than`` seconds that have no items left."""
+        """Delete batches older than ``older_than`` seconds that have no items left.
+
+        Descriptions of pictures of the library are left: they are those pictures' history.
+        """
         cursor = await self._connection.execute(
             "DELETE FROM batches b WHERE created_at < now() - make_interval(secs => %s)"
-            " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id)",
+            " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id"
+            " AND (a.image_id IS NULL OR a.completed_at IS NULL))",
             (older_than,),
         )
         return cursor.rowcount

@@ -32,8 +32,10 @@ _FROM = " FROM analyses a JOIN images i ON i.id = a.image_id"
 _SOURCE = "CASE WHEN i.session_id IS NULL THEN 'single' ELSE 'batch' END"
 _RECORDS = (
     "SELECT a.id, a.image_id, i.session_id, a.created_at, i.filename, i.title, a.description,"
-    " a.visible_text, a.tags, a.confidence, a.level, i.content_type, i.size_bytes, i.width,"
-    " i.height, a.failure->>'message' AS error"
+    " a.visible_text, a.tags, a.confidence, a.level,"
+    " (SELECT coalesce(string_agg(found->>'source', ', '), '')"
+    " FROM jsonb_array_elements(a.findings) AS found) AS backends, i.content_type, i.size_bytes,"
+    " i.width, i.height, a.failure->>'message' AS error"
 )
 _ORDER = " ORDER BY a.created_at DESC, a.id"
 

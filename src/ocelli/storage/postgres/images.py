@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ocelli.domain.images import VariantStatus
+from ocelli.domain.analysis import Status
+from ocelli.domain.images import Original, StorageTarget, VariantStatus
 from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
 from ocelli.storage.postgres.jobs import ENQUEUE, NOTHING, Requests, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD_ENTRIES, PostgresLibrary, new_entry
@@ -45,6 +46,12 @@ _VARIANTS_FROM = {
     VariantStatus.COMPLETED: [each for each in VariantStatus if each != VariantStatus.COMPLETED],
     VariantStatus.FAILED: [VariantStatus.PENDING, VariantStatus.PROCESSING],
 }
+# Of each picture the newest completed analysis, if there is one, before the newest other one; one
+# that was called off only where there is nothing else.
+_NEWEST_ANALYSES = (
+    "SELECT DISTINCT ON (image_id, status = 'completed') * FROM analyses WHERE image_id = ANY(%s)"
+    " ORDER BY image_id, status = 'completed' DESC, status = 'skipped', created_at DESC"
+)
 _PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
@@ -159,6 +166,24 @@ class PostgresImages:
         found = {image.id: image for image in await self._select("id = ANY(%s)", (list(ids),))}
         return [found[id] for id in ids if id in found], total
 
+    async def originals(
+        self, tenant_id: UUID, query: FileQuery, *, limit: int
+    ) -> tuple[Sequence[Original], int]:
+        """Return the stored files of the first ``limit`` matches, and the number of matches."""
+        ids, total = await PostgresLibrary(self._connection).page(
+            tenant_id, query, limit=limit, offset=0
+        )
+        rows = await self._rows(
+            "SELECT id, object_key, storage_target FROM images"
+            " WHERE id = ANY(%s) AND deleted_at IS NULL",
+            (list(ids),),
+        )
+        found = {
+            row["id"]: Original(row["id"], row["object_key"], StorageTarget(row["storage_target"]))
+            for row in rows
+        }
+        return [found[id] for id in ids if id in found], total
+
     async def stale(self, limit: int) -> Sequence[UUID]:
         """Return ids of images whose search words were folded by an older version."""
         rows = await self._rows("SELECT image_id FROM library WHERE stale LIMIT %s", (limit,))
@@ -270,17 +295,25 @@ class PostgresImages:
         query = f"SELECT * FROM images WHERE {where}"
         rows = await self._rows(query, parameters)
         ids = [row["id"] for row in rows]
-        analyses = await self._rows(
-            "SELECT DISTINCT ON (image_id) * FROM analyses WHERE image_id = ANY(%s)"
-            " ORDER BY image_id, created_at DESC",
-            (ids,),
-        )
-        newest = {row["image_id"]: to_analysis(row) for row in analyses}
+        described: dict[UUID, Analysis] = {}
+        newest: dict[UUID, Analysis] = {}
+        for row in await self._rows(_NEWEST_ANALYSES, (ids,)):
+            analysis = to_analysis(row)
+            if analysis.status is Status.COMPLETED:
+                described[row["image_id"]] = analysis
+            known = newest.setdefault(row["image_id"], analysis)
+            if analysis.status is not Status.SKIPPED and analysis.created_at > known.created_at:
+                newest[row["image_id"]] = analysis
         variants: dict[UUID, list[Variant]] = {}
         for row in await self._rows("SELECT * FROM variants WHERE image_id = ANY(%s)", (ids,)):
             variants.setdefault(row["image_id"], []).append(to_variant(row))
         return [
-            to_image(row, variants=variants.get(row["id"], ()), analysis=newest.get(row["id"]))
+            to_image(
+                row,
+                variants=variants.get(row["id"], ()),
+                analysis=newest.get(row["id"]),
+                described=described.get(row["id"]),
+            )
             for row in rows
         ]
 

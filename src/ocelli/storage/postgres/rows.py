@@ -96,6 +96,11 @@ def question_to_json(question: Question) -> str | None:
     return None if question == _DEFAULT_QUESTION else _storable(_question.dump_json(question))
 
 
+def to_question(json: Any) -> Question:
+    """Return a question from the JSON of ``question_to_json``."""
+    return _question.validate_python(json) if json else _DEFAULT_QUESTION
+
+
 def _storable(json: bytes) -> str:
     # An escaped NUL only: a backslash before it is text about one, and must stay.
     return _NUL.sub(r"\1", json.decode())
@@ -130,9 +135,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         failure=failure
         and Failure(FailureType(failure["type"]), failure["message"], failure["retryable"]),
         processing_ms=row["processing_ms"],
-        question=_question.validate_python(row["question"])
-        if row["question"]
-        else _DEFAULT_QUESTION,
+        question=to_question(row["question"]),
         claims=_claims.validate_python(row["claims"]),
         errors=_errors.validate_python(row["errors"]),
         calls=_calls.validate_python(row["calls"]),
@@ -153,9 +156,13 @@ def to_variant(row: Mapping[str, Any]) -> Variant:
 
 
 def to_image(
-    row: Mapping[str, Any], *, variants: Iterable[Variant] = (), analysis: Analysis | None = None
+    row: Mapping[str, Any],
+    *,
+    variants: Iterable[Variant] = (),
+    analysis: Analysis | None = None,
+    described: Analysis | None = None,
 ) -> Image:
-    """Return the image of a row of ``images``, with its variants and analysis."""
+    """Return the image of a row of ``images``, with its variants and analyses."""
     return Image(
         id=row["id"],
         tenant_id=row["tenant_id"],
@@ -181,6 +188,7 @@ def to_image(
         deleted_at=row["deleted_at"],
         variants=tuple(variants),
         analysis=analysis,
+        described=described,
     )
 
 

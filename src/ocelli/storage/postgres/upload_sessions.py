@@ -70,7 +70,7 @@ _ENDED = """
     FROM items i
     LEFT JOIN images p ON p.id = coalesce(i.image_id, i.id) AND p.deleted_at IS NULL
     LEFT JOIN LATERAL (SELECT description, processing_ms FROM analyses
-        WHERE image_id = p.id ORDER BY created_at DESC LIMIT 1) a ON true
+        WHERE image_id = p.id AND status = 'completed' ORDER BY created_at DESC LIMIT 1) a ON true
     WHERE i.session_id = s.id AND {which} ORDER BY i.changed_at DESC, i.position DESC
     LIMIT %(recent)s
 ) n)
@@ -314,7 +314,7 @@ class PostgresSessions:
         """
         ended = await self._rows(
             "UPDATE analyses SET status = 'skipped', completed_at = clock_timestamp()"
-            " WHERE status = 'queued' AND image_id IN"
+            " WHERE status = 'queued' AND request_id IS NULL AND image_id IN"
             " (SELECT id FROM items WHERE session_id = %s AND state = 'queued')"
             " RETURNING id, image_id",
             (session.id,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
@@ -13,7 +13,7 @@ from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
 from ocelli.domain.errors import OcelliError, ValidationFailed
 from ocelli.domain.findings import Feature
 from ocelli.domain.languages import language_named
-from ocelli.domain.questions import Question
+from ocelli.domain.questions import Question, Role
 from ocelli.media.data_url import NotBase64, decode_data_url
 from ocelli.usecases.adhoc import Source, StoredSource, UrlSource
 from ocelli.usecases.batches import BatchQuestion
@@ -44,7 +44,16 @@ _STATES: dict[Status, Literal["pending", "processing", "success", "failed", "ski
 }
 
 
-def question(body: schemas.DescribeRequest | schemas.BatchDescribeRequest) -> Question:
+class DescribeOptions(Protocol):
+    """What the bodies of all routes that describe have in common."""
+
+    role: Role
+    language: str
+    prompt: str | None
+    providers: list[str] | None
+
+
+def question(body: DescribeOptions) -> Question:
     """Return the question of a request; an empty prompt counts as none."""
     return Question(
         features=frozenset(Feature) if _tagged(body) else frozenset(Feature) - {Feature.TAGS},

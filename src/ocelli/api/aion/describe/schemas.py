@@ -30,6 +30,15 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+WebhookUrl = Annotated[
+    str | None,
+    Field(
+        max_length=8192,
+        pattern=r"^https?://[^\s\x00]+$",
+        description="Told by a POST within half a minute of the end: batch_id, kind, status, "
+        "total_items, successful_items, failed_items, skipped_items.",
+    ),
+]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Provider = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -57,7 +66,9 @@ class ImageInput(BaseModel):
         return self
 
 
-class _Options(BaseModel):
+class Options(BaseModel):
+    """Who is asked, and how thoroughly."""
+
     verification_level: VerificationLevel = VerificationLevel.STANDARD
     providers: list[Provider] | None = Field(
         None,
@@ -70,13 +81,15 @@ class _Options(BaseModel):
     )
 
 
-class _Wording(BaseModel):
+class Wording(BaseModel):
+    """How a description is worded."""
+
     prompt: Prompt | None = Field(None, description="What to say instead of what `role` says.")
     role: Role = Role.GENERAL
     language: str = Field("English", max_length=64, description="An English name or an ISO code.")
 
 
-class DescribeRequest(ImageInput, _Options, _Wording):
+class DescribeRequest(ImageInput, Options, Wording):
     """One picture to describe."""
 
     model_config = ConfigDict(
@@ -89,7 +102,7 @@ class DescribeRequest(ImageInput, _Options, _Wording):
     include_tags: bool = True
 
 
-class VerifyRequest(ImageInput, _Options):
+class VerifyRequest(ImageInput, Options):
     """A picture and a text about it."""
 
     model_config = ConfigDict(
@@ -117,21 +130,15 @@ class BatchImage(ImageInput):
     metadata: Metadata | None = None
 
 
-class _BatchOptions(_Options):
+class _BatchOptions(Options):
     consensus_threshold: float = Field(0.7, ge=0, le=1)
     max_parallel: int = Field(5, ge=1, le=20, description="Accepted; the workers decide.")
     timeout_per_item: int = Field(30, ge=5, le=300, description="Accepted; settings decide.")
-    webhook_url: str | None = Field(
-        None,
-        max_length=8192,
-        pattern=r"^https?://[^\s\x00]+$",
-        description="Told by a POST within half a minute of the end: batch_id, kind, status, "
-        "total_items, successful_items, failed_items, skipped_items.",
-    )
+    webhook_url: WebhookUrl = None
     create_dataset: Literal[False] = False
 
 
-class BatchDescribeRequest(_BatchOptions, _Wording):
+class BatchDescribeRequest(_BatchOptions, Wording):
     """Pictures to describe."""
 
     model_config = ConfigDict(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import whole
-from ocelli.api.aion.describe.mapping import backend_errors, calls, claim
+from ocelli.api.aion.describe.mapping import backend_errors, calls, claim, submitted
 from ocelli.api.aion.files import schemas
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import ValidationFailed
@@ -22,9 +23,10 @@ from ocelli.domain.timestamps import moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ocelli.domain.analysis import Analysis
+    from ocelli.domain.analysis import Analysis, VerificationLevel
     from ocelli.domain.images import Image
     from ocelli.usecases.files import Deletion, Page
+    from ocelli.usecases.redescribe import Redescription
 
     UrlOf = Callable[[Image, VariantType], str | None]
 
@@ -32,7 +34,18 @@ SIGNIFICANT = 4  # digits of a confidence that carry meaning
 
 
 def file_query(filters: schemas.FileFilters) -> FileQuery:
-    """Return the query; filters for other media types or folders match nothing."""
+    """Return the query of a list."""
+    query = selection_query(filters)
+    default = SortBy.RELEVANCE if query.search else SortBy.SHOWN_AT
+    return replace(
+        query,
+        sort_by=filters.sort_by or default,
+        descending=filters.sort_order is schemas.SortOrder.DESC,
+    )
+
+
+def selection_query(filters: schemas.FileSelection) -> FileQuery:
+    """Return the query, the newest first; other media types and folders match nothing."""
     search = parse(filters.search) if filters.search and not filters.search.isspace() else None
     nothing = filters.folder_id is not None or (
         filters.media_types and schemas.MediaType.IMAGE not in filters.media_types
@@ -45,8 +58,6 @@ def file_query(filters: schemas.FileFilters) -> FileQuery:
         ids=() if nothing else tuple(filters.ids) or None,
         since=moment(filters.date_from),
         before=moment(filters.date_to, end_of_day=True),
-        sort_by=filters.sort_by or (SortBy.RELEVANCE if search else SortBy.SHOWN_AT),
-        descending=filters.sort_order is schemas.SortOrder.DESC,
     )
 
 
@@ -79,21 +90,21 @@ def _order(query: FileQuery) -> str:
 
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
     """Return a row of the list."""
-    analysis = image.analysis
+    analysis, described = image.analysis, image.described
     return schemas.FileSummary(
         id=str(image.id),
         object_key=image.object_key,
         title=image.title,
         filename=image.filename,
         thumbnail_url=url_of(image, VariantType.SMALL),
-        upload_description=analysis.description if analysis else None,
-        visible_text=analysis.visible_text if analysis else None,
+        upload_description=described.description if described else None,
+        visible_text=described.visible_text if described else None,
         tags=shown_tags(image),
         ai_tags=ai_tags(image),
         size_bytes=image.size_bytes,
         created_at=image.created_at,
         content_created_at=image.content_created_at,
-        has_full_description=analysis is not None and analysis.status is Status.COMPLETED,
+        has_full_description=described is not None,
         dimensions=schemas.Dimensions(width=image.width, height=image.height),
         format=image.format,
         variant_status=image.variant_status,
@@ -104,14 +115,15 @@ def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
         blur_hash=image.blur_hash,
         description_status=description_status(image),
         description_error=error_message(analysis),
-        confidence_score=confidence(analysis),
+        confidence_score=confidence(described),
+        verification_level=level(image),
         content_type=image.content_type,
     )
 
 
 def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> schemas.FileDetails:
     """Return the details of a file."""
-    analysis = image.analysis
+    described = image.described
     return schemas.FileDetails(
         id=str(image.id),
         object_key=image.object_key,
@@ -128,9 +140,9 @@ def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> sc
         original_url=url_of(image, VariantType.ORIGINAL),
         variant_status=image.variant_status,
         variant_count=len(image.variants),
-        upload_description=analysis.description if analysis else None,
-        visible_text=analysis.visible_text if analysis else None,
-        description_generated_at=analysis.completed_at if analysis else None,
+        upload_description=described.description if described else None,
+        visible_text=described.visible_text if described else None,
+        description_generated_at=described.completed_at if described else None,
         full_descriptions=[
             full_description(each) for each in history if each.status is Status.COMPLETED
         ],
@@ -143,6 +155,7 @@ def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> sc
         processing_history=[*map(processing_step, history), _variants_step(image)],
         blur_hash=image.blur_hash,
         description_status=description_status(image),
+        verification_level=level(image),
     )
 
 
@@ -228,7 +241,12 @@ def description_status(image: Image) -> Status:
 
 def ai_tags(image: Image) -> list[str]:
     """Return the tags of the analysis, best first."""
-    return list(image.analysis.tags) if image.analysis else []
+    return list(image.described.tags) if image.described else []
+
+
+def level(image: Image) -> VerificationLevel | None:
+    """Return how thoroughly the shown description was checked; None without one."""
+    return image.described.level if image.described else None
 
 
 def shown_tags(image: Image) -> list[str]:
@@ -271,6 +289,18 @@ def batch_deleted(deletions: Sequence[Deletion]) -> schemas.BatchDeleted:
         total=len(results), deleted=len(deleted), skipped=len(skipped), failed=len(failed)
     )
     return schemas.BatchDeleted(deleted=deleted, skipped=skipped, failed=failed, summary=summary)
+
+
+def redescription(
+    done: Redescription, image_id: UUID | None = None
+) -> schemas.RedescriptionSubmitted:
+    """Return the body of an accepted redescription."""
+    return schemas.RedescriptionSubmitted(
+        **submitted(done.state).model_dump(),
+        verification_level=done.state.batch.level,
+        already_queued=done.already_queued,
+        image_id=image_id and str(image_id),
+    )
 
 
 def variants_triggered(image: Image, begun: bool) -> schemas.VariantsTriggered:

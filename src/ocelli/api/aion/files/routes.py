@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion.common import FileId, absolute, errors
+from ocelli.api.aion.describe.mapping import question
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
+from ocelli.api.idempotency import HEADER
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
@@ -118,6 +120,66 @@ async def trigger_variants(
 ) -> schemas.VariantsTriggered:
     """They replace the present ones. While they are being made, asking again changes nothing."""
     return mapping.variants_triggered(*await services.files.remake_variants(key.tenant.id, file_id))
+
+
+@router.post(
+    "/describe",
+    status_code=202,
+    summary="Describe pictures again",
+    responses=errors(),
+)
+@requires(KeyRole.WRITE)
+async def redescribe_files(
+    request: Request,
+    body: schemas.RedescribeMatchingRequest,
+    key: CurrentKey,
+    services: CurrentServices,
+) -> schemas.RedescriptionSubmitted:
+    """All pictures that match the filters of `GET /user-files`; without a filter all.
+
+    Answers at once; poll `GET /batch/{batch_id}`. Earlier descriptions are kept: the newest one is
+    shown, all are `full_descriptions`. At most 10,000 pictures a request.
+    """
+    done = await services.redescribe.matching(
+        key.tenant,
+        mapping.selection_query(body),
+        question(body),
+        body.verification_level,
+        request_key=request.headers.get(HEADER),
+        webhook_url=body.webhook_url,
+    )
+    return mapping.redescription(done)
+
+
+@router.post(
+    "/{file_id}/describe",
+    status_code=202,
+    summary="Describe a picture again",
+    responses=errors(404),
+)
+@requires(KeyRole.WRITE)
+async def redescribe_file(
+    request: Request,
+    file_id: FileId,
+    key: CurrentKey,
+    services: CurrentServices,
+    body: schemas.RedescribeRequest | None = None,
+) -> schemas.RedescriptionSubmitted:
+    """At another level, by another backend or in other words; also what was cancelled or failed.
+
+    Answers at once; poll `GET /user-files/{id}` until `description_status` is final, or
+    `GET /batch/{batch_id}`. Until then the present description is shown; it stays in
+    `full_descriptions`. While the same is being done, asking again changes nothing.
+    """
+    body = body or schemas.RedescribeRequest()
+    image_id, done = await services.redescribe.one(
+        key.tenant,
+        file_id,
+        question(body),
+        body.verification_level,
+        request_key=request.headers.get(HEADER),
+    )
+    return mapping.redescription(done, image_id)
 
 
 @router.delete("/{file_id}", summary="Delete a file", responses=errors(404))

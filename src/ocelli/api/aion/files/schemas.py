@@ -11,8 +11,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import Moment
-from ocelli.api.aion.describe.schemas import BackendError, CallOut, ClaimOut
-from ocelli.domain.analysis import Status
+from ocelli.api.aion.describe.schemas import (
+    BackendError,
+    BatchSubmitted,
+    CallOut,
+    ClaimOut,
+    Options,
+    WebhookUrl,
+    Wording,
+)
+from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.file_query import SortBy
 from ocelli.domain.images import VariantStatus
 from ocelli.domain.search import SearchMode
@@ -43,8 +51,8 @@ class SortOrder(StrEnum):
     ASC = "asc"
 
 
-class FileFilters(BaseModel):
-    """The query of the list."""
+class FileSelection(BaseModel):
+    """Filters of pictures; all must hold."""
 
     search: Text | None = Field(
         None,
@@ -66,6 +74,11 @@ class FileFilters(BaseModel):
         None, description="When the photo was taken, or else when it came."
     )
     date_to: Moment | None = Field(None, description="A day is included as a whole.")
+
+
+class FileFilters(FileSelection):
+    """The query of the list."""
+
     sort_by: SortBy | None = Field(
         None, description="Default: relevance for a search, content_created_at otherwise."
     )
@@ -108,9 +121,10 @@ class FileSummary(BaseModel):
     medium_url: str | None
     full_url: str | None
     blur_hash: str | None
-    description_status: Status
+    description_status: Status = Field(description="Of the newest one, that may be under way.")
     description_error: str | None
     confidence_score: float | None = Field(description="0 to 1, computed from the evidence.")
+    verification_level: VerificationLevel | None = Field(description="Of the description shown.")
     content_type: str
     media_type: str = "image"
 
@@ -201,6 +215,7 @@ class FileDetails(BaseModel):
     processing_history: list[ProcessingStep]
     blur_hash: str | None
     description_status: Status
+    verification_level: VerificationLevel | None = Field(description="Of the description shown.")
     media_type: str = "image"
 
 
@@ -267,6 +282,38 @@ class BatchDeleted(BaseModel):
     skipped: list[DeletionResult]
     failed: list[DeletionResult]
     summary: DeletionSummary
+
+
+class RedescribeRequest(Options, Wording):
+    """How to describe a picture again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"verification_level": "critical"}]})
+
+
+class RedescribeMatchingRequest(FileSelection, Options, Wording):
+    """Which pictures to describe again, by the filters of the list, and how.
+
+    Without a filter: all. Unknown fields are refused, as a misspelt filter would select all.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"tags": ["holiday"], "verification_level": "critical"}],
+        },
+    )
+
+    webhook_url: WebhookUrl = None
+
+
+class RedescriptionSubmitted(BatchSubmitted):
+    """The batch in which pictures are described again."""
+
+    verification_level: VerificationLevel
+    already_queued: int = Field(
+        description="Pictures that waited for the same description already; not in the batch."
+    )
+    image_id: str | None = Field(None, description="Of a single picture.")
 
 
 class VariantsTriggered(BaseModel):

@@ -71,17 +71,18 @@ def result(item: Item, url_of: UrlOf) -> schemas.SessionResult:
     """Return a finished file; a duplicate has the data of the existing picture."""
     image = item.image
     analysis = image.analysis if image else None
+    described = image.described if image else None
     failure = analysis.failure if analysis else None
     return schemas.SessionResult(
         image_id=_id(item),
         filename=item.filename,
         object_key=image.object_key if image else item.object_key,
         status=item.state.value,
-        description=analysis.description if analysis else None,
-        visible_text=analysis.visible_text if analysis else None,
+        description=described.description if described else None,
+        visible_text=described.visible_text if described else None,
         tags=ai_tags(image) if image else [],
-        confidence_score=confidence(analysis),
-        processing_time_ms=whole(analysis.processing_ms) if analysis else None,
+        confidence_score=confidence(described),
+        processing_time_ms=whole(described.processing_ms) if described else None,
         error_message=item.error,
         error_type=failure.type if failure else None,
         is_retryable=item.retryable,

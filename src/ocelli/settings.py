@@ -320,14 +320,14 @@ class Settings(BaseSettings):
     chat_model: str | None = Field(
         None,
         description="Which model answers as `default` at `/chat/completions`: the name of a "
-        "backend, or `ocelli-local`. Default: `default_backend`, else the first backend, else "
-        "`ocelli-local`.",
+        "backend, or `ocelli-local`, also with a level (`ocelli-local:standard`). "
+        "Default: `default_backend`, else the first backend, else `ocelli-local`.",
     )
     chat_aliases: Table[str] = Field(
         {"gpt-4o": "default", "gpt-4-turbo": "default"},
         description="Other names for chat models: from what clients write to a backend, "
-        "`ocelli-local` or `default`. A table `[chat_aliases]` in `ocelli.toml`, JSON in the "
-        "environment.",
+        "`ocelli-local`, one of these with a level, or `default`. A table `[chat_aliases]` in "
+        "`ocelli.toml`, JSON in the environment.",
     )
     chat_fallback: Names = Field(
         (),

@@ -35,6 +35,9 @@ def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
     backends["ill"] = upstream.model("broken", breaker_failures=2, breaker_seconds=600)
     backends["late"] = upstream.model("slow", timeout=60, deadline=0.5)
     backends["reaching"] = upstream.model("good", fetches_urls=True)
+    # Of the user's own: names with a colon, one of which looks like a level.
+    backends["tagged"] = upstream.model("qwen3-vl:2b")
+    backends["looks"] = upstream.model("tagged:quick")
     backends["gone"] = {"base_url": "http://127.0.0.1:9/v1", "model": "gone"}
     backends["good"] |= {"max_side": 256, "full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}
     server = start_server(

@@ -18,6 +18,7 @@ from tests.conftest import Server
 from tests.integration.test_bad_input import bomb
 
 URL = "messages[0].content[1].image_url.url"
+LEVELS = ("quick", "standard", "thorough", "critical")
 
 
 def picture(
@@ -410,7 +411,12 @@ def test_models(chat: Server) -> None:
     for path in ("/models", "/v1/models"):
         models = {each["id"]: each for each in get(path).json()["data"]}
         assert {"ocelli-local", "good", "gpt-4o", "gpt-4-turbo", "a/b"} <= set(models)
+        levels = {f"{name}:{level}" for name in ("ocelli-local", "good") for level in LEVELS}
+        assert levels <= set(models)
+        assert {models[f"good:{level}"]["level"] for level in LEVELS} == set(LEVELS)
+        assert models["good"]["level"] is None
     assert get("/v1/models/a/b").json()["alias_of"] == "good"
+    assert get("/v1/models/a/b:quick").json()["alias_of"] == "good:quick"
     refused(get("/v1/models/x/y"), 404, "model_not_found", "model")
     refused(get("/v1/assistants"), 404, "not_found", None)
     refused(get(PATH), 405, "method_not_allowed", None)

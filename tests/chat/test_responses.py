@@ -341,3 +341,12 @@ async def test_the_sweep(database: PostgresDatabase) -> None:
     assert (await responses.get(tenant.id, new)).previous_id == old
     with pytest.raises(ResponseNotFound):
         await responses.get(tenant.id, old)
+
+
+@pytest.mark.parametrize("path", ["input_tokens", "compact"])
+def test_what_is_not_served(chat: Server, path: str) -> None:
+    """Is unknown, as its clients expect, not another method of an answer that is called so."""
+    answer = requests.post(
+        f"{chat.url}{PATH}/{path}", headers=chat.headers, json={"model": LOCAL}, timeout=60
+    )
+    refused(answer, 404, "not_found", None)

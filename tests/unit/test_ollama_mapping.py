@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.test_chat_translation import JSON_VALUES
 
 from ocelli.api.ollama import mapping, models, paths, schemas, streaming
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.chat import Finish, Format, PictureRef, ToolInvocation, WholeAnswer
 from ocelli.domain.chat_errors import ChatError, InvalidValue, ModelNotFound, WrongType
 from ocelli.usecases.chat_models import ChatModels
@@ -178,10 +179,40 @@ def test_names() -> None:
             models.find(known, name)
     assert [each.name for each in models.tags(known).models] == [
         "ocelli-local:latest",
+        *(f"ocelli-local:{level}" for level in VerificationLevel),
         "Vision:7b",
         "a/b:latest",
     ]
-    assert len({each.digest for each in models.tags(known).models}) == 1
+    digests = {each.name: each.digest for each in models.tags(known).models}
+    assert digests["ocelli-local:latest"] == digests["Vision:7b"] == digests["a/b:latest"]
+    assert len(set(digests.values())) == 1 + len(VerificationLevel)
+
+
+@pytest.mark.parametrize("name", ["Ocelli-Local:Standard", "vision:7B:standard", "A/B:STANDARD"])
+def test_names_with_a_level(name: str) -> None:
+    known = ChatModels(
+        NO_BACKENDS, default=None, aliases={"Vision:7b": "default", "a/b": "default"}, fallback=()
+    )
+    found = models.find(known, name)
+    assert (found.id.casefold(), found.level) == (name.casefold(), VerificationLevel.STANDARD)
+    assert known.resolve(found.id).level is VerificationLevel.STANDARD
+
+
+def test_an_alias_with_a_level() -> None:
+    known = ChatModels(
+        NO_BACKENDS,
+        default="ocelli-local:critical",
+        aliases={"gpt-4o": "default", "x:quick": "ocelli-local", "y": "ocelli-local:quick"},
+        fallback=(),
+    )
+    assert known.get("gpt-4o").alias_of == "ocelli-local:critical"
+    levels = {name: known.resolve(name).level for name in ("gpt-4o", "x:quick", "y", "y:standard")}
+    assert levels == {
+        "gpt-4o": VerificationLevel.CRITICAL,
+        "x:quick": None,  # a name of its own
+        "y": VerificationLevel.QUICK,
+        "y:standard": VerificationLevel.STANDARD,
+    }
 
 
 class _NoBackends:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ocelli.api import cors
+from ocelli.api.cors import CrossOrigin
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-_EXPOSED = (
-    b"x-request-id, openai-processing-ms, retry-after, x-ratelimit-limit-requests, "
+CORS = CrossOrigin(
+    exposed=b"x-request-id, openai-processing-ms, retry-after, x-ratelimit-limit-requests, "
     b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests"
 )
 
@@ -26,7 +26,7 @@ def add_headers(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
             (b"x-ratelimit-remaining-requests", b"%d" % rate.remaining),
             (b"x-ratelimit-reset-requests", duration(left)),
         ]
-    cors.allow(scope, headers, exposed=_EXPOSED)
+    CORS.add_headers(scope, headers)
 
 
 def duration(seconds: int) -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.batches import Batches
     from ocelli.usecases.capacity import Capacity
     from ocelli.usecases.chat import LocalChat
+    from ocelli.usecases.chat_levels import VerifiedChat
     from ocelli.usecases.chat_models import ChatModels
     from ocelli.usecases.chat_relay import Relay
     from ocelli.usecases.colors import Colors
@@ -66,6 +67,7 @@ class Chat:
 
     models: ChatModels
     local: LocalChat
+    verified: VerifiedChat
     relay: Relay
     moderation: Moderator
     conversations: Conversations

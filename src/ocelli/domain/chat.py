@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from ocelli.domain.analysis import Analysis, VerificationLevel
+
 MAX_PICTURES = 500
 MAX_CONTEXT = 1_000_000  # tokens of the local model
 
@@ -167,6 +169,18 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelReport:
+    """What became of the verification level that a model's name asks for.
+
+    ``analyses`` are those of the described pictures, in their order; none: the question did not ask
+    for a description, and was answered as without a level.
+    """
+
+    level: VerificationLevel
+    analyses: tuple[Analysis, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TokenUse:
     """The token counts of an answer, by the rules at the top."""
 
@@ -187,9 +201,10 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """An answer of the local model. It is deterministic, so all ``n`` choices are the same.
+    """An answer of the local model, or a verified description: all ``n`` choices are the same.
 
-    ``text`` are the arguments of ``tool``, in JSON, where that is called.
+    ``text`` are the arguments of ``tool``, in JSON, where that is called. ``report`` is None where
+    no level was asked for.
     """
 
     model: str
@@ -198,6 +213,7 @@ class ChatAnswer:
     n: int
     use: TokenUse
     tool: str | None = None
+    report: LevelReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +226,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class WholeAnswer:
-    """What any model has answered. Counts are of tokens, None where a backend does not say."""
+    """What any model has answered. Counts are of tokens, None where a backend does not say.
+
+    ``report`` is None where no level was asked for.
+    """
 
     model: str
     text: str
@@ -219,6 +238,7 @@ class WholeAnswer:
     thought: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    report: LevelReport | None = None
 
 
 def pieces(text: str, size: int) -> Iterator[str]:

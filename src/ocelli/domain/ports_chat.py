@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.chat import Conversation
     from ocelli.domain.findings import Findings
+    from ocelli.domain.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,10 @@ class Answerer(Protocol):
 
     def compares(self, question: str) -> bool:
         """Return whether ``question`` asks to compare pictures."""
+        ...
+
+    def description_request(self, conversation: Conversation) -> Question | None:
+        """Return what is to be described, and how; None if something else is asked for."""
         ...
 
     def reply(self, conversation: Conversation, pictures: Sequence[AnalysedPicture]) -> Reply:

@@ -67,23 +67,12 @@ class LocalChat:
         """Return the answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
         text_tokens, pictures, relevant = await asyncio.to_thread(self._read, conversation)
         opened = await self._pictures.open(tenant.id, pictures, max_bytes=max_bytes)
-        picture_tokens = sum(
-            count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
-        )
-        _check_length(text_tokens + picture_tokens)
+        _check_length(text_tokens + _picture_tokens(opened))
         analysed = await self.look(
             tenant, [each for each in opened if each.ref in relevant], frozenset(Feature)
         )
         reply = await asyncio.to_thread(self._answerer.reply, conversation, analysed)
-        text, finish, count = cut(
-            reply.text,
-            stop=() if reply.tool else conversation.stop,
-            max_tokens=conversation.max_tokens,
-        )
-        if reply.tool and finish is Finish.STOP:
-            finish = Finish.TOOL_CALLS
-        use = TokenUse(text_tokens, picture_tokens, count * conversation.n)
-        return ChatAnswer(LOCAL, text, finish, conversation.n, use, reply.tool)
+        return answered(conversation, reply.text, opened, text_tokens=text_tokens, tool=reply.tool)
 
     async def look(
         self, tenant: Tenant, opened: Sequence[OpenedPicture], features: frozenset[Feature]
@@ -110,28 +99,11 @@ class LocalChat:
     def _read(self, conversation: Conversation) -> tuple[int, list[PictureRef], list[PictureRef]]:
         """The tokens of its text, its pictures, and those that the question is about.
 
-        Raises ChatError. For a thread: ten thousand messages of a letter take 40 ms.
+        Raises ChatError. For a thread.
         """
         self._answerer.check(conversation)
-        length = sum(len(message.text) for message in conversation.messages)
-        if length > MAX_CONTEXT * LONGEST_TOKEN:
-            raise ContextTooLong(
-                f"This model's maximum context length is {MAX_CONTEXT} tokens; your messages have "
-                f"{length} characters.",
-                param="messages",
-            )
-        tokens = _check_length(count_text(conversation.messages))
-        return tokens, conversation.pictures, self._relevant_pictures(conversation)
-
-    def _relevant_pictures(self, conversation: Conversation) -> list[PictureRef]:
-        """Return the pictures that a question is about: those of its message, if there are any.
-
-        To compare takes two, so a single one is compared with all that came before.
-        """
-        shown = conversation.shown_last
-        if not shown or (len(shown) == 1 and self._answerer.compares(conversation.question)):
-            return conversation.pictures
-        return shown
+        tokens = count_prompt(conversation)
+        return tokens, conversation.pictures, relevant_pictures(conversation, self._answerer)
 
     async def _findings(
         self, tenant: Tenant, picture: OpenedPicture, features: frozenset[Feature]
@@ -148,7 +120,58 @@ class LocalChat:
         return done.findings[0]
 
 
+def count_prompt(conversation: Conversation) -> int:
+    """Return the tokens of the texts. Raises ContextTooLong.
+
+    For a thread: ten thousand messages of a letter take 40 ms.
+    """
+    length = sum(len(message.text) for message in conversation.messages)
+    if length > MAX_CONTEXT * LONGEST_TOKEN:
+        raise ContextTooLong(
+            f"This model's maximum context length is {MAX_CONTEXT} tokens; your messages have "
+            f"{length} characters.",
+            param="messages",
+        )
+    return _check_length(count_text(conversation.messages))
+
+
+def relevant_pictures(conversation: Conversation, answerer: Answerer) -> list[PictureRef]:
+    """Return the pictures that a question is about: those of its message, if there are any.
+
+    To compare takes two, so a single one is compared with all that came before.
+    """
+    shown = conversation.shown_last
+    if not shown or (len(shown) == 1 and answerer.compares(conversation.question)):
+        return conversation.pictures
+    return shown
+
+
+def answered(
+    conversation: Conversation,
+    text: str,
+    opened: Sequence[OpenedPicture],
+    *,
+    text_tokens: int,
+    tool: str | None = None,
+) -> ChatAnswer:
+    """Return ``text`` as the local model's answer, cut as the request wants it, and counted."""
+    text, finish, count = cut(
+        text, stop=() if tool else conversation.stop, max_tokens=conversation.max_tokens
+    )
+    if tool and finish is Finish.STOP:
+        finish = Finish.TOOL_CALLS
+    use = TokenUse(text_tokens, _picture_tokens(opened), count * conversation.n)
+    return ChatAnswer(LOCAL, text, finish, conversation.n, use, tool)
+
+
+def _picture_tokens(opened: Sequence[OpenedPicture]) -> int:
+    return sum(
+        count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
+    )
+
+
 def _check_length(tokens: int) -> int:
+    """Return ``tokens``. Raises ContextTooLong if they are too many."""
     if tokens > MAX_CONTEXT:
         raise ContextTooLong(
             f"This model's maximum context length is {MAX_CONTEXT} tokens, pictures included; "

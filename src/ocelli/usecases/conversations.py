@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.chat import Piece, ToolInvocation, WholeAnswer, pieces
+from ocelli.usecases.chat_levels import unverified
 from ocelli.usecases.chat_relay import RelayRequest
 from ocelli.usecases.chat_translation import AnswerReader, answer_of, request_of
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from ocelli.domain.accounts import Tenant
-    from ocelli.domain.chat import ChatAnswer, Conversation
+    from ocelli.domain.chat import ChatAnswer, Conversation, LevelReport
     from ocelli.domain.ports_chat import ChatUpstream
     from ocelli.usecases.chat import LocalChat
-    from ocelli.usecases.chat_models import ChatModels
+    from ocelli.usecases.chat_levels import VerifiedChat
+    from ocelli.usecases.chat_models import ChatModels, ChatTarget
     from ocelli.usecases.chat_relay import Relay, Relayed
 
 PIECE = 8  # tokens of the local model's answer
@@ -49,20 +51,25 @@ class Answering:
 class Conversations:
     """Over all models."""
 
-    def __init__(self, models: ChatModels, local: LocalChat, relay: Relay) -> None:
+    def __init__(
+        self, models: ChatModels, local: LocalChat, verified: VerifiedChat, relay: Relay
+    ) -> None:
         self._models = models
         self._local = local
+        self._verified = verified
         self._relay = relay
 
     async def answer(self, asking: Asking, conversation: Conversation) -> WholeAnswer:
         """All at once. Raises ModelNotFound, and see ``begin``."""
         conversation = replace(conversation, stream=False)
-        upstreams = self._models.resolve(conversation.model)
-        if not upstreams:
-            return await self._of_local(asking, conversation)
-        relayed = await self._open(asking, conversation, upstreams)
+        target = self._models.resolve(conversation.model)
+        ours = await self._of_ours(asking, conversation, target)
+        if ours is not None:
+            return ours
+        relayed = await self._open(asking, conversation, target.upstreams)
         try:
-            return await asyncio.to_thread(_whole, relayed.body)
+            answer = await asyncio.to_thread(_whole, relayed.body)
+            return replace(answer, report=unverified(target))
         finally:
             relayed.close()
 
@@ -73,18 +80,28 @@ class Conversations:
         UpstreamError.
         """
         conversation = replace(conversation, stream=True)
-        upstreams = self._models.resolve(conversation.model)
-        if not upstreams:
-            return Answering(_local(await self._of_local(asking, conversation)), lambda: None)
-        relayed = await self._open(asking, conversation, upstreams)
+        target = self._models.resolve(conversation.model)
+        ours = await self._of_ours(asking, conversation, target)
+        if ours is not None:
+            return Answering(_local(ours), lambda: None)
+        relayed = await self._open(asking, conversation, target.upstreams)
         assert relayed.events is not None
-        return Answering(_relayed(relayed.events), relayed.close)
+        return Answering(_relayed(relayed.events, unverified(target)), relayed.close)
 
-    async def _of_local(self, asking: Asking, conversation: Conversation) -> WholeAnswer:
-        answer = await self._local.complete(
-            asking.tenant, conversation, max_bytes=asking.max_picture_bytes
+    async def _of_ours(
+        self, asking: Asking, conversation: Conversation, target: ChatTarget
+    ) -> WholeAnswer | None:
+        """Return a verified description, or the local model's answer; None if a backend answers."""
+        max_bytes = asking.max_picture_bytes
+        verified = await self._verified.complete(
+            asking.tenant, conversation, target, max_bytes=max_bytes
         )
-        return _whole_of(answer)
+        if verified is not None:
+            return _whole_of(verified)
+        if target.upstreams:
+            return None
+        answer = await self._local.complete(asking.tenant, conversation, max_bytes=max_bytes)
+        return _whole_of(replace(answer, report=unverified(target)))
 
     async def _open(
         self, asking: Asking, conversation: Conversation, upstreams: Sequence[ChatUpstream]
@@ -110,13 +127,15 @@ async def _local(answer: WholeAnswer) -> AsyncGenerator[Piece | WholeAnswer]:
     yield answer
 
 
-async def _relayed(events: AsyncGenerator[bytes]) -> AsyncGenerator[Piece | WholeAnswer]:
+async def _relayed(
+    events: AsyncGenerator[bytes], report: LevelReport | None
+) -> AsyncGenerator[Piece | WholeAnswer]:
     reader = AnswerReader()
     async with aclosing(events):
         async for event in events:
             for piece in reader.feed(event):
                 yield piece
-    yield reader.answer()
+    yield replace(reader.answer(), report=report)
 
 
 def _written(conversation: Conversation) -> bytes:
@@ -139,4 +158,5 @@ def _whole_of(answer: ChatAnswer) -> WholeAnswer:
         "",
         answer.use.prompt,
         answer.use.completion,
+        answer.report,
     )

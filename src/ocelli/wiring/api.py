@@ -20,6 +20,7 @@ from ocelli.usecases.adhoc import AdHocAnalyses
 from ocelli.usecases.batches import Batches
 from ocelli.usecases.capacity import Capacity
 from ocelli.usecases.chat import LocalChat
+from ocelli.usecases.chat_levels import VerifiedChat
 from ocelli.usecases.chat_models import ChatModels
 from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
@@ -186,7 +187,9 @@ def _chat(
     from ocelli.api.services import Chat
 
     pictures = PictureLoader(fetcher(settings), decoders, max_bytes=settings.max_upload_bytes)
-    local = LocalChat(adhoc, pictures, LocalAnswerer(), timeout=settings.analysis_timeout)
+    timeout = settings.analysis_timeout
+    local = LocalChat(adhoc, pictures, LocalAnswerer(), timeout=timeout)
+    verified = VerifiedChat(adhoc, pictures, LocalAnswerer(), timeout=timeout)
     models = ChatModels(
         upstreams,
         default=settings.chat_model or settings.default_backend,
@@ -197,8 +200,9 @@ def _chat(
     return Chat(
         models=models,
         local=local,
+        verified=verified,
         relay=relay,
-        conversations=Conversations(models, local, relay),
+        conversations=Conversations(models, local, verified, relay),
         responses=Responses(database),
         moderation=Moderator(local, pictures),
         max_body_bytes=settings.chat_max_mb * MEGABYTE,

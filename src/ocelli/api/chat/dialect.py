@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocelli.api import cors, openai_headers
+from ocelli.api import openai_headers
 from ocelli.api.chat import errors
 from ocelli.api.chat.routes import PLAIN, document, router
 from ocelli.api.dialects import Dialect
@@ -13,6 +13,6 @@ DIALECT = Dialect(
     errors=errors,
     plain_routes=PLAIN,
     add_headers=openai_headers.add_headers,
-    preflight=cors.preflight,
+    preflight=openai_headers.CORS.preflight,
     document=document,
 )

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ocelli.api import json_reader
+from ocelli.api import json_reader, verified
+from ocelli.api.answer_formats import PLAIN, AnswerFormat, answer_format
 from ocelli.api.chat import schemas
 from ocelli.domain.chat import (
     ChatAnswer,
     ChatMessage,
     Conversation,
     Detail,
-    Format,
+    LevelReport,
     PictureRef,
     Tool,
 )
 from ocelli.domain.chat_errors import (
     InvalidJson,
-    InvalidSchema,
     InvalidValue,
     MissingParameter,
     WrongType,
@@ -139,7 +140,14 @@ def completion(answer: ChatAnswer) -> schemas.ChatCompletion:
             for index in range(answer.n)
         ],
         usage=usage(answer),
+        ocelli=answer.report and verified.level_extension(answer.report),
     )
+
+
+def extended(completion: bytes, report: LevelReport) -> bytes:
+    """Return a backend's completion with what became of the level. Blocks."""
+    value = {**json.loads(completion), **verified.extended(report)}
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def tool_call(answer: ChatAnswer) -> schemas.ToolCall:
@@ -183,7 +191,11 @@ def moderation(nsfw: float) -> schemas.Moderation:
 def card(model: ChatModel) -> schemas.ModelCard:
     """Return the entry of a model in the list."""
     return schemas.ModelCard(
-        id=model.id, created=RELEASED, owned_by=model.owner, alias_of=model.alias_of
+        id=model.id,
+        created=RELEASED,
+        owned_by=model.owner,
+        alias_of=model.alias_of,
+        level=model.level,
     )
 
 
@@ -279,30 +291,9 @@ def _stops(raw: str | list[str] | None) -> tuple[str, ...]:
     return stops
 
 
-def _format(raw: Any) -> tuple[Format, dict[str, Any] | None, str]:
+def _format(raw: Any) -> AnswerFormat:
     value = _object_or_none(raw, "response_format")
-    if not value:
-        return Format.TEXT, None, ""
-    try:
-        format = Format(str(value.get("type")))
-    except ValueError:
-        raise InvalidValue(
-            "Supported values are: 'text', 'json_object' and 'json_schema'.",
-            param="response_format.type",
-        ) from None
-    if format is not Format.JSON_SCHEMA:
-        return format, None, ""
-    inner = _object_or_none(value.get("json_schema"), "response_format.json_schema")
-    schema, name = inner.get("schema"), str(inner.get("name") or "schema")[:64]
-    if schema is None:
-        raise _missing("response_format.json_schema.schema")
-    if not isinstance(schema, dict):
-        raise InvalidSchema(
-            f"Invalid schema for response_format '{name}': it is {_json_type(schema)}, "
-            "not an object.",
-            param="response_format",
-        )
-    return format, schema, name
+    return answer_format(value, "response_format", nested="json_schema") if value else PLAIN
 
 
 def _forced_tools(request: schemas.ChatRequest) -> tuple[Tool, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,10 +21,12 @@ from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.api.streams import EventStream, cancel_on_disconnect
 from ocelli.domain.accounts import ApiKey
-from ocelli.domain.chat import Conversation, PictureRef
+from ocelli.domain.chat import ChatAnswer, Conversation, PictureRef
+from ocelli.domain.chat_errors import ChatError
 from ocelli.domain.findings import LOCAL
-from ocelli.domain.ports_chat import ChatUpstream
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.chat_levels import unverified
+from ocelli.usecases.chat_models import ChatTarget
 from ocelli.usecases.chat_relay import TOKEN_FIELDS, RelayRequest
 
 JSON = "application/json"
@@ -81,11 +83,12 @@ def document(schema: dict[str, Any]) -> None:
 async def _complete(call: Call) -> Response:
     """Validate the request completely before the first byte of the answer."""
     value, request = await json_reader.run_in_thread(call.body, partial(_read, call.body))
-    upstreams = call.services.chat.models.resolve(request.model)
-    if upstreams:
-        return await _relay(call, request, upstreams)
+    target = call.services.chat.models.resolve(request.model)
+    if target.upstreams:
+        verified = await _verified(call, value, target)
+        return verified or await _relay(call, request, target)
     conversation = await json_reader.run_in_thread(call.body, partial(_conversation, value))
-    return await _local(call, conversation)
+    return await _local(call, conversation, target)
 
 
 def _read(body: bytes) -> tuple[Any, schemas.RelayedRequest]:
@@ -97,19 +100,47 @@ def _conversation(value: Any) -> Conversation:
     return mapping.conversation(mapping.parse(schemas.ChatRequest, value))
 
 
-async def _local(call: Call, conversation: Conversation) -> Response:
-    answer = await call.services.chat.local.complete(
-        call.key.tenant, conversation, max_bytes=call.max_picture_bytes
+async def _verified(call: Call, value: Any, target: ChatTarget) -> Response | None:
+    """The description of a backend at the level of the name; None if the backend is to answer.
+
+    Only it can judge a request that we do not understand.
+    """
+    if target.level is None:
+        return None
+    try:
+        conversation = await json_reader.run_in_thread(call.body, partial(_conversation, value))
+    except ChatError:
+        return None
+    answer = await _described(call, conversation, target)
+    return None if answer is None else _answered(call, conversation, answer)
+
+
+async def _local(call: Call, conversation: Conversation, target: ChatTarget) -> Response:
+    answer = await _described(call, conversation, target)
+    if answer is None:
+        answer = await call.services.chat.local.complete(
+            call.key.tenant, conversation, max_bytes=call.max_picture_bytes
+        )
+        answer = replace(answer, report=unverified(target))
+    return _answered(call, conversation, answer)
+
+
+async def _described(
+    call: Call, conversation: Conversation, target: ChatTarget
+) -> ChatAnswer | None:
+    return await call.services.chat.verified.complete(
+        call.key.tenant, conversation, target, max_bytes=call.max_picture_bytes
     )
+
+
+def _answered(call: Call, conversation: Conversation, answer: ChatAnswer) -> Response:
     if conversation.stream:
         pieces = streaming.local(answer, include_usage=conversation.include_usage)
         return EventStream(pieces, streaming.failed, call.processing_header)
     return Response(mapping.completion(answer).model_dump_json(), 200, call.processing_header, JSON)
 
 
-async def _relay(
-    call: Call, request: schemas.RelayedRequest, upstreams: list[ChatUpstream]
-) -> Response:
+async def _relay(call: Call, request: schemas.RelayedRequest, target: ChatTarget) -> Response:
     pictures = await json_reader.run_in_thread(
         call.body, partial(mapping.pictures, request.messages)
     )
@@ -123,12 +154,17 @@ async def _relay(
         request_id=call.request.state.request_id,
     )
     relayed = await call.services.chat.relay.open(
-        call.key.tenant, upstreams, passed, max_bytes=call.max_picture_bytes
+        call.key.tenant, target.upstreams, passed, max_bytes=call.max_picture_bytes
     )
+    report = unverified(target)
     if relayed.events is not None:
-        return EventStream(relayed.events, streaming.failed, call.processing_header, relayed.close)
+        events = relayed.events if report is None else streaming.extended(relayed.events, report)
+        return EventStream(events, streaming.failed, call.processing_header, relayed.close)
     relayed.close()
-    return Response(relayed.body, 200, call.processing_header, JSON)
+    body = relayed.body
+    if report is not None:
+        body = await json_reader.run_in_thread(body, partial(mapping.extended, body, report))
+    return Response(body, 200, call.processing_header, JSON)
 
 
 @router.post(

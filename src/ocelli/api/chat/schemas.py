@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
+from ocelli.api.verified import LevelExtension
+from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.chat import Detail, Finish
 
 # Numbers may come as 300.0, not as "300".
@@ -179,6 +181,11 @@ class ChatCompletion(BaseModel):
     choices: list[Choice]
     usage: UsageBody
     system_fingerprint: str | None = None
+    ocelli: LevelExtension | None = Field(
+        None,
+        exclude_if=lambda extension: extension is None,
+        description="Only where the model's name has a level; in a stream, in its first event.",
+    )
 
 
 class ModelCard(BaseModel):
@@ -189,6 +196,9 @@ class ModelCard(BaseModel):
     created: int
     owned_by: str
     alias_of: str | None = Field(None, description="Which model answers, if it is another name.")
+    level: VerificationLevel | None = Field(
+        None, description="At which its descriptions are verified; null: they are not."
+    )
 
 
 class ModelList(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocelli.api import cors
 from ocelli.api.dialects import Dialect
 from ocelli.api.ollama import errors, paths
 from ocelli.api.ollama.routes import document, router
@@ -11,8 +10,8 @@ DIALECT = Dialect(
     prefixes=(paths.PREFIX,),
     router=router,
     errors=errors,
-    add_headers=paths.add_headers,
-    preflight=cors.preflight,
+    add_headers=paths.CORS.add_headers,
+    preflight=paths.CORS.preflight,
     document=document,
     alias=paths.alias,
 )

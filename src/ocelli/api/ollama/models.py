@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ocelli.api.ollama import schemas
 from ocelli.domain.chat import MAX_CONTEXT
 from ocelli.domain.chat_errors import ModelNotFound
+from ocelli.usecases.chat_models import LEVELS
 
 if TYPE_CHECKING:
     from ocelli.usecases.chat_models import ChatModel, ChatModels
@@ -21,8 +22,20 @@ ARCHITECTURE = "ocelli"
 def find(models: ChatModels, name: str) -> ChatModel:
     """The model that a client means, in any case of its letters, with ``:latest`` or without.
 
-    Raises ModelNotFound in Ollama's words.
+    With a level behind it (``NAME:standard``), also one whose levels are not listed. Raises
+    ModelNotFound in Ollama's words.
     """
+    found = _listed(models, name)
+    if found is not None:
+        return found
+    base, _, level = name.casefold().rpartition(":")
+    plain = _listed(models, base) if level in LEVELS else None
+    if plain is None or plain.level is not None:
+        raise ModelNotFound(f"model '{name[:200]}' not found")
+    return models.get(f"{plain.id}:{level}")
+
+
+def _listed(models: ChatModels, name: str) -> ChatModel | None:
     known = {each.id: each for each in models.all()}
     folded = {id.casefold(): each for id, each in known.items()}
     any_case = name.casefold()
@@ -34,7 +47,7 @@ def find(models: ChatModels, name: str) -> ChatModel:
     ):
         if wanted in names:
             return names[wanted]
-    raise ModelNotFound(f"model '{name[:200]}' not found")
+    return None
 
 
 def tags(models: ChatModels) -> schemas.TagList:
@@ -101,5 +114,5 @@ def _tagged(name: str) -> str:
 
 
 def _digest(model: ChatModel) -> str:
-    """Of a model's name: equal for all names of one, and never that of a file."""
+    """Of a model's name: equal for all names of one, another for each level, and of no file."""
     return hashlib.sha256((model.alias_of or model.id).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.api import cors
+from ocelli.api.cors import CrossOrigin
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -17,6 +17,8 @@ SERVED = ("version", "tags", "ps", "show", "generate", "chat", "embed", "embeddi
 # Of Ollama's own management, which is not for clients here.
 REFUSED = ("copy", "create", "delete", "me", "push", "signout", "status")
 BLOBS = "/api/blobs/"
+
+CORS = CrossOrigin(exposed=b"x-request-id, retry-after")
 
 _AT_ROOT = frozenset(f"/api/{name}" for name in (*SERVED, *REFUSED))
 _OPENAI = f"{PREFIX}/v1/"  # some clients go on to chat completions at the same base
@@ -34,11 +36,6 @@ def alias(services: Services, scope: Scope) -> str | None:
     if path == "/" and scope["method"] in ("GET", "HEAD") and not _is_browser(scope):
         return PREFIX
     return None
-
-
-def add_headers(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
-    """Pages may read the answers."""
-    cors.allow(scope, headers, exposed=b"x-request-id, retry-after")
 
 
 def _is_browser(scope: Scope) -> bool:

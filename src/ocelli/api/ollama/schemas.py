@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
+from ocelli.api.verified import LevelExtension
+
 Flag = Annotated[bool, Field(strict=True)]
 
 _PICTURES = "In base64, with or without `data:image/...;base64,` before it: JPEG, PNG, WebP, GIF."
@@ -95,6 +97,9 @@ class Counters(BaseModel):
     prompt_eval_duration: int | None = None
     eval_count: int | None = None
     eval_duration: int | None = None
+    ocelli: LevelExtension | None = Field(
+        None, description="Only where the model's name has a level, as in `ocelli-local:standard`."
+    )
 
 
 class GenerateAnswer(Counters):

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
+from ocelli.api import verified
 from ocelli.api.ollama import errors, mapping
 from ocelli.api.streams import PieceStream
 from ocelli.domain.chat import Finish, Piece, WholeAnswer
@@ -94,6 +95,7 @@ def _end(answer: WholeAnswer, started: float, first: float) -> dict[str, Any]:
         "done": True,
         "done_reason": reason,
         **{name: count for name, count in counts.items() if count},
+        **verified.extended(answer.report),
     }
 
 

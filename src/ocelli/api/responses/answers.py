@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from ocelli.api import verified
 from ocelli.api.responses import errors
 from ocelli.api.responses.schemas import ResponseRequest
 from ocelli.domain.chat import Finish, Piece, ToolInvocation, WholeAnswer
@@ -45,7 +46,7 @@ class Draft:
         else:
             body["completed_at"] = int(time.time())
         body["usage"] = _usage(answer)
-        return body
+        return {**body, **verified.extended(answer.report)}
 
     def failed(self, error: dict[str, Any]) -> dict[str, Any]:
         """Broken off."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.api import cors, openai_headers
+from ocelli.api import openai_headers
 from ocelli.api.dialects import Dialect
 from ocelli.api.responses import errors
 from ocelli.api.responses.openapi import document
@@ -28,7 +28,7 @@ DIALECT = Dialect(
     router=router,
     errors=errors,
     add_headers=openai_headers.add_headers,
-    preflight=cors.preflight,
+    preflight=openai_headers.CORS.preflight,
     document=document,
     alias=_alias,
 )

@@ -9,19 +9,18 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from ocelli.api import json_reader
+from ocelli.api.answer_formats import PLAIN, AnswerFormat, answer_format
 from ocelli.api.responses.schemas import ResponseRequest
 from ocelli.domain.chat import (
     ChatMessage,
     Conversation,
     Detail,
-    Format,
     PictureRef,
     Tool,
     ToolInvocation,
 )
 from ocelli.domain.chat_errors import (
     InvalidJson,
-    InvalidSchema,
     InvalidValue,
     MissingParameter,
     UnsupportedParameter,
@@ -266,36 +265,17 @@ def _part(part: Any, place: str) -> str | tuple[str, str, Detail]:
     )
 
 
-def _format(text: Any) -> tuple[Format, dict[str, Any] | None, str]:
+def _format(text: Any) -> AnswerFormat:
     if text is None:
-        return Format.TEXT, None, ""
+        return PLAIN
     if not isinstance(text, dict):
         _wrong("text", "an object")
     form = text.get("format")
     if form is None:
-        return Format.TEXT, None, ""
+        return PLAIN
     if not isinstance(form, dict):
         _wrong("text.format", "an object")
-    try:
-        format = Format(str(form.get("type")))
-    except ValueError:
-        raise InvalidValue(
-            "Supported values are: 'text', 'json_object' and 'json_schema'.",
-            param="text.format.type",
-        ) from None
-    if format is not Format.JSON_SCHEMA:
-        return format, None, ""
-    schema = form.get("schema")
-    if schema is None:
-        raise MissingParameter(
-            "Missing required parameter: 'text.format.schema'.", param="text.format.schema"
-        )
-    name = str(form.get("name") or "schema")[:64]
-    if not isinstance(schema, dict):
-        raise InvalidSchema(
-            f"Invalid schema for text.format '{name}': it is not an object.", param="text.format"
-        )
-    return format, schema, name
+    return answer_format(form, "text.format")
 
 
 def _tools(request: ResponseRequest) -> tuple[tuple[Tool, ...], tuple[Tool, ...]]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import Response
 
 from ocelli.api import json_reader
@@ -126,6 +126,15 @@ async def cancel_response(
     """Only what runs in the background could be, and nothing does."""
     await _stored(key, services, response_id)
     raise InvalidValue("Only answers that run in the background can be cancelled.")
+
+
+@router.post("/compact", include_in_schema=False)
+@router.post("/input_tokens", include_in_schema=False)
+@requires(KeyRole.WRITE)
+async def not_served(key: CurrentKey) -> Response:
+    """Nothing counts or shortens conversations here: 404, not the 405 of an answer's path."""
+    del key
+    raise HTTPException(404)
 
 
 async def _create(

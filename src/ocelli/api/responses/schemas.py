@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
+from ocelli.api.verified import LevelExtension
+
 Whole = Annotated[float, Field(strict=True, multiple_of=1, allow_inf_nan=False)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -66,6 +68,11 @@ class ResponseBody(BaseModel):
     error: dict[str, Any] | None
     incomplete_details: dict[str, str] | None
     usage: dict[str, Any] | None
+    ocelli: LevelExtension | None = Field(
+        None,
+        exclude_if=lambda extension: extension is None,
+        description="Only where the model's name has a level, as in `ocelli-local:standard`.",
+    )
 
 
 class InputItems(BaseModel):

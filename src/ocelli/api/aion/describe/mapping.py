@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
+from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
@@ -159,20 +160,6 @@ def verified(analysis: Analysis) -> schemas.VerifyResponse:
     )
 
 
-def claim(judged: JudgedClaim) -> schemas.ClaimOut:
-    """Return a claim with its verdicts."""
-    return schemas.ClaimOut(
-        text=judged.claim.text,
-        type=judged.claim.type,
-        kept=judged.kept,
-        probability=judged.probability,
-        verdicts=[
-            schemas.VerdictOut(source=v.source, ruling=v.ruling, reason=v.reason, kind=v.stand)
-            for v in judged.verdicts
-        ],
-    )
-
-
 def calls(analysis: Analysis) -> list[schemas.CallOut]:
     """Return the model calls, in their order."""
     return [
@@ -185,14 +172,6 @@ def calls(analysis: Analysis) -> list[schemas.CallOut]:
             time_ms=round(each.milliseconds, 1),
         )
         for each in analysis.calls
-    ]
-
-
-def backend_errors(analysis: Analysis) -> list[schemas.BackendError]:
-    """Return the backends that did not answer, with their errors."""
-    return [
-        schemas.BackendError(source=e.source, type=e.type, message=e.message, retryable=e.retryable)
-        for e in analysis.errors
     ]
 
 

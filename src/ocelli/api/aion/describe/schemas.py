@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from ocelli.api.aion.cursors import NEXT
+from ocelli.api.verified import BackendError, ClaimOut
 from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus
-from ocelli.domain.claims import ClaimType, Ruling
 from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
 from ocelli.usecases.batches import MAX_ITEMS
 
@@ -174,25 +174,6 @@ class BatchVerifyRequest(_BatchOptions):
     image_text_pairs: list[Pair] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
-class VerdictOut(BaseModel):
-    """What one of those who looked says."""
-
-    source: str
-    ruling: Ruling
-    reason: str
-    kind: str = Field(description="`look` (a model call) or `evidence` (local models).")
-
-
-class ClaimOut(BaseModel):
-    """One statement of a description or text, and what became of it."""
-
-    text: str
-    type: ClaimType
-    kept: bool
-    probability: float = Field(description="That it is true, 0 to 1.")
-    verdicts: list[VerdictOut]
-
-
 class FeatureItem(BaseModel):
     """One thing that was found."""
 
@@ -206,15 +187,6 @@ class FeatureGroup(BaseModel):
 
     name: str
     items: list[FeatureItem]
-
-
-class BackendError(BaseModel):
-    """A backend that did not answer, while another did."""
-
-    source: str
-    type: str
-    message: str
-    retryable: bool
 
 
 class CallOut(BaseModel):

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import whole
-from ocelli.api.aion.describe.mapping import backend_errors, calls, claim, submitted
+from ocelli.api.aion.describe.mapping import calls, submitted
 from ocelli.api.aion.files import schemas
+from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.file_query import FileQuery, SortBy, sort_key

@@ -12,14 +12,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import (
-    BackendError,
     BatchSubmitted,
     CallOut,
-    ClaimOut,
     Options,
     WebhookUrl,
     Wording,
 )
+from ocelli.api.verified import BackendError, ClaimOut
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.file_query import SortBy
 from ocelli.domain.images import VariantStatus

@@ -6,7 +6,11 @@ import json
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from ocelli.backends.local.conversation import structured_output, transcription
+from ocelli.backends.local.conversation import (
+    description_requests,
+    structured_output,
+    transcription,
+)
 from ocelli.backends.local.conversation.facts import PictureFacts
 from ocelli.backends.local.conversation.json_schemas import check_schema, validate
 from ocelli.backends.local.conversation.question_answering import COMPARE, answer
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.chat import Conversation, Tool
     from ocelli.domain.ports_chat import AnalysedPicture
+    from ocelli.domain.questions import Question
 
 
 class LocalAnswerer:
@@ -43,6 +48,10 @@ class LocalAnswerer:
     def compares(self, question: str) -> bool:
         """Whether ``question`` asks to compare pictures."""
         return COMPARE.search(question.casefold()) is not None
+
+    def description_request(self, conversation: Conversation) -> Question | None:
+        """See description_requests."""
+        return description_requests.read(conversation)
 
     def reply(self, conversation: Conversation, pictures: Sequence[AnalysedPicture]) -> Reply:
         """Raises UnsupportedParameter where a schema asks for what is not known."""

@@ -145,6 +145,23 @@ def _has(noun: str, seen: PictureFacts) -> bool:
     return bool(seen.lines) if noun == "text" else _find(noun, seen)[0].count > 0
 
 
+def describes(sentence: str) -> bool:
+    """Whether ``sentence`` (case-folded) asks for a description, and neither to compare."""
+    if COMPARE.search(sentence):
+        return False
+    return next((rule for pattern, rule in RULES if pattern.search(sentence)), None) is _described
+
+
+def first_detail(sentence: str) -> int | None:
+    """Where ``sentence`` asks for anything but a description; None if it does not."""
+    found = [
+        match.start()
+        for pattern, rule in RULES
+        if rule is not _described and (match := pattern.search(sentence))
+    ]
+    return min(found, default=None)
+
+
 def _told(sentence: str, pictures: Sequence[PictureFacts], chosen: Sequence[int]) -> str | None:
     """By the first rule that knows; None if none does."""
     if re.search(rf"\bhow many {PICTURE}\b", sentence):

@@ -1,0 +1,109 @@
+"""What is said of verified descriptions, wherever it is said: claims, verdicts, errors, levels."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from ocelli.domain.analysis import Analysis, VerificationLevel
+from ocelli.domain.chat import LevelReport
+from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling
+
+FIELD = "ocelli"  # of answers whose shape is that of another vendor
+NOT_A_DESCRIPTION = (
+    "A level verifies answers that describe pictures. This question asks for something else, and "
+    "was answered as without a level."
+)
+
+
+class VerdictOut(BaseModel):
+    """What one of those who looked says."""
+
+    source: str
+    ruling: Ruling
+    reason: str
+    kind: str = Field(description="`look` (a model call) or `evidence` (local models).")
+
+
+class ClaimOut(BaseModel):
+    """One statement of a description or text, and what became of it."""
+
+    text: str
+    type: ClaimType
+    kept: bool
+    probability: float = Field(description="That it is true, 0 to 1.")
+    verdicts: list[VerdictOut]
+
+
+class BackendError(BaseModel):
+    """A backend that did not answer, while another did."""
+
+    source: str
+    type: str
+    message: str
+    retryable: bool
+
+
+class VerifiedPicture(BaseModel):
+    """The verified description of one picture."""
+
+    description: str
+    confidence: float | None = Field(description="That all of it is true, 0 to 1.")
+    looks: int = Field(description="Model calls, each one credit; 0 if the answer was known.")
+    claims: list[ClaimOut]
+    errors: list[BackendError]
+
+
+class LevelExtension(BaseModel):
+    """What became of the level in the model's name, `NAME:LEVEL`."""
+
+    level: VerificationLevel
+    verified: bool = Field(description="Whether the answer is a verified description.")
+    reason: str | None = Field(description="Why it is none.")
+    pictures: list[VerifiedPicture] = Field(description="In the order in which they were shown.")
+
+
+def claim(judged: JudgedClaim) -> ClaimOut:
+    """Return a claim with its verdicts."""
+    return ClaimOut(
+        text=judged.claim.text,
+        type=judged.claim.type,
+        kept=judged.kept,
+        probability=judged.probability,
+        verdicts=[
+            VerdictOut(source=v.source, ruling=v.ruling, reason=v.reason, kind=v.stand)
+            for v in judged.verdicts
+        ],
+    )
+
+
+def backend_errors(analysis: Analysis) -> list[BackendError]:
+    """Return the backends that did not answer, with their errors."""
+    return [
+        BackendError(source=e.source, type=e.type, message=e.message, retryable=e.retryable)
+        for e in analysis.errors
+    ]
+
+
+def level_extension(report: LevelReport) -> LevelExtension:
+    """Return what the field ``FIELD`` of an answer says."""
+    verified = bool(report.analyses)
+    return LevelExtension(
+        level=report.level,
+        verified=verified,
+        reason=None if verified else NOT_A_DESCRIPTION,
+        pictures=[
+            VerifiedPicture(
+                description=each.description or "",
+                confidence=each.confidence,
+                looks=each.looks,
+                claims=[claim(judged) for judged in each.claims],
+                errors=backend_errors(each),
+            )
+            for each in report.analyses
+        ],
+    )
+
+
+def extended(report: LevelReport | None) -> dict[str, object]:
+    """Return the same as a field of a JSON object; nothing where no level was asked for."""
+    return {} if report is None else {FIELD: level_extension(report).model_dump(mode="json")}

@@ -71,6 +71,37 @@ def test_the_same_question_again_costs_nothing(
     assert get(server, "/usage/breakdown", key)["total_credits_used"] == used
 
 
+def test_what_cannot_be_followed_is_said(server: Server, key: str, photos: dict[str, Path]) -> None:
+    ask = {"image_base64": inline(photos["coffee"]), "verification_level": "quick"}
+    plain = post(server, "/describe", key, ask).json()
+    assert (plain["warnings"], plain["metadata"]["language"]) == ([], "English")
+    asked = ask | {"prompt": "Count the spoons.", "language": "German"}
+    body = post(server, "/describe", key, asked).json()
+    assert body["description"] == plain["description"]
+    assert [each.split("`")[1] for each in body["warnings"]] == ["prompt", "language"]
+    assert all(each.startswith("ocelli-local ") for each in body["warnings"])
+    assert body["metadata"]["language"] == "English"
+    again = post(server, "/describe", key, asked).json()
+    assert (again["looks"], again["warnings"]) == (0, body["warnings"])
+
+
+def test_each_operation_is_counted_under_its_name(server: Server, photos: dict[str, Path]) -> None:
+    key = server.new_key(f"operations-{uuid.uuid4()}")
+    image = {"image_base64": inline(photos["coffee"])}
+    options = {"verification_level": "quick"}
+    post(server, "/describe", key, image | options)
+    post(server, "/verify", key, image | options | {"content": "There is a cup."})
+    pairs = [{"image": image, "text": "There is a cup."}, {"image": image, "text": "A dog."}]
+    batch = post(server, "/batch/verify", key, {"image_text_pairs": pairs} | options).json()
+    path = f"/batch/{batch['batch_id']}"
+    until(lambda: get(server, path, key)["status"] == "completed", every=0.2)
+    usage = get(server, "/usage/summary", key)["usage"]
+    assert (usage["describe_count"], usage["verify_count"], usage["batch_count"]) == (1, 1, 2)
+    by_operation = get(server, "/usage/breakdown", key)["by_operation_type"]
+    assert by_operation["verify"] == 1
+    assert by_operation["batch_verify"] == 1, "one of the two was answered from memory"
+
+
 def test_a_true_text_is_verified_and_a_false_one_is_not(
     server: Server, key: str, photos: dict[str, Path]
 ) -> None:

@@ -49,7 +49,9 @@ class Analysis(Resource):
         timeout_per_item: int = 30,
         on_progress: Progress | None = None,
     ) -> DescriptionResult | list[DescriptionResult]:
-        """Describe a picture without keeping it. Deprecated: uploads are described anyway.
+        """Describe a picture that goes into no library. Deprecated: uploads are described anyway.
+
+        The server removes it with its answer after 24 hours.
 
         Args:
             image: an address, a path or bytes; or a list of these.

@@ -41,7 +41,10 @@ class DescriptionStatus(Model):
 
 @record
 class DescriptionResult(Model):
-    """One description, made on request; the time in milliseconds."""
+    """One description, made on request; the time in milliseconds.
+
+    ``warnings`` say what of the question a backend cannot follow.
+    """
 
     operation_id: str
     description: str
@@ -52,6 +55,7 @@ class DescriptionResult(Model):
     provider_count: int = 1
     processing_time_ms: int = 0
     metadata: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 @record

@@ -69,6 +69,7 @@ class FullDescription(Model):
     source: str | None = None
     verification_level: str | None = None
     claims: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @record

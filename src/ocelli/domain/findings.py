@@ -135,7 +135,8 @@ class Findings:
     """All that one backend found in one picture.
 
     ``source`` names the backend that answered, ``model_version`` its models. Sequences are ordered
-    best first, ``texts`` in reading order. ``claims`` are what ``description`` states.
+    best first, ``texts`` in reading order. ``claims`` are what ``description`` states. ``ignored``
+    are fields of the question that this backend cannot follow: ``prompt``, ``language``.
     """
 
     source: str
@@ -153,6 +154,7 @@ class Findings:
     brands: tuple[Brand, ...] = ()
     claims: tuple[Claim, ...] = ()
     tokens: Tokens = Tokens()
+    ignored: tuple[str, ...] = ()
 
     @property
     def visible_text(self) -> str | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.verification_engine import Engine
 
 
-DESCRIBE = "describe"
+DESCRIBE, VERIFY = "describe", "verify"
 MAX_ATTEMPTS = 12
 
 log = logging.getLogger(__name__)
@@ -198,6 +198,13 @@ async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
     return id if id is not None and await tx.fetch_jobs.exists(id) else None
 
 
+def _operation(analysis: Analysis, *, metered: bool) -> str:
+    """Return the meter's name of what was done; a fetch job is not ``metered``, and no batch."""
+    operation = DESCRIBE if analysis.question.statement is None else VERIFY
+    of_batch = metered and analysis.request_id is not None and analysis.image_id is None
+    return f"batch_{operation}" if of_batch else operation
+
+
 async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: bool) -> None:
     """Store the answer, the colours, the session's counters and the meters."""
     analysis = done.analysis
@@ -208,7 +215,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
         await tx.sessions.move(analysis.image_id, ItemState.COMPLETED)
     await tx.usage.delivered(
         analysis.tenant_id,
-        operation=DESCRIBE,
+        operation=_operation(analysis, metered=metered),
         level=analysis.level,
         succeeded=1,
         failed=0,
@@ -234,7 +241,7 @@ async def _record_failure(
         )
     await tx.usage.delivered(
         analysis.tenant_id,
-        operation=DESCRIBE,
+        operation=_operation(analysis, metered=metered),
         level=analysis.level,
         succeeded=0,
         failed=1,

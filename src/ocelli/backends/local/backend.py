@@ -16,6 +16,7 @@ from ocelli.backends.local.stopwatch import Stopwatch, Timing
 from ocelli.domain.claims import ClaimCheck
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import LOCAL, Feature, Findings
+from ocelli.domain.languages import DEFAULT
 from ocelli.domain.questions import Role
 from ocelli.media.decode import checked_header, decode
 
@@ -69,12 +70,13 @@ class LocalBackend:
         self, picture: PictureLike, question: Question, *, thorough: bool = False
     ) -> Findings:
         """Describe in English for the question's role. A prompt cannot be followed, so it gets the
-        usual description. Raises AnalysisFailed.
+        usual description, and the findings say so. Raises AnalysisFailed.
         """
         role = _role(question)
 
         def look() -> Findings:
-            return self._described(*self._sight(picture, thorough=thorough), role)
+            found = self._described(*self._sight(picture, thorough=thorough), role)
+            return replace(found, ignored=_ignored(question))
 
         return await self._run(look)
 
@@ -219,6 +221,12 @@ def _check(pixels: Any) -> None:
             f"Expected RGB uint8 pixels, got {dtype or type(pixels).__name__} {shape}",
             retryable=False,
         )
+
+
+def _ignored(question: Question) -> tuple[str, ...]:
+    """Return the fields of the question that make no difference here."""
+    asked = {"prompt": bool(question.prompt), "language": question.language != DEFAULT}
+    return tuple(name for name, differs in asked.items() if differs)
 
 
 def _role(question: Question) -> Role:

@@ -1,1 +1,1 @@
-"""``/describe``, ``/verify`` and ``/batch``: questions about pictures that are not kept."""
+"""``/describe``, ``/verify``, ``/batch``: pictures that are in no list, and kept for a day."""

@@ -13,7 +13,7 @@ from ocelli.domain.batches import BatchKind
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
 from ocelli.domain.errors import OcelliError, ValidationFailed
 from ocelli.domain.findings import Feature
-from ocelli.domain.languages import language_named
+from ocelli.domain.languages import DEFAULT, language_named
 from ocelli.domain.questions import Question, Role
 from ocelli.media.data_url import NotBase64, decode_data_url
 from ocelli.usecases.adhoc import Source, StoredSource, UrlSource
@@ -35,6 +35,10 @@ _LEVELS = {
     VerificationLevel.THOROUGH: "As standard, at full resolution and detail.",
     VerificationLevel.CRITICAL: "As standard, and a third look decides where the first two "
     "disagree.",
+}
+_IGNORED = {
+    "prompt": "cannot follow `prompt`: this is its usual description.",
+    "language": "describes in English only: `language` made no difference.",
 }
 _STATES: dict[Status, Literal["pending", "processing", "success", "failed", "skipped"]] = {
     Status.QUEUED: "pending",
@@ -127,6 +131,7 @@ def described(
         calls=calls(analysis),
         claims=[claim(each) for each in analysis.claims],
         errors=backend_errors(analysis),
+        warnings=warnings(analysis),
         processing_time_ms=round(analysis.processing_ms or 0),
         timestamp=analysis.completed_at or analysis.created_at,
     )
@@ -172,6 +177,13 @@ def calls(analysis: Analysis) -> list[schemas.CallOut]:
             time_ms=round(each.milliseconds, 1),
         )
         for each in analysis.calls
+    ]
+
+
+def warnings(analysis: Analysis) -> list[str]:
+    """Return what of the question was not followed, and by which backend."""
+    return [
+        f"{found.source} {_IGNORED[name]}" for found in analysis.findings for name in found.ignored
     ]
 
 
@@ -265,9 +277,16 @@ def _metadata(analysis: Analysis) -> dict[str, Any]:
     return {
         "models": {each.source: each.model_version for each in analysis.findings},
         "role": analysis.question.role,
-        "language": analysis.question.language,
+        "language": _language(analysis),
         "image": analysis.name,
     }
+
+
+def _language(analysis: Analysis) -> str:
+    """Return the language of the description: the one asked for, where its backend writes it."""
+    describer = next((each for each in analysis.findings if each.description), None)
+    ignored = describer is not None and "language" in describer.ignored
+    return DEFAULT if ignored else analysis.question.language
 
 
 def _features(findings: Sequence[Findings]) -> list[schemas.FeatureGroup]:

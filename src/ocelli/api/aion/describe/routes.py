@@ -35,7 +35,10 @@ BatchId = Annotated[str, Path(max_length=36)]
 async def describe(
     body: schemas.DescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.DescribeResponse:
-    """The picture is not kept. Asked again within 30 days, the answer costs nothing."""
+    """The picture is in no list; it is removed with its answer after 24 hours.
+
+    Asked again within 30 days, the same costs nothing: the answer is remembered, not the picture.
+    """
     done = await _answered(body, mapping.question(body), key, services)
     return mapping.described(done, metadata=body.include_metadata, tags=body.include_tags)
 
@@ -48,7 +51,10 @@ async def describe(
 async def verify(
     body: schemas.VerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.VerifyResponse:
-    """Claim by claim, by as many looks as the level says, and by what local models find."""
+    """Claim by claim, by as many looks as the level says, and by what local models find.
+
+    The picture is in no list; it is removed with its answer after 24 hours.
+    """
     done = await _answered(body, mapping.statement(body), key, services)
     return mapping.verified(done)
 
@@ -84,7 +90,10 @@ async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.V
 async def batch_describe(
     body: schemas.BatchDescribeRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
-    """Answers at once; poll `GET /batch/{id}`. A picture that cannot be read fails alone."""
+    """Answers at once; poll `GET /batch/{id}`. A picture that cannot be read fails alone.
+
+    Pictures and results are removed 24 hours after the end.
+    """
     items = await asyncio.to_thread(
         mapping.batch_items, [(each, None, None) for each in body.images]
     )
@@ -110,7 +119,10 @@ async def batch_describe(
 async def batch_verify(
     body: schemas.BatchVerifyRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchSubmitted:
-    """Answers at once; poll `GET /batch/{id}`."""
+    """Answers at once; poll `GET /batch/{id}`.
+
+    Pictures and results are removed 24 hours after the end.
+    """
     items = await asyncio.to_thread(
         mapping.batch_items,
         [(pair.image, pair.text, pair.metadata) for pair in body.image_text_pairs],

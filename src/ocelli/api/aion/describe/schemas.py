@@ -30,6 +30,7 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+WARNINGS = "What of the question a backend cannot follow: `ocelli-local` no prompt and no language."
 WebhookUrl = Annotated[
     str | None,
     Field(
@@ -84,9 +85,18 @@ class Options(BaseModel):
 class Wording(BaseModel):
     """How a description is worded."""
 
-    prompt: Prompt | None = Field(None, description="What to say instead of what `role` says.")
+    prompt: Prompt | None = Field(
+        None,
+        description="What to say instead of what `role` says. "
+        "`ocelli-local` cannot follow one, and says so in `warnings`.",
+    )
     role: Role = Role.GENERAL
-    language: str = Field("English", max_length=64, description="An English name or an ISO code.")
+    language: str = Field(
+        "English",
+        max_length=64,
+        description="An English name or an ISO code. "
+        "`ocelli-local` writes English only, and says so in `warnings`.",
+    )
 
 
 class DescribeRequest(ImageInput, Options, Wording):
@@ -220,6 +230,7 @@ class DescribeResponse(BaseModel):
     calls: list[CallOut]
     claims: list[ClaimOut]
     errors: list[BackendError]
+    warnings: list[str] = Field(description=WARNINGS)
     processing_time_ms: int
     timestamp: datetime
 

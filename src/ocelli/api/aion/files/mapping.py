@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import whole
-from ocelli.api.aion.describe.mapping import calls, submitted
+from ocelli.api.aion.describe.mapping import calls, submitted, warnings
 from ocelli.api.aion.files import schemas
 from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status
@@ -188,6 +188,7 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
         claims=[claim(each) for each in analysis.claims],
         calls=calls(analysis),
         errors=backend_errors(analysis),
+        warnings=warnings(analysis),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import (
+    WARNINGS,
     BatchSubmitted,
     CallOut,
     Options,
@@ -168,6 +169,7 @@ class FullDescription(BaseModel):
     )
     calls: list[CallOut] = Field(description="The model calls, one credit each.")
     errors: list[BackendError] = Field(description="Backends that did not answer.")
+    warnings: list[str] = Field(description=WARNINGS)
 
 
 class ProcessingStep(BaseModel):

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -31,6 +32,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from ocelli.backends.models.catalogue import backend_name
 from ocelli.backends.providers import problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.findings import LOCAL
@@ -363,6 +365,36 @@ class Settings(BaseSettings):
     fetch_max_frames: int = Field(
         600, ge=1, le=10_000, description="Most frames that are taken from one video."
     )
+    model: str | None = Field(
+        None,
+        min_length=1,
+        description="A vision-language model that `ocelli models pull` got, or `ollama:NAME`: it "
+        "runs on this machine, as the first of `backends`. See [models](models.md).",
+    )
+    model_slots: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Looks that the model has under way at the same time. Default: 4 on a graphics "
+        "card that holds it, else 1, or 2 from 8 cores on.",
+    )
+    model_threads: int | None = Field(
+        None, ge=1, le=1024, description="Threads of the model. Default: one per core."
+    )
+    model_gpu_layers: int | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="Layers of the model on the graphics card; 0 uses the processor alone. "
+        "Default: as many as fit.",
+    )
+    model_context: int | None = Field(
+        None,
+        ge=2048,
+        le=1_000_000,
+        description="Tokens of one look or conversation: picture, question and answer. Default: "
+        "8192, or 4096 where memory is short.",
+    )
     models_dir: Path | None = Field(
         None,
         description="Folder of the models that `ocelli models pull` gets. Default: `models` in "
@@ -443,9 +475,13 @@ class Settings(BaseSettings):
     @field_validator("backends")
     @classmethod
     def _backends_are_complete(
-        cls, backends: dict[str, BackendSetting]
+        cls, backends: dict[str, BackendSetting], info: ValidationInfo
     ) -> dict[str, BackendSetting]:
         for name, setting in backends.items():
+            if name == backend_name(
+                info.data.get("model") or ""
+            ):  # where it is, is known when it runs
+                continue
             wrong = problem(name, setting.provider, setting.base_url, setting.model)
             if wrong:
                 raise ValueError(f"{name}: {wrong}")
@@ -453,9 +489,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _backends_of_roles_exist(self) -> Self:
+        own = backend_name(self.model or "")
         for role in ("default_backend", "checker", "judge"):
             name = getattr(self, role)
-            if name is not None and name not in (*self.backends, LOCAL):
+            if name is not None and name not in (*self.backends, LOCAL, own):
                 raise ValueError(f"{role}: there is no backend {name!r} in `backends`")
         known = {*self.backends, *(each.model for each in self.backends.values())}
         for name in self.chat_fallback:

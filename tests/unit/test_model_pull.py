@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.conftest import OCELLI
 from tests.model_hub import COMMIT, Hub, running
 from typer.testing import CliRunner, Result
 
@@ -127,26 +124,6 @@ def test_a_cut_connection_is_taken_up_again(hub: Hub, tmp_path: Path, has_ranges
     assert left(tmp_path) == WHOLE
     assert hub.cuts == 0
     assert (tmp_path / "models" / NAME / "eyes-Q4_K_M.gguf").read_bytes() == WEIGHTS
-
-
-def test_a_killed_download_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
-    hub.silent_from = 650_000
-    pulling = subprocess.Popen(
-        [*OCELLI, "models", "pull", f"hf:{REPOSITORY}:Q4_K_M", "--data", str(tmp_path)],
-        env={**os.environ, "HF_ENDPOINT": hub.url},
-        stdout=subprocess.DEVNULL,
-    )
-    assert hub.is_silent.wait(60)
-    pulling.send_signal(signal.SIGKILL)
-    pulling.wait()
-    assert not (tmp_path / "models" / "eyes-gguf-q4_k_m").exists()
-    assert [each for each in left(tmp_path) if each.endswith(".part")]
-
-    hub.silent_from = None
-    result = run(tmp_path, "pull", f"hf:{REPOSITORY}:Q4_K_M")
-    assert result.exit_code == 0, result.output
-    assert run(tmp_path, "verify", "eyes-gguf-q4_k_m").exit_code == 0
-    assert not [each for each in left(tmp_path) if ".part" in each]
 
 
 @pytest.mark.usefixtures("offered")

@@ -1,6 +1,6 @@
 """Entry point of child processes.
 
-``api FD`` and ``worker NUMBER`` are the supervisor's, ``describer LEVEL FD`` that of
+``api FD``, ``worker NUMBER`` and ``model FD`` are the supervisor's, ``describer LEVEL FD`` that of
 ``ocelli describe``.
 """
 
@@ -71,6 +71,11 @@ def _serve(dsn: Future[str]) -> None:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work(dsn))
             os._exit(0)  # nothing is left to end well, and taking models apart would cost 0.3 s
+        case ["model", descriptor]:
+            configure_logs(settings, "model")
+            count_as("model")
+            asyncio.run(_host_model(int(descriptor)))
+            os._exit(0)
         case _:
             sys.exit(f"unknown child: {sys.argv[1:]}")
 
@@ -126,16 +131,29 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
+async def _host_model(descriptor: int) -> None:
+    from ocelli.settings import Settings
+    from ocelli.wiring.models import build_host
+
+    stop = _stop_on_signals()
+    await build_host(Settings()).run(socket.socket(fileno=descriptor), stop)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+    return stop
+
+
 async def work(dsn: Future[str]) -> None:
     """Load the models, wait for the database, work until SIGTERM."""
     os.nice(NICE)
     from ocelli.settings import Settings
     from ocelli.wiring.worker import build_worker
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sig, stop.set)
+    stop = _stop_on_signals()
     async with build_worker(Settings(), asyncio.wrap_future(dsn)) as worker:
         await worker.run(stop)
 

@@ -14,6 +14,7 @@ from aion._files import SUPPORTED_EXTENSIONS, walk
 from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.describer_pool import DescribersFailed, describe_all
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
+from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
 from ocelli.domain.analysis import VerificationLevel
 
@@ -57,6 +58,8 @@ def describe(
     except DescribersFailed as error:
         fail(str(error))
         return CANNOT_RUN
+    except NoModel as error:
+        return error.code
     if as_json:
         print_json([result.as_dict() for result in results])
     failed = [result.failed for result in results]
@@ -81,9 +84,10 @@ def run(
     results: list[DescribedFile] = []
 
     def collected() -> Iterator[DescribedFile]:
-        for result in describe_all(settings, files, level):
-            results.append(result)
-            yield result
+        with running_model(settings) as with_model:
+            for result in describe_all(with_model, files, level):
+                results.append(result)
+                yield result
 
     show(collected(), len(files))
     return results

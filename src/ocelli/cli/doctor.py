@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocelli.backends.models.catalogue import catalogue
+from ocelli.backends.models.machine import gigabytes, llama_sees_gpus, this_machine
 from ocelli.cli.console import BAD, GOOD, console
 from ocelli.cli.main import FAILED, fail, print_json
 from ocelli.cli.options import load_settings
@@ -28,6 +30,7 @@ from ocelli.wiring.adapters import objects
 from ocelli.wiring.backends import chat_configs
 from ocelli.wiring.data_folder import NoInstallation, local_store, running_server
 from ocelli.wiring.installation import database_for_command
+from ocelli.wiring.models import advice, chosen_model, launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 
 MIN_FREE_BYTES = 1024**3
 NOT_YET = "not yet: `ocelli serve` makes it"
+GPU_WHEEL = (
+    "the installed xllamacpp uses the processor alone; its README names the packages for cards"
+)
 REINSTALL = pip_install("server", force=True)
 
 
@@ -108,6 +114,8 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     for each in _probed(settings):
         advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
         yield DoctorCheck(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
+    yield _checked("vision-language model", "see docs/models.md", lambda: _model(settings))
+    yield _graphics()
     free = shutil.disk_usage(_existing(settings.data)).free
     yield DoctorCheck(
         "disk",
@@ -207,6 +215,28 @@ def _models() -> str:
             "; ".join(f"{connection.path} is {_state(connection)}" for connection in problems)
         )
     return f"{len(inventory())} models, all hashes as pinned"
+
+
+def _model(settings: Settings) -> str:
+    """What the model of the settings is, and how it would run; without one, what fits."""
+    if settings.model is None:
+        return "none is set" if settings.backends else advice(settings)
+    launch = launch_of(chosen_model(settings), settings, this_machine(), key="")
+    return (
+        f"{launch.name}, {launch.slots} at a time, {launch.threads} threads, "
+        f"{launch.context} tokens each"
+    )
+
+
+def _graphics() -> DoctorCheck:
+    """Say what the graphics cards could run."""
+    machine = this_machine()
+    if not machine.gpus:
+        return DoctorCheck("graphics card", "none is needed, and none was found")
+    fitting = [name for name, each in catalogue().items() if each.memory() <= machine.gpu_memory]
+    cards = ", ".join(f"{gpu.name} ({gigabytes(gpu.memory)})" for gpu in machine.gpus)
+    found = f"{cards}: could run {', '.join(fitting) or 'none of the catalogue'}"
+    return DoctorCheck("graphics card", found, None if llama_sees_gpus() else GPU_WHEEL)
 
 
 def _state(problem: Mismatch) -> str:

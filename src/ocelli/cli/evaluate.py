@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ocelli.cli.console import console
 from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.evaluation import ReferenceLabel, Score, fit, reliability
@@ -48,9 +49,9 @@ class Options:
     as_json: bool
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: Options, **given: Any) -> int:
     """Measure every level and report. Returns the exit code."""
-    settings = load_settings()
+    settings = load_settings(**given)
     try:
         labels = read_labels(options.labels)
     except (OSError, ValueError) as error:
@@ -65,7 +66,10 @@ def evaluate(options: Options) -> int:
         fail(f"{len(missing)} labelled pictures are not in {options.folder}, first {missing[0]}")
         return WRONG_USE
     try:
-        scores = asyncio.run(_measure(settings, options, labels))
+        with running_model(settings) as with_model:
+            scores = asyncio.run(_measure(with_model, options, labels))
+    except NoModel as error:
+        return error.code
     except AnalysisFailed as failed:
         fail(failed.message, "ocelli doctor")
         return CANNOT_RUN

@@ -47,6 +47,10 @@ Existing = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of an `ocelli serve`; nothing is made. Default: .ocelli"),
 ]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="A vision-language model to run: see `ocelli models list`."),
+]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")]
 ServerUrl = Annotated[
     str | None,
@@ -75,11 +79,15 @@ def serve(
     data: Data = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
     log_level: LogLevel = None,
+    model: ModelName = None,
 ) -> None:
     """Run the whole system in the foreground: API, workers, Postgres."""
     from ocelli.cli.serve import serve as run
 
-    _exit(run(**_given(host=host, port=port, data=data, workers=workers, log_level=log_level)))
+    given = _given(
+        host=host, port=port, data=data, workers=workers, log_level=log_level, model=model
+    )
+    _exit(run(**given))
 
 
 @app.command()
@@ -105,11 +113,12 @@ def describe(
     level: Annotated[
         str, typer.Option(help="Verification: quick, standard, thorough or critical.")
     ] = "standard",
+    model: ModelName = None,
 ) -> None:
     """Describe pictures without a server."""
     from ocelli.cli.describe import describe as run
 
-    _exit(run(paths, as_json=as_json, level=level, **_given(workers=workers)))
+    _exit(run(paths, as_json=as_json, level=level, **_given(workers=workers, model=model)))
 
 
 @app.command("eval")
@@ -128,6 +137,7 @@ def evaluate(
         Path | None, typer.Option(help="Write a reliability diagram there, as PNG.")
     ] = None,
     as_json: AsJson = False,
+    model: ModelName = None,
 ) -> None:
     """Measure descriptions, claims and confidence on labelled pictures of your own."""
     from ocelli.cli.evaluate import Options
@@ -139,7 +149,7 @@ def evaluate(
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         _exit(2)
-    _exit(run(Options(folder, labels, levels, backend, fit, plot, as_json)))
+    _exit(run(Options(folder, labels, levels, backend, fit, plot, as_json), **_given(model=model)))
 
 
 @app.command()

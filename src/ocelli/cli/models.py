@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ocelli.backends.models.catalogue import (
+    OLLAMA,
+    FileRole,
     Model,
     ModelError,
     UnknownModel,
@@ -19,6 +21,7 @@ from ocelli.backends.models.catalogue import (
 from ocelli.backends.models.download import KEPT
 from ocelli.backends.models.hub import Hub
 from ocelli.backends.models.machine import gigabytes, this_machine
+from ocelli.backends.models.ollama import ollama_models
 from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
 from ocelli.backends.models.store import Store
 from ocelli.cli.console import GOOD, console
@@ -150,10 +153,16 @@ def _announce(model: Model, hub: Hub) -> None:
 
 
 def _say_pins(stored: Stored) -> None:
+    """Say which hashes are those of what came, as none was known before."""
     if stored.pinned != FIRST_PULL:
         return
+    row = catalogue().get(stored.model.name)
+    known = {file.path for file in row.files if file.sha256} if row else set()
     for file in stored.model.files:
-        typer.echo(f"no hash was known for {file.name}: pinned to what came, SHA-256 {file.sha256}")
+        if file.path not in known:
+            typer.echo(
+                f"no hash was known for {file.name}: pinned to what came, SHA-256 {file.sha256}"
+            )
 
 
 def _rows(store: Store) -> Iterator[dict[str, Any]]:
@@ -168,6 +177,15 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
             "pinned": stored.pinned if stored else None,
             "fits": machine.fits(model) or model.memory() <= machine.gpu_memory,
             "measured": store.measured(name) if stored else {},
+        }
+    for found in ollama_models():
+        yield {
+            **described(found.model),
+            "name": OLLAMA + found.title.removesuffix(":latest"),
+            "on_disk": str(found.path(FileRole.MODEL)),
+            "pinned": "ollama",
+            "fits": machine.fits(found.model) or found.model.memory() <= machine.gpu_memory,
+            "measured": store.measured(found.model.name),
         }
 
 

@@ -18,6 +18,7 @@ import typer
 from ocelli.cli.logs import configure_logs
 from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.metrics import metrics_folder
+from ocelli.cli.model_process import NoModel, model_process
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
@@ -56,6 +57,8 @@ def serve(**options: Any) -> int:
     try:
         make_private(settings)
         with contextlib.ExitStack() as stack:
+            model = stack.enter_context(model_process(settings))
+            settings = model.settings
             listener = stack.enter_context(_listen(settings))
             postgres, start = stack.enter_context(_database(settings, stop))
             address = local_url(settings.host, listener.getsockname()[1])
@@ -71,6 +74,7 @@ def serve(**options: Any) -> int:
             )
             for number in range(settings.workers):
                 supervisor.add(f"worker {number + 1}", ["worker", str(number + 1)], environment)
+            model.start(supervisor, environment)
             dsn = start()  # takes as long as the children need to load
             from ocelli.wiring.installation import (  # after their start: 0.3 s
                 prepare,
@@ -86,6 +90,8 @@ def serve(**options: Any) -> int:
     except CANNOT_START as error:
         fail(str(error))
         return CANNOT_RUN
+    except NoModel as error:
+        return error.code
     except _Stopped:
         pass
     return 0
@@ -115,14 +121,20 @@ def work(**options: Any) -> int:
             _wait_until(lambda: check_installation(settings, dsn), stop)
             supervisor = Supervisor()
             stack.callback(supervisor.stop)
+            model = stack.enter_context(model_process(settings))
+            model.start(supervisor)
             for number in range(settings.workers):
                 supervisor.add(
-                    f"worker {number + 1}", ["worker", str(number + 1)], to_environment(settings)
+                    f"worker {number + 1}",
+                    ["worker", str(number + 1)],
+                    to_environment(model.settings),
                 )
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
         fail(str(error), "ocelli doctor, or docs/several-machines.md")
         return CANNOT_RUN
+    except NoModel as error:
+        return error.code
     except _Stopped:
         pass
     return 0
@@ -199,6 +211,10 @@ def _announce_when_ready(
             if _is_ready(address):
                 if key is not None:
                     typer.echo(f"first key {key} (kept in {settings.data / 'api_key'})")
+                if not settings.backends:
+                    from ocelli.wiring.models import advice
+
+                    typer.echo(advice(settings))
                 if not settings.workers:
                     typer.echo("no workers here: pictures wait for those of `ocelli worker`")
                 typer.echo(f"ready {address}")

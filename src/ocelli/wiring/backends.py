@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def chat_configs(settings: Settings) -> list[BackendConfig | MissingKey]:
-    """Return the chat backends of the settings, in their order."""
+    """Return the chat backends of the settings, in their order.
+
+    Without one that has no address yet, as its model runs here, and only with a server.
+    """
+    from ocelli.backends.models.catalogue import backend_name
     from ocelli.backends.registry import configure
 
     def values_of(setting: BackendSetting) -> dict[str, Any]:
@@ -34,9 +38,11 @@ def chat_configs(settings: Settings) -> list[BackendConfig | MissingKey]:
             values["key"] = setting.key.get_secret_value()
         return values
 
+    own = backend_name(settings.model or "")
     return [
         configure(name, values_of(setting), os.environ)
         for name, setting in settings.backends.items()
+        if setting.base_url or name != own
     ]
 
 

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 HUB = "hf:"  # before the name of a repository on the hub
+OLLAMA = "ollama:"  # before the name of a model in Ollama's folder
 WORKING_MEMORY = 700 * 1024**2  # bytes, beside weights and context
 DEFAULT_CONTEXT = 8192  # tokens of one conversation or look
 
@@ -117,7 +118,7 @@ class HubName:
     def name(self) -> str:
         """What the model is called here: a backend's name."""
         short = self.repository.rpartition("/")[2]
-        return re.sub(r"[^a-z0-9_.-]+", "-", f"{short}-{self.quant}".lower())[:64]
+        return _slug(f"{short}-{self.quant}")
 
 
 def hub_name(text: str) -> HubName | None:
@@ -135,6 +136,25 @@ def hub_name(text: str) -> HubName | None:
     if found is None:
         raise UnknownModel(f"{text!r} is not {HUB}OWNER/REPOSITORY:QUANT.")
     return HubName(found[1], found[2])
+
+
+def backend_name(text: str) -> str:
+    """Return what a model is called as a backend: ``text`` is what the setting ``model`` says.
+
+    >>> backend_name("ollama:llava:7b"), backend_name("qwen3-vl-2b")
+    ('llava-7b', 'qwen3-vl-2b')
+    """
+    if text.startswith(OLLAMA):
+        return _slug(text.removeprefix(OLLAMA))
+    try:
+        named = hub_name(text)
+    except UnknownModel:
+        return text
+    return named.name if named else text
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9_.-]+", "-", text.lower())[:64]
 
 
 def _model(name: str, row: dict[str, Any]) -> Model:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,24 @@ class Machine:
 def this_machine() -> Machine:
     """Look at the machine, once for each process."""
     return Machine(_memory(), _cores(), tuple(_gpus()))
+
+
+def llama_sees_gpus() -> bool:
+    """Whether the installed llama.cpp can use a graphics card; asked in a process of its own, as
+    drivers crash.
+    """
+    program = "import xllamacpp; print(len(xllamacpp.get_device_info()))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=ASK_TIMEOUT * 4,
+            check=True,
+        )
+        return int(done.stdout.split()[-1]) > 1  # the processor is one of them
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return False
 
 
 def gigabytes(size: int) -> str:

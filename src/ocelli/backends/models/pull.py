@@ -94,10 +94,12 @@ def pull_from(
     """
     with _opened(source) as (names, open_file):
         told = _manifest(names, open_file, source)
-        if model is None:
-            model = told
-        elif told is not None and told.name == model.name and not _has_pins(model):
-            model = told  # what another machine got when it pulled first
+        pinned = FROM_CATALOGUE
+        if told is not None and (model is None or told[0].name == model.name):
+            if model is None or not _has_pins(model):
+                model, pinned = told  # what another machine got when it pulled
+        elif model is not None and not _has_pins(model):
+            pinned = FIRST_PULL
         if model is None:
             raise ModelError(f"{source} has no {MANIFEST}.", "name a model of the catalogue")
         for file in model.files:
@@ -106,7 +108,6 @@ def pull_from(
         with store.arriving(model.name) as folder:
             try:
                 files = [_copied(file, open_file, folder, read) for file in model.files]
-                pinned = FROM_CATALOGUE if _has_pins(model) and told is not model else FIRST_PULL
                 return store.complete(folder, replace(model, files=tuple(files)), pinned)
             except (ModelError, OSError) as error:
                 store.discard(model.name)
@@ -159,12 +160,16 @@ def _opened(source: Path) -> Iterator[tuple[set[str], Callable[[str], IO[bytes]]
         raise ModelError(f"{source} is neither a folder nor a bundle.") from error
 
 
-def _manifest(names: set[str], open_file: Callable[[str], IO[bytes]], source: Path) -> Model | None:
+def _manifest(
+    names: set[str], open_file: Callable[[str], IO[bytes]], source: Path
+) -> tuple[Model, str] | None:
+    """Return the model that the source names, and where its hashes are from."""
     if MANIFEST not in names:
         return None
     with open_file(MANIFEST) as file:
         try:
-            return model_from(json.loads(file.read(LONGEST_MANIFEST))["model"])
+            entry = json.loads(file.read(LONGEST_MANIFEST))
+            return model_from(entry["model"]), str(entry["pinned"])
         except (ValueError, LookupError, TypeError) as error:
             raise ModelError(f"{MANIFEST} of {source} cannot be read.") from error
 

@@ -105,7 +105,9 @@ class Store:
 
     def complete(self, arrived: Path, model: Model, pinned: str) -> Stored:
         """Make a model of the folder in which all its files arrived."""
-        text = json.dumps({"pinned": pinned, "model": asdict(model)}, indent=2)
+        stamps = {file.name: _stamp(arrived / file.name) for file in model.files}
+        entry = {"pinned": pinned, "model": asdict(model), "stamps": stamps}
+        text = json.dumps(entry, indent=2)
         (arrived / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
         folder = self.folder / model.name
         if folder.exists():
@@ -150,6 +152,20 @@ class Store:
             Verified(path := stored.folder / file.name, _problem(path, file, read))
             for file in stored.model.files
         ]
+
+    def check(self, stored: Stored) -> None:
+        """Compare the files that were touched since they were pulled. Raises ModelError."""
+        entry = json.loads((stored.folder / MANIFEST).read_text(encoding="utf-8"))
+        stamps = entry.get("stamps", {})
+        for file in stored.model.files:
+            path = stored.folder / file.name
+            if path.is_file() and _stamp(path) == stamps.get(file.name):
+                continue
+            if problem := _problem(path, file, lambda _: None):
+                raise ModelError(
+                    f"{path} is not the file that was pulled: {problem}.",
+                    f"ocelli models remove {stored.model.name}, then pull it again",
+                )
 
     def measured(self, name: str) -> dict[str, Any]:
         """Return what was measured when the model last ran here; empty if it never did."""
@@ -209,6 +225,12 @@ def _problem(path: Path, file: ModelFile, read: Callable[[int], None]) -> str | 
         return f"{size:,} bytes instead of {file.size:,}"
     found = sha256_of(path, read)
     return None if found == file.sha256 else f"SHA-256 {found[:16]}… instead of {file.sha256}"
+
+
+def _stamp(path: Path) -> list[int]:
+    """What changes when a file is written."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _is_unsafe(name: str) -> bool:

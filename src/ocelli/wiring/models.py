@@ -1,0 +1,175 @@
+"""The vision-language model that runs on this machine, as the settings name it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from ocelli.backends.models.catalogue import (
+    DEFAULT_CONTEXT,
+    OLLAMA,
+    FileRole,
+    Model,
+    ModelError,
+    UnknownModel,
+    catalogue,
+    hub_name,
+    model_named,
+)
+from ocelli.backends.models.llama_server import NOT_INSTALLED, LlamaLaunch
+from ocelli.backends.models.machine import Machine, this_machine
+from ocelli.backends.models.ollama import OllamaModel, ollama_model
+from ocelli.backends.models.store import Store, Stored
+from ocelli.settings import BackendSetting
+
+if TYPE_CHECKING:
+    from ocelli.backends.models.host import ModelHost
+    from ocelli.settings import Settings
+
+CORES_FOR_TWO = 8  # conversations at a time, without a graphics card
+SLOTS_ON_GPU = 4
+MIN_CONTEXT = 4096
+# A processor alone takes minutes for a look, and others may wait before it.
+DEADLINE = 600.0
+ANALYSIS_TIMEOUT = 1800.0
+MAX_TOKENS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """What ``model`` of the settings means."""
+
+    model: Model
+    source: Stored | OllamaModel
+
+    @property
+    def name(self) -> str:
+        """Its name as a backend."""
+        return self.model.name
+
+
+def chosen_model(settings: Settings) -> ChosenModel:
+    """Find the model of the settings on this disk, and check that it can run.
+
+    Raises UnknownModel, and ModelError if it is not here, or not what was pulled.
+    """
+    assert settings.model is not None
+    if settings.model.startswith(OLLAMA):
+        found = ollama_model(settings.model)
+        chosen = ChosenModel(found.model, found)
+    else:
+        store = Store(settings.models_folder)
+        stored = _stored(store, settings.model)
+        store.check(stored)
+        chosen = ChosenModel(stored.model, stored)
+    for role in FileRole:
+        chosen.source.path(role)
+    if find_spec("xllamacpp") is None:
+        message, _, command = NOT_INSTALLED.partition(": ")
+        raise ModelError(f"{message}.", command)
+    return chosen
+
+
+def _stored(store: Store, text: str) -> Stored:
+    named = hub_name(text)
+    name = named.name if named else text
+    if stored := store.get(name):
+        return stored
+    if named is None:
+        try:
+            name = model_named(text).name
+        except UnknownModel as error:
+            here = [each.model.name for each in store.all()]
+            names = dict.fromkeys([*here, *catalogue()])
+            raise UnknownModel(f"there is no model {text!r}.", ", ".join(names)) from error
+    raise ModelError(f"{text} is not on this machine.", f"ocelli models pull {text}")
+
+
+def launch_of(chosen: ChosenModel, settings: Settings, machine: Machine, key: str) -> LlamaLaunch:
+    """Choose how the model runs here, as far as the settings leave it open.
+
+    Without a graphics card that holds it, one conversation at a time, or two on many cores; as
+    long as they fit the memory.
+    """
+    model = chosen.model
+    on_gpu = bool(machine.gpus) and machine.gpu_memory >= model.memory()
+    slots = SLOTS_ON_GPU if on_gpu else 2 if machine.cores >= CORES_FOR_TWO else 1
+    room = machine.gpu_memory if on_gpu else machine.memory
+    context = min(DEFAULT_CONTEXT, model.context)
+    while slots > 1 and model.memory(slots=slots, context=context) > room:
+        slots -= 1
+    if model.memory(slots=slots, context=context) > room:
+        context = min(context, MIN_CONTEXT)
+    return LlamaLaunch(
+        name=model.name,
+        model=str(chosen.source.path(FileRole.MODEL)),
+        projector=str(chosen.source.path(FileRole.PROJECTOR)),
+        key=key,
+        slots=settings.model_slots or slots,
+        threads=settings.model_threads or machine.cores,
+        context=settings.model_context or context,
+        gpu_layers=settings.model_gpu_layers,
+        thinks=model.thinks,
+    )
+
+
+def with_model(settings: Settings, chosen: ChosenModel, port: int) -> Settings:
+    """Return the settings with the model as the first of the backends, at ``port``.
+
+    What ``[backends.NAME]`` says of it counts.
+    """
+    launch = launch_of(chosen, settings, this_machine(), key=secrets.token_urlsafe(32))
+    given = settings.backends.get(chosen.name)
+    values = {
+        "timeout": DEADLINE,
+        "deadline": DEADLINE,
+        "concurrency": max(2, launch.slots),
+        "max_tokens": MAX_TOKENS,
+        "max_side": chosen.model.max_side,
+        "full_side": chosen.model.full_side,
+        **(given.model_dump(exclude_unset=True) if given else {}),
+        "provider": "llamacpp",
+        "base_url": f"http://127.0.0.1:{port}/v1",
+        "model": chosen.name,
+        "key": SecretStr(launch.key),
+    }
+    others = {name: each for name, each in settings.backends.items() if name != chosen.name}
+    changes: dict[str, object] = {
+        "backends": {chosen.name: BackendSetting(**values), **others},
+        "model_slots": launch.slots,
+        "model_threads": launch.threads,
+        "model_context": launch.context,
+    }
+    if settings.analyses_at_once is None and not others:
+        changes["analyses_at_once"] = max(2, launch.slots)
+    if "analysis_timeout" not in settings.model_fields_set:
+        changes["analysis_timeout"] = ANALYSIS_TIMEOUT
+    return settings.model_copy(update=changes)
+
+
+def build_host(settings: Settings) -> ModelHost:
+    """Return the host of the model, for settings of ``with_model``. Raises ModelError."""
+    from ocelli.backends.models.host import ModelHost
+
+    chosen = chosen_model(settings)
+    key = settings.backends[chosen.name].key
+    assert key is not None
+    launch = launch_of(chosen, settings, this_machine(), key.get_secret_value())
+    store = Store(settings.models_folder)
+    return ModelHost(launch, lambda values: store.measure(chosen.name, values))
+
+
+def advice(settings: Settings) -> str:
+    """Say in a line what a vision-language model would add, and which fits this machine."""
+    best = this_machine().best(catalogue().values())
+    adds = "no vision-language model is set: pictures are named, not told about in sentences"
+    if best is None:
+        return f"{adds}; this machine has too little memory for one"
+    size = f"{best.size / 1e9:.1f} GB, {best.licence}"
+    if Store(settings.models_folder).get(best.name):
+        return f"{adds}; one is here: ocelli serve --model {best.name}"
+    return f"{adds}; {best.title} would run here: ocelli models pull {best.name} ({size})"

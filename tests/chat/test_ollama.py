@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import requests
 
@@ -21,6 +22,7 @@ from tests.conftest import Server
 from tests.waiting import until
 
 LOCAL = "ocelli-local"
+EMBEDDER = "all-minilm"
 SCHEMA = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "type": "object",
@@ -91,6 +93,44 @@ def test_chat_with_forms(chat: Server, coffee: str) -> None:
     assert short["done_reason"] == "length"
 
 
+def test_embed(chat: Server) -> None:
+    texts = ["a dog on the beach", "a puppy by the sea", "a supermarket receipt"]
+    answer = post(chat, "/api/embed", {"model": EMBEDDER, "input": texts}).json()
+    assert answer["model"] == EMBEDDER
+    dog, puppy, receipt = (np.array(each) for each in answer["embeddings"])
+    assert dog @ dog == pytest.approx(1.0)
+    assert dog @ puppy > 0.5 > dog @ receipt
+    assert answer["prompt_eval_count"] == 7 + 7 + 5
+    asked = {"model": f"{EMBEDDER}:latest", "prompt": texts[2]}
+    alone = post(chat, "/api/embeddings", asked).json()["embedding"]
+    assert alone == answer["embeddings"][2], "a vector depends on its text alone"
+    short = {"model": EMBEDDER, "input": texts[0], "dimensions": 64}
+    (cut,) = post(chat, "/api/embed", short).json()["embeddings"]
+    assert len(cut) == 64
+    assert cut == pytest.approx(dog[:64] / np.linalg.norm(dog[:64]))
+
+
+@pytest.mark.parametrize("given", [None, "", []])
+def test_nothing_to_embed(chat: Server, given: Any) -> None:
+    answer = post(chat, "/api/embed", {"model": EMBEDDER, "input": given}).json()
+    assert answer["embeddings"] == []
+    asked = {"model": EMBEDDER, "prompt": given or None}
+    assert post(chat, "/api/embeddings", asked).json() == {"embedding": []}
+
+
+def test_the_embedder_is_listed(chat: Server) -> None:
+    for path in ("tags", "ps"):
+        models = requests.get(f"{chat.url}/api/{path}", timeout=60).json()["models"]
+        assert f"{EMBEDDER}:latest" in [each["name"] for each in models]
+    shown = post(chat, "/api/show", {"model": EMBEDDER}).json()
+    assert shown["capabilities"] == ["embedding"]
+    assert shown["model_info"]["bert.embedding_length"] == 384
+    pulled = post(chat, "/api/pull", {"model": EMBEDDER, "stream": False}).json()
+    assert pulled == {"status": "success"}
+    error = refused(post(chat, "/api/chat", {"model": EMBEDDER, "messages": []}), 404)
+    assert EMBEDDER in error
+
+
 def test_a_form_type_is_json_all_the_same(chat: Server) -> None:
     for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data"):
         answer = post(chat, "/api/show", {"name": LOCAL}, **{"Content-Type": kind})
@@ -128,6 +168,17 @@ def test_nothing_to_do_is_a_load(chat: Server, coffee: str) -> None:
         ("/api/pull", {}, 400, "invalid model name"),
         ("/api/pull", {"name": "llava"}, 404, "model 'llava' not found"),
         ("/api/embed", {"model": LOCAL, "input": "x"}, 400, "does not support embeddings"),
+        ("/api/embed", {"model": "nope", "input": "x"}, 404, "model 'nope' not found"),
+        ("/api/embed", {"input": "x"}, 404, "model '' not found"),
+        ("/api/embed", {"model": EMBEDDER, "input": [7]}, 400, "input"),
+        ("/api/embed", {"model": EMBEDDER, "input": "x", "dimensions": 0}, 400, "dimensions"),
+        ("/api/embed", {"model": EMBEDDER, "input": ["x"] * 2049}, 400, "at most 2,048"),
+        (
+            "/api/embed",
+            {"model": EMBEDDER, "input": "a b " * 300, "truncate": False},
+            400,
+            "exceeds the context length of 256",
+        ),
         ("/api/embeddings", {"model": LOCAL, "prompt": "x"}, 400, "does not support embeddings"),
         ("/api/copy", {}, 501, "no models"),
         ("/api/push", {"model": LOCAL}, 501, "no models"),

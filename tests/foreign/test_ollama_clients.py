@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import ollama
 import pytest
 from langchain_core.messages import HumanMessage
-from langchain_ollama import ChatOllama
+from langchain_ollama import ChatOllama, OllamaEmbeddings
 from pydantic import BaseModel
 
 from tests.chat.upstream import WORDS
@@ -168,3 +169,13 @@ def test_litellm_with_ollama(chat: Server, coffee: bytes) -> None:
         assert streamed == whole
         assert "cup" in json.loads(form)["description"]
         assert error in ("APIConnectionError", "NotFoundError", "BadRequestError")
+
+
+def test_embeddings(chat: Server, connected: Callable[..., ollama.Client]) -> None:
+    client = connected(chat.url)
+    answer = client.embed("all-minilm", ["a red car", "a crimson automobile", "lunch"])
+    car, automobile, lunch = answer.embeddings
+    assert np.dot(car, automobile) > np.dot(car, lunch)
+    assert client.embeddings("all-minilm", "a red car").embedding == car
+    with_langchain = OllamaEmbeddings(model="all-minilm", base_url=chat.url)
+    assert with_langchain.embed_query("a red car") == pytest.approx(car)

@@ -34,7 +34,8 @@ def test_classes_of_one_name_are_one_label() -> None:
 
 def test_inventory_names_source_and_licence_of_every_model() -> None:
     listed = model_files.models()
-    assert {model.name for model in listed} == {"objects", "scene", "text", "safety", "faces"}
+    seeing = {"objects", "scene", "text", "safety", "faces"}
+    assert {model.name for model in listed} == {*seeing, "embedding"}
     for model in listed:
         assert model.package_version
         assert model.licence
@@ -43,7 +44,7 @@ def test_inventory_names_source_and_licence_of_every_model() -> None:
 
 
 def test_verify_tells_a_file_that_is_not_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_files.models()[-1]
+    model = model_files.info("faces")
     wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
     gone = replace(model, files=(replace(model.files[0], path="ocelli/no/such/file"),))
     monkeypatch.setattr(model_files, "models", lambda: [wrong, gone])

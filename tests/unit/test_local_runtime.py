@@ -81,7 +81,7 @@ def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_weights_are_compared_with_their_pins_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_files.models()[-1]
+    model = model_files.info("faces")
     wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
     monkeypatch.setattr(model_files, "models", lambda: [wrong])
     model_files.weights.cache_clear()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.unit.test_chat_translation import JSON_VALUES
 
 from ocelli.api.ollama import mapping, models, paths, schemas, streaming
+from ocelli.backends.local.embedder import MiniLmEmbedder
+from ocelli.backends.local.runtime import Runtime
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.chat import Finish, Format, PictureRef, ToolInvocation, WholeAnswer
 from ocelli.domain.chat_errors import ChatError, InvalidValue, ModelNotFound, WrongType
@@ -167,6 +169,9 @@ def test_pictures_are_base64_or_refused(text: str) -> None:
         assert asked.pictures[0].url.endswith(text)
 
 
+EMBEDDER = MiniLmEmbedder(Runtime())
+
+
 def test_names() -> None:
     known = ChatModels(
         NO_BACKENDS, default=None, aliases={"Vision:7b": "default", "a/b": "default"}, fallback=()
@@ -177,15 +182,16 @@ def test_names() -> None:
     for name in ("", "ocelli-local:7b", "vision", ":latest", "x" * 5000):
         with pytest.raises(ModelNotFound, match="not found"):
             models.find(known, name)
-    assert [each.name for each in models.tags(known).models] == [
+    assert [each.name for each in models.tags(known, EMBEDDER).models] == [
         "ocelli-local:latest",
         *(f"ocelli-local:{level}" for level in VerificationLevel),
         "Vision:7b",
         "a/b:latest",
+        "all-minilm:latest",
     ]
-    digests = {each.name: each.digest for each in models.tags(known).models}
+    digests = {each.name: each.digest for each in models.tags(known, EMBEDDER).models}
     assert digests["ocelli-local:latest"] == digests["Vision:7b"] == digests["a/b:latest"]
-    assert len(set(digests.values())) == 1 + len(VerificationLevel)
+    assert len(set(digests.values())) == 1 + len(VerificationLevel) + 1
 
 
 @pytest.mark.parametrize("name", ["Ocelli-Local:Standard", "vision:7B:standard", "A/B:STANDARD"])

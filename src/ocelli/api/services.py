@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.conversations import Conversations
     from ocelli.usecases.custom_storage import CustomStorage
+    from ocelli.usecases.embeddings import Embeddings
     from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.files import Files
     from ocelli.usecases.history import History
@@ -111,6 +112,7 @@ class Services:
     answer_timeout: float
     chat: Chat
     ollama: OllamaSettings
+    embeddings: Embeddings
     fetch_jobs: FetchJobs
     roster: Roster
     fetch_wait: float

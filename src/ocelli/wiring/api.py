@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
+from ocelli.backends.local.embedder import MiniLmEmbedder
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.media.blob_writer import DiskWatch
 from ocelli.storage.objects_local import LocalObjects
@@ -26,6 +27,7 @@ from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.colors import Colors
 from ocelli.usecases.conversations import Conversations
+from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
 from ocelli.usecases.history import History
@@ -42,7 +44,7 @@ from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import backend_names, chat_configs, roster
+from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster
 from ocelli.wiring.decoders import decoder_pool
 
 if TYPE_CHECKING:
@@ -157,6 +159,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             ollama=OllamaSettings(
                 settings.ollama_root, settings.ollama_tenant, settings.ollama_callers
             ),
+            embeddings=Embeddings(MiniLmEmbedder(local_runtime(settings))),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 import uuid
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -28,6 +30,11 @@ from ocelli.domain.chat_errors import (
     UnsupportedParameter,
     WrongType,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocelli.domain.embeddings import Embedding
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -94,6 +101,36 @@ def messages_of(request: schemas.OllamaChatRequest) -> list[Any]:
     if not isinstance(request.messages, list):
         _wrong("messages", "an array")
     return request.messages
+
+
+def texts_of(given: str | list[str] | None) -> list[str]:
+    """The texts to embed; none for an empty one. Raises InvalidValue if there are too many."""
+    texts = [given] if isinstance(given, str) else given or []
+    if len(texts) > schemas.MAX_TEXTS:
+        raise InvalidValue(
+            f"input has {len(texts):,} texts; at most {schemas.MAX_TEXTS:,} are taken"
+        )
+    return [] if texts == [""] else texts
+
+
+def embedded(
+    asked: schemas.EmbedRequest, found: Sequence[Embedding], started: float, *, limit: int
+) -> schemas.Embedded:
+    """The answer. Raises InvalidValue for a text that is too long and may not be cut."""
+    if asked.truncate is False and not all(each.whole for each in found):
+        raise InvalidValue(f"the input length exceeds the context length of {limit} tokens")
+    return schemas.Embedded(
+        model=asked.model or "",
+        embeddings=[_shortened(each.vector, asked.dimensions) for each in found],
+        total_duration=round((time.perf_counter() - started) * 1e9),
+        prompt_eval_count=sum(each.tokens for each in found),
+    )
+
+
+def _shortened(vector: Sequence[float], dimensions: int | None) -> list[float]:
+    kept = vector[:dimensions]
+    length = math.hypot(*kept)
+    return [each / length for each in kept] if length and len(kept) < len(vector) else list(kept)
 
 
 def unloads(keep_alive: Any) -> bool:

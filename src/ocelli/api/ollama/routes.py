@@ -63,7 +63,7 @@ async def ollama_version(key: CurrentCaller) -> schemas.Version:
 async def ollama_tags(key: CurrentCaller, services: CurrentServices) -> schemas.TagList:
     """Every name that `model` may be, aliases too."""
     del key
-    return models.tags(services.chat.models)
+    return models.tags(services.chat.models, services.embeddings.embedder)
 
 
 @router.get("/api/ps", summary="Which models are ready", responses=READ_ERRORS)
@@ -71,7 +71,7 @@ async def ollama_tags(key: CurrentCaller, services: CurrentServices) -> schemas.
 async def ollama_ps(key: CurrentCaller, services: CurrentServices) -> schemas.RunningList:
     """All of them."""
     del key
-    return models.running(services.chat.models)
+    return models.running(services.chat.models, services.embeddings.embedder)
 
 
 @router.post(
@@ -85,7 +85,10 @@ async def ollama_ps(key: CurrentCaller, services: CurrentServices) -> schemas.Ru
 async def ollama_show(request: Request, key: CurrentCaller, services: CurrentServices) -> Response:
     """What it can do."""
     asked = await _read(request, key, services, schemas.Named)
-    found = models.find(services.chat.models, _required(asked.model or asked.name))
+    name = _required(asked.model or asked.name)
+    if models.is_embedder(services.embeddings.embedder, name):
+        return _json(models.shown_embedder(services.embeddings.embedder).model_dump())
+    found = models.find(services.chat.models, name)
     return _json(models.shown(found).model_dump())
 
 
@@ -168,7 +171,8 @@ async def ollama_pull(request: Request, key: CurrentCaller, services: CurrentSer
     name = asked.model or asked.name
     if not name:
         raise InvalidValue("invalid model name")
-    models.find(services.chat.models, name)
+    if not models.is_embedder(services.embeddings.embedder, name):
+        models.find(services.chat.models, name)
     done = schemas.PullStatus(status="success").model_dump()
     if asked.stream is False:
         return _json(done)
@@ -177,14 +181,37 @@ async def ollama_pull(request: Request, key: CurrentCaller, services: CurrentSer
     return Response(text, media_type=streaming.Lines.media_type)
 
 
-@router.post("/api/embed", include_in_schema=False)
-@router.post("/api/embeddings", include_in_schema=False)
+@router.post(
+    "/api/embed",
+    summary="Vectors of the meaning of texts",
+    response_model=schemas.Embedded,
+    responses=ERRORS,
+    openapi_extra=body_of(schemas.EmbedRequest, {"model": "all-minilm", "input": ["a red car"]}),
+)
 @requires(KeyRole.WRITE)
 async def ollama_embed(request: Request, key: CurrentCaller, services: CurrentServices) -> Response:
-    """Nothing here makes vectors of texts."""
-    asked = await _read(request, key, services, schemas.Named)
-    models.find(services.chat.models, asked.model or "")
-    raise UnsupportedParameter(f"{asked.model} does not support embeddings")
+    """All of one length and comparable with one another. Of a text at most 256 tokens are read."""
+    started = time.perf_counter()
+    asked = await _read(request, key, services, schemas.EmbedRequest)
+    embedder = services.embeddings.embedder
+    models.require_embedder(services.chat.models, embedder, asked.model or "")
+    texts = mapping.texts_of(asked.input)
+    found = await cancel_on_disconnect(request.receive, services.embeddings.embed(texts))
+    return _json(mapping.embedded(asked, found, started, limit=embedder.max_tokens).model_dump())
+
+
+@router.post("/api/embeddings", include_in_schema=False)
+@requires(KeyRole.WRITE)
+async def ollama_embeddings(
+    request: Request, key: CurrentCaller, services: CurrentServices
+) -> Response:
+    """One vector; what older clients ask for."""
+    asked = await _read(request, key, services, schemas.EmbeddingsRequest)
+    models.require_embedder(services.chat.models, services.embeddings.embedder, asked.model or "")
+    if not asked.prompt:
+        return _json(schemas.EmbeddedPrompt(embedding=[]).model_dump())
+    (found,) = await services.embeddings.embed([asked.prompt])
+    return _json(schemas.EmbeddedPrompt(embedding=list(found.vector)).model_dump())
 
 
 @router.delete("/api/delete", include_in_schema=False)

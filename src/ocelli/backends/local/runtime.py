@@ -85,7 +85,7 @@ class Runtime:
 
 
 class Network:
-    """A compiled network with one input. Not thread-safe.
+    """A compiled network. Not thread-safe.
 
     ``mapped`` is the memory that its weights lie in, which it needs for as long as it lives.
     """
@@ -96,9 +96,10 @@ class Network:
         self._outputs = range(len(compiled.outputs))
         self._mapped = mapped
 
-    def __call__(self, array: Any) -> list[Any]:
+    def __call__(self, *inputs: Any) -> list[Any]:
         """Every output, as arrays that hold until the next call."""
-        self._request.set_input_tensor(_openvino().Tensor(array, shared_memory=True))
+        for at, array in enumerate(inputs):
+            self._request.set_input_tensor(at, _openvino().Tensor(array, shared_memory=True))
         self._request.infer()
         return [self._request.get_output_tensor(each).data for each in self._outputs]
 

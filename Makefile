@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
 UPGRADE ?=
+# Tests start hundreds of processes: each would compile our modules anew, for 0.4 s.
+unexport PYTHONDONTWRITEBYTECODE
 PIP    := python -m pip install -qq --disable-pip-version-check --root-user-action=ignore
 VLM    := .venv-vlm
 # Three at a time keep two cores busy: tests wait half of the time (unit tests do not). Each has

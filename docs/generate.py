@@ -21,6 +21,7 @@ from aion._lazy import TYPES
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
 from aion.resources.files import Files
+from aion.resources.reviews import Reviews
 from aion.resources.settings import Settings as S3Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
@@ -122,6 +123,7 @@ RESOURCES = {
     "files": Files,
     "batch": Batch,
     "colors": Colors,
+    "reviews": Reviews,
     "settings": S3Settings,
     "tenant": Tenant,
 }

@@ -31,9 +31,13 @@ _HOMES = {
         DescriptionResult VerificationIssue VerificationResult
     """,
     "aion.types.files": """
-        BatchDeleteFileResult BatchDeleteFilesResponse DeleteFileResult FileList
+        BatchDeleteFileResult BatchDeleteFilesResponse ClaimState DeleteFileResult FileList
         FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
         UserFileDetails
+    """,
+    "aion.types.reviews": """
+        FileEdit FileEditList PictureLabel PictureLabelList ReviewDone ReviewFailure
+        ReviewItem ReviewList ReviewOutcome
     """,
     "aion.types.tenant": """
         S3ConfigStatus S3ValidationResult TenantLimits TenantSettings

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aion.resources.batch import Batch
     from aion.resources.colors import Colors
     from aion.resources.files import Files
+    from aion.resources.reviews import Reviews
     from aion.resources.settings import Settings
     from aion.resources.tenant import Tenant
 
@@ -53,6 +54,7 @@ class AionVision(Names):
         files: the library of pictures.
         batch: batch jobs.
         colors: colours of pictures.
+        reviews: descriptions that wait for a person.
         settings: a bucket of one's own.
         tenant: settings and limits of the account.
 
@@ -121,6 +123,13 @@ class AionVision(Names):
         from aion.resources.colors import Colors
 
         return Colors(self.config, self._connect)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """Descriptions that wait for a person."""
+        from aion.resources.reviews import Reviews
+
+        return Reviews(self.config, self._connect)
 
     @cached_property
     def settings(self) -> Settings:

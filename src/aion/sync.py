@@ -14,6 +14,7 @@ from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
 from aion.resources.files import Files
+from aion.resources.reviews import Reviews
 from aion.resources.settings import Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
@@ -61,6 +62,8 @@ class SyncFiles(_Part):
     list_all = iterating(Files.list_all)
     get = blocking(Files.get)
     update = blocking(Files.update)
+    edits = blocking(Files.edits)
+    undo = blocking(Files.undo)
     delete = blocking(Files.delete)
     batch_delete = blocking(Files.batch_delete)
     get_variant = blocking(Files.get_variant)
@@ -91,6 +94,19 @@ class SyncColors(_Part):
     search_all = iterating(Colors.search_all)
     list_families = blocking(Colors.list_families)
     batch_extract = blocking(Colors.batch_extract)
+
+
+class SyncReviews(_Part):
+    """Look at the most doubtful descriptions, and decide about them."""
+
+    list = blocking(Reviews.list)
+    list_all = iterating(Reviews.list_all)
+    next = blocking(Reviews.next)
+    accept = blocking(Reviews.accept)
+    reject = blocking(Reviews.reject)
+    correct = blocking(Reviews.correct)
+    labels = iterating(Reviews.labels)
+    export_labels = blocking(Reviews.export_labels)
 
 
 class SyncSettings(_Part):
@@ -159,6 +175,7 @@ class SyncAionVision(Names):
         self.files = SyncFiles(self, "files")
         self.batch = SyncBatch(self, "batch")
         self.colors = SyncColors(self, "colors")
+        self.reviews = SyncReviews(self, "reviews")
         self.settings = SyncSettings(self, "settings")
         self.tenant = SyncTenant(self, "tenant")
 

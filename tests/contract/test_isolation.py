@@ -44,6 +44,10 @@ class Victim:
             headers=self.headers,
             timeout=60,
         ).json()
+        edited = f"{server.url}{API}/user-files/{image}"
+        body = {"title": "Theirs"}
+        requests.patch(edited, headers=self.headers, json=body, timeout=60)
+        edits = requests.get(f"{edited}/edits", headers=self.headers, timeout=60).json()["edits"]
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -54,6 +58,7 @@ class Victim:
             "response_id": response,
             "request_id": asked["request_id"],
             "file_id": image,
+            "edit_id": edits[0]["id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -146,6 +151,18 @@ def test_bodies_that_name_somebody_elses_things(
         timeout=60,
     ).json()
     assert not deleted["deleted"]
+    for decision in ("accept", "reject"):
+        decided = requests.post(
+            f"{server.url}{API}/reviews/{decision}",
+            headers=stranger,
+            json={"items": [{"file_id": victim.ids["image_id"]}]},
+            timeout=60,
+        ).json()
+        assert [each["code"] for each in decided["failed"]] == ["NOT_FOUND"]
+        assert not decided["done"]
+    for path in ("/reviews", "/reviews/labels"):
+        listed = requests.get(f"{server.url}{API}{path}", headers=stranger, timeout=60).json()
+        assert not (listed.get("items") or listed.get("labels"))
     redescribed = requests.post(
         f"{server.url}{API}/user-files/describe",
         headers=stranger,

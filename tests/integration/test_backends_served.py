@@ -14,7 +14,10 @@ from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API
 from tests.upstream.scenes import holds
 from tests.upstream.server import Rates, SceneServer
+from tests.waiting import until
 
+from aion import SyncAionVision, UserFileDetails
+from ocelli.cli.evaluate import read_labels
 from ocelli.domain.sentences import sentences
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -118,3 +121,92 @@ def test_a_photo_without_a_model_of_its_own_kind(served: Server, photos: dict[st
     ).json()  # fmt: skip
     assert "cat" in body["description"].lower()
     assert body["providers_used"] == ["ocelli-local"]
+
+
+def test_a_persons_words_stay_whatever_describes_the_picture_again(
+    served: Server, upstream: SceneServer, tmp_path: Path
+) -> None:
+    """Corrected by hand, then described at another level by another backend: on all surfaces."""
+    upstream.reset()
+    with SyncAionVision(served.key, base_url=served.url, polling_interval=0.05) as client:
+        photo = tmp_path / "scene.png"
+        photo.write_bytes(upstream.picture(20))
+        uploaded = client.upload_one(photo, verification_level="quick")
+        before = client.files.get(uploaded.image_id)
+        assert before.description_source == "machine"
+        planted = {each.claim.text for each in upstream.planted}
+        claim = next(each for each in before.claims if each.claim in planted)
+        said = client.files.update(
+            before.id,
+            title="Start",
+            description="A rocket on its pad. <b>Mine</b> 🚀",
+            alt_text="Rocket",
+            tags=["space"],
+            claims=[{"claim": claim.claim, "verdict": "corrected", "text": "It is a rocket."}],
+            revision=before.revision,
+        )
+        assert (said.revision, said.description) == (1, "A rocket on its pad. <b>Mine</b> 🚀")
+
+        client.files.redescribe(before.id, verification_level="critical", providers=["judge"])
+        after = until(lambda: again_described(client, before.id), every=0.1)
+
+        assert after.ai_description
+        assert after.ai_description != before.ai_description
+        newest = after.full_descriptions[-1]
+        assert newest.source == "judge"
+        assert newest.verification_level == "critical"
+        (row,) = client.files.list(ids=[before.id]).files
+        for shown in (after, row):
+            assert shown.title == "Start"
+            assert shown.upload_description == said.description
+            assert shown.tags == ["space"]
+            assert shown.alt_text == "Rocket"
+            assert shown.ai_description == newest.description
+            assert (shown.description_source, shown.tags_source) == ("person", "person")
+        (kept,) = [each for each in after.claims if each.verdict == "corrected"]
+        assert (kept.claim, kept.text) == (claim.claim, "It is a rocket.")
+        assert not kept.in_description
+        assert after.authorship["description"]["author"] == kept.author
+
+        assert client.files.list(search="pad rocket").files[0].id == before.id
+        headers = {"Authorization": f"Bearer {served.key}"}
+        records = requests.get(
+            f"{served.url}{API}/data/descriptions", headers=headers, timeout=60
+        ).json()["results"]
+        ours = [each for each in records if each["image_id"] == before.id]
+        assert [each["ai_description"] for each in ours] == [
+            newest.description,
+            before.ai_description,
+        ]
+        assert {each["description"] for each in ours} == {said.description}
+        lines = exported(served, headers)
+        assert {(each["description"], each["description_source"]) for each in lines} >= {
+            (said.description, "person")
+        }
+        assert newest.description in {each["ai_description"] for each in lines}
+
+        waiting = {each.file.id: each for each in client.reviews.list_all()}
+        assert client.reviews.accept(waiting[before.id]).done[0].id == before.id
+        assert client.files.get(before.id).review_status == "approved"
+        assert client.reviews.export_labels(tmp_path / "labels") == 1
+    labels = read_labels(tmp_path / "labels" / "labels.jsonl")
+    assert labels[0].tags == frozenset({"space"})
+    assert (tmp_path / "labels" / labels[0].file).read_bytes() == photo.read_bytes()
+
+
+def again_described(client: SyncAionVision, id: str) -> UserFileDetails | None:
+    found = client.files.get(id)
+    return found if len(found.full_descriptions) == 2 else None
+
+
+def exported(served: Server, headers: dict[str, str]) -> list[dict[str, Any]]:
+    path = f"{served.url}{API}/data/export"
+    body = {"data_type": "descriptions", "format": "jsonl"}
+    export = requests.post(path, headers=headers, json=body, timeout=60).json()["export_id"]
+
+    def ready() -> str | None:
+        answer = requests.get(f"{path}/{export}", headers=headers, timeout=60).json()
+        return answer["download_url"] and str(answer["download_url"])
+
+    text = requests.get(until(ready, every=0.1), timeout=60).content.decode()
+    return [json.loads(line) for line in text.splitlines()]

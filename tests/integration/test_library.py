@@ -16,11 +16,14 @@ from tests.conftest import examples
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 
 from ocelli.domain.analysis import Analysis
+from ocelli.domain.edits import Changes
+from ocelli.domain.errors import NotFound
 from ocelli.domain.file_query import FileQuery, SortBy, sort_key
 from ocelli.domain.images import Image
 from ocelli.domain.paging import Key
 from ocelli.domain.search import SearchMode, parse
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.edits import Edits
 from ocelli.usecases.search_index import SearchIndex
 
 TEXTS = {
@@ -252,11 +255,11 @@ async def test_changes_are_found_at_once(database: PostgresDatabase) -> None:
 
     assert await finds("dog")
     assert not await finds("holiday")
-    async with database.transaction() as tx:
-        await tx.images.update(image.tenant_id, image.id, title="Holiday", tags=["beach"])
+    edits = Edits(database)
+    said = Changes(title="Holiday", tags=["beach"])
+    await edits.update(image.tenant_id, str(image.id), said, author="me")
     assert await finds("holiday beach dog")
-    async with database.transaction() as tx:
-        await tx.images.update(image.tenant_id, image.id, title="", tags=None)
+    await edits.update(image.tenant_id, str(image.id), Changes(title=""), author="me")
     assert not await finds("holiday")
     assert await finds("beach")
     async with database.transaction() as tx:
@@ -356,9 +359,9 @@ async def test_a_person_and_a_machine_at_the_same_time(database: PostgresDatabas
         done = replace(started, description="Sunrise.")
 
         async def person(image: Image = image) -> None:
-            async with database.transaction() as tx:
-                await tx.images.update(tenant, image.id, title="Vacation", tags=None)
-                await asyncio.sleep(random.random() / 100)
+            await asyncio.sleep(random.random() / 100)
+            said = Changes(title="Vacation")
+            await Edits(database).update(tenant, str(image.id), said, author="me")
 
         async def machine(done: Analysis = done) -> None:
             async with database.transaction() as tx:
@@ -390,7 +393,8 @@ async def test_other_tenants_are_not_found(
             FileQuery(tags=("animal",)),
         ):
             assert await tx.images.page(stranger, query, limit=10, offset=0) == ([], 0)
-        assert await tx.images.update(stranger, ids[0], title="x", tags=None) is None
+    with pytest.raises(NotFound):
+        await Edits(database).update(stranger, str(ids[0]), Changes(title="x"), author="me")
     assert "cat" in await found(database, library, FileQuery(search=parse("my ")))
 
 

@@ -20,7 +20,7 @@ from aion import AionVision, AuthenticationError, DescriptionError, SyncAionVisi
 from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
-PARTS = ("uploads", "files", "batch", "colors", "settings", "tenant")
+PARTS = ("uploads", "files", "batch", "colors", "reviews", "settings", "tenant")
 
 
 def open_client(server: FakeServer) -> SyncAionVision:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocelli.domain.effective import Effective, MachineWords, Source
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.history import ExportFormat, HistoryRecord
 from ocelli.usecases.history import ALL_FIELDS, FIELDS, ExportWriter, cell, checked_fields
@@ -29,18 +30,25 @@ def a_record(**values: Any) -> HistoryRecord:
         "session_id": None,
         "created_at": datetime(2026, 1, 1, tzinfo=UTC),
         "filename": "a.png",
-        "title": None,
-        "description": "A cat.",
-        "visible_text": None,
-        "tags": ("cat",),
         "confidence": 0.5,
         "level": "quick",
+        "backends": "ocelli-local",
         "content_type": "image/png",
         "size_bytes": 9,
         "width": 3,
         "height": 2,
     }
-    return HistoryRecord(**{**defaults, **values})
+    words: dict[str, Any] = {
+        "title": None,
+        "description": "A cat.",
+        "visible_text": None,
+        "tags": ("cat",),
+        "description_source": Source.MACHINE,
+        "tags_source": Source.MACHINE,
+    }
+    words |= {name: values.pop(name) for name in list(values) if name in words}
+    machine = MachineWords(uuid.uuid4(), words["description"], None, tuple(words["tags"]))
+    return HistoryRecord(shown=Effective(**words), machine=machine, **{**defaults, **values})
 
 
 def written(records: list[HistoryRecord], format: ExportFormat, fields: list[str]) -> str:

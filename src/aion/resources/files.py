@@ -17,9 +17,10 @@ from aion.types.files import (
     UserFile,
     UserFileDetails,
 )
+from aion.types.reviews import FileEditList
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 
 class Files(Resource):
@@ -156,18 +157,86 @@ class Files(Resource):
         return UserFileDetails.from_api_response(answer)
 
     async def update(
-        self, file_id: str, *, title: str | None = None, tags: Sequence[str] | None = None
+        self,
+        file_id: str,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        description: str | None = None,
+        alt_text: str | None = None,
+        rejected_tags: Sequence[str] | None = None,
+        claims: Sequence[Mapping[str, Any]] | None = None,
+        review: str | None = None,
+        revision: int | None = None,
     ) -> UpdateFileResult:
-        """Give a picture a title (up to 255 characters) or tags (up to 40).
+        """Say something about a picture, which no machine overwrites.
+
+        What is not given stays; an empty text or list removes.
+
+        Args:
+            file_id: the picture.
+            title: up to 255 characters.
+            tags: up to 40, shown in place of the machine's.
+            description: up to 10,000 characters.
+            alt_text: up to 10,000 characters.
+            rejected_tags: tags of machines not to show or find.
+            claims: verdicts on claims, such as ``{"claim": "There are three cups.", "verdict":
+                "corrected", "text": "There are two cups."}``; ``accepted``, ``rejected`` and
+                ``added`` have no text, None takes a verdict back.
+            review: ``approved``, ``rejected`` or ``pending``.
+            revision: the ``revision`` that was read. If it is not the present one, nothing is
+                changed.
 
         Raises:
-            ValidationError: neither is given, or the server refuses one.
+            ValidationError: nothing is given, or the server refuses a value.
+            AionvisionError: with code ``CONFLICT``, if others were faster: ``details["changes"]``
+                says what they did.
             ResourceNotFoundError: no such picture.
         """
-        require(title is not None or tags is not None, "give a title or tags", "title")
-        change = given(title=title, tags=_list(tags))
+        body = change(
+            title=title,
+            tags=tags,
+            description=description,
+            alt_text=alt_text,
+            rejected_tags=rejected_tags,
+            claims=claims,
+            review=review,
+        )
+        require(bool(body), "say what to change", "title")
         path = f"/user-files/{segment(file_id)}"
-        return UpdateFileResult.from_api_response(await self._http.json("PATCH", path, json=change))
+        answer = await self._http.json("PATCH", path, json=body | given(revision=revision))
+        return UpdateFileResult.from_api_response(answer)
+
+    async def edits(
+        self, file_id: str, *, limit: int = 20, cursor: str | None = None
+    ) -> FileEditList:
+        """What people changed about a picture, newest first.
+
+        Args:
+            file_id: the picture.
+            limit: size of the page, 1 to 100.
+            cursor: ``next_cursor`` of the page before.
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+        """
+        require(1 <= limit <= 100, "limit must be from 1 to 100", "limit")
+        answer = await self._http.json(
+            "GET",
+            f"/user-files/{segment(file_id)}/edits",
+            params=given(limit=limit, cursor=cursor),
+        )
+        return FileEditList.from_api_response(answer)
+
+    async def undo(self, file_id: str, edit_id: str) -> UpdateFileResult:
+        """Set the field of a change back to what it was before.
+
+        Raises:
+            AionvisionError: with code ``CONFLICT``, if it was changed again since.
+            ResourceNotFoundError: no such picture or change.
+        """
+        path = f"/user-files/{segment(file_id)}/edits/{segment(edit_id)}/undo"
+        return UpdateFileResult.from_api_response(await self._http.json("POST", path))
 
     async def delete(self, file_id: str) -> DeleteFileResult:
         """Delete a picture; it can be recovered for 30 days.
@@ -308,6 +377,22 @@ def _wording(
         role=role,
         language=language,
         prompt=prompt,
+    )
+
+
+def change(
+    *,
+    tags: Sequence[str] | None,
+    rejected_tags: Sequence[str] | None,
+    claims: Sequence[Mapping[str, Any]] | None,
+    **values: Any,
+) -> dict[str, Any]:
+    """The body of a change, of what is given."""
+    return given(
+        tags=_list(tags),
+        rejected_tags=_list(rejected_tags),
+        claims=None if claims is None else [dict(each) for each in claims],
+        **values,
     )
 
 

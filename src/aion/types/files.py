@@ -8,8 +8,31 @@ from aion.types._model import Model, record
 
 
 @record
+class ClaimState(Model):
+    """A statement about a picture; ``verdict`` is a person's: ``accepted``, ``corrected``,
+    ``rejected``, ``added`` or None.
+
+    ``claim`` is as it was made, ``text`` as it holds. ``in_description`` is False for one that the
+    newest description does not make.
+    """
+
+    claim: str
+    text: str = ""
+    kept: bool = True
+    in_description: bool = True
+    probability: float | None = None
+    verdict: str | None = None
+    author: str | None = None
+    reviewed_at: datetime | None = None
+
+
+@record
 class UserFile(Model):
-    """One row of the library."""
+    """One row of the library.
+
+    Texts are a person's, if there are any: ``…_source`` says so (``person``, ``accepted``,
+    ``corrected`` or ``machine``); ``ai_…`` are the machine's.
+    """
 
     id: str
     size_bytes: int = 0
@@ -43,6 +66,16 @@ class UserFile(Model):
     variant_error: str | None = None
     ai_tags: list[str] = field(default_factory=list)
     verification_level: str | None = None
+    title_source: str | None = None
+    description_source: str | None = None
+    tags_source: str | None = None
+    ai_description: str | None = None
+    alt_text: str | None = None
+    alt_text_source: str | None = None
+    review_status: str | None = None
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+    revision: int = 0
 
 
 @record
@@ -86,7 +119,7 @@ class ProcessingHistory(Model):
 
 @record
 class UserFileDetails(Model):
-    """Everything about one picture."""
+    """Everything about one picture; whose words its texts are is as in :class:`UserFile`."""
 
     id: str
     object_key: str
@@ -123,6 +156,19 @@ class UserFileDetails(Model):
     source_url: str | None = None
     ai_tags: list[str] = field(default_factory=list)
     verification_level: str | None = None
+    title_source: str | None = None
+    description_source: str | None = None
+    tags_source: str | None = None
+    ai_description: str | None = None
+    alt_text: str | None = None
+    alt_text_source: str | None = None
+    review_status: str | None = None
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+    revision: int = 0
+    rejected_tags: list[str] = field(default_factory=list)
+    claims: list[ClaimState] = field(default_factory=list)
+    authorship: dict[str, Any] = field(default_factory=dict)
 
 
 @record
@@ -143,12 +189,20 @@ class RedescribeResult(Model):
 
 @record
 class UpdateFileResult(Model):
-    """The new title and tags."""
+    """What people say of a picture now."""
 
     id: str
     title: str | None = None
     tags: list[str] = field(default_factory=list)
     updated_at: datetime | None = None
+    description: str | None = None
+    alt_text: str | None = None
+    rejected_tags: list[str] = field(default_factory=list)
+    claims: list[ClaimState] = field(default_factory=list)
+    review_status: str | None = None
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+    revision: int = 0
 
 
 @record

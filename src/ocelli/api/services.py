@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.conversations import Conversations
     from ocelli.usecases.custom_storage import CustomStorage
+    from ocelli.usecases.edits import Edits
     from ocelli.usecases.embeddings import Embeddings
     from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.files import Files
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.rates import RateLimiter, UploadSlots
     from ocelli.usecases.redescribe import Redescribe
     from ocelli.usecases.responses import Responses
+    from ocelli.usecases.reviews import Reviews
     from ocelli.usecases.upload import Upload
     from ocelli.usecases.upload_sessions import Sessions
 
@@ -103,6 +105,8 @@ class Services:
     presigned: Presigned
     sessions: Sessions
     files: Files
+    edits: Edits
+    reviews: Reviews
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
+    from ocelli.domain.effective import Effective, MachineWords
+
 MOST_EXPORTED = 100_000
 
 
@@ -42,17 +44,19 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
-    """One analysis that has ended, with its picture. ``backends`` answered, comma-separated."""
+    """One analysis that has ended, with its picture.
+
+    ``shown`` is what is shown of the picture: a person's words first; ``machine`` what this
+    analysis said. ``backends`` answered, comma-separated.
+    """
 
     id: UUID
     image_id: UUID
     session_id: UUID | None
     created_at: datetime
     filename: str
-    title: str | None
-    description: str | None
-    visible_text: str | None
-    tags: tuple[str, ...]
+    shown: Effective
+    machine: MachineWords | None
     confidence: float | None
     level: str
     backends: str

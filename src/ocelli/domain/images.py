@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ocelli.domain.edits import NONE, Annotations
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
@@ -104,9 +106,11 @@ class Original:
 class Image:
     """A stored picture.
 
-    ``title`` and ``tags`` are written by people only. ``analysis`` is the newest analysis that was
-    not called off, None if there was none; ``described`` is the newest completed one, which holds
-    while the picture is described again. ``sha256`` is hexadecimal, of the original bytes.
+    ``title``, ``tags`` and ``annotations`` are written by people only; ``revision`` counts their
+    changes. ``analysis`` is the newest analysis that was not called off, None if there was none;
+    ``described`` is the newest completed one, which holds while the picture is described again.
+    What is shown of all of it says ``ocelli.domain.effective``. ``sha256`` is hexadecimal, of the
+    original bytes.
     """
 
     id: UUID
@@ -134,3 +138,5 @@ class Image:
     variants: tuple[Variant, ...] = ()
     analysis: Analysis | None = field(default=None)
     described: Analysis | None = field(default=None)
+    revision: int = 0
+    annotations: Annotations = field(default=NONE, hash=False)

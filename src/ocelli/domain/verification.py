@@ -107,7 +107,7 @@ class ClaimVerdicts:
     @property
     def is_disputed(self) -> bool:
         """Whether any verdict does not support the claim."""
-        return any(v.ruling is not Ruling.SUPPORTED for v in self.verdicts if not _has_no_weight(v))
+        return any(v.ruling is not Ruling.SUPPORTED for v in self.verdicts if not has_no_weight(v))
 
     @property
     def is_confirmed(self) -> bool:
@@ -194,7 +194,7 @@ def without_dropped(description: str, claims: Sequence[JudgedClaim]) -> str:
     The texts of kept claims replace the sentences that are removed with a dropped one.
     """
     parts = sentences(description)
-    dropped = {_sentence_of(each.claim, parts) for each in claims if not each.kept}
+    dropped = {sentence_of(each.claim, parts) for each in claims if not each.kept}
     if not dropped - {None}:
         return description
     kept: list[str] = []
@@ -205,7 +205,7 @@ def without_dropped(description: str, claims: Sequence[JudgedClaim]) -> str:
         kept += [
             each.claim.text
             for each in claims
-            if each.kept and _sentence_of(each.claim, parts) == position
+            if each.kept and sentence_of(each.claim, parts) == position
         ]
     return " ".join(kept) or NOTHING_LEFT
 
@@ -228,7 +228,7 @@ def text_without_dropped(text: str | None, claims: Sequence[JudgedClaim]) -> str
     return "\n".join(lines) or None
 
 
-def _sentence_of(claim: Claim, parts: Sequence[str]) -> int | None:
+def sentence_of(claim: Claim, parts: Sequence[str]) -> int | None:
     """Return the position of the sentence of a claim: the one that it names, else the one with most
     of its words; None if no sentence has half of them.
     """
@@ -277,13 +277,13 @@ def _names(claim: Claim) -> set[str]:
 
 
 def _evidence(verdict: Verdict) -> float:
-    if _has_no_weight(verdict):
+    if has_no_weight(verdict):
         return 0.0
     sign = 1 if verdict.ruling is Ruling.SUPPORTED else -1
     return sign * verdict.strength * EVIDENCE_WEIGHT
 
 
-def _has_no_weight(verdict: Verdict) -> bool:
+def has_no_weight(verdict: Verdict) -> bool:
     """Return whether a verdict has no weight: UNKNOWN, or evidence that does not find a thing."""
     if verdict.ruling is Ruling.UNKNOWN:
         return True

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ocelli.domain.analysis import Failure
+from ocelli.domain.analysis import Failure, Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, StorageFull, Unavailable
 from ocelli.domain.jobs import report
+from ocelli.domain.review import assess
 from ocelli.domain.upload_sessions import ItemState
 from ocelli.media.colors import extract
 from ocelli.media.decode import MAX_SIDE, decode
@@ -213,6 +214,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
     if analysis.image_id is not None:
         await tx.colors.complete(analysis.image_id, done.palette)
         await tx.sessions.move(analysis.image_id, ItemState.COMPLETED)
+        await tx.reviews.put(analysis, assess(analysis))
     await tx.usage.delivered(
         analysis.tenant_id,
         operation=_operation(analysis, metered=metered),
@@ -239,6 +241,7 @@ async def _record_failure(
             error=failure.message,
             retryable=failure.retryable,
         )
+        await tx.reviews.put(analysis, assess(replace(analysis, status=Status.FAILED)))
     await tx.usage.delivered(
         analysis.tenant_id,
         operation=_operation(analysis, metered=metered),

@@ -9,13 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from ocelli.domain.analysis import Status
-from ocelli.domain.errors import NotFound, ValidationFailed
+from ocelli.domain.errors import NotFound
 from ocelli.domain.images import Variant, VariantStatus, VariantType
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
 from ocelli.usecases.job_failures import is_settled
-from ocelli.usecases.upload import UploadRequest, check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,24 +88,6 @@ class Files:
             )
         images, more = page.cut(found)
         return Page(images, total, more)
-
-    async def update(
-        self, tenant_id: UUID, id: str, *, title: str | None, tags: Sequence[str] | None
-    ) -> Image:
-        """Change title and tags; None leaves a field unchanged, an empty title removes it.
-
-        Raises NotFound, and ValidationFailed if neither is given or one is out of bounds.
-        """
-        if title is None and tags is None:
-            raise ValidationFailed("Give a title or tags.", field="title")
-        check_labels(UploadRequest(None, title=title, tags=tuple(tags or ())))
-        image = await self.get(tenant_id, id)
-        async with self._database.transaction() as tx:
-            await tx.images.update(tenant_id, image.id, title=title, tags=tags)
-            changed = await tx.images.get(tenant_id, str(image.id))
-        if changed is None:
-            raise NotFound("File", id)
-        return changed
 
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
         """Mark a picture as deleted, and release its storage quota.

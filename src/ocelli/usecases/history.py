@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsWrite
 
+    from ocelli.domain.effective import Source
     from ocelli.domain.history import (
         Export,
         ExportOptions,
@@ -49,23 +50,33 @@ FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
     "id": lambda record: str(record.id),
     "image_id": lambda record: str(record.image_id),
     "created_at": lambda record: record.created_at.isoformat(),
-    "description": lambda record: record.description,
-    "visible_text": lambda record: record.visible_text,
-    "tags": lambda record: list(record.tags),
+    "description": lambda record: record.shown.description,
+    "visible_text": lambda record: record.shown.visible_text,
+    "tags": lambda record: list(record.shown.tags),
     "confidence_score": lambda record: record.confidence and round(record.confidence, 4),
     "error_message": lambda record: record.error,
+    "description_source": lambda record: _name(record.shown.description_source),
+    "tags_source": lambda record: _name(record.shown.tags_source),
+    "alt_text": lambda record: record.shown.alt_text,
+    "ai_description": lambda record: record.machine and record.machine.description,
+    "ai_tags": lambda record: list(record.machine.tags) if record.machine else [],
 }
 METADATA_FIELDS: dict[str, Callable[[HistoryRecord], Any]] = {
     "source_type": lambda record: str(record.source),
     "source_id": lambda record: str(record.session_id or record.image_id),
     "filename": lambda record: record.filename,
-    "title": lambda record: record.title,
+    "title": lambda record: record.shown.title,
     "verification_level": lambda record: record.level,
     "backends": lambda record: record.backends,
     "content_type": lambda record: record.content_type,
     "size_bytes": lambda record: record.size_bytes,
     "width": lambda record: record.width,
     "height": lambda record: record.height,
+    "review_status": lambda record: str(record.shown.review_status),
+    "reviewed_by": lambda record: record.shown.reviewed and record.shown.reviewed.author,
+    "reviewed_at": lambda record: (
+        record.shown.reviewed and record.shown.reviewed.created_at.isoformat()
+    ),
 }
 ALL_FIELDS = FIELDS | METADATA_FIELDS
 
@@ -209,6 +220,10 @@ class ExportWriter:
         """Finish the file."""
         if self._format is ExportFormat.JSON:
             self._file.write("\n]\n")
+
+
+def _name(source: Source | None) -> str | None:
+    return source and str(source)
 
 
 def checked_fields(fields: Sequence[str], *, metadata: bool) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.colors import Colors
 from ocelli.usecases.conversations import Conversations
+from ocelli.usecases.edits import Edits
 from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
@@ -40,6 +41,7 @@ from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.redescribe import Redescribe
 from ocelli.usecases.responses import Responses
+from ocelli.usecases.reviews import Reviews
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
@@ -82,6 +84,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     stores = StoreResolver(store, buckets, reserve)
     quota = Quota(database, tiers)
     upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
+    edits = Edits(database)
     accounts = Accounts(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
@@ -148,6 +151,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             sessions=Sessions(database),
             listen=changes.listen,
             files=Files(database, stores),
+            edits=edits,
+            reviews=Reviews(database, edits),
             colors=Colors(database),
             adhoc=adhoc,
             batches=Batches(database, adhoc, quota),

@@ -63,7 +63,7 @@ def from_cursor(cursor: str | None, order: str, *types: type) -> Key | None:
         if given != order:
             raise ValueError(given)
         return tuple(_READERS[each](value) for each, value in zip(types, key, strict=True))
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         raise ValidationFailed(
             "The cursor is none of this list and order.", field="cursor"
         ) from None

@@ -13,6 +13,7 @@ from ocelli.api.aion.describe import routes as describe
 from ocelli.api.aion.files import routes as files
 from ocelli.api.aion.keys import routes as keys
 from ocelli.api.aion.presigned import routes as presigned
+from ocelli.api.aion.reviews import routes as reviews
 from ocelli.api.aion.sessions import routes as sessions
 from ocelli.api.aion.tenant import routes as tenant
 from ocelli.api.aion.uploads import routes as uploads
@@ -29,6 +30,7 @@ for resource in (
     sessions,
     usage,
     files,
+    reviews,
     colors,
     data,
     describe,

@@ -20,6 +20,7 @@ from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.colors import PostgresColors
 from ocelli.storage.postgres.connection import ApiConnection, DeadlineConnection, parameters
+from ocelli.storage.postgres.edits import PostgresEdits
 from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
@@ -27,6 +28,7 @@ from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
 from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
+from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
 from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
@@ -69,6 +71,8 @@ class PostgresTransaction:
     fetch_jobs = _repository(PostgresFetchJobs)
     credits = _repository(PostgresCredits)
     jobs = _repository(PostgresJobs)
+    edits = _repository(PostgresEdits)
+    reviews = _repository(PostgresReviews)
 
 
 class PostgresDatabase:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from ocelli.domain.effective import effective_words
 from ocelli.domain.history import (
     Export,
     ExportOptions,
@@ -14,7 +15,9 @@ from ocelli.domain.history import (
     HistoryStatistics,
     SourceType,
 )
+from ocelli.storage.postgres.annotations import edits_of, to_annotations
 from ocelli.storage.postgres.paging import PAGE, older, page_values
+from ocelli.storage.postgres.rows import to_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,14 +31,26 @@ _request = TypeAdapter(ExportOptions)
 
 AT_ONCE = 500
 _FIFTHS = 5
+_PLAIN = (
+    "id", "image_id", "session_id", "created_at", "filename", "confidence", "level", "backends",
+    "content_type", "size_bytes", "width", "height", "error",
+)  # fmt: skip
 _FROM = " FROM analyses a JOIN images i ON i.id = a.image_id"
 _SOURCE = "CASE WHEN i.session_id IS NULL THEN 'single' ELSE 'batch' END"
 _RECORDS = (
-    "SELECT a.id, a.image_id, i.session_id, a.created_at, i.filename, i.title, a.description,"
-    " a.visible_text, a.tags, a.confidence, a.level,"
+    "SELECT a.id, a.image_id, i.session_id, a.created_at, i.filename, i.title, i.tags,"
+    " a.id AS ai_id, a.description AS ai_description, a.visible_text AS ai_visible_text,"
+    " a.tags AS ai_tags, CASE WHEN i.revision > 0 THEN a.claims END AS ai_claims,"
+    f" {edits_of('i')} AS edits, a.confidence, a.level,"
     " (SELECT coalesce(string_agg(found->>'source', ', '), '')"
     " FROM jsonb_array_elements(a.findings) AS found) AS backends, i.content_type, i.size_bytes,"
     " i.width, i.height, a.failure->>'message' AS error"
+)
+# What people wrote, where they wrote anything.
+_WRITTEN = (
+    "CASE WHEN i.revision > 0 THEN (SELECT string_agg(value #>> '{}', ' ') FROM ("
+    "SELECT DISTINCT ON (field) value FROM edits WHERE edits.image_id = i.id"
+    " AND field IN ('description', 'alt_text') ORDER BY field, edits.revision DESC) e) END"
 )
 _ORDER = " ORDER BY a.created_at DESC, a.id"
 
@@ -157,7 +172,7 @@ def _where(tenant_id: UUID, query: HistoryQuery) -> tuple[str, dict[str, Any]]:
         "i.deleted_at IS NULL",
     ]
     values: dict[str, Any] = {"tenant": tenant_id}
-    text = "concat_ws(' ', i.title, a.description, a.visible_text)"
+    text = f"concat_ws(' ', i.title, a.description, a.visible_text, {_WRITTEN})"
     for condition, name, value in (
         ("a.created_at >= %(since)s", "since", query.since),
         ("a.created_at < %(before)s", "before", query.before),
@@ -182,7 +197,11 @@ def _pattern(term: str) -> str:
 
 
 def _to_record(row: Mapping[str, Any]) -> HistoryRecord:
-    return HistoryRecord(**{**row, "tags": tuple(row["tags"])})
+    machine = to_words(row)
+    annotations = to_annotations(row["edits"])
+    plain = {name: row[name] for name in _PLAIN}
+    shown = effective_words(row["title"], tuple(row["tags"]), annotations, machine)
+    return HistoryRecord(**plain, shown=shown, machine=machine)
 
 
 def _to_statistics(rows: Sequence[Row]) -> HistoryStatistics:

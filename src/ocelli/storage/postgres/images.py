@@ -9,8 +9,10 @@ from uuid import UUID
 from ocelli.domain.analysis import Status
 from ocelli.domain.images import Original, StorageTarget, VariantStatus
 from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
+from ocelli.storage.postgres.annotations import edits_of
 from ocelli.storage.postgres.jobs import ENQUEUE, NOTHING, Requests, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD_ENTRIES, PostgresLibrary, new_entry
+from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.rows import ALWAYS, recordset, to_analysis, to_image, to_variant
 from ocelli.storage.postgres.usage import GRANTED, OUTCOME, count
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.file_query import FileQuery
     from ocelli.domain.images import Image, Variant
-    from ocelli.domain.paging import Key
+    from ocelli.domain.paging import Key, PageRequest
     from ocelli.domain.usage import Charge, Limit
     from ocelli.storage.postgres.rows import Connection, Row
 
@@ -202,24 +204,32 @@ class PostgresImages:
         )
         row = await cursor.fetchone()
         await PostgresLibrary(self._connection).refresh(id)
+        await PostgresReviews(self._connection).remove(id)
         return row["deleted_at"] if row else None
 
-    async def update(
-        self, tenant_id: UUID, id: UUID, *, title: str | None, tags: Sequence[str] | None
-    ) -> datetime | None:
-        """Change title and tags; None leaves a field unchanged, an empty title removes it.
+    async def lock(self, tenant_id: UUID, id: UUID) -> Image | None:
+        """Return an image, which no other transaction changes until this one ends; else None."""
+        await self._rows("SELECT 1 FROM images WHERE id = %s FOR NO KEY UPDATE", (id,))
+        return await self.get(tenant_id, str(id))
 
-        Returns the time of the change, None if there is no such image.
-        """
-        cursor = await self._connection.execute(
-            "UPDATE images SET title = nullif(coalesce(%s, title), ''),"
-            " tags = coalesce(%s::text[], tags), updated_at = now()"
-            " WHERE tenant_id = %s AND id = %s AND deleted_at IS NULL RETURNING updated_at",
-            (title, None if tags is None else list(tags), tenant_id, id),
+    async def change(
+        self, id: UUID, *, title: str | None, tags: Sequence[str], revision: int
+    ) -> None:
+        """Set what people say; the rows of ``edits`` must be there already."""
+        await self._connection.execute(
+            "UPDATE images SET title = %s, tags = %s, revision = %s, updated_at = now()"
+            " WHERE id = %s",
+            (title, list(tags), revision, id),
         )
-        row = await cursor.fetchone()
         await PostgresLibrary(self._connection).refresh(id)
-        return row["updated_at"] if row else None
+
+    async def edited(self, tenant_id: UUID, page: PageRequest) -> Sequence[Image]:
+        """Return a page of the images that people changed, by id; its key is (id)."""
+        return await self._select(
+            "tenant_id = %s AND revision > 0 AND deleted_at IS NULL AND id > %s"
+            " ORDER BY id LIMIT %s",
+            (tenant_id, page.after[0] if page.after else UUID(int=0), page.look_ahead),
+        )
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
         """Return the object keys of known tenants that have no row.
@@ -292,7 +302,7 @@ class PostgresImages:
         return True
 
     async def _select(self, where: str, parameters: tuple[object, ...]) -> Sequence[Image]:
-        query = f"SELECT * FROM images WHERE {where}"
+        query = f"SELECT *, {edits_of('images')} AS edits FROM images WHERE {where}"
         rows = await self._rows(query, parameters)
         ids = [row["id"] for row in rows]
         described: dict[UUID, Analysis] = {}

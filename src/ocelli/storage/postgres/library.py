@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ocelli.domain.effective import effective_words
 from ocelli.domain.file_query import SortBy, sort_name
 from ocelli.domain.search import SearchMode, fold
+from ocelli.storage.postgres.annotations import edits_of, to_annotations
+from ocelli.storage.postgres.rows import to_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,11 +55,12 @@ _NEWEST_FIRST = (
     " LIMIT %(limit)s OFFSET %(offset)s"
 )
 _SOURCE = (
-    "SELECT i.*, a.id IS NOT NULL AS described, a.description, a.visible_text,"
-    " coalesce(a.tags, '{}') AS ai_tags"
+    f"SELECT i.*, {edits_of('i')} AS edits, a.id AS ai_id, a.description AS ai_description,"
+    " a.visible_text AS ai_visible_text, a.tags AS ai_tags,"
+    " CASE WHEN i.revision > 0 THEN a.claims END AS ai_claims"
     " FROM images i LEFT JOIN LATERAL (SELECT * FROM analyses"
     " WHERE image_id = i.id AND status = 'completed' ORDER BY created_at DESC LIMIT 1) a ON true"
-    " WHERE i.id = %s AND i.deleted_at IS NULL FOR SHARE OF i"
+    " WHERE i.id = %s AND i.deleted_at IS NULL"
 )
 _WORDS = " || ".join(
     f"setweight(to_tsvector('simple', %({text})s) || to_tsvector('english', %({text})s),"
@@ -94,8 +98,10 @@ class PostgresLibrary:
     async def refresh(self, image_id: UUID) -> None:
         """Update the entry of a picture; must follow every change of its rows.
 
-        The lock lets changes at the same time follow each other, so that the last one sees both.
+        The lock lets changes at the same time follow each other, so that the last one sees both:
+        in a statement of its own, as one that has waited sees other tables as they were before.
         """
+        await self._connection.execute("SELECT 1 FROM images WHERE id = %s FOR SHARE", (image_id,))
         cursor = await self._connection.execute(_SOURCE, (image_id,))
         row = await cursor.fetchone()
         if row is None:
@@ -314,19 +320,24 @@ def new_entry(image: Image) -> dict[str, Any]:
 
 
 def _entry(row: Row) -> dict[str, Any]:
-    tags = [*row["tags"], *row["ai_tags"]]
+    machine = to_words(row)
+    annotations = to_annotations(row["edits"])
+    own = tuple(row["tags"])
+    shown = effective_words(row["title"], own, annotations, machine)
+    # Tags of either are found, but for those that a person has rejected.
+    tags = (*own, *effective_words(None, (), annotations, machine).tags)
     return {
         "id": row["id"],
         "tenant_id": row["tenant_id"],
         "shown_at": row["content_created_at"] or row["created_at"],
         "created_at": row["created_at"],
         "size_bytes": row["size_bytes"],
-        "described": row["described"],
+        "described": machine is not None or shown.description is not None,
         "name": sort_name(row["title"], row["filename"]),
         "title": fold(f"{row['title'] or ''} {row['filename']}"),
         "tags": fold(" ".join(tags)),
-        "description": fold((row["description"] or "")[:LONGEST_TEXT]),
-        "seen": fold((row["visible_text"] or "")[:LONGEST_TEXT]),
+        "description": fold(f"{shown.description or ''} {shown.alt_text or ''}"[:LONGEST_TEXT]),
+        "seen": fold((shown.visible_text or "")[:LONGEST_TEXT]),
         "labels": [_tenant(row["tenant_id"]), *sorted({_label(tag) for tag in tags})],
     }
 

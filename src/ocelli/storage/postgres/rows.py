@@ -21,6 +21,7 @@ from ocelli.domain.analysis import (
     VerificationLevel,
 )
 from ocelli.domain.claims import JudgedClaim
+from ocelli.domain.effective import MachineWords
 from ocelli.domain.errors import FailureType
 from ocelli.domain.findings import Findings
 from ocelli.domain.images import (
@@ -32,6 +33,7 @@ from ocelli.domain.images import (
     VariantType,
 )
 from ocelli.domain.questions import Question
+from ocelli.storage.postgres.annotations import to_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,6 +150,19 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
     )
 
 
+def to_words(row: Mapping[str, Any]) -> MachineWords | None:
+    """Return the machine's words of a row with columns ``ai_*``; None without an ``ai_id``."""
+    if row["ai_id"] is None:
+        return None
+    return MachineWords(
+        row["ai_id"],
+        row["ai_description"],
+        row["ai_visible_text"],
+        tuple(row["ai_tags"]),
+        _claims.validate_python(row["ai_claims"] or []),
+    )
+
+
 def to_variant(row: Mapping[str, Any]) -> Variant:
     """Return the variant of a row of ``variants``."""
     return Variant(
@@ -162,7 +177,7 @@ def to_image(
     analysis: Analysis | None = None,
     described: Analysis | None = None,
 ) -> Image:
-    """Return the image of a row of ``images``, with its variants and analyses."""
+    """Return the image of a row of ``images`` and its ``edits``, with variants and analyses."""
     return Image(
         id=row["id"],
         tenant_id=row["tenant_id"],
@@ -189,6 +204,8 @@ def to_image(
         variants=tuple(variants),
         analysis=analysis,
         described=described,
+        revision=row["revision"],
+        annotations=to_annotations(row["edits"]),
     )
 
 

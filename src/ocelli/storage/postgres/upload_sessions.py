@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ocelli.domain.analysis import VerificationLevel
+from ocelli.domain.effective import effective
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.upload_sessions import (
     Ended,
@@ -66,7 +67,8 @@ _ENDED = """
     ORDER BY n.changed_at DESC, n.position DESC), '[]') FROM (
     SELECT i.filename, i.position, i.state, i.error, i.retryable, i.changed_at,
         coalesce(i.image_id, CASE WHEN i.state <> 'failed' THEN p.id END) AS image_id,
-        left(a.description, %(excerpt)s) AS description, a.processing_ms
+        left(a.description, %(excerpt)s) AS description, a.processing_ms,
+        coalesce(p.revision, 0) > 0 AS edited
     FROM items i
     LEFT JOIN images p ON p.id = coalesce(i.image_id, i.id) AND p.deleted_at IS NULL
     LEFT JOIN LATERAL (SELECT description, processing_ms FROM analyses
@@ -176,9 +178,11 @@ class PostgresSessions:
         if not rows:
             return None
         (row,) = rows
-        ended, failures = (
-            [_to_ended(each) for each in row[name]] for name in ("ended", "failures")
-        )
+        lists = [row["ended"], row["failures"]]
+        edited = [UUID(each["image_id"]) for found in lists for each in found if each["edited"]]
+        images = await PostgresImages(self._connection).by_ids(edited) if edited else ()
+        texts = {str(each.id): effective(each).description for each in images}
+        ended, failures = ([_to_ended(each, texts, excerpt) for each in found] for found in lists)
         return _to_session(row), ended, failures
 
     async def page(
@@ -428,7 +432,9 @@ def _to_session(row: Mapping[str, Any]) -> Session:
     )
 
 
-def _to_ended(row: Mapping[str, Any]) -> Ended:
+def _to_ended(row: Mapping[str, Any], texts: Mapping[str, str | None], excerpt: int) -> Ended:
+    """Return an item; ``texts`` are the descriptions of pictures that people have edited."""
+    description = texts.get(row["image_id"], row["description"])
     return Ended(
         filename=row["filename"],
         position=row["position"],
@@ -436,7 +442,7 @@ def _to_ended(row: Mapping[str, Any]) -> Ended:
         image_id=row["image_id"] and UUID(row["image_id"]),
         error=row["error"],
         retryable=row["retryable"],
-        description=row["description"],
+        description=description and description[:excerpt],
         processing_ms=row["processing_ms"],
     )
 

@@ -73,12 +73,17 @@ def description(
         image_url=original,
         stored_image_url=original,
         thumbnail_url=image and url_of(image, VariantType.SMALL),
-        description=record.description,
+        description=record.shown.description,
+        description_source=record.shown.description_source,
+        ai_description=record.machine and record.machine.description,
         confidence_score=record.confidence and round(record.confidence, 4),
         metadata={
             **{name: value for name, value in metadata.items() if name != "source_type"},
-            "visible_text": record.visible_text,
-            "tags": list(record.tags),
+            "visible_text": record.shown.visible_text,
+            "tags": list(record.shown.tags),
+            "tags_source": record.shown.tags_source,
+            "ai_tags": list(record.machine.tags) if record.machine else [],
+            "alt_text": record.shown.alt_text,
         },
     )
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.cursors import NEXT
+from ocelli.domain.effective import Source
 from ocelli.domain.history import MOST_EXPORTED, ExportFormat, ExportStatus, SourceType
 
 
@@ -24,7 +25,9 @@ class DescriptionRecord(BaseModel):
     image_url: str | None = Field(description="The original. Signed, good for an hour.")
     stored_image_url: str | None = Field(description="The same.")
     thumbnail_url: str | None
-    description: str | None
+    description: str | None = Field(description="A person's, if there is one.")
+    description_source: Source | None
+    ai_description: str | None = Field(description="What the machine said this time.")
     confidence_score: float | None
     metadata: dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ocelli.api.aion import cursors
@@ -13,6 +13,8 @@ from ocelli.api.aion.describe.mapping import calls, submitted, warnings
 from ocelli.api.aion.files import schemas
 from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status
+from ocelli.domain.edits import Changes, ClaimChange
+from ocelli.domain.effective import effective, effective_claims
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.file_query import FileQuery, SortBy, sort_key
 from ocelli.domain.findings import LOCAL
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ocelli.domain.analysis import Analysis, VerificationLevel
+    from ocelli.domain.effective import Effective, EffectiveClaim
     from ocelli.domain.images import Image
+    from ocelli.usecases.edits import EditPage
     from ocelli.usecases.files import Deletion, Page
     from ocelli.usecases.redescribe import Redescription
 
@@ -92,15 +96,17 @@ def _order(query: FileQuery) -> str:
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
     """Return a row of the list."""
     analysis, described = image.analysis, image.described
+    shown = effective(image)
     return schemas.FileSummary(
         id=str(image.id),
         object_key=image.object_key,
         title=image.title,
         filename=image.filename,
         thumbnail_url=url_of(image, VariantType.SMALL),
-        upload_description=described.description if described else None,
-        visible_text=described.visible_text if described else None,
-        tags=shown_tags(image),
+        upload_description=shown.description,
+        visible_text=shown.visible_text,
+        **words(image, shown),
+        tags=list(shown.tags),
         ai_tags=ai_tags(image),
         size_bytes=image.size_bytes,
         created_at=image.created_at,
@@ -125,11 +131,13 @@ def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
 def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> schemas.FileDetails:
     """Return the details of a file."""
     described = image.described
+    shown = effective(image)
+    said = image.annotations
     return schemas.FileDetails(
         id=str(image.id),
         object_key=image.object_key,
         title=image.title,
-        tags=shown_tags(image),
+        tags=list(shown.tags),
         ai_tags=ai_tags(image),
         size_bytes=image.size_bytes,
         content_type=image.content_type,
@@ -141,8 +149,15 @@ def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> sc
         original_url=url_of(image, VariantType.ORIGINAL),
         variant_status=image.variant_status,
         variant_count=len(image.variants),
-        upload_description=described.description if described else None,
-        visible_text=described.visible_text if described else None,
+        upload_description=shown.description,
+        visible_text=shown.visible_text,
+        rejected_tags=list(said.rejected_tags),
+        claims=[claim_state(each) for each in effective_claims(said, described)],
+        authorship={
+            field: schemas.Authorship(author=by.author, created_at=by.created_at)
+            for field, by in said.authorship.items()
+        },
+        **words(image, shown),
         description_generated_at=described.completed_at if described else None,
         full_descriptions=[
             full_description(each) for each in history if each.status is Status.COMPLETED
@@ -251,9 +266,78 @@ def level(image: Image) -> VerificationLevel | None:
     return image.described.level if image.described else None
 
 
-def shown_tags(image: Image) -> list[str]:
-    """Return the tags of the person, or those of the analysis if there are none."""
-    return list(image.tags) or ai_tags(image)
+def words(image: Image, shown: Effective) -> dict[str, Any]:
+    """Return the fields of ``schemas.Words``."""
+    return {
+        "title_source": shown.title_source,
+        "description_source": shown.description_source,
+        "tags_source": shown.tags_source,
+        "ai_description": image.described.description if image.described else None,
+        "alt_text": shown.alt_text,
+        "alt_text_source": shown.alt_text_source,
+        **_decision(shown),
+        "revision": image.revision,
+    }
+
+
+def _decision(shown: Effective) -> dict[str, Any]:
+    by = shown.reviewed
+    return {
+        "review_status": shown.review_status,
+        "reviewed_by": by and by.author,
+        "reviewed_at": by and by.created_at,
+    }
+
+
+def claim_state(each: EffectiveClaim) -> schemas.ClaimState:
+    """Return a claim with a person's verdict."""
+    review = each.review
+    return schemas.ClaimState(
+        claim=each.claim,
+        text=each.text,
+        kept=each.kept,
+        in_description=each.in_description,
+        probability=each.probability,
+        verdict=review and review.verdict,
+        author=review and review.by.author,
+        reviewed_at=review and review.by.created_at,
+    )
+
+
+def changes(body: schemas.FileUpdate) -> Changes:
+    """Return the changes of a body."""
+    return Changes(
+        title=body.title,
+        description=body.description,
+        alt_text=body.alt_text,
+        tags=body.tags,
+        rejected_tags=body.rejected_tags,
+        claims=tuple(ClaimChange(e.claim, e.verdict, e.text) for e in body.claims or ()),
+        review=body.review,
+    )
+
+
+def edits(page: EditPage) -> schemas.EditList:
+    """Return a page of the changes of a file."""
+    last = page.edits[-1] if page.has_more else None
+    return schemas.EditList(
+        edits=[
+            schemas.EditOut(
+                id=str(each.id),
+                revision=each.revision,
+                field=each.field,
+                claim=each.claim,
+                value=each.value,
+                previous=each.previous,
+                author=each.author,
+                created_at=each.created_at,
+                undoes=each.undoes and str(each.undoes),
+            )
+            for each in page.edits
+        ],
+        has_more=page.has_more,
+        next_cursor=last and cursors.to_cursor("edits", (last.revision, last.position)),
+    )
 
 
 def confidence(analysis: Analysis | None) -> float | None:
@@ -269,9 +353,20 @@ def error_message(analysis: Analysis | None) -> str | None:
 
 
 def updated_file(image: Image) -> schemas.UpdatedFile:
-    """Return the body of an updated file."""
+    """Return what a person says about a file."""
+    said = image.annotations
+    claims = effective_claims(said, image.described)
     return schemas.UpdatedFile(
-        id=str(image.id), title=image.title, tags=list(image.tags), updated_at=image.updated_at
+        id=str(image.id),
+        title=image.title,
+        tags=list(image.tags),
+        description=said.description,
+        alt_text=said.alt_text,
+        rejected_tags=list(said.rejected_tags),
+        claims=[claim_state(each) for each in claims if each.review is not None],
+        **_decision(effective(image)),
+        revision=image.revision,
+        updated_at=image.updated_at,
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse
 
+from ocelli.api.aion import cursors
 from ocelli.api.aion.common import FileId, absolute, errors
 from ocelli.api.aion.describe.mapping import question
 from ocelli.api.aion.files import mapping, schemas
@@ -18,6 +20,7 @@ from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.images import Image, VariantType
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.lookup import existing
 
@@ -92,13 +95,43 @@ async def download(
     )
 
 
-@router.patch("/{file_id}", summary="Change title or tags", responses=errors(400, 404))
+@router.patch("/{file_id}", summary="Say something about a file", responses=errors(400, 404, 409))
 @requires(KeyRole.WRITE)
 async def update_file(
     file_id: FileId, body: schemas.FileUpdate, key: CurrentKey, services: CurrentServices
 ) -> schemas.UpdatedFile:
-    """What is not given stays; an empty title or an empty list removes."""
-    image = await services.files.update(key.tenant.id, file_id, title=body.title, tags=body.tags)
+    """What is not given stays; an empty text or list removes. Machines never change what you say.
+
+    With `revision` it is refused with 409 if others were faster: `details.changes` tells what they
+    did.
+    """
+    image = await services.edits.update(
+        key.tenant.id, file_id, mapping.changes(body), author=key.name, revision=body.revision
+    )
+    return mapping.updated_file(image)
+
+
+@router.get("/{file_id}/edits", summary="What people changed", responses=errors(404))
+@requires(KeyRole.READ)
+async def list_edits(
+    file_id: FileId,
+    key: CurrentKey,
+    services: CurrentServices,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: cursors.Cursor = None,
+) -> schemas.EditList:
+    """Newest first, with who, when, and the value before."""
+    page = PageRequest(limit, after=cursors.from_cursor(cursor, "edits", int, int))
+    return mapping.edits(await services.edits.history(key.tenant.id, file_id, page))
+
+
+@router.post("/{file_id}/edits/{edit_id}/undo", summary="Undo a change", responses=errors(404, 409))
+@requires(KeyRole.WRITE)
+async def undo_edit(
+    file_id: FileId, edit_id: UUID, key: CurrentKey, services: CurrentServices
+) -> schemas.UpdatedFile:
+    """Sets its field back, as a new change. 409 if the field was changed again since."""
+    image = await services.edits.undo(key.tenant.id, file_id, edit_id, author=key.name)
     return mapping.updated_file(image)
 
 

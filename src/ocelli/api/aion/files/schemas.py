@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -21,6 +21,8 @@ from ocelli.api.aion.describe.schemas import (
 )
 from ocelli.api.verified import BackendError, ClaimOut
 from ocelli.domain.analysis import Status, VerificationLevel
+from ocelli.domain.edits import ClaimVerdict, EditField, ReviewStatus
+from ocelli.domain.effective import Source
 from ocelli.domain.file_query import SortBy
 from ocelli.domain.images import VariantStatus
 from ocelli.domain.search import SearchMode
@@ -32,6 +34,7 @@ def _without_nul(text: str) -> str:
     return text
 
 
+_DESCRIPTION = "A person's description, if there is one; else the machine's: `description_source`."
 Text = Annotated[str, AfterValidator(_without_nul)]
 
 
@@ -97,7 +100,25 @@ class Dimensions(BaseModel):
     height: int
 
 
-class FileSummary(BaseModel):
+class Words(BaseModel):
+    """Whose words a file has, and a person's decision about them."""
+
+    title_source: Source | None
+    description_source: Source | None = Field(
+        description="person; accepted: a machine's, approved by a person; corrected: a machine's, "
+        "with a person's verdicts on claims carried out; machine."
+    )
+    tags_source: Source | None
+    ai_description: str | None = Field(description="What the machine says now.")
+    alt_text: str | None
+    alt_text_source: Source | None
+    review_status: ReviewStatus
+    reviewed_by: str | None = Field(description="The name of the key.")
+    reviewed_at: datetime | None
+    revision: int = Field(description="Counts the changes by people; 0: none so far.")
+
+
+class FileSummary(Words):
     """A row of the list."""
 
     id: str
@@ -105,7 +126,7 @@ class FileSummary(BaseModel):
     title: str | None
     filename: str
     thumbnail_url: str | None = Field(description="Signed, good for an hour, needs no key.")
-    upload_description: str | None = Field(description="What the machine says.")
+    upload_description: str | None = Field(description=_DESCRIPTION)
     visible_text: str | None
     tags: list[str] = Field(description="The person's tags; the machine's while there are none.")
     ai_tags: list[str] = Field(description="The machine's tags, best first.")
@@ -185,7 +206,27 @@ class ProcessingStep(BaseModel):
     operation_type: Literal["describe", "variants"]
 
 
-class FileDetails(BaseModel):
+class Authorship(BaseModel):
+    """Who said something, and when."""
+
+    author: str
+    created_at: datetime
+
+
+class ClaimState(BaseModel):
+    """A statement about the picture, and what a person says about it."""
+
+    claim: str = Field(description="As it was made.")
+    text: str = Field(description="As it holds: corrected, or the same.")
+    kept: bool = Field(description="It counts as true.")
+    in_description: bool = Field(description="False: the newest description does not make it.")
+    probability: float | None = Field(description="That it is true; null for a person's own.")
+    verdict: ClaimVerdict | None = Field(description="A person's.")
+    author: str | None
+    reviewed_at: datetime | None
+
+
+class FileDetails(Words):
     """Everything about one file."""
 
     id: str
@@ -203,8 +244,15 @@ class FileDetails(BaseModel):
     original_url: str | None
     variant_status: VariantStatus
     variant_count: int
-    upload_description: str | None
+    upload_description: str | None = Field(description=_DESCRIPTION)
     visible_text: str | None
+    rejected_tags: list[str] = Field(description="Tags of machines that a person rejected.")
+    claims: list[ClaimState] = Field(
+        description="Of the newest description, then those that only people make or judge."
+    )
+    authorship: dict[EditField, Authorship] = Field(
+        description="Of every field that a person has set."
+    )
     description_generated_at: datetime | None
     full_descriptions: list[FullDescription]
     created_at: datetime
@@ -228,15 +276,59 @@ class DeletedFile(BaseModel):
     message: str
 
 
+class ClaimEdit(BaseModel):
+    """A person's verdict on a claim."""
+
+    claim: str = Field(
+        description="Word for word, but for case and space. Up to 10,000 characters."
+    )
+    verdict: ClaimVerdict | None = Field(
+        None, description="`added`: a claim of one's own. Null takes a verdict back."
+    )
+    text: str | None = Field(None, description="What a `corrected` claim should say.")
+
+
 class FileUpdate(BaseModel):
     """What a person says about a file; what machines say is kept apart and never in its place."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"title": "Breakfast", "tags": ["coffee", "morning"]}]}
+        json_schema_extra={
+            "examples": [
+                {"title": "Breakfast", "tags": ["coffee", "morning"]},
+                {
+                    "description": "Two cups of coffee beside a newspaper.",
+                    "claims": [
+                        {
+                            "claim": "There are three cups.",
+                            "verdict": "corrected",
+                            "text": "There are two cups.",
+                        }
+                    ],
+                    "review": "approved",
+                    "revision": 1,
+                },
+            ]
+        }
     )
 
     title: str | None = Field(None, description="Up to 255 characters.")
     tags: list[str] | None = Field(None, description="Up to 40, of up to 50 characters each.")
+    description: str | None = Field(None, description="Up to 10,000 characters, kept as text.")
+    alt_text: str | None = Field(None, description="Up to 10,000 characters, kept as text.")
+    rejected_tags: list[str] | None = Field(
+        None, description="Tags of machines not to show or find. Up to 40."
+    )
+    claims: list[ClaimEdit] | None = Field(None, description="Up to 500; others stay as they are.")
+    review: ReviewStatus | None = Field(
+        None, description="A decision about the newest description; `pending` takes it back."
+    )
+    revision: int | None = Field(
+        None,
+        ge=0,
+        le=2**31 - 1,
+        description="The `revision` that this change is made upon. If it is not the present one, "
+        "nothing is changed: 409, and `details.changes` tells the changes since.",
+    )
 
 
 class UpdatedFile(BaseModel):
@@ -245,7 +337,37 @@ class UpdatedFile(BaseModel):
     id: str
     title: str | None
     tags: list[str]
+    description: str | None
+    alt_text: str | None
+    rejected_tags: list[str]
+    claims: list[ClaimState] = Field(description="Those that a person has judged.")
+    review_status: ReviewStatus
+    reviewed_by: str | None
+    reviewed_at: datetime | None
+    revision: int
     updated_at: datetime
+
+
+class EditOut(BaseModel):
+    """One change of one field."""
+
+    id: str
+    revision: int = Field(description="Changes that were made together have the same.")
+    field: EditField
+    claim: str | None = Field(description="The claim, where `field` is `claim`.")
+    value: Any = Field(description="Null: the word was taken back.")
+    previous: Any
+    author: str
+    created_at: datetime
+    undoes: str | None = Field(description="The change that this one undid.")
+
+
+class EditList(BaseModel):
+    """One page of the changes, newest first."""
+
+    edits: list[EditOut]
+    has_more: bool
+    next_cursor: str | None = Field(description=cursors.NEXT)
 
 
 class BatchDelete(BaseModel):

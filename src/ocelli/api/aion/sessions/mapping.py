@@ -9,6 +9,7 @@ from ocelli.api.aion.common import whole
 from ocelli.api.aion.cursors import to_cursor
 from ocelli.api.aion.files.mapping import ai_tags, confidence
 from ocelli.api.aion.sessions import schemas
+from ocelli.domain.effective import effective
 from ocelli.domain.images import VariantType
 from ocelli.domain.upload_sessions import ItemState
 
@@ -70,6 +71,7 @@ def results(page: ResultsPage, page_request: PageRequest, url_of: UrlOf) -> sche
 def result(item: Item, url_of: UrlOf) -> schemas.SessionResult:
     """Return a finished file; a duplicate has the data of the existing picture."""
     image = item.image
+    shown = effective(image) if image else None
     analysis = image.analysis if image else None
     described = image.described if image else None
     failure = analysis.failure if analysis else None
@@ -78,9 +80,13 @@ def result(item: Item, url_of: UrlOf) -> schemas.SessionResult:
         filename=item.filename,
         object_key=image.object_key if image else item.object_key,
         status=item.state.value,
-        description=described.description if described else None,
-        visible_text=described.visible_text if described else None,
-        tags=ai_tags(image) if image else [],
+        description=shown.description if shown else None,
+        description_source=shown.description_source if shown else None,
+        ai_description=described.description if described else None,
+        visible_text=shown.visible_text if shown else None,
+        tags=list(shown.tags) if shown else [],
+        tags_source=shown.tags_source if shown else None,
+        ai_tags=ai_tags(image) if image else [],
         confidence_score=confidence(described),
         processing_time_ms=whole(described.processing_ms) if described else None,
         error_message=item.error,

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ocelli.api.aion.cursors import NEXT
+from ocelli.domain.effective import Source
 from ocelli.domain.upload_sessions import SessionStatus, UploadMethod
 
 
@@ -80,9 +81,13 @@ class SessionResult(BaseModel):
     filename: str
     object_key: str | None
     status: Literal["completed", "failed", "skipped"]
-    description: str | None
+    description: str | None = Field(description="A person's, if there is one.")
+    description_source: Source | None
+    ai_description: str | None
     visible_text: str | None
     tags: list[str]
+    tags_source: Source | None
+    ai_tags: list[str]
     confidence_score: float | None
     processing_time_ms: int | None
     error_message: str | None

@@ -129,7 +129,7 @@ def upload_status(image: Image) -> schemas.UploadStatus:
     terminal = unified in ("completed", "failed", "partially_completed")
     completed_at = analysis.completed_at if analysis else image.updated_at
     moments = (analysis.created_at, analysis.completed_at) if analysis else ()
-    updated_at = max(image.updated_at, *filter(None, moments))
+    updated_at = max([image.updated_at, *filter(None, moments)])
     return schemas.UploadStatus(
         image_id=str(image.id),
         tenant_id=str(image.tenant_id),

@@ -1,0 +1,1 @@
+"""``/reviews``: descriptions that wait for a person."""

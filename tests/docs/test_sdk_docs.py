@@ -109,12 +109,9 @@ def unknown(code: str) -> list[str]:
 
 
 def program(blocks: list[str]) -> str:
-    """Each block as a function that is given an open client."""
-    functions = [
-        f"async def block_{number}(client: AionVision) -> None:\n{textwrap.indent(code, '    ')}"
-        for number, code in enumerate(blocks)
-    ]
-    return "\n\n".join(["from aion import AionVision", *functions])
+    """A page as a function that is given an open client: blocks build on those before them."""
+    body = textwrap.indent("\n".join(blocks), "    ")
+    return f"from aion import AionVision\n\nasync def page(client: AionVision) -> None:\n{body}"
 
 
 def mypy(folder: Path, files: list[Path]) -> str:

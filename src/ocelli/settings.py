@@ -161,6 +161,11 @@ class BackendSetting(BaseModel):
         description="Whether chat requests pass addresses of pictures on to it as they are, and so "
         "the files with their metadata. By default we fetch them and send the picture alone.",
     )
+    sight_test: bool = Field(
+        True,
+        description="Whether it has to show, on four generated pictures, that it sees before it "
+        "describes, checks or judges: see sight.md. `false` shows it as unproved.",
+    )
     headers: dict[str, str] = Field(
         default_factory=dict, description="More headers for every request."
     )

@@ -39,6 +39,8 @@ def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
     backends["tagged"] = upstream.model("qwen3-vl:2b")
     backends["looks"] = upstream.model("tagged:quick")
     backends["gone"] = {"base_url": "http://127.0.0.1:9/v1", "model": "gone"}
+    for backend in backends.values():
+        backend["sight_test"] = False
     backends["good"] |= {"max_side": 256, "full_side": 256, "headers": {"X-Of-The-Operator": "yes"}}
     server = start_server(
         reachable(tmp_path_factory.mktemp("chat")) / "data",

@@ -33,10 +33,16 @@ def upstream() -> Iterator[SceneServer]:
 def served(upstream: SceneServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Three models and one that is down."""
     backends: dict[str, Any] = {
-        name: {"provider": "vllm", "base_url": upstream.url, "model": name}
+        name: {
+            "provider": "vllm",
+            "base_url": upstream.url,
+            "model": name,
+            "sight_test": False,
+        }
         for name in ("describer", "checker", "judge")
     }
     backends["down"] = {"provider": "vllm", "base_url": NOBODY, "model": "x", "retries": 0}
+    backends["down"]["sight_test"] = False
     running = start_server(
         reachable(tmp_path_factory.mktemp("backends")) / "data",
         "--workers",

@@ -25,7 +25,13 @@ def upstream() -> Iterator[SceneServer]:
 
 @pytest.fixture(scope="module")
 def chatting(tmp_path_factory: pytest.TempPathFactory, upstream: SceneServer) -> Iterator[Server]:
-    house = {"base_url": upstream.url, "key": KEY, "input_price": 1.0, "output_price": 2.0}
+    house = {
+        "base_url": upstream.url,
+        "key": KEY,
+        "input_price": 1.0,
+        "output_price": 2.0,
+        "sight_test": False,
+    }
     backends = {
         "house": {**house, "model": "scene-a"},
         "second": {**house, "model": "scene-b", "structured": "json_schema"},

@@ -142,11 +142,12 @@ def every_name() -> Iterator[set[str]]:
     code = """
 import asyncio
 import ocelli.api.app, ocelli.worker.observe, ocelli.wiring.adapters, ocelli.backends.chat.telemetry
-from ocelli.api.metrics import QueueCollector
+from ocelli.api.metrics import QueueCollector, SightCollector
 from ocelli.domain.jobs import QueueState
 from prometheus_client import REGISTRY
 state = QueueState({("a", "todo"): 1}, {"a": 1.0}, 1)
-for family in (*REGISTRY.collect(), *QueueCollector(state).collect()):
+ours = (*QueueCollector(state).collect(), *SightCollector({}).collect())
+for family in (*REGISTRY.collect(), *ours):
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
     for suffix in suffixes.get(family.type, [""]):
         print(family.name + suffix)

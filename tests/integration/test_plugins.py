@@ -38,7 +38,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(installed: Path, folder: Path, *arguments: str) -> str:
     (folder / "ocelli.toml").write_text(
-        'default_backend = "brightness"\n[backends.brightness]\noptions = { bright_from = 1 }\n'
+        'default_backend = "brightness"\n[backends.brightness]\nsight_test = false\n'
+        "options = { bright_from = 1 }\n"
     )
     done = subprocess.run(
         [*OCELLI, *arguments],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from ocelli.api.auth import CurrentServices
 from ocelli.api.policy import public
+from ocelli.api.services import Services
+from ocelli.domain.errors import Unavailable
 
 router = APIRouter(tags=["operations"])
 
@@ -38,18 +41,32 @@ async def live() -> dict[str, str]:
 )
 @public
 async def ready(services: CurrentServices) -> JSONResponse:
-    """Database, store and workers; 503 as long as one of them is missing.
+    """Database, store and workers; 503 as long as one of them is missing. `backends`, if any are
+    configured, says which have shown that they see; whatever it says, others answer for them.
 
     With `ocelli serve --workers 0` workers are other machines' business: `checks` says that none is
     alive, and the API is ready all the same. It takes pictures, and gives what it has.
     """
     tasks = {name: asyncio.create_task(_result(check)) for name, check in services.checks.items()}
+    sight = asyncio.create_task(_sight(services))
     # Not for those that are too late to end: to give up on a frozen database takes time as well.
-    await asyncio.wait(tasks.values(), timeout=CHECK_TIMEOUT)
+    await asyncio.wait((*tasks.values(), sight), timeout=CHECK_TIMEOUT)
     checks = {name: _result_of(task) for name, task in tasks.items()}
     is_ready = all(checks[name] == "ok" for name in checks.keys() - services.checked_elsewhere)
-    body = {"status": "ready" if is_ready else "not ready", "checks": checks}
+    body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": checks}
+    if sight.done() and sight.result():
+        body["backends"] = sight.result()
+    sight.cancel()
     return JSONResponse(body, 200 if is_ready else 503)
+
+
+async def _sight(services: Services) -> dict[str, str]:
+    """What is known of each backend, in a sentence; empty if that is not known now."""
+    try:
+        states = await services.sight_states()
+    except Unavailable:
+        return {}
+    return {name: f"{each.sight}. {each.reason}".strip() for name, each in states.items()}
 
 
 async def _result(check: Callable[[], Awaitable[None]]) -> str:

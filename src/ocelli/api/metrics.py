@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
@@ -18,11 +18,14 @@ from ocelli.api.auth import CurrentServices
 from ocelli.api.policy import public
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.jobs import QueueState
+from ocelli.domain.sight import Sight, SightState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client import Metric
+
+T = TypeVar("T")
 
 router = APIRouter(tags=["operations"])
 
@@ -38,12 +41,13 @@ async def metrics(services: CurrentServices) -> PlainTextResponse:
     database that answers, without the queue.
     """
     query = asyncio.ensure_future(services.queue_state())
-    await asyncio.wait({query}, timeout=QUERY_TIMEOUT)
-    body = await asyncio.to_thread(_exposed, _state(query))
+    sight = asyncio.ensure_future(services.sight_states())
+    await asyncio.wait({query, sight}, timeout=QUERY_TIMEOUT)
+    body = await asyncio.to_thread(_exposed, _state(query), _state(sight))
     return PlainTextResponse(body, media_type=CONTENT_TYPE_LATEST)
 
 
-def _state(query: asyncio.Future[QueueState]) -> QueueState | None:
+def _state(query: asyncio.Future[T]) -> T | None:
     if not query.done():
         query.cancel()
         return None
@@ -53,14 +57,34 @@ def _state(query: asyncio.Future[QueueState]) -> QueueState | None:
         return None
 
 
-def _exposed(state: QueueState | None) -> bytes:
+def _exposed(state: QueueState | None, sight: Mapping[str, SightState] | None) -> bytes:
     registry = CollectorRegistry()
     registry.register(QueueCollector(state))
+    registry.register(SightCollector(sight or {}))
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY) + generate_latest(registry)
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     ProcessCollector(registry=registry)  # of the API
     return generate_latest(registry)
+
+
+class SightCollector(Collector):
+    """A gauge of what is known of each backend's sight; 1 for the present state."""
+
+    def __init__(self, states: Mapping[str, SightState]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        sight = GaugeMetricFamily(
+            "ocelli_backend_sight",
+            "Whether a backend has shown that it sees",
+            labels=["backend", "sight"],
+        )
+        for name, state in self._states.items():
+            for each in Sight:
+                sight.add_metric([name, each], state.sight is each)
+        yield sight
 
 
 class QueueCollector(Collector):

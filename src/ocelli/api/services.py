@@ -9,7 +9,7 @@ from ocelli.media.blob_writer import BlobFactory, DiskWatch
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from uuid import UUID
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.jobs import QueueState
     from ocelli.domain.pricing import Roster
+    from ocelli.domain.sight import SightState
     from ocelli.media.blob_writer import BlobWriter
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.adhoc import AdHocAnalyses
@@ -128,6 +129,7 @@ class Services:
     checks: dict[str, Callable[[], Awaitable[None]]]
     checked_elsewhere: frozenset[str]
     queue_state: Callable[[], Awaitable[QueueState]]
+    sight_states: Callable[[], Awaitable[Mapping[str, SightState]]]
     lifespan: Callable[[], AbstractAsyncContextManager[Any]]
     max_upload_bytes: int
     signed_folder: SignedFolder | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -38,7 +39,8 @@ class BackendConfig:
     ``timeout`` is one attempt's, in seconds; ``deadline`` that of a look with all its waiting and
     retries. After ``breaker_failures`` failed attempts in a row nothing is sent for
     ``breaker_seconds``. ``proxy`` is for every request to it.
-    ``options`` are those of backends that other packages bring.
+    ``sight_test``: it has to show that it sees before it describes. ``options`` are those of
+    backends that other packages bring.
     """
 
     name: str
@@ -61,10 +63,20 @@ class BackendConfig:
     breaker_failures: int = 5
     breaker_seconds: float = 15.0
     fetches_urls: bool = False
+    sight_test: bool = True
     prices: Prices = Prices()
     proxy: str | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """Stands for what answers: kind, server, model, and what changes how it sees pictures."""
+        parts = (
+            self.provider.kind, self.base_url, self.model, self.max_side, self.full_side,
+            self.jpeg_quality, sorted(map(repr, self.options.items())),
+        )  # fmt: skip
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
     def url(self) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from ocelli.domain.ports_backends import Backend, LocalModels
+    from ocelli.domain.ports_backends import Backend, LocalModels, SightGate
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def configure(
     )
     plain = (
         "jpeg_quality", "max_tokens", "temperature", "timeout", "deadline", "concurrency",
-        "retries", "breaker_failures", "breaker_seconds", "fetches_urls",
+        "retries", "breaker_failures", "breaker_seconds", "fetches_urls", "sight_test",
     )  # fmt: skip
     return BackendConfig(
         name=name,
@@ -87,12 +87,16 @@ class BackendParts:
 
 @dataclass(slots=True)
 class Registry:
-    """Implements ports_backends.Backends. ``missing`` are those that are named and have no key."""
+    """Implements ports_backends.Backends. ``missing`` are those that are named and have no key.
+
+    ``sight`` holds back those that have not shown that they see; never the local one.
+    """
 
     local: LocalModels
     configured: Mapping[str, Backend] = field(default_factory=dict)
     parts: BackendParts = BackendParts()
     missing: tuple[MissingKey, ...] = ()
+    sight: SightGate | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -102,10 +106,10 @@ class Registry:
     @property
     def default(self) -> Backend:
         """The backend that describes when a request names none."""
-        return self._named(self.parts.default) or next(iter(self.configured.values()), self.local)
+        return self._named(self.parts.default) or next(iter(self._usable.values()), self.local)
 
     def get(self, name: str) -> Backend | None:
-        """Return the backend of this name; None if it is not configured."""
+        """Return the backend of this name; None if it is not configured, or held back."""
         return self._named(name)
 
     def checker(self, *others: str) -> Backend:
@@ -120,7 +124,7 @@ class Registry:
         chosen = self._named(part)
         if chosen is not None and chosen.name not in others:
             return chosen
-        other = next((chat for name, chat in self.configured.items() if name not in others), None)
+        other = next((chat for name, chat in self._usable.items() if name not in others), None)
         if other is not None:
             return other
         itself = self._named(others[0]) if others else None
@@ -129,7 +133,18 @@ class Registry:
     def _named(self, name: str | None) -> Backend | None:
         if name is None:
             return None
-        return self.local if name == self.local.name else self.configured.get(name)
+        return self.local if name == self.local.name else self._usable.get(name)
+
+    @property
+    def _usable(self) -> Mapping[str, Backend]:
+        sight = self.sight
+        if sight is None:
+            return self.configured
+        return {
+            name: backend
+            for name, backend in self.configured.items()
+            if sight.held_back(name) is None
+        }
 
 
 def registry(
@@ -137,6 +152,7 @@ def registry(
     configured: Sequence[BackendConfig | MissingKey],
     session: aiohttp.ClientSession,
     parts: BackendParts = BackendParts(),
+    sight: SightGate | None = None,
 ) -> Registry:
     """Return all backends over one ``session``, which the caller closes."""
     missing = tuple(each for each in configured if isinstance(each, MissingKey))
@@ -148,4 +164,4 @@ def registry(
         for each in configured
         if isinstance(each, BackendConfig)
     }
-    return Registry(local, made, parts, missing)
+    return Registry(local, made, parts, missing, sight)

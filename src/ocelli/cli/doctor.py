@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from ocelli.distribution import (
     pip_install,
     shadowed_packages,
 )
+from ocelli.domain.errors import OcelliError
+from ocelli.domain.sight import Sight
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.objects_local import STAGING
 from ocelli.wiring.adapters import objects
@@ -69,7 +71,7 @@ def models(*, as_json: bool) -> int:
 def backends(*, as_json: bool) -> int:
     """Print the chat backends of the settings, and whether they answer. Returns the exit code."""
     settings = load_settings()
-    probed = _probed(settings)
+    probed = _with_sight(_probed(settings), settings)
     if as_json:
         print_json([asdict(each) for each in probed])
     elif probed:
@@ -205,6 +207,27 @@ def _probed(settings: Settings) -> list[Probed]:
     return asyncio.run(probe_all(chat_configs(settings)))
 
 
+def _with_sight(probed: list[Probed], settings: Settings) -> list[Probed]:
+    """With what the sight test has shown of each; one that is blind is not good."""
+    if not probed:
+        return probed
+    from ocelli.cli.sight import states
+
+    try:
+        known = asyncio.run(states(settings))
+    except (OSError, OcelliError):
+        return probed
+    found = []
+    for each in probed:
+        state = known.get(each.name)
+        if state is not None:
+            told = f"{state.sight}. {state.reason}".strip() if state.reason else str(state.sight)
+            is_good = each.is_good and state.sight is not Sight.BLIND
+            each = replace(each, sight=told, is_good=is_good)
+        found.append(each)
+    return found
+
+
 def _models() -> str:
     from ocelli.backends.local.model_files import models as inventory
     from ocelli.backends.local.model_files import verify
@@ -266,10 +289,11 @@ def _print_backends(probed: list[Probed]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("", "backend", "provider", "model", "address", "state")
+    table = Table("", "backend", "provider", "model", "address", "state", "sight")
     for each in probed:
         mark = Text("✓", GOOD) if each.is_good else Text("✗", BAD)
-        table.add_row(mark, each.name, each.provider, each.model, each.base_url, each.state)
+        told = (each.provider, each.model, each.base_url, each.state, each.sight)
+        table.add_row(mark, each.name, *told)
     console().print(table)
 
 

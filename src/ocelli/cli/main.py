@@ -329,6 +329,18 @@ def models_list(as_json: AsJson = False, data: Data = None) -> None:
     _exit(show(as_json=as_json, **_given(data=data)))
 
 
+@models.command("check")
+def models_check(
+    name: Annotated[str, typer.Argument(help="A backend of the settings, or ocelli-local.")],
+    as_json: AsJson = False,
+    data: Existing = None,
+) -> None:
+    """Test whether a backend sees: four generated pictures, what was asked, what it answered."""
+    from ocelli.cli.sight import check
+
+    _exit(check(name, as_json=as_json, **_given(data=data)))
+
+
 @models.command("pull")
 def models_pull(
     name: Annotated[

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.domain.claims import Claim, ClaimCheck, JudgedClaim, Verdict
+    from ocelli.domain.errors import AnalysisFailed
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.questions import Question
 
@@ -115,8 +116,20 @@ class LocalModels(Backend, Evidence, Protocol):
     """The backend whose models are evidence about the claims of all others."""
 
 
+class SightGate(Protocol):
+    """Holds back the backends that have not shown that they see."""
+
+    def held_back(self, name: str) -> str | None:
+        """Return why this backend may not describe, check or judge now; None if it may."""
+        ...
+
+    def looked(self, name: str, failure: AnalysisFailed | None) -> None:
+        """Count a look of this backend, which failed or not."""
+        ...
+
+
 class Backends(Protocol):
-    """The configured backends."""
+    """The configured backends; those that a SightGate holds back are left out but for ``names``."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -129,7 +142,7 @@ class Backends(Protocol):
         ...
 
     def get(self, name: str) -> Backend | None:
-        """Return the backend of this name; None if it is not configured."""
+        """Return the backend of this name; None if it is not configured, or held back."""
         ...
 
     def checker(self, *others: str) -> Backend:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ocelli.domain.analysis import (
     AnalysisAnswer,
@@ -33,12 +33,14 @@ from ocelli.domain.verification import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from ocelli.domain.claims import Claim, ClaimCheck, JudgedClaim
     from ocelli.domain.findings import Findings
-    from ocelli.domain.ports_backends import Backend, Backends, Evidence, PictureLike
+    from ocelli.domain.ports_backends import Backend, Backends, Evidence, PictureLike, SightGate
     from ocelli.domain.questions import Question
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +81,11 @@ class Engine:
         backends: Backends,
         evidence: Evidence | None = None,
         calibration: Calibration | None = None,
+        sight: SightGate | None = None,
     ) -> None:
         self._backends = backends
         self._evidence = evidence
+        self._sight = sight
         self._calibration = calibration or Calibration()
 
     async def answer(
@@ -133,7 +137,7 @@ class Engine:
         return checker, self._backends.checker(first.name, checker.name)
 
     def _requested_backends(self, question: Question) -> tuple[list[Backend], list[BackendFailure]]:
-        """Return each backend once; the default one replaces those that are not configured."""
+        """Return each backend once; the default one replaces those that cannot be asked."""
         if not question.backends:
             return [self._backends.default], []
         found: dict[str, Backend] = {}
@@ -142,12 +146,29 @@ class Engine:
             backend = self._backends.get(name)
             if backend is None:
                 backend = self._backends.default
-                message = f"{name} is not configured here; {backend.name} was asked instead."
-                missing.append(
-                    BackendFailure(name, FailureType.VALIDATION, message, retryable=False)
-                )
+                missing.append(self._missing(name, backend))
             found.setdefault(backend.name, backend)
         return list(found.values()), missing
+
+    def _missing(self, name: str, instead: Backend) -> BackendFailure:
+        reason = self._sight and self._sight.held_back(name)
+        if reason:
+            message = f"{name} is held back. {reason} {instead.name} was asked instead."
+            return BackendFailure(name, FailureType.VLM_ERROR, message, retryable=True)
+        message = f"{name} is not configured here; {instead.name} was asked instead."
+        return BackendFailure(name, FailureType.VALIDATION, message, retryable=False)
+
+    async def watched(self, backend: Backend, look: Awaitable[T]) -> T:
+        """Return the result of ``look``, and tell the sight gate whether it failed."""
+        try:
+            result = await look
+        except AnalysisFailed as failed:
+            if self._sight is not None:
+                self._sight.looked(backend.name, failed)
+            raise
+        if self._sight is not None:
+            self._sight.looked(backend.name, None)
+        return result
 
     async def _gather(
         self, picture: PictureLike, backends: Sequence[Backend], question: Question
@@ -218,8 +239,9 @@ class _BackendRun:
             return await self._verified(self.question.statement)
         if not self.first.capabilities & self.question.features:
             return _BackendResult(None, (), (), None)
-        findings = await self.first.look(
-            self.picture, self.question, thorough=self.level is VerificationLevel.THOROUGH
+        thorough = self.level is VerificationLevel.THOROUGH
+        findings = await self.engine.watched(
+            self.first, self.first.look(self.picture, self.question, thorough=thorough)
         )
         described = ModelCall(
             findings.source,
@@ -276,7 +298,7 @@ class _BackendRun:
             )
             positions = to_judge(verdicts) if judges else range(len(claims))
             try:
-                check = await backend.check(
+                checking = backend.check(
                     self.picture,
                     [claims[i] for i in positions],
                     description=text,
@@ -285,6 +307,7 @@ class _BackendRun:
                     thorough=self.level is VerificationLevel.THOROUGH,
                     nth=nth,
                 )
+                check = await self.engine.watched(backend, checking)
             except AnalysisFailed as failed:
                 errors.append(_failure(backend, failed))
                 continue

@@ -16,6 +16,7 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.health import queue_state, worker_alive
 from ocelli.storage.postgres.notifications import ChangeListener
+from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.adhoc import AdHocAnalyses
 from ocelli.usecases.batches import Batches
@@ -42,21 +43,24 @@ from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.redescribe import Redescribe
 from ocelli.usecases.responses import Responses
 from ocelli.usecases.reviews import Reviews
+from ocelli.usecases.sight import known_states
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster
 from ocelli.wiring.decoders import decoder_pool
+from ocelli.wiring.sight import sight_subjects
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from fastapi import FastAPI
 
     from ocelli.api.services import Chat
     from ocelli.backends.chat.relay import Upstreams
     from ocelli.domain.jobs import QueueState
+    from ocelli.domain.sight import SightState
     from ocelli.settings import Settings
     from ocelli.usecases.decoders import DecoderPool
 
@@ -90,6 +94,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     idempotency = Idempotency(database)
     changes = ChangeListener(dsn)
     names = backend_names(settings)
+    subjects = sight_subjects(settings)
     adhoc = AdHocAnalyses(
         database,
         stores,
@@ -113,6 +118,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     async def queue() -> QueueState:
         async with database.connection() as connection:
             return await queue_state(connection)
+
+    async def sight_states() -> Mapping[str, SightState]:
+        return await known_states(PostgresSight(database), subjects) if subjects else {}
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -175,6 +183,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             checks={"database": database.check, "store": store_check, "workers": worker_check},
             checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
             queue_state=queue,
+            sight_states=sight_states,
             lifespan=lifespan,
             max_upload_bytes=settings.max_upload_bytes,
             signed_folder=store if isinstance(store, LocalObjects) else None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocelli.backends.config import BackendConfig
     from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.registry import MissingKey, Registry
+    from ocelli.domain.ports_backends import SightGate
     from ocelli.settings import BackendSetting, Settings
 
 
@@ -72,7 +73,9 @@ def local_runtime(settings: Settings) -> Runtime:
 
 
 @asynccontextmanager
-async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator[Registry]:
+async def build_backends(
+    settings: Settings, compute: Executor, sight: SightGate | None = None
+) -> AsyncIterator[Registry]:
     """Give all backends: the local models, loaded, and the chat backends."""
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.backends.registry import BackendParts, Registry, registry
@@ -89,18 +92,32 @@ async def build_backends(settings: Settings, compute: Executor) -> AsyncIterator
     connector = aiohttp.TCPConnector(limit=0)  # each backend has a limit of its own
     no_timeout = aiohttp.ClientTimeout(total=None)  # and a time limit
     async with aiohttp.ClientSession(connector=connector, timeout=no_timeout) as session:
-        yield registry(local, configs, session, parts)
+        yield registry(local, configs, session, parts, sight)
 
 
 @asynccontextmanager
 async def build_engine(
     settings: Settings, compute: Executor, *, calibration: Calibration | None = None
 ) -> AsyncIterator[Engine]:
-    """Give the engine over all backends, with the local models as evidence."""
+    """Give the engine of a command, once the backends have shown whether they see."""
+    from ocelli.usecases.sight import SightGate
+    from ocelli.wiring.sight import following_sight, sight_files, sight_subjects
+
+    gate = SightGate(sight_subjects(settings))
+    async with (
+        build_backends(settings, compute, gate) as backends,
+        following_sight(gate, backends, sight_files(settings), settled=True),
+    ):
+        yield engine_over(backends, settings, calibration)
+
+
+def engine_over(
+    backends: Registry, settings: Settings, calibration: Calibration | None = None
+) -> Engine:
+    """Return the engine over all backends, with the local models as evidence."""
     if calibration is None:
         calibration = read_calibration(settings)
-    async with build_backends(settings, compute) as backends:
-        yield Engine(backends, backends.local, calibration)
+    return Engine(backends, backends.local, calibration, backends.sight)
 
 
 def read_calibration(settings: Settings) -> Calibration:

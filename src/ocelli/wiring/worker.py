@@ -20,6 +20,7 @@ from ocelli.media.frames import VideoFrames
 from ocelli.media.video_pages import YtDlp
 from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
 from ocelli.storage.postgres.preflight import check_connection
+from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.batches import CallWebhook
 from ocelli.usecases.colors import ExtractColors
@@ -28,11 +29,13 @@ from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.search_index import SearchIndex
+from ocelli.usecases.sight import SightGate
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import build_engine
+from ocelli.wiring.backends import build_backends, engine_over
 from ocelli.wiring.decoders import decoder_pool
+from ocelli.wiring.sight import following_sight, sight_subjects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -54,10 +57,13 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
         ThreadPoolExecutor(1, thread_name_prefix="compute") as compute,
         closing(decoder_pool(settings, wait=settings.analysis_timeout)) as decoders,
     ):
+        gate = SightGate(sight_subjects(settings))
         async with (
-            build_engine(settings, compute) as engine,
+            build_backends(settings, compute, gate) as backends,
             PostgresDatabase(dsn := await ready, max_connections=4) as database,
+            following_sight(gate, backends, PostgresSight(database)),
         ):
+            engine = engine_over(backends, settings)
             store = objects(settings)
             buckets = custom_storage(settings, database, store.staging)
             stores = StoreResolver(store, buckets, disk_reserve(settings, store))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -28,6 +29,7 @@ from ocelli.domain.chat_errors import (
     WrongType,
 )
 from ocelli.domain.findings import UNSAFE
+from ocelli.domain.sight import SightState
 from ocelli.usecases.chat_models import ChatModel
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -188,14 +190,16 @@ def moderation(nsfw: float) -> schemas.Moderation:
     )
 
 
-def card(model: ChatModel) -> schemas.ModelCard:
-    """Return the entry of a model in the list."""
+def card(model: ChatModel, sight: Mapping[str, SightState]) -> schemas.ModelCard:
+    """Return the entry of a model in the list; ``sight`` is what is known of the backends."""
+    state = None if model.is_local else sight.get(model.owner)
     return schemas.ModelCard(
         id=model.id,
         created=RELEASED,
         owned_by=model.owner,
         alias_of=model.alias_of,
         level=model.level,
+        sight=state and state.sight,
     )
 
 

@@ -195,7 +195,9 @@ def _picture_refs(body: bytes) -> list[PictureRef]:
 async def list_models(key: CurrentKey, services: CurrentServices) -> schemas.ModelList:
     """Every name that `model` may be, aliases too."""
     del key
-    return schemas.ModelList(data=[mapping.card(model) for model in services.chat.models.all()])
+    sight = await services.sight_states()
+    models = services.chat.models.all()
+    return schemas.ModelList(data=[mapping.card(model, sight) for model in models])
 
 
 @router.get(
@@ -211,4 +213,5 @@ async def get_model(
 ) -> schemas.ModelCard:
     """What the list says about it."""
     del key
-    return mapping.card(services.chat.models.get(model_id))
+    found = services.chat.models.get(model_id)
+    return mapping.card(found, await services.sight_states())

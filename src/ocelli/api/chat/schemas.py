@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 from ocelli.api.verified import LevelExtension
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.chat import Detail, Finish
+from ocelli.domain.sight import Sight
 
 # Numbers may come as 300.0, not as "300".
 Whole = Annotated[float, Field(strict=True, multiple_of=1, allow_inf_nan=False)]
@@ -198,6 +199,12 @@ class ModelCard(BaseModel):
     alias_of: str | None = Field(None, description="Which model answers, if it is another name.")
     level: VerificationLevel | None = Field(
         None, description="At which its descriptions are verified; null: they are not."
+    )
+    sight: Sight | None = Field(
+        None,
+        description="Of a backend: whether it has shown that it sees. Conversations are passed on "
+        "to it all the same; what is to be described or verified is not, but to `seeing` and "
+        "`unproved` ones.",
     )
 
 

@@ -30,6 +30,7 @@ class Probed:
     provider: str = ""
     model: str = ""
     base_url: str = ""
+    sight: str = ""
 
 
 async def probe_all(configured: Sequence[BackendConfig | MissingKey]) -> list[Probed]:

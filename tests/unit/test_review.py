@@ -81,6 +81,12 @@ def test_labels_are_what_eval_reads() -> None:
     assert line is not None
     assert line["claims"] == {"A cat.": True, **known}
 
+    of_own_words = replace(approved, description=None)
+    said_by_hand = Annotations(claims=claims, description="A cat, mine.", review=of_own_words)
+    line = label(replace(image, annotations=said_by_hand), "a.png")
+    assert line is not None
+    assert line["claims"] == known
+
 
 def test_a_picture_of_which_nothing_was_said_has_no_label() -> None:
     assert label(replace(IMAGE, tags=(), described=SURE), "a.png") is None

@@ -107,6 +107,7 @@ def label(image: Image, file: str) -> dict[str, Any] | None:
     is_approved = (
         review is not None
         and review.status is ReviewStatus.APPROVED
+        and review.description is not None  # the machine's words, not a person's in their place
         and image.described is not None
         and review.analysis_id == image.described.id
     )

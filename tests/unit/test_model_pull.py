@@ -267,6 +267,13 @@ def test_a_repository_by_its_name(hub: Hub, tmp_path: Path) -> None:
     assert "no projector" in run(tmp_path, "pull", f"hf:{REPOSITORY}:BF16").stderr
 
 
+def test_a_long_list_of_files(hub: Hub, tmp_path: Path) -> None:
+    """It does not come in one piece."""
+    hub.files |= {f"{REPOSITORY}/images/{number:05}.png": b"" for number in range(5000)}
+    result = run(tmp_path, "pull", f"hf:{REPOSITORY}:q4_k_m")
+    assert result.exit_code == 0, result.output
+
+
 def test_room_is_looked_for_first(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from ocelli.backends.bodies import read_bounded
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.failures import UpstreamRejection
@@ -133,15 +134,13 @@ class ChatClient:
         return answer
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        data = bytearray()
-        async for piece in response.content.iter_chunked(64 * 1024):
-            data += piece
-            if len(data) > MAX_ANSWER:
-                limit = MAX_ANSWER // 1024**2
-                raise failures.unusable(
-                    self.config.name, f"answered more than {limit} MB.", retryable=True
-                )
-        return bytes(data)
+        data = await read_bounded(response, MAX_ANSWER)
+        if len(data) > MAX_ANSWER:
+            limit = MAX_ANSWER // 1024**2
+            raise failures.unusable(
+                self.config.name, f"answered more than {limit} MB.", retryable=True
+            )
+        return data
 
     def _completion(self, answer: Mapping[str, Any], outcome: CallOutcome) -> ModelReply:
         name = self.config.name

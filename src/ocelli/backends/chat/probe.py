@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from ocelli.backends.bodies import read_bounded
 from ocelli.backends.config import BackendConfig
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def _state(config: BackendConfig, session: aiohttp.ClientSession) -> tuple
                 allow_redirects=False,
             ) as response,
         ):
-            data = await response.content.read(LONGEST)
+            data = await read_bounded(response, LONGEST)
             status = response.status
     except TimeoutError:
         return f"no answer within {TIMEOUT:g} s", False

@@ -13,6 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import aiohttp
 
 from ocelli import __version__
+from ocelli.backends.bodies import read_bounded
 from ocelli.backends.models.catalogue import (
     FileRole,
     HubName,
@@ -119,8 +120,7 @@ class Hub:
             async with self.session() as session, self.get(session, url) as answer:
                 if answer.response.status != 200:
                     raise self.refused(answer.response.status, wanted.repository, "")
-                data = await answer.response.content.read(LONGEST_LISTING)
-                listing = json.loads(data)
+                listing = json.loads(await read_bounded(answer.response, LONGEST_LISTING))
         except TimeoutError as error:
             raise self.silent() from error
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -516,7 +516,7 @@ class Settings(BaseSettings):
     @property
     def models_folder(self) -> Path:
         """Where pulled models are."""
-        return self.models_dir or self.data / "models"
+        return (self.models_dir or self.data / "models").absolute()
 
     @property
     def fetch_networks(self) -> tuple[str, ...]:

@@ -142,6 +142,7 @@ def every_name() -> Iterator[set[str]]:
     code = """
 import asyncio
 import ocelli.api.app, ocelli.worker.observe, ocelli.wiring.adapters, ocelli.backends.chat.telemetry
+import ocelli.backends.models.metrics
 from ocelli.api.metrics import QueueCollector, SightCollector
 from ocelli.domain.jobs import QueueState
 from prometheus_client import REGISTRY

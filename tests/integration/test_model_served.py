@@ -107,6 +107,18 @@ def test_it_is_held_to_a_schema(serving: Server, photos: dict[str, Path]) -> Non
     jsonschema.validate(json.loads(answer["choices"][0]["message"]["content"]), schema)
 
 
+def test_rules_that_come_again_are_not_read_again(serving: Server) -> None:
+    def cached(rules: str, text: str) -> int:
+        messages = [{"role": "system", "content": rules}, {"role": "user", "content": text}]
+        answer = chat(serving, "", messages=messages, max_tokens=5).json()
+        return int(answer["usage"]["prompt_tokens_details"]["cached_tokens"])
+
+    describe, check = "Say what you see. " * 90, "Is this true? " * 90
+    cached(describe, "one"), cached(check, "two")
+    assert cached(describe, "three") > 1500
+    assert cached(check, "four") > 1200
+
+
 def test_it_describes_a_photo(serving: Server, photos: dict[str, Path]) -> None:
     with photos["coffee"].open("rb") as file:
         answer = requests.post(
@@ -205,22 +217,6 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path, source: Path)
     assert len(children) == 2
     _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
-
-
-def test_a_photo_is_described_without_a_server(
-    tmp_path: Path, source: Path, photos: dict[str, Path]
-) -> None:
-    put_tiny_model(tmp_path / "data" / "models", source)
-    done = subprocess.run(
-        [*OCELLI, "describe", "--json", "--model", NAME, "--level", "quick", str(photos["coffee"])],
-        env={**os.environ, **settings_of(), "OCELLI_DATA": str(tmp_path / "data")},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    (row,) = json.loads(done.stdout)
-    assert row["description"]
 
 
 @pytest.mark.parametrize(

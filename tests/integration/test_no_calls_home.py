@@ -6,6 +6,7 @@ and writes down each name that is looked up and each address that is not this ma
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import requests
 from tests.conftest import OCELLI, reachable, start_server
 from tests.integration.test_main_job import API, finished, upload
+from tests.vlm.tiny_model import NAME, put_tiny_model, settings_of, write_files
 from tests.waiting import PATIENCE, until
 
 SOURCE = Path(__file__).parents[1] / "watcher.c"
@@ -135,6 +137,18 @@ def test_one_runtime_and_nothing_that_reports_home(tmp_path: Path) -> None:
 
 def test_describe(watched: Watched, photos: dict[str, Path]) -> None:
     assert "cup" in watched.run(*OCELLI, "describe", str(photos["coffee"])).lower()
+    assert (watched.seen(), watched.left()) == ([], [])
+
+
+def test_describe_with_a_vision_language_model(
+    watched: Watched, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    pytest.importorskip("xllamacpp", reason="pip install 'ocelli-vision[llama]'")
+    put_tiny_model(tmp_path / "models", write_files(tmp_path / "stick"))
+    watched.environment.update(settings_of(), OCELLI_MODELS_DIR=str(tmp_path / "models"))
+    command = (*OCELLI, "describe", "--json", "--level", "quick", "--model", NAME)
+    (row,) = json.loads(watched.run(*command, str(photos["coffee"])))
+    assert row["description"]
     assert (watched.seen(), watched.left()) == ([], [])
 
 

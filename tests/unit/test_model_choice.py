@@ -96,6 +96,17 @@ def test_a_command_without_the_model_leaves_it_out() -> None:
         Settings(backends={QWEN.name: {"max_side": 512}})
 
 
+def test_the_list_of_backends_says_whether_it_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCELLI_MODEL", QWEN.name)
+    monkeypatch.setenv("OCELLI_MODELS_DIR", str(tmp_path))
+    result = CliRunner().invoke(app, ["models", "--backends", "--json"])
+    assert result.exit_code == 1
+    (row,) = json.loads(result.stdout)
+    assert (row["name"], row["state"]) == (QWEN.name, f"{QWEN.name} is not on this machine.")
+
+
 @pytest.fixture
 def ollama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Ollama's folder with a model that has a projector, and one that has none."""

@@ -230,6 +230,20 @@ def test_a_hub_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert left(tmp_path) == []
 
 
+@pytest.mark.usefixtures("offered")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("HF_HUB_DOWNLOAD_TIMEOUT", "soon"), ("HF_HUB_DOWNLOAD_TIMEOUT", "0"), ("HF_ENDPOINT", "hub")],
+)
+def test_a_variable_that_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    result = run(tmp_path, "pull", NAME)
+    assert result.exit_code == 1
+    assert f"ocelli: {variable} is no" in result.stderr
+
+
 def test_a_model_without_a_known_hash_is_pinned_to_what_came(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocelli.backends.models.catalogue import catalogue
+from ocelli.backends.models.catalogue import ModelError, backend_name, catalogue
 from ocelli.backends.models.machine import gigabytes, llama_sees_gpus, this_machine
 from ocelli.cli.console import BAD, GOOD, console
 from ocelli.cli.main import FAILED, fail, print_json
@@ -116,7 +116,7 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     for each in _probed(settings):
         advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
         yield DoctorCheck(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
-    yield _checked("vision-language model", "see docs/models.md", lambda: _model(settings))
+    yield _model(settings)
     yield _graphics()
     free = shutil.disk_usage(_existing(settings.data)).free
     yield DoctorCheck(
@@ -200,11 +200,20 @@ def _store(settings: Settings) -> str:
 
 
 def _probed(settings: Settings) -> list[Probed]:
-    if not settings.backends:
+    if not settings.backends and settings.model is None:
         return []
-    from ocelli.backends.chat.probe import probe_all
+    from ocelli.backends.chat.probe import Probed, probe_all
 
-    return asyncio.run(probe_all(chat_configs(settings)))
+    probed = asyncio.run(probe_all(chat_configs(settings)))
+    if settings.model is None:
+        return probed
+    name = backend_name(settings.model)
+    try:
+        chosen_model(settings)
+        own = Probed(name, "runs with the server or command", True, "llamacpp", settings.model)
+    except ModelError as error:
+        own = Probed(name, str(error), False, "llamacpp", settings.model)
+    return [own, *probed]
 
 
 def _with_sight(probed: list[Probed], settings: Settings) -> list[Probed]:
@@ -240,14 +249,19 @@ def _models() -> str:
     return f"{len(inventory())} models, all hashes as pinned"
 
 
-def _model(settings: Settings) -> str:
-    """What the model of the settings is, and how it would run; without one, what fits."""
+def _model(settings: Settings) -> DoctorCheck:
+    """Say what the model of the settings is, and how it would run; without one, what fits."""
+    name = "vision-language model"
     if settings.model is None:
-        return "none is set" if settings.backends else advice(settings)
-    launch = launch_of(chosen_model(settings), settings, this_machine(), key="")
-    return (
+        return DoctorCheck(name, "none is set" if settings.backends else advice(settings))
+    try:
+        launch = launch_of(chosen_model(settings), settings, this_machine(), key="")
+    except ModelError as error:
+        return DoctorCheck(name, str(error), error.hint or "see docs/models.md")
+    return DoctorCheck(
+        name,
         f"{launch.name}, {launch.slots} at a time, {launch.threads} threads, "
-        f"{launch.context} tokens each"
+        f"{launch.context} tokens each",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -20,6 +21,7 @@ from ocelli.backends.models.catalogue import (
 )
 from ocelli.backends.models.download import KEPT
 from ocelli.backends.models.hub import Hub
+from ocelli.backends.models.llama_server import NOT_INSTALLED
 from ocelli.backends.models.machine import gigabytes, this_machine
 from ocelli.backends.models.ollama import ollama_models
 from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
@@ -124,6 +126,8 @@ def _fetch(store: Store, name: str | None, source: Path | None, force: bool) -> 
         with _download_bars(model) as progress:
             stored = asyncio.run(pull(model, store, hub, progress))
     _say_pins(stored)
+    if find_spec("xllamacpp") is None:
+        typer.echo(NOT_INSTALLED)
     typer.echo(f"ready: ocelli serve --model {stored.model.name}")
     return 0
 

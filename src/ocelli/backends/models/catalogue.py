@@ -71,7 +71,6 @@ class Model:
     thinks: bool = False
     max_side: int = 1024
     full_side: int = 1536
-    source: str = ""
 
     @property
     def size(self) -> int:
@@ -160,7 +159,7 @@ def _slug(text: str) -> str:
 def _model(name: str, row: dict[str, Any]) -> Model:
     plain = (
         "title", "repository", "commit", "licence", "licence_url", "context", "cache_kb",
-        "purpose", "max_side", "full_side", "source",
+        "purpose", "max_side", "full_side",
     )  # fmt: skip
     return Model(
         name=name,

@@ -44,12 +44,14 @@ class Hub:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Hub:
-        """Read the variables that other clients of the hub read, too."""
-        return cls(
-            endpoint=(environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
-            token=environment.get("HF_TOKEN") or None,
-            timeout=float(environment.get("HF_HUB_DOWNLOAD_TIMEOUT") or 15),
-        )
+        """Read the variables that other clients of the hub read, too. Raises ModelError."""
+        endpoint = (environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+        if urlsplit(endpoint).scheme not in ("http", "https"):
+            raise ModelError(f"HF_ENDPOINT is no address: {endpoint}.")
+        seconds = environment.get("HF_HUB_DOWNLOAD_TIMEOUT") or "15"
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", seconds) or not float(seconds):
+            raise ModelError(f"HF_HUB_DOWNLOAD_TIMEOUT is no number of seconds: {seconds}.")
+        return cls(endpoint, environment.get("HF_TOKEN") or None, float(seconds))
 
     def file_url(self, repository: str, commit: str | None, path: str) -> str:
         """Return where a file is."""

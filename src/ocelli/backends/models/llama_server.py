@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NICE = 5  # the API and Postgres come first, as before the workers
+IDLE_SLOTS = 2
 PR_SET_PDEATHSIG = 1
 ERRORS_ONLY = 1  # of llama.cpp's levels
 NOT_INSTALLED = "xllamacpp is not installed: pip install 'ocelli-vision[server,llama]'"
@@ -93,7 +94,10 @@ def _serve(launch: LlamaLaunch) -> Any:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [launch.key]
-    params.n_parallel = launch.slots
+    # What describes, checks and judges begins with the same rules each time: slots that are free
+    # keep them, in memory that those at work take back when they need it.
+    params.n_parallel = launch.slots + IDLE_SLOTS
+    params.kv_unified = True
     params.n_ctx = launch.slots * launch.context
     params.cpuparams.n_threads = launch.threads
     params.cpuparams_batch.n_threads = launch.threads
@@ -101,7 +105,7 @@ def _serve(launch: LlamaLaunch) -> Any:
     params.offline = True
     params.ui = False
     params.endpoint_slots = False  # it shows prompts
-    params.cache_ram_mib = 0  # old prompts: pictures differ
+    params.cache_ram_mib = 0
     if launch.gpu_layers is not None:
         params.n_gpu_layers = launch.gpu_layers
     if launch.thinks:

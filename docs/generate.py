@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING, Any
 import aion
 from aion import exceptions
 from aion._lazy import TYPES
+from aion.resources.api_keys import ApiKeys
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
 from aion.resources.files import Files
+from aion.resources.history import History
 from aion.resources.reviews import Reviews
+from aion.resources.sessions import Sessions
 from aion.resources.settings import Settings as S3Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
+from aion.resources.usage import Usage
 from ocelli.backends.providers import Provider, providers
 from ocelli.settings import BackendSetting, Settings
 
@@ -126,6 +130,10 @@ RESOURCES = {
     "reviews": Reviews,
     "settings": S3Settings,
     "tenant": Tenant,
+    "sessions": Sessions,
+    "history": History,
+    "api_keys": ApiKeys,
+    "usage": Usage,
 }
 SECTIONS = {"Args": "Arguments", "Attributes": "Attributes", "Raises": "Raises"}
 WIDTH = 88

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def delegated(
@@ -22,3 +23,8 @@ def delegated(
         return method(getattr(self, attribute), *args, **kwargs)
 
     return call
+
+
+def overloads_delegated(attribute: str, method: F) -> F:
+    """The same for a method with overloads, whose ``self`` may be anything."""
+    return cast("F", delegated(attribute, method))

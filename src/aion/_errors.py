@@ -54,8 +54,8 @@ def error_from_answer(
     said = parse_error_body(body)
     message = said.message or f"The server answered with status {status}"
     details = {**said.details, "status": status}
-    if said.request_id:
-        details["request_id"] = said.request_id
+    if request_id := said.request_id or headers.get("x-request-id"):
+        details["request_id"] = request_id
     wait = parse_retry_after(headers.get("retry-after"), datetime.now(UTC))
     if wait is not None:
         details["retry_after"] = wait

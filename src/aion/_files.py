@@ -15,6 +15,9 @@ from aion.exceptions import UploadError, ValidationError
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
+    from typing import TypeAlias
+
+    File: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 
 SUPPORTED_CONTENT_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 SUPPORTED_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
@@ -137,16 +140,20 @@ def _reason(error: OSError) -> str:
 # Which files a call means
 
 
-def one_source(file: str | Path | bytes, filename: str | None = None) -> Source:
+def one_source(file: File, filename: str | None = None) -> Source:
     """The file that ``upload_one`` is asked for.
 
     Raises:
         ValidationError: not a picture by its name, not there, or bytes without a name.
     """
-    if isinstance(file, bytes | bytearray | memoryview):
+    content = content_of(file)
+    if content is not None:
+        filename = filename or _name_of(file)
         if not filename:
-            raise ValidationError("filename is needed for bytes, e.g. filename='photo.jpg'")
-        return _supported(Source(_name(filename), content=bytes(file)))
+            raise ValidationError(
+                f"filename is needed for {_kind(file)}, e.g. filename='photo.jpg'"
+            )
+        return _supported(Source(_name(filename), content=content))
     path = _path(file)
     if path.is_dir():
         raise ValidationError(f"{path} is a folder: use upload() for folders")
@@ -154,8 +161,43 @@ def one_source(file: str | Path | bytes, filename: str | None = None) -> Source:
     return _supported(Source(_name(filename or path), path=path))
 
 
+def content_of(file: object) -> bytes | None:
+    """The bytes that are given as such or as an open file, which is read from where it is to its
+    end; None for a path.
+
+    Raises:
+        ValidationError: the file is not open for reading bytes.
+    """
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(file)
+    if isinstance(file, str | os.PathLike) or not hasattr(file, "read"):
+        return None
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:  # closed, or open for writing
+        raise ValidationError(f"the file object cannot be read: {error}") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        if hasattr(content, "close"):
+            content.close()  # a coroutine
+        raise ValidationError(
+            f"read() of the file object gives {type(content).__name__}, not bytes: open it with "
+            "mode 'rb'"
+        )
+    return bytes(content)
+
+
+def _name_of(file: object) -> str | None:
+    """The name of the file that a file object was opened by."""
+    name = getattr(file, "name", None)
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None
+
+
+def _kind(file: object) -> str:
+    return "bytes" if isinstance(file, bytes | bytearray | memoryview) else "this file object"
+
+
 def expand(
-    files: str | Path | bytes | Sequence[str | Path | bytes],
+    files: File | Sequence[File],
     *,
     filename: str | None = None,
     filenames: Sequence[str] | None = None,
@@ -169,14 +211,13 @@ def expand(
             more than 10,000 files.
         UploadError: a folder that may not be read.
     """
-    single = isinstance(files, str | os.PathLike | bytes | bytearray | memoryview)
-    items: list[str | Path | bytes] = [files] if single else list(files)  # type: ignore[list-item, arg-type]
+    items, single = as_list(files)
     names = [filename] if filename is not None else list(filenames or [])
     _check_names(names, items, single=single, several=filename is None)
     found: list[Source] = []
     for index, item in enumerate(items):
         name = names[index] if names else None
-        if not isinstance(item, bytes | bytearray | memoryview) and _path(item).is_dir():
+        if isinstance(item, str | os.PathLike) and _path(item).is_dir():
             paths = walk(_path(item), recursive=recursive, include_hidden=include_hidden)
             found += [Source(_name(path), path=path) for path in paths]
         else:
@@ -187,6 +228,14 @@ def expand(
                 details={"field": "files", "limit": MAX_BATCH_FILES},
             )
     return found
+
+
+def as_list(files: File | Sequence[File]) -> tuple[list[File], bool]:
+    """The files of an argument that may be one, and whether it is one."""
+    one = isinstance(files, str | os.PathLike | bytes | bytearray | memoryview)
+    if one or hasattr(files, "read"):
+        return [files], True  # type: ignore[list-item]
+    return list(files), False  # type: ignore[arg-type]
 
 
 def _check_names(names: list[str], items: Sequence[object], *, single: bool, several: bool) -> None:
@@ -250,7 +299,8 @@ def _supported(source: Source) -> Source:
 def _path(item: object) -> Path:
     if not isinstance(item, str | os.PathLike):
         raise ValidationError(
-            f"a file is a path or bytes, not {type(item).__name__}", details={"field": "files"}
+            f"a file is a path, bytes or an open file, not {type(item).__name__}",
+            details={"field": "files"},
         )
     return Path(item)
 

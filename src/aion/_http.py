@@ -16,7 +16,7 @@ import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -24,6 +24,7 @@ import httpx2
 from aion._errors import error_from_answer
 from aion._retry import Breakers, RetryPolicy, endpoint_of, is_outage
 from aion._tracing import Tracing
+from aion._version import __version__
 from aion.exceptions import (
     AionvisionConnectionError,
     AionvisionError,
@@ -34,6 +35,7 @@ from aion.exceptions import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Mapping
 
     from aion._bodies import Body
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aion")
 
-VERSION = version("ocelli-vision")
+HttpClient = httpx2.AsyncClient
 CONNECT_TIMEOUT = 10.0  # seconds
 
 
@@ -148,7 +150,11 @@ class Http:
 
     async def download(self, path: str) -> bytes:
         """The bytes behind a redirect; the key stays with the server it belongs to."""
-        return (await self._send(self._foreign("GET", await self.location(path)))).content
+        return await self.get_bytes(await self.location(path))
+
+    async def get_bytes(self, url: str) -> bytes:
+        """What is at a signed address, asked for without the key."""
+        return (await self._send(self._foreign("GET", url))).content
 
     async def put(self, url: str, body: Body, *, method: str, headers: Mapping[str, str]) -> None:
         """Send a file to a signed address, without the key."""
@@ -167,7 +173,9 @@ class Http:
         headers = {**self._config.default_headers, "Accept": "text/event-stream"}
         timeout = httpx2.Timeout(self._config.timeout, connect=CONNECT_TIMEOUT, pool=1.0)
         try:
-            async with self._client.stream("GET", url, headers=headers, timeout=timeout) as answer:
+            async with self._client.stream(
+                "GET", url, headers=headers, timeout=timeout, follow_redirects=False
+            ) as answer:
                 if answer.status_code != 200:
                     body = await answer.aread()
                     raise error_from_answer(answer.status_code, answer.headers, body, path)
@@ -274,9 +282,13 @@ class Http:
                 params=request.params or None,
                 headers=headers,
                 content=request.content if request.body is None else request.body,
+                follow_redirects=False,
             )
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise _connection_error(error, request.method, request.url) from error
+            failed = _connection_error(error, request.method, request.url)
+            if request_id := headers.get("X-Request-ID"):
+                failed.details["request_id"] = request_id
+            raise failed from error
         answer = Answer(response.status_code, response.headers, response.content)
         note("http.response.status_code", answer.status)
         elapsed = (time.monotonic() - began) * 1000
@@ -291,9 +303,11 @@ class Http:
 
 
 def _client(config: ClientConfig) -> httpx2.AsyncClient:
+    if config.http_client is not None:
+        return _checked(config.http_client)
     try:
         return httpx2.AsyncClient(
-            headers={"User-Agent": f"aion-python/{VERSION}"},
+            headers={"User-Agent": f"aion-python/{__version__}"},
             timeout=httpx2.Timeout(
                 config.timeout, connect=min(CONNECT_TIMEOUT, config.timeout), pool=None
             ),
@@ -301,6 +315,7 @@ def _client(config: ClientConfig) -> httpx2.AsyncClient:
                 max_connections=100, max_keepalive_connections=32, keepalive_expiry=15.0
             ),
             proxy=config.proxy_url,
+            verify=_trusted(config.verify),
             # A proxy of the environment is for the world, not for this machine.
             trust_env=not config.is_loopback,
         )
@@ -308,6 +323,25 @@ def _client(config: ClientConfig) -> httpx2.AsyncClient:
         raise ValueError(
             "A socks5 proxy needs the package socksio: pip install 'httpx2[socks]'"
         ) from error
+
+
+def _checked(given: Any) -> httpx2.AsyncClient:
+    if not isinstance(given, httpx2.AsyncClient):
+        kind = f"{type(given).__module__}.{type(given).__name__}"
+        raise TypeError(f"http_client must be an httpx2.AsyncClient, not {kind}")
+    return given
+
+
+def _trusted(verify: ssl.SSLContext | str | os.PathLike[str] | bool) -> ssl.SSLContext | bool:
+    if isinstance(verify, bool | ssl.SSLContext):
+        return verify
+    path = Path(verify)
+    try:
+        if path.is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # which an SSLError is
+        raise ValueError(f"verify: no certificates can be read from {path}: {error}") from error
 
 
 def _silent(*_: object) -> None:

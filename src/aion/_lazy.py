@@ -47,6 +47,18 @@ _HOMES = {
         ConfirmResult FileInfo PresignedUrlInfo QuotaInfo StoredImage
         UploadBatchStatusResult UploadConfirmation UploadPlan UploadResult
     """,
+    "aion.types.sessions": """
+        UploadSession UploadSessionList UploadSessionResult UploadSessionResults
+    """,
+    "aion.types.api_keys": """
+        ApiKey ApiKeyList CreatedApiKey
+    """,
+    "aion.types.usage": """
+        UsageBreakdown UsageCheck UsageSummary
+    """,
+    "aion.types.history": """
+        DescriptionHistory DescriptionRecord ExportStatus
+    """,
 }
 TYPES = {name: home for home, names in _HOMES.items() for name in names.split()}
 

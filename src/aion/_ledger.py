@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aion._batch import Slot
 from aion.exceptions import (
@@ -150,6 +150,7 @@ class Ledger:
             stage=getattr(first.cause, "stage", None) or "upload",
             session_id=self.session_id,
             partial_results=results,
+            details=answer_details(first.cause),
         ) from first.cause
 
     def broken_off(self, error: AionvisionError) -> AionvisionError:
@@ -165,7 +166,12 @@ class Ledger:
             stage=getattr(error, "stage", None) or "chunk_upload",
             session_id=self.session_id,
             partial_results=partial,
-            details={"cause": error.code},
+            details={**answer_details(error), "cause": error.code},
         )
         stopped.__cause__ = error
         return stopped
+
+
+def answer_details(error: AionvisionError) -> dict[str, Any]:
+    """Which answer an error is about: what an error that is raised from it says too."""
+    return {k: v for k, v in error.details.items() if k in ("status", "request_id")}

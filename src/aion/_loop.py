@@ -24,6 +24,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._finish: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._thread = threading.Thread(target=self._main, name="aion", daemon=True)
         self._thread.start()
 
@@ -32,6 +33,8 @@ class LoopThread:
         try:
             self._loop.run_forever()
             self._loop.run_until_complete(_cancel_all(self._loop))
+            if self._finish is not None:
+                self._loop.run_until_complete(self._finish())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
@@ -79,19 +82,23 @@ class LoopThread:
 
         cancel.append(self._loop.create_task(deliver()).cancel)
 
-    def close(self) -> None:
-        """End the loop and its thread."""
+    def close(self, finish: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """End the loop and its thread: calls under way are cancelled, then ``finish`` runs.
+
+        In the other order a call could open another connection after ``finish`` closed all.
+        """
         if not self.is_closed:
+            self._finish = finish
             self._loop.call_soon_threadsafe(self._loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join(CLEAN_UP)
 
 
 async def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    while tasks := asyncio.all_tasks(loop) - {asyncio.current_task()}:  # some start others first
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _wait(done: Future[Any]) -> None:

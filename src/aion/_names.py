@@ -34,6 +34,8 @@ class Names:
     ValidationError: TypeAlias = exceptions.ValidationError
 
     if TYPE_CHECKING:
+        ApiKey: TypeAlias = types.ApiKey
+        ApiKeyList: TypeAlias = types.ApiKeyList
         BatchColorExtractionResult: TypeAlias = types.BatchColorExtractionResult
         BatchConfirmResult: TypeAlias = types.BatchConfirmResult
         BatchDeleteFileResult: TypeAlias = types.BatchDeleteFileResult
@@ -64,14 +66,18 @@ class Names:
         ColorSearchResult: TypeAlias = types.ColorSearchResult
         ColorTemperature: TypeAlias = types.ColorTemperature
         ConfirmResult: TypeAlias = types.ConfirmResult
+        CreatedApiKey: TypeAlias = types.CreatedApiKey
         DeleteFileResult: TypeAlias = types.DeleteFileResult
         DescriptionErrorType: TypeAlias = types.DescriptionErrorType
         DescriptionFailedEvent: TypeAlias = types.DescriptionFailedEvent
         DescriptionFailure: TypeAlias = types.DescriptionFailure
+        DescriptionHistory: TypeAlias = types.DescriptionHistory
         DescriptionProgressEvent: TypeAlias = types.DescriptionProgressEvent
+        DescriptionRecord: TypeAlias = types.DescriptionRecord
         DescriptionResult: TypeAlias = types.DescriptionResult
         DescriptionStatus: TypeAlias = types.DescriptionStatus
         DominantColor: TypeAlias = types.DominantColor
+        ExportStatus: TypeAlias = types.ExportStatus
         FileCompleteEvent: TypeAlias = types.FileCompleteEvent
         FileEdit: TypeAlias = types.FileEdit
         FileEditList: TypeAlias = types.FileEditList
@@ -105,6 +111,13 @@ class Names:
         UploadPlan: TypeAlias = types.UploadPlan
         UploadProgressEvent: TypeAlias = types.UploadProgressEvent
         UploadResult: TypeAlias = types.UploadResult
+        UploadSession: TypeAlias = types.UploadSession
+        UploadSessionList: TypeAlias = types.UploadSessionList
+        UploadSessionResult: TypeAlias = types.UploadSessionResult
+        UploadSessionResults: TypeAlias = types.UploadSessionResults
+        UsageBreakdown: TypeAlias = types.UsageBreakdown
+        UsageCheck: TypeAlias = types.UsageCheck
+        UsageSummary: TypeAlias = types.UsageSummary
         UserFile: TypeAlias = types.UserFile
         UserFileDetails: TypeAlias = types.UserFileDetails
         VerificationIssue: TypeAlias = types.VerificationIssue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from aion._delegate import delegated
+from aion._delegate import delegated, overloads_delegated
 from aion._names import Names
 from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.analysis import Analysis
@@ -14,13 +14,18 @@ from aion.resources.uploads import Uploads
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from aion._http import Http
+    from aion._http import Http, HttpClient
+    from aion.config import Certificates
+    from aion.resources.api_keys import ApiKeys
     from aion.resources.batch import Batch
     from aion.resources.colors import Colors
     from aion.resources.files import Files
+    from aion.resources.history import History
     from aion.resources.reviews import Reviews
+    from aion.resources.sessions import Sessions
     from aion.resources.settings import Settings
     from aion.resources.tenant import Tenant
+    from aion.resources.usage import Usage
 
 
 class AionVision(Names):
@@ -48,6 +53,10 @@ class AionVision(Names):
         proxy_url: an ``http``, ``https`` or ``socks5`` proxy; by default
             ``AIONVISION_PROXY_URL``.
         enable_tracing: make OpenTelemetry spans, if ``opentelemetry`` is installed.
+        verify: certificates that are trusted instead of the system's: a file or folder with
+            them, or an ``ssl.SSLContext``; False trusts everything.
+        http_client: an ``httpx2.AsyncClient`` of your own, for what is not offered here; closed
+            with this one. Its timeouts, proxies and certificates count.
 
     Attributes:
         uploads: uploads, high-level and step by step.
@@ -57,6 +66,10 @@ class AionVision(Names):
         reviews: descriptions that wait for a person.
         settings: a bucket of one's own.
         tenant: settings and limits of the account.
+        sessions: upload sessions.
+        history: every description so far.
+        api_keys: keys of the account.
+        usage: what was used of the account.
 
     Raises:
         ValueError: the key is missing or malformed, or another argument makes no sense.
@@ -80,6 +93,8 @@ class AionVision(Names):
         tenant_id: str | None = None,
         proxy_url: str | None = None,
         enable_tracing: bool = False,
+        verify: Certificates = True,
+        http_client: HttpClient | None = None,
     ) -> None:
         optional: dict[str, Any] = {"tenant_id": tenant_id, "proxy_url": proxy_url}
         self._set_up(
@@ -92,6 +107,8 @@ class AionVision(Names):
                 polling_interval=polling_interval,
                 polling_timeout=polling_timeout,
                 enable_tracing=enable_tracing,
+                verify=verify,
+                http_client=http_client,
                 **{name: value for name, value in optional.items() if value is not None},
             )
         )
@@ -145,6 +162,34 @@ class AionVision(Names):
 
         return Tenant(self.config, self._connect)
 
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Upload sessions."""
+        from aion.resources.sessions import Sessions
+
+        return Sessions(self.config, self._connect)
+
+    @cached_property
+    def history(self) -> History:
+        """Every description so far."""
+        from aion.resources.history import History
+
+        return History(self.config, self._connect)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Keys of the account."""
+        from aion.resources.api_keys import ApiKeys
+
+        return ApiKeys(self.config, self._connect)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """What was used of the account."""
+        from aion.resources.usage import Usage
+
+        return Usage(self.config, self._connect)
+
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
         """A client set up by ``AIONVISION_*`` variables; ``overrides`` win over them.
@@ -194,5 +239,5 @@ class AionVision(Names):
 
     upload_one = delegated("uploads", Uploads.upload_one)
     upload = delegated("uploads", Uploads.upload)
-    describe = delegated("_analysis", Analysis.describe)
-    verify = delegated("_analysis", Analysis.verify)
+    describe = overloads_delegated("_analysis", Analysis.describe)
+    verify = overloads_delegated("_analysis", Analysis.verify)

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import TypeAlias
+
+    from aion._http import HttpClient
+
+    Certificates: TypeAlias = ssl.SSLContext | str | os.PathLike[str] | bool
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000/api/v2"
 
@@ -90,6 +96,9 @@ class ClientConfig:
         tenant_id: sent as ``X-Tenant-ID``.
         proxy_url: an ``http``, ``https`` or ``socks5`` proxy.
         enable_tracing: make OpenTelemetry spans, if ``opentelemetry`` is installed.
+        verify: certificates that are trusted instead of the system's: a file or folder with
+            them, or an ``ssl.SSLContext``; False trusts everything.
+        http_client: an ``httpx2.AsyncClient`` of your own; closed with the client.
         circuit_breaker_enabled: stop asking an endpoint that fails again and again.
         circuit_breaker_failure_threshold: failures in a row that open the breaker.
         circuit_breaker_success_threshold: successes that close it again.
@@ -111,6 +120,8 @@ class ClientConfig:
     tenant_id: str | None = field(default_factory=_from_environment(ENV_TENANT_ID))
     proxy_url: str | None = field(default_factory=_from_environment(ENV_PROXY_URL), repr=False)
     enable_tracing: bool = False
+    verify: Certificates = True
+    http_client: HttpClient | None = field(default=None, repr=False)
     circuit_breaker_enabled: bool = True
     circuit_breaker_failure_threshold: int = 5
     circuit_breaker_success_threshold: int = 2
@@ -130,6 +141,15 @@ class ClientConfig:
         _require(self.retry_delay >= 0, "retry_delay must not be negative")
         for name in ("circuit_breaker_failure_threshold", "circuit_breaker_success_threshold"):
             _require(getattr(self, name) >= 1, f"{name} must be at least 1")
+        if self.http_client is not None:
+            _require(self.verify is True, "give verify to http_client, not beside it")
+            return
+        if self.verify is False and not self.is_loopback:
+            warnings.warn(
+                "verify=False: whoever is between here and the server can read the key.",
+                InsecureTransportWarning,
+                stacklevel=_depth_of_caller(),
+            )
         if self.proxy_url is not None:
             scheme = urlsplit(self.proxy_url).scheme
             _require(

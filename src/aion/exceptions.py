@@ -32,7 +32,9 @@ class AionvisionError(Exception):
     Attributes:
         code: a stable word for programs, e.g. ``RATE_LIMIT_ERROR``.
         message: a sentence for people.
-        details: more, as the server sent it; ``status`` and ``request_id`` for HTTP errors.
+        details: more, as the server sent it.
+        status_code: the HTTP status; None if there was no answer.
+        request_id: what the server's log knows the request by; None if none was sent.
     """
 
     def __init__(self, code: str, message: str, *, details: dict[str, Any] | None = None) -> None:
@@ -40,6 +42,16 @@ class AionvisionError(Exception):
         self.code = code
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
+
+    @property
+    def status_code(self) -> int | None:
+        """The HTTP status; None if there was no answer."""
+        return self.details.get("status")
+
+    @property
+    def request_id(self) -> str | None:
+        """What the server's log knows the request by; None if none was sent."""
+        return self.details.get("request_id")
 
     def __str__(self) -> str:
         return f"[{self.code}] {self.message}"

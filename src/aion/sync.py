@@ -11,17 +11,27 @@ from aion._loop import LoopThread, blocking, iterating
 from aion._names import Names
 from aion.client import AionVision
 from aion.config import DEFAULT_BASE_URL, ClientConfig
+from aion.resources.api_keys import ApiKeys
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
 from aion.resources.files import Files
+from aion.resources.history import History
 from aion.resources.reviews import Reviews
+from aion.resources.sessions import Sessions
 from aion.resources.settings import Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
+from aion.resources.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from types import TracebackType
+    from typing import Unpack, overload
+
+    from aion._http import HttpClient
+    from aion.config import Certificates
+    from aion.resources.analysis import DescribeOptions, Image, VerifyOptions
+    from aion.types.describe import DescriptionResult, VerificationResult
 
     R = TypeVar("R")
 
@@ -126,6 +136,46 @@ class SyncTenant(_Part):
     get_limits = blocking(Tenant.get_limits)
 
 
+class SyncSessions(_Part):
+    """Files that were uploaded together: how far they are, and what came of them."""
+
+    list = blocking(Sessions.list)
+    list_all = iterating(Sessions.list_all)
+    get = blocking(Sessions.get)
+    get_results = blocking(Sessions.get_results)
+    get_all_results = iterating(Sessions.get_all_results)
+    cancel = blocking(Sessions.cancel)
+    wait_for_completion = blocking(Sessions.wait_for_completion)
+
+
+class SyncHistory(_Part):
+    """Read every description that was made, and export them as a file."""
+
+    list = blocking(History.list)
+    list_all = iterating(History.list_all)
+    export = blocking(History.export)
+    get_export = blocking(History.get_export)
+
+
+class SyncApiKeys(_Part):
+    """Make, list, change and end keys."""
+
+    create = blocking(ApiKeys.create)
+    list = blocking(ApiKeys.list)
+    list_all = iterating(ApiKeys.list_all)
+    get = blocking(ApiKeys.get)
+    update = blocking(ApiKeys.update)
+    delete = blocking(ApiKeys.delete)
+
+
+class SyncUsage(_Part):
+    """Credits and requests: what may be used, what was."""
+
+    check = blocking(Usage.check)
+    get_summary = blocking(Usage.get_summary)
+    get_breakdown = blocking(Usage.get_breakdown)
+
+
 class SyncAionVision(Names):
     """The client, for programs without ``async``; also within a running loop, and in threads.
 
@@ -151,6 +201,8 @@ class SyncAionVision(Names):
         tenant_id: str | None = None,
         proxy_url: str | None = None,
         enable_tracing: bool = False,
+        verify: Certificates = True,
+        http_client: HttpClient | None = None,
     ) -> None:
         self._set_up(
             AionVision(
@@ -164,6 +216,8 @@ class SyncAionVision(Names):
                 tenant_id=tenant_id,
                 proxy_url=proxy_url,
                 enable_tracing=enable_tracing,
+                verify=verify,
+                http_client=http_client,
             )
         )
 
@@ -178,6 +232,10 @@ class SyncAionVision(Names):
         self.reviews = SyncReviews(self, "reviews")
         self.settings = SyncSettings(self, "settings")
         self.tenant = SyncTenant(self, "tenant")
+        self.sessions = SyncSessions(self, "sessions")
+        self.history = SyncHistory(self, "history")
+        self.api_keys = SyncApiKeys(self, "api_keys")
+        self.usage = SyncUsage(self, "usage")
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -217,8 +275,7 @@ class SyncAionVision(Names):
     def close(self) -> None:
         """Close all connections; the client cannot be used after that."""
         if self._loop is not None and not self._loop.is_closed:
-            self._loop.run(self._client.aclose())
-            self._loop.close()
+            self._loop.close(self._client.aclose)
 
     def __enter__(self) -> Self:
         self._run(self._client.__aenter__())
@@ -237,5 +294,62 @@ class SyncAionVision(Names):
 
     upload_one = blocking(AionVision.upload_one)
     upload = blocking(AionVision.upload)
-    describe = blocking(AionVision.describe)
-    verify = blocking(AionVision.verify)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def describe(  # type: ignore[overload-overlap]  # a text is a sequence of texts
+            self, image: Image, **options: Unpack[DescribeOptions]
+        ) -> DescriptionResult: ...
+
+        @overload
+        def describe(
+            self, image: Sequence[Image], **options: Unpack[DescribeOptions]
+        ) -> list[DescriptionResult]: ...
+
+        @overload
+        def describe(
+            self, *, object_key: str, **options: Unpack[DescribeOptions]
+        ) -> DescriptionResult: ...
+
+        @overload
+        def describe(
+            self, *, object_keys: Sequence[str], **options: Unpack[DescribeOptions]
+        ) -> list[DescriptionResult]: ...
+
+        def describe(self, *given: Any, **options: Any) -> Any:
+            """See :meth:`AionVision.describe`."""
+
+        @overload
+        def verify(
+            self, image: Image, content: str, **options: Unpack[VerifyOptions]
+        ) -> VerificationResult: ...
+
+        @overload
+        def verify(
+            self, *, content: str, object_key: str, **options: Unpack[VerifyOptions]
+        ) -> VerificationResult: ...
+
+        @overload
+        def verify(
+            self,
+            *,
+            images: Sequence[Image],
+            contents: Sequence[str],
+            **options: Unpack[VerifyOptions],
+        ) -> list[VerificationResult]: ...
+
+        @overload
+        def verify(
+            self,
+            *,
+            object_keys: Sequence[str],
+            contents: Sequence[str],
+            **options: Unpack[VerifyOptions],
+        ) -> list[VerificationResult]: ...
+
+        def verify(self, *given: Any, **options: Any) -> Any:
+            """See :meth:`AionVision.verify`."""
+    else:
+        describe = blocking(AionVision.describe)
+        verify = blocking(AionVision.verify)

@@ -18,7 +18,7 @@ import aion
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs/sdk"
 PAGES = sorted(set(FOLDER.glob("*.md")) - {SDK_TARGET})
-TASKS = {"quick-start", "uploading", "batches", "failures", "own-s3", "sync"}
+TASKS = {"account", "quick-start", "uploading", "batches", "failures", "own-s3", "sync"}
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 

@@ -66,7 +66,9 @@ def run_alone(code: str) -> None:
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("page", ["batches", "failures", "sync", "uploading", "quick-start"])
+@pytest.mark.parametrize(
+    "page", ["account", "batches", "failures", "sync", "uploading", "quick-start"]
+)
 async def test_every_block_runs(
     page: str, real_server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,10 @@ from aion import AionVision, AuthenticationError, DescriptionError, SyncAionVisi
 from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
-PARTS = ("uploads", "files", "batch", "colors", "reviews", "settings", "tenant")
+PARTS = (
+    "uploads", "files", "batch", "colors", "reviews", "settings", "tenant",
+    "sessions", "history", "api_keys", "usage",
+)  # fmt: skip
 
 
 def open_client(server: FakeServer) -> SyncAionVision:

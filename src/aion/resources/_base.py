@@ -8,10 +8,12 @@ from aion.exceptions import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import date
     from typing import ParamSpec, TypeVar
 
     from aion._http import Http
     from aion.config import ClientConfig
+    from aion.types.common import VerificationLevel
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -38,6 +40,21 @@ def require(condition: bool, message: str, field: str) -> None:
 def given(**values: Any) -> dict[str, Any]:
     """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def level_name(level: VerificationLevel | str) -> str:
+    """The name of a verification level. Raises ValidationError if there is none of it."""
+    from aion.types.common import VerificationLevel
+
+    levels = list(VerificationLevel)
+    message = f"verification_level must be one of {', '.join(levels)}, not {level!r}"
+    require(level in levels, message, "verification_level")
+    return VerificationLevel(level).value
+
+
+def moment(value: date | str | None) -> str | None:
+    """A day or a moment as the API wants it."""
+    return value if value is None or isinstance(value, str) else value.isoformat()
 
 
 def flag(value: bool) -> str:

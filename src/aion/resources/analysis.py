@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import base64
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
-from aion._files import Source, one_source
+from aion._files import Source, as_list, content_of, one_source
 from aion.exceptions import BatchError, ValidationError
-from aion.resources._base import Resource, given, in_thread, require
+from aion.resources._base import Resource, given, in_thread, level_name, require
 from aion.resources.batch import Batch
 from aion.types.batch import BatchImageInput, BatchItemResult, BatchVerifyInput
 from aion.types.describe import DescriptionResult, VerificationResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
+    from typing import TypeAlias, Unpack
 
+    from aion._files import File
     from aion.types.batch import BatchStatusResult, BatchSubmissionResult
+    from aion.types.common import VerificationLevel
 
-    Image = str | Path | bytes
-    Progress = Callable[[BatchStatusResult], Awaitable[None] | None]
+    Image: TypeAlias = File
+    Progress: TypeAlias = Callable[[BatchStatusResult], Awaitable[None] | None]
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -30,11 +31,62 @@ _SIGNATURES = (
 )
 
 
+class DescribeOptions(TypedDict, total=False):
+    """What :meth:`Analysis.describe` takes beside the pictures."""
+
+    include_metadata: bool
+    include_tags: bool
+    providers: Sequence[str] | None
+    prompt: str | None
+    role: str | None
+    language: str | None
+    verification_level: VerificationLevel | str | None
+    rule_set_id: str | None
+    rules: Sequence[Any] | None
+    max_parallel: int
+    timeout_per_item: int
+    on_progress: Progress | None
+
+
+class VerifyOptions(TypedDict, total=False):
+    """What :meth:`Analysis.verify` takes beside pictures and texts."""
+
+    mode: str
+    verification_level: VerificationLevel | str
+    use_consensus: bool
+    providers: Sequence[str] | None
+    rule_set_id: str | None
+    rules: Sequence[Any] | None
+    max_parallel: int
+    timeout_per_item: int
+    on_progress: Progress | None
+
+
 class Analysis(Resource):
     """One picture: one request. Several: a batch job and its results."""
 
+    @overload
     async def describe(
-        self,
+        self: Any, image: Image, **options: Unpack[DescribeOptions]
+    ) -> DescriptionResult: ...
+
+    @overload
+    async def describe(
+        self: Any, image: Sequence[Image], **options: Unpack[DescribeOptions]
+    ) -> list[DescriptionResult]: ...
+
+    @overload
+    async def describe(
+        self: Any, *, object_key: str, **options: Unpack[DescribeOptions]
+    ) -> DescriptionResult: ...
+
+    @overload
+    async def describe(
+        self: Any, *, object_keys: Sequence[str], **options: Unpack[DescribeOptions]
+    ) -> list[DescriptionResult]: ...
+
+    async def describe(
+        self: Any,
         image: Image | Sequence[Image] | None = None,
         *,
         object_key: str | None = None,
@@ -43,6 +95,9 @@ class Analysis(Resource):
         include_tags: bool = True,
         providers: Sequence[str] | None = None,
         prompt: str | None = None,
+        role: str | None = None,
+        language: str | None = None,
+        verification_level: VerificationLevel | str | None = None,
         rule_set_id: str | None = None,
         rules: Sequence[Any] | None = None,
         max_parallel: int = 5,
@@ -54,13 +109,17 @@ class Analysis(Resource):
         The server removes it with its answer after 24 hours.
 
         Args:
-            image: an address, a path or bytes; or a list of these.
+            image: an address, a path, bytes or an open file; or a list of these.
             object_key: a stored picture instead.
             object_keys: stored pictures instead.
             include_metadata: whether to answer with metadata.
             include_tags: whether to answer with tags.
             providers: which backends to ask.
-            prompt: what to ask.
+            prompt: what to say instead of what ``role`` says.
+            role: for whom it is written: ``general``, ``alttext``, ``caption``, ``ecommerce`` ...
+            language: an English name or an ISO code.
+            verification_level: ``quick``, ``standard``, ``thorough`` or ``critical``; by default
+                the server's choice.
             rule_set_id: rules that the server knows.
             rules: rules of one's own.
             max_parallel: pictures at a time, if there are several.
@@ -78,6 +137,9 @@ class Analysis(Resource):
         options = given(
             providers=_list(providers),
             prompt=prompt,
+            role=role,
+            language=language,
+            verification_level=verification_level and level_name(verification_level),
             rule_set_id=rule_set_id,
             rules=_list(rules),
         )
@@ -90,8 +152,36 @@ class Analysis(Resource):
         )
         return [_description(item) for item in await self._outputs(job, on_progress)]
 
+    @overload
     async def verify(
-        self,
+        self: Any, image: Image, content: str, **options: Unpack[VerifyOptions]
+    ) -> VerificationResult: ...
+
+    @overload
+    async def verify(
+        self: Any, *, content: str, object_key: str, **options: Unpack[VerifyOptions]
+    ) -> VerificationResult: ...
+
+    @overload
+    async def verify(
+        self: Any,
+        *,
+        images: Sequence[Image],
+        contents: Sequence[str],
+        **options: Unpack[VerifyOptions],
+    ) -> list[VerificationResult]: ...
+
+    @overload
+    async def verify(
+        self: Any,
+        *,
+        object_keys: Sequence[str],
+        contents: Sequence[str],
+        **options: Unpack[VerifyOptions],
+    ) -> list[VerificationResult]: ...
+
+    async def verify(
+        self: Any,
         image: Image | None = None,
         content: str = "",
         *,
@@ -100,7 +190,7 @@ class Analysis(Resource):
         object_key: str | None = None,
         object_keys: Sequence[str] | None = None,
         mode: str = "response",
-        verification_level: str = "standard",
+        verification_level: VerificationLevel | str = "standard",
         use_consensus: bool = True,
         providers: Sequence[str] | None = None,
         rule_set_id: str | None = None,
@@ -112,7 +202,7 @@ class Analysis(Resource):
         """Check whether a text is true of a picture. Deprecated.
 
         Args:
-            image: an address, a path or bytes.
+            image: an address, a path, bytes or an open file.
             content: the text, 1 to 10,000 characters.
             images: several pictures instead.
             contents: their texts, one for each.
@@ -147,7 +237,7 @@ class Analysis(Resource):
         )
         require(all(1 <= len(t) <= 10_000 for t in texts), "1 to 10,000 characters", "content")
         options = given(
-            verification_level=verification_level,
+            verification_level=level_name(verification_level),
             providers=_list(providers),
             rule_set_id=rule_set_id,
             rules=_list(rules),
@@ -215,9 +305,8 @@ def _inputs(
     if object_keys is not None:
         return [BatchImageInput(object_key=key) for key in object_keys], True
     assert image is not None
-    if isinstance(image, str | bytes | os.PathLike):
-        return [_input(image)], False
-    return [_input(each) for each in image], True
+    images, one = as_list(image)
+    return [_input(each) for each in images], not one
 
 
 def _input(image: Image) -> BatchImageInput:
@@ -225,7 +314,9 @@ def _input(image: Image) -> BatchImageInput:
         return BatchImageInput(image_url=image)
     if isinstance(image, str) and image.startswith("data:"):
         return BatchImageInput(image_base64=image)
-    content = image if isinstance(image, bytes) else _content(one_source(image))
+    content = content_of(image)
+    if content is None:
+        content = _content(one_source(image))
     kind = next((kind for start, kind in _SIGNATURES if content.startswith(start)), "image/jpeg")
     return BatchImageInput(image_base64=f"data:{kind};base64,{base64.b64encode(content).decode()}")
 

@@ -134,6 +134,8 @@ class Batch(Resource):
         *,
         providers: Sequence[str] | None = None,
         prompt: str | None = None,
+        role: str | None = None,
+        language: str | None = None,
         max_parallel: int = 5,
         timeout_per_item: int = 30,
         rule_set_id: str | None = None,
@@ -145,7 +147,9 @@ class Batch(Resource):
         Args:
             images: the pictures.
             providers: which backends to ask.
-            prompt: what to ask.
+            prompt: what to say instead of what ``role`` says.
+            role: for whom it is written: ``general``, ``alttext``, ``caption``, ``ecommerce`` ...
+            language: an English name or an ISO code.
             max_parallel: pictures at a time, 1 to 20.
             timeout_per_item: seconds per picture, 5 to 300.
             rule_set_id: rules that the server knows.
@@ -157,10 +161,11 @@ class Batch(Resource):
         """
         require(bool(images), "give at least one image", "images")
         body = {"images": [image.to_dict() for image in images]}
+        wording = given(prompt=prompt, role=role, language=language)
         options = _options(
             providers, max_parallel, timeout_per_item, rule_set_id, rules, verification_level
         )
-        return await self._submit("/batch/describe", {**body, **given(prompt=prompt), **options})
+        return await self._submit("/batch/describe", {**body, **wording, **options})
 
     async def submit_verify(
         self,

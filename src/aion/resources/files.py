@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
-from aion.resources._base import Resource, flag, given, pages, require
+from aion.resources._base import Resource, flag, given, moment, pages, require
 from aion.types.common import VerificationLevel
 from aion.types.files import (
     BatchDeleteFilesResponse,
@@ -21,6 +20,7 @@ from aion.types.reviews import FileEditList
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import date
 
 
 class Files(Resource):
@@ -93,8 +93,8 @@ class Files(Resource):
         require(ids is None or len(ids) <= 500, "at most 500 ids", "ids")
         params = given(
             tags=_list(tags),
-            date_from=_date(date_from),
-            date_to=_date(date_to),
+            date_from=moment(date_from),
+            date_to=moment(date_to),
             has_description=None if has_description is None else flag(has_description),
             ids=_list(ids),
             media_types=_list(media_types),
@@ -348,8 +348,8 @@ class Files(Resource):
             search=search,
             search_mode=search_mode,
             tags=_list(tags),
-            date_from=_date(date_from),
-            date_to=_date(date_to),
+            date_from=moment(date_from),
+            date_to=moment(date_to),
             has_description=has_description,
             ids=_list(ids),
             media_types=_list(media_types),
@@ -398,7 +398,3 @@ def change(
 
 def _list(values: Sequence[str] | None) -> Any:
     return None if values is None else [*values]
-
-
-def _date(value: date | str | None) -> str | None:
-    return value.isoformat() if isinstance(value, date) else value

@@ -20,7 +20,7 @@ from aion._files import (
 )
 from aion._paths import segment
 from aion.exceptions import AionvisionError, DescriptionError, UploadError
-from aion.resources._base import Resource, given, in_thread, require
+from aion.resources._base import Resource, given, in_thread, level_name, require
 from aion.types.common import StorageTarget, VerificationLevel
 from aion.types.upload import (
     BatchConfirmResult,
@@ -34,8 +34,8 @@ from aion.types.upload import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from aion._files import File
     from aion._http import Http
     from aion.types import describe
     from aion.types.callbacks import (
@@ -62,7 +62,7 @@ class Uploads(Resource):
 
     async def upload_one(
         self,
-        file: str | Path | bytes,
+        file: File,
         *,
         filename: str | None = None,
         wait_for_descriptions: bool = True,
@@ -80,8 +80,10 @@ class Uploads(Resource):
         (``redescribed``).
 
         Args:
-            file: a path, or the bytes.
-            filename: needed for bytes; for a path, a name other than its own.
+            file: a path, the bytes, or a file that is open for reading bytes: it is read into
+                memory, from where it is to its end, and stays open.
+            filename: needed for what has no name of its own, such as bytes; otherwise another
+                name.
             wait_for_descriptions: whether to wait for the description.
             raise_on_failure: whether a failed description is an error.
             description_timeout: seconds to wait for it; by default ``polling_timeout``.
@@ -164,7 +166,7 @@ class Uploads(Resource):
 
     async def upload(
         self,
-        files: str | Path | bytes | Sequence[str | Path | bytes],
+        files: File | Sequence[File],
         *,
         filename: str | None = None,
         filenames: Sequence[str] | None = None,
@@ -192,8 +194,9 @@ class Uploads(Resource):
         and disturbs nothing.
 
         Args:
-            files: a path, a folder, bytes, or a list of these in any mixture. Explicit files must
-                be pictures; in folders, other files are passed over.
+            files: a path, a folder, bytes, a file that is open for reading bytes, or a list of
+                these in any mixture. Explicit files must be pictures; in folders, other files are
+                passed over.
             filename: the name, if ``files`` is one file or bytes.
             filenames: the names, one for each entry of ``files``.
             recursive: whether folders within folders count.
@@ -254,7 +257,7 @@ class Uploads(Resource):
 
     async def upload_batch(
         self,
-        files: Sequence[str | Path | bytes],
+        files: Sequence[File],
         *,
         filenames: Sequence[str] | None = None,
         recursive: bool = True,
@@ -273,7 +276,7 @@ class Uploads(Resource):
         """Upload a list of pictures and folders: :meth:`upload` with an ``intent``.
 
         Args:
-            files: paths, folders and bytes.
+            files: paths, folders, bytes and open files.
             filenames: the names, one for each entry of ``files``.
             recursive: whether folders within folders count.
             include_hidden: whether files and folders that begin with a dot count.
@@ -470,15 +473,7 @@ class Uploads(Resource):
 
 def _fields(level: VerificationLevel | str | None) -> dict[str, str]:
     """Form fields that are sent only if the caller asked for them."""
-    if level is None:
-        return {}
-    levels = ", ".join(VerificationLevel)
-    require(
-        level in list(VerificationLevel),
-        f"verification_level must be one of {levels}, not {level!r}",
-        "verification_level",
-    )
-    return {"verification_level": VerificationLevel(level).value}
+    return {} if level is None else {"verification_level": level_name(level)}
 
 
 def _raise_if_failed(result: UploadResult) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aion._lazy import TYPES, lazy
 
 if TYPE_CHECKING:
+    from aion.types.api_keys import ApiKey, ApiKeyList, CreatedApiKey
     from aion.types.batch import (
         BatchImageInput,
         BatchItemResult,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         UserFile,
         UserFileDetails,
     )
+    from aion.types.history import DescriptionHistory, DescriptionRecord, ExportStatus
     from aion.types.reviews import (
         FileEdit,
         FileEditList,
@@ -76,6 +78,12 @@ if TYPE_CHECKING:
         ReviewItem,
         ReviewList,
         ReviewOutcome,
+    )
+    from aion.types.sessions import (
+        UploadSession,
+        UploadSessionList,
+        UploadSessionResult,
+        UploadSessionResults,
     )
     from aion.types.tenant import S3ConfigStatus, S3ValidationResult, TenantLimits, TenantSettings
     from aion.types.upload import (
@@ -93,11 +101,14 @@ if TYPE_CHECKING:
         UploadPlan,
         UploadResult,
     )
+    from aion.types.usage import UsageBreakdown, UsageCheck, UsageSummary
 
 __all__ = [
     "HSL",
     "LAB",
     "RGB",
+    "ApiKey",
+    "ApiKeyList",
     "BatchColorExtractionResult",
     "BatchConfirmResult",
     "BatchDeleteFileResult",
@@ -128,14 +139,18 @@ __all__ = [
     "ColorSearchResult",
     "ColorTemperature",
     "ConfirmResult",
+    "CreatedApiKey",
     "DeleteFileResult",
     "DescriptionErrorType",
     "DescriptionFailedEvent",
     "DescriptionFailure",
+    "DescriptionHistory",
     "DescriptionProgressEvent",
+    "DescriptionRecord",
     "DescriptionResult",
     "DescriptionStatus",
     "DominantColor",
+    "ExportStatus",
     "FileCompleteEvent",
     "FileEdit",
     "FileEditList",
@@ -166,6 +181,13 @@ __all__ = [
     "UploadPlan",
     "UploadProgressEvent",
     "UploadResult",
+    "UploadSession",
+    "UploadSessionList",
+    "UploadSessionResult",
+    "UploadSessionResults",
+    "UsageBreakdown",
+    "UsageCheck",
+    "UsageSummary",
     "UserFile",
     "UserFileDetails",
     "VerificationIssue",

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -167,6 +167,8 @@ def _scalar(hint: type) -> Callable[[Any], Any]:
         return hint.from_api_response
     if hint is datetime:
         return parse_time
+    if hint is date:
+        return date.fromisoformat
     if hint is bool:
         return lambda value: _expect(bool, value)
     if issubclass(hint, Enum) or hint in (int, float, str):
@@ -199,7 +201,7 @@ def _plain(value: Any, exclude_none: bool) -> Any:
         return value.to_dict(exclude_none)
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, list | tuple):
         return [_plain(v, exclude_none) for v in value]

@@ -11,7 +11,7 @@ from tests.conftest import OCELLI
 from tests.model_hub import Hub, running
 
 REPOSITORY = "tiny/eyes-GGUF"
-NAME = "eyes-gguf-q4_k_m"
+NAME = "tiny-eyes-gguf-q4_k_m"
 WEIGHTS = os.urandom(40_000_000)
 
 

@@ -271,7 +271,7 @@ def test_a_repository_by_its_name(hub: Hub, tmp_path: Path) -> None:
     result = run(tmp_path, "pull", f"hf:{REPOSITORY}:q4_k_m")
     assert result.exit_code == 0, result.output
     assert f"at {COMMIT[:8]}" in result.stdout
-    stored = Store(tmp_path / "models").require("eyes-gguf-q4_k_m")
+    stored = Store(tmp_path / "models").require("tiny-eyes-gguf-q4_k_m")
     assert stored.path(FileRole.PROJECTOR).name == "mmproj-eyes-F16.gguf"
     missing = run(tmp_path, "pull", f"hf:{REPOSITORY}:Q8_0")
     assert missing.exit_code == 1
@@ -387,8 +387,8 @@ def test_the_list_says_what_is_here(hub: Hub, tmp_path: Path) -> None:
     rows = {row["name"]: row for row in json.loads(run(tmp_path, "list", "--json").stdout)}
     assert rows[NAME]["on_disk"] is None
     assert rows[NAME]["licence"] == "Apache-2.0"
-    assert rows["eyes-gguf-q4_k_m"]["pinned"] == pull.FROM_HUB
-    assert rows["eyes-gguf-q4_k_m"]["size"] == len(WEIGHTS) + len(PROJECTOR)
+    assert rows["tiny-eyes-gguf-q4_k_m"]["pinned"] == pull.FROM_HUB
+    assert rows["tiny-eyes-gguf-q4_k_m"]["size"] == len(WEIGHTS) + len(PROJECTOR)
 
 
 def test_every_row_of_the_catalogue_is_complete() -> None:

@@ -37,6 +37,7 @@ MIN_CONTEXT = 4096
 DEADLINE = 600.0
 ANALYSIS_TIMEOUT = 1800.0
 MAX_TOKENS = 1500
+TEMPERATURE = 0.2  # what is wanted are facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def with_model(settings: Settings, chosen: ChosenModel, port: int) -> Settings:
         "deadline": DEADLINE,
         "concurrency": max(2, launch.slots),
         "max_tokens": MAX_TOKENS,
+        "temperature": TEMPERATURE,
         "max_side": chosen.model.max_side,
         "full_side": chosen.model.full_side,
         **(given.model_dump(exclude_unset=True) if given else {}),

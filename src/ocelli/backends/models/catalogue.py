@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 HUB = "hf:"  # before the name of a repository on the hub
 OLLAMA = "ollama:"  # before the name of a model in Ollama's folder
+LONGEST_NAME = 64
 WORKING_MEMORY = 700 * 1024**2  # bytes, beside weights and context
 DEFAULT_CONTEXT = 8192  # tokens of one conversation or look
 
@@ -116,8 +118,7 @@ class HubName:
     @property
     def name(self) -> str:
         """What the model is called here: a backend's name."""
-        short = self.repository.rpartition("/")[2]
-        return _slug(f"{short}-{self.quant}")
+        return _slug(f"{self.repository}-{self.quant}")
 
 
 def hub_name(text: str) -> HubName | None:
@@ -126,7 +127,7 @@ def hub_name(text: str) -> HubName | None:
     Raises UnknownModel if the rest is not OWNER/REPOSITORY:QUANT.
 
     >>> hub_name("hf:ggml-org/SmolVLM-500M-Instruct-GGUF:Q8_0").name
-    'smolvlm-500m-instruct-gguf-q8_0'
+    'ggml-org-smolvlm-500m-instruct-gguf-q8_0'
     """
     if not text.startswith(HUB):
         return None
@@ -153,7 +154,12 @@ def backend_name(text: str) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9_.-]+", "-", text.lower())[:64]
+    """Return the name of a backend for ``text``; two long texts with one beginning differ."""
+    slug = re.sub(r"[^a-z0-9_.-]+", "-", text.lower())
+    if len(slug) <= LONGEST_NAME:
+        return slug
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{slug[: LONGEST_NAME - 9]}-{digest}"
 
 
 def _model(name: str, row: dict[str, Any]) -> Model:

@@ -186,7 +186,8 @@ class Download:
         except OSError:
             lines = []
         if lines[:1] == [head] and remote.has_ranges and self._part.exists():
-            return {int(line) for line in lines[1:] if line.isdecimal()}
+            numbers = {int(line) for line in lines[1:] if line.isdecimal()}
+            return {number for number in numbers if number * length < remote.size}
         self.discard()
         self._done.write_text(f"{head}\n")
         return set()

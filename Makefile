@@ -52,6 +52,7 @@ test-fast: venv  ## the unit tests, with few examples of each property
 
 test-foreign: venv  ## what other people wrote against ours: clients of OpenAI and Ollama, LangChain, LiteLLM, pydantic-ai
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
+	@$(BIN)/$(PIP) --no-deps --require-hashes -r tests/foreign/requirements.txt
 	@$(call run, $(BIN)/python -m pytest tests/foreign)
 
 test-crashes: venv  ## 20 kills with -9 over 1,000 accepted pictures; a quarter of an hour

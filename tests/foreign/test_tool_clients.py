@@ -1,7 +1,6 @@
 """Clients that get structured answers by forcing a tool, in their default modes.
 
-instructor is not in the lock, since it holds back OpenAI's client (by ``jiter<0.15``); its test
-runs where it is installed: ``pip install --no-deps instructor docstring-parser``.
+instructor is not in the lock; see ``requirements.txt`` here.
 """
 
 from __future__ import annotations

@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import requests
 from tests.conftest import Server
 from tests.integration.test_files import add
+from tests.integration.test_main_job import API, noise
+from tests.integration.test_sessions import upload_batch
 
 from aion import AionvisionError, ResourceNotFoundError, SyncAionVision, UpdateFileResult
 
@@ -81,3 +85,26 @@ def test_decisions_about_several_hinder_each_other_not(server: Server, ada: Sync
     assert ada.reviews.next() is None
     corrected = ada.reviews.correct(silent, alt_text="Noise", description="Only noise.")
     assert (corrected.review_status, corrected.alt_text) == ("approved", "Noise")
+
+
+def test_results_of_uploads_tell_a_persons_words_first(
+    server: Server, ada: SyncAionVision, tmp_path: Path
+) -> None:
+    """Of the session that brought a picture, and of a later upload of the same bytes."""
+    key = ada.config.api_key
+    batch = upload_batch(server, [("a.png", noise(815))], key).json()
+    id, session = batch["immediate_results"][0]["image_id"], batch["session_id"]
+    ada.uploads.wait_for_description(id)
+    ada.files.update(id, description="Noise of mine.", tags=["own"])
+    path = f"{server.url}{API}/uploads/sessions/{session}"
+    headers = {"Authorization": f"Bearer {key}"}
+    status = requests.get(f"{path}/status", headers=headers, timeout=60).json()
+    assert [each["description"] for each in status["recent_completions"]] == ["Noise of mine."]
+    (result,) = requests.get(f"{path}/results", headers=headers, timeout=60).json()["results"]
+    assert (result["description"], result["description_source"]) == ("Noise of mine.", "person")
+    assert (result["tags"], result["tags_source"]) == (["own"], "person")
+    assert result["ai_description"]
+    (tmp_path / "again.png").write_bytes(noise(815))
+    again = ada.upload_one(tmp_path / "again.png")
+    assert (again.image_id, again.description, again.tags) == (id, "Noise of mine.", ["own"])
+    assert (again.description_source, again.tags_source) == ("person", "person")

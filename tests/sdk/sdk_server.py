@@ -318,7 +318,7 @@ class FakeServer:
             "filename": image.filename,
             "upload_description": f"A picture named {image.filename}." if done else None,
             "visible_text": "STOP" if done else None,
-            "tags": ["mine"],
+            "tags": [],
             "ai_tags": ["cat", "sofa"] if done else [],
             "size_bytes": image.size,
             "description_status": state,

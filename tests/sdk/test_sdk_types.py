@@ -104,9 +104,9 @@ def test_paths_of_an_answer() -> None:
         "description_status": "completed",
     }
     read = UploadResult.from_api_response(detail)
-    assert (read.tags, read.confidence_score, read.description) == (["cat"], 0.8, "A cat.")
-    detail["full_descriptions"] = []
-    assert UploadResult.from_api_response(detail).tags == ["mine"]
+    assert (read.tags, read.confidence_score, read.description) == (["mine"], 0.8, "A cat.")
+    detail["tags"] = []
+    assert UploadResult.from_api_response(detail).tags == ["cat"]
     status = UploadBatchStatusResult.from_api_response(
         {"batch_id": "b", "overall_status": "processing", "counts": {"total": 3, "failed": 1}}
     )

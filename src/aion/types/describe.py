@@ -11,13 +11,17 @@ from aion.types._model import From, Model, record
 class DescriptionStatus(Model):
     """How far one description has come (``uploads.wait_for_description``).
 
+    Description and tags are a person's, if there are any: the sources say so.
+
     Not the enum of the same name in ``aion.types.common``: ``status`` holds one of its values.
     """
 
     image_id: Annotated[str, From("image_id", "id")]
     status: Annotated[str, From("description_status", "status")]
     description: Annotated[str | None, From("upload_description", "description")] = None
-    tags: Annotated[list[str] | None, From("ai_tags", "full_descriptions.-1.tags", "tags")] = None
+    tags: Annotated[list[str] | None, From("tags", "ai_tags", "full_descriptions.-1.tags")] = None
+    description_source: str | None = None
+    tags_source: str | None = None
     visible_text: str | None = None
     confidence_score: Annotated[
         float | None, From("confidence_score", "full_descriptions.-1.confidence_score")

@@ -18,8 +18,8 @@ class UploadResult(Model):
         image_id: identifies the picture; empty if the file could not be uploaded at all.
         filename: the original file name.
         object_key: where the picture is stored.
-        description: what is on the picture.
-        tags: short words for it.
+        description: what is on the picture: a person's words, if there are any.
+        tags: short words for it: those of a person, if there are any.
         visible_text: text that can be read on it.
         confidence_score: how sure the description is, 0 to 1.
         description_status: how far the description has come.
@@ -28,6 +28,8 @@ class UploadResult(Model):
         description_error: why it failed, for people.
         description_error_type: why it failed, a value of ``DescriptionErrorType``.
         description_is_retryable: whether asking again can help.
+        description_source: whose words the description is, e.g. ``person`` or ``machine``.
+        tags_source: whose the tags are.
         verification_level: how thoroughly the description was checked, if the server says it.
         redescribed: whether the server had the picture, and this call had it described again.
     """
@@ -36,7 +38,7 @@ class UploadResult(Model):
     filename: Annotated[str, From("filename", "original_filename", "title")]
     object_key: str
     description: Annotated[str | None, From("upload_description", "description")] = None
-    tags: Annotated[list[str] | None, From("ai_tags", "full_descriptions.-1.tags", "tags")] = None
+    tags: Annotated[list[str] | None, From("tags", "ai_tags", "full_descriptions.-1.tags")] = None
     visible_text: str | None = None
     confidence_score: Annotated[
         float | None, From("confidence_score", "full_descriptions.-1.confidence_score")
@@ -55,6 +57,8 @@ class UploadResult(Model):
     description_is_retryable: Annotated[
         bool | None, From("description_is_retryable", "is_retryable")
     ] = None
+    description_source: str | None = None
+    tags_source: str | None = None
     verification_level: str | None = None
     redescribed: bool | None = None
 

@@ -219,6 +219,27 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path, source: Path)
     assert not alive
 
 
+def test_its_sight_is_tested_by_hand(tmp_path: Path, source: Path) -> None:
+    """Weights that are noise see nothing."""
+    put_tiny_model(tmp_path / "data" / "models", source)
+    done = subprocess.run(
+        [*OCELLI, "models", "check", NAME],
+        env={
+            **os.environ,
+            **settings_of(),
+            "OCELLI_MODEL": NAME,
+            "OCELLI_DATA": str(tmp_path / "data"),
+            "OCELLI_CACHE": str(tmp_path / "cache"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"{NAME} does not see" in done.stdout
+    assert done.stdout.count("asked") == 4
+
+
 @pytest.mark.parametrize(
     ("name", "code", "says"),
     [

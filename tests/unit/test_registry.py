@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
-from ocelli.backends.config import BackendConfig, Prices
+from ocelli.backends.config import FILES, BackendConfig, Prices
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.providers import providers
 from ocelli.backends.registry import BackendParts, MissingKey, Registry, configure, registry
@@ -191,3 +191,25 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         config = configure("house", {"base_url": url, "model": "m"}, {})
         assert isinstance(config, BackendConfig)
         assert config.proxy == proxy
+
+
+def test_what_a_sight_test_is_remembered_for() -> None:
+    """Server, model, and how it sees; of a model that runs here its files, not its port."""
+
+    def identity(**given: Any) -> str:
+        made = configure("a", {"base_url": "http://a/v1", "model": "m", **given}, {})
+        assert isinstance(made, BackendConfig)
+        return made.identity
+
+    assert identity() == identity(key="x", timeout=7.0, sight_test=False)
+    others: list[dict[str, Any]] = [
+        {"base_url": "http://b/v1"},
+        {"model": "n"},
+        {"max_side": 99},
+        {"options": {"a": 1}},
+    ]
+    assert len({identity(), *(identity(**each) for each in others)}) == 1 + len(others)
+    files = {FILES: ["abc"]}
+    here = identity(options=files, base_url="http://127.0.0.1:1/v1")
+    assert here == identity(options=files, base_url="http://127.0.0.1:2/v1")
+    assert here != identity(options={FILES: ["abd"]})

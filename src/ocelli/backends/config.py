@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ocelli.backends.providers import Provider
     from ocelli.domain.claims import Tokens
 
+FILES = "files"  # of ``options``: the hashes of a model that runs here, at another port each time
 SHORTEST_SECRET = 4  # what is shorter occurs in other words
 
 
@@ -72,8 +73,9 @@ class BackendConfig:
     @property
     def identity(self) -> str:
         """Stands for what answers: kind, server, model, and what changes how it sees pictures."""
+        server = "" if FILES in self.options else self.base_url
         parts = (
-            self.provider.kind, self.base_url, self.model, self.max_side, self.full_side,
+            self.provider.kind, server, self.model, self.max_side, self.full_side,
             self.jpeg_quality, sorted(map(repr, self.options.items())),
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -113,9 +113,12 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     yield _checked("store", "see OCELLI_STORAGE_URL", lambda: _store(settings))
     yield DoctorCheck("server", running_server(settings.data) or "none runs on this folder")
     yield _checked("models", REINSTALL, _models)
-    for each in _probed(settings):
+    for each in _with_sight(_probed(settings), settings):
         advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
-        yield DoctorCheck(f"backend {each.name}", f"{each.model} {each.state}".strip(), advice)
+        if each.sight.startswith(Sight.BLIND):
+            advice = f"see docs/sight.md; once it is mended: ocelli models check {each.name}"
+        told = f"{each.model} {each.state}, {each.sight}" if each.sight else each.state
+        yield DoctorCheck(f"backend {each.name}", told.strip(), advice)
     yield _model(settings)
     yield _graphics()
     free = shutil.disk_usage(_existing(settings.data)).free

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ocelli.backends.models.catalogue import backend_name
 from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import LOCAL
@@ -31,12 +34,16 @@ def check(name: str, *, as_json: bool, **options: Any) -> int:
     The result is remembered for the server that runs on the data folder, and for commands.
     """
     settings = load_settings(**options)
-    names = backend_names(settings)
+    own = backend_name(settings.model or "")
+    names = tuple(dict.fromkeys((*([own] if own else ()), *backend_names(settings))))
     if name not in names:
         fail(f"there is no backend {name!r}", f"there are {', '.join(names)}")
         return WRONG_USE
     try:
-        report = asyncio.run(_tested(settings, name))
+        with running_model(settings) if name == own else nullcontext(settings) as running:
+            report = asyncio.run(_tested(running, name))
+    except NoModel as failed:
+        return failed.code
     except AnalysisFailed as failed:
         fail(f"{name} could not be asked: {failed.message}")
         return FAILED

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from ocelli.backends.config import FILES
 from ocelli.backends.models.catalogue import (
     DEFAULT_CONTEXT,
     OLLAMA,
@@ -138,6 +139,7 @@ def with_model(settings: Settings, chosen: ChosenModel, port: int) -> Settings:
         "base_url": f"http://127.0.0.1:{port}/v1",
         "model": chosen.name,
         "key": SecretStr(launch.key),
+        "options": {FILES: [each.sha256 or each.path for each in chosen.model.files]},
     }
     others = {name: each for name, each in settings.backends.items() if name != chosen.name}
     changes: dict[str, object] = {

@@ -175,17 +175,12 @@ def test_a_persons_words_stay_whatever_describes_the_picture_again(
         assert after.authorship["description"]["author"] == kept.author
 
         assert client.files.list(search="pad rocket").files[0].id == before.id
-        headers = {"Authorization": f"Bearer {served.key}"}
-        records = requests.get(
-            f"{served.url}{API}/data/descriptions", headers=headers, timeout=60
-        ).json()["results"]
-        ours = [each for each in records if each["image_id"] == before.id]
-        assert [each["ai_description"] for each in ours] == [
-            newest.description,
-            before.ai_description,
-        ]
-        assert {each["description"] for each in ours} == {said.description}
-        lines = exported(served, headers)
+        ours = [each for each in client.history.list_all() if each.image_id == before.id]
+        said_by_machines = [newest.description, before.ai_description]
+        assert [each.ai_description for each in ours] == said_by_machines
+        shown_with = {(each.description, each.description_source) for each in ours}
+        assert shown_with == {(said.description, "person")}
+        lines = [json.loads(line) for line in client.history.export("jsonl").splitlines()]
         assert {(each["description"], each["description_source"]) for each in lines} >= {
             (said.description, "person")
         }
@@ -203,16 +198,3 @@ def test_a_persons_words_stay_whatever_describes_the_picture_again(
 def again_described(client: SyncAionVision, id: str) -> UserFileDetails | None:
     found = client.files.get(id)
     return found if len(found.full_descriptions) == 2 else None
-
-
-def exported(served: Server, headers: dict[str, str]) -> list[dict[str, Any]]:
-    path = f"{served.url}{API}/data/export"
-    body = {"data_type": "descriptions", "format": "jsonl"}
-    export = requests.post(path, headers=headers, json=body, timeout=60).json()["export_id"]
-
-    def ready() -> str | None:
-        answer = requests.get(f"{path}/{export}", headers=headers, timeout=60).json()
-        return answer["download_url"] and str(answer["download_url"])
-
-    text = requests.get(until(ready, every=0.1), timeout=60).content.decode()
-    return [json.loads(line) for line in text.splitlines()]

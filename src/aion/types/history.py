@@ -9,11 +9,17 @@ from aion.types._model import From, Model, record
 
 @record
 class DescriptionRecord(Model):
-    """One description; ``source_type`` is ``single`` or ``batch``."""
+    """One description; ``source_type`` is ``single`` or ``batch``.
+
+    ``description`` is a person's, if there is one: ``description_source`` says so.
+    ``ai_description`` is what the machine said this time.
+    """
 
     id: str
     image_id: str
     description: str | None = None
+    description_source: str | None = None
+    ai_description: str | None = None
     confidence_score: float | None = None
     created_at: datetime | None = None
     source_type: str = ""

@@ -52,15 +52,22 @@ class UploadSessionList(Model):
 
 @record
 class UploadSessionResult(Model):
-    """One file of a session that has ended; the time in milliseconds."""
+    """One file of a session that has ended; the time in milliseconds.
+
+    Texts are a person's, if there are any: the sources say so; ``ai_…`` are the machine's.
+    """
 
     filename: str
     status: str
     image_id: str | None = None
     object_key: str | None = None
     description: str | None = None
+    description_source: str | None = None
+    ai_description: str | None = None
     visible_text: str | None = None
     tags: list[str] = field(default_factory=list)
+    tags_source: str | None = None
+    ai_tags: list[str] = field(default_factory=list)
     confidence_score: float | None = None
     processing_time_ms: int | None = None
     error_message: str | None = None

@@ -27,7 +27,10 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "worker", "describe", "upload", "keys", "models", "doctor"):
+    for command in (
+        "serve", "worker", "describe", "upload", "keys", "models", "doctor",
+        "verify", "search", "export", "status", "cancel",
+    ):  # fmt: skip
         assert command in done.stdout
     code = "import sys, ocelli.cli.main; print(*sys.modules)"
     loaded = subprocess.run(
@@ -62,8 +65,9 @@ def test_describe_of_names_and_files_of_every_kind(photos: dict[str, Path], tmp_
     for name in (b"f\xfcr.jpe", b"a.jfif", "可愛い.pjpeg".encode()):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(jpeg)
     os.mkfifo(tmp_path / "pipe.jpg")
-    done = run("describe", str(tmp_path), str(tmp_path / "pipe.jpg"), "--json", encoding="utf-8")
-    rows = {Path(row["file"]).name: row for row in json.loads(done.stdout)}
+    done = run("describe", str(tmp_path), str(tmp_path / "pipe.jpg"), "--jsonl", encoding="utf-8")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = {Path(row["file"]).name: row for row in lines}
     assert set(rows) == {r"f\xfcr.jpe", "a.jfif", "可愛い.pjpeg", "pipe.jpg"}
     assert "pipe" in rows.pop("pipe.jpg")["error"]
     assert {row["status"] for row in rows.values()} == {"completed"}

@@ -108,7 +108,7 @@ def hint(error: AionvisionError) -> str | None:
         case AuthenticationError():
             return "give this server's key with --key or AIONVISION_API_KEY; `ocelli keys list`"
         case AionvisionPermissionError():
-            return "this key may not upload: `ocelli keys create --scopes read,write`"
+            return "this key may not do that: `ocelli keys create --scopes read,write`"
         case QuotaExceededError():
             return "upload fewer files, or use a key of a larger tier"
         case AionvisionTimeoutError():

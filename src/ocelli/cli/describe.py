@@ -13,7 +13,7 @@ from aion import UploadError
 from aion._files import SUPPORTED_EXTENSIONS, walk
 from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.describer_pool import DescribersFailed, describe_all
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, print_line, printable
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
 from ocelli.domain.analysis import VerificationLevel
@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 
 
 def describe(
-    paths: Sequence[Path], *, as_json: bool, level: str, tolerant: bool = False, **options: Any
+    paths: Sequence[Path],
+    *,
+    as_json: bool,
+    level: str,
+    as_lines: bool = False,
+    tolerant: bool = False,
+    **options: Any,
 ) -> int:
-    """Describe pictures; print a table or JSON.
+    """Describe pictures; print a table or JSON, ``as_lines`` each as soon as it is described.
 
     Returns the exit code: FAILED if a picture could not be described, ``tolerant`` only if none
     could.
@@ -52,7 +58,7 @@ def describe(
                 "no pictures found", f"files that end in {', '.join(sorted(SUPPORTED_EXTENSIONS))}"
             )
         return WRONG_USE
-    show = _silent if as_json else _table
+    show = _lines if as_lines else _silent if as_json else _table
     try:
         results = run(files, show, verification_level, **options)
     except DescribersFailed as error:
@@ -60,7 +66,7 @@ def describe(
         return CANNOT_RUN
     except NoModel as error:
         return error.code
-    if as_json:
+    if as_json and not as_lines:
         print_json([result.as_dict() for result in results])
     failed = [result.failed for result in results]
     return FAILED if (all(failed) if tolerant else any(failed)) else 0
@@ -109,6 +115,12 @@ def _silent(results: Iterator[DescribedFile], total: int) -> None:
     del total
     for _ in results:
         pass
+
+
+def _lines(results: Iterator[DescribedFile], total: int) -> None:
+    del total
+    for result in results:
+        print_line(result.as_dict())
 
 
 def _table(results: Iterator[DescribedFile], total: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
 from ocelli.cli.options import load_settings
 from ocelli.domain.accounts import KeyDraft, Tier
 from ocelli.domain.errors import MalformedRequest, Unavailable, ValidationFailed
@@ -67,13 +67,13 @@ def create(
     return _with_keys(run, options)
 
 
-def show(*, as_json: bool, **options: Any) -> int:
+def show(*, as_json: bool, as_lines: bool = False, **options: Any) -> int:
     """Print the keys, as a table or JSON. Returns the exit code."""
 
     async def run(keys: Keys) -> int:
         all_keys = await keys.all()
-        if as_json:
-            print_json([_as_dict(key) for key in all_keys])
+        if as_json or as_lines:
+            print_records((_as_dict(key) for key in all_keys), lines=as_lines)
         else:
             _print_table(all_keys)
         return 0

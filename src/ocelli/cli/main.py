@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from ocelli.distribution import (
     pip_install,
     shadowed_packages,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
 PRIVATE = 0o077  # as a umask
@@ -70,6 +73,12 @@ Key = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AsLines = Annotated[
+    bool, typer.Option("--jsonl", help="Print one JSON object a line, for programs.")
+]
+Level = Annotated[str, typer.Option(help="Verification: quick, standard, thorough or critical.")]
+DateFrom = Annotated[str | None, typer.Option(help="Not older: 2026-05-10")]
+DateTo = Annotated[str | None, typer.Option(help="Not newer; the day is included.")]
 
 
 @app.command()
@@ -110,15 +119,15 @@ def describe(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
     as_json: AsJson = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
-    level: Annotated[
-        str, typer.Option(help="Verification: quick, standard, thorough or critical.")
-    ] = "standard",
+    level: Level = "standard",
     model: ModelName = None,
+    as_lines: AsLines = False,
 ) -> None:
     """Describe pictures without a server."""
     from ocelli.cli.describe import describe as run
 
-    _exit(run(paths, as_json=as_json, level=level, **_given(workers=workers, model=model)))
+    options = _given(workers=workers, model=model)
+    _exit(run(paths, as_json=as_json, as_lines=as_lines, level=level, **options))
 
 
 @app.command("eval")
@@ -169,6 +178,7 @@ def upload(
         bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
     ] = True,
     as_json: AsJson = False,
+    as_lines: AsLines = False,
 ) -> None:
     """Upload pictures and folders to a server, and wait for their descriptions.
 
@@ -176,14 +186,191 @@ def upload(
     """
     from ocelli.cli.upload import upload as run
 
-    _exit(run(paths, server=server, key=key, level=level, wait=wait, as_json=as_json, data=data))
+    _exit(
+        run(
+            paths,
+            server=server,
+            key=key,
+            level=level,
+            wait=wait,
+            as_json=as_json,
+            as_lines=as_lines,
+            data=data,
+        )
+    )
+
+
+@app.command()
+def verify(
+    picture: Annotated[str, typer.Argument(help="A file, or an http address.", metavar="PICTURE")],
+    statement: Annotated[
+        str, typer.Argument(help="What is to be true of it: 'There are two cups.'", metavar="TEXT")
+    ],
+    level: Level = "standard",
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="By which, several times for several. Default: the server's own."),
+    ] = None,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a server whether a text is true of a picture, which goes into no library.
+
+    Ends with 0 if it is, with 1 if that is not shown.
+    """
+    from ocelli.cli.verify import verify as run
+
+    _exit(
+        run(
+            picture,
+            statement,
+            level=level,
+            backends=backend,
+            server=server,
+            key=key,
+            data=data,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+def search(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Words to find. Default: all.", metavar="WORDS")
+    ] = None,
+    search_mode: Annotated[
+        str, typer.Option(help="Where to search: all, metadata or visible_text.")
+    ] = "all",
+    tags: Annotated[
+        list[str] | None, typer.Option(help="Only with this tag; several times: with all.")
+    ] = None,
+    date_from: DateFrom = None,
+    date_to: DateTo = None,
+    has_description: Annotated[
+        bool | None,
+        typer.Option(
+            "--has-description/--no-has-description", help="Only with, or only without one."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+    as_json: AsJson = False,
+    as_lines: AsLines = False,
+) -> None:
+    """Find pictures of a server, newest first."""
+    from ocelli.cli.search import search as run
+
+    filters = _given(
+        search=" ".join(words or ()) or None,
+        search_mode=search_mode,
+        tags=tags,
+        date_from=date_from,
+        date_to=date_to,
+        has_description=has_description,
+    )
+    _exit(
+        run(
+            filters,
+            limit=limit,
+            server=server,
+            key=key,
+            data=data,
+            as_json=as_json,
+            as_lines=as_lines,
+        )
+    )
+
+
+@app.command()
+def export(
+    target: Annotated[
+        Path | None, typer.Argument(help="Where to. Default: standard output.", metavar="FILE")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="csv, json or jsonl. Default: as the file is called, else jsonl."),
+    ] = None,
+    search: Annotated[
+        list[str] | None, typer.Option(help="Only with this in it; several times: with all.")
+    ] = None,
+    date_from: DateFrom = None,
+    date_to: DateTo = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Only from this confidence on.")
+    ] = None,
+    include_failed: Annotated[
+        bool, typer.Option("--include-failed", help="Also pictures that could not be described.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Write the descriptions of a server into a file, newest first; at most 100,000."""
+    from ocelli.cli.search import export as run
+
+    filters = _given(
+        search=search,
+        start_date=date_from,
+        end_date=date_to,
+        min_confidence=min_confidence,
+        include_failed=include_failed,
+        limit=limit,
+    )
+    _exit(run(target, filters, format=format, server=server, key=key, data=data))
+
+
+@app.command()
+def status(
+    id: Annotated[
+        str | None,
+        typer.Argument(help="Of a session or a batch job. Default: the newest sessions."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many sessions.")] = 20,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+    as_json: AsJson = False,
+    as_lines: AsLines = False,
+) -> None:
+    """Show how far uploads and batch jobs of a server have come."""
+    from ocelli.cli.status import status as run
+
+    _exit(
+        run(
+            id,
+            limit=limit,
+            server=server,
+            key=key,
+            data=data,
+            as_json=as_json,
+            as_lines=as_lines,
+        )
+    )
+
+
+@app.command()
+def cancel(
+    id: Annotated[str, typer.Argument(help="Of a session or a batch job: see `ocelli status`.")],
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+    as_json: AsJson = False,
+) -> None:
+    """End what of a session or a batch job has not begun; what is done stays."""
+    from ocelli.cli.status import cancel as run
+
+    _exit(run(id, server=server, key=key, data=data, as_json=as_json))
 
 
 @app.command()
 def redescribe(
-    level: Annotated[
-        str, typer.Option(help="Verification: quick, standard, thorough or critical.")
-    ] = "standard",
+    level: Level = "standard",
     backend: Annotated[
         list[str] | None,
         typer.Option(help="By which, several times for several. Default: the server's own."),
@@ -198,8 +385,8 @@ def redescribe(
     tags: Annotated[
         list[str] | None, typer.Option(help="Only with this tag; several times: with all.")
     ] = None,
-    date_from: Annotated[str | None, typer.Option(help="Not older: 2026-05-10")] = None,
-    date_to: Annotated[str | None, typer.Option(help="Not newer; the day is included.")] = None,
+    date_from: DateFrom = None,
+    date_to: DateTo = None,
     has_description: Annotated[
         bool | None,
         typer.Option(
@@ -264,11 +451,11 @@ def keys_create(
 
 
 @keys.command("list")
-def keys_list(as_json: AsJson = False, data: Existing = None) -> None:
+def keys_list(as_json: AsJson = False, data: Existing = None, as_lines: AsLines = False) -> None:
     """List the keys: their first characters, never the keys."""
     from ocelli.cli.keys import show
 
-    _exit(show(as_json=as_json, **_given(data=data)))
+    _exit(show(as_json=as_json, as_lines=as_lines, **_given(data=data)))
 
 
 @keys.command("revoke")
@@ -322,11 +509,11 @@ def models_all(
 
 
 @models.command("list")
-def models_list(as_json: AsJson = False, data: Data = None) -> None:
+def models_list(as_json: AsJson = False, data: Data = None, as_lines: AsLines = False) -> None:
     """List the vision-language models that can be pulled, and those on this machine."""
     from ocelli.cli.models import show
 
-    _exit(show(as_json=as_json, **_given(data=data)))
+    _exit(show(as_json=as_json, as_lines=as_lines, **_given(data=data)))
 
 
 @models.command("check")
@@ -450,6 +637,21 @@ def fail(message: str, hint: str | None = None) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON to standard output."""
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def print_records(records: Iterable[Any], *, lines: bool) -> None:
+    """Print records as a JSON list, or each as a line of its own as soon as it is there."""
+    if not lines:
+        print_json(list(records))
+        return
+    for record in records:
+        print_line(record)
+
+
+def print_line(record: Any) -> None:
+    """Print a record as one line of JSON, at once."""
+    typer.echo(json.dumps(record, default=str, ensure_ascii=False))
+    sys.stdout.flush()
 
 
 def printable(path: Path | str) -> str:

@@ -27,7 +27,7 @@ from ocelli.backends.models.ollama import ollama_models
 from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
 from ocelli.backends.models.store import Store
 from ocelli.cli.console import GOOD, console
-from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json, print_records
 from ocelli.cli.options import load_settings
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # as shells have it, after Ctrl-C
 
 
-def show(*, as_json: bool, **options: Any) -> int:
+def show(*, as_json: bool, as_lines: bool = False, **options: Any) -> int:
     """Print the catalogue, and what of it is here. Returns the exit code."""
     settings = load_settings(**options)
     rows = list(_rows(Store(settings.models_folder)))
-    if as_json:
-        print_json(rows)
+    if as_json or as_lines:
+        print_records(rows, lines=as_lines)
     else:
         _print_rows(rows)
     return 0

@@ -29,7 +29,7 @@ from aion import (
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import BAD, console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records, printable
 from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def upload(
     level: str | None,
     wait: bool,
     as_json: bool,
+    as_lines: bool = False,
     data: Path | None = None,
 ) -> int:
     """Upload files, then print a table or JSON. Returns the exit code."""
@@ -132,8 +133,8 @@ def upload(
         except KeyboardInterrupt:
             fail("stopped", RESUME_HINT)
             raise
-    if as_json:
-        print_json([outcome.as_dict() for outcome in report.outcomes])
+    if as_json or as_lines:
+        print_records((outcome.as_dict() for outcome in report.outcomes), lines=as_lines)
     else:
         _show(report)
     return report.code

@@ -1,0 +1,142 @@
+"""``ocelli search`` and ``ocelli export``: what a server knows. Needs no server libraries."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from aion import AionvisionError, ValidationError
+from ocelli.cli.connection import connect, hint
+from ocelli.cli.console import console
+from ocelli.cli.main import CANNOT_RUN, WRONG_USE, fail, print_records, printable
+from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aion import SyncAionVision, UserFile
+
+FORMATS = ("csv", "json", "jsonl")
+PAGE = 100
+
+
+def search(
+    filters: Mapping[str, Any],
+    *,
+    limit: int,
+    server: str | None,
+    key: str | None,
+    data: Path | None,
+    as_json: bool,
+    as_lines: bool,
+) -> int:
+    """Print the newest pictures that match, at most ``limit``. Returns the exit code."""
+    client = connect(server, key, data)
+    if isinstance(client, int):
+        return client
+    with client:
+        try:
+            found = client.files.list_all(**filters, page_size=min(limit, PAGE))
+            files = islice(found, limit)
+            if as_lines or as_json:
+                print_records((_record(file) for file in files), lines=as_lines)
+            else:
+                _show(list(files), limit)
+        except ValidationError as error:
+            fail(error.message)
+            return WRONG_USE
+        except AionvisionError as error:
+            fail(error.message, hint(error))
+            return CANNOT_RUN
+    return 0
+
+
+def export(
+    target: Path | None,
+    filters: Mapping[str, Any],
+    *,
+    format: str | None,
+    server: str | None,
+    key: str | None,
+    data: Path | None,
+) -> int:
+    """Write every description that matches into a file, or to standard output.
+
+    Returns the exit code.
+    """
+    if format is None and target is not None:
+        format = target.suffix.removeprefix(".").lower()
+    format = format or "jsonl"
+    if format not in FORMATS:
+        fail(f"no such format: {format}", f"--format {' or '.join(FORMATS)}")
+        return WRONG_USE
+    client = connect(server, key, data)
+    if isinstance(client, int):
+        return client
+    with client:
+        try:
+            content = _exported(client, format, filters)
+        except ValidationError as error:
+            fail(error.message)
+            return WRONG_USE
+        except AionvisionError as error:
+            fail(error.message, hint(error))
+            return CANNOT_RUN
+    if target is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return 0
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        fail(f"{printable(target)} cannot be written: {error.strerror}")
+        return CANNOT_RUN
+    console().print(f"{len(content)} bytes written to {printable(target)}", soft_wrap=True)
+    return 0
+
+
+def _exported(client: SyncAionVision, format: str, filters: Mapping[str, Any]) -> bytes:
+    return client.history.export(format, **filters)
+
+
+def _record(file: UserFile) -> dict[str, Any]:
+    return {
+        "image_id": file.id,
+        "file": file.filename,
+        "title": file.title,
+        "status": file.description_status,
+        "description": file.upload_description,
+        "tags": file.tags,
+        "visible_text": file.visible_text,
+        "created_at": file.content_created_at and file.content_created_at.isoformat(),
+        "size_bytes": file.size_bytes,
+    }
+
+
+def _show(files: list[UserFile], limit: int) -> None:
+    out = console()
+    if not files:
+        out.print("no picture matches")
+        return
+    grid = Table(show_lines=True)
+    grid.add_column("id", no_wrap=True)
+    grid.add_column("file", style="bold", overflow="fold", max_width=20)
+    grid.add_column("description", ratio=5)
+    grid.add_column("tags", ratio=3, style="cyan")
+    grid.add_column("text", ratio=3, style="green")
+    for file in files:
+        text = (file.visible_text or "").replace("\n", " / ")
+        grid.add_row(
+            file.id[:8],
+            file.title or file.filename or "",
+            file.upload_description or file.description_status or "",
+            ", ".join(file.tags[:MAX_TAGS]),
+            text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…",
+        )
+    out.print(grid)
+    if len(files) == limit:
+        out.print(f"the newest {limit}; --limit shows more")

@@ -1,0 +1,74 @@
+"""``ocelli verify``: whether a text is true of a picture. Needs no server libraries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from aion import AionvisionError, UploadError, ValidationError
+from ocelli.cli.connection import connect, hint
+from ocelli.cli.console import BAD, GOOD, console
+from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+
+if TYPE_CHECKING:
+    from aion import VerificationResult
+
+
+def verify(
+    picture: str,
+    statement: str,
+    *,
+    level: str,
+    backends: list[str] | None,
+    server: str | None,
+    key: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Check a text and print what was found. Returns the exit code: FAILED if it is not true."""
+    client = connect(server, key, data)
+    if isinstance(client, int):
+        return client
+    is_address = picture.startswith(("http://", "https://"))
+    with client:
+        try:
+            result = client.verify(
+                picture if is_address else Path(picture),
+                statement,
+                verification_level=level,
+                providers=backends,
+            )
+        except (ValidationError, UploadError) as error:
+            fail(error.message)
+            return WRONG_USE
+        except AionvisionError as error:
+            fail(error.message, hint(error))
+            return CANNOT_RUN
+    if as_json:
+        print_json(result.to_dict(exclude_none=False))
+    else:
+        _show(result)
+    return 0 if result.is_verified else FAILED
+
+
+def _show(result: VerificationResult) -> None:
+    out = console()
+    mark = Text("✓ true", GOOD) if result.is_verified else Text("✗ not shown to be true", BAD)
+    out.print(mark, f"(confidence {result.confidence_score:.2f}, risk {result.risk_level})")
+    for claim in result.verified_claims:
+        out.print(f"  {_claim(claim)}", soft_wrap=True)
+    for issue in result.issues:
+        about = f"{issue.claim}: " if issue.claim else ""
+        out.print(f"  {about}{issue.description or issue.type}", soft_wrap=True)
+    if result.summary:
+        out.print(result.summary, soft_wrap=True)
+
+
+def _claim(claim: Any) -> str:
+    if not isinstance(claim, dict):
+        return str(claim)
+    probability = claim.get("probability", claim.get("confidence"))
+    shown = f" ({probability:.2f})" if isinstance(probability, float) else ""
+    return f"{claim.get('text') or claim.get('claim')}{shown}"

@@ -9,7 +9,6 @@ from typing import Any
 from ocelli.backends.models.catalogue import FileRole, Model, ModelFile
 from ocelli.backends.models.pull import pull_from
 from ocelli.backends.models.store import Store, Stored
-from ocelli.settings import BackendSetting
 from tests.vlm.tiny_gguf import CONTEXT, write_tiny_model
 
 NAME = "tiny"
@@ -34,9 +33,7 @@ def put_tiny_model(models: Path, source: Path) -> Stored:
 
 def settings_of(**given: Any) -> dict[str, str]:
     """Environment variables for a server with the model, which writes noise in no form."""
-    values = {"structured": "none", "max_tokens": 300, **given}
-    if "sight_test" in BackendSetting.model_fields:
-        values["sight_test"] = False
+    values = {"structured": "none", "max_tokens": 300, "sight_test": False, **given}
     return {
         "OCELLI_BACKENDS": json.dumps({NAME: values}),
         "OCELLI_MODEL_CONTEXT": str(CONTEXT),

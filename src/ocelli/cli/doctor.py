@@ -32,7 +32,7 @@ from ocelli.wiring.adapters import objects
 from ocelli.wiring.backends import chat_configs
 from ocelli.wiring.data_folder import NoInstallation, local_store, running_server
 from ocelli.wiring.installation import database_for_command
-from ocelli.wiring.models import advice, chosen_model, launch_of
+from ocelli.wiring.models import advice, as_served, chosen_model, launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,7 +226,7 @@ def _with_sight(probed: list[Probed], settings: Settings) -> list[Probed]:
     from ocelli.cli.sight import states
 
     try:
-        known = asyncio.run(states(settings))
+        known = asyncio.run(states(as_served(settings)))
     except (OSError, OcelliError):
         return probed
     found = []

@@ -518,7 +518,7 @@ def models_list(as_json: AsJson = False, data: Data = None, as_lines: AsLines = 
 
 @models.command("check")
 def models_check(
-    name: Annotated[str, typer.Argument(help="A backend of the settings, or ocelli-local.")],
+    name: Annotated[str, typer.Argument(help="A backend, a pulled model, or ocelli-local.")],
     as_json: AsJson = False,
     data: Existing = None,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ocelli.backends.models.catalogue import backend_name
+from ocelli.backends.models.store import Store
 from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 
 
 def check(name: str, *, as_json: bool, **options: Any) -> int:
-    """Test a backend on four pictures, print what was asked and answered; return the exit code.
+    """Test a backend, or a pulled model, on four pictures; print what was asked and answered.
 
-    The result is remembered for the server that runs on the data folder, and for commands.
+    Returns the exit code. The result is remembered for the server that runs on the data folder,
+    and for commands.
     """
     settings = load_settings(**options)
+    if name not in backend_names(settings) and Store(settings.models_folder).get(name):
+        settings = settings.model_copy(update={"model": name})
     own = backend_name(settings.model or "")
     names = tuple(dict.fromkeys((*([own] if own else ()), *backend_names(settings))))
     if name not in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,10 @@ def with_model(settings: Settings, chosen: ChosenModel, port: int) -> Settings:
         "base_url": f"http://127.0.0.1:{port}/v1",
         "model": chosen.name,
         "key": SecretStr(launch.key),
-        "options": {FILES: [each.sha256 or each.path for each in chosen.model.files]},
+        "options": {
+            FILES: [each.sha256 or each.path for each in chosen.model.files],
+            "llama.cpp": version("xllamacpp"),
+        },
     }
     others = {name: each for name, each in settings.backends.items() if name != chosen.name}
     changes: dict[str, object] = {
@@ -165,6 +169,19 @@ def build_host(settings: Settings) -> ModelHost:
     launch = launch_of(chosen, settings, this_machine(), key.get_secret_value())
     store = Store(settings.models_folder)
     return ModelHost(launch, lambda values: store.measure(chosen.name, values))
+
+
+def as_served(settings: Settings) -> Settings:
+    """Return the settings as a server has them that runs now: with the model, at no address.
+
+    Unchanged if there is none that can run.
+    """
+    if settings.model is None:
+        return settings
+    try:
+        return with_model(settings, chosen_model(settings), port=0)
+    except ModelError:
+        return settings
 
 
 def advice(settings: Settings) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+
+from tests import heic
 
 SECRET = b"where-i-live"
 WIDTH, HEIGHT = 80, 48  # as stored; upright it is the other way round, but for GIF
@@ -26,10 +29,16 @@ def picture(format: str) -> bytes:
         "PNG": {"exif": exif, "icc_profile": profile, "pnginfo": _texts()},
         "WEBP": {"exif": exif, "icc_profile": profile, "xmp": _xmp(), "lossless": True},
         "GIF": {"comment": SECRET},
-    }[format]
+        "TIFF": {"exif": exif, "icc_profile": profile, "description": SECRET.decode()},
+        "BMP": {},
+        "AVIF": {"exif": exif, "icc_profile": profile, "xmp": _xmp(), "quality": 90},
+    }
+    if format == "HEIC":
+        more = (heic.irot(3), heic.icc(profile))
+        return heic.single(np.asarray(image), *more, exif=exif.tobytes()) + b"\0\0" + SECRET
     stream = io.BytesIO()
-    image.save(stream, format, **options)  # type: ignore[arg-type]
-    assert SECRET in stream.getvalue()
+    image.save(stream, format, **options[format])  # type: ignore[arg-type]
+    assert SECRET in stream.getvalue() or format == "BMP"
     return stream.getvalue() + b"\0\0" + SECRET
 
 
@@ -40,7 +49,7 @@ def check(sent: bytes, format: str) -> None:
     assert sent.endswith(b"\xff\xd9")
     with Image.open(io.BytesIO(sent)) as image:
         assert image.mode == "RGB"
-        size = (WIDTH, HEIGHT) if format == "GIF" else (HEIGHT, WIDTH)
+        size = (WIDTH, HEIGHT) if format in ("GIF", "BMP") else (HEIGHT, WIDTH)
         assert image.size == size
         red, _, blue = image.getpixel((2, 2))  # type: ignore[misc]
         assert red > 150 > 50 > blue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,13 +15,11 @@ from aion.exceptions import UploadError, ValidationError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     File: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 
-SUPPORTED_CONTENT_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
-SUPPORTED_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 MAX_BATCH_FILES = 10_000
 BATCH_CHUNK_SIZE = 100
 STREAM_LIMIT = 100 * 1024 * 1024  # bytes; larger files go straight to the store
@@ -33,7 +32,15 @@ _EXTENSIONS = {
     "image/png": (".png", ".apng"),
     "image/webp": (".webp",),
     "image/gif": (".gif",),
+    "image/heic": (".heic", ".heif", ".hif"),
+    "image/avif": (".avif",),
+    "image/tiff": (".tiff", ".tif"),
+    "image/bmp": (".bmp", ".dib"),
 }
+SUPPORTED_CONTENT_TYPES = frozenset(_EXTENSIONS)
+SUPPORTED_EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp"}
+)
 _TYPES = {extension: kind for kind, several in _EXTENSIONS.items() for extension in several}
 
 
@@ -203,8 +210,11 @@ def expand(
     filenames: Sequence[str] | None = None,
     recursive: bool = True,
     include_hidden: bool = False,
+    passed_over: Counter[str] | None = None,
 ) -> list[Source]:
     """All files of a call in order: folders opened, other types in folders left out.
+
+    These are counted in ``passed_over``, by their extension.
 
     Raises:
         ValidationError: an explicit file that is missing or no picture, bytes without a name, or
@@ -218,7 +228,12 @@ def expand(
     for index, item in enumerate(items):
         name = names[index] if names else None
         if isinstance(item, str | os.PathLike) and _path(item).is_dir():
-            paths = walk(_path(item), recursive=recursive, include_hidden=include_hidden)
+            paths = walk(
+                _path(item),
+                recursive=recursive,
+                include_hidden=include_hidden,
+                passed_over=passed_over,
+            )
             found += [Source(_name(path), path=path) for path in paths]
         else:
             found.append(one_source(item, name))
@@ -247,12 +262,42 @@ def _check_names(names: list[str], items: Sequence[object], *, single: bool, sev
         raise ValidationError(f"{len(names)} filenames for {len(items)} files")
 
 
-def walk(folder: Path, *, recursive: bool, include_hidden: bool) -> Iterator[Path]:
-    """The pictures of a folder in the order of their names; symlink loops end."""
-    yield from _walk(str(folder), recursive, include_hidden, set())
+def walk(
+    folder: Path,
+    *,
+    recursive: bool,
+    include_hidden: bool,
+    passed_over: Counter[str] | None = None,
+) -> Iterator[Path]:
+    """The pictures of a folder in the order of their names; symlink loops end.
+
+    Other files are counted in ``passed_over``, by their extension.
+    """
+    others = Counter() if passed_over is None else passed_over
+    yield from _walk(str(folder), recursive, include_hidden, set(), others)
 
 
-def _walk(folder: str, recursive: bool, hidden: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def passed_over_text(passed_over: Mapping[str, int]) -> str | None:
+    """What to say of files that are no pictures; None if there were none.
+
+    >>> passed_over_text({".psd": 1, ".cr2": 2})
+    '3 files passed over: .cr2 2, .psd 1'
+    """
+    total = sum(passed_over.values())
+    if not total:
+        return None
+    kinds = sorted(passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
+    files = "file" if total == 1 else "files"
+    return f"{total} {files} passed over: {', '.join(f'{name} {n}' for name, n in kinds)}"
+
+
+def _walk(
+    folder: str,
+    recursive: bool,
+    hidden: bool,
+    seen: set[tuple[int, int]],
+    others: Counter[str],
+) -> Iterator[Path]:
     try:
         found = Path(folder).stat()
         identity = (found.st_dev, found.st_ino)
@@ -270,9 +315,13 @@ def _walk(folder: str, recursive: bool, hidden: bool, seen: set[tuple[int, int]]
             continue
         if entry.is_dir():
             if recursive:
-                yield from _walk(entry.path, recursive, hidden, seen)
-        elif is_supported(entry.name) and entry.is_file():
+                yield from _walk(entry.path, recursive, hidden, seen, others)
+        elif not entry.is_file():
+            continue
+        elif is_supported(entry.name):
             yield Path(entry.path)
+        else:
+            others[Path(entry.name).suffix.lower() or "without extension"] += 1
 
 
 def is_supported(name: str) -> bool:

@@ -28,6 +28,9 @@ _SIGNATURES = (
     (b"\x89PNG", "image/png"),
     (b"GIF8", "image/gif"),
     (b"RIFF", "image/webp"),
+    (b"BM", "image/bmp"),
+    (b"II", "image/tiff"),
+    (b"MM", "image/tiff"),
 )
 
 
@@ -317,8 +320,15 @@ def _input(image: Image) -> BatchImageInput:
     content = content_of(image)
     if content is None:
         content = _content(one_source(image))
-    kind = next((kind for start, kind in _SIGNATURES if content.startswith(start)), "image/jpeg")
+    kind = _kind(content)
     return BatchImageInput(image_base64=f"data:{kind};base64,{base64.b64encode(content).decode()}")
+
+
+def _kind(content: bytes) -> str:
+    """The MIME type by the first bytes; the server looks at the bytes itself."""
+    if content[4:8] == b"ftyp":
+        return "image/avif" if content[8:11] == b"avi" else "image/heic"
+    return next((kind for start, kind in _SIGNATURES if content.startswith(start)), "image/jpeg")
 
 
 def _content(source: Source) -> bytes:

@@ -7,13 +7,23 @@ nothing is stored.
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from aion import UploadError
 from aion._files import SUPPORTED_EXTENSIONS, walk
 from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.describer_pool import DescribersFailed, describe_all
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, print_line, printable
+from ocelli.cli.main import (
+    CANNOT_RUN,
+    FAILED,
+    WRONG_USE,
+    fail,
+    print_json,
+    print_line,
+    printable,
+    say_passed_over,
+)
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
 from ocelli.domain.analysis import VerificationLevel
@@ -44,11 +54,13 @@ def describe(
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         return WRONG_USE
+    passed_over: Counter[str] = Counter()
     try:
-        files = list(expand(paths))
+        files = list(expand(paths, passed_over))
     except UploadError as error:
         fail(error.message)
         return WRONG_USE
+    say_passed_over(passed_over)
     missing = [path for path in paths if not path.exists()]
     for path in missing:
         fail(f"no such file or folder: {printable(path)}")
@@ -99,14 +111,15 @@ def run(
     return results
 
 
-def expand(paths: Iterable[Path]) -> Iterator[Path]:
+def expand(paths: Iterable[Path], passed_over: Counter[str] | None = None) -> Iterator[Path]:
     """Yield files as given, and the pictures in folders, sorted, without hidden ones.
 
-    Raises UploadError for a folder that cannot be read.
+    Other files in folders are counted in ``passed_over``, by their extension. Raises UploadError
+    for a folder that cannot be read.
     """
     for path in paths:
         if path.is_dir():
-            yield from walk(path, recursive=True, include_hidden=False)
+            yield from walk(path, recursive=True, include_hidden=False, passed_over=passed_over)
         elif path.exists():
             yield path
 

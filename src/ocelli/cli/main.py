@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 from ocelli.distribution import (
     PACKAGES,
     conflicting_distributions,
@@ -632,6 +635,14 @@ def fail(message: str, hint: str | None = None) -> None:
     typer.secho(f"ocelli: {message}", fg="red", err=True)
     if hint:
         typer.echo(f"  → {hint}", err=True)
+
+
+def say_passed_over(passed_over: Mapping[str, int]) -> None:
+    """Print to standard error how many files of folders are no pictures, by extension."""
+    from aion._files import passed_over_text
+
+    if text := passed_over_text(passed_over):
+        typer.echo(f"ocelli: {printable(text)}", err=True)
 
 
 def print_json(value: Any) -> None:

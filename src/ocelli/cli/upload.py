@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,15 @@ from aion import (
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import BAD, console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records, printable
+from ocelli.cli.main import (
+    CANNOT_RUN,
+    FAILED,
+    WRONG_USE,
+    fail,
+    print_records,
+    printable,
+    say_passed_over,
+)
 from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
@@ -113,11 +122,14 @@ def upload(
     if level is not None and level not in list(VerificationLevel):
         fail(f"no such level: {level}", ", ".join(VerificationLevel))
         return WRONG_USE
+    passed_over: Counter[str] = Counter()
     try:
-        files = [source.path for source in expand(list(paths)) if source.path]
+        sources = expand(list(paths), passed_over=passed_over)
+        files = [source.path for source in sources if source.path]
     except (ValidationError, UploadError) as error:
         fail(error.message)
         return WRONG_USE
+    say_passed_over(passed_over)
     if not files:
         fail("no pictures found", f"files that end in {', '.join(sorted(SUPPORTED_EXTENSIONS))}")
         return WRONG_USE

@@ -75,7 +75,7 @@ class InvalidBase64Image(ChatError):
 
 
 class InvalidImageFormat(ChatError):
-    """The bytes are not a valid JPEG, PNG, WebP or GIF."""
+    """The bytes are not a valid picture of a supported format."""
 
     code = "invalid_image_format"
 

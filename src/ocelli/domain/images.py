@@ -22,6 +22,10 @@ class ImageFormat(StrEnum):
     PNG = "png"
     WEBP = "webp"
     GIF = "gif"
+    HEIC = "heic"
+    AVIF = "avif"
+    TIFF = "tiff"
+    BMP = "bmp"
 
     @property
     def content_type(self) -> str:
@@ -32,6 +36,21 @@ class ImageFormat(StrEnum):
     def suffix(self) -> str:
         """The usual file name suffix, with its dot."""
         return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
+
+    @property
+    def label(self) -> str:
+        """The name for people."""
+        return "WebP" if self is ImageFormat.WEBP else self.name
+
+
+*_OTHERS, _LAST = (format.label for format in ImageFormat)
+FORMATS = f"{', '.join(_OTHERS)} or {_LAST}"
+"""All formats, for sentences of messages and documents."""
+
+CONTENT_TYPES = frozenset(
+    {"image/jpg", "image/heif", "image/x-ms-bmp"} | {format.content_type for format in ImageFormat}
+)
+"""The MIME types by which clients call them."""
 
 
 class StorageTarget(StrEnum):

@@ -20,6 +20,8 @@ _LOADERS = {
     ImageFormat.PNG: ("VipsForeignLoadPng", "pngload_source"),
     ImageFormat.WEBP: ("VipsForeignLoadWebp", "webpload_source"),
     ImageFormat.GIF: ("VipsForeignLoadNsgif", "gifload_source"),
+    ImageFormat.AVIF: ("VipsForeignLoadHeif", "heifload_source"),
+    ImageFormat.TIFF: ("VipsForeignLoadTiff", "tiffload_source"),
 }
 
 
@@ -31,7 +33,7 @@ def vips() -> Any:
 
     One thread per picture: processes are what fills the cores (this overrides VIPS_CONCURRENCY).
     No operation cache: no operation is ever repeated, and a cache would keep pictures alive.
-    Only our four loaders work afterwards, in the whole process.
+    Only the loaders of ``_LOADERS`` work afterwards, in the whole process.
     Import it after forking: libvips has threads.
     """
     with _configuring:

@@ -7,10 +7,15 @@ import re
 
 import pybase64
 
+from ocelli.domain.errors import ValidationFailed
+from ocelli.media.sniff import sniff
+
 _NOISE = re.compile(r"\s+")
 _STANDARD = str.maketrans("-_", "+/")
-# What the first bytes of our formats look like in base64: JPEG, PNG, WebP, GIF.
+# What the first bytes of JPEG, PNG, WebP and GIF look like in base64; those of the other formats
+# are not at a place of their own there.
 _STARTS = ("/9j/", "_9j_", "iVBOR", "UklGR", "R0lGOD")
+_HEAD = 88  # letters; the formats are known by the 66 bytes that they hold
 
 
 class NotBase64(ValueError):
@@ -24,7 +29,13 @@ def is_data_url(url: str) -> bool:
 
 def is_bare_base64(url: str) -> bool:
     """Return whether the text is a picture in base64 without ``data:``."""
-    return url.startswith(_STARTS)
+    if url.startswith(_STARTS):
+        return True
+    try:
+        sniff(decode_data_url(url[:_HEAD]))
+    except (NotBase64, ValidationFailed):
+        return False
+    return True
 
 
 def declares_base64(head: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
 from ocelli.domain.images import ImageFormat, ImageHeader
-from ocelli.media import isolation, jpeg, memory, profiles
+from ocelli.media import bmp, hevc, isolation, jpeg, memory, profiles
 from ocelli.media._vips import open_source, vips
 from ocelli.media.gif import first_frame
 from ocelli.media.header import read_header
@@ -89,20 +89,38 @@ def scaled(data: bytes, header: ImageHeader, side: int) -> pyvips.Image:
 def _scaled(data: bytes, header: ImageHeader, side: int, fail_on: str) -> pyvips.Image:
     # Not `thumbnail_source`: it accepts `fail_on` and ignores it (libvips issue 5195), so half a
     # file would become half a picture.
+    # This name must last as long as the image: libvips keeps the address alone.
     picture = first_frame(data) if header.format is ImageFormat.GIF else data
-    image = open_source(
-        vips().Source.new_from_memory(picture),
-        header.format,
-        fail_on=fail_on,
-        **_shrink_on_load(header, side),
-    )
-    image, space = profiles.usable(image)
+    image, space = profiles.usable(_opened(picture, header, side, fail_on))
     # In two steps: on the way to a very small picture very many rows would be held.
     first = max(side, memory.SMALL)
     image = image.thumbnail_image(first, height=first, size="down", **space)
     if side < first:
         image = image.copy_memory().thumbnail_image(side, height=side, size="down")
     return (image if image.interpretation == "srgb" else image.colourspace("srgb")).copy_memory()
+
+
+def _opened(data: bytes, header: ImageHeader, side: int, fail_on: str) -> pyvips.Image:
+    """Open a picture of libvips's formats, decode one of the others. ``data`` must outlive it."""
+    match header.format:
+        case ImageFormat.BMP:
+            return _from_pixels(bmp.pixels(data))
+        case ImageFormat.HEIC:
+            pixels, profile = hevc.pixels(data)
+            return _from_pixels(pixels, profile)
+    return open_source(
+        vips().Source.new_from_memory(data),
+        header.format,
+        fail_on=fail_on,
+        **_shrink_on_load(header, side),
+    )
+
+
+def _from_pixels(pixels: NDArray[np.uint8], profile: bytes | None = None) -> pyvips.Image:
+    height, width, bands = pixels.shape
+    image = vips().Image.new_from_memory(pixels.data, width, height, bands, "uchar")
+    image = image.copy(interpretation="srgb")
+    return profiles.attached(image, profile) if profile else image
 
 
 @contextmanager
@@ -112,7 +130,7 @@ def reading(data: bytes, header: ImageHeader) -> Iterator[None]:
         yield
     except MemoryError as error:
         raise _short_of_memory(header) from error
-    except (vips().Error, UnicodeDecodeError) as error:
+    except (vips().Error, UnicodeDecodeError, bmp.Cut, hevc.Damaged) as error:
         raise _explained(data, header) from error
 
 
@@ -161,3 +179,5 @@ def _ends_early(data: bytes, format: ImageFormat) -> bool:
             return len(data) < 8 + int.from_bytes(data[4:8], "little")
         case ImageFormat.GIF:
             return not data.rstrip(b"\0").endswith(b";")
+        case ImageFormat.HEIC | ImageFormat.AVIF | ImageFormat.TIFF | ImageFormat.BMP:
+            return False  # they have no mark at their end

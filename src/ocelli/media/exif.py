@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from mmap import mmap
+
+    Data = bytes | mmap
 
 ORIENTATION, DATE_TIME = 0x0112, 0x0132
 DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
@@ -18,13 +21,15 @@ _MOST_ENTRIES = 500
 _LONGEST_TEXT = 100  # bytes
 
 
-def fields(block: bytes) -> dict[int, int | str]:
+def fields(block: Data) -> dict[int, int | str]:
     """Return numbers and texts by tag, of a block with or without its ``Exif`` marker.
+
+    A TIFF file is such a block, too.
 
     What cannot be read is left out.
     """
-    tiff = block.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    tiff = block[6:] if block[:6] == b"Exif\0\0" else block
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(tiff[:4]))
     if order is None:
         return {}
     found: dict[int, int | str] = {}
@@ -38,7 +43,7 @@ def fields(block: bytes) -> dict[int, int | str]:
     return found
 
 
-def _directory(tiff: bytes, order: str, at: int) -> Iterator[tuple[int, int | str]]:
+def _directory(tiff: Data, order: str, at: int) -> Iterator[tuple[int, int | str]]:
     """Yield the entries of one directory. Raises struct.error if the block ends early."""
     (count,) = struct.unpack_from(order + "H", tiff, at)
     for entry in range(at + 2, at + 2 + 12 * min(count, _MOST_ENTRIES), 12):

@@ -70,7 +70,7 @@ def _read(data: bytes | mmap, max_pixels: int) -> ImageHeader:
     width, height = found.width, found.height
     _check_pixels(width, height, max_pixels)
     fields = exif.fields(found.exif)
-    if fields.get(exif.ORIENTATION) in {5, 6, 7, 8}:  # it lies on its side
+    if not found.is_upright and fields.get(exif.ORIENTATION) in {5, 6, 7, 8}:  # it lies on its side
         width, height = height, width
     header = ImageHeader(format, width, height, _taken_at(fields), found.whole, found.row)
     _check_memory(header, max_pixels)

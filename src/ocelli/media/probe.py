@@ -1,6 +1,6 @@
 """Read size, frames and needs of decoding from the structure of a file, before any decoder.
 
-Plain walks over the structure of the four formats, linear in what they look at and bounded in it:
+Plain walks over the structure of each format, linear in what they look at and bounded in it:
 decoders are quadratic in places, and take memory by what a header says.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.images import ImageFormat
-from ocelli.media import gif, jpeg
+from ocelli.media import bmp, gif, heif, jpeg, tiff
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -31,6 +32,9 @@ _LONGEST_KEYWORD = 79  # bytes
 _CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # by the colour type of a PNG; a palette is unpacked
 _DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 _LOSSY, _LOSSLESS, _ANIMATED = 5, 9, 16  # bytes for each pixel of a WebP
+_HEIC, _HEIC_TILE = 5, 3  # bytes for each pixel, of the picture and of a tile
+_AVIF, _AVIF_TILE = 6, 6
+_DEEP = 1.5  # times as much with more than 8 bits
 _BASELINE, _EXTENDED, _PROGRESSIVE, _ARITHMETIC = 0xC0, 0xC1, {0xC2, 0xCA}, {0xC9, 0xCA}
 _DECODABLE = {_BASELINE, _EXTENDED} | _PROGRESSIVE | _ARITHMETIC
 
@@ -41,22 +45,33 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """``width`` × ``height`` pixels as stored. ``whole`` are the bytes that the decoder holds of
-    the whole picture at a time, ``row`` those of one row of pixels.
+    """``width`` × ``height`` pixels as stored; if ``is_upright`` EXIF's orientation does not count.
+
+    ``whole`` are the bytes that the decoder holds of the whole picture at a time, ``row`` those of
+    one row of pixels.
     """
 
     width: int
     height: int
     whole: int
     row: int
-    exif: bytes = b""
+    exif: Data = b""
+    is_upright: bool = False
 
 
 def probe(data: Data, format: ImageFormat) -> Probe:
     """Probe a file. Raises Unreadable, and ValidationFailed (field ``file``) beyond the limits."""
     try:
         return _PROBES[format](data)
-    except (IndexError, struct.error) as error:
+    except (bmp.Unsupported, heif.Unsupported, tiff.Unsupported) as error:
+        raise _refused(
+            f"The file is {error}, which is not supported. Convert it to JPEG or PNG and upload it "
+            "again.",
+            f"unsupported content: {error}",
+        ) from error
+    except Unreadable:
+        raise
+    except (LookupError, ValueError, struct.error) as error:
         raise Unreadable from error
 
 
@@ -192,11 +207,46 @@ def _gif(data: Data) -> Probe:
     return Probe(width, height, width * height * 6, width * 4)
 
 
+def _bmp(data: Data) -> Probe:
+    found = bmp.structure(data)
+    if len(data) < found.end:
+        raise Unreadable
+    row = found.width * found.channels
+    return Probe(found.width, found.height, row * found.height, row)
+
+
+def _tiff(data: Data) -> Probe:
+    found = tiff.structure(data)
+    return Probe(found.width, found.height, found.piece * 2, found.row, data)
+
+
+def _heic(data: Data) -> Probe:
+    if find_spec("pi_heif") is None:
+        raise heif.Unsupported("a HEIC image, and pi-heif is not installed here")
+    return _heif(heif.structure(data, heif.HEVC), _HEIC, _HEIC_TILE)
+
+
+def _avif(data: Data) -> Probe:
+    return _heif(heif.structure(data, heif.AV1), _AVIF, _AVIF_TILE)
+
+
+def _heif(found: heif.Heif, each: int, tile: int) -> Probe:
+    """``each`` and ``tile``: bytes for a pixel of the picture, and of a tile, measured."""
+    deep = _DEEP if found.depth > 8 else 1
+    whole = found.width * found.height * (each + found.has_alpha) + found.tile * tile
+    row = found.width * 4 * (2 if found.depth > 8 else 1)
+    return Probe(found.width, found.height, round(whole * deep), row, found.exif, is_upright=True)
+
+
 _PROBES = {
     ImageFormat.JPEG: _jpeg,
     ImageFormat.PNG: _png,
     ImageFormat.WEBP: _webp,
     ImageFormat.GIF: _gif,
+    ImageFormat.HEIC: _heic,
+    ImageFormat.AVIF: _avif,
+    ImageFormat.TIFF: _tiff,
+    ImageFormat.BMP: _bmp,
 }
 
 

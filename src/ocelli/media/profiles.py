@@ -30,6 +30,13 @@ def usable(image: pyvips.Image) -> tuple[pyvips.Image, dict[str, str]]:
     return image, {}
 
 
+def attached(image: pyvips.Image, profile: bytes) -> pyvips.Image:
+    """Return the image with this profile."""
+    image = image.copy()
+    image.set_type(vips().GValue.blob_type, _PROFILE, profile)
+    return image
+
+
 def _fits(space: bytes, image: pyvips.Image) -> bool:
     """Return whether a profile of this colour space fits the image."""
     if image.interpretation == "cmyk":

@@ -5,14 +5,13 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 
 from ocelli.domain.errors import ValidationFailed
-from ocelli.domain.images import ImageFormat
+from ocelli.domain.images import FORMATS, ImageFormat
 
 HEAD_BYTES = 1024
 """The bytes that ``sniff`` needs; fewer only for a smaller file."""
 
-_ACCEPTED = "JPEG, PNG, WebP or GIF"
-_CONVERT = f"Convert it to {_ACCEPTED} and upload it again."
-_NOT_A_PICTURE = f"Upload a {_ACCEPTED} picture."
+_CONVERT = "Convert it to JPEG or PNG and upload it again."
+_NOT_A_PICTURE = f"Upload a picture: {FORMATS}."
 
 _EBML = b"\x1aE\xdf\xa3"
 _ISO_VIDEO = "an MP4 or QuickTime video"
@@ -20,26 +19,26 @@ _OLD_MOV = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip"})  # files wit
 
 # (first bytes, what such a file is, what to do about it)
 _REFUSED: tuple[tuple[bytes, str, str], ...] = (
-    (b"II*\0", "a TIFF or camera raw image", _CONVERT),
-    (b"MM\0*", "a TIFF or camera raw image", _CONVERT),
-    (b"II+\0", "a BigTIFF image", _CONVERT),
-    (b"MM\0+", "a BigTIFF image", _CONVERT),
-    (b"BM", "a BMP image", _CONVERT),
+    (b"BM", "a bitmap of an unknown kind", _CONVERT),
+    (b"II*\0", "a camera raw image", _CONVERT),
     (b"\0\0\1\0", "an ICO icon", _CONVERT),
     (b"\xff\x0a", "a JPEG XL image", _CONVERT),
     (b"\0\0\0\x0cJXL ", "a JPEG XL image", _CONVERT),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image", _CONVERT),
     (b"8BPS", "a Photoshop document", _CONVERT),
     (b"%PDF-", "a PDF document", "Export its pages as PNG or JPEG and upload those."),
-    (b"PK\3\4", "a ZIP archive or an Office document", f"Upload each {_ACCEPTED} picture in it."),
-    (b"\x1f\x8b", "a gzip archive", f"Unpack it and upload each {_ACCEPTED} picture in it."),
-    (_EBML, "a WebM or Matroska video", f"Upload single frames as {_ACCEPTED}."),
+    (b"PK\3\4", "a ZIP archive or an Office document", "Upload each picture in it."),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it and upload each picture in it."),
+    (_EBML, "a WebM or Matroska video", "Upload single frames as pictures."),
     (b"RIFF", "an AVI video or a WAV sound", _NOT_A_PICTURE),
 )
 
 # Brands of the ISO container (bytes 8 to 12); any other brand is a video.
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = _HEVC_BRANDS | _AVIF_BRANDS | {b"mif1", b"msf1", b"miaf"}
+# Sizes of the header that follows: text may begin with BM, too.
+_BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 
 _TEXTS: tuple[tuple[str, str, str], ...] = (
     ("data:", "a data URL", "Decode it and upload the bytes."),
@@ -66,6 +65,12 @@ def sniff(head: bytes) -> ImageFormat:
         return ImageFormat.GIF
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return ImageFormat.WEBP
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:10] != b"CR":
+        return ImageFormat.TIFF
+    if head.startswith(b"BM") and head[14:18] in _BMP_HEADERS:
+        return ImageFormat.BMP
+    if head[4:8] == b"ftyp" and (heif := _heif_format(head)):
+        return heif
     raise _refusal(head)
 
 
@@ -99,14 +104,23 @@ def _known_binary(head: bytes) -> tuple[str, str] | None:
     )
 
 
+def _heif_format(head: bytes) -> ImageFormat | None:
+    """Return the format by the brands of the ISO container; None for a video."""
+    size = int.from_bytes(head[:4], "big")
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(size, len(head)), 4))]
+    if not _HEIF_BRANDS.intersection(brands[:1]):
+        return None
+    # The general brand of HEIF says nothing about the codec; the compatible ones after it do.
+    for brand in brands:
+        if brand in _AVIF_BRANDS or brand in _HEVC_BRANDS:
+            return ImageFormat.AVIF if brand in _AVIF_BRANDS else ImageFormat.HEIC
+    return None
+
+
 def _iso_container(head: bytes) -> tuple[str, str]:
-    brand = head[8:12]
-    # The general brand of HEIF says nothing about the codec; the compatible brands after it do.
-    if brand in _AVIF_BRANDS or (brand in {b"mif1", b"msf1"} and b"avif" in head[12:64]):
-        return "an AVIF image", _CONVERT
-    if brand in _HEIF_BRANDS:
-        return "a HEIC/HEIF image", _CONVERT
-    return _ISO_VIDEO, f"Upload single frames as {_ACCEPTED}."
+    if head[8:12] in _HEIF_BRANDS:
+        return "a HEIF image of another kind than HEIC and AVIF", _CONVERT
+    return _ISO_VIDEO, "Upload single frames as pictures."
 
 
 def _known_text(head: bytes) -> tuple[str, str] | None:

@@ -37,6 +37,7 @@ from ocelli.domain.errors import (
     TooLarge,
     ValidationFailed,
 )
+from ocelli.domain.images import FORMATS
 from ocelli.media import memory
 from ocelli.media.data_url import NotBase64, decode_data_url, is_bare_base64, is_data_url
 from ocelli.media.dhash import SIDE as DHASH_SIDE
@@ -64,7 +65,7 @@ PREPARED_BYTES = 64 * MEGABYTE
 
 _ANY_SIZE = 1 << 62
 _ENTRY = 200  # bytes of an entry beside its text, roughly
-_ACCEPTED = "Supported are png, jpeg, gif and webp."
+_ACCEPTED = f"Supported are {FORMATS}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ocelli.domain.errors import (
     TooLarge,
     ValidationFailed,
 )
-from ocelli.domain.images import ImageFormat, StorageTarget
+from ocelli.domain.images import CONTENT_TYPES, FORMATS, StorageTarget
 from ocelli.domain.upload_sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.lookup import existing, parse_id
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(minutes=10)
 MAX_BATCH = 5
-CONTENT_TYPES = frozenset({"image/jpg"} | {format.content_type for format in ImageFormat})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +274,7 @@ class Presigned:
         check_labels(UploadRequest(request.filename, title=request.title, tags=request.tags))
         if request.content_type.lower() not in CONTENT_TYPES:
             raise ValidationFailed(
-                f"{request.content_type} is not supported. Send JPEG, PNG, WebP or GIF.",
+                f"{request.content_type} is not supported. Send {FORMATS}.",
                 field="content_type",
             )
         limit = self._quota.limits(tenant).max_image_bytes

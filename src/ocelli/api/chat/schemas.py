@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 from ocelli.api.verified import LevelExtension
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.chat import Detail, Finish
+from ocelli.domain.images import FORMATS
 from ocelli.domain.sight import Sight
 
 # Numbers may come as 300.0, not as "300".
@@ -25,8 +26,8 @@ class ImageUrl(BaseModel):
     """Where a picture is."""
 
     url: str = Field(
-        description="`https://...`, `http://...`, or `data:image/jpeg;base64,...`. JPEG, PNG, "
-        "WebP or GIF; what it is is judged by its bytes."
+        description=f"`https://...`, `http://...`, or `data:image/jpeg;base64,...`. {FORMATS}; "
+        "what it is is judged by its bytes."
     )
     detail: Detail = Field(Detail.AUTO, description="An unknown value counts as `auto`.")
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from ocelli.api.verified import LevelExtension
+from ocelli.domain.images import FORMATS
 
 Flag = Annotated[bool, Field(strict=True)]
 
-_PICTURES = "In base64, with or without `data:image/...;base64,` before it: JPEG, PNG, WebP, GIF."
+_PICTURES = f"In base64, with or without `data:image/...;base64,` before it: {FORMATS}."
 
 
 class Named(BaseModel):

@@ -84,7 +84,7 @@ def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
 async def upload_stream(
     request: Request, key: CurrentKey, services: CurrentServices
 ) -> schemas.StreamUploadResponse:
-    """JPEG, PNG, WebP or GIF (first frame). What the bytes are counts, not the name.
+    """A picture, of an animation the first frame. What the bytes are counts, not the name.
 
     With 200 the picture is durable and everything asked for is queued.
     """

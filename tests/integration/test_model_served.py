@@ -21,6 +21,7 @@ from tests.vlm.tiny_model import NAME, put_tiny_model, settings_of, write_files
 from tests.waiting import PATIENCE, until
 from typer.testing import CliRunner
 
+from ocelli.cli import sight
 from ocelli.cli.main import app
 from ocelli.cli.model_process import NoModel, model_process
 from ocelli.settings import Settings
@@ -226,7 +227,9 @@ def test_its_sight_is_tested_by_hand(
 ) -> None:
     """Weights that are noise see nothing; that is known of them wherever they run next."""
     put_tiny_model(tmp_path / "models", source)
-    monkeypatch.setenv("OCELLI_MODEL_THREADS", "1")
+    for name, value in settings_of(max_tokens=64).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OCELLI_MODEL", NAME)
     monkeypatch.setenv("OCELLI_CACHE", str(tmp_path / "cache"))
     done = CliRunner().invoke(app, ["models", "check", NAME, "--data", str(tmp_path)])
     assert done.exit_code == 1, done.stderr
@@ -234,9 +237,26 @@ def test_its_sight_is_tested_by_hand(
     assert done.stdout.count("asked") == 4
 
     monkeypatch.setenv("OCELLI_DATA", str(tmp_path))
-    monkeypatch.setenv("OCELLI_MODEL", NAME)
+    monkeypatch.setenv("OCELLI_BACKENDS", "{}")
     (row,) = json.loads(CliRunner().invoke(app, ["models", "--backends", "--json"]).stdout)
     assert row["sight"].startswith("blind")
+
+
+def test_a_pulled_model_needs_no_setting_to_be_tested(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_tiny_model(tmp_path / "models", source)
+    started = []
+
+    def start(settings: Settings) -> None:
+        started.append(settings.model)
+        raise NoModel(3)
+
+    monkeypatch.setattr(sight, "running_model", start)
+    for name, code in {NAME: 3, "nothing": 2}.items():
+        done = CliRunner().invoke(app, ["models", "check", name, "--data", str(tmp_path)])
+        assert done.exit_code == code
+    assert started == [NAME]
 
 
 @pytest.mark.parametrize(

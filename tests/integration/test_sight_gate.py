@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,10 +16,10 @@ from typing import Any
 import aiohttp
 import pytest
 import requests
-from tests.conftest import Server, reachable, start_server
+from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_main_job import API
 from tests.upstream.sighted import INVENTED, SightedServer
-from tests.waiting import eventually, until
+from tests.waiting import PATIENCE, eventually, until
 from typer.testing import CliRunner
 
 from ocelli.backends.local.backend import LocalBackend
@@ -40,10 +42,14 @@ def upstream() -> Iterator[SightedServer]:
         yield server
 
 
-@pytest.fixture(params=["postgres", "files"])
+@pytest.fixture(params=["postgres", "files", "no folder"])
 def store(request: pytest.FixtureRequest, database: PostgresDatabase, tmp_path: Path) -> SightStore:
-    if request.param == "files":
-        return SightFiles(tmp_path / "sight")
+    match request.param:
+        case "files":
+            return SightFiles(tmp_path / "sight")
+        case "no folder":
+            (tmp_path / "sight").touch()
+            return SightFiles(tmp_path / "sight")
     return PostgresSight(database)
 
 
@@ -194,12 +200,15 @@ def test_models_are_marked(served: Server) -> None:
 
 
 def test_health_and_metrics_say_it(served: Server) -> None:
-    health = requests.get(f"{served.url}/health/ready", timeout=60)
-    assert health.status_code == 200
-    told = health.json()["backends"]
-    assert told["sighted"] == "seeing."
-    assert told["blind"].startswith("blind. It answered none of 2 questions about pictures right")
-    assert "could not be asked" in told["gone"]
+    def told() -> dict[str, str]:
+        health = requests.get(f"{served.url}/health/ready", timeout=60)
+        assert health.status_code == 200
+        return dict(health.json().get("backends", {}))
+
+    until(lambda: "could not be asked" in told().get("gone", ""))
+    said = told()
+    assert said["sighted"] == "seeing."
+    assert said["blind"].startswith("blind. It answered none of 2 questions about pictures right")
     metrics = requests.get(f"{served.url}/metrics", timeout=60).text
     assert 'ocelli_backend_sight{backend="blind",sight="blind"} 1.0' in metrics
     assert 'ocelli_backend_sight{backend="blind",sight="seeing"} 0.0' in metrics
@@ -276,6 +285,27 @@ def test_by_hand(served: Server, upstream: SightedServer, monkeypatch: pytest.Mo
     assert rows["blind"]["sight"].startswith("blind. It answered none")
     assert rows["blind"]["is_good"] is False
     assert run("check", "nope")[0] == 2
+
+
+def test_a_command_without_a_server(
+    upstream: SightedServer, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    backends = {name: upstream.backend(name) for name in ("blind", "sighted")}
+    done = subprocess.run(
+        [*OCELLI, "describe", str(photos["coffee"]), "--level", "quick", "--json"],
+        env={
+            **os.environ,
+            "OCELLI_BACKENDS": json.dumps(backends),
+            "OCELLI_DATA": str(tmp_path / "data"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    (row,) = json.loads(done.stdout)
+    assert row["source"] == ["sighted"]
+    assert "blind was not asked. It answered none of 2 questions" in done.stderr
+    assert not (tmp_path / "data").exists()
 
 
 PIXEL = (

@@ -6,6 +6,7 @@ nothing is stored.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.cli.describer import DescribedFile
+    from ocelli.settings import Settings
 
 
 def describe(
@@ -106,6 +108,7 @@ def run(
             for result in describe_all(with_model, files, level):
                 results.append(result)
                 yield result
+            _tell_who_is_held_back(with_model)
 
     show(collected(), len(files))
     return results
@@ -122,6 +125,17 @@ def expand(paths: Iterable[Path], passed_over: Counter[str] | None = None) -> It
             yield from walk(path, recursive=True, include_hidden=False, passed_over=passed_over)
         elif path.exists():
             yield path
+
+
+def _tell_who_is_held_back(settings: Settings) -> None:
+    """Say which backends have not shown that they see, and so did not describe."""
+    if not settings.backends:
+        return
+    from ocelli.cli.sight import states_of_commands
+
+    for name, state in asyncio.run(states_of_commands(settings)).items():
+        if not state.sight.may_look:
+            fail(f"{name} was not asked. {state.reason}", f"ocelli models check {name}")
 
 
 def _silent(results: Iterator[DescribedFile], total: int) -> None:

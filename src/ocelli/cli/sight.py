@@ -20,7 +20,7 @@ from ocelli.domain.findings import LOCAL
 from ocelli.usecases.sight import known_states
 from ocelli.usecases.sight_test import run_sight_test
 from ocelli.wiring.backends import backend_names, build_backends
-from ocelli.wiring.sight import sight_store, sight_subjects
+from ocelli.wiring.sight import sight_files, sight_store, sight_subjects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,11 @@ async def states(settings: Settings) -> Mapping[str, SightState]:
     """Return what is known of each backend, by name."""
     async with sight_store(settings) as store:
         return await known_states(store, sight_subjects(settings))
+
+
+async def states_of_commands(settings: Settings) -> Mapping[str, SightState]:
+    """The same as commands without a server have found."""
+    return await known_states(sight_files(settings), sight_subjects(settings))
 
 
 async def _tested(settings: Settings, name: str) -> SightReport:

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class SightFiles:
-    """See usecases.sight.SightStore. Processes of one machine share it: files are locked."""
+    """See usecases.sight.SightStore. Processes of one machine share it: files are locked.
+
+    Where the folder cannot be written, results are this process's alone.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._unwritten: dict[str, dict[str, Any]] = {}
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, SightRecord]:
         """See SightStore."""
@@ -76,6 +80,8 @@ class SightFiles:
             try:
                 known = json.loads(self._path(key).read_bytes())
             except (OSError, ValueError):  # none yet, or one that is being written
+                known = self._unwritten.get(key)
+            if known is None:
                 continue
             tested = known.get("tested_at")
             found[key] = SightRecord(
@@ -88,6 +94,12 @@ class SightFiles:
 
     def _change(self, key: str, change: Callable[[dict[str, Any]], bool]) -> bool:
         """Return what ``change`` returns; the record is written if that is True."""
+        try:
+            return self._written(key, change)
+        except OSError:
+            return change(self._unwritten.setdefault(key, {}))
+
+    def _written(self, key: str, change: Callable[[dict[str, Any]], bool]) -> bool:
         self._folder.mkdir(parents=True, exist_ok=True)
         with _locked(self._path(key)) as file:
             try:

@@ -90,7 +90,7 @@ class SightGate:
         self._doubted: dict[str, str] = {}
         self._tests: dict[str, asyncio.Task[None]] = {}
         self._pauses: dict[str, float] = {}
-        self._asked = set[str]()  # backends of which a test of ours has ended, however it did
+        self._unasked = set[str]()  # backends that could not be asked
         self._wake = asyncio.Event()
 
     @property
@@ -151,7 +151,7 @@ class SightGate:
             await asyncio.wait({running})
 
     def _is_settled(self, name: str) -> bool:
-        return self._states[name].sight is not Sight.UNTESTED or name in self._asked
+        return self._states[name].sight is not Sight.UNTESTED or name in self._unasked
 
     async def _round(self, store: SightStore, backends: Mapping[str, Backend]) -> None:
         try:
@@ -184,11 +184,17 @@ class SightGate:
         started = time.monotonic()
         try:
             report = await run_sight_test(backend, random.Random())  # noqa: S311
-        except AnalysisFailed as failed:
+        except Exception as failed:
+            if isinstance(failed, AnalysisFailed):
+                why = failed.message
+            else:
+                why = "It failed unexpectedly."
+                log.exception("sight backend=%s", name)
             pause = self._pauses[name] = min(LONGEST_PAUSE, 2 * self._pauses.get(name, 1.0))
-            reason = f"It could not be asked: {failed.message}"
+            reason = f"It could not be asked: {why}"
             log.info("sight backend=%s outcome=unknown again_in=%.0f", name, pause)
             await self._store(store.hold(subject.key, pause, reason))
+            self._unasked.add(name)
         else:
             self._pauses.pop(name, None)
             log.log(
@@ -201,7 +207,8 @@ class SightGate:
                 f" {report.reason}" if report.reason else "",
             )
             await self._store(store.write(subject.key, sees=report.sees, reason=report.reason))
-        self._asked.add(name)
+            sight = Sight.SEEING if report.sees else Sight.BLIND
+            self._set(name, SightState(sight, report.reason))
         self._wake.set()
 
     async def _store(self, writing: Awaitable[None]) -> None:

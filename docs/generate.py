@@ -29,6 +29,7 @@ from aion.resources.settings import Settings as S3Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
 from aion.resources.usage import Usage
+from aion.resources.vocabularies import Vocabularies
 from ocelli.backends.providers import Provider, providers
 from ocelli.settings import BackendSetting, Settings
 
@@ -128,6 +129,7 @@ RESOURCES = {
     "batch": Batch,
     "colors": Colors,
     "reviews": Reviews,
+    "vocabularies": Vocabularies,
     "settings": S3Settings,
     "tenant": Tenant,
     "sessions": Sessions,

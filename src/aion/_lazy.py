@@ -59,6 +59,10 @@ _HOMES = {
     "aion.types.history": """
         DescriptionHistory DescriptionRecord ExportStatus
     """,
+    "aion.types.vocabularies": """
+        ChosenTag NotChosen TagChoice TermSynonym Vocabulary VocabularyList VocabularyTerm
+        VocabularyTermList
+    """,
 }
 TYPES = {name: home for home, names in _HOMES.items() for name in names.split()}
 

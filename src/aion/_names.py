@@ -54,6 +54,7 @@ class Names:
         BatchUploadResults: TypeAlias = types.BatchUploadResults
         BatchVerifyInput: TypeAlias = types.BatchVerifyInput
         ChatTokenType: TypeAlias = types.ChatTokenType
+        ChosenTag: TypeAlias = types.ChosenTag
         ClaimState: TypeAlias = types.ClaimState
         ColorAnalysis: TypeAlias = types.ColorAnalysis
         ColorAnalytics: TypeAlias = types.ColorAnalytics
@@ -87,13 +88,14 @@ class Names:
         HSL: TypeAlias = types.HSL
         LAB: TypeAlias = types.LAB
         MessageRole: TypeAlias = types.MessageRole
+        NotChosen: TypeAlias = types.NotChosen
         PictureLabel: TypeAlias = types.PictureLabel
         PictureLabelList: TypeAlias = types.PictureLabelList
         PresignedUrlInfo: TypeAlias = types.PresignedUrlInfo
         ProcessingHistory: TypeAlias = types.ProcessingHistory
-        RedescribeResult: TypeAlias = types.RedescribeResult
         QuotaInfo: TypeAlias = types.QuotaInfo
         RGB: TypeAlias = types.RGB
+        RedescribeResult: TypeAlias = types.RedescribeResult
         ReviewDone: TypeAlias = types.ReviewDone
         ReviewFailure: TypeAlias = types.ReviewFailure
         ReviewItem: TypeAlias = types.ReviewItem
@@ -103,8 +105,10 @@ class Names:
         S3ValidationResult: TypeAlias = types.S3ValidationResult
         StorageTarget: TypeAlias = types.StorageTarget
         StoredImage: TypeAlias = types.StoredImage
+        TagChoice: TypeAlias = types.TagChoice
         TenantLimits: TypeAlias = types.TenantLimits
         TenantSettings: TypeAlias = types.TenantSettings
+        TermSynonym: TypeAlias = types.TermSynonym
         UpdateFileResult: TypeAlias = types.UpdateFileResult
         UploadBatchStatusResult: TypeAlias = types.UploadBatchStatusResult
         UploadConfirmation: TypeAlias = types.UploadConfirmation
@@ -123,5 +127,9 @@ class Names:
         VerificationIssue: TypeAlias = types.VerificationIssue
         VerificationLevel: TypeAlias = types.VerificationLevel
         VerificationResult: TypeAlias = types.VerificationResult
+        Vocabulary: TypeAlias = types.Vocabulary
+        VocabularyList: TypeAlias = types.VocabularyList
+        VocabularyTerm: TypeAlias = types.VocabularyTerm
+        VocabularyTermList: TypeAlias = types.VocabularyTermList
     else:
         vars().update({name: LazyName(home) for name, home in TYPES.items()})

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aion.resources.settings import Settings
     from aion.resources.tenant import Tenant
     from aion.resources.usage import Usage
+    from aion.resources.vocabularies import Vocabularies
 
 
 class AionVision(Names):
@@ -64,6 +65,7 @@ class AionVision(Names):
         batch: batch jobs.
         colors: colours of pictures.
         reviews: descriptions that wait for a person.
+        vocabularies: the terms that tags are chosen from.
         settings: a bucket of one's own.
         tenant: settings and limits of the account.
         sessions: upload sessions.
@@ -147,6 +149,13 @@ class AionVision(Names):
         from aion.resources.reviews import Reviews
 
         return Reviews(self.config, self._connect)
+
+    @cached_property
+    def vocabularies(self) -> Vocabularies:
+        """The terms that tags are chosen from."""
+        from aion.resources.vocabularies import Vocabularies
+
+        return Vocabularies(self.config, self._connect)
 
     @cached_property
     def settings(self) -> Settings:

@@ -22,6 +22,7 @@ from aion.resources.settings import Settings
 from aion.resources.tenant import Tenant
 from aion.resources.uploads import Uploads
 from aion.resources.usage import Usage
+from aion.resources.vocabularies import Vocabularies
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -117,6 +118,18 @@ class SyncReviews(_Part):
     correct = blocking(Reviews.correct)
     labels = iterating(Reviews.labels)
     export_labels = blocking(Reviews.export_labels)
+
+
+class SyncVocabularies(_Part):
+    """Import vocabularies, look at them, and choose tags from them."""
+
+    list = blocking(Vocabularies.list)
+    get = blocking(Vocabularies.get)
+    import_text = blocking(Vocabularies.import_text)
+    import_file = blocking(Vocabularies.import_file)
+    terms = iterating(Vocabularies.terms)
+    choose = blocking(Vocabularies.choose)
+    delete = blocking(Vocabularies.delete)
 
 
 class SyncSettings(_Part):
@@ -230,6 +243,7 @@ class SyncAionVision(Names):
         self.batch = SyncBatch(self, "batch")
         self.colors = SyncColors(self, "colors")
         self.reviews = SyncReviews(self, "reviews")
+        self.vocabularies = SyncVocabularies(self, "vocabularies")
         self.settings = SyncSettings(self, "settings")
         self.tenant = SyncTenant(self, "tenant")
         self.sessions = SyncSessions(self, "sessions")

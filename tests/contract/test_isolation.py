@@ -48,6 +48,12 @@ class Victim:
         body = {"title": "Theirs"}
         requests.patch(edited, headers=self.headers, json=body, timeout=60)
         edits = requests.get(f"{edited}/edits", headers=self.headers, timeout=60).json()["edits"]
+        vocabulary = requests.post(
+            f"{server.url}{API}/vocabularies",
+            headers=self.headers,
+            json={"name": "theirs", "content": "theirs"},
+            timeout=60,
+        ).json()
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -59,6 +65,7 @@ class Victim:
             "request_id": asked["request_id"],
             "file_id": image,
             "edit_id": edits[0]["id"],
+            "vocabulary_id": vocabulary["id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -125,6 +132,8 @@ def test_every_route_with_somebody_elses_ids(
         options: dict[str, Any] = {"headers": stranger, "timeout": 20, "allow_redirects": False}
         if method in ("PUT", "PATCH"):
             options["json"] = {"title" if "user-files" in path else "name": "mine now"}
+        if path.endswith("/choose"):
+            options["json"] = {"words": ["theirs"]}
         answer = requests.request(method, f"{server.url}{mine}", **options)
         unknown = requests.request(method, f"{server.url}{nobodys}", **options)
         assert answer.status_code == unknown.status_code == 404, f"{method} {path}: {answer.text}"
@@ -163,6 +172,12 @@ def test_bodies_that_name_somebody_elses_things(
     for path in ("/reviews", "/reviews/labels"):
         listed = requests.get(f"{server.url}{API}{path}", headers=stranger, timeout=60).json()
         assert not (listed.get("items") or listed.get("labels"))
+    vocabularies = f"{server.url}{API}/vocabularies"
+    body = {"name": "theirs", "content": "mine"}
+    stored = requests.post(vocabularies, headers=stranger, json=body, timeout=60).json()
+    assert stored["id"] != victim.ids["vocabulary_id"]
+    listed = requests.get(vocabularies, headers=stranger, timeout=60).json()["vocabularies"]
+    assert [each["id"] for each in listed] == [stored["id"]]
     redescribed = requests.post(
         f"{server.url}{API}/user-files/describe",
         headers=stranger,

@@ -102,6 +102,16 @@ if TYPE_CHECKING:
         UploadResult,
     )
     from aion.types.usage import UsageBreakdown, UsageCheck, UsageSummary
+    from aion.types.vocabularies import (
+        ChosenTag,
+        NotChosen,
+        TagChoice,
+        TermSynonym,
+        Vocabulary,
+        VocabularyList,
+        VocabularyTerm,
+        VocabularyTermList,
+    )
 
 __all__ = [
     "HSL",
@@ -127,6 +137,7 @@ __all__ = [
     "BatchUploadResults",
     "BatchVerifyInput",
     "ChatTokenType",
+    "ChosenTag",
     "ClaimState",
     "ColorAnalysis",
     "ColorAnalytics",
@@ -158,6 +169,7 @@ __all__ = [
     "FileList",
     "FullDescription",
     "MessageRole",
+    "NotChosen",
     "PictureLabel",
     "PictureLabelList",
     "PresignedUrlInfo",
@@ -173,8 +185,10 @@ __all__ = [
     "S3ValidationResult",
     "StorageTarget",
     "StoredImage",
+    "TagChoice",
     "TenantLimits",
     "TenantSettings",
+    "TermSynonym",
     "UpdateFileResult",
     "UploadBatchStatusResult",
     "UploadConfirmation",
@@ -193,6 +207,10 @@ __all__ = [
     "VerificationIssue",
     "VerificationLevel",
     "VerificationResult",
+    "Vocabulary",
+    "VocabularyList",
+    "VocabularyTerm",
+    "VocabularyTermList",
 ]
 
 __getattr__ = lazy(__name__, TYPES)

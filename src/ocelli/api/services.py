@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.reviews import Reviews
     from ocelli.usecases.upload import Upload
     from ocelli.usecases.upload_sessions import Sessions
+    from ocelli.usecases.vocabularies import Vocabularies
 
 
 class SignedFolder(Protocol):
@@ -108,6 +109,7 @@ class Services:
     files: Files
     edits: Edits
     reviews: Reviews
+    vocabularies: Vocabularies
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches

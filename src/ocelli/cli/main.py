@@ -42,6 +42,10 @@ keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 models = typer.Typer(help="Models: which there are here, and getting vision-language models.")
 app.add_typer(models, name="models")
+vocab = typer.Typer(
+    help="Vocabularies of a server: the terms that tags are chosen from.", no_args_is_help=True
+)
+app.add_typer(vocab, name="vocab")
 credit = typer.Typer(help="Credits, which /api/fetch is paid with.", no_args_is_help=True)
 app.add_typer(credit, name="credits")
 
@@ -590,6 +594,73 @@ def models_verify(
     from ocelli.cli.models import verify
 
     _exit(verify(name, as_json=as_json, **_given(data=data)))
+
+
+@vocab.command("import")
+def vocab_import(
+    file: Annotated[Path, typer.Argument(help="Terms: text, CSV, a keyword list, JSON, XMP.")],
+    name: Annotated[
+        str | None, typer.Option(help="Of the vocabulary. Default: that of the file.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help="text, csv, lightroom, json, xmp. Default: told by its lines.")
+    ] = "auto",
+    as_json: AsJson = False,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Import a vocabulary, in the place of the one with this name."""
+    from ocelli.cli.vocabularies import import_file
+
+    where = {"server": server, "key": key, "data": data}
+    _exit(import_file(file, name=name, format=format, as_json=as_json, **where))
+
+
+@vocab.command("list")
+def vocab_list(
+    name: Annotated[
+        str | None, typer.Argument(help="A vocabulary, to list its terms. Default: all of them.")
+    ] = None,
+    as_json: AsJson = False,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """List vocabularies, or the terms of one."""
+    from ocelli.cli.vocabularies import show
+
+    _exit(show(name, as_json=as_json, server=server, key=key, data=data))
+
+
+@vocab.command("test")
+def vocab_test(
+    name: Annotated[str, typer.Argument(help="The vocabulary.")],
+    words: Annotated[list[str], typer.Argument(help="Words or quoted sentences.", metavar="WORD")],
+    mode: Annotated[str, typer.Option(help="strict, prefer or off.")] = "strict",
+    as_json: AsJson = False,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Show which tags would be chosen for words, and why."""
+    from ocelli.cli.vocabularies import test
+
+    where = {"server": server, "key": key, "data": data}
+    _exit(test(name, words, mode=mode, as_json=as_json, **where))
+
+
+@vocab.command("delete")
+def vocab_delete(
+    name: Annotated[str, typer.Argument(help="The vocabulary.")],
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Delete a vocabulary; tags that were chosen from it stay."""
+    from ocelli.cli.vocabularies import delete
+
+    _exit(delete(name, server=server, key=key, data=data))
 
 
 @app.command()

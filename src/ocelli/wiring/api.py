@@ -47,6 +47,7 @@ from ocelli.usecases.sight import known_states
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
+from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster
 from ocelli.wiring.decoders import decoder_pool
@@ -89,6 +90,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     quota = Quota(database, tiers)
     upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
     edits = Edits(database)
+    embeddings = Embeddings(MiniLmEmbedder(local_runtime(settings)))
     accounts = Accounts(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
@@ -172,7 +174,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             ollama=OllamaSettings(
                 settings.ollama_root, settings.ollama_tenant, settings.ollama_callers
             ),
-            embeddings=Embeddings(MiniLmEmbedder(local_runtime(settings))),
+            embeddings=embeddings,
+            vocabularies=Vocabularies(database, embeddings),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,

@@ -18,6 +18,7 @@ from ocelli.api.aion.sessions import routes as sessions
 from ocelli.api.aion.tenant import routes as tenant
 from ocelli.api.aion.uploads import routes as uploads
 from ocelli.api.aion.usage import routes as usage
+from ocelli.api.aion.vocabularies import routes as vocabularies
 from ocelli.api.dialects import Dialect
 from ocelli.api.documented import add_components
 
@@ -31,6 +32,7 @@ for resource in (
     usage,
     files,
     reviews,
+    vocabularies,
     colors,
     data,
     describe,

@@ -32,6 +32,7 @@ from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
 from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
+from ocelli.storage.postgres.vocabularies import PostgresVocabularies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -73,6 +74,7 @@ class PostgresTransaction:
     jobs = _repository(PostgresJobs)
     edits = _repository(PostgresEdits)
     reviews = _repository(PostgresReviews)
+    vocabularies = _repository(PostgresVocabularies)
 
 
 class PostgresDatabase:

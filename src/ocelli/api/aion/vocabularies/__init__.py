@@ -1,0 +1,1 @@
+"""``/vocabularies``: the terms that a tenant's tags are chosen from."""

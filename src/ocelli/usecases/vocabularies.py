@@ -1,0 +1,173 @@
+"""A tenant's vocabularies: import, look, delete, and choose tags from one for given words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ocelli.domain.choosing import Choice, Mode, TermIndex, choose, for_meaning
+from ocelli.domain.errors import Conflict, NotFound, ValidationFailed
+from ocelli.domain.vocabulary import MAX_NAME, MAX_VOCABULARIES, SEPARATOR, Terms, clean, name_key
+from ocelli.domain.vocabulary_files import read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    import numpy.typing as npt
+
+    from ocelli.domain.paging import PageRequest
+    from ocelli.domain.vocabulary import Term, Vocabulary
+    from ocelli.domain.vocabulary_files import VocabularyFormat
+    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.embeddings import Embeddings
+
+    Vectors = npt.NDArray[np.float16]
+
+Value = TypeVar("Value")
+
+_KEPT = 8  # vocabularies in memory; one has up to 15 MB of vectors
+_CHUNK = 100  # vectors that are stored together: a cut request has not worked in vain
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A vocabulary as it was stored; ``duplicates`` were merged with others."""
+
+    vocabulary: Vocabulary
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class TermPage:
+    """A page of the terms of a vocabulary; ``next`` is the key behind it, if any."""
+
+    terms: Sequence[Term]
+    next: tuple[int] | None
+
+
+class Vocabularies:
+    """Use cases around vocabularies. Everywhere a vocabulary is named by its id or its name."""
+
+    def __init__(self, database: PostgresDatabase, embeddings: Embeddings) -> None:
+        self._database = database
+        self._embeddings = embeddings
+        self._indices: OrderedDict[str, TermIndex] = OrderedDict()
+        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+
+    async def store(
+        self, tenant_id: UUID, name: str, content: str, format: VocabularyFormat
+    ) -> Imported:
+        """Read a file and store its terms in the place of those of the vocabulary of this name.
+
+        Raises ValidationFailed, with the line that cannot be read; Conflict if there are too many.
+        """
+        name = clean(name)
+        if not name_key(name) or len(name) > MAX_NAME or SEPARATOR in name:
+            raise ValidationFailed(
+                f"A name has 1 to {MAX_NAME} characters, and no {SEPARATOR}.", field="name"
+            )
+        terms = await asyncio.to_thread(read, content, format)
+        async with self._database.transaction() as tx:
+            count = await tx.vocabularies.lock(tenant_id)
+            is_new = await tx.vocabularies.find(tenant_id, name) is None
+            if is_new and count >= MAX_VOCABULARIES:
+                raise Conflict(f"There are {MAX_VOCABULARIES} vocabularies; delete one first.")
+            stored = await tx.vocabularies.put(tenant_id, name, terms)
+        return Imported(stored, terms.duplicates)
+
+    async def all(self, tenant_id: UUID) -> Sequence[Vocabulary]:
+        """Return the tenant's vocabularies, by name."""
+        async with self._database.autocommit() as tx:
+            return await tx.vocabularies.all(tenant_id)
+
+    async def get(self, tenant_id: UUID, id_or_name: str) -> Vocabulary:
+        """Return one. Raises NotFound."""
+        async with self._database.autocommit() as tx:
+            found = await tx.vocabularies.find(tenant_id, id_or_name)
+        if found is None:
+            raise NotFound("Vocabulary", id_or_name)
+        return found
+
+    async def terms(self, tenant_id: UUID, id_or_name: str, page: PageRequest) -> TermPage:
+        """Return a page of the terms, in the order of the file. Raises NotFound."""
+        vocabulary = await self.get(tenant_id, id_or_name)
+        async with self._database.autocommit() as tx:
+            rows, more = page.cut(await tx.vocabularies.page(vocabulary.id, page))
+        return TermPage([term for _, term in rows], (rows[-1][0],) if more else None)
+
+    async def delete(self, tenant_id: UUID, id_or_name: str) -> None:
+        """Delete one. Raises NotFound."""
+        vocabulary = await self.get(tenant_id, id_or_name)
+        async with self._database.autocommit() as tx:
+            await tx.vocabularies.delete(vocabulary.id)
+
+    async def choose(
+        self, tenant_id: UUID, id_or_name: str, words: Sequence[str], mode: Mode
+    ) -> Choice:
+        """Return the tags for words. Raises NotFound, Unavailable."""
+        vocabulary = await self.get(tenant_id, id_or_name)
+        index = await self._index(vocabulary)
+        named = await asyncio.to_thread(lambda: {each: index.named_in(each) for each in words})
+        unnamed = [each for each, found in named.items() if not found and for_meaning(each)]
+        nearest = await self._nearest(vocabulary, index, unnamed) if unnamed else {}
+        return await asyncio.to_thread(choose, words, index, nearest, mode)
+
+    async def _index(self, vocabulary: Vocabulary) -> TermIndex:
+        known = self._indices.get(vocabulary.digest)
+        if known is None:
+            async with self._database.autocommit() as tx:
+                terms = Terms(tuple(await tx.vocabularies.terms(vocabulary.id)))
+            known = await asyncio.to_thread(TermIndex, terms)
+            # What was read may be newer than ``vocabulary``.
+            _keep(self._indices, await asyncio.to_thread(lambda: terms.digest), known)
+        return known
+
+    async def _nearest(
+        self, vocabulary: Vocabulary, index: TermIndex, words: Sequence[str]
+    ) -> dict[str, tuple[str, float]]:
+        """Return the nearest name of each word, with the cosine."""
+        names = list(index.texts)
+        if not names:
+            return {}
+        matrix = await self._matrix(vocabulary, names)
+        queries = await self._embeddings.embed(words)
+        vectors = np.array([each.vector for each in queries], np.float32)
+        cosines = vectors @ matrix.astype(np.float32).T
+        best = cosines.argmax(1)
+        return {
+            word: (names[column], float(row[column]))
+            for word, column, row in zip(words, best, cosines, strict=True)
+        }
+
+    async def _matrix(self, vocabulary: Vocabulary, names: Sequence[str]) -> Vectors:
+        """Return the vectors of names, a row for each; those that are not stored are made."""
+        key = "\n".join(names)
+        if (matrix := self._vectors.get(key)) is not None:
+            return matrix
+        version = self._embeddings.embedder.model_version
+        async with self._database.autocommit() as tx:
+            known = dict(await tx.vocabularies.vectors(vocabulary.id, version))
+        unknown = [each for each in names if each not in known]
+        for start in range(0, len(unknown), _CHUNK):
+            chunk = unknown[start : start + _CHUNK]
+            made = await self._embeddings.embed(chunk)
+            vectors = [np.array(each.vector, np.float16).tobytes() for each in made]
+            new = dict(zip(chunk, vectors, strict=True))
+            known |= new
+            async with self._database.autocommit() as tx:
+                await tx.vocabularies.add_vectors(vocabulary.id, version, new)
+        rows = [np.frombuffer(known[each], np.float16) for each in names]
+        return _keep(self._vectors, key, np.stack(rows))
+
+
+def _keep(kept: OrderedDict[str, Value], key: str, value: Value) -> Value:
+    """Keep a value in memory, and drop the oldest ones."""
+    kept[key] = value
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+    return value

@@ -318,6 +318,20 @@ def test_heifs_that_make_no_sense(data: bytes, says: str) -> None:
     refused(data, says)
 
 
+def test_extents_that_take_no_room_cost_none() -> None:
+    """24 KB that name 260 million places; one by one they would take minutes."""
+    places = struct.pack(">HHH", 1, 0, 65_535) * 4_000
+    iloc = full(b"iloc", 0, 0, b"\0\0", struct.pack(">H", 4_000), places)
+    refused(meta(PRIMARY, iloc, items(b"iovl"), sized(8, 8)), "iovl")
+
+
+def test_numbers_of_64_bits_that_lead_nowhere() -> None:
+    far = struct.pack(">HHHQQ", 1, 0, 1, 2**64 - 1, 2**64 - 1)
+    iloc = full(b"iloc", 0, 0, b"\x88\0", struct.pack(">H", 1), far)
+    refused(meta(PRIMARY, iloc, items(b"hvc1"), sized(8, 8)), DAMAGED)
+    refused(b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**64 - 1) + bytes(40), DAMAGED)
+
+
 def test_what_the_codec_says_against_the_boxes_costs_no_more_than_they_said() -> None:
     """The boxes name 64 × 64 pixels; the codec inside would decode 3,000 × 3,000."""
     config, slices = heic.hevc(np.zeros((3_000, 3_000, 3), np.uint8))

@@ -177,11 +177,12 @@ def _iloc(meta: _Meta, box: bytes) -> None:
         reader.take(2)
         base = reader.take(forms[2])
         extents = reader.take(2)
-        for number in range(extents):
+        if extents:
             reader.take(index)
             offset, length = reader.take(forms[0]), reader.take(forms[1])
-            if number == 0:
-                meta.places[item] = (method, base + offset, length)
+            meta.places[item] = (method, base + offset, length)
+            # Not one by one: numbers without a width make any number of extents out of nothing.
+            reader.skip((extents - 1) * (index + forms[0] + forms[1]))
 
 
 def _form(size: int) -> int:
@@ -204,6 +205,10 @@ class _Reader:
             raise ValueError("half a number")
         self._at += size
         return int.from_bytes(part, "big")
+
+    def skip(self, size: int) -> None:
+        """Go on ``size`` bytes further."""
+        self._at += size
 
 
 def _iref(meta: _Meta, box: bytes) -> None:

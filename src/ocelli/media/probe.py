@@ -71,7 +71,7 @@ def probe(data: Data, format: ImageFormat) -> Probe:
         ) from error
     except Unreadable:
         raise
-    except (LookupError, ValueError, struct.error) as error:
+    except (LookupError, OverflowError, ValueError, struct.error) as error:
         raise Unreadable from error
 
 

@@ -126,6 +126,12 @@ def test_only_what_matches_is_described_again(tenant: Tenant) -> None:
     assert (nothing["total_items"], nothing["status"]) == (0, "completed")
     misspelt = tenant.post("/user-files/describe", {"tag": ["again"]})
     assert misspelt.status_code == 422, "it would have been all pictures"
+    stranger = tenant.post("/user-files/describe", {"providers": ["gpt-9"]})
+    assert (stranger.status_code, stranger.json()["error"]["details"]["field"]) == (
+        422,
+        "providers",
+    )
+    assert tenant.post(f"/user-files/{plain[0]}/describe", {"providers": ["x"]}).status_code == 422
     everything = tenant.post("/user-files/describe", {"verification_level": "quick"}).json()
     assert everything["total_items"] == 5
 

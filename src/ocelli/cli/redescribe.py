@@ -92,7 +92,8 @@ def _summary(asked: RedescribeResult, status: BatchStatusResult | None) -> str:
     if not asked.total_items:
         return "no picture matches" if not waiting else f"nothing new to do{others}"
     if status is None:
-        return f"{asked.total_items} pictures are described again: batch {asked.batch_id}{others}"
+        what = "1 picture is" if asked.total_items == 1 else f"{asked.total_items} pictures are"
+        return f"{what} described again: batch {asked.batch_id}{others}"
     ended = status.processed_items - status.failed_items - status.successful_items
     parts = [f"{status.successful_items} described again"]
     parts += [f"{status.failed_items} failed"] if status.failed_items else []

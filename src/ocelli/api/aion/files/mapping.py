@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import whole
-from ocelli.api.aion.describe.mapping import calls, submitted, warnings
+from ocelli.api.aion.describe.mapping import calls, question, submitted, warnings
 from ocelli.api.aion.files import schemas
 from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status
@@ -26,9 +26,11 @@ from ocelli.domain.timestamps import moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ocelli.api.aion.describe.mapping import DescribeOptions
     from ocelli.domain.analysis import Analysis, VerificationLevel
     from ocelli.domain.effective import Effective, EffectiveClaim
     from ocelli.domain.images import Image
+    from ocelli.domain.questions import Question
     from ocelli.usecases.edits import EditPage
     from ocelli.usecases.files import Deletion, Page
     from ocelli.usecases.redescribe import Redescription
@@ -386,6 +388,20 @@ def batch_deleted(deletions: Sequence[Deletion]) -> schemas.BatchDeleted:
         total=len(results), deleted=len(deleted), skipped=len(skipped), failed=len(failed)
     )
     return schemas.BatchDeleted(deleted=deleted, skipped=skipped, failed=failed, summary=summary)
+
+
+def known_question(body: DescribeOptions, backends: Sequence[str]) -> Question:
+    """Return the question. Raises ValidationFailed for a backend that is none of ``backends``.
+
+    Nothing stands in for it: a whole library would be described by another one.
+    """
+    unknown = [name for name in body.providers or () if name not in backends]
+    if unknown:
+        raise ValidationFailed(
+            f"No backend {unknown[0][:64]!r} is configured here; there are {', '.join(backends)}.",
+            field="providers",
+        )
+    return question(body)
 
 
 def redescription(

@@ -11,7 +11,6 @@ from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import FileId, absolute, errors
-from ocelli.api.aion.describe.mapping import question
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
@@ -171,12 +170,13 @@ async def redescribe_files(
     """All pictures that match the filters of `GET /user-files`; without a filter all.
 
     Answers at once; poll `GET /batch/{batch_id}`. Earlier descriptions are kept: the newest one is
-    shown, all are `full_descriptions`. At most 10,000 pictures a request.
+    shown, all are `full_descriptions`. At most 10,000 pictures a request. Elsewhere the default
+    backend stands in for an unknown one of `providers`; here that is refused.
     """
     done = await services.redescribe.matching(
         key.tenant,
         mapping.selection_query(body),
-        question(body),
+        mapping.known_question(body, services.backend_names),
         body.verification_level,
         request_key=request.headers.get(HEADER),
         webhook_url=body.webhook_url,
@@ -208,7 +208,7 @@ async def redescribe_file(
     image_id, done = await services.redescribe.one(
         key.tenant,
         file_id,
-        question(body),
+        mapping.known_question(body, services.backend_names),
         body.verification_level,
         request_key=request.headers.get(HEADER),
     )

@@ -62,8 +62,6 @@ def _show(result: VerificationResult) -> None:
     for issue in result.issues:
         about = f"{issue.claim}: " if issue.claim else ""
         out.print(f"  {about}{issue.description or issue.type}", soft_wrap=True)
-    if result.summary:
-        out.print(result.summary, soft_wrap=True)
 
 
 def _claim(claim: Any) -> str:

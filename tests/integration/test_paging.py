@@ -11,7 +11,7 @@ from tests.conftest import Server
 from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.integration.test_sessions import ended
 
-from ocelli.api.aion.cursors import from_cursor, to_cursor
+from ocelli.api.aion.cursors import LONGEST, PATTERN, from_cursor, to_cursor
 from ocelli.domain.errors import ValidationFailed
 
 Meanwhile = Callable[[list[Any]], object]
@@ -117,11 +117,31 @@ REFUSED = ["", "x", "!!", "bnVsbA", to_cursor("keys", ("2026-01-01T00:00:00", "x
 
 
 @pytest.mark.parametrize("cursor", REFUSED)
-@pytest.mark.parametrize("path", ["/user-files", "/api-keys", "/uploads/sessions"])
+@pytest.mark.parametrize(
+    "path", ["/user-files", "/api-keys", "/uploads/sessions", "/reviews", "/reviews/labels"]
+)
 def test_cursors_that_are_none(server: Server, path: str, cursor: str) -> None:
     answer = get(server, path, params={"cursor": cursor})
     assert answer.status_code == 422
     assert "cursor" in answer.text
+
+
+def test_the_longest_cursor_is_an_address_that_can_be_sent(server: Server) -> None:
+    """Of other characters than a cursor has, four bytes and more each, it would not be."""
+    schema = requests.get(f"{server.url}/openapi.json", timeout=60).json()
+    cursors = [
+        parameter["schema"]
+        for item in schema["paths"].values()
+        for operation in item.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "cursor"
+    ]
+    assert len(cursors) > 5
+    for each in cursors:
+        (text,) = (kind for kind in each["anyOf"] if kind["type"] == "string")
+        assert text["pattern"] == PATTERN
+    answer = get(server, "/reviews", params={"cursor": "a" * LONGEST})
+    assert answer.status_code == 422
 
 
 def test_cursors_of_another_order(server: Server, pictures: list[str]) -> None:
@@ -135,3 +155,8 @@ def test_cursors_of_another_order(server: Server, pictures: list[str]) -> None:
 def test_keys_of_other_types(key: tuple[Any, ...]) -> None:
     with pytest.raises(ValidationFailed):
         from_cursor(to_cursor("x", key), "x", int)
+
+
+def test_a_number_beyond_all_fractions() -> None:
+    with pytest.raises(ValidationFailed):
+        from_cursor(to_cursor("x", (10**400,)), "x", float)

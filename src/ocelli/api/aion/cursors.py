@@ -15,11 +15,12 @@ from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.paging import Key
 
 LONGEST = 4096
+PATTERN = "^[A-Za-z0-9_=-]*$"  # so the longest one still is an address that can be sent
 DESCRIPTION = (
     "`next_cursor` of the page before; then `offset` does not count. Unlike offsets, cursors skip "
     "and repeat nothing when rows are deleted or added meanwhile. Ask with the same filters."
 )
-Cursor = Annotated[str | None, Query(max_length=LONGEST, description=DESCRIPTION)]
+Cursor = Annotated[str | None, Query(max_length=LONGEST, pattern=PATTERN, description=DESCRIPTION)]
 NEXT = "Where the next page begins: give it as `cursor`. Null on the last page."
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ocelli.api.aion.cursors import DESCRIPTION, LONGEST, NEXT
+from ocelli.api.aion.cursors import DESCRIPTION, LONGEST, NEXT, PATTERN
 from ocelli.domain.colors import MAX_COLORS, MIN_COLORS, Family, PaletteStatus
 
 N_COLORS = Field(
@@ -137,7 +137,7 @@ class ColorSearchRequest(BaseModel):
     min_percentage: float = Field(5.0, ge=0, le=100, description="Of the picture's area.")
     limit: int = Field(50, ge=1, le=200)
     offset: int = Field(0, ge=0, le=2**31)
-    cursor: str | None = Field(None, max_length=LONGEST, description=DESCRIPTION)
+    cursor: str | None = Field(None, max_length=LONGEST, pattern=PATTERN, description=DESCRIPTION)
 
     @model_validator(mode="after")
     def _something_is_looked_for(self) -> ColorSearchRequest:

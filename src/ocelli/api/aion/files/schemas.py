@@ -89,7 +89,10 @@ class FileFilters(FileSelection):
     limit: int = Field(20, ge=1, le=100)
     offset: int = Field(0, ge=0, le=2**31)
     cursor: str | None = Field(
-        None, max_length=cursors.LONGEST, description=f"{cursors.DESCRIPTION} Not by relevance."
+        None,
+        max_length=cursors.LONGEST,
+        pattern=cursors.PATTERN,
+        description=f"{cursors.DESCRIPTION} Not by relevance.",
     )
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ def coffee(photos: dict[str, Path]) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(chat: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{chat.url}/v1", api_key=chat.key, max_retries=0)
+def client(chat: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{chat.url}/v1", api_key=chat.key, max_retries=0) as made:
+        yield made
 
 
 def test_openai(client: openai.OpenAI, coffee: str) -> None:
@@ -61,6 +63,36 @@ def test_openai(client: openai.OpenAI, coffee: str) -> None:
     models = [model.id for model in client.models.list()]
     assert "gpt-4o" in models
     assert client.models.retrieve("a/b").owned_by == "good"
+
+
+def test_openai_with_a_level(client: openai.OpenAI, coffee: str) -> None:
+    """What it makes of a field that it does not know: kept, also by what adds a stream up."""
+    messages: Any = said("What's in this image?", coffee)
+    answer = client.chat.completions.create(model="ocelli-local:quick", messages=messages)
+    assert answer.model == "ocelli-local:quick"
+    verified = answer.model_extra and answer.model_extra["ocelli"]
+    assert verified
+    assert verified["verified"]
+    assert verified["pictures"][0]["description"] == answer.choices[0].message.content
+    with client.chat.completions.stream(model="ocelli-local:quick", messages=messages) as stream:
+        whole = stream.get_final_completion()
+    assert whole.choices[0].message.content == answer.choices[0].message.content
+    assert whole.model_extra
+    assert claims(whole.model_extra["ocelli"]) == claims(verified)
+    content = [
+        {"type": "input_text", "text": "Describe it."},
+        {"type": "input_image", "image_url": coffee, "detail": "auto"},
+    ]
+    asked: Any = [{"role": "user", "content": content}]
+    response = client.responses.create(model="ocelli-local:quick", input=asked)
+    assert response.output_text == answer.choices[0].message.content
+    assert response.model_extra
+    assert claims(response.model_extra["ocelli"]) == claims(verified)
+
+
+def claims(extension: Any) -> list[Any]:
+    """Of all pictures; ``looks`` are fewer the second time, as the answer is known."""
+    return [each["claims"] for each in extension["pictures"]]
 
 
 def test_openai_parse(client: openai.OpenAI, coffee: str) -> None:

@@ -64,6 +64,9 @@ def test_ollama(
         client.generate(f"{LOCAL}:latest", "What is in this picture?", images=[coffee], stream=True)
     )
     assert "".join(each.response or "" for each in streamed) == done.response
+    assert f"{LOCAL}:standard" in models
+    verified = client.generate(f"{LOCAL}:quick", "What is in this picture?", images=[coffee])
+    assert verified.response == done.response
     said = [{"role": "user", "content": "What is in this picture?", "images": [coffee]}]
     answer = client.chat(LOCAL, said).message.content
     assert answer == done.response

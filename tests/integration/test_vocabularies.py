@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,18 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Server
+from tests.integration.test_storage import a_tenant
 from typer.testing import CliRunner
 
 from aion import AionvisionError, ResourceNotFoundError, SyncAionVision, ValidationError
 from ocelli.cli.main import app
+from ocelli.domain.choosing import Match, Mode
+from ocelli.domain.embeddings import Embedding
+from ocelli.domain.errors import Unavailable
+from ocelli.domain.vocabulary_files import VocabularyFormat
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.embeddings import Embeddings
+from ocelli.usecases.vocabularies import Vocabularies
 
 ANIMALS = "animal/dog/terrier = Terrier@de; rat catcher\nanimal/cat\nanimal/bird\nplace/beach\n"
 
@@ -105,6 +114,46 @@ def test_a_limited_number(ada: SyncAionVision) -> None:
         ada.vocabularies.import_text("another", "a")
     assert refused.value.code == "CONFLICT"
     ada.vocabularies.import_text("V7", "b")
+
+
+class CountingEmbedder:
+    """Makes a vector of each text by itself, and counts them."""
+
+    name = "counting"
+    model_version = "counting-1"
+    dimensions = 2
+    max_tokens = 8
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def embed(self, text: str) -> Embedding:
+        self.texts.append(text)
+        angle = int("".join(c for c in text if c.isdigit()) or 0) / 25
+        return Embedding((math.cos(angle), math.sin(angle)), 1, whole=True)
+
+
+async def test_vectors_of_a_large_vocabulary_are_made_over_several_requests(
+    database: PostgresDatabase,
+) -> None:
+    embedder = CountingEmbedder()
+    vocabularies = Vocabularies(database, Embeddings(embedder), wait=0.0)
+    tenant = await a_tenant(database)
+    content = "\n".join(f"term {n}" for n in range(150))
+    await vocabularies.store(tenant, "large", content, VocabularyFormat.TEXT)
+    named = await vocabularies.choose(tenant, "large", ["term 7"], Mode.STRICT)
+    assert [each.tag for each in named.tags] == ["term 7"]
+    with pytest.raises(Unavailable, match="100 of its 150 names"):
+        await vocabularies.choose(tenant, "large", ["other 31"], Mode.STRICT)
+    choice = await vocabularies.choose(tenant, "large", ["other 31"], Mode.STRICT)
+    assert [(each.tag, each.match) for each in choice.tags] == [("term 31", Match.SIMILAR)]
+    assert embedder.texts == [f"term {n}" for n in range(150)] + ["other 31"]
+    # Another process reads them; only a new name is made.
+    fresh = CountingEmbedder()
+    elsewhere = Vocabularies(database, Embeddings(fresh))
+    await elsewhere.store(tenant, "large", content + "\nnew 900", VocabularyFormat.TEXT)
+    await elsewhere.choose(tenant, "large", ["other 31"], Mode.STRICT)
+    assert fresh.texts == ["new 900", "other 31"]
 
 
 def test_the_command(server: Server, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ocelli.domain.choosing import Choice, Mode, TermIndex, choose, for_meaning
-from ocelli.domain.errors import Conflict, NotFound, ValidationFailed
+from ocelli.domain.errors import Conflict, NotFound, Unavailable, ValidationFailed
 from ocelli.domain.vocabulary import MAX_NAME, MAX_VOCABULARIES, SEPARATOR, Terms, clean, name_key
 from ocelli.domain.vocabulary_files import read
 
@@ -53,8 +53,12 @@ class TermPage:
 class Vocabularies:
     """Use cases around vocabularies. Everywhere a vocabulary is named by its id or its name."""
 
-    def __init__(self, database: PostgresDatabase, embeddings: Embeddings) -> None:
+    def __init__(
+        self, database: PostgresDatabase, embeddings: Embeddings, *, wait: float = 60.0
+    ) -> None:
+        """``wait``: seconds that a request makes vectors at most; the next one goes on."""
         self._database = database
+        self._wait = wait
         self._embeddings = embeddings
         self._indices: OrderedDict[str, TermIndex] = OrderedDict()
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
@@ -153,6 +157,8 @@ class Vocabularies:
         async with self._database.autocommit() as tx:
             known = dict(await tx.vocabularies.vectors(vocabulary.id, version))
         unknown = [each for each in names if each not in known]
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._wait
         for start in range(0, len(unknown), _CHUNK):
             chunk = unknown[start : start + _CHUNK]
             made = await self._embeddings.embed(chunk)
@@ -161,6 +167,12 @@ class Vocabularies:
             known |= new
             async with self._database.autocommit() as tx:
                 await tx.vocabularies.add_vectors(vocabulary.id, version, new)
+            if clock() >= until and len(unknown) > start + _CHUNK:
+                done = len(names) - len(unknown) + start + _CHUNK
+                raise Unavailable(
+                    f"The vocabulary is new: {done:,} of its {len(names):,} names have vectors. "
+                    "Try again, it goes on from there."
+                )
         rows = [np.frombuffer(known[each], np.float16) for each in names]
         return _keep(self._vectors, key, np.stack(rows))
 

@@ -77,8 +77,8 @@ async def choose_tags(
 ) -> schemas.ChoiceOut:
     """By names, synonyms, and nearness of meaning; each tag says why it was chosen.
 
-    The first words that no name matches wait until the names of a new vocabulary have vectors:
-    some milliseconds for each.
+    For words that no name matches, the names of a new vocabulary need vectors first: a request
+    makes them for up to a minute, then answers 503, and the next one goes on.
     """
     words = body.words
     return mapping.choice(

@@ -27,7 +27,7 @@ venv: $(STAMP)  ## the set-up alone
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Ocelli needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -f $@ || echo "Setting up .venv (once; some minutes, 1.9 GB on the disk with all that tests need) ..."
+	@test -f $@ || echo "Setting up .venv (once; some minutes, 2.0 GB on the disk with all that tests need) ..."
 	@$(BIN)/$(PIP) --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip uninstall -qq -y ocelli  # of that name, by us or others: it would be in the way
 	@$(BIN)/$(PIP) --no-build-isolation --no-deps -e .

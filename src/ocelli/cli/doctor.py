@@ -52,12 +52,16 @@ REINSTALL = pip_install("server", force=True)
 def models(*, as_json: bool) -> int:
     """Print the local models, checked against the pinned hashes. Returns the exit code."""
     from ocelli.backends.local.backend import LocalBackend
+    from ocelli.backends.local.embedder import MiniLmEmbedder
     from ocelli.backends.local.model_files import models as inventory
     from ocelli.backends.local.model_files import verify
+    from ocelli.backends.local.runtime import Runtime
 
     mismatches = verify()
     if not mismatches:
-        LocalBackend().load()
+        runtime = Runtime()
+        LocalBackend(runtime=runtime).load()
+        MiniLmEmbedder(runtime).embed("a cat")  # which loads it
     listed = inventory()
     if as_json:
         print_json([_model_dict(model) for model in listed])

@@ -178,6 +178,13 @@ def test_bodies_that_name_somebody_elses_things(
     assert stored["id"] != victim.ids["vocabulary_id"]
     listed = requests.get(vocabularies, headers=stranger, timeout=60).json()["vocabularies"]
     assert [each["id"] for each in listed] == [stored["id"]]
+    chosen = requests.post(
+        f"{vocabularies}/theirs/choose",
+        headers=stranger,
+        json={"file_id": victim.ids["image_id"]},
+        timeout=60,
+    )
+    assert chosen.status_code == 404
     redescribed = requests.post(
         f"{server.url}{API}/user-files/describe",
         headers=stranger,

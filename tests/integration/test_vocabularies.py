@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Server
+from tests.integration.test_files import add
 from tests.integration.test_storage import a_tenant
 from typer.testing import CliRunner
 
@@ -75,6 +76,29 @@ def test_choose(ada: SyncAionVision) -> None:
     assert (car_tag.tag, car_tag.match) == ("automobile", "similar")
     prefer = ada.vocabularies.choose("animals", ["zeppelin"], mode="prefer")
     assert [(each.tag, each.match) for each in prefer.tags] == [("zeppelin", "new")]
+
+
+def test_choose_for_a_picture(server: Server, ada: SyncAionVision) -> None:
+    id = add(server, 820, {"Authorization": f"Bearer {ada.config.api_key}"})
+    ada.vocabularies.import_text("animals", ANIMALS)
+    ada.files.update(id, tags=["birds", "quiet"], description="A cat sits. It looks at the sea.")
+    chosen = ada.vocabularies.choose("animals", file_id=id, mode="prefer").tags
+    assert [(each.tag, each.match, each.word) for each in chosen] == [
+        ("animal/bird", "name", "birds"),
+        ("animal/cat", "name", "cat"),
+        ("quiet", "new", "quiet"),
+    ]
+    where = ["--server", server.url, "--key", ada.config.api_key]
+    done = CliRunner().invoke(app, ["vocab", "test", "animals", "--file", id, "--json", *where])
+    assert [each["tag"] for each in json.loads(done.output)["tags"]] == [
+        *("animal/bird", "animal/cat")
+    ]
+    with pytest.raises(ResourceNotFoundError):
+        ada.vocabularies.choose("animals", file_id=str(uuid.uuid4()))
+    with pytest.raises(ValidationError):
+        ada.vocabularies.choose("animals", ["cat"], file_id=id)
+    with pytest.raises(ValidationError):
+        ada.vocabularies.choose("animals")
 
 
 def test_what_cannot_be_read_changes_nothing(ada: SyncAionVision) -> None:

@@ -108,26 +108,29 @@ class Vocabularies(Resource):
     async def choose(
         self,
         vocabulary: str,
-        words: Sequence[str],
+        words: Sequence[str] | None = None,
         *,
+        file_id: str | None = None,
         mode: Literal["strict", "prefer", "off"] = "strict",
     ) -> TagChoice:
-        """The tags for 1 to 100 words, phrases or sentences, and why each was chosen.
+        """The tags for 1 to 100 words, phrases or sentences, or a picture, and why each was chosen.
 
         Args:
             vocabulary: its id or name.
             words: what a picture was described with.
+            file_id: a picture, instead of words: its tags and description, as they are shown.
             mode: ``strict``: only terms; ``prefer``: words without a term too, as new; ``off``: the
                 words as they are.
 
         Raises:
-            ResourceNotFoundError: there is no such vocabulary.
-            ValidationError: no words, or more than 100.
+            ResourceNotFoundError: there is no such vocabulary, or picture.
+            ValidationError: no words and no picture, or more than 100.
         """
         require(not isinstance(words, str), "give a list of words", "words")
-        require(1 <= len(words) <= 100, "give 1 to 100 words", "words")
+        require((words is None) != (file_id is None), "give either words or file_id", "words")
+        require(words is None or 1 <= len(words) <= 100, "give 1 to 100 words", "words")
         path = f"/vocabularies/{segment(vocabulary)}/choose"
-        body = {"words": list(words), "mode": mode}
+        body = given(words=words and list(words), file_id=file_id, mode=mode)
         return TagChoice.from_api_response(await self._http.json("POST", path, json=body))
 
     async def delete(self, vocabulary: str) -> None:

@@ -636,18 +636,23 @@ def vocab_list(
 @vocab.command("test")
 def vocab_test(
     name: Annotated[str, typer.Argument(help="The vocabulary.")],
-    words: Annotated[list[str], typer.Argument(help="Words or quoted sentences.", metavar="WORD")],
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Words or quoted sentences.", metavar="WORD")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="The id of a picture of the server, instead of words.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="strict, prefer or off.")] = "strict",
     as_json: AsJson = False,
     server: ServerUrl = None,
     key: Key = None,
     data: Existing = None,
 ) -> None:
-    """Show which tags would be chosen for words, and why."""
+    """Show which tags would be chosen for words or a picture, and why."""
     from ocelli.cli.vocabularies import test
 
     where = {"server": server, "key": key, "data": data}
-    _exit(test(name, words, mode=mode, as_json=as_json, **where))
+    _exit(test(name, words or None, file_id=file, mode=mode, as_json=as_json, **where))
 
 
 @vocab.command("delete")

@@ -64,14 +64,22 @@ def show(name: str | None, *, as_json: bool, **where: Any) -> int:
     return _with_client(run, **where)
 
 
-def test(name: str, words: Sequence[str], *, mode: str, as_json: bool, **where: Any) -> int:
-    """Print the tags for words. Returns the exit code: FAILED if there are none."""
+def test(
+    name: str,
+    words: Sequence[str] | None,
+    *,
+    file_id: str | None,
+    mode: str,
+    as_json: bool,
+    **where: Any,
+) -> int:
+    """Print the tags for words or a picture. Returns the exit code: FAILED if there are none."""
     if mode not in MODES:
         fail(f"no such mode: {mode}", ", ".join(MODES))
         return WRONG_USE
 
     def run(client: SyncAionVision) -> int:
-        choice = client.vocabularies.choose(name, words, mode=mode)  # type: ignore[arg-type]
+        choice = client.vocabularies.choose(name, words, file_id=file_id, mode=mode)  # type: ignore[arg-type]
         if as_json:
             print_json(asdict(choice))
         else:

@@ -146,10 +146,13 @@ def choose(
     index: TermIndex,
     nearest: Mapping[str, tuple[str, float]],
     mode: Mode = Mode.STRICT,
+    *,
+    sentences: Iterable[str] = (),
 ) -> Choice:
     """Return the tags for phrases, each once, the best first.
 
     ``nearest`` has for phrases that name no term the nearest name of one, with its cosine.
+    ``sentences`` count for the terms that they name only.
     """
     chosen: list[ChosenTag] = []
     unmatched: list[str] = []
@@ -160,6 +163,8 @@ def choose(
             unmatched.append(phrase)
         elif not found and phrase.strip():
             chosen.append(ChosenTag(phrase, None, Match.NEW, phrase, 0.0))
+    if mode is not Mode.OFF:
+        chosen += [each for sentence in sentences for each in index.named_in(sentence)]
     best: dict[str, ChosenTag] = {}
     for tag in sorted(chosen, key=lambda each: -each.score):
         best.setdefault(tag.tag, tag)

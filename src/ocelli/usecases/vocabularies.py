@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ocelli.domain.choosing import Choice, Mode, TermIndex, choose, for_meaning
+from ocelli.domain.effective import effective
 from ocelli.domain.errors import Conflict, NotFound, Unavailable, ValidationFailed
+from ocelli.domain.sentences import sentences
 from ocelli.domain.vocabulary import MAX_NAME, MAX_VOCABULARIES, SEPARATOR, Terms, clean, name_key
 from ocelli.domain.vocabulary_files import read
 
@@ -111,15 +113,40 @@ class Vocabularies:
             await tx.vocabularies.delete(vocabulary.id)
 
     async def choose(
-        self, tenant_id: UUID, id_or_name: str, words: Sequence[str], mode: Mode
+        self,
+        tenant_id: UUID,
+        id_or_name: str,
+        words: Sequence[str],
+        mode: Mode,
+        *,
+        said: Sequence[str] = (),
     ) -> Choice:
-        """Return the tags for words. Raises NotFound, Unavailable."""
+        """Return the tags for words, and those that the sentences in ``said`` name.
+
+        Raises NotFound, Unavailable.
+        """
         vocabulary = await self.get(tenant_id, id_or_name)
         index = await self._index(vocabulary)
         named = await asyncio.to_thread(lambda: {each: index.named_in(each) for each in words})
         unnamed = [each for each, found in named.items() if not found and for_meaning(each)]
         nearest = await self._nearest(vocabulary, index, unnamed) if unnamed else {}
-        return await asyncio.to_thread(choose, words, index, nearest, mode)
+        return await asyncio.to_thread(choose, words, index, nearest, mode, sentences=said)
+
+    async def choose_for_picture(
+        self, tenant_id: UUID, id_or_name: str, file_id: str, mode: Mode
+    ) -> Choice:
+        """Return the tags for what is shown of a picture: its tags, and what its description names.
+
+        Claims that verification or a person dropped are not shown, so nothing is chosen for them.
+        Raises NotFound, Unavailable.
+        """
+        async with self._database.autocommit() as tx:
+            image = await tx.images.get(tenant_id, file_id)
+        if image is None:
+            raise NotFound("File", file_id)
+        shown = effective(image)
+        said = sentences(shown.description or "")
+        return await self.choose(tenant_id, id_or_name, shown.tags, mode, said=said)
 
     async def _index(self, vocabulary: Vocabulary) -> TermIndex:
         known = self._indices.get(vocabulary.digest)

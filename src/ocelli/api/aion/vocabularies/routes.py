@@ -12,6 +12,7 @@ from ocelli.api.aion.vocabularies import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
+from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 from ocelli.domain.vocabulary import MAX_NAME
@@ -80,10 +81,14 @@ async def choose_tags(
     For words that no name matches, the names of a new vocabulary need vectors first: a request
     makes them for up to a minute, then answers 503, and the next one goes on.
     """
-    words = body.words
-    return mapping.choice(
-        await services.vocabularies.choose(key.tenant.id, vocabulary_id, words, body.mode)
-    )
+    tenant, vocabularies = key.tenant.id, services.vocabularies
+    if (body.words is None) == (body.file_id is None):
+        raise ValidationFailed("Give either words or file_id.", field="words")
+    if body.file_id is not None:
+        made = await vocabularies.choose_for_picture(tenant, vocabulary_id, body.file_id, body.mode)
+    else:
+        made = await vocabularies.choose(tenant, vocabulary_id, body.words or [], body.mode)
+    return mapping.choice(made)
 
 
 @router.delete(

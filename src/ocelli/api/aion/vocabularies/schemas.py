@@ -96,14 +96,19 @@ class TermList(BaseModel):
 
 
 class ChoiceRequest(BaseModel):
-    """What a picture was described with."""
+    """What a picture was described with: words, or the picture."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"words": ["puppy", "two dogs on a beach"]}]}
     )
 
-    words: list[Annotated[str, Field(min_length=1, max_length=2_000)]] = Field(
-        min_length=1, max_length=100, description="Nouns, phrases or sentences."
+    words: list[Annotated[str, Field(min_length=1, max_length=2_000)]] | None = Field(
+        None, min_length=1, max_length=100, description="Nouns, phrases or sentences."
+    )
+    file_id: str | None = Field(
+        None,
+        max_length=36,
+        description="A picture instead of words: its tags and description, as they are shown.",
     )
     mode: Mode = Field(
         Mode.STRICT,

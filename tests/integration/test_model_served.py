@@ -168,10 +168,10 @@ def _leads_to(connection: Any, process: psutil.Process) -> bool:
 
 
 def test_a_stream_that_is_cut_says_so_and_the_next_one_works(serving: Server) -> None:
-    answer = chat(serving, "Hello", max_tokens=15_000, stream=True)
-    lines = answer.iter_lines()
+    process = llama(serving)
+    lines = chat(serving, "Hello", max_tokens=15_000, stream=True).iter_lines()
     assert next(lines)
-    llama(serving).kill()
+    process.kill()
     rest = [line for line in lines if line]
     assert b"data: [DONE]" not in rest
     assert b'"error"' in rest[-1]

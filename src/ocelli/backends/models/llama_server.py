@@ -17,11 +17,13 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ocelli.distribution import pip_install
+
 NICE = 5  # the API and Postgres come first, as before the workers
 IDLE_SLOTS = 2
 PR_SET_PDEATHSIG = 1
 ERRORS_ONLY = 1  # of llama.cpp's levels
-NOT_INSTALLED = "xllamacpp is not installed: pip install 'ocelli-vision[server,llama]'"
+NOT_INSTALLED = f"xllamacpp is not installed: {pip_install('server', 'llama')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,7 @@ def test_any_script_and_instructions_are_only_names() -> None:
         ('{"a": 1}', "not a list of tags"),
         ('[{"a":' * 100_000, "The file cannot be read"),
         ("<a><b></a>", "not XMP"),
+        ("<a>" * 101, "nested too deep"),
         ("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "declares a document type"),
         ("path,a\n" + '"' + "x" * 200_000, "Line"),
     ],
@@ -234,6 +235,12 @@ def test_bounds() -> None:
         read(lines + "\nx\n")
     with pytest.raises(ValidationFailed, match="more than 8,000,000 characters"):
         read("x" * (MAX_CHARACTERS + 1))
+    many = MAX_LINES + 1
+    with pytest.raises(ValidationFailed, match="more than 100,000 tags"):
+        read("[" + "{}," * 2 * many + "{}]")
+    items = "<rdf:li>a</rdf:li>" * many
+    with pytest.raises(ValidationFailed, match="more than 100,000 tags"):
+        read(f'<digiKam:TagsList xmlns:digiKam="a" xmlns:rdf="b">{items}</digiKam:TagsList>')
     full = ";".join(f"s{n}" for n in range(MAX_SYNONYMS))
     with pytest.raises(ValidationFailed, match=f"more than {MAX_NAMES:,}"):
         read("\n".join(f"t{n} = {full}" for n in range(MAX_TERMS)))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import unicodedata
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import ValidationFailed
@@ -109,11 +109,18 @@ def clean(text: str) -> str:
 
 def name_key(text: str) -> str:
     """Return what is equal for two spellings of a name: other case, width, composition, marks."""
+    return _short_key(text) if len(text) <= MAX_NAME else _key(text)
+
+
+def _key(text: str) -> str:
     folded = "".join(c for c in text if unicodedata.category(c) != "Cf")
     for _ in range(2):  # a folded letter may compose with the next, and be folded again
         folded = unicodedata.normalize("NFKC", folded).casefold()
     folded = unicodedata.normalize("NFKC", folded).replace(_SLASH_IN_NAME, SEPARATOR)
     return " ".join(folded.split())
+
+
+_short_key = lru_cache(10_000)(_key)  # files repeat the names above
 
 
 def path_of(names: Iterable[str]) -> tuple[str, ...]:

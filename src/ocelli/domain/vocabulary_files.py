@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 8_000_000
 MAX_LINES = 100_000
+_MAX_NESTING = 100  # of XML
+_TOO_MANY = f"it has more than {MAX_LINES:,} tags"
 _LANGUAGE = re.compile(r"(?P<text>.+)@(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)")
 _SYNONYM_COLUMN = re.compile(r"synonyms?(?:[:_](?P<language>[a-z]{2,3}(?:-[a-z0-9]{2,8})*))?")
 _PATH_COLUMNS = ("path", "value")
@@ -154,6 +156,8 @@ def _csv(content: str) -> Iterator[tuple[int, Term]]:
 
 def _json(content: str) -> Iterator[tuple[int, Term]]:
     """A list of objects, or an object with such a list as ``terms`` or ``tags``."""
+    if content.count("{") > 2 * MAX_LINES:  # of tags and their synonyms
+        raise _unreadable(_TOO_MANY)
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -170,18 +174,24 @@ def _xmp(content: str) -> Iterator[tuple[int, Term]]:
     """The paths that digiKam and Lightroom write into a picture's XMP."""
     found: list[tuple[int, str]] = []
     text: list[str] = []
-    lists = 0  # that are open
+    depth = lists = 0  # elements, and lists of paths among them, that are open
 
     def start(name: str, _: object) -> None:
-        nonlocal lists
+        nonlocal depth, lists
+        depth += 1
+        if depth > _MAX_NESTING:
+            raise _unreadable("its elements are nested too deep")
         lists += name in _PATH_LISTS
         text.clear()
 
     def end(name: str) -> None:
-        nonlocal lists
+        nonlocal depth, lists
+        depth -= 1
         lists -= name in _PATH_LISTS
         if name == "rdf:li" and lists:
             found.append((parser.CurrentLineNumber, "".join(text)))
+            if len(found) > MAX_LINES:
+                raise _unreadable(_TOO_MANY)
         text.clear()
 
     def doctype(*_: object) -> None:

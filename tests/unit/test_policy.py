@@ -114,9 +114,10 @@ def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
         if policy is not None and policy.role is KeyRole.WRITE
     }
     assert writing - adding == {
-        *("cancel_batch", "cancel_session", "delete_file", "delete_files", "update_file"),
+        *("cancel_batch", "cancel_session", "delete_file", "delete_files", "delete_vocabulary"),
+        *("accept_reviews", "reject_reviews", "undo_edit", "update_file"),
         *("extract_colors", "extract_colors_of_many", "chat_completions"),
-        *("ollama_chat", "ollama_embed", "ollama_generate"),
-        *("cancel_response", "create_response", "delete_response"),
+        *("ollama_chat", "ollama_embed", "ollama_embeddings", "ollama_generate"),
+        *("cancel_response", "create_response", "delete_response", "not_served"),
     }
     assert adding - writing == {"create_export"}

@@ -160,7 +160,7 @@ async def trigger_variants(
     summary="Describe pictures again",
     responses=errors(),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def redescribe_files(
     request: Request,
     body: schemas.RedescribeMatchingRequest,
@@ -190,7 +190,7 @@ async def redescribe_files(
     summary="Describe a picture again",
     responses=errors(404),
 )
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def redescribe_file(
     request: Request,
     file_id: FileId,

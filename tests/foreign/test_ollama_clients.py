@@ -182,3 +182,5 @@ def test_embeddings(chat: Server, connected: Callable[..., ollama.Client]) -> No
     assert client.embeddings("all-minilm", "a red car").embedding == car
     with_langchain = OllamaEmbeddings(model="all-minilm", base_url=chat.url)
     assert with_langchain.embed_query("a red car") == pytest.approx(car)
+    assert with_langchain._client is not None
+    with_langchain._client._client.close()  # it has no way of its own

@@ -146,7 +146,8 @@ class ClientConfig:
             return
         if self.verify is False and not self.is_loopback:
             warnings.warn(
-                "verify=False: whoever is between here and the server can read the key.",
+                "verify=False: the certificate of the server is not checked, so another one in its "
+                "place could read the key.",
                 InsecureTransportWarning,
                 stacklevel=_depth_of_caller(),
             )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from ocelli.cli.main import PRIVATE
+from ocelli.cli.output import PRIVATE
 from ocelli.cli.processes import follow_supervisor
 from ocelli.domain.analysis import VerificationLevel
 

@@ -22,7 +22,7 @@ from aion import (
     SyncAionVision,
 )
 from aion.config import check_api_key
-from ocelli.cli.main import CANNOT_RUN, WRONG_USE, fail
+from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail
 from ocelli.settings_file import BadSettingsFile, read_settings_file
 from ocelli.wiring.data_folder import KEY, running_server
 

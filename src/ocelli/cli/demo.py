@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ocelli.cli.describe import describe
-from ocelli.cli.main import CANNOT_RUN, PRIVATE, fail
+from ocelli.cli.output import CANNOT_RUN, PRIVATE, fail
 from ocelli.distribution import pip_install
 
 # Public-domain photos (and one page of text) that these packages carry.

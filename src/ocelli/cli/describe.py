@@ -15,7 +15,9 @@ from aion import UploadError
 from aion._files import SUPPORTED_EXTENSIONS, walk
 from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.describer_pool import DescribersFailed, describe_all
-from ocelli.cli.main import (
+from ocelli.cli.model_process import NoModel, running_model
+from ocelli.cli.options import load_settings
+from ocelli.cli.output import (
     CANNOT_RUN,
     FAILED,
     WRONG_USE,
@@ -25,8 +27,6 @@ from ocelli.cli.main import (
     printable,
     say_passed_over,
 )
-from ocelli.cli.model_process import NoModel, running_model
-from ocelli.cli.options import load_settings
 from ocelli.domain.analysis import VerificationLevel
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ocelli.cli.main import printable
+from ocelli.cli.output import printable
 from ocelli.domain.analysis import AnalysisAnswer, VerificationLevel
 from ocelli.domain.errors import AnalysisFailed, OcelliError, TooLarge
 from ocelli.domain.questions import Question

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ocelli.backends.models.catalogue import ModelError, backend_name, catalogue
 from ocelli.backends.models.machine import gigabytes, llama_sees_gpus, this_machine
 from ocelli.cli.console import BAD, GOOD, console
-from ocelli.cli.main import FAILED, fail, print_json
 from ocelli.cli.options import load_settings
+from ocelli.cli.output import FAILED, fail, print_json
 from ocelli.distribution import (
     NAME,
     PACKAGES,

@@ -13,9 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.evaluation import ReferenceLabel, Score, fit, reliability
 from ocelli.domain.questions import Question

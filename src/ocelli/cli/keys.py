@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
 from ocelli.cli.options import load_settings
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
 from ocelli.domain.accounts import KeyDraft, Tier
 from ocelli.domain.errors import MalformedRequest, Unavailable, ValidationFailed
 from ocelli.domain.scopes import checked

@@ -6,29 +6,36 @@ Nothing heavy is imported before a command needs it: ``--help`` is quick.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path  # noqa: TC003 - read from annotations when commands are made
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+from ocelli.cli import groups
+from ocelli.cli.output import CANNOT_RUN, PRIVATE, WRONG_USE, fail
+from ocelli.cli.parameters import (
+    AsJson,
+    AsLines,
+    Data,
+    DateFrom,
+    DateTo,
+    Existing,
+    Key,
+    Level,
+    LogLevel,
+    ModelName,
+    ServerUrl,
+    exit_with,
+    given,
+)
 from ocelli.distribution import (
     PACKAGES,
     conflicting_distributions,
     pip_install,
     shadowed_packages,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-FAILED, WRONG_USE, CANNOT_RUN = 1, 2, 3
-PRIVATE = 0o077  # as a umask
 
 app = typer.Typer(
     name="ocelli",
@@ -38,54 +45,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
-models = typer.Typer(help="Models: which there are here, and getting vision-language models.")
-app.add_typer(models, name="models")
-vocab = typer.Typer(
-    help="Vocabularies of a server: the terms that tags are chosen from.", no_args_is_help=True
-)
-app.add_typer(vocab, name="vocab")
-credit = typer.Typer(help="Credits, which /api/fetch is paid with.", no_args_is_help=True)
-app.add_typer(credit, name="credits")
-
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder for everything that Ocelli keeps. Default: .ocelli"),
-]
-Existing = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder of an `ocelli serve`; nothing is made. Default: .ocelli"),
-]
-ModelName = Annotated[
-    str | None,
-    typer.Option("--model", help="A vision-language model to run: see `ocelli models list`."),
-]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")]
-ServerUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        envvar="AIONVISION_BASE_URL",
-        metavar="URL",
-        help="Which server. Default: the one that runs on the data folder.",
-    ),
-]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        envvar="AIONVISION_API_KEY",
-        help="API key. Default, for the server that runs on the data folder: its first.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-AsLines = Annotated[
-    bool, typer.Option("--jsonl", help="Print one JSON object a line, for programs.")
-]
-Level = Annotated[str, typer.Option(help="Verification: quick, standard, thorough or critical.")]
-DateFrom = Annotated[str | None, typer.Option(help="Not older: 2026-05-10")]
-DateTo = Annotated[str | None, typer.Option(help="Not newer; the day is included.")]
+app.add_typer(groups.keys, name="keys")
+app.add_typer(groups.models, name="models")
+app.add_typer(groups.vocab, name="vocab")
+app.add_typer(groups.credit, name="credits")
 
 
 @app.command()
@@ -100,10 +63,10 @@ def serve(
     """Run the whole system in the foreground: API, workers, Postgres."""
     from ocelli.cli.serve import serve as run
 
-    given = _given(
+    options = given(
         host=host, port=port, data=data, workers=workers, log_level=log_level, model=model
     )
-    _exit(run(**given))
+    exit_with(run(**options))
 
 
 @app.command()
@@ -118,7 +81,7 @@ def worker(
     """
     from ocelli.cli.serve import work as run
 
-    _exit(run(**_given(workers=workers, data=data, log_level=log_level)))
+    exit_with(run(**given(workers=workers, data=data, log_level=log_level)))
 
 
 @app.command()
@@ -133,8 +96,8 @@ def describe(
     """Describe pictures without a server."""
     from ocelli.cli.describe import describe as run
 
-    options = _given(workers=workers, model=model)
-    _exit(run(paths, as_json=as_json, as_lines=as_lines, level=level, **options))
+    options = given(workers=workers, model=model)
+    exit_with(run(paths, as_json=as_json, as_lines=as_lines, level=level, **options))
 
 
 @app.command("eval")
@@ -164,8 +127,10 @@ def evaluate(
         levels = [VerificationLevel(each) for each in level or VerificationLevel]
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
-        _exit(2)
-    _exit(run(Options(folder, labels, levels, backend, fit, plot, as_json), **_given(model=model)))
+        exit_with(WRONG_USE)
+    exit_with(
+        run(Options(folder, labels, levels, backend, fit, plot, as_json), **given(model=model))
+    )
 
 
 @app.command()
@@ -193,7 +158,7 @@ def upload(
     """
     from ocelli.cli.upload import upload as run
 
-    _exit(
+    exit_with(
         run(
             paths,
             server=server,
@@ -229,7 +194,7 @@ def verify(
     """
     from ocelli.cli.verify import verify as run
 
-    _exit(
+    exit_with(
         run(
             picture,
             statement,
@@ -272,7 +237,7 @@ def search(
     """Find pictures of a server, newest first."""
     from ocelli.cli.search import search as run
 
-    filters = _given(
+    filters = given(
         search=" ".join(words or ()) or None,
         search_mode=search_mode,
         tags=tags,
@@ -280,7 +245,7 @@ def search(
         date_to=date_to,
         has_description=has_description,
     )
-    _exit(
+    exit_with(
         run(
             filters,
             limit=limit,
@@ -321,7 +286,7 @@ def export(
     """Write the descriptions of a server into a file, newest first; at most 100,000."""
     from ocelli.cli.search import export as run
 
-    filters = _given(
+    filters = given(
         search=search,
         start_date=date_from,
         end_date=date_to,
@@ -329,7 +294,7 @@ def export(
         include_failed=include_failed,
         limit=limit,
     )
-    _exit(run(target, filters, format=format, server=server, key=key, data=data))
+    exit_with(run(target, filters, format=format, server=server, key=key, data=data))
 
 
 @app.command()
@@ -348,7 +313,7 @@ def status(
     """Show how far uploads and batch jobs of a server have come."""
     from ocelli.cli.status import status as run
 
-    _exit(
+    exit_with(
         run(
             id,
             limit=limit,
@@ -372,7 +337,7 @@ def cancel(
     """End what of a session or a batch job has not begun; what is done stays."""
     from ocelli.cli.status import cancel as run
 
-    _exit(run(id, server=server, key=key, data=data, as_json=as_json))
+    exit_with(run(id, server=server, key=key, data=data, as_json=as_json))
 
 
 @app.command()
@@ -415,7 +380,7 @@ def redescribe(
     """
     from ocelli.cli.redescribe import redescribe as run
 
-    options = _given(
+    options = given(
         providers=backend,
         role=role,
         language=language,
@@ -429,243 +394,7 @@ def redescribe(
         ids=ids,
     )
     options["verification_level"] = level
-    _exit(run(options, server=server, key=key, data=data, wait=wait, as_json=as_json))
-
-
-@keys.command("create")
-def keys_create(
-    tenant: Annotated[str, typer.Option(help="Whose key; made if there is none.")] = "default",
-    tier: Annotated[
-        str, typer.Option(help="free, starter, professional or enterprise.")
-    ] = "enterprise",
-    expires: Annotated[
-        str | None, typer.Option(help="When it ends, ISO 8601: 2027-01-31T00:00Z")
-    ] = None,
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    scopes: Annotated[
-        str,
-        typer.Option(help="What it may do: read, write, admin, usage:read, ... Comma-separated."),
-    ] = "admin",
-    credits: Annotated[
-        int, typer.Option(min=0, help="Given to the tenant, to be spent at /api/fetch.")
-    ] = 0,
-    data: Existing = None,
-) -> None:
-    """Make a key; prints the key alone."""
-    from ocelli.cli.keys import create
-
-    _exit(create(tenant, tier, expires, name, scopes, credits, **_given(data=data)))
-
-
-@keys.command("list")
-def keys_list(as_json: AsJson = False, data: Existing = None, as_lines: AsLines = False) -> None:
-    """List the keys: their first characters, never the keys."""
-    from ocelli.cli.keys import show
-
-    _exit(show(as_json=as_json, as_lines=as_lines, **_given(data=data)))
-
-
-@keys.command("revoke")
-def keys_revoke(
-    key: Annotated[str, typer.Argument(help="Its prefix or id, as `keys list` shows them.")],
-    data: Existing = None,
-) -> None:
-    """End a key."""
-    from ocelli.cli.keys import revoke
-
-    _exit(revoke(key, **_given(data=data)))
-
-
-@credit.command("add")
-def credits_add(
-    amount: Annotated[int, typer.Argument(help="Credits; one is a cent. Negative takes away.")],
-    tenant: Annotated[str, typer.Option(help="Whose.")] = "default",
-    data: Existing = None,
-) -> None:
-    """Give credits to a tenant; prints its balance."""
-    from ocelli.cli.keys import add_credits
-
-    _exit(add_credits(tenant, amount, **_given(data=data)))
-
-
-@models.callback(invoke_without_command=True)
-def models_all(
-    context: typer.Context,
-    as_json: AsJson = False,
-    backends: Annotated[
-        bool, typer.Option("--backends", help="The backends of the settings alone.")
-    ] = False,
-) -> None:
-    """Show the small local models (licence, hash, whether it loads), the vision-language models
-    that can be pulled, and the backends of the settings.
-
-    With --json the small local models, or the backends; `models list --json` has the others.
-    """
-    if context.invoked_subcommand is not None:
-        return
-    from ocelli.cli.doctor import backends as show_backends
-    from ocelli.cli.doctor import models as show_models
-    from ocelli.cli.models import show
-
-    code = 0 if backends else show_models(as_json=as_json)
-    if not backends and not as_json:
-        code = show(as_json=False) or code
-    if backends or not as_json:
-        code = show_backends(as_json=as_json) or code
-    _exit(code)
-
-
-@models.command("list")
-def models_list(as_json: AsJson = False, data: Data = None, as_lines: AsLines = False) -> None:
-    """List the vision-language models that can be pulled, and those on this machine."""
-    from ocelli.cli.models import show
-
-    _exit(show(as_json=as_json, as_lines=as_lines, **_given(data=data)))
-
-
-@models.command("check")
-def models_check(
-    name: Annotated[str, typer.Argument(help="A backend, a pulled model, or ocelli-local.")],
-    as_json: AsJson = False,
-    data: Existing = None,
-) -> None:
-    """Test whether a backend sees: four generated pictures, what was asked, what it answered."""
-    from ocelli.cli.sight import check
-
-    _exit(check(name, as_json=as_json, **_given(data=data)))
-
-
-@models.command("pull")
-def models_pull(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="Of the catalogue, or hf:OWNER/REPOSITORY:QUANT.", metavar="NAME"),
-    ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", help="A folder with its files, or a bundle, instead of the hub."),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Although this machine has too little memory for it.")
-    ] = False,
-    data: Data = None,
-) -> None:
-    """Get a vision-language model: HF_ENDPOINT, HF_TOKEN and proxies count.
-
-    A download that was cut goes on where it stopped.
-    """
-    from ocelli.cli.models import fetch
-
-    _exit(fetch(name, source=source, force=force, **_given(data=data)))
-
-
-@models.command("bundle")
-def models_bundle(
-    name: Annotated[str, typer.Argument(help="A model on this machine.", metavar="NAME")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The tar file to write.")],
-    data: Data = None,
-) -> None:
-    """Write a model into one file, for `models pull --from` on a machine without a network."""
-    from ocelli.cli.models import pack
-
-    _exit(pack(name, output, **_given(data=data)))
-
-
-@models.command("remove")
-def models_remove(
-    name: Annotated[str, typer.Argument(help="A model on this machine.", metavar="NAME")],
-    data: Data = None,
-) -> None:
-    """Remove a model from this machine, or what has come of it."""
-    from ocelli.cli.models import remove
-
-    _exit(remove(name, **_given(data=data)))
-
-
-@models.command("verify")
-def models_verify(
-    name: Annotated[
-        str | None, typer.Argument(help="A model on this machine. Default: all.", metavar="NAME")
-    ] = None,
-    as_json: AsJson = False,
-    data: Data = None,
-) -> None:
-    """Compare every file of the pulled models with its hash."""
-    from ocelli.cli.models import verify
-
-    _exit(verify(name, as_json=as_json, **_given(data=data)))
-
-
-@vocab.command("import")
-def vocab_import(
-    file: Annotated[Path, typer.Argument(help="Terms: text, CSV, a keyword list, JSON, XMP.")],
-    name: Annotated[
-        str | None, typer.Option(help="Of the vocabulary. Default: that of the file.")
-    ] = None,
-    format: Annotated[
-        str, typer.Option(help="text, csv, lightroom, json, xmp. Default: told by its lines.")
-    ] = "auto",
-    as_json: AsJson = False,
-    server: ServerUrl = None,
-    key: Key = None,
-    data: Existing = None,
-) -> None:
-    """Import a vocabulary, in the place of the one with this name."""
-    from ocelli.cli.vocabularies import import_file
-
-    where = {"server": server, "key": key, "data": data}
-    _exit(import_file(file, name=name, format=format, as_json=as_json, **where))
-
-
-@vocab.command("list")
-def vocab_list(
-    name: Annotated[
-        str | None, typer.Argument(help="A vocabulary, to list its terms. Default: all of them.")
-    ] = None,
-    as_json: AsJson = False,
-    server: ServerUrl = None,
-    key: Key = None,
-    data: Existing = None,
-) -> None:
-    """List vocabularies, or the terms of one."""
-    from ocelli.cli.vocabularies import show
-
-    _exit(show(name, as_json=as_json, server=server, key=key, data=data))
-
-
-@vocab.command("test")
-def vocab_test(
-    name: Annotated[str, typer.Argument(help="The vocabulary.")],
-    words: Annotated[
-        list[str] | None, typer.Argument(help="Words or quoted sentences.", metavar="WORD")
-    ] = None,
-    file: Annotated[
-        str | None, typer.Option(help="The id of a picture of the server, instead of words.")
-    ] = None,
-    mode: Annotated[str, typer.Option(help="strict, prefer or off.")] = "strict",
-    as_json: AsJson = False,
-    server: ServerUrl = None,
-    key: Key = None,
-    data: Existing = None,
-) -> None:
-    """Show which tags would be chosen for words or a picture, and why."""
-    from ocelli.cli.vocabularies import test
-
-    where = {"server": server, "key": key, "data": data}
-    _exit(test(name, words or None, file_id=file, mode=mode, as_json=as_json, **where))
-
-
-@vocab.command("delete")
-def vocab_delete(
-    name: Annotated[str, typer.Argument(help="The vocabulary.")],
-    server: ServerUrl = None,
-    key: Key = None,
-    data: Existing = None,
-) -> None:
-    """Delete a vocabulary; tags that were chosen from it stay."""
-    from ocelli.cli.vocabularies import delete
-
-    _exit(delete(name, server=server, key=key, data=data))
+    exit_with(run(options, server=server, key=key, data=data, wait=wait, as_json=as_json))
 
 
 @app.command()
@@ -673,7 +402,7 @@ def doctor(as_json: AsJson = False, data: Existing = None) -> None:
     """Say what is wrong with this installation, and what to do."""
     from ocelli.cli.doctor import doctor as run
 
-    _exit(run(as_json=as_json, **_given(data=data)))
+    exit_with(run(as_json=as_json, **given(data=data)))
 
 
 @app.callback(invoke_without_command=True)
@@ -704,56 +433,6 @@ def main() -> None:
         else:
             raise
         sys.exit(CANNOT_RUN)
-
-
-def fail(message: str, hint: str | None = None) -> None:
-    """Print an error, and a line with a hint, to standard error."""
-    typer.secho(f"ocelli: {message}", fg="red", err=True)
-    if hint:
-        typer.echo(f"  → {hint}", err=True)
-
-
-def say_passed_over(passed_over: Mapping[str, int]) -> None:
-    """Print to standard error how many files of folders are no pictures, by extension."""
-    from aion._files import passed_over_text
-
-    if text := passed_over_text(passed_over):
-        typer.echo(f"ocelli: {printable(text)}", err=True)
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON to standard output."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
-
-
-def print_records(records: Iterable[Any], *, lines: bool) -> None:
-    """Print records as a JSON list, or each as a line of its own as soon as it is there."""
-    if not lines:
-        print_json(list(records))
-        return
-    for record in records:
-        print_line(record)
-
-
-def print_line(record: Any) -> None:
-    """Print a record as one line of JSON, at once."""
-    typer.echo(json.dumps(record, default=str, ensure_ascii=False))
-    sys.stdout.flush()
-
-
-def printable(path: Path | str) -> str:
-    """Return the path as text, with bytes that are not UTF-8 as ``\\xff``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """Return the options that are not None: the others are left to the settings."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _exit(code: int) -> None:
-    if code:
-        raise typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocelli.backends.models.catalogue import ModelError, UnknownModel
-from ocelli.cli.main import CANNOT_RUN, WRONG_USE, fail
 from ocelli.cli.options import to_environment
+from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from ocelli.backends.models.ollama import ollama_models
 from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
 from ocelli.backends.models.store import Store
 from ocelli.cli.console import GOOD, console
-from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json, print_records
 from ocelli.cli.options import load_settings
+from ocelli.cli.output import FAILED, WRONG_USE, fail, print_json, print_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from ocelli.cli.main import WRONG_USE, fail
+from ocelli.cli.output import WRONG_USE, fail
 from ocelli.settings import BackendSetting, Settings, TierChange
 from ocelli.settings_file import NAME, BadSettingsFile, held, locate, settings_text
 

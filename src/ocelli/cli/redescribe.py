@@ -13,7 +13,7 @@ from aion import AionvisionError, BatchStatus, SyncAionVision, ValidationError
 from aion.exceptions import BatchError
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from rich.table import Table
 from aion import AionvisionError, ValidationError
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, WRONG_USE, fail, print_records, printable
+from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail, print_records, printable
 from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ import psycopg
 import typer
 
 from ocelli.cli.logs import configure_logs
-from ocelli.cli.main import CANNOT_RUN, fail
 from ocelli.cli.metrics import metrics_folder
 from ocelli.cli.model_process import NoModel, model_process
 from ocelli.cli.options import load_settings, to_environment
+from ocelli.cli.output import CANNOT_RUN, fail
 from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive

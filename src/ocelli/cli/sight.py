@@ -12,9 +12,9 @@ import typer
 
 from ocelli.backends.models.catalogue import backend_name
 from ocelli.backends.models.store import Store
-from ocelli.cli.main import FAILED, WRONG_USE, fail, print_json
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
+from ocelli.cli.output import FAILED, WRONG_USE, fail, print_json
 from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import LOCAL
 from ocelli.usecases.sight import known_states

@@ -10,7 +10,7 @@ from rich.table import Table
 from aion import AionvisionError, ResourceNotFoundError, ValidationError
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

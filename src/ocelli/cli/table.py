@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ocelli.cli.console import BAD, console
-from ocelli.cli.main import printable
+from ocelli.cli.output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,7 +30,7 @@ from aion import (
 from aion._files import SUPPORTED_EXTENSIONS, expand
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import BAD, console
-from ocelli.cli.main import (
+from ocelli.cli.output import (
     CANNOT_RUN,
     FAILED,
     WRONG_USE,

@@ -10,7 +10,7 @@ from rich.text import Text
 from aion import AionvisionError, UploadError, ValidationError
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import BAD, GOOD, console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
 
 if TYPE_CHECKING:
     from aion import VerificationResult

@@ -10,7 +10,7 @@ from rich.table import Table
 from aion import AionvisionError, ResourceNotFoundError, SyncAionVision, ValidationError
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.console import console
-from ocelli.cli.main import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

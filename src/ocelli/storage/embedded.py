@@ -301,10 +301,10 @@ class _Identity:
 def _identity(path: Path) -> _Identity:
     """Return the account that Postgres runs under. Postgres refuses to run as root.
 
-    For any other user that is the user itself. For root it is the account ``postgres`` where there
-    is one, else ``nobody``. Neither may enter folders that only root can enter, such as the data
-    folder, so ``setpriv`` (util-linux) gives the server process one capability: to search folders
-    regardless of their permissions.
+    Started by root, it runs under the system account called ``postgres``, or where that is missing
+    under the unprivileged one called ``nobody``; started by another user, as that user. These two
+    accounts may not enter folders of root, such as the data folder, so ``setpriv`` (util-linux)
+    gives the server process one capability: to search folders regardless of their permissions.
     """
     if os.geteuid() != 0:
         return _Identity()

@@ -24,7 +24,7 @@ class Parameters(BaseModel):
     )
     file_name: str | list[str] | None = Field(None, description="Names of the files, in order.")
     backend: str | list[str] | None = Field(
-        None, description="Who answers. Whoever is not configured is stood in for."
+        None, description="Which model answers. Another answers for one that is not configured."
     )
     feature: str | list[str] | None = Field(
         None, description="descriptions, tags, colors, faces, texts, nsfw, brands. Default: all."

@@ -67,7 +67,7 @@ async def verify_providers(key: CurrentKey, services: CurrentServices) -> schema
     return mapping.providers(services.backend_names, services.default_backend)
 
 
-@router.get("/verify/health", summary="Whether somebody is there to answer", responses=errors())
+@router.get("/verify/health", summary="Whether a worker is there to answer", responses=errors())
 @router.get("/verify/health/status", include_in_schema=False)
 @requires(KeyRole.READ)
 async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.VerifyHealth:

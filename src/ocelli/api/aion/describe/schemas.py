@@ -265,7 +265,7 @@ class VerifyResponse(BaseModel):
     structured_output: None = None
     verification_level: VerificationLevel
     providers_used: list[str]
-    consensus_achieved: bool = Field(description="Whether nobody who looked disagrees.")
+    consensus_achieved: bool = Field(description="Whether no model that looked disagrees.")
     looks: int
     calls: list[CallOut]
     errors: list[BackendError]

@@ -66,7 +66,9 @@ class FileSelection(BaseModel):
     search_mode: SearchMode = Field(
         SearchMode.ALL, description="metadata: title, file name, tags and description."
     )
-    tags: list[Text] = Field([], max_length=40, description="Must all be there, whoever gave them.")
+    tags: list[Text] = Field(
+        [], max_length=40, description="All of these tags, a person's or a machine's."
+    )
     media_types: list[MediaType] = Field([], max_length=10)
     folder_id: str | None = Field(
         None, max_length=100, description="There are no folders: matches nothing."

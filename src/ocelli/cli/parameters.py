@@ -1,0 +1,57 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder for everything that Ocelli keeps. Default: .ocelli"),
+]
+Existing = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of an `ocelli serve`; nothing is made. Default: .ocelli"),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="A vision-language model to run: see `ocelli models list`."),
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="AIONVISION_BASE_URL",
+        metavar="URL",
+        help="Which server. Default: the one that runs on the data folder.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="AIONVISION_API_KEY",
+        help="API key. Default, for the server that runs on the data folder: its first.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AsLines = Annotated[
+    bool, typer.Option("--jsonl", help="Print one JSON object a line, for programs.")
+]
+Level = Annotated[str, typer.Option(help="Verification: quick, standard, thorough or critical.")]
+DateFrom = Annotated[str | None, typer.Option(help="Not older: 2026-05-10")]
+DateTo = Annotated[str | None, typer.Option(help="Not newer; the day is included.")]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that are not None: the others are left to the settings."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def exit_with(code: int) -> None:
+    """End the command with this exit code; 0 goes on."""
+    if code:
+        raise typer.Exit(code)

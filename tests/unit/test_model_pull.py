@@ -338,6 +338,11 @@ def test_a_bundle_goes_to_a_machine_without_a_network(hub: Hub, tmp_path: Path) 
     assert left(there) == WHOLE
     assert len(hub.seen) == asked
 
+    other = run(there, "pull", "smolvlm2-2.2b-other", "--from", str(bundle))
+    assert other.exit_code == 2
+    assert f"holds {NAME}, not" in other.stderr
+    assert left(there) == WHOLE, "what was there before stays"
+
 
 @pytest.mark.usefixtures("offered")
 def test_a_folder_with_the_files_is_enough(tmp_path: Path) -> None:

@@ -138,11 +138,7 @@ def _fetch_from(store: Store, name: str | None, source: Path) -> Stored:
     model = model_named(name) if name in catalogue() else None
     size = sum(each.stat().st_size for each in source.rglob("*")) if source.is_dir() else 0
     with _bar(f"copying {name or source}", size or source.stat().st_size) as read:
-        stored = pull_from(model, source, store, read)
-    if name is not None and stored.model.name != name:
-        store.remove(stored.model.name)
-        raise UnknownModel(f"{source} holds {stored.model.name}, not {name}.")
-    return stored
+        return pull_from(model, source, store, read, name)
 
 
 def _announce(model: Model, hub: Hub) -> None:
@@ -183,10 +179,14 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
             "measured": store.measured(name) if stored else {},
         }
     for found in ollama_models():
+        try:
+            path = found.path(FileRole.MODEL)
+        except ModelError:  # a pull of Ollama's that was cut
+            continue
         yield {
             **described(found.model),
             "name": OLLAMA + found.title.removesuffix(":latest"),
-            "on_disk": str(found.path(FileRole.MODEL)),
+            "on_disk": str(path),
             "pinned": "ollama",
             "fits": machine.fits(found.model) or found.model.memory() <= machine.gpu_memory,
             "measured": store.measured(found.model.name),
@@ -233,6 +233,9 @@ def _run(command: Callable[[Settings], int], options: dict[str, Any]) -> int:
     except ModelError as error:
         fail(str(error), error.hint)
         return WRONG_USE if isinstance(error, UnknownModel) else FAILED
+    except OSError as error:
+        fail(f"{error.filename or settings.models_folder}: {error.strerror or error}")
+        return FAILED
     except KeyboardInterrupt:
         fail("interrupted.", KEPT)
         return INTERRUPTED

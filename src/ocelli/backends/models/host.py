@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_REQUEST = 256 * 1024**2
-ANSWER_PIECE = 64 * 1024
 DEATH_SHOWS = 3.0  # seconds from a lost connection until the end of the process is known
 MEASURE_EVERY = 10.0  # seconds
 MOST_DEADLY = 256  # pictures that are remembered
@@ -171,7 +170,7 @@ class ModelHost:
             if answer is None:
                 return _error(502, "the model's process hung up", "model_hung_up")
             assert request.transport is not None
-            request.transport.abort()  # an end that clients see is none
+            request.transport.abort()  # so that clients see that the answer is cut
             return answer
         if answer is None:
             return _error(502, "the model said nothing", "model_said_nothing")

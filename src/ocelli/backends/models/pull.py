@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tarfile
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ocelli.backends.models.catalogue import Model, ModelError, ModelFile
+from ocelli.backends.models.catalogue import (
+    Model,
+    ModelError,
+    ModelFile,
+    UnknownModel,
+    backend_name,
+    catalogue,
+)
 from ocelli.backends.models.download import Download, Interrupted, WrongFile
 from ocelli.backends.models.machine import Machine, gigabytes
 from ocelli.backends.models.store import MANIFEST, model_from, sha256_of
@@ -80,21 +87,28 @@ async def _received(
 
 
 def _pinned_by(model: Model) -> str:
-    if not all(file.sha256 for file in model.files):
+    if not _has_pins(model):
         return FIRST_PULL
-    return FROM_CATALOGUE if model.is_open and model.purpose else FROM_HUB
+    return FROM_CATALOGUE if model.name in catalogue() else FROM_HUB
 
 
 def pull_from(
-    model: Model | None, source: Path, store: Store, read: Callable[[int], None]
+    model: Model | None,
+    source: Path,
+    store: Store,
+    read: Callable[[int], None],
+    name: str | None = None,
 ) -> Stored:
     """Copy a model from a folder with its files, or from a bundle, and check every hash.
 
-    Without ``model`` the source's own manifest says what it is. Raises ModelError.
+    Without ``model`` the source's own manifest says what it is; it must be ``name`` if that is
+    given. Hashes of the catalogue count before those of the source. Raises ModelError.
     """
     with _opened(source) as (names, open_file):
         told = _manifest(names, open_file, source)
         pinned = FROM_CATALOGUE
+        if model is None and told is not None:
+            model = catalogue().get(told[0].name)
         if told is not None and (model is None or told[0].name == model.name):
             if model is None or not _has_pins(model):
                 model, pinned = told  # what another machine got when it pulled
@@ -102,6 +116,8 @@ def pull_from(
             pinned = FIRST_PULL
         if model is None:
             raise ModelError(f"{source} has no {MANIFEST}.", "name a model of the catalogue")
+        if name is not None and model.name != backend_name(name):
+            raise UnknownModel(f"{source} holds {model.name}, not {name}.")
         for file in model.files:
             if file.name not in names:
                 raise ModelError(f"{source} has no {file.name}.")
@@ -137,7 +153,7 @@ def bundle(stored: Stored, target: Path, read: Callable[[int], None]) -> int:
     return target.stat().st_size
 
 
-@contextmanager
+@contextlib.contextmanager
 def _opened(source: Path) -> Iterator[tuple[set[str], Callable[[str], IO[bytes]]]]:
     """Give the names of the files in a folder or bundle, and a function that opens one."""
     if source.is_dir():
@@ -146,18 +162,19 @@ def _opened(source: Path) -> Iterator[tuple[set[str], Callable[[str], IO[bytes]]
             folder = source
         yield {each.name for each in folder.iterdir()}, lambda name: (folder / name).open("rb")
         return
-    try:
-        with tarfile.open(source, "r:") as tar:
+    with contextlib.ExitStack() as stack:
+        try:
+            tar = stack.enter_context(tarfile.open(source, "r:"))
             members = {Path(each.name).name: each for each in tar if each.isfile()}
+        except (tarfile.TarError, OSError) as error:
+            raise ModelError(f"{source} is neither a folder nor a bundle.") from error
 
-            def open_member(name: str) -> IO[bytes]:
-                file = tar.extractfile(members[name])
-                assert file is not None  # only files are members here
-                return file
+        def open_member(name: str) -> IO[bytes]:
+            file = tar.extractfile(members[name])
+            assert file is not None  # only files are members here
+            return file
 
-            yield set(members), open_member
-    except (tarfile.TarError, OSError) as error:
-        raise ModelError(f"{source} is neither a folder nor a bundle.") from error
+        yield set(members), open_member
 
 
 def _manifest(

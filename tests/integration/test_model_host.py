@@ -87,7 +87,7 @@ async def test_a_picture_that_kills_it_twice_fails_alone(tmp_path: Path) -> None
         assert await deadly == 415
         assert await asyncio.gather(*waiting) == [200, 200]
         assert client.log.count("deadly") == 2
-        assert client.log.count("start") == 3
+        await client.asked(3, "start")  # if the deadly one came last, the third is on its way
 
         # Asked again, in other words, nothing dies; other pictures go on.
         assert await client.ask("another question", "data:image/jpeg;base64,DEAD") == 415

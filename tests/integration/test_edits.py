@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -323,7 +324,41 @@ async def test_a_rejection_hides_and_undo_brings_back(database: PostgresDatabase
     await ada.undoes((await ada.history())[0].id)
     assert effective(await current(database, image)).description == ANSWER["description"]
     assert await finds(database, image, "cat")
-    assert len(await waiting(database, image)) == 1
+    ((waits, reasons),) = await waiting(database, image)
+    assert waits == image.id
+    assert DoubtReason.DESCRIBED_AGAIN not in reasons, "no machine has looked again"
+
+
+async def test_the_same_decision_again_ends_the_wait(database: PostgresDatabase) -> None:
+    """A description that failed afterwards had queued the picture again."""
+    image = await described(database)
+    ada = Person(database, image)
+    for decision in (ReviewStatus.APPROVED, ReviewStatus.REJECTED):
+        await ada.says(review=decision)
+        async with database.transaction() as tx:
+            found = await tx.images.get(image.tenant_id, str(image.id))
+            assert found is not None
+            assert found.described is not None
+            failed = replace(found.described, id=uuid.uuid4(), created_at=datetime.now(UTC))
+            await tx.reviews.put(failed, assess(failed))
+        assert [id for id, _ in await waiting(database, image)] == [image.id]
+        await ada.says(review=decision)
+        assert await waiting(database, image) == []
+
+
+async def test_an_older_description_that_ends_later_queues_nothing(
+    database: PostgresDatabase,
+) -> None:
+    image = await described(database)
+    found = await current(database, image)
+    assert found.described is not None
+    await Person(database, image).says(review=ReviewStatus.APPROVED)
+    older = replace(
+        found.described, id=uuid.uuid4(), created_at=found.described.created_at - timedelta(1)
+    )
+    async with database.transaction() as tx:
+        await tx.reviews.put(older, assess(older))
+    assert await waiting(database, image) == []
 
 
 async def test_a_correction_while_it_is_described_is_not_lost(database: PostgresDatabase) -> None:

@@ -169,7 +169,7 @@ class Files(Resource):
         review: str | None = None,
         revision: int | None = None,
     ) -> UpdateFileResult:
-        """Say something about a picture, which no machine overwrites.
+        """Update title, description, tags, claims or review; no machine overwrites them.
 
         What is not given stays; an empty text or list removes.
 

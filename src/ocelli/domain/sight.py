@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of pictures, questions and rules
 VALID_FOR = 24 * 3600.0  # seconds that a result is remembered
-MOST_CALLS = 4
 
 COLORS = ("red", "green", "blue", "yellow")
 SHAPES = ("circle", "square", "triangle")

@@ -67,7 +67,7 @@ class LocalChat:
         """Return the answer. Raises ChatError, and what AdHocAnalyses.ask raises."""
         text_tokens, pictures, relevant = await asyncio.to_thread(self._read, conversation)
         opened = await self._pictures.open(tenant.id, pictures, max_bytes=max_bytes)
-        _check_length(text_tokens + _picture_tokens(opened))
+        check_length(text_tokens + picture_tokens(opened))
         analysed = await self.look(
             tenant, [each for each in opened if each.ref in relevant], frozenset(Feature)
         )
@@ -132,7 +132,7 @@ def count_prompt(conversation: Conversation) -> int:
             f"{length} characters.",
             param="messages",
         )
-    return _check_length(count_text(conversation.messages))
+    return check_length(count_text(conversation.messages))
 
 
 def relevant_pictures(conversation: Conversation, answerer: Answerer) -> list[PictureRef]:
@@ -160,17 +160,18 @@ def answered(
     )
     if tool and finish is Finish.STOP:
         finish = Finish.TOOL_CALLS
-    use = TokenUse(text_tokens, _picture_tokens(opened), count * conversation.n)
+    use = TokenUse(text_tokens, picture_tokens(opened), count * conversation.n)
     return ChatAnswer(LOCAL, text, finish, conversation.n, use, tool)
 
 
-def _picture_tokens(opened: Sequence[OpenedPicture]) -> int:
+def picture_tokens(opened: Sequence[OpenedPicture]) -> int:
+    """Return what the pictures of a conversation count in tokens."""
     return sum(
         count_picture(each.header.width, each.header.height, each.ref.detail) for each in opened
     )
 
 
-def _check_length(tokens: int) -> int:
+def check_length(tokens: int) -> int:
     """Return ``tokens``. Raises ContextTooLong if they are too many."""
     if tokens > MAX_CONTEXT:
         raise ContextTooLong(

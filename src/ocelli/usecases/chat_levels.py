@@ -10,7 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.chat import LevelReport
-from ocelli.usecases.chat import AT_ONCE, answered, count_prompt, relevant_pictures
+from ocelli.usecases.chat import (
+    AT_ONCE,
+    answered,
+    check_length,
+    count_prompt,
+    picture_tokens,
+    relevant_pictures,
+)
 from ocelli.usecases.chat_pictures import picture_errors
 from ocelli.usecases.concurrency import bounded_map
 
@@ -61,6 +68,7 @@ class VerifiedChat:
         question = replace(question, backends=(target.backend,))
         text_tokens = await asyncio.to_thread(count_prompt, conversation)
         opened = await self._pictures.open(tenant.id, conversation.pictures, max_bytes=max_bytes)
+        check_length(text_tokens + picture_tokens(opened))
         wanted = await asyncio.to_thread(relevant_pictures, conversation, self._answerer)
         analyses = await self._described(
             tenant, [each for each in opened if each.ref in wanted], question, target

@@ -103,6 +103,8 @@ class Edits:
                 raise EditConflict("The picture has been described again.", image, ())
             history = await tx.analyses.of_image(tenant_id, image.id) if changes.claims else ()
             new = _Draft(image, author).edits(changes, history)
+            if changes.review not in (None, ReviewStatus.PENDING):
+                await tx.reviews.remove(image.id)  # also if the decision is the one before
             return await _save(tx, image, new)
 
     async def undo(self, tenant_id: UUID, id: str, edit_id: UUID, *, author: str) -> Image:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Analysis, Status
 from ocelli.domain.batches import Batch, BatchKind, Progress
-from ocelli.domain.errors import NotFound, ValidationFailed
+from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.file_query import FileQuery
 from ocelli.usecases.batches import BatchState
+from ocelli.usecases.lookup import existing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,9 +66,7 @@ class Redescribe:
         Raises NotFound, UsageLimitExceeded.
         """
         async with self._database.transaction() as tx:
-            image = await tx.images.get(tenant.id, image_id)
-            if image is None:
-                raise NotFound("File", image_id)
+            image = existing(await tx.images.get(tenant.id, image_id), "File", image_id)
             query = FileQuery(ids=(image.id,))
             done = await self._submit(tx, tenant, query, question, level, request_key)
         return image.id, done

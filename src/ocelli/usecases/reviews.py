@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,8 @@ class Reviews:
         """Return the labels of a page of the pictures that people changed."""
         async with self._database.autocommit() as tx:
             images, more = page.cut(await tx.images.edited(tenant_id, page))
-        lines = [(image, label(image, f"{image.id}{image.format.suffix}")) for image in images]
+        lines = await asyncio.to_thread(
+            lambda: [(image, label(image, f"{image.id}{image.format.suffix}")) for image in images]
+        )
         labels = [Label(image, line) for image, line in lines if line is not None]
         return LabelPage(labels, (images[-1].id,) if more else None)

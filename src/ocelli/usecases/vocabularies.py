@@ -11,10 +11,11 @@ import numpy as np
 
 from ocelli.domain.choosing import Choice, Mode, TermIndex, choose, for_meaning
 from ocelli.domain.effective import effective
-from ocelli.domain.errors import Conflict, NotFound, Unavailable, ValidationFailed
+from ocelli.domain.errors import Conflict, Unavailable, ValidationFailed
 from ocelli.domain.sentences import sentences
 from ocelli.domain.vocabulary import MAX_NAME, MAX_VOCABULARIES, SEPARATOR, Terms, clean, name_key
 from ocelli.domain.vocabulary_files import read
+from ocelli.usecases.lookup import existing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ocelli.domain.embeddings import Embedding
     from ocelli.domain.paging import PageRequest
     from ocelli.domain.vocabulary import Term, Vocabulary
     from ocelli.domain.vocabulary_files import VocabularyFormat
@@ -95,9 +97,7 @@ class Vocabularies:
         """Return one. Raises NotFound."""
         async with self._database.autocommit() as tx:
             found = await tx.vocabularies.find(tenant_id, id_or_name)
-        if found is None:
-            raise NotFound("Vocabulary", id_or_name)
-        return found
+        return existing(found, "Vocabulary", id_or_name)
 
     async def terms(self, tenant_id: UUID, id_or_name: str, page: PageRequest) -> TermPage:
         """Return a page of the terms, in the order of the file. Raises NotFound."""
@@ -142,9 +142,7 @@ class Vocabularies:
         """
         async with self._database.autocommit() as tx:
             image = await tx.images.get(tenant_id, file_id)
-        if image is None:
-            raise NotFound("File", file_id)
-        shown = effective(image)
+        shown = effective(existing(image, "File", file_id))
         said = sentences(shown.description or "")
         return await self.choose(tenant_id, id_or_name, shown.tags, mode, said=said)
 
@@ -167,13 +165,7 @@ class Vocabularies:
             return {}
         matrix = await self._matrix(vocabulary, names)
         queries = await self._embeddings.embed(words)
-        vectors = np.array([each.vector for each in queries], np.float32)
-        cosines = vectors @ matrix.astype(np.float32).T
-        best = cosines.argmax(1)
-        return {
-            word: (names[column], float(row[column]))
-            for word, column, row in zip(words, best, cosines, strict=True)
-        }
+        return await asyncio.to_thread(_nearest_names, words, names, matrix, queries)
 
     async def _matrix(self, vocabulary: Vocabulary, names: Sequence[str]) -> Vectors:
         """Return the vectors of names, a row for each; those that are not stored are made."""
@@ -200,8 +192,22 @@ class Vocabularies:
                     f"The vocabulary is new: {done:,} of its {len(names):,} names have vectors. "
                     "Try again, it goes on from there."
                 )
-        rows = [np.frombuffer(known[each], np.float16) for each in names]
-        return _keep(self._vectors, key, np.stack(rows))
+        stacked = await asyncio.to_thread(
+            lambda: np.stack([np.frombuffer(known[each], np.float16) for each in names])
+        )
+        return _keep(self._vectors, key, stacked)
+
+
+def _nearest_names(
+    words: Sequence[str], names: Sequence[str], matrix: Vectors, queries: Sequence[Embedding]
+) -> dict[str, tuple[str, float]]:
+    """Return the nearest name of each word, with the cosine. Takes a while: for a thread."""
+    vectors = np.array([each.vector for each in queries], np.float32)
+    cosines = vectors @ matrix.astype(np.float32).T
+    return {
+        word: (names[column], float(row[column]))
+        for word, column, row in zip(words, cosines.argmax(1), cosines, strict=True)
+    }
 
 
 def _keep(kept: OrderedDict[str, Value], key: str, value: Value) -> Value:

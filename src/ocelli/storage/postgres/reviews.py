@@ -25,11 +25,14 @@ SELECT i.id, i.tenant_id, %(analysis)s,
     %(reasons)s::text[]
         || CASE WHEN n.has_new_tags THEN ARRAY['new_tags'] ELSE '{}' END
         || CASE WHEN i.revision > 0 AND EXISTS (SELECT 1 FROM edits WHERE image_id = i.id
-            AND field = 'review') THEN ARRAY['described_again'] ELSE '{}' END
+            AND field = 'review' AND value IS NOT NULL
+            AND value ->> 'analysis_id' IS DISTINCT FROM %(analysis)s::text)
+            THEN ARRAY['described_again'] ELSE '{}' END
 FROM images i, (SELECT EXISTS (SELECT 1 FROM unnest(%(tags)s::text[]) AS tag
     WHERE NOT EXISTS (SELECT 1 FROM known_tags k
         WHERE k.tenant_id = %(tenant)s AND k.tag = lower(tag.tag))) AS has_new_tags) n
-WHERE i.id = %(image)s AND i.deleted_at IS NULL
+WHERE i.id = %(image)s AND i.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM analyses newer
+    WHERE newer.image_id = i.id AND newer.status = 'completed' AND newer.created_at > %(created)s)
 ON CONFLICT (image_id) DO UPDATE SET analysis_id = excluded.analysis_id,
     doubt = excluded.doubt, reasons = excluded.reasons, queued_at = excluded.queued_at
 """
@@ -53,11 +56,15 @@ class PostgresReviews:
         self._connection = connection
 
     async def put(self, analysis: Analysis, doubt: Doubt) -> None:
-        """Queue the picture of an analysis that has ended, or renew its place."""
+        """Queue the picture of an analysis that has ended, or renew its place.
+
+        Nothing happens if a newer analysis has described the picture meanwhile.
+        """
         await self._connection.execute(
             _PUT.encode(),
             {
                 "analysis": analysis.id,
+                "created": analysis.created_at,
                 "tenant": analysis.tenant_id,
                 "image": analysis.image_id,
                 "doubt": doubt.value,

@@ -94,7 +94,11 @@ async def download(
     )
 
 
-@router.patch("/{file_id}", summary="Say something about a file", responses=errors(400, 404, 409))
+@router.patch(
+    "/{file_id}",
+    summary="Update title, description, tags, claims or review",
+    responses=errors(400, 404, 409),
+)
 @requires(KeyRole.WRITE)
 async def update_file(
     file_id: FileId, body: schemas.FileUpdate, key: CurrentKey, services: CurrentServices

@@ -42,6 +42,20 @@ def test_lines_of_a_turned_page_come_in_its_order(angle: int) -> None:
     assert [line.text for line in read] == ROWS
 
 
+def test_a_receipt_is_read_with_its_short_cells() -> None:
+    page = Image.new("RGB", (640, 760), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(32)
+    goods = ["Milk", "Bread", "Apples", "Coffee", "Sugar", "Cheese", "Tomatoes", "Butter"]
+    for number, good in enumerate(goods):
+        for left, cell in ((40, good), (300, str(number + 1)), (480, "0.00")):
+            draw.text((left, 40 + 84 * number), cell, fill="black", font=font)
+    reader = models().text
+    reader.load(Runtime())
+    read = [line.text for line in reader.find(np.asarray(page)[:, :, ::-1].copy(), Stopwatch())]
+    assert read.count("0.00") == len(goods)
+    assert {"2", "3", "4"} <= set(read)
+
+
 async def test_a_screenshot_of_many_screens_is_read_at_a_first_look() -> None:
     image = np.full((12_000, 1080, 3), 255, np.uint8)
     for number in range(6):

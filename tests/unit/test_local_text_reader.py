@@ -39,6 +39,22 @@ def test_noise_is_not_text(text: str, score: float, legible: bool) -> None:
     assert is_legible(TextLine(text, score, Box(0, 0, 1, 1))) is legible
 
 
+@pytest.mark.parametrize(
+    ("text", "score", "legible"),
+    [
+        ("0.00", 0.95, True),
+        ("1", 0.82, True),
+        ("A B", 0.85, True),
+        ("1", 0.79, False),
+        ("...", 0.99, False),
+    ],
+)
+def test_beside_many_lines_short_ones_are_text(text: str, score: float, legible: bool) -> None:
+    line = TextLine(text, score, Box(0, 0, 1, 1))
+    assert is_legible(line, on_page=True) is legible
+    assert not is_legible(line)
+
+
 def test_rows_are_read_from_left_to_right() -> None:
     assert order(
         line("d", 0.6, 0.215, 0.1),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SCORE = 0.80
 # Lone letters more so. Noise on photos: "8" .90, "O" .89, a lone Chinese character .92.
 FEW, FEW_SCORE = 2, 0.97
+# But not where so many lines are legible: "1", "0.00" and "A B" stand in the columns of receipts.
+PAGE_LINES = 8
 # No letter is legible in fewer pixels, and RapidOCR would enlarge a thin strip without bound.
 SMALLEST_SIDE = 10
 LONGEST_ASPECT = 40
@@ -81,10 +83,9 @@ class TextReader(NeuralModel):
             for (text, score), corners in zip(texts, group, strict=True):
                 place = corners - (0, above)
                 line = TextLine(text.strip(), min(score, 1.0), _enclosing(place, width, height))
-                if is_legible(line):
-                    direction = ocr.direction(corners)
-                    found.append(_PlacedLine(line, place, -direction if reversed_ else direction))
-        return tuple(_in_reading_order(found, width, height))
+                direction = ocr.direction(corners)
+                found.append(_PlacedLine(line, place, -direction if reversed_ else direction))
+        return tuple(_in_reading_order(_legible(found), width, height))
 
     def _read_all(
         self, images: Sequence[Any], clock: Stopwatch
@@ -118,13 +119,20 @@ class TextReader(NeuralModel):
         return ocr.decode(letters[0, :, 0], probabilities[0, :, 0], self._alphabet)
 
 
-def is_legible(line: TextLine) -> bool:
-    """Whether a line is text rather than a pattern that resembles letters."""
+def is_legible(line: TextLine, *, on_page: bool = False) -> bool:
+    """Whether a line is text rather than a pattern that resembles letters.
+
+    ``on_page``: many lines beside it are text.
+    """
     letters = [letter for letter in line.text.casefold() if letter.isalnum()]
-    if not letters or (len(letters) > 1 and len(set(letters)) == 1):
+    if not letters or line.score < SCORE:
+        return False
+    if on_page:
+        return True
+    if len(letters) > 1 and len(set(letters)) == 1:
         return False
     lone = len(letters) <= FEW or len(letters) < 2 * len(line.text.split())
-    return line.score >= (FEW_SCORE if lone else SCORE)
+    return line.score >= FEW_SCORE or not lone
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,13 @@ class _PlacedLine:
     line: TextLine
     corners: Any
     direction: Any
+
+
+def _legible(found: Sequence[_PlacedLine]) -> list[_PlacedLine]:
+    legible = [each for each in found if is_legible(each.line)]
+    if len(legible) < PAGE_LINES:
+        return legible
+    return [each for each in found if is_legible(each.line, on_page=True)]
 
 
 def _in_reading_order(found: Sequence[_PlacedLine], width: int, height: int) -> list[TextLine]:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ocelli.backends.local import LocalBackend, model_files
+from ocelli.backends.local import model_files
+from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.local.detect import models
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.stopwatch import Timing

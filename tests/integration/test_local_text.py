@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from tests.integration.test_local_photos import Photo
 
-from ocelli.backends.local import LocalBackend
+from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.local.detect import models
 from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.stopwatch import Stopwatch

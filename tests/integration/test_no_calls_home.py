@@ -121,7 +121,7 @@ def test_one_runtime_and_nothing_that_reports_home(tmp_path: Path) -> None:
     """In a process of its own, as others of this one may have imported anything."""
     script = (
         "import sys\n"
-        "from ocelli.backends.local import LocalBackend\n"
+        "from ocelli.backends.local.backend import LocalBackend\n"
         "import numpy as np\n"
         "LocalBackend().look_sync(np.zeros((64, 64, 3), np.uint8))\n"
         "print([name for name in ('onnxruntime', 'ai_edge_litert', 'tensorflow', 'torch', 'PIL',"

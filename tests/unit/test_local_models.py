@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ocelli.backends.local import LocalBackend, model_files
+from ocelli.backends.local import model_files
+from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.neural_models import shares
 from ocelli.backends.local.stopwatch import Stopwatch, Timing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
@@ -23,24 +22,10 @@ from ocelli.domain.errors import InvalidKey, NotAllowed
 from ocelli.domain.scopes import SCOPES, KeyRole
 from ocelli.usecases.accounts import Accounts
 
-
-def routes(those: Iterable[Any]) -> Iterator[Route]:
-    for route in those:
-        if isinstance(route, Route):
-            yield route
-        else:
-            yield from routes(route.original_router.routes)
-
-
+ROUTERS = [*(each.router for each in dialects()), signed_urls.router, health.router, metrics.router]
 ALL = [
-    *(
-        route
-        for dialect in dialects()
-        for route in (*routes(dialect.router.routes), *dialect.plain_routes)
-    ),
-    *routes(signed_urls.router.routes),
-    *routes(health.router.routes),
-    *routes(metrics.router.routes),
+    *(route for router in ROUTERS for route in router.routes if isinstance(route, Route)),
+    *(route for dialect in dialects() for route in dialect.plain_routes),
 ]
 
 

@@ -64,9 +64,5 @@ def route_of(scope: Scope) -> str:
         # Plain routes have no parameters; what is mounted is one.
         root: str = scope.get("root_path", "")
         return f"{root}/*" if root else str(scope["path"])
-    # A route knows its path from its router on, not the prefix under which that was included.
-    rest = scope["path"]
-    while rest and not route.path_regex.match(rest):
-        slash = rest.find("/", 1)
-        rest = rest[slash:] if slash > 0 else ""
-    return f"{scope['path'][: len(scope['path']) - len(rest)]}{route.path_format}"
+    template: str = route.path_format
+    return template

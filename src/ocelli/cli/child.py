@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -33,6 +34,7 @@ MAX_FILES = 65_536  # where there is no limit
 
 def main() -> None:
     """Run a child process. The supervisor's get their DSN through a pipe, once there is one."""
+    gc.disable()  # until it has started: little of what is imported is garbage
     os.umask(PRIVATE)
     # One core per process: native libraries would each start a thread per core.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
@@ -50,6 +52,7 @@ def _describe(level: str, descriptor: int) -> None:
     from ocelli.cli.describer import describe
 
     with Connection(descriptor) as connection:
+        _collect_garbage()
         asyncio.run(describe(connection, VerificationLevel(level)))
 
 
@@ -92,8 +95,6 @@ def _raise_file_limit() -> int:
 
 
 def _api(dsn: Future[str], descriptor: int, files: int) -> None:
-    import gc
-
     import uvicorn
 
     import ocelli.api.app  # noqa: F401
@@ -125,7 +126,7 @@ def _api(dsn: Future[str], descriptor: int, files: int) -> None:
     )
     # What was made to start with stays: looking through it again costs 0.1 s each time.
     gc.collect()
-    gc.freeze()
+    _collect_garbage()
     # A collection over a thousand connections blocks all requests for 20 ms: a tenth as often.
     gc.set_threshold(700, 10, 100)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
@@ -136,7 +137,14 @@ async def _host_model(descriptor: int) -> None:
     from ocelli.wiring.models import build_host
 
     stop = _stop_on_signals()
+    _collect_garbage()
     await build_host(Settings()).run(socket.socket(fileno=descriptor), stop)
+
+
+def _collect_garbage() -> None:
+    """From now on, but not of what is there already."""
+    gc.freeze()
+    gc.enable()
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -155,6 +163,7 @@ async def work(dsn: Future[str]) -> None:
 
     stop = _stop_on_signals()
     async with build_worker(Settings(), asyncio.wrap_future(dsn)) as worker:
+        _collect_garbage()
         await worker.run(stop)
 
 

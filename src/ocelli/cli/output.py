@@ -10,8 +10,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -22,9 +20,9 @@ PRIVATE = 0o077  # the umask of what commands and their processes write
 
 def fail(message: str, hint: str | None = None) -> None:
     """Print an error, and a line with a hint, to standard error."""
-    typer.secho(f"ocelli: {message}", fg="red", err=True)
+    _echo(f"ocelli: {message}", fg="red", err=True)
     if hint:
-        typer.echo(f"  → {hint}", err=True)
+        _echo(f"  → {hint}", err=True)
 
 
 def say_passed_over(passed_over: Mapping[str, int]) -> None:
@@ -32,12 +30,12 @@ def say_passed_over(passed_over: Mapping[str, int]) -> None:
     from aion._files import passed_over_text
 
     if text := passed_over_text(passed_over):
-        typer.echo(f"ocelli: {printable(text)}", err=True)
+        _echo(f"ocelli: {printable(text)}", err=True)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON to standard output."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    _echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
 def print_records(records: Iterable[Any], *, lines: bool) -> None:
@@ -51,8 +49,14 @@ def print_records(records: Iterable[Any], *, lines: bool) -> None:
 
 def print_line(record: Any) -> None:
     """Print a record as one line of JSON, at once."""
-    typer.echo(json.dumps(record, default=str, ensure_ascii=False))
+    _echo(json.dumps(record, default=str, ensure_ascii=False))
     sys.stdout.flush()
+
+
+def _echo(text: str, **style: Any) -> None:
+    import typer  # not needed by processes that print nothing
+
+    typer.secho(text, **style)
 
 
 def printable(path: Path | str) -> str:

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     import random
 
@@ -33,6 +31,7 @@ class DrawnPicture:
 def draw(trial: Trial, rng: random.Random) -> DrawnPicture:
     """Return the picture of ``trial``; places of its shapes are random. Blocking."""
     import cv2
+    import numpy as np
 
     canvas = np.full((HEIGHT, WIDTH, 3), WHITE, np.uint8)
     for row, word in enumerate(trial.words):
@@ -76,6 +75,7 @@ def _write(canvas: Any, word: str, middle: int) -> None:
 
 def _shape(canvas: Any, kind: Kind, x: int, y: int) -> None:
     import cv2
+    import numpy as np
 
     color = RGB[kind.color]
     match kind.shape:

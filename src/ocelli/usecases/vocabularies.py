@@ -7,8 +7,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from ocelli.domain.choosing import Choice, Mode, TermIndex, choose, for_meaning
 from ocelli.domain.effective import effective
 from ocelli.domain.errors import Conflict, Unavailable, ValidationFailed
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    import numpy as np
     import numpy.typing as npt
 
     from ocelli.domain.embeddings import Embedding
@@ -169,6 +168,8 @@ class Vocabularies:
 
     async def _matrix(self, vocabulary: Vocabulary, names: Sequence[str]) -> Vectors:
         """Return the vectors of names, a row for each; those that are not stored are made."""
+        import numpy as np
+
         key = "\n".join(names)
         if (matrix := self._vectors.get(key)) is not None:
             return matrix
@@ -202,6 +203,8 @@ def _nearest_names(
     words: Sequence[str], names: Sequence[str], matrix: Vectors, queries: Sequence[Embedding]
 ) -> dict[str, tuple[str, float]]:
     """Return the nearest name of each word, with the cosine. Takes a while: for a thread."""
+    import numpy as np
+
     vectors = np.array([each.vector for each in queries], np.float32)
     cosines = vectors @ matrix.astype(np.float32).T
     return {

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from fastapi import Path, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BeforeValidator
 
+from ocelli.api.bodies import JsonRoute
 from ocelli.api.documented import error_responses
 from ocelli.api.errors import ErrorEnvelope
 from ocelli.api.services import Services
+
+PREFIX = "/api/v2"
 
 _ERRORS = error_responses(
     ErrorEnvelope,
@@ -28,6 +31,11 @@ _ERRORS = error_responses(
         503: "The database or the store does not answer right now.",
     },
 )
+
+
+def resource_router(prefix: str = "", *, tag: str) -> APIRouter:
+    """Return the router of a resource, for paths below ``prefix``."""
+    return APIRouter(route_class=JsonRoute, prefix=PREFIX + prefix, tags=[tag])
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from ocelli.api import errors
 from ocelli.api.aion.colors import routes as colors
+from ocelli.api.aion.common import PREFIX
 from ocelli.api.aion.data import routes as data
 from ocelli.api.aion.describe import routes as describe
 from ocelli.api.aion.files import routes as files
@@ -22,9 +23,7 @@ from ocelli.api.aion.vocabularies import routes as vocabularies
 from ocelli.api.dialects import Dialect
 from ocelli.api.documented import add_components
 
-PREFIX = "/api/v2"
-
-router = APIRouter(prefix=PREFIX)
+router = APIRouter()
 for resource in (
     uploads,
     presigned,
@@ -39,7 +38,7 @@ for resource in (
     tenant,
     keys,
 ):
-    router.include_router(resource.router)
+    router.routes += resource.router.routes
 
 DIALECT = Dialect(
     prefixes=(PREFIX,),

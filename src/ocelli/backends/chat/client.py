@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from ocelli.backends.bodies import read_bounded
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
@@ -20,6 +18,8 @@ from ocelli.domain.claims import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import aiohttp
 
     from ocelli.backends.config import BackendConfig
 
@@ -109,6 +109,8 @@ class ChatClient:
 
     async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON of the answer. Raises UpstreamRejection."""
+        import aiohttp
+
         config = self.config
         try:
             async with self.session.post(

@@ -1,4 +1,7 @@
-"""Chat completions of other servers, over aiohttp: nothing is changed that clients can read."""
+"""Chat completions of other servers, over aiohttp: nothing is changed that clients can read.
+
+aiohttp is imported with the first backend: it takes 0.2 s, and a server may have none.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from yarl import URL
 
 from ocelli.backends.chat import failures
@@ -31,6 +33,8 @@ from ocelli.domain.ports_chat import PictureLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+
+    import aiohttp
 
     from ocelli.backends.registry import MissingKey
 
@@ -79,6 +83,8 @@ class _Connections:
     def session(self) -> aiohttp.ClientSession:
         """Opened with the first request, in the running loop."""
         if self._session is None:
+            import aiohttp
+
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -99,6 +105,8 @@ class RelayUpstream:
     """
 
     def __init__(self, config: BackendConfig, connections: _Connections) -> None:
+        import aiohttp
+
         self.name = config.name
         self.model = config.model
         self.limits = PictureLimits(max_side=config.full_side, fetches=config.fetches_urls)
@@ -214,6 +222,8 @@ class _Answer:
 
     async def finish(self) -> None:
         """All was read that matters; a moment for the rest, so that the connection is kept."""
+        import aiohttp
+
         with suppress(TimeoutError, aiohttp.ClientError, OSError):
             async with asyncio.timeout(LAST_WORD):
                 await self.response.content.readany()
@@ -304,6 +314,8 @@ def to_client(refused: UpstreamRejection) -> UpstreamError:
 def _as_refused(
     kind: Callable[[str, Exception], UpstreamRejection], config: BackendConfig
 ) -> Iterator[None]:
+    import aiohttp
+
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:

@@ -3,9 +3,3 @@
 It has no captioning model. It composes its description from what detectors, a classifier and a
 text reader found, and words it as carefully as their scores ask for.
 """
-
-from __future__ import annotations
-
-from ocelli.backends.local.backend import LocalBackend
-
-__all__ = ["LocalBackend"]

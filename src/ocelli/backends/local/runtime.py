@@ -123,8 +123,10 @@ def cache_folder() -> Path:
 
 @cache
 def _openvino() -> Any:
-    # It would look up a name and write under HOME. OpenVINO does without it.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    # Telemetry would look up a name and write under HOME; the converter of other formats, which
+    # imports it, costs 0.1 s. OpenVINO does without them.
+    for unused in ("openvino_telemetry", "openvino.tools.ovc"):
+        sys.modules.setdefault(unused, None)  # type: ignore[arg-type]
     import openvino
 
     return openvino

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from ocelli.api.aion.colors import mapping, schemas
-from ocelli.api.aion.common import FileId, errors
+from ocelli.api.aion.common import FileId, errors, resource_router
 from ocelli.api.aion.cursors import from_cursor, to_cursor
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.colors import FAMILIES, MAX_COLORS, MIN_COLORS
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(route_class=JsonRoute, prefix="/colors", tags=["colors"])
+router = resource_router("/colors", tag="colors")
 
 
 @router.get("/images/{image_id}", summary="The colours of a picture", responses=errors(404))

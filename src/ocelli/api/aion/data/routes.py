@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import RedirectResponse
 
-from ocelli.api.aion.common import FileId, Moment, absolute, errors
+from ocelli.api.aion.common import FileId, Moment, absolute, errors, resource_router
 from ocelli.api.aion.cursors import Cursor, from_cursor
 from ocelli.api.aion.data import mapping, schemas
 from ocelli.api.aion.files.routes import to_variant, urls
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.history import Export
@@ -22,7 +21,7 @@ from ocelli.domain.images import VariantType
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(route_class=JsonRoute, prefix="/data", tags=["data"])
+router = resource_router("/data", tag="data")
 
 Size = Literal["tiny", "small", "medium"]
 _VARIANTS: dict[Size, VariantType] = {

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
@@ -22,7 +21,7 @@ from ocelli.domain.paging import PageRequest
 from ocelli.domain.questions import Question
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(route_class=JsonRoute, tags=["describe and verify"])
+router = resource_router(tag="describe and verify")
 
 BatchId = Annotated[str, Path(max_length=36)]
 

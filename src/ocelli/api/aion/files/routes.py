@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion import cursors
-from ocelli.api.aion.common import FileId, absolute, errors
+from ocelli.api.aion.common import FileId, absolute, errors, resource_router
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.idempotency import HEADER
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
@@ -23,7 +22,7 @@ from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.lookup import existing
 
-router = APIRouter(route_class=JsonRoute, prefix="/user-files", tags=["files"])
+router = resource_router("/user-files", tag="files")
 
 
 @router.get("", summary="List files", responses=errors())

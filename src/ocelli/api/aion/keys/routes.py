@@ -6,18 +6,17 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.keys import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(route_class=JsonRoute, prefix="/api-keys", tags=["keys"])
+router = resource_router("/api-keys", tag="keys")
 
 KeyId = Annotated[UUID, Path(description="The id, not the key.")]
 

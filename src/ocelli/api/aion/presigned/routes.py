@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import Form, Path, Request
 
-from ocelli.api.aion.common import absolute, errors, split_tags
+from ocelli.api.aion.common import absolute, errors, resource_router, split_tags
 from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.analysis import VerificationLevel
@@ -19,7 +18,7 @@ from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.presigned import Confirmation, ReservationRequest
 from ocelli.usecases.upload import MAX_TITLE_LENGTH
 
-router = APIRouter(route_class=JsonRoute, tags=["presigned uploads"])
+router = resource_router(tag="presigned uploads")
 
 BatchId = Annotated[str, Path(max_length=64, description="The batch's id.")]
 MAX_INITIATED = 52_428_800

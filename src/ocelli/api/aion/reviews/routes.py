@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from ocelli.api.aion import cursors
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.reviews import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.edits import ReviewStatus
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(route_class=JsonRoute, prefix="/reviews", tags=["reviews"])
+router = resource_router("/reviews", tag="reviews")
 
 
 @router.get("", summary="What to review next", responses=errors())

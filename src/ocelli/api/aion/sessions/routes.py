@@ -7,22 +7,21 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import StreamingResponse
 
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.sessions import mapping, schemas
 from ocelli.api.aion.sessions.events import progress
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 from ocelli.domain.upload_sessions import SessionStatus, UploadMethod
 
-router = APIRouter(route_class=JsonRoute, prefix="/uploads/sessions", tags=["sessions"])
+router = resource_router("/uploads/sessions", tag="sessions")
 
 SessionId = Annotated[str, Path(max_length=64, description="The session's id.")]
 MAX_OFFSET = 2**31

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.tenant import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(route_class=JsonRoute, prefix="/tenant", tags=["tenant"])
+router = resource_router("/tenant", tag="tenant")
 
 
 @router.post("/s3-config", summary="Use a bucket of your own", responses=errors(400))

@@ -8,12 +8,11 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
-from ocelli.api.aion.common import FileId, errors, split_tags
+from ocelli.api.aion.common import FileId, errors, resource_router, split_tags
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.multipart import Form, receive
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
@@ -25,7 +24,7 @@ from ocelli.domain.scopes import KeyRole
 from ocelli.domain.upload_sessions import Intent
 from ocelli.usecases.upload import DEFAULT_LEVEL, IncomingFile, UploadRequest
 
-router = APIRouter(route_class=JsonRoute, tags=["uploads"])
+router = resource_router(tag="uploads")
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from ocelli.api.aion import cursors
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.vocabularies import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
 from ocelli.domain.vocabulary import MAX_NAME
 
-router = APIRouter(route_class=JsonRoute, prefix="/vocabularies", tags=["vocabularies"])
+router = resource_router("/vocabularies", tag="vocabularies")
 
 VocabularyId = Annotated[
     str, Path(max_length=MAX_NAME, description="The id, or the name.", examples=["animals"])

@@ -24,6 +24,9 @@ class Hub:
     token: str | None = None  # that it asks for
     has_ranges: bool = True
     knows_hashes: bool = True
+    hashes_from: int = (
+        0  # bytes: of smaller files it knows none, as they are in the repository itself
+    )
     sends_instead: bytes | None = None  # of the same length
     cut_after: int | None = None  # bytes, of each answer
     cuts: int = 0  # how many answers are cut
@@ -78,12 +81,18 @@ def _handler(hub: Hub, name: str) -> type[BaseHTTPRequestHandler]:
                 self._list() if self.path.startswith("/api/models/") else self._file()
 
         def _list(self) -> None:
-            repository = self.path.removeprefix("/api/models/").partition("?")[0]
+            repository = (
+                self.path.removeprefix("/api/models/").partition("?")[0].partition("/revision/")[0]
+            )
             siblings = [
                 {
                     "rfilename": path.removeprefix(f"{repository}/"),
                     "size": len(data),
-                    "lfs": {"sha256": hashlib.sha256(data).hexdigest()},
+                    **(
+                        {"lfs": {"sha256": hashlib.sha256(data).hexdigest()}}
+                        if len(data) >= hub.hashes_from
+                        else {}
+                    ),
                 }
                 for path, data in hub.files.items()
                 if path.startswith(f"{repository}/")
@@ -101,7 +110,7 @@ def _handler(hub: Hub, name: str) -> type[BaseHTTPRequestHandler]:
             assert data is not None
             if name == "hub":
                 headers = {"Location": f"{hub.store_url}/{path}", "X-Repo-Commit": COMMIT}
-                if hub.knows_hashes:
+                if hub.knows_hashes and len(data) >= hub.hashes_from:
                     headers["X-Linked-ETag"] = f'"{hashlib.sha256(data).hexdigest()}"'
                 self._send(302, b"", headers)
             else:

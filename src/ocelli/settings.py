@@ -7,7 +7,6 @@ the defaults. Read where the program is put together, and nowhere else.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -32,11 +31,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ocelli.backends.models.catalogue import backend_name
+from ocelli.backends.models.catalogue import ModelRunner, backend_name
 from ocelli.backends.providers import problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.s3_buckets import parse_bucket_url
+from ocelli.processors import processors
 from ocelli.settings_file import read_settings_file
 
 T = TypeVar("T")
@@ -209,11 +209,7 @@ class Settings(BaseSettings):
         "64 bits of an IPv6 address.",
     )
     workers: int = Field(
-        default_factory=lambda: (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        ),
+        default_factory=processors,
         ge=0,
         le=256,
         description="Worker processes that `ocelli serve` starts; each uses one core. "
@@ -376,22 +372,36 @@ class Settings(BaseSettings):
         description="A vision-language model that `ocelli models pull` got, or `ollama:NAME`: it "
         "runs on this machine, as the first of `backends`. See [models](models.md).",
     )
+    runner: ModelRunner = Field(
+        ModelRunner.LLAMA_CPP,
+        description="What runs `model`: `llamacpp`, or `vllm` where vLLM is installed. Each has "
+        "models of its own. See [models](models.md#with-vllm).",
+    )
     model_slots: int | None = Field(
         None,
         ge=1,
         le=64,
         description="Looks that the model has under way at the same time. Default: 4 on a graphics "
-        "card that holds it, else 1, or 2 from 8 cores on.",
+        "card that holds it, else 1, or 2 from 8 cores on; 16 with vLLM.",
     )
     model_threads: int | None = Field(
-        None, ge=1, le=1024, description="Threads of the model. Default: one per core."
+        None,
+        ge=1,
+        le=1024,
+        description="Threads of the model, with llama.cpp. Default: one per core.",
     )
     model_gpu_layers: int | None = Field(
         None,
         ge=0,
         le=1000,
-        description="Layers of the model on the graphics card; 0 uses the processor alone. "
-        "Default: as many as fit.",
+        description="Layers of the model on the graphics card, with llama.cpp; 0 uses the "
+        "processor alone. Default: as many as fit.",
+    )
+    model_gpu_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Share of the graphics card's memory that vLLM takes. Default: vLLM's own.",
     )
     model_context: int | None = Field(
         None,
@@ -402,8 +412,8 @@ class Settings(BaseSettings):
     )
     models_dir: Path | None = Field(
         None,
-        description="Folder of the models that `ocelli models pull` gets. Default: `models` in "
-        "`data`.",
+        description="Folder of the models that `ocelli models pull` gets; those for vLLM are in "
+        "`vllm` in it. Default: `models` in `data`.",
     )
     tiers: Annotated[dict[Tier, TierChange], NoDecode, BeforeValidator(_table)] = Field(
         default_factory=dict,
@@ -515,8 +525,9 @@ class Settings(BaseSettings):
 
     @property
     def models_folder(self) -> Path:
-        """Where pulled models are."""
-        return (self.models_dir or self.data / "models").absolute()
+        """Where pulled models are that ``runner`` runs."""
+        folder = (self.models_dir or self.data / "models").absolute()
+        return folder if self.runner is ModelRunner.LLAMA_CPP else folder / self.runner
 
     @property
     def fetch_networks(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ocelli.backends.models.catalogue import FileRole, Model, UnknownModel, backend_name, catalogue
+from ocelli.backends.models.llama_server import LlamaLaunch
 from ocelli.backends.models.machine import Gpu, Machine, gigabytes
 from ocelli.backends.models.ollama import ollama_model, ollama_models
 from ocelli.cli.main import app
@@ -51,10 +52,12 @@ def test_the_machine_decides_and_the_settings_overrule(
     machine: Machine, slots: int, context: int
 ) -> None:
     launch = launch_of(chosen(QWEN), Settings(), machine, "key")
+    assert isinstance(launch, LlamaLaunch)
     assert (launch.slots, launch.context, launch.threads) == (slots, context, machine.cores)
     assert launch.gpu_layers is None
     own = Settings(model_slots=3, model_threads=7, model_gpu_layers=0, model_context=2048)
     launch = launch_of(chosen(QWEN), own, machine, "key")
+    assert isinstance(launch, LlamaLaunch)
     assert (launch.slots, launch.threads, launch.gpu_layers, launch.context) == (3, 7, 0, 2048)
 
 

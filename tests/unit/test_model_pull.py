@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from ocelli.backends.models import catalogue as catalogue_module
 from ocelli.backends.models import download, pull
-from ocelli.backends.models.catalogue import FileRole, Model, ModelFile, catalogue
+from ocelli.backends.models.catalogue import GGUF_ROLES, FileRole, Model, ModelFile, catalogue
 from ocelli.backends.models.machine import Gpu, Machine
 from ocelli.backends.models.store import Store
 from ocelli.cli import models as commands
@@ -76,7 +76,7 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _offer(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
     for module in (catalogue_module, commands):
-        monkeypatch.setattr(module, "catalogue", lambda: {model.name: model})
+        monkeypatch.setattr(module, "catalogue", lambda *_: {model.name: model})
 
 
 def run(data: Path, *arguments: str) -> Result:
@@ -402,7 +402,7 @@ def test_every_row_of_the_catalogue_is_complete() -> None:
         assert model.licence
         assert model.licence_url.startswith("https://")
         assert model.purpose
-        assert {file.role for file in model.files} == set(FileRole)
+        assert {file.role for file in model.files} == set(GGUF_ROLES)
         for file in model.files:
             assert file.size, name
             assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32

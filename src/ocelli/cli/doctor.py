@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocelli.backends.models.catalogue import ModelError, backend_name, catalogue
+from ocelli.backends.models.catalogue import ModelError, ModelRunner, backend_name, catalogue
 from ocelli.backends.models.machine import gigabytes, llama_sees_gpus, this_machine
 from ocelli.cli.console import BAD, GOOD, console
 from ocelli.cli.options import load_settings
@@ -124,7 +124,7 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
         told = f"{each.model} {each.state}, {each.sight}" if each.sight else each.state
         yield DoctorCheck(f"backend {each.name}", told.strip(), advice)
     yield _model(settings)
-    yield _graphics()
+    yield _graphics(settings)
     free = shutil.disk_usage(_existing(settings.data)).free
     yield DoctorCheck(
         "disk",
@@ -214,12 +214,12 @@ def _probed(settings: Settings) -> list[Probed]:
     probed = asyncio.run(probe_all(chat_configs(settings)))
     if settings.model is None:
         return probed
-    name = backend_name(settings.model)
+    name, runner = backend_name(settings.model), str(settings.runner)
     try:
         chosen_model(settings)
-        own = Probed(name, "runs with the server or command", True, "llamacpp", settings.model)
+        own = Probed(name, "runs with the server or command", True, runner, settings.model)
     except ModelError as error:
-        own = Probed(name, str(error), False, "llamacpp", settings.model)
+        own = Probed(name, str(error), False, runner, settings.model)
     return [own, *probed]
 
 
@@ -267,18 +267,20 @@ def _model(settings: Settings) -> DoctorCheck:
         return DoctorCheck(name, str(error), error.hint or "see docs/models.md")
     return DoctorCheck(
         name,
-        f"{launch.name}, {launch.slots} at a time, {launch.threads} threads, "
-        f"{launch.context} tokens each",
+        f"{launch.name} with {settings.runner}: "
+        + ", ".join(f"{value} {option}" for option, value in launch.options.items()),
     )
 
 
-def _graphics() -> DoctorCheck:
+def _graphics(settings: Settings) -> DoctorCheck:
     """Say what the graphics cards could run."""
     machine = this_machine()
     if not machine.gpus:
         return DoctorCheck("graphics card", "none is needed, and none was found")
-    fitting = [name for name, each in catalogue().items() if each.memory() <= machine.gpu_memory]
     cards = ", ".join(f"{gpu.name} ({gigabytes(gpu.memory)})" for gpu in machine.gpus)
+    if settings.runner is ModelRunner.VLLM:
+        return DoctorCheck("graphics card", cards)
+    fitting = [name for name, each in catalogue().items() if machine.fits_gpu(each)]
     found = f"{cards}: could run {', '.join(fitting) or 'none of the catalogue'}"
     return DoctorCheck("graphics card", found, None if llama_sees_gpus() else GPU_WHEEL)
 

@@ -16,6 +16,7 @@ from ocelli.cli.parameters import (
     Data,
     Existing,
     Key,
+    RunnerName,
     ServerUrl,
     exit_with,
     given,
@@ -113,11 +114,13 @@ def models_all(
 
 
 @models.command("list")
-def models_list(as_json: AsJson = False, data: Data = None, as_lines: AsLines = False) -> None:
+def models_list(
+    as_json: AsJson = False, data: Data = None, as_lines: AsLines = False, runner: RunnerName = None
+) -> None:
     """List the vision-language models that can be pulled, and those on this machine."""
     from ocelli.cli.models import show
 
-    exit_with(show(as_json=as_json, as_lines=as_lines, **given(data=data)))
+    exit_with(show(as_json=as_json, as_lines=as_lines, **given(data=data, runner=runner)))
 
 
 @models.command("check")
@@ -125,18 +128,22 @@ def models_check(
     name: Annotated[str, typer.Argument(help="A backend, a pulled model, or ocelli-local.")],
     as_json: AsJson = False,
     data: Existing = None,
+    runner: RunnerName = None,
 ) -> None:
     """Test whether a backend sees: four generated pictures, what was asked, what it answered."""
     from ocelli.cli.sight import check
 
-    exit_with(check(name, as_json=as_json, **given(data=data)))
+    exit_with(check(name, as_json=as_json, **given(data=data, runner=runner)))
 
 
 @models.command("pull")
 def models_pull(
     name: Annotated[
         str | None,
-        typer.Argument(help="Of the catalogue, or hf:OWNER/REPOSITORY:QUANT.", metavar="NAME"),
+        typer.Argument(
+            help="Of the catalogue, or hf:OWNER/REPOSITORY:QUANT; for vLLM without :QUANT.",
+            metavar="NAME",
+        ),
     ] = None,
     source: Annotated[
         Path | None,
@@ -146,6 +153,7 @@ def models_pull(
         bool, typer.Option("--force", help="Although this machine has too little memory for it.")
     ] = False,
     data: Data = None,
+    runner: RunnerName = None,
 ) -> None:
     """Get a vision-language model: HF_ENDPOINT, HF_TOKEN and proxies count.
 
@@ -153,7 +161,7 @@ def models_pull(
     """
     from ocelli.cli.models import fetch
 
-    exit_with(fetch(name, source=source, force=force, **given(data=data)))
+    exit_with(fetch(name, source=source, force=force, **given(data=data, runner=runner)))
 
 
 @models.command("bundle")
@@ -161,22 +169,24 @@ def models_bundle(
     name: Annotated[str, typer.Argument(help="A model on this machine.", metavar="NAME")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The tar file to write.")],
     data: Data = None,
+    runner: RunnerName = None,
 ) -> None:
     """Write a model into one file, for `models pull --from` on a machine without a network."""
     from ocelli.cli.models import pack
 
-    exit_with(pack(name, output, **given(data=data)))
+    exit_with(pack(name, output, **given(data=data, runner=runner)))
 
 
 @models.command("remove")
 def models_remove(
     name: Annotated[str, typer.Argument(help="A model on this machine.", metavar="NAME")],
     data: Data = None,
+    runner: RunnerName = None,
 ) -> None:
     """Remove a model from this machine, or what has come of it."""
     from ocelli.cli.models import remove
 
-    exit_with(remove(name, **given(data=data)))
+    exit_with(remove(name, **given(data=data, runner=runner)))
 
 
 @models.command("verify")
@@ -186,11 +196,12 @@ def models_verify(
     ] = None,
     as_json: AsJson = False,
     data: Data = None,
+    runner: RunnerName = None,
 ) -> None:
     """Compare every file of the pulled models with its hash."""
     from ocelli.cli.models import verify
 
-    exit_with(verify(name, as_json=as_json, **given(data=data)))
+    exit_with(verify(name, as_json=as_json, **given(data=data, runner=runner)))
 
 
 @vocab.command("import")

@@ -26,6 +26,7 @@ from ocelli.cli.parameters import (
     Level,
     LogLevel,
     ModelName,
+    RunnerName,
     ServerUrl,
     exit_with,
     given,
@@ -59,12 +60,19 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
     log_level: LogLevel = None,
     model: ModelName = None,
+    runner: RunnerName = None,
 ) -> None:
     """Run the whole system in the foreground: API, workers, Postgres."""
     from ocelli.cli.serve import serve as run
 
     options = given(
-        host=host, port=port, data=data, workers=workers, log_level=log_level, model=model
+        host=host,
+        port=port,
+        data=data,
+        workers=workers,
+        log_level=log_level,
+        model=model,
+        runner=runner,
     )
     exit_with(run(**options))
 
@@ -91,12 +99,13 @@ def describe(
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
     level: Level = "standard",
     model: ModelName = None,
+    runner: RunnerName = None,
     as_lines: AsLines = False,
 ) -> None:
     """Describe pictures without a server."""
     from ocelli.cli.describe import describe as run
 
-    options = given(workers=workers, model=model)
+    options = given(workers=workers, model=model, runner=runner)
     exit_with(run(paths, as_json=as_json, as_lines=as_lines, level=level, **options))
 
 
@@ -117,6 +126,7 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
     model: ModelName = None,
+    runner: RunnerName = None,
 ) -> None:
     """Measure descriptions, claims and confidence on labelled pictures of your own."""
     from ocelli.cli.evaluate import Options
@@ -129,7 +139,10 @@ def evaluate(
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         exit_with(WRONG_USE)
     exit_with(
-        run(Options(folder, labels, levels, backend, fit, plot, as_json), **given(model=model))
+        run(
+            Options(folder, labels, levels, backend, fit, plot, as_json),
+            **given(model=model, runner=runner),
+        )
     )
 
 

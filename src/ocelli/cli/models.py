@@ -14,6 +14,7 @@ from ocelli.backends.models.catalogue import (
     FileRole,
     Model,
     ModelError,
+    ModelRunner,
     UnknownModel,
     catalogue,
     hub_name,
@@ -26,6 +27,7 @@ from ocelli.backends.models.machine import gigabytes, this_machine
 from ocelli.backends.models.ollama import ollama_models
 from ocelli.backends.models.pull import FIRST_PULL, bundle, check_room, described, pull, pull_from
 from ocelli.backends.models.store import Store
+from ocelli.backends.models.vllm_server import HOW_TO_INSTALL, vllm_program
 from ocelli.cli.console import GOOD, console
 from ocelli.cli.options import load_settings
 from ocelli.cli.output import FAILED, WRONG_USE, fail, print_json, print_records
@@ -43,18 +45,21 @@ INTERRUPTED = 130  # as shells have it, after Ctrl-C
 def show(*, as_json: bool, as_lines: bool = False, **options: Any) -> int:
     """Print the catalogue, and what of it is here. Returns the exit code."""
     settings = load_settings(**options)
-    rows = list(_rows(Store(settings.models_folder)))
+    rows = list(_rows(Store(settings.models_folder), settings.runner))
     if as_json or as_lines:
         print_records(rows, lines=as_lines)
     else:
-        _print_rows(rows)
+        _print_rows(rows, settings.runner)
     return 0
 
 
 def fetch(name: str | None, *, source: Path | None, force: bool, **options: Any) -> int:
     """Bring a model here. Returns the exit code."""
     return _run(
-        lambda settings: _fetch(Store(settings.models_folder), name, source, force), options
+        lambda settings: _fetch(
+            Store(settings.models_folder), settings.runner, name, source, force
+        ),
+        options,
     )
 
 
@@ -66,7 +71,7 @@ def pack(name: str, target: Path, **options: Any) -> int:
         with _bar(f"checking {name}", stored.model.size) as read:
             size = bundle(stored, target, read)
         typer.echo(f"{target}: {gigabytes(size)}")
-        typer.echo(f"there: ocelli models pull {name} --from {target.name}")
+        typer.echo(f"there: ocelli models pull {name} --from {target.name}{settings.runner.option}")
         return 0
 
     return _run(write, options)
@@ -109,36 +114,48 @@ def verify(name: str | None, *, as_json: bool, **options: Any) -> int:
     return _run(compare, options)
 
 
-def _fetch(store: Store, name: str | None, source: Path | None, force: bool) -> int:
+def _fetch(
+    store: Store, runner: ModelRunner, name: str | None, source: Path | None, force: bool
+) -> int:
     if source is not None:
-        stored = _fetch_from(store, name, source)
+        model = model_named(name, runner) if name in catalogue(runner) else None
+        stored = _fetch_from(model, store, runner, name, source)
     else:
         if name is None:
-            raise UnknownModel("name a model.", ", ".join(catalogue()))
+            raise UnknownModel("name a model.", ", ".join(catalogue(runner)))
         hub = Hub.from_environment()
-        wanted = hub_name(name)
-        model = asyncio.run(hub.resolve(wanted)) if wanted else model_named(name)
-        if (found := store.get(model.name)) is not None:
-            typer.echo(f"{model.name} is here already: {found.folder}")
+        wanted = hub_name(name, runner)
+        if (found := store.get(wanted.name if wanted else name)) is not None:
+            typer.echo(f"{found.model.name} is here already: {found.folder}")
             return 0
+        model = asyncio.run(hub.resolve(wanted)) if wanted else model_named(name, runner)
+        if not model.files:
+            model = asyncio.run(hub.with_files(model))
         _announce(model, hub)
         check_room(model, store, this_machine(), force=force)
         with _download_bars(model) as progress:
             stored = asyncio.run(pull(model, store, hub, progress))
-    _say_pins(stored)
-    if find_spec("xllamacpp") is None:
-        typer.echo(NOT_INSTALLED)
-    typer.echo(f"ready: ocelli serve --model {stored.model.name}")
+    _say_pins(stored, model)
+    if (missing := _missing_program(runner)) is not None:
+        typer.echo(missing)
+    typer.echo(f"ready: ocelli serve --model {stored.model.name}{runner.option}")
     return 0
 
 
-def _fetch_from(store: Store, name: str | None, source: Path) -> Stored:
+def _missing_program(runner: ModelRunner) -> str | None:
+    if runner is ModelRunner.VLLM:
+        return None if vllm_program() else f"vLLM is not installed: {HOW_TO_INSTALL}"
+    return None if find_spec("xllamacpp") else NOT_INSTALLED
+
+
+def _fetch_from(
+    model: Model | None, store: Store, runner: ModelRunner, name: str | None, source: Path
+) -> Stored:
     if not source.exists():
         raise ModelError(f"there is no {source}.")
-    model = model_named(name) if name in catalogue() else None
     size = sum(each.stat().st_size for each in source.rglob("*")) if source.is_dir() else 0
     with _bar(f"copying {name or source}", size or source.stat().st_size) as read:
-        return pull_from(model, source, store, read, name)
+        return pull_from(model, source, store, read, name, runner)
 
 
 def _announce(model: Model, hub: Hub) -> None:
@@ -152,12 +169,11 @@ def _announce(model: Model, hub: Hub) -> None:
     typer.echo(f"from {hub.page(model.repository)}{commit}")
 
 
-def _say_pins(stored: Stored) -> None:
+def _say_pins(stored: Stored, asked: Model | None) -> None:
     """Say which hashes are those of what came, as none was known before."""
     if stored.pinned != FIRST_PULL:
         return
-    row = catalogue().get(stored.model.name)
-    known = {file.path for file in row.files if file.sha256} if row else set()
+    known = {file.path for file in asked.files if file.sha256} if asked else set()
     for file in stored.model.files:
         if file.path not in known:
             typer.echo(
@@ -165,20 +181,20 @@ def _say_pins(stored: Stored) -> None:
             )
 
 
-def _rows(store: Store) -> Iterator[dict[str, Any]]:
+def _rows(store: Store, runner: ModelRunner) -> Iterator[dict[str, Any]]:
     here = {stored.model.name: stored for stored in store.all()}
     machine = this_machine()
-    named = {**catalogue(), **{name: stored.model for name, stored in here.items()}}
+    named = {**catalogue(runner), **{name: stored.model for name, stored in here.items()}}
     for name, model in named.items():
         stored = here.get(name)
         yield {
             **described(model),
             "on_disk": str(stored.folder) if stored else None,
             "pinned": stored.pinned if stored else None,
-            "fits": machine.fits(model) or model.memory() <= machine.gpu_memory,
+            "fits": machine.fits(model),
             "measured": store.measured(name) if stored else {},
         }
-    for found in ollama_models():
+    for found in ollama_models() if runner is ModelRunner.LLAMA_CPP else ():
         try:
             path = found.path(FileRole.MODEL)
         except ModelError:  # a pull of Ollama's that was cut
@@ -188,12 +204,12 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
             "name": OLLAMA + found.title.removesuffix(":latest"),
             "on_disk": str(path),
             "pinned": "ollama",
-            "fits": machine.fits(found.model) or found.model.memory() <= machine.gpu_memory,
+            "fits": machine.fits(found.model),
             "measured": store.measured(found.model.name),
         }
 
 
-def _print_rows(rows: list[dict[str, Any]]) -> None:
+def _print_rows(rows: list[dict[str, Any]], runner: ModelRunner) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -204,14 +220,14 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
             Text("✓", GOOD) if row["on_disk"] else "",
             row["name"],
             row["licence"],
-            gigabytes(row["size"]),
-            gigabytes(row["memory"]),
+            gigabytes(row["size"]) if row["files"] else "",
+            gigabytes(row["memory"]) if row["files"] else "",
             row["purpose"],
             " ".join(filter(None, (here, _measured(row["measured"])))),
         )
     console().print(table)
     if not any(row["on_disk"] for row in rows):
-        typer.echo("none is on this machine: ocelli models pull NAME")
+        typer.echo(f"none is on this machine: ocelli models pull NAME{runner.option}")
 
 
 def _measured(values: dict[str, Any]) -> str:

@@ -19,6 +19,10 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", help="A vision-language model to run: see `ocelli models list`."),
 ]
+RunnerName = Annotated[
+    str | None,
+    typer.Option("--runner", help="What runs the model: llamacpp or vllm. Default: llamacpp."),
+]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")]
 ServerUrl = Annotated[
     str | None,

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HUB = "hf:"  # before the name of a repository on the hub
 OLLAMA = "ollama:"  # before the name of a model in Ollama's folder
 LONGEST_NAME = 64
+MANIFEST = "model.json"  # ours, beside the files of a model
+WEIGHTS = ".safetensors"
+# What is read with such weights: configuration, tokenizer, processor, chat template.
+BESIDE_WEIGHTS = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 WORKING_MEMORY = 700 * 1024**2  # bytes, beside weights and context
 DEFAULT_CONTEXT = 8192  # tokens of one conversation or look
 
@@ -30,11 +37,29 @@ class UnknownModel(ModelError):
     """No model has this name."""
 
 
+class ModelRunner(StrEnum):
+    """What runs a model, which also says in which form its weights are."""
+
+    LLAMA_CPP = "llamacpp"
+    VLLM = "vllm"
+
+    @property
+    def option(self) -> str:
+        """What commands need to be told, with a space before it; nothing for the default."""
+        return "" if self is ModelRunner.LLAMA_CPP else f" --runner {self}"
+
+
 class FileRole(StrEnum):
-    """What a file is for."""
+    """What a file is for: a model and its projector (GGUF), or one of a repository's files, which
+    are all needed together.
+    """
 
     MODEL = "model"
     PROJECTOR = "projector"
+    PART = "part"
+
+
+GGUF_ROLES = (FileRole.MODEL, FileRole.PROJECTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +81,8 @@ class ModelFile:
 class Model:
     """One row; the columns are explained at the top of models.toml.
 
-    ``is_open`` is None where only a repository's name is known.
+    ``is_open`` is None where only a repository's name is known. ``files`` are empty where the hub
+    has to be asked for them: see ``Hub.with_files``.
     """
 
     name: str
@@ -73,6 +99,7 @@ class Model:
     thinks: bool = False
     max_side: int = 1024
     full_side: int = 1536
+    runner: ModelRunner = ModelRunner.LLAMA_CPP
 
     @property
     def size(self) -> int:
@@ -92,39 +119,52 @@ class Model:
 
 
 @cache
-def catalogue() -> dict[str, Model]:
-    """Return all models by name, in the order of the file."""
+def catalogue(runner: ModelRunner = ModelRunner.LLAMA_CPP) -> dict[str, Model]:
+    """Return all models that ``runner`` can run, by name, in the order of the file."""
     text = (files("ocelli.backends") / "models.toml").read_text(encoding="utf-8")
-    return {name: _model(name, row) for name, row in tomllib.loads(text).items()}
+    rows = tomllib.loads(text)
+    if runner is ModelRunner.VLLM:
+        return {
+            name: _for_vllm(_model(name, row), row["vllm"])
+            for name, row in rows.items()
+            if "vllm" in row
+        }
+    return {name: _model(name, row) for name, row in rows.items()}
 
 
-def model_named(name: str) -> Model:
+def model_named(name: str, runner: ModelRunner = ModelRunner.LLAMA_CPP) -> Model:
     """Return the row of this name. Raises UnknownModel."""
-    if found := catalogue().get(name):
+    if found := catalogue(runner).get(name):
         return found
     raise UnknownModel(
-        f"there is no model {name!r} in the catalogue.",
-        f"{', '.join(catalogue())}, or {HUB}OWNER/REPOSITORY:QUANT",
+        f"there is no model {name!r} for {runner} in the catalogue.",
+        f"{', '.join(catalogue(runner))}, or {HUB}{FORMS[runner]}",
     )
+
+
+FORMS = {
+    ModelRunner.LLAMA_CPP: "OWNER/REPOSITORY:QUANT",
+    ModelRunner.VLLM: "OWNER/REPOSITORY",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HubName:
-    """``hf:OWNER/REPOSITORY:QUANT``."""
+    """``hf:OWNER/REPOSITORY:QUANT``, or without ``quant`` all of the repository."""
 
     repository: str
-    quant: str
+    quant: str | None
 
     @property
     def name(self) -> str:
         """What the model is called here: a backend's name."""
-        return _slug(f"{self.repository}-{self.quant}")
+        return _slug("-".join(filter(None, (self.repository, self.quant))))
 
 
-def hub_name(text: str) -> HubName | None:
+def hub_name(text: str, runner: ModelRunner | None = None) -> HubName | None:
     """Return what ``text`` names on the hub; None if it does not begin with ``hf:``.
 
-    Raises UnknownModel if the rest is not OWNER/REPOSITORY:QUANT.
+    Raises UnknownModel if the rest is not of the form that ``runner`` needs, or of none.
 
     >>> hub_name("hf:ggml-org/SmolVLM-500M-Instruct-GGUF:Q8_0").name
     'ggml-org-smolvlm-500m-instruct-gguf-q8_0'
@@ -132,9 +172,10 @@ def hub_name(text: str) -> HubName | None:
     if not text.startswith(HUB):
         return None
     part = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-    found = re.fullmatch(rf"({part}/{part}):({part})", text.removeprefix(HUB))
-    if found is None:
-        raise UnknownModel(f"{text!r} is not {HUB}OWNER/REPOSITORY:QUANT.")
+    found = re.fullmatch(rf"({part}/{part})(?::({part}))?", text.removeprefix(HUB))
+    form = FORMS[runner or ModelRunner.LLAMA_CPP]
+    if found is None or (runner is not None and (found[2] is None) == (":" in form)):
+        raise UnknownModel(f"{text!r} is not {HUB}{form}.")
     return HubName(found[1], found[2])
 
 
@@ -177,3 +218,29 @@ def _model(name: str, row: dict[str, Any]) -> Model:
         thinks=row["thinking"],
         **{key: row[key] for key in plain if key in row},
     )
+
+
+def _for_vllm(model: Model, weights: dict[str, str]) -> Model:
+    return replace(
+        model,
+        repository=weights["repository"],
+        commit=weights.get("commit"),
+        files=(),
+        runner=ModelRunner.VLLM,
+    )
+
+
+def repository_files(names: Iterable[str]) -> list[str]:
+    """Return those files of a repository that vLLM loads a model from: none without safetensors.
+
+    Weights in another form, and a second copy of them (``consolidated``), are left out.
+    """
+    found = [
+        name
+        for name in sorted(names)
+        if "/" not in name
+        and name != MANIFEST
+        and name.endswith((WEIGHTS, *BESIDE_WEIGHTS))
+        and not name.startswith("consolidated")
+    ]
+    return found if any(name.endswith(WEIGHTS) for name in found) else []

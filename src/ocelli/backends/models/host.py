@@ -22,18 +22,21 @@ import aiohttp
 from aiohttp import web
 
 from ocelli.backends.models import metrics
-from ocelli.backends.models.runner import COMMAND, CannotStart, Runner, Running, memory_of
+from ocelli.backends.models.runner import CannotStart, Runner, Running, memory_of
 from ocelli.backends.models.turns import Turns
+from ocelli.backends.models.vllm_server import SOCKET
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from ocelli.backends.models.llama_server import LlamaLaunch
+    from ocelli.backends.models.vllm_server import VllmLaunch
 
 log = logging.getLogger(__name__)
 
 LARGEST_REQUEST = 256 * 1024**2
+DYING_SHOWS = 15.0  # from an answer of a process that is no longer well until its end
 DEATH_SHOWS = 3.0  # seconds from a lost connection until the end of the process is known
 MEASURE_EVERY = 10.0  # seconds
 MOST_DEADLY = 256  # pictures that are remembered
@@ -49,17 +52,13 @@ class ModelHost:
 
     def __init__(
         self,
-        launch: LlamaLaunch,
+        launch: LlamaLaunch | VllmLaunch,
         measured: Callable[[dict[str, Any]], None],
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str] | None = None,
     ) -> None:
         self._launch = launch
         self._measured = measured
-        self._values: dict[str, Any] = {
-            "slots": launch.slots,
-            "threads": launch.threads,
-            "context": launch.context,
-        }
+        self._values: dict[str, Any] = dict(launch.options)
         self._told = 0.0
         self._runner = Runner(launch, self._is_ready, command)
         self._turns = Turns(launch.slots)
@@ -89,12 +88,10 @@ class ModelHost:
     def _is_ready(self, running: Running) -> None:
         name = self._launch.name
         log.info(
-            "model %s ready in %.1f s: %d slots of %d tokens, %d threads",
+            "model %s ready in %.1f s: %s",
             name,
             running.start_seconds,
-            self._launch.slots,
-            self._launch.context,
-            self._launch.threads,
+            ", ".join(f"{value} {option}" for option, value in self._launch.options.items()),
         )
         self._values["cold_start_seconds"] = round(running.start_seconds, 2)
         metrics.COLD_START.labels(name).set(running.start_seconds)
@@ -143,12 +140,15 @@ class ModelHost:
     async def _ask(self, request: web.Request, body: bytes, running: Running) -> web.StreamResponse:
         """Pass the answer on. Raises _Died if the process died before anything was passed on."""
         answer: web.StreamResponse | None = None
+        began = time.monotonic()
         try:
             async with self._upstream(body, running) as upstream:
                 is_stream = upstream.content_type == "text/event-stream"
                 if not is_stream:
                     data = await upstream.read()
-                    self._count_answer(upstream.status, data, running)
+                    if upstream.status >= 500 and await self._is_dying(running):
+                        raise _Died
+                    self._count_answer(upstream.status, data, running, began)
                     return web.Response(
                         status=upstream.status, body=data, content_type=upstream.content_type
                     )
@@ -160,7 +160,7 @@ class ModelHost:
                         await answer.prepare(request)
                     await answer.write(piece)
                     tail = (tail + piece)[-2048:]
-                self._count_answer(upstream.status, tail, running)
+                self._count_answer(upstream.status, tail, running, began)
         except (aiohttp.ClientError, ConnectionError, OSError) as error:
             died = await self._runner.has_ended(running, DEATH_SHOWS)
             if answer is not None or not died:
@@ -177,6 +177,19 @@ class ModelHost:
         await answer.write_eof()
         return answer
 
+    async def _is_dying(self, running: Running) -> bool:
+        """Whether a process that answered with a failure is about to end, and has ended then."""
+        if not self._launch.answers_while_dying:
+            return False
+        session, url = _reached(running.address, timeout=DEATH_SHOWS)
+        try:
+            async with session, session.get(f"{url}/health") as response:
+                if response.status < 500:
+                    return False
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass
+        return await self._runner.has_ended(running, DYING_SHOWS)
+
     @asynccontextmanager
     async def _upstream(
         self, body: bytes, running: Running
@@ -185,12 +198,10 @@ class ModelHost:
             "Authorization": f"Bearer {self._launch.key}",
             "Content-Type": "application/json",
         }
-        timeout = aiohttp.ClientTimeout(total=None)  # who asks has one
+        session, url = _reached(running.address, timeout=None)  # who asks has one
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(
-                f"{running.address}/v1/chat/completions", data=body, headers=headers
-            ) as response,
+            session,
+            session.post(f"{url}/v1/chat/completions", data=body, headers=headers) as response,
         ):
             yield response
 
@@ -198,14 +209,18 @@ class ModelHost:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode(), self._launch.key.encode())
 
-    def _count_answer(self, status: int, data: bytes, running: Running) -> None:
+    def _count_answer(self, status: int, data: bytes, running: Running, began: float) -> None:
         name = self._launch.name
         self._count("answered" if status < 400 else "refused")
+        speed = None
         for kind, pattern in (("prompt", READ), ("completion", WRITTEN)):
             if found := pattern.search(data):
                 metrics.TOKENS.labels(name, kind).inc(int(found[1]))
+                if kind == "completion":  # the reading before it counts as well
+                    speed = int(found[1]) / (time.monotonic() - began)
         if speeds := SPEED.findall(data):
             speed = float(speeds[-1])
+        if speed is not None:
             metrics.SPEED.labels(name).set(speed)
             self._values["tokens_per_second"] = round(speed, 1)
         self._measure_memory(running)
@@ -231,6 +246,15 @@ class ModelHost:
 
 class _Died(Exception):
     """The process ended before the answer began."""
+
+
+def _reached(address: str, timeout: float | None) -> tuple[aiohttp.ClientSession, str]:
+    """Return a session for an address or socket, and what its URLs begin with."""
+    limit = aiohttp.ClientTimeout(total=timeout)
+    if not address.startswith(SOCKET):
+        return aiohttp.ClientSession(timeout=limit), address
+    connector = aiohttp.UnixConnector(address.removeprefix(SOCKET))
+    return aiohttp.ClientSession(connector=connector, timeout=limit), "http://localhost"
 
 
 def _error(status: int, message: str, code: str) -> web.Response:

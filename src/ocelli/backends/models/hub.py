@@ -6,7 +6,7 @@ import json
 import os
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -20,6 +20,8 @@ from ocelli.backends.models.catalogue import (
     Model,
     ModelError,
     ModelFile,
+    ModelRunner,
+    repository_files,
 )
 from ocelli.backends.proxies import proxy_for
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 MAX_REDIRECTS = 5
+UNKNOWN_LICENCE = "unknown"
 LONGEST_LISTING = 16 * 1024**2
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 OPEN_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "bsd-2-clause", "cc-by-4.0"})
@@ -117,17 +120,35 @@ class Hub:
 
     async def resolve(self, wanted: HubName) -> Model:
         """Find the files of a model by the name of its repository. Raises ModelError."""
-        url = f"{self.endpoint}/api/models/{wanted.repository}?blobs=true"
+        listing = await self._listing(wanted.repository, None)
+        page = self.page(wanted.repository)
+        if wanted.quant is None:
+            return _with_files(_of_repository(wanted, page), listing, page)
+        return _as_model(wanted, wanted.quant, listing, page)
+
+    async def with_files(self, model: Model) -> Model:
+        """Return a model for vLLM with the files of its repository, as they are at its commit, or
+        now if it has none. Raises ModelError.
+        """
+        listing = await self._listing(model.repository, model.commit)
+        return _with_files(model, listing, self.page(model.repository))
+
+    async def _listing(self, repository: str, commit: str | None) -> Any:
+        revision = f"/revision/{commit}" if commit else ""
+        url = f"{self.endpoint}/api/models/{repository}{revision}?blobs=true"
         try:
             async with self.session() as session, self.get(session, url) as answer:
                 if answer.response.status != 200:
-                    raise self.refused(answer.response.status, wanted.repository, "")
-                listing = json.loads(await read_bounded(answer.response, LONGEST_LISTING))
+                    raise self.refused(answer.response.status, repository, "")
+                body = await read_bounded(answer.response, LONGEST_LISTING)
         except TimeoutError as error:
             raise self.silent() from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise self.unreachable(error) from error
-        return _as_model(wanted, listing, self.page(wanted.repository))
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise ModelError(_no_list(self.page(repository))) from error
 
     def silent(self) -> ModelError:
         """Return the error for a hub that sends nothing."""
@@ -158,7 +179,21 @@ class Answer:
         return self.hub_headers.get("X-Repo-Commit")
 
 
-def _as_model(wanted: HubName, listing: Any, page: str) -> Model:
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What the hub says of a repository."""
+
+    files: list[ModelFile]
+    licence: str
+    commit: str
+
+    @property
+    def is_open(self) -> bool | None:
+        """Whether its licence is an open one, as far as that is known."""
+        return True if self.licence.lower() in OPEN_LICENCES else None
+
+
+def _read(listing: Any, page: str) -> Repository:
     try:
         found = [
             ModelFile(
@@ -168,21 +203,59 @@ def _as_model(wanted: HubName, listing: Any, page: str) -> Model:
                 (each.get("lfs") or {}).get("sha256"),
             )
             for each in listing["siblings"]
-            if str(each["rfilename"]).lower().endswith(".gguf")
         ]
-        licence = str((listing.get("cardData") or {}).get("license") or "unknown")
-        commit = str(listing["sha"])
+        licence = str((listing.get("cardData") or {}).get("license") or UNKNOWN_LICENCE)
+        return Repository(found, licence, str(listing["sha"]))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{page} has no list of files that can be read.") from error
+        raise ModelError(_no_list(page)) from error
+
+
+def _no_list(page: str) -> str:
+    return f"{page} has no list of files that can be read."
+
+
+def _as_model(wanted: HubName, quant: str, listing: Any, page: str) -> Model:
+    repository = _read(listing, page)
+    found = [file for file in repository.files if file.path.lower().endswith(".gguf")]
     return Model(
         name=wanted.name,
-        title=f"{wanted.repository.rpartition('/')[2]} {wanted.quant}",
+        title=f"{wanted.repository.rpartition('/')[2]} {quant}",
         repository=wanted.repository,
-        files=(_of_quant(wanted, found), _projector(wanted, found)),
-        commit=commit,
-        licence=licence,
+        files=(_of_quant(wanted, quant, found), _projector(wanted, found)),
+        commit=repository.commit,
+        licence=repository.licence,
         licence_url=page,
-        is_open=True if licence.lower() in OPEN_LICENCES else None,
+        is_open=repository.is_open,
+    )
+
+
+def _of_repository(wanted: HubName, page: str) -> Model:
+    return Model(
+        name=wanted.name,
+        title=wanted.repository.rpartition("/")[2],
+        repository=wanted.repository,
+        files=(),
+        licence_url=page,
+        runner=ModelRunner.VLLM,
+    )
+
+
+def _with_files(model: Model, listing: Any, page: str) -> Model:
+    repository = _read(listing, page)
+    names = set(repository_files(file.path for file in repository.files))
+    if not names:
+        raise ModelError(f"{model.repository} has no safetensors: vLLM cannot run what it has.")
+    is_told = model.licence != UNKNOWN_LICENCE
+    return replace(
+        model,
+        files=tuple(
+            replace(file, role=FileRole.PART)
+            for file in repository.files
+            if file.path in names and file.size  # the hub has no empty file to give
+        ),
+        commit=model.commit or repository.commit,
+        licence=model.licence if is_told else repository.licence,
+        is_open=model.is_open if is_told else repository.is_open,
     )
 
 
@@ -190,16 +263,16 @@ def _role(path: str) -> FileRole:
     return FileRole.PROJECTOR if "mmproj" in path.lower() else FileRole.MODEL
 
 
-def _of_quant(wanted: HubName, found: list[ModelFile]) -> ModelFile:
+def _of_quant(wanted: HubName, quant: str, found: list[ModelFile]) -> ModelFile:
     models = [file for file in found if file.role == FileRole.MODEL]
-    fitting = [file for file in models if _says(file, wanted.quant.lower())]
+    fitting = [file for file in models if _says(file, quant.lower())]
     whole = [file for file in fitting if "-of-0" not in file.name]
     if whole:
         return min(whole, key=lambda file: len(file.name))
     if fitting:
-        raise ModelError(f"{wanted.repository} has {wanted.quant} only in several pieces.")
+        raise ModelError(f"{wanted.repository} has {quant} only in several pieces.")
     names = ", ".join(sorted(file.name for file in models)) or "none"
-    raise ModelError(f"{wanted.repository} has no {wanted.quant}; its GGUF files: {names}.")
+    raise ModelError(f"{wanted.repository} has no {quant}; its GGUF files: {names}.")
 
 
 def _projector(wanted: HubName, found: list[ModelFile]) -> ModelFile:

@@ -14,8 +14,8 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ocelli.distribution import pip_install
 
@@ -41,6 +41,18 @@ class LlamaLaunch:
     context: int
     gpu_layers: int | None = None
     thinks: bool = False
+
+    answers_while_dying: ClassVar[bool] = False
+    command: ClassVar[tuple[str, ...]] = (
+        sys.executable,
+        "-m",
+        "ocelli.backends.models.llama_server",
+    )
+
+    @property
+    def options(self) -> dict[str, int]:
+        """What was chosen from the machine, or by its operator."""
+        return {"slots": self.slots, "threads": self.threads, "context": self.context}
 
 
 def main() -> None:
@@ -74,11 +86,6 @@ def end_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended meanwhile
         os._exit(1)
-
-
-def as_line(launch: LlamaLaunch) -> bytes:
-    """Return what standard input gets."""
-    return f"{json.dumps(asdict(launch))}\n".encode()
 
 
 def _wait_for_the_end() -> None:

@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocelli.backends.models.catalogue import ModelRunner
+from ocelli.processors import processors
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -48,21 +51,26 @@ class Machine:
         return max((gpu.memory for gpu in self.gpus), default=0)
 
     def fits(self, model: Model) -> bool:
-        """Whether the model leaves enough memory to everything else."""
-        return model.memory() <= self.memory * SHARE
+        """Whether a graphics card holds the model, or the memory with enough for all else."""
+        return self.fits_gpu(model) or (
+            model.runner is ModelRunner.LLAMA_CPP and model.memory() <= self.memory * SHARE
+        )
+
+    def fits_gpu(self, model: Model) -> bool:
+        """Whether a graphics card holds the model."""
+        return model.memory() <= self.gpu_memory
 
     def best(self, models: Iterable[Model]) -> Model | None:
         """Return the largest model that a graphics card holds; without one the first that fits."""
         if self.gpus:
-            on_gpu = [each for each in models if each.memory() <= self.gpu_memory]
-            return max(on_gpu, key=lambda each: each.size, default=None)
-        return next((each for each in models if self.fits(each)), None)
+            return max(filter(self.fits_gpu, models), key=lambda each: each.size, default=None)
+        return next(filter(self.fits, models), None)
 
 
 @cache
 def this_machine() -> Machine:
     """Look at the machine, once for each process."""
-    return Machine(_memory(), _cores(), tuple(_gpus()))
+    return Machine(_memory(), processors(), tuple(_gpus()))
 
 
 def llama_sees_gpus() -> bool:
@@ -98,12 +106,6 @@ def _memory() -> int:
         if text.isdecimal():
             total = min(total, int(text))
     return total
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _gpus() -> Iterator[Gpu]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocelli.backends.models.catalogue import (
+    GGUF_ROLES,
     OLLAMA,
     FileRole,
     Model,
@@ -89,7 +90,7 @@ def _read(folder: Path, path: Path) -> OllamaModel | None:
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    if {file.role for file in files} != set(FileRole):
+    if {file.role for file in files} != set(GGUF_ROLES):
         return None
     name = path.relative_to(folder / "manifests").as_posix()
     title = ":".join(name.removeprefix(f"{LIBRARY}/").rsplit("/", 1))

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ocelli.backends.models.catalogue import (
+    MANIFEST,
+    FileRole,
     Model,
     ModelError,
     ModelFile,
+    ModelRunner,
     UnknownModel,
     backend_name,
     catalogue,
+    repository_files,
 )
 from ocelli.backends.models.download import Download, Interrupted, WrongFile
 from ocelli.backends.models.machine import Machine, gigabytes
-from ocelli.backends.models.store import MANIFEST, model_from, sha256_of
+from ocelli.backends.models.store import model_from, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,13 +42,9 @@ LONGEST_MANIFEST = 1024**2
 
 def check_room(model: Model, store: Store, machine: Machine, *, force: bool = False) -> None:
     """Raise ModelError if the model fits neither the disk nor, without ``force``, the memory."""
-    needed = model.memory()
-    if not force and machine.memory < needed and not machine.gpu_memory >= needed:
-        raise ModelError(
-            f"{model.name} needs about {gigabytes(needed)} of memory; "
-            f"this machine has {gigabytes(machine.memory)}.",
-            "--force pulls it anyway",
-        )
+    if not force and (short := _short_memory(model, machine)):
+        needed = gigabytes(model.memory())
+        raise ModelError(f"{model.name} needs about {needed} {short}.", "--force pulls it anyway")
     here = next(path for path in (store.folder, *store.folder.parents) if path.exists())
     free = shutil.disk_usage(here).free
     if free < model.size + DISK_RESERVE:
@@ -53,6 +53,17 @@ def check_room(model: Model, store: Store, machine: Machine, *, force: bool = Fa
             f"{gigabytes(free)} free.",
             "OCELLI_MODELS_DIR names another folder",
         )
+
+
+def _short_memory(model: Model, machine: Machine) -> str | None:
+    """Say of what there is too little."""
+    if machine.fits_gpu(model):
+        return None
+    if model.runner is ModelRunner.VLLM:
+        return f"of memory on a graphics card; this machine's has {gigabytes(machine.gpu_memory)}"
+    if machine.memory >= model.memory():
+        return None
+    return f"of memory; this machine has {gigabytes(machine.memory)}"
 
 
 async def pull(model: Model, store: Store, hub: Hub, progress: Progress) -> Stored:
@@ -89,7 +100,8 @@ async def _received(
 def _pinned_by(model: Model) -> str:
     if not _has_pins(model):
         return FIRST_PULL
-    return FROM_CATALOGUE if model.name in catalogue() else FROM_HUB
+    is_row = model.runner is ModelRunner.LLAMA_CPP and model.name in catalogue()
+    return FROM_CATALOGUE if is_row else FROM_HUB
 
 
 def pull_from(
@@ -98,6 +110,7 @@ def pull_from(
     store: Store,
     read: Callable[[int], None],
     name: str | None = None,
+    runner: ModelRunner = ModelRunner.LLAMA_CPP,
 ) -> Stored:
     """Copy a model from a folder with its files, or from a bundle, and check every hash.
 
@@ -106,9 +119,12 @@ def pull_from(
     """
     with _opened(source) as (names, open_file):
         told = _manifest(names, open_file, source)
+        if told is not None and told[0].runner is not runner:
+            there = told[0].runner
+            raise ModelError(f"{source} is for {there}, not for {runner}.", f"--runner {there}")
         pinned = FROM_CATALOGUE
         if model is None and told is not None:
-            model = catalogue().get(told[0].name)
+            model = catalogue(runner).get(told[0].name)
         if told is not None and (model is None or told[0].name == model.name):
             if model is None or not _has_pins(model):
                 model, pinned = told  # what another machine got when it pulled
@@ -118,6 +134,8 @@ def pull_from(
             raise ModelError(f"{source} has no {MANIFEST}.", "name a model of the catalogue")
         if name is not None and model.name != backend_name(name):
             raise UnknownModel(f"{source} holds {model.name}, not {name}.")
+        if not model.files:
+            model = _with_files_of(model, names, source)
         for file in model.files:
             if file.name not in names:
                 raise ModelError(f"{source} has no {file.name}.")
@@ -130,6 +148,14 @@ def pull_from(
                 if isinstance(error, ModelError):
                     raise
                 raise ModelError(f"{source} cannot be copied ({error.strerror}).") from error
+
+
+def _with_files_of(model: Model, names: set[str], source: Path) -> Model:
+    """Return a model for vLLM with the files of a folder."""
+    found = repository_files(names)
+    if not found:
+        raise ModelError(f"{source} has no safetensors: vLLM cannot run what it has.")
+    return replace(model, files=tuple(ModelFile(FileRole.PART, each) for each in found))
 
 
 def bundle(stored: Stored, target: Path, read: Callable[[int], None]) -> int:
@@ -210,7 +236,7 @@ def _copied(
 
 
 def _has_pins(model: Model) -> bool:
-    return all(file.sha256 for file in model.files)
+    return bool(model.files) and all(file.sha256 for file in model.files)
 
 
 def described(model: Model) -> dict[str, object]:

@@ -6,26 +6,29 @@ import asyncio
 import contextlib
 import json
 import logging
-import sys
+import os
+import signal
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocelli.backends.models import metrics
-from ocelli.backends.models.llama_server import LlamaLaunch, as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ocelli.backends.models.llama_server import LlamaLaunch
+    from ocelli.backends.models.vllm_server import VllmLaunch
+
 log = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "ocelli.backends.models.llama_server")
 MAX_FAILED_STARTS = 3  # in a row, after which it is left for a while
 RETRY_FAILED = 60.0  # seconds
 LONGEST_PAUSE = 5.0
 LAST_LINES = 20
+END_TIMEOUT = 2.0  # from the end of its standard input until it is killed
 
 
 class CannotStart(Exception):
@@ -43,16 +46,19 @@ class Running:
 
 
 class Runner:
-    """Keeps ``command`` running, which speaks the protocol of llama_server."""
+    """Keeps ``command`` running, which speaks the protocol of llama_server.
+
+    By default it is that of ``launch``. It has a process group of its own, which ends with it.
+    """
 
     def __init__(
         self,
-        launch: LlamaLaunch,
+        launch: LlamaLaunch | VllmLaunch,
         on_ready: Callable[[Running], None],
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str] | None = None,
     ) -> None:
         self.launch = launch
-        self._command = command
+        self._command = command or launch.command
         self.problem: str | None = None
         self._on_ready = on_ready
         self._running: Running | None = None
@@ -100,6 +106,7 @@ class Runner:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -107,7 +114,7 @@ class Runner:
         said: deque[bytes] = deque(maxlen=LAST_LINES)
         reading = asyncio.ensure_future(_collect(process.stderr, said))
         try:
-            process.stdin.write(as_line(self.launch))
+            process.stdin.write(f"{json.dumps(asdict(self.launch))}\n".encode())
             answer = _answer(await process.stdout.readline())
             if address := answer.get("address"):
                 seconds = time.monotonic() - began
@@ -121,9 +128,7 @@ class Runner:
                 await self._set(None, _why(answer.get("error"), said))
             return bool(address)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _end(process)
             reading.cancel()
             if self._running is not None:
                 await self._set(None, None)
@@ -138,15 +143,36 @@ class Runner:
             self._on_ready(running)
 
 
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let the process end, and all of its group: it may have ended already."""
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_TIMEOUT):
+            await process.wait()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
 def memory_of(pid: int) -> int | None:
-    """Return the bytes that a process holds in memory; None where that cannot be read."""
+    """Return the bytes that a process and those below it hold in memory; None where that cannot
+    be read.
+    """
     try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        own = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    return own + sum(memory_of(child) or 0 for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(each) for task in tasks for each in (task / "children").read_text().split()]
+    except OSError:  # it has ended, or the kernel does not say
+        return []
 
 
 async def _collect(stream: asyncio.StreamReader, lines: deque[bytes]) -> None:

@@ -16,13 +16,20 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocelli.backends.models.catalogue import FileRole, Model, ModelError, ModelFile, UnknownModel
+from ocelli.backends.models.catalogue import (
+    MANIFEST,
+    FileRole,
+    Model,
+    ModelError,
+    ModelFile,
+    ModelRunner,
+    UnknownModel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-MANIFEST = "model.json"
 PARTIAL = ".partial"
 MEASURED = ".measured"
 BLOCK = 1024**2
@@ -41,7 +48,8 @@ class Stored:
         """Return where the file of this role is. Raises ModelError if it is not there."""
         found = self.folder / self.model.file(role).name
         if not found.is_file():
-            raise ModelError(f"{found} is missing.", f"ocelli models pull {self.model.name}")
+            hint = f"ocelli models pull {self.model.name}{self.model.runner.option}"
+            raise ModelError(f"{found} is missing.", hint)
         return found
 
 
@@ -164,7 +172,8 @@ class Store:
             if problem := _problem(path, file, lambda _: None):
                 raise ModelError(
                     f"{path} is not the file that was pulled: {problem}.",
-                    f"ocelli models remove {stored.model.name}, then pull it again",
+                    f"ocelli models remove {stored.model.name}{stored.model.runner.option}, then "
+                    "pull it again",
                 )
 
     def measured(self, name: str) -> dict[str, Any]:
@@ -200,7 +209,8 @@ def model_from(entry: dict[str, Any]) -> Model:
         ModelFile(FileRole(file["role"]), str(file["path"]), file["size"], file["sha256"])
         for file in entry["files"]
     )
-    model = Model(**{**entry, "files": files})
+    runner = ModelRunner(entry.get("runner", ModelRunner.LLAMA_CPP))
+    model = Model(**{**entry, "files": files, "runner": runner})
     if not NAME.fullmatch(model.name) or any(_is_unsafe(file.name) for file in files):
         raise ValueError(f"{model.name!r} is no name of a model")
     return model

@@ -54,6 +54,17 @@ class Victim:
             json={"name": "theirs", "content": "theirs"},
             timeout=60,
         ).json()
+        policy = requests.post(
+            f"{server.url}{API}/escalation-policies",
+            headers=self.headers,
+            json={
+                "name": "theirs",
+                "second": {"level": "standard"},
+                "when": {"disputed_claims": True},
+                "budget": {"share": 1},
+            },
+            timeout=60,
+        ).json()
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -66,6 +77,7 @@ class Victim:
             "file_id": image,
             "edit_id": edits[0]["id"],
             "vocabulary_id": vocabulary["id"],
+            "policy_id": policy["id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -185,6 +197,16 @@ def test_bodies_that_name_somebody_elses_things(
         timeout=60,
     )
     assert chosen.status_code == 404
+    policies = f"{server.url}{API}/escalation-policies"
+    assert requests.get(policies, headers=stranger, timeout=60).json() == {"policies": []}
+    for policy in ("theirs", victim.ids["policy_id"]):
+        used = requests.post(
+            f"{server.url}{API}/user-files/describe",
+            headers=stranger,
+            json={"escalation_policy": policy},
+            timeout=60,
+        )
+        assert used.status_code == 404
     redescribed = requests.post(
         f"{server.url}{API}/user-files/describe",
         headers=stranger,

@@ -20,6 +20,7 @@ from ocelli.domain.accounts import TIER_LIMITS, Tier
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.policies import Policies
 from ocelli.usecases.presigned import Confirmation, Presigned, ReservationRequest
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.store_resolver import StoreResolver
@@ -280,7 +281,8 @@ async def test_what_was_accepted_is_not_refused_afterwards(
     upload = Upload(database, stores, quota, max_pixels=1_000_000)
     async with database.transaction() as tx:
         tenant = await tx.accounts.add_tenant(f"p-{uuid.uuid4()}", Tier.STARTER)
-    presigned = Presigned(database, stores, upload, quota)
+    policies = Policies(database, ["ocelli-local"], "ocelli-local")
+    presigned = Presigned(database, stores, upload, quota, policies)
     data = noise(11)
     reserved = await presigned.reserve(tenant, ReservationRequest("a.png", "image/png", len(data)))
     key = str(reserved.item.object_key)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.keys import Keys
     from ocelli.usecases.moderation import Moderator
+    from ocelli.usecases.policies import Policies
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
@@ -110,6 +111,7 @@ class Services:
     edits: Edits
     reviews: Reviews
     vocabularies: Vocabularies
+    policies: Policies
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches

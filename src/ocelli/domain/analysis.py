@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from ocelli.domain.escalation import Escalation
+
 # Seconds; of those about pictures of no library, and of the requests that they answer.
 ANSWERS_KEPT_FOR = 24 * 3600.0
 
@@ -139,7 +141,7 @@ class Analysis:
     The picture lies in a store as ``object_key``; where that is empty it is still to be fetched
     from ``source_url``. ``request_id``, ``position`` and ``name`` place it among the pictures of
     one request that asked about several. ``width`` and ``height`` are those of the upright
-    picture, once it has been opened.
+    picture, once it has been opened. ``escalation`` says what became of its policy.
     """
 
     id: UUID
@@ -171,6 +173,14 @@ class Analysis:
     name: str | None = None
     width: int | None = None
     height: int | None = None
+    policy_id: UUID | None = None
+    escalation: Escalation | None = None
+
+    @property
+    def answered_level(self) -> VerificationLevel:
+        """The level of the answer: that of the policy's second step, where that answered."""
+        answered = self.escalation and self.escalation.answered
+        return answered.level if answered else self.level
 
 
 def error_of(analysis: Analysis) -> OcelliError | None:

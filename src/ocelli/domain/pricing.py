@@ -107,6 +107,11 @@ def price_list() -> Mapping[str, Mapping[Feature, int]]:
     }
 
 
+def call_price(backend: str) -> int:
+    """Return the price of one model call of a backend, in hundredths."""
+    return _row(backend).get(Feature.DESCRIPTIONS, 0)
+
+
 def offered(backend: str) -> frozenset[Feature]:
     """Return the features that a backend of this name answers, by the price list."""
     return frozenset(_row(backend))

@@ -7,10 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.analysis import Status
-from ocelli.domain.claims import Ruling
 from ocelli.domain.edits import ClaimVerdict, ReviewStatus
 from ocelli.domain.effective import Source, effective, effective_claims
-from ocelli.domain.verification import has_no_weight
+from ocelli.domain.verification import is_disputed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,7 +65,7 @@ def assess(analysis: Analysis) -> Doubt:
     """
     if analysis.status is Status.FAILED:
         return Doubt(1.0, 1.0, (DoubtReason.FAILED,))
-    disputed = [each for each in analysis.claims if _is_disputed(each)]
+    disputed = [each for each in analysis.claims if is_disputed(each)]
     confidence = UNKNOWN_CONFIDENCE if analysis.confidence is None else analysis.confidence
     right = confidence
     right *= min((_right(each) for each in disputed), default=1.0)
@@ -80,13 +79,6 @@ def assess(analysis: Analysis) -> Doubt:
         1 - right,
         1 - right * (1 - NEW_TAGS),
         tuple(reason for reason, it_is in reasons.items() if it_is),
-    )
-
-
-def _is_disputed(claim: JudgedClaim) -> bool:
-    return any(
-        each.ruling in (Ruling.CONTRADICTED, Ruling.UNSEEN) and not has_no_weight(each)
-        for each in claim.verdicts
     )
 
 

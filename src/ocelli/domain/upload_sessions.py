@@ -115,8 +115,8 @@ class Session:
 class Item:
     """One file of a session: reserved, received or rejected.
 
-    ``image`` is set where results are listed. ``level`` is set for files without a session; those
-    of a session have the session's.
+    ``image`` is set where results are listed. ``level`` is the one that the request named, if any;
+    a file of a session that has none has the session's.
     """
 
     id: UUID

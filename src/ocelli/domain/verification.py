@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling, Stand
 from ocelli.domain.sentences import sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ocelli.domain.claims import Claim, Verdict
 
@@ -75,9 +75,17 @@ JUDGE = Reliability(detects=0.88, doubts=0.04)
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A monotone map from computed to observed probability, linear between ``knots`` (x, y)."""
+    """A monotone map from computed to observed probability, linear between ``knots`` (x, y).
+
+    ``levels`` are those of verification levels, as each look changes what a probability means.
+    """
 
     knots: tuple[tuple[float, float], ...] = ()
+    levels: Mapping[str, Calibration] = field(default_factory=dict)
+
+    def at(self, level: str) -> Calibration:
+        """Return the map of a verification level; where there is none, this one."""
+        return self.levels.get(level, self)
 
     def __call__(self, probability: float) -> float:
         """Return the observed share of true claims among those of this computed probability."""
@@ -288,6 +296,14 @@ def has_no_weight(verdict: Verdict) -> bool:
     if verdict.ruling is Ruling.UNKNOWN:
         return True
     return verdict.stand is Stand.EVIDENCE and verdict.ruling is Ruling.UNSEEN
+
+
+def is_disputed(claim: JudgedClaim) -> bool:
+    """Return whether a verdict that counts does not support the claim."""
+    return any(
+        each.ruling in (Ruling.CONTRADICTED, Ruling.UNSEEN) and not has_no_weight(each)
+        for each in claim.verdicts
+    )
 
 
 def _logit(p: float) -> float:

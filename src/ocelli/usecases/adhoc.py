@@ -103,12 +103,15 @@ class AdHocAnalyses:
         *,
         level: VerificationLevel = VerificationLevel.QUICK,
         urgent: bool = True,
+        policy_id: UUID | None = None,
     ) -> Analysis:
         """Store the picture and enqueue the question; after this returns it will be answered.
 
         Raises what ``place`` raises, and UsageLimitExceeded.
         """
-        analysis = await self.place(tenant, source, self.new(tenant, question, level))
+        analysis = await self.place(
+            tenant, source, self.new(tenant, question, level, policy_id=policy_id)
+        )
         async with self._database.transaction() as tx:
             await self.enqueue(tx, analysis, urgent=urgent)
             await self._quota.reserve(tx, tenant, uploads=0, descriptions=1, credits=level.looks)
@@ -123,6 +126,7 @@ class AdHocAnalyses:
         request_id: UUID | None = None,
         position: int = 0,
         name: str | None = None,
+        policy_id: UUID | None = None,
     ) -> Analysis:
         """Return a new analysis without a picture, not yet enqueued."""
         return Analysis(
@@ -137,6 +141,7 @@ class AdHocAnalyses:
             request_id=request_id,
             position=position,
             name=name,
+            policy_id=policy_id,
         )
 
     async def enqueue(

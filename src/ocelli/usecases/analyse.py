@@ -14,8 +14,10 @@ from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, Stora
 from ocelli.domain.jobs import report
 from ocelli.domain.review import assess
 from ocelli.domain.upload_sessions import ItemState
+from ocelli.domain.usage import Charge
 from ocelli.media.colors import extract
 from ocelli.media.decode import MAX_SIDE, decode
+from ocelli.usecases.escalate import BudgetUse, Escalate, Picture, settle_budget
 from ocelli.usecases.fetch_jobs import settle
 from ocelli.usecases.verification_engine import answer_key
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 DESCRIBE, VERIFY = "describe", "verify"
 MAX_ATTEMPTS = 12
+STORING = 0.05  # the share of the time for an analysis that is left to store its answer
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Analyse:
         self._timeout = timeout
         self._database = database
         self._engine = engine
+        self._escalate = Escalate(database, engine)
         self._decoders = decoders
         self._sources = sources
 
@@ -74,7 +78,8 @@ class Analyse:
                 data = await self._sources.open(analysis)
                 if data is None:  # a video: from now on each frame is an analysis of its own
                     return
-                done = await self._look(analysis, data)
+                until = (limit.when() or 0.0) - self._timeout * STORING
+                done = await self._look(analysis, data, until)
         except StorageFull:
             async with self._database.transaction() as tx:
                 await tx.analyses.requeue(id)
@@ -128,6 +133,8 @@ class Analyse:
 
         The payment of the request comes last: it locks the tenant's balance until the commit.
         """
+        if done.use is not None:  # also of a run that was not the first to end
+            await settle_budget(tx, done.analysis.id, done.use)
         if not await tx.analyses.complete(done.analysis):
             return
         request = await _request(tx, done.analysis)
@@ -144,7 +151,7 @@ class Analyse:
         if request is not None:
             await settle(tx, request)
 
-    async def _look(self, analysis: Analysis, data: bytes) -> _Done:
+    async def _look(self, analysis: Analysis, data: bytes, until: float) -> _Done:
         started = time.perf_counter()
         picture, palette = await self._decoders.decode(
             analysis.tenant_id, data, partial(self._open, data), side=MAX_SIDE
@@ -155,6 +162,15 @@ class Analyse:
         new = answer is None
         if answer is None:
             answer = await self._engine.answer(picture, analysis.question, analysis.level)
+        # An answer with errors in it may be a better one next time.
+        keep = [(key, answer)] if new and not answer.errors else []
+        record, use = None, None
+        if analysis.policy_id is not None:
+            escalated = await self._escalate.answer(
+                analysis, Picture(picture, data), answer, until=until
+            )
+            answer, record, use = escalated.answer, escalated.record, escalated.use
+            keep += [escalated.keep] if escalated.keep else []
         done = replace(
             analysis,
             looks=answer.looks,
@@ -169,9 +185,9 @@ class Analyse:
             height=picture.height,
             calls=answer.calls,
             processing_ms=(time.perf_counter() - started) * 1000,
+            escalation=record,
         )
-        # An answer with errors in it may be a better one next time.
-        return _Done(done, palette, (key, answer) if new and not answer.errors else None)
+        return _Done(done, palette, tuple(keep), use)
 
     async def _cached_answer(self, tenant_id: UUID, key: bytes) -> AnalysisAnswer | None:
         """Return the stored answer of an equal question, without model calls; None if none."""
@@ -186,11 +202,12 @@ class Analyse:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """An analysis with its answer. ``keep`` is the cache entry to store; None for a cached one."""
+    """An analysis with its answer, the cache entries to store, and what its policy took."""
 
     analysis: Analysis
     palette: Palette
-    keep: tuple[bytes, AnalysisAnswer] | None
+    keep: tuple[tuple[bytes, AnalysisAnswer], ...]
+    use: BudgetUse | None
 
 
 async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
@@ -209,8 +226,8 @@ def _operation(analysis: Analysis, *, metered: bool) -> str:
 async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: bool) -> None:
     """Store the answer, the colours, the session's counters and the meters."""
     analysis = done.analysis
-    if done.keep is not None:
-        await tx.answers.put(analysis.tenant_id, *done.keep)
+    for entry in done.keep:
+        await tx.answers.put(analysis.tenant_id, *entry)
     if analysis.image_id is not None:
         await tx.colors.complete(analysis.image_id, done.palette)
         await tx.sessions.move(analysis.image_id, ItemState.COMPLETED)
@@ -218,7 +235,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
     await tx.usage.delivered(
         analysis.tenant_id,
         operation=_operation(analysis, metered=metered),
-        level=analysis.level,
+        level=analysis.answered_level,
         succeeded=1,
         failed=0,
         credits=analysis.looks,
@@ -228,6 +245,9 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
         await tx.usage.give_back(
             analysis.tenant_id, descriptions=0, credits=analysis.level.looks - analysis.looks
         )
+    if metered and analysis.looks > analysis.level.looks:  # by the second step of a policy
+        more = analysis.looks - analysis.level.looks
+        await tx.usage.reserve(Charge(tenant_id=analysis.tenant_id, credits=more))
 
 
 async def _record_failure(

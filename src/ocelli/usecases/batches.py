@@ -97,6 +97,7 @@ class Batches:
         question: Question,
         level: VerificationLevel,
         *,
+        policy_id: UUID | None = None,
         webhook_url: str | None = None,
     ) -> BatchState:
         """Enqueue all items; after this returns each will be answered.
@@ -108,7 +109,7 @@ class Batches:
         batch = Batch(
             uuid.uuid4(), tenant.id, kind, level, len(items), input, now, webhook_url=webhook_url
         )
-        placed = await self._place(tenant, batch, items, question)
+        placed = await self._place(tenant, batch, items, question, policy_id)
         good = sum(not isinstance(each, tuple) for each in placed)
         async with self._database.transaction() as tx:
             await tx.batches.add(batch)
@@ -166,7 +167,12 @@ class Batches:
             )
 
     async def _place(
-        self, tenant: Tenant, batch: Batch, items: Sequence[BatchQuestion], question: Question
+        self,
+        tenant: Tenant,
+        batch: Batch,
+        items: Sequence[BatchQuestion],
+        question: Question,
+        policy_id: UUID | None,
     ) -> list[_Placed]:
         analyses = [
             self._adhoc.new(
@@ -175,6 +181,7 @@ class Batches:
                 batch.level,
                 request_id=batch.id,
                 position=position,
+                policy_id=policy_id,
             )
             for position, item in enumerate(items)
         ]

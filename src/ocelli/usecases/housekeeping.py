@@ -58,6 +58,7 @@ class Housekeeping:
             await tx.fetch_jobs.purge(older_than=ANSWERS_KEPT_FOR)
             await tx.responses.purge(older_than=RESPONSES_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
+            await tx.policies.purge(older_than=ANSWERS_KEPT_FOR)
         return SweepReport(
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),

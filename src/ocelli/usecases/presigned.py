@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import VerificationLevel
     from ocelli.domain.ports_storage import SignedUpload
     from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.policies import Chosen, Policies
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.store_resolver import StoreResolver
     from ocelli.usecases.upload import Upload
@@ -41,7 +42,10 @@ MAX_BATCH = 5
 
 @dataclass(frozen=True, slots=True)
 class ReservationRequest:
-    """A file for which a client requests a URL."""
+    """A file for which a client requests a URL.
+
+    Without ``level`` the tenant's default policy counts when it is confirmed.
+    """
 
     filename: str
     content_type: str
@@ -50,7 +54,7 @@ class ReservationRequest:
     idempotency_key: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
-    level: VerificationLevel = DEFAULT_LEVEL
+    level: VerificationLevel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,18 @@ class Presigned:
     """Use cases around signed upload URLs: good for ten minutes, one file, once."""
 
     def __init__(
-        self, database: PostgresDatabase, stores: StoreResolver, upload: Upload, quota: Quota
+        self,
+        database: PostgresDatabase,
+        stores: StoreResolver,
+        upload: Upload,
+        quota: Quota,
+        policies: Policies,
     ) -> None:
         self._database = database
         self._stores = stores
         self._upload = upload
         self._quota = quota
+        self._policies = policies
 
     async def reserve(self, tenant: Tenant, request: ReservationRequest) -> Reservation:
         """Reserve one file. The same ``idempotency_key`` gives the same reservation again."""
@@ -163,9 +173,10 @@ class Presigned:
             claimed = await tx.sessions.take(item.id)
         if not claimed:
             return _confirmed_or_conflict(item)
-        level = session.level if session else item.level or DEFAULT_LEVEL
+        level = item.level or (session.level if session else DEFAULT_LEVEL)
         try:
-            await self._accept(tenant, item, confirmation, describe=describe, level=level)
+            how = await self._policies.choose(tenant.id, None, level, is_free=item.level is None)
+            await self._accept(tenant, item, confirmation, describe=describe, how=how)
         except BaseException:
             # Shielded: a client that hangs up must not leave the item taken.
             await asyncio.shield(self._give_back(item))
@@ -207,7 +218,7 @@ class Presigned:
         confirmation: Confirmation,
         *,
         describe: bool,
-        level: VerificationLevel,
+        how: Chosen,
     ) -> None:
         key = confirmation.object_key
         store = await self._stores.of(tenant.id, item.storage_target)
@@ -227,7 +238,9 @@ class Presigned:
                 title=item.title,
                 tags=item.tags,
                 describe=describe,
-                level=level,
+                level=how.level,
+                backends=how.backends,
+                policy_id=how.policy_id,
                 upload_method="PRESIGNED",
                 storage_target=item.storage_target,
             )

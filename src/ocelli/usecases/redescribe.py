@@ -59,6 +59,7 @@ class Redescribe:
         question: Question,
         level: VerificationLevel,
         *,
+        policy_id: UUID | None = None,
         request_key: str | None = None,
     ) -> tuple[UUID, Redescription]:
         """Enqueue one picture, given by its id or the beginning of it; return its id, too.
@@ -68,7 +69,9 @@ class Redescribe:
         async with self._database.transaction() as tx:
             image = existing(await tx.images.get(tenant.id, image_id), "File", image_id)
             query = FileQuery(ids=(image.id,))
-            done = await self._submit(tx, tenant, query, question, level, request_key)
+            done = await self._submit(
+                tx, tenant, query, question, level, request_key, policy_id=policy_id
+            )
         return image.id, done
 
     async def matching(
@@ -78,6 +81,7 @@ class Redescribe:
         question: Question,
         level: VerificationLevel,
         *,
+        policy_id: UUID | None = None,
         request_key: str | None = None,
         webhook_url: str | None = None,
     ) -> Redescription:
@@ -88,7 +92,14 @@ class Redescribe:
         """
         async with self._database.transaction() as tx:
             return await self._submit(
-                tx, tenant, query, question, level, request_key, webhook_url=webhook_url
+                tx,
+                tenant,
+                query,
+                question,
+                level,
+                request_key,
+                policy_id=policy_id,
+                webhook_url=webhook_url,
             )
 
     async def _submit(
@@ -100,6 +111,7 @@ class Redescribe:
         level: VerificationLevel,
         request_key: str | None,
         *,
+        policy_id: UUID | None,
         webhook_url: str | None = None,
     ) -> Redescription:
         id = uuid.uuid4() if request_key is None else uuid.uuid5(tenant.id, request_key)
@@ -116,7 +128,7 @@ class Redescribe:
                 issue="too many pictures",
             )
         waiting = await tx.analyses.waiting(
-            tenant.id, [each.image_id for each in originals], question, level
+            tenant.id, [each.image_id for each in originals], question, level, policy_id
         )
         new = [each for each in originals if each.image_id not in waiting]
         batch = Batch(
@@ -132,7 +144,7 @@ class Redescribe:
             webhook_url=webhook_url,
         )
         await tx.batches.add(batch)
-        await _enqueue(tx, _analyses(batch, new, question))
+        await _enqueue(tx, _analyses(batch, new, question, policy_id))
         await self._quota.reserve(
             tx, tenant, uploads=0, descriptions=len(new), credits=len(new) * level.looks
         )
@@ -140,7 +152,9 @@ class Redescribe:
         return Redescription(state, already_queued=len(waiting))
 
 
-def _analyses(batch: Batch, originals: Sequence[Original], question: Question) -> list[Analysis]:
+def _analyses(
+    batch: Batch, originals: Sequence[Original], question: Question, policy_id: UUID | None
+) -> list[Analysis]:
     return [
         Analysis(
             id=uuid.uuid4(),
@@ -154,6 +168,7 @@ def _analyses(batch: Batch, originals: Sequence[Original], question: Question) -
             question=question,
             request_id=batch.id,
             position=position,
+            policy_id=policy_id,
         )
         for position, original in enumerate(originals)
     ]

@@ -19,6 +19,7 @@ from ocelli.domain.errors import (
     ValidationFailed,
 )
 from ocelli.domain.images import Image, StorageTarget
+from ocelli.domain.questions import Question
 from ocelli.domain.upload_sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.batcher import Batcher
 from ocelli.usecases.concurrency import store_all
@@ -54,6 +55,8 @@ class UploadRequest:
     skip_duplicates: bool = False
     variants: bool = True
     level: VerificationLevel = DEFAULT_LEVEL
+    backends: tuple[str, ...] = ()
+    policy_id: UUID | None = None
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
     request_id: str | None = field(default_factory=REQUEST_ID.get)
@@ -457,4 +460,6 @@ def _new_analysis(stored: _StoredUpload) -> Analysis:
         level=stored.request.level,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),
+        question=Question(backends=stored.request.backends),
+        policy_id=stored.request.policy_id,
     )

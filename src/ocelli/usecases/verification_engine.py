@@ -131,6 +131,32 @@ class Engine:
             for backend in (first, *self.checkers_of(first))
         )
 
+    def why_not(self, backends: Sequence[str]) -> str | None:
+        """Return why one of these backends cannot be asked now; None if all can."""
+        for name in backends:
+            if self._backends.get(name) is None:
+                reason = self._sight and self._sight.held_back(name)
+                return (
+                    f"{name} is held back. {reason}"
+                    if reason
+                    else f"{name} is not configured here."
+                )
+        return None
+
+    def planned_calls(self, question: Question, level: VerificationLevel) -> tuple[str, ...]:
+        """Return the backend of each model call that an answer takes at most, in their order."""
+        backends, _ = self._requested_backends(question)
+        return tuple(
+            backend.name
+            for first in backends
+            for backend in (first, *self.checkers_of(first))[: level.looks]
+        )
+
+    @property
+    def default_backend(self) -> str:
+        """The name of the backend that describes when a question names none."""
+        return self._backends.default.name
+
     def checkers_of(self, first: Backend) -> tuple[Backend, Backend]:
         """Return the backends that check, and that judge, the claims of ``first``."""
         checker = self._backends.checker(first.name)
@@ -192,10 +218,9 @@ class Engine:
             return [ClaimVerdicts() for _ in claims]
         return [ClaimVerdicts(self._evidence.judge(claim, found)) for claim in claims]
 
-    @property
-    def calibration(self) -> Calibration:
-        """The map from computed to observed probabilities."""
-        return self._calibration
+    def calibration(self, level: VerificationLevel) -> Calibration:
+        """Return the map from computed to observed probabilities of a level."""
+        return self._calibration.at(level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +304,7 @@ class _BackendRun:
         if not checks:
             failed = errors[0]
             raise AnalysisFailed(failed.type, failed.message, retryable=failed.retryable)
-        computed = confidence(judged_claims, self.engine.calibration)
+        computed = confidence(judged_claims, self.engine.calibration(self.level))
         return _BackendResult(
             None, judged_claims, tuple(each.call for each in checks), computed, errors
         )
@@ -313,7 +338,7 @@ class _BackendRun:
                 continue
             verdicts = _with(verdicts, positions, check)
             checks.append(_Checked(check, tuple(positions), Task.JUDGE if judges else Task.CHECK))
-        calibration = self.engine.calibration
+        calibration = self.engine.calibration(self.level)
         judged_claims = judged(claims, verdicts, describer=describer, calibration=calibration)
         return judged_claims, checks, tuple(errors)
 
@@ -348,7 +373,7 @@ class _BackendRun:
         own = self.first.confidence(judged_claims)
         if own is not None:
             return round(own, 4)
-        computed = confidence(judged_claims, self.engine.calibration)
+        computed = confidence(judged_claims, self.engine.calibration(self.level))
         return findings.confidence if computed is None else computed
 
 

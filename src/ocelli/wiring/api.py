@@ -37,6 +37,7 @@ from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
 from ocelli.usecases.keys import Keys
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
+from ocelli.usecases.policies import Policies
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
@@ -96,6 +97,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     idempotency = Idempotency(database)
     changes = ChangeListener(dsn)
     names = backend_names(settings)
+    default_backend = settings.default_backend or names[0]
+    policies = Policies(database, names, default_backend)
     subjects = sight_subjects(settings)
     adhoc = AdHocAnalyses(
         database,
@@ -157,7 +160,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             idempotency=idempotency,
             quota=quota,
             upload=upload,
-            presigned=Presigned(database, stores, upload, quota),
+            presigned=Presigned(database, stores, upload, quota, policies),
             sessions=Sessions(database),
             listen=changes.listen,
             files=Files(database, stores),
@@ -168,7 +171,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             batches=Batches(database, adhoc, quota),
             redescribe=Redescribe(database, quota),
             backend_names=names,
-            default_backend=settings.default_backend or names[0],
+            default_backend=default_backend,
+            policies=policies,
             answer_timeout=settings.analysis_timeout,
             chat=_chat(settings, database, adhoc, metering, upstreams, decoders),
             ollama=OllamaSettings(

@@ -125,9 +125,18 @@ def read_calibration(settings: Settings) -> Calibration:
     if settings.calibration is None:
         return Calibration()
     entry = json.loads(settings.calibration.read_text(encoding="utf-8"))
-    return Calibration(tuple((float(x), float(y)) for x, y in entry["knots"]))
+    levels = {level: Calibration(_knots(of)) for level, of in entry.get("levels", {}).items()}
+    return Calibration(_knots(entry["knots"]), levels)
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write a file for ``read_calibration``."""
-    path.write_text(json.dumps({"knots": calibration.knots}) + "\n", encoding="utf-8")
+    entry = {
+        "knots": calibration.knots,
+        "levels": {level: each.knots for level, each in calibration.levels.items()},
+    }
+    path.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+
+
+def _knots(pairs: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in pairs)

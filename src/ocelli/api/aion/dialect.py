@@ -13,6 +13,7 @@ from ocelli.api.aion.data import routes as data
 from ocelli.api.aion.describe import routes as describe
 from ocelli.api.aion.files import routes as files
 from ocelli.api.aion.keys import routes as keys
+from ocelli.api.aion.policies import routes as policies
 from ocelli.api.aion.presigned import routes as presigned
 from ocelli.api.aion.reviews import routes as reviews
 from ocelli.api.aion.sessions import routes as sessions
@@ -32,6 +33,7 @@ for resource in (
     files,
     reviews,
     vocabularies,
+    policies,
     colors,
     data,
     describe,

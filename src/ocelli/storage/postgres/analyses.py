@@ -14,6 +14,7 @@ from ocelli.storage.postgres.rows import (
     calls_to_json,
     claims_to_json,
     errors_to_json,
+    escalation_to_json,
     findings_to_json,
     question_to_json,
     recordset,
@@ -33,7 +34,7 @@ ANSWERS = "ocelli_answers"  # the channel on which ids of final analyses are tol
 
 _NEW = (
     "id, tenant_id, image_id, object_key, storage_target, level, status, created_at, question,"
-    " source_url, request_id, position, name"
+    " source_url, request_id, position, name, policy_id"
 )
 ADD_ANALYSES = (
     f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM granted,"
@@ -113,7 +114,7 @@ class PostgresAnalyses:
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
             " claims = %s::jsonb, errors = %s::jsonb, calls = %s::jsonb, object_key = %s,"
-            " width = %s, height = %s,"
+            " width = %s, height = %s, escalation = %s::jsonb,"
             " failure = NULL, completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
             (
@@ -130,6 +131,7 @@ class PostgresAnalyses:
                 analysis.object_key,
                 analysis.width,
                 analysis.height,
+                escalation_to_json(analysis.escalation),
                 analysis.id,
             ),
         )
@@ -190,13 +192,18 @@ class PostgresAnalyses:
         )
 
     async def waiting(
-        self, tenant_id: UUID, image_ids: Sequence[UUID], question: Question, level: str
+        self,
+        tenant_id: UUID,
+        image_ids: Sequence[UUID],
+        question: Question,
+        level: str,
+        policy_id: UUID | None,
     ) -> frozenset[UUID]:
         """Return those of these pictures that are waiting for the answer to an equal question."""
         cursor = await self._connection.execute(
             "SELECT image_id, question FROM analyses WHERE tenant_id = %s AND image_id = ANY(%s)"
-            f" AND {_UNFINISHED} AND level = %s",
-            (tenant_id, list(image_ids), level),
+            f" AND {_UNFINISHED} AND level = %s AND policy_id IS NOT DISTINCT FROM %s",
+            (tenant_id, list(image_ids), level, policy_id),
         )
         return frozenset(
             row["image_id"]
@@ -238,6 +245,7 @@ def _new_row(analysis: Analysis) -> dict[str, Any]:
         "request_id": analysis.request_id,
         "position": analysis.position,
         "name": _storable(analysis.name),
+        "policy_id": analysis.policy_id,
     }
 
 

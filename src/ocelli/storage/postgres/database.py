@@ -26,6 +26,7 @@ from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
+from ocelli.storage.postgres.policies import PostgresPolicies
 from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.reviews import PostgresReviews
@@ -66,6 +67,7 @@ class PostgresTransaction:
     colors = _repository(PostgresColors)
     history = _repository(PostgresHistory)
     exports = _repository(PostgresExports)
+    policies = _repository(PostgresPolicies)
     rates = _repository(PostgresRates)
     responses = _repository(PostgresResponses)
     idempotency = _repository(PostgresIdempotencyKeys)

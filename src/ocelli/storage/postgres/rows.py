@@ -23,6 +23,7 @@ from ocelli.domain.analysis import (
 from ocelli.domain.claims import JudgedClaim
 from ocelli.domain.effective import MachineWords
 from ocelli.domain.errors import FailureType
+from ocelli.domain.escalation import Escalation
 from ocelli.domain.findings import Findings
 from ocelli.domain.images import (
     Image,
@@ -43,6 +44,7 @@ _claims = TypeAdapter(tuple[JudgedClaim, ...])
 _answer = TypeAdapter(AnalysisAnswer)
 _calls = TypeAdapter(tuple[ModelCall, ...])
 _errors = TypeAdapter(tuple[BackendFailure, ...])
+_escalation = TypeAdapter(Escalation)
 _question = TypeAdapter(Question)
 _inputs = TypeAdapter(list[Any])
 _DEFAULT_QUESTION = Question()
@@ -81,6 +83,11 @@ def calls_to_json(calls: tuple[ModelCall, ...]) -> str:
 def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
     """Serialise failures of backends, without NUL."""
     return _storable(_errors.dump_json(errors))
+
+
+def escalation_to_json(escalation: Escalation | None) -> str | None:
+    """Serialise the record of a policy, without NUL."""
+    return None if escalation is None else _storable(_escalation.dump_json(escalation))
 
 
 def answer_to_json(answer: AnalysisAnswer) -> str:
@@ -147,6 +154,10 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         name=row["name"],
         width=row["width"],
         height=row["height"],
+        policy_id=row["policy_id"],
+        escalation=None
+        if row["escalation"] is None
+        else _escalation.validate_python(row["escalation"]),
     )
 
 

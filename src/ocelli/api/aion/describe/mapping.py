@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
+from ocelli.api.aion.policies.mapping import escalation
 from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.batches import BatchKind
@@ -123,7 +124,7 @@ def described(
         tags=list(analysis.tags) if tags else [],
         features=_features(analysis.findings),
         metadata=_metadata(analysis) if metadata else None,
-        verification_level=analysis.level,
+        verification_level=analysis.answered_level,
         providers_used=_providers(analysis),
         consensus_score=analysis.confidence,
         confidence_score=analysis.confidence,
@@ -131,6 +132,7 @@ def described(
         calls=calls(analysis),
         claims=[claim(each) for each in analysis.claims],
         errors=backend_errors(analysis),
+        escalation=escalation(analysis),
         warnings=warnings(analysis),
         processing_time_ms=round(analysis.processing_ms or 0),
         timestamp=analysis.completed_at or analysis.created_at,

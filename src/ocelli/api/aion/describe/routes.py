@@ -10,6 +10,7 @@ from fastapi import Path, Query
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.describe import mapping, schemas
+from ocelli.api.aion.policies.mapping import chosen
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
@@ -20,6 +21,7 @@ from ocelli.domain.errors import NotFound
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.questions import Question
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.policies import Chosen
 
 router = resource_router(tag="describe and verify")
 
@@ -38,7 +40,8 @@ async def describe(
 
     Asked again within 30 days, the same costs nothing: the answer is remembered, not the picture.
     """
-    done = await _answered(body, mapping.question(body), key, services)
+    how = await chosen(body, key, services)
+    done = await _answered(body, mapping.question(body), how, key, services)
     return mapping.described(done, metadata=body.include_metadata, tags=body.include_tags)
 
 
@@ -54,7 +57,8 @@ async def verify(
 
     The picture is in no list; it is removed with its answer after 24 hours.
     """
-    done = await _answered(body, mapping.statement(body), key, services)
+    how = Chosen(body.verification_level)
+    done = await _answered(body, mapping.statement(body), how, key, services)
     return mapping.verified(done)
 
 
@@ -96,13 +100,15 @@ async def batch_describe(
     items = await asyncio.to_thread(
         mapping.batch_items, [(each, None, None) for each in body.images]
     )
+    how = await chosen(body, key, services)
     return mapping.submitted(
         await services.batches.submit(
             key.tenant,
             BatchKind.DESCRIBE,
             items,
-            mapping.question(body),
-            body.verification_level,
+            how.of(mapping.question(body)),
+            how.level,
+            policy_id=how.policy_id,
             webhook_url=body.webhook_url,
         )
     )
@@ -196,11 +202,14 @@ async def cancel_batch(batch_id: BatchId, key: CurrentKey, services: CurrentServ
 async def _answered(
     body: schemas.DescribeRequest | schemas.VerifyRequest,
     question: Question,
+    how: Chosen,
     key: ApiKey,
     services: Services,
 ) -> Analysis:
     source = await asyncio.to_thread(mapping.source, body)
-    analysis = await services.adhoc.ask(key.tenant, source, question, level=body.verification_level)
+    analysis = await services.adhoc.ask(
+        key.tenant, source, how.of(question), level=how.level, policy_id=how.policy_id
+    )
     return await services.adhoc.answered(
         key.tenant.id, analysis.id, timeout=services.answer_timeout
     )

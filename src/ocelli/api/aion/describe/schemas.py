@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from ocelli.api.aion.cursors import NEXT
+from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
 from ocelli.api.verified import BackendError, ClaimOut
 from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus
@@ -99,7 +100,7 @@ class Wording(BaseModel):
     )
 
 
-class DescribeRequest(ImageInput, Options, Wording):
+class DescribeRequest(ImageInput, Options, Escalating, Wording):
     """One picture to describe."""
 
     model_config = ConfigDict(
@@ -148,7 +149,7 @@ class _BatchOptions(Options):
     create_dataset: Literal[False] = False
 
 
-class BatchDescribeRequest(_BatchOptions, Wording):
+class BatchDescribeRequest(_BatchOptions, Escalating, Wording):
     """Pictures to describe."""
 
     model_config = ConfigDict(
@@ -230,6 +231,7 @@ class DescribeResponse(BaseModel):
     calls: list[CallOut]
     claims: list[ClaimOut]
     errors: list[BackendError]
+    escalation: EscalationOut | None = Field(description="Null without an escalation policy.")
     warnings: list[str] = Field(description=WARNINGS)
     processing_time_ms: int
     timestamp: datetime

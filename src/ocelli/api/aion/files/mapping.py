@@ -11,6 +11,7 @@ from ocelli.api.aion import cursors
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe.mapping import calls, question, submitted, warnings
 from ocelli.api.aion.files import schemas
+from ocelli.api.aion.policies.mapping import escalation
 from ocelli.api.verified import backend_errors, claim
 from ocelli.domain.analysis import Status
 from ocelli.domain.edits import Changes, ClaimChange
@@ -189,7 +190,7 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
         tags=list(analysis.tags),
         source=", ".join(each.source for each in analysis.findings),
         model_version=", ".join(each.model_version for each in analysis.findings),
-        verification_level=analysis.level,
+        verification_level=analysis.answered_level,
         looks=analysis.looks,
         provenance=provenance(analysis),
         providers=[
@@ -205,6 +206,7 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
         claims=[claim(each) for each in analysis.claims],
         calls=calls(analysis),
         errors=backend_errors(analysis),
+        escalation=escalation(analysis),
         warnings=warnings(analysis),
     )
 
@@ -265,7 +267,7 @@ def ai_tags(image: Image) -> list[str]:
 
 def level(image: Image) -> VerificationLevel | None:
     """Return how thoroughly the shown description was checked; None without one."""
-    return image.described.level if image.described else None
+    return image.described.answered_level if image.described else None
 
 
 def words(image: Image, shown: Effective) -> dict[str, Any]:

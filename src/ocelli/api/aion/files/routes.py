@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from ocelli.api.aion import cursors
 from ocelli.api.aion.common import FileId, absolute, errors, resource_router
 from ocelli.api.aion.files import mapping, schemas
+from ocelli.api.aion.policies.mapping import chosen
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.idempotency import HEADER
 from ocelli.api.policy import requires
@@ -176,11 +177,14 @@ async def redescribe_files(
     shown, all are `full_descriptions`. At most 10,000 pictures a request. Elsewhere the default
     backend stands in for an unknown one of `providers`; here that is refused.
     """
+    question = mapping.known_question(body, services.backend_names)
+    how = await chosen(body, key, services)
     done = await services.redescribe.matching(
         key.tenant,
         mapping.selection_query(body),
-        mapping.known_question(body, services.backend_names),
-        body.verification_level,
+        how.of(question),
+        how.level,
+        policy_id=how.policy_id,
         request_key=request.headers.get(HEADER),
         webhook_url=body.webhook_url,
     )
@@ -208,11 +212,14 @@ async def redescribe_file(
     `full_descriptions`. While the same is being done, asking again changes nothing.
     """
     body = body or schemas.RedescribeRequest()
+    question = mapping.known_question(body, services.backend_names)
+    how = await chosen(body, key, services)
     image_id, done = await services.redescribe.one(
         key.tenant,
         file_id,
-        mapping.known_question(body, services.backend_names),
-        body.verification_level,
+        how.of(question),
+        how.level,
+        policy_id=how.policy_id,
         request_key=request.headers.get(HEADER),
     )
     return mapping.redescription(done, image_id)

@@ -19,6 +19,7 @@ from ocelli.api.aion.describe.schemas import (
     WebhookUrl,
     Wording,
 )
+from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
 from ocelli.api.verified import BackendError, ClaimOut
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.edits import ClaimVerdict, EditField, ReviewStatus
@@ -195,6 +196,7 @@ class FullDescription(BaseModel):
     )
     calls: list[CallOut] = Field(description="The model calls, one credit each.")
     errors: list[BackendError] = Field(description="Backends that did not answer.")
+    escalation: EscalationOut | None = Field(description="Null without an escalation policy.")
     warnings: list[str] = Field(description=WARNINGS)
 
 
@@ -412,13 +414,13 @@ class BatchDeleted(BaseModel):
     summary: DeletionSummary
 
 
-class RedescribeRequest(Options, Wording):
+class RedescribeRequest(Options, Escalating, Wording):
     """How to describe a picture again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"verification_level": "critical"}]})
 
 
-class RedescribeMatchingRequest(FileSelection, Options, Wording):
+class RedescribeMatchingRequest(FileSelection, Options, Escalating, Wording):
     """Which pictures to describe again, by the filters of the list, and how.
 
     Without a filter: all. Unknown fields are refused, as a misspelt filter would select all.

@@ -42,7 +42,7 @@ async def request_presigned_url(
             size_bytes=body.size_bytes,
             storage_target=body.storage_target,
             idempotency_key=body.idempotency_key,
-            level=body.verification_level,
+            level=_named_level(body),
         ),
     )
     return schemas.PresignedResponse(
@@ -86,7 +86,7 @@ async def initiate_upload(
     title: Annotated[str | None, Form(max_length=MAX_TITLE_LENGTH)] = None,
     tags: Annotated[str, Form(max_length=4000)] = "",
     auto_describe: Annotated[bool, Form()] = True,
-    verification_level: Annotated[VerificationLevel, Form()] = VerificationLevel.STANDARD,
+    verification_level: Annotated[VerificationLevel | None, Form()] = None,
 ) -> schemas.InitiateResponse:
     """At most 50 MB. `auto_describe` is decided when it is confirmed."""
     del auto_describe
@@ -150,6 +150,7 @@ async def batch_prepare(
                 content_type=file.content_type,
                 size_bytes=file.size_bytes,
                 storage_target=file.storage_target,
+                level=_named_level(body),
             )
             for file in body.files
         ],
@@ -202,3 +203,10 @@ async def batch_status(
 
 def _absolute(request: Request, services: Services) -> Callable[[str], str]:
     return lambda url: absolute(request, services, url)
+
+
+def _named_level(
+    body: schemas.PresignedRequest | schemas.BatchPrepareRequest,
+) -> VerificationLevel | None:
+    """Return the level that a request names; None if it names none."""
+    return body.verification_level if "verification_level" in body.model_fields_set else None

@@ -19,6 +19,7 @@ from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.escalation import MAX_NAME
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.scopes import KeyRole
 from ocelli.domain.upload_sessions import Intent
@@ -37,6 +38,7 @@ _STREAM_FIELDS = (
     "skip_duplicates",
     "storage_target",
     "verification_level",
+    "escalation_policy",
 )
 _BATCH_FIELDS = (*_STREAM_FIELDS[1:], "intent", "session_id")
 
@@ -49,6 +51,12 @@ _COMMON_PROPERTIES: dict[str, Any] = {
         "type": "string",
         "enum": ["default", "quick", "standard", "thorough", "critical"],
         "default": "default",
+    },
+    "escalation_policy": {
+        "type": "string",
+        "maxLength": MAX_NAME,
+        "description": "The name or id of an escalation policy, or `none`. Default: the tenant's "
+        "default policy, if `verification_level` is default.",
     },
 }
 
@@ -104,7 +112,7 @@ async def upload_stream(
             part = form.files[0]
             if part.error is not None:
                 raise part.error
-            upload_request = _upload_request(part.filename, form.fields)
+            upload_request = await _upload_request(part.filename, form.fields, key, services)
             accepted = await services.upload.accept(key.tenant, part.staged, upload_request)
     return mapping.stream_upload(
         accepted,
@@ -158,7 +166,7 @@ async def _stream_batch(
         )
         if not form.files:
             raise ValidationFailed("The form has no part `files`.", field="files")
-        upload_request = _upload_request(None, form.fields)
+        upload_request = await _upload_request(None, form.fields, key, services)
         files = [
             IncomingFile(replace(upload_request, filename=part.filename), part.staged, part.error)
             for part in form.files
@@ -229,8 +237,16 @@ async def upload_status(
     return mapping.upload_status(await services.files.get(key.tenant.id, image_id))
 
 
-def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadRequest:
-    level = fields.get("verification_level", "")
+async def _upload_request(
+    filename: str | None, fields: dict[str, str], key: ApiKey, services: Services
+) -> UploadRequest:
+    is_default = fields.get("verification_level", "") in ("", "default")
+    level = DEFAULT_LEVEL
+    if not is_default:
+        level = _choice(fields, "verification_level", VerificationLevel, DEFAULT_LEVEL)
+    how = await services.policies.choose(
+        key.tenant.id, fields.get("escalation_policy") or None, level, is_free=is_default
+    )
     return UploadRequest(
         filename=filename,
         title=fields.get("title") or None,
@@ -238,9 +254,9 @@ def _upload_request(filename: str | None, fields: dict[str, str]) -> UploadReque
         describe=_flag(fields, "auto_describe", default=True),
         skip_duplicates=_flag(fields, "skip_duplicates", default=False),
         storage_target=_choice(fields, "storage_target", StorageTarget, StorageTarget.DEFAULT),
-        level=DEFAULT_LEVEL
-        if level == "default"
-        else _choice(fields, "verification_level", VerificationLevel, DEFAULT_LEVEL),
+        level=how.level,
+        backends=how.backends,
+        policy_id=how.policy_id,
     )
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
 from ocelli.api import health, metrics, signed_urls
 from ocelli.api.dialects import dialects
 from ocelli.api.policy import policy_of
+from ocelli.console.app import ROUTERS
+from ocelli.console.services import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.routing import BaseRoute
 
 TARGET = Path(__file__).with_name("permissions.md")
 
@@ -36,19 +44,24 @@ def permissions_reference() -> str:
     ]
     for dialect in dialects():
         found += [*dialect.router.routes, *dialect.plain_routes]
-    routes = [route for route in found if isinstance(route, Route)]
-    rows = {_row(route) for route in routes if route.include_in_schema}
+    rows = {_row(route) for route in _documented(found)}
+    rows |= {_row(route, PATH) for router in ROUTERS for route in _documented(router.routes)}
     return HEAD + "".join(f"{row}\n" for row in sorted(rows))
 
 
-def _row(route: Route) -> str:
+def _documented(routes: Iterable[BaseRoute]) -> list[Route]:
+    return [each for each in routes if isinstance(each, Route) and each.include_in_schema]
+
+
+def _row(route: Route, prefix: str = "") -> str:
+    path = prefix + route.path
     methods = ", ".join(sorted((route.methods or set()) - {"HEAD"}))
     policy = policy_of(route.endpoint)
     if policy is None:
-        return f"| `{route.path}` {methods} | – | – | – |"
+        return f"| `{path}` {methods} | – | – | – |"
     limit = policy.per_minute if policy.counted else "never limited"
     scope = f"`{policy.scope}`" if policy.scope else "–"
-    return f"| `{route.path}` {methods} | `{policy.role}` | {scope} | {limit or '–'} |"
+    return f"| `{path}` {methods} | `{policy.role}` | {scope} | {limit or '–'} |"
 
 
 if __name__ == "__main__":

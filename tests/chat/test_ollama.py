@@ -256,7 +256,7 @@ def test_the_root(chat: Server) -> None:
     page = requests.get(
         chat.url + "/", headers={"Accept": "text/html"}, timeout=60, allow_redirects=False
     )
-    assert page.headers["Location"] == "/docs"
+    assert page.headers["Location"] == "/console/"
     assert requests.get(f"{chat.url}/api/version", timeout=60).json()["version"]
     others = requests.get(f"{chat.url}/api/credits", timeout=60)
     assert others.status_code == 401  # a surface of its own, which keeps its place
@@ -271,7 +271,7 @@ def test_without_the_settings(server: Server) -> None:
     listed = requests.get(tags, headers=server.headers, timeout=60).json()["models"]
     assert f"{LOCAL}:latest" in [each["model"] for each in listed]
     page = requests.get(server.url + "/", timeout=60, allow_redirects=False)
-    assert page.headers["Location"] == "/docs"
+    assert page.headers["Location"] == "/console/"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.conftest import Server
 from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.integration.test_sessions import ended
 
-from ocelli.api.aion.cursors import LONGEST, PATTERN, from_cursor, to_cursor
+from ocelli.api.cursors import LONGEST, PATTERN, from_cursor, to_cursor
 from ocelli.domain.errors import ValidationFailed
 
 Meanwhile = Callable[[list[Any]], object]

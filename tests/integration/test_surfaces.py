@@ -30,9 +30,13 @@ print(json.dumps(sorted(create_app(MagicMock()).openapi()["paths"])))
 
 
 def paths(source: Path) -> set[str]:
+    return set(json.loads(run(PROGRAM, source)))
+
+
+def run(program: str, source: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(source)}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         env=environment,
         capture_output=True,
         text=True,
@@ -40,7 +44,7 @@ def paths(source: Path) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return set(json.loads(done.stdout))
+    return done.stdout
 
 
 @cache
@@ -65,3 +69,15 @@ def test_a_surface_can_be_removed(name: str, tmp_path: Path) -> None:
     removed = whole - left
     assert removed
     assert all(path.startswith(dialect.prefixes) for path in removed)
+
+
+def test_the_console_can_be_removed(tmp_path: Path) -> None:
+    copy = tmp_path / "ocelli"
+    shutil.copytree(Path(ocelli.__file__).parent, copy)
+    shutil.rmtree(copy / "console")
+    wiring = copy / "wiring" / "api.py"
+    lines = wiring.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if "install_console" not in line]
+    assert len(lines) - len(kept) == 2  # its import and its call
+    wiring.write_text("".join(kept), encoding="utf-8")
+    run("import ocelli.api.app, ocelli.wiring.api, ocelli.cli.child, ocelli.cli.serve", tmp_path)

@@ -93,6 +93,14 @@ def worker(
 
 
 @app.command()
+def console(data: Existing = None) -> None:
+    """Print a link that signs the owner in to the console of the running server, once."""
+    from ocelli.cli.sign_in import print_link
+
+    exit_with(print_link(**given(data=data)))
+
+
+@app.command()
 def describe(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
     as_json: AsJson = False,

@@ -77,6 +77,7 @@ def serve(**options: Any) -> int:
             model.start(supervisor, environment)
             dsn = start()  # takes as long as the children need to load
             from ocelli.wiring.installation import (  # after their start: 0.3 s
+                console_link,
                 prepare,
                 write_store_marker,
             )
@@ -85,7 +86,8 @@ def serve(**options: Any) -> int:
             write_store_marker(
                 settings, dsn
             )  # makes folder and secret before children race for them
-            _announce_when_ready(address, key, settings, stop)
+            link = console_link(settings, dsn, address)
+            _announce_when_ready(address, key, link, settings, stop)
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
         fail(str(error))
@@ -203,7 +205,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _announce_when_ready(
-    address: str, key: str | None, settings: Settings, stop: threading.Event
+    address: str, key: str | None, link: str | None, settings: Settings, stop: threading.Event
 ) -> None:
     def announce() -> None:
         deadline = time.monotonic() + READY_TIMEOUT
@@ -217,6 +219,8 @@ def _announce_when_ready(
                     typer.echo(advice(settings))
                 if not settings.workers:
                     typer.echo("no workers here: pictures wait for those of `ocelli worker`")
+                if link is not None:
+                    typer.echo(f"console {link} (signs you in once, within ten minutes)")
                 typer.echo(f"ready {address}")
                 sys.stdout.flush()
                 return

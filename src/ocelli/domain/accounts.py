@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 MEGABYTE = 1024 * 1024
+DEFAULT_TENANT = "default"  # that of the owner of the installation
 KEY_PATTERN = re.compile(r"^[a-z]+_[A-Za-z0-9_-]{20,}$")
 
 

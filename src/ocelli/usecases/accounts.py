@@ -42,7 +42,7 @@ class Accounts:
             )
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidKey("This is not an API key: keys look like `aion_` and 43 characters.")
-        return await self._good(hash_key(key))
+        return await self.authenticate_hash(hash_key(key))
 
     async def authenticate_keyless(self, tenant: str, surface: str) -> ApiKey:
         """For callers of ``surface`` who cannot send a key: one of the tenant of that name.
@@ -54,7 +54,7 @@ class Accounts:
         known = self._keyless.get((tenant, surface))
         if known is None:
             known = await self._make_keyless(tenant, surface)
-        return await self._good(known)
+        return await self.authenticate_hash(known)
 
     async def _make_keyless(self, tenant: str, surface: str) -> bytes:
         async with self._database.transaction() as tx:
@@ -74,7 +74,8 @@ class Accounts:
         hashed = self._keyless[tenant, surface] = hash_key(secret)
         return hashed
 
-    async def _good(self, hashed: bytes) -> ApiKey:
+    async def authenticate_hash(self, hashed: bytes) -> ApiKey:
+        """Do as ``authenticate`` for a key of which the hash is known."""
         found = await asyncio.shield(self._shared_lookup(hashed))
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:

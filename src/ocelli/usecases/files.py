@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from ocelli.domain.analysis import Status
-from ocelli.domain.errors import NotFound
-from ocelli.domain.images import Variant, VariantStatus, VariantType
+from ocelli.domain.errors import NotFound, StorageAccessDenied
+from ocelli.domain.images import StorageTarget, Variant, VariantStatus, VariantType
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.colors import Palette
     from ocelli.domain.file_query import FileQuery
-    from ocelli.domain.images import Image, StorageTarget
+    from ocelli.domain.images import Image
     from ocelli.domain.paging import PageRequest
     from ocelli.domain.ports_storage import Objects
     from ocelli.media.variants import Rendered
@@ -132,6 +134,19 @@ class Files:
     async def links(self, images: Iterable[Image]) -> Links:
         """Return the builder of URLs for these pictures."""
         return Links(await self._stores.stores_of(images))
+
+    async def origins(self, tenant_id: UUID) -> list[str]:
+        """Return the origins of the URLs of a tenant's pictures, but for this server's own."""
+        urls = []
+        for target in StorageTarget:
+            with suppress(StorageAccessDenied):
+                store = await self._stores.find(tenant_id, target)
+                if store is not None:
+                    urls.append(store.url("a", expires_in=URL_LIFETIME, content_type="image/webp"))
+        parts = map(urlsplit, urls)
+        return list(
+            dict.fromkeys(f"{each.scheme}://{each.netloc}" for each in parts if each.netloc)
+        )
 
     async def download_url(self, image: Image) -> str:
         """Return a URL with which browsers save the original; it is valid for an hour.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
 from ocelli.backends.local.embedder import MiniLmEmbedder
-from ocelli.domain.accounts import MEGABYTE
+from ocelli.domain.accounts import DEFAULT_TENANT, MEGABYTE
 from ocelli.media.blob_writer import DiskWatch
 from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
@@ -27,6 +27,7 @@ from ocelli.usecases.chat_models import ChatModels
 from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.colors import Colors
+from ocelli.usecases.console_sessions import ConsoleSessions
 from ocelli.usecases.conversations import Conversations
 from ocelli.usecases.edits import Edits
 from ocelli.usecases.embeddings import Embeddings
@@ -78,6 +79,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     from ocelli.api.app import create_app
     from ocelli.api.services import OllamaSettings, Services
     from ocelli.backends.chat.relay import Upstreams
+    from ocelli.console.app import install as install_console
 
     database = PostgresDatabase(
         dsn, max_connections=settings.database_connections, short_timeouts=True
@@ -150,8 +152,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 await upstreams.close()
                 decoders.close()
 
-    return create_app(
-        Services(
+    app = create_app(
+        services := Services(
             accounts=accounts,
             keys=Keys(database),
             rates=rates,
@@ -197,6 +199,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             public_url=settings.public_url and settings.public_url.rstrip("/"),
         )
     )
+    install_console(app, services, ConsoleSessions(database, accounts), DEFAULT_TENANT)
+    return app
 
 
 def _chat(

@@ -8,7 +8,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ocelli.domain.accounts import KeyDraft, Tier, new_key
+from ocelli.domain.accounts import DEFAULT_TENANT, KeyDraft, Tier, new_key
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.media.blob_writer import BlobWriter
@@ -16,6 +16,7 @@ from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import check_connection
 from ocelli.storage.postgres.schema import migrate, missing
+from ocelli.usecases.console_sessions import make_link
 from ocelli.usecases.keys import Keys
 from ocelli.wiring.adapters import objects, secret, write_private
 from ocelli.wiring.data_folder import KEY, NoInstallation
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ocelli.storage.objects_s3 import S3Objects
 
 log = logging.getLogger(__name__)
-DEFAULT_TENANT = "default"
 # The first key is that of the machine's owner: the limit stops runaway clients only.
 OWNER_REQUESTS_PER_MINUTE = 60_000
 MARKER_TIMEOUT = 10.0
@@ -92,6 +92,21 @@ async def _first_key(settings: Settings, dsn: str) -> str | None:
             write_private(settings.data / KEY, key + "\n")
         await keys.issue(DEFAULT_TENANT, Tier.ENTERPRISE, KeyDraft("first key", EVERYTHING), key)
     return None if configured else key
+
+
+def console_link(settings: Settings, dsn: str, address: str) -> str | None:
+    """Return an address that signs the owner in to the console once; None without a key of theirs.
+
+    ``address`` is that of the server, unless it has a public one.
+    """
+
+    async def make() -> str | None:
+        async with PostgresDatabase(dsn, max_connections=1) as database:
+            return await make_link(database, DEFAULT_TENANT)
+
+    token = asyncio.run(make())
+    base = (settings.public_url or address).rstrip("/")
+    return None if token is None else f"{base}/console/sign-in?link={token}"
 
 
 async def default_tenant(database: PostgresDatabase) -> Tenant:

@@ -92,6 +92,13 @@ class PostgresAccounts:
         """Return a key of the tenant, also a revoked or expired one; None if unknown."""
         return await self._one("k.tenant_id = %s AND k.id = %s", (tenant_id, id))
 
+    async def oldest_admin(self, tenant: str) -> ApiKey | None:
+        """Return the oldest active key that may do everything, of the tenant of that name."""
+        return await self._one(
+            f"t.name = %s AND 'admin' = ANY(k.scopes) AND {_ACTIVE} ORDER BY k.created_at LIMIT 1",
+            (tenant,),
+        )
+
     async def keys(self) -> Sequence[ApiKey]:
         """Return the keys of all tenants, newest first, at most 1,000."""
         cursor = await self._connection.execute(f"{_KEYS} ORDER BY k.created_at DESC LIMIT 1000")

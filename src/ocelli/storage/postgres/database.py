@@ -20,6 +20,7 @@ from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.colors import PostgresColors
 from ocelli.storage.postgres.connection import ApiConnection, DeadlineConnection, parameters
+from ocelli.storage.postgres.console import PostgresConsole
 from ocelli.storage.postgres.edits import PostgresEdits
 from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
@@ -77,6 +78,7 @@ class PostgresTransaction:
     edits = _repository(PostgresEdits)
     reviews = _repository(PostgresReviews)
     vocabularies = _repository(PostgresVocabularies)
+    console = _repository(PostgresConsole)
 
 
 class PostgresDatabase:

@@ -8,9 +8,9 @@ from fastapi import Query, Request
 
 from ocelli.api.aion.colors import mapping, schemas
 from ocelli.api.aion.common import FileId, errors, resource_router
-from ocelli.api.aion.cursors import from_cursor, to_cursor
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.cursors import from_cursor, to_cursor
 from ocelli.api.policy import requires
 from ocelli.domain.colors import FAMILIES, MAX_COLORS, MIN_COLORS
 from ocelli.domain.paging import PageRequest

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ocelli.api.aion.cursors import DESCRIPTION, LONGEST, NEXT, PATTERN
+from ocelli.api.cursors import DESCRIPTION, LONGEST, NEXT, PATTERN
 from ocelli.domain.colors import MAX_COLORS, MIN_COLORS, Family, PaletteStatus
 
 N_COLORS = Field(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ocelli.api.aion.cursors import to_cursor
 from ocelli.api.aion.data import schemas
+from ocelli.api.cursors import to_cursor
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.history import ExportOptions, HistoryQuery, SourceType
 from ocelli.domain.images import VariantType

@@ -10,10 +10,10 @@ from fastapi import Query, Request
 from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion.common import FileId, Moment, absolute, errors, resource_router
-from ocelli.api.aion.cursors import Cursor, from_cursor
 from ocelli.api.aion.data import mapping, schemas
 from ocelli.api.aion.files.routes import to_variant, urls
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.cursors import Cursor, from_cursor
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.history import Export

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ocelli.api.aion.common import Moment
-from ocelli.api.aion.cursors import NEXT
+from ocelli.api.cursors import NEXT
 from ocelli.domain.effective import Source
 from ocelli.domain.history import MOST_EXPORTED, ExportFormat, ExportStatus, SourceType
 

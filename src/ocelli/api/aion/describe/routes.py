@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from ocelli.api.aion.common import errors, resource_router
-from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.aion.policies.mapping import chosen
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey

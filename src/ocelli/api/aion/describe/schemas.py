@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from ocelli.api.aion.cursors import NEXT
 from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
+from ocelli.api.cursors import NEXT
 from ocelli.api.verified import BackendError, ClaimOut
 from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe.mapping import calls, question, submitted, warnings
 from ocelli.api.aion.files import schemas

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Query, Request
 from fastapi.responses import RedirectResponse
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.common import FileId, absolute, errors, resource_router
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.aion.policies.mapping import chosen

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import (
     WARNINGS,

@@ -9,9 +9,9 @@ from uuid import UUID
 from fastapi import Path, Query, Response
 
 from ocelli.api.aion.common import errors, resource_router
-from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.keys import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.policy import requires
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole

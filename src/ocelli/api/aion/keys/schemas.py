@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ocelli.api.aion.cursors import NEXT
+from ocelli.api.cursors import NEXT
 
 
 def _text(value: str) -> str:

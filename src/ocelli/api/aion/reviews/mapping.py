@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.files.mapping import claim_state, file_summary
 from ocelli.api.aion.reviews import schemas
 from ocelli.domain.effective import effective_claims

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import Query, Request
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.reviews import mapping, schemas

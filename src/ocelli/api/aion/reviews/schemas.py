@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ocelli.api.aion.cursors import NEXT
 from ocelli.api.aion.files.schemas import ClaimState, FileSummary
+from ocelli.api.cursors import NEXT
 from ocelli.domain.review import DoubtReason
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ocelli.api.aion.common import whole
-from ocelli.api.aion.cursors import to_cursor
 from ocelli.api.aion.files.mapping import ai_tags, confidence
 from ocelli.api.aion.sessions import schemas
+from ocelli.api.cursors import to_cursor
 from ocelli.domain.effective import effective
 from ocelli.domain.images import VariantType
 from ocelli.domain.upload_sessions import ItemState

@@ -11,11 +11,11 @@ from fastapi import Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from ocelli.api.aion.common import errors, resource_router
-from ocelli.api.aion.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.aion.sessions import mapping, schemas
 from ocelli.api.aion.sessions.events import progress
 from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.policy import requires
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole

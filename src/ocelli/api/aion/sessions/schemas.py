@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ocelli.api.aion.cursors import NEXT
+from ocelli.api.cursors import NEXT
 from ocelli.domain.effective import Source
 from ocelli.domain.upload_sessions import SessionStatus, UploadMethod
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.vocabularies import schemas
 from ocelli.domain.choosing import SIMILAR
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from ocelli.api.aion import cursors
+from ocelli.api import cursors
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.vocabularies import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ocelli.api.aion.cursors import NEXT
+from ocelli.api.cursors import NEXT
 from ocelli.domain.choosing import Match, Mode
 from ocelli.domain.vocabulary import MAX_NAME, MAX_TERMS
 from ocelli.domain.vocabulary_files import MAX_CHARACTERS, VocabularyFormat

@@ -1,0 +1,56 @@
+"""What a page shows of the API: the request of an action, for curl and for the Python SDK."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One request.
+
+    ``call`` is a method of the SDK's client, such as ``files.list``, that makes the same one with
+    ``arguments``. ``query`` may hold lists.
+    """
+
+    title: str
+    method: str
+    path: str
+    call: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+
+    def curl(self, base_url: str) -> str:
+        """Return the command."""
+        query = {name: value for name, value in self.query.items() if value not in (None, [], "")}
+        url = base_url + self.path + (f"?{urlencode(query, doseq=True)}" if query else "")
+        method = "" if self.method == "GET" else f" -X {self.method}"
+        parts = [
+            f"curl{method} {shlex.quote(url)}",
+            '-H "Authorization: Bearer $AIONVISION_API_KEY"',
+        ]
+        if self.body is not None:
+            text = json.dumps(self.body, ensure_ascii=False)
+            parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(text)}"]
+        return " \\\n  ".join(parts)
+
+    def python(self, base_url: str) -> str:
+        """Return the program."""
+        given = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.arguments.items()
+            if value not in (None, [], "")
+        )
+        return (
+            "import os\n"
+            "from aion import SyncAionVision\n\n"
+            'key = os.environ["AIONVISION_API_KEY"]\n'
+            f"with SyncAionVision(key, base_url={base_url + '/api/v2'!r}) as client:\n"
+            f"    print(client.{self.call}({given}))"
+        )

@@ -1,0 +1,55 @@
+// What pages gain by a script: times in the viewer's zone, placeholders of thumbnails, copying.
+// Every page reads without it.
+import { paint } from "./blurhash.js";
+
+const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function showTime(element) {
+  const moment = new Date(element.dateTime);
+  if (Number.isNaN(moment.getTime())) return;
+  element.title = element.textContent;
+  element.textContent = moments.format(moment);
+}
+
+function showPlaceholder(element) {
+  const image = element.querySelector("img");
+  if (image && image.complete && image.naturalWidth) return;
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 32;
+  canvas.setAttribute("aria-hidden", "true");
+  if (!paint(canvas, element.dataset.blurhash)) return;
+  element.prepend(canvas);
+  image?.addEventListener("load", () => canvas.remove(), { once: true });
+}
+
+function addCopyButton(element) {
+  if (!navigator.clipboard) return; // there is none without TLS, but on this machine
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy small";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(element.querySelector("code").textContent);
+    button.textContent = "Copied";
+  });
+  element.append(button);
+}
+
+const ENHANCEMENTS = [
+  ["time[datetime]", showTime],
+  ["[data-blurhash]", showPlaceholder],
+  ["pre[data-copy]", addCopyButton],
+];
+
+function enhance(root) {
+  for (const [selector, apply] of ENHANCEMENTS) {
+    for (const element of root.querySelectorAll(selector)) {
+      if (element.enhanced) continue;
+      element.enhanced = true;
+      apply(element);
+    }
+  }
+}
+
+enhance(document);
+document.addEventListener("htmx:after:swap", () => enhance(document));

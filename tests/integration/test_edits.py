@@ -329,6 +329,35 @@ async def test_a_rejection_hides_and_undo_brings_back(database: PostgresDatabase
     assert DoubtReason.DESCRIBED_AGAIN not in reasons, "no machine has looked again"
 
 
+async def test_the_history_is_searched_for_what_is_shown(database: PostgresDatabase) -> None:
+    image = await described(database, visible_text="EXIT")
+    ada = Person(database, image)
+
+    async def found(*terms: str) -> list[bool]:
+        async with database.transaction() as tx:
+            queries = [HistoryQuery(terms=(term,)) for term in terms]
+            pages = [
+                await tx.history.page(image.tenant_id, query, PageRequest(10)) for query in queries
+            ]
+        return [bool(page) for page in pages]
+
+    assert await found("cat", "exit", "four cups") == [True, True, False]
+    change = ClaimChange(CUPS.claim.text, ClaimVerdict.CORRECTED, "There are four cups.")
+    await ada.says(claims=(change,))
+    assert await found("cat", "exit", "four cups") == [True, True, True]
+    await ada.says(review=ReviewStatus.APPROVED)
+    assert await found("cat", "exit", "four cups") == [True, True, True]
+    await ada.says(review=ReviewStatus.REJECTED)
+    assert await found("cat", "exit") == [False, False]
+    await ada.undoes((await ada.history())[0].id)
+    await ada.says(alt_text="A table")
+    assert await found("cat", "exit", "table") == [True, True, True]
+    await ada.says(description="A dog.")
+    assert await found("dog", "cat", "table") == [True, False, True]
+    await ada.says(description="")
+    assert await found("dog", "cat") == [False, True]
+
+
 async def test_the_same_decision_again_ends_the_wait(database: PostgresDatabase) -> None:
     """A description that failed afterwards had queued the picture again."""
     image = await described(database)

@@ -46,11 +46,25 @@ _RECORDS = (
     " FROM jsonb_array_elements(a.findings) AS found) AS backends, i.content_type, i.size_bytes,"
     " i.width, i.height, a.failure->>'message' AS error"
 )
-# What people wrote, where they wrote anything.
-_WRITTEN = (
-    "CASE WHEN i.revision > 0 THEN (SELECT string_agg(value #>> '{}', ' ') FROM ("
-    "SELECT DISTINCT ON (field) value FROM edits WHERE edits.image_id = i.id"
-    " AND field IN ('description', 'alt_text') ORDER BY field, edits.revision DESC) e) END"
+# What is searched, as domain/effective.py has it: a person's description, else an approved one,
+# else the machine's unless it is rejected, and what claims were corrected to. The sentences that
+# people refuted are still in it: only Python knows which they are.
+_REJECTED = (
+    "coalesce(bool_or(field = 'review' AND value->>'status' = 'rejected'"
+    " AND value->>'analysis_id' = a.id::text), false)"
+)
+_WORDS = (
+    "CASE WHEN i.revision = 0 THEN concat_ws(' ', a.description, a.visible_text) ELSE ("
+    "SELECT concat_ws(' ', max(value #>> '{}') FILTER (WHERE field = 'alt_text'),"
+    " coalesce(nullif(max(value #>> '{}') FILTER (WHERE field = 'description'), ''),"
+    " concat_ws(' ', coalesce(max(value->>'description')"
+    " FILTER (WHERE field = 'review' AND value->>'status' = 'approved'),"
+    f" CASE WHEN NOT {_REJECTED} THEN a.description END),"
+    " string_agg(value->>'text', ' ') FILTER (WHERE field = 'claim'))),"
+    f" CASE WHEN NOT {_REJECTED} THEN a.visible_text END)"
+    " FROM (SELECT DISTINCT ON (field, claim) field, value FROM edits"
+    " WHERE edits.image_id = i.id AND field IN ('description', 'alt_text', 'review', 'claim')"
+    " ORDER BY field, claim, edits.revision DESC) e) END"
 )
 _ORDER = " ORDER BY a.created_at DESC, a.id"
 
@@ -172,7 +186,7 @@ def _where(tenant_id: UUID, query: HistoryQuery) -> tuple[str, dict[str, Any]]:
         "i.deleted_at IS NULL",
     ]
     values: dict[str, Any] = {"tenant": tenant_id}
-    text = f"concat_ws(' ', i.title, a.description, a.visible_text, {_WRITTEN})"
+    text = f"concat_ws(' ', i.title, {_WORDS})"
     for condition, name, value in (
         ("a.created_at >= %(since)s", "since", query.since),
         ("a.created_at < %(before)s", "before", query.before),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,15 @@ from tests.model_hub import COMMIT, Hub, running
 from typer.testing import CliRunner, Result
 
 from ocelli.backends.models import catalogue as catalogue_module
-from ocelli.backends.models import download, pull
-from ocelli.backends.models.catalogue import GGUF_ROLES, FileRole, Model, ModelFile, catalogue
+from ocelli.backends.models import download, pull, store
+from ocelli.backends.models.catalogue import (
+    GGUF_ROLES,
+    FileRole,
+    Model,
+    ModelError,
+    ModelFile,
+    catalogue,
+)
 from ocelli.backends.models.machine import Gpu, Machine
 from ocelli.backends.models.store import Store
 from ocelli.cli import models as commands
@@ -419,3 +426,38 @@ def test_what_fits_a_machine() -> None:
     assert tiny.best(rows) is None
     with_gpu = replace(usual, gpus=(Gpu("G", 24 * 10**9),))
     assert with_gpu.best(rows) == max(rows, key=lambda each: each.size)
+
+
+def test_a_touched_model_is_read_once(
+    hub: Hub, tmp_path: Path, offered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(tmp_path, "pull", NAME).exit_code == 0
+    models = Store(tmp_path / "models")
+    read: list[Path] = []
+    of = store.sha256_of
+
+    def counted(path: Path, told: Callable[[int], None]) -> str:
+        read.append(path)
+        return of(path, told)
+
+    monkeypatch.setattr(store, "sha256_of", counted)
+    weights = models.require(NAME).folder / "eyes-Q4_K_M.gguf"
+    models.check(models.require(NAME))
+    assert read == []
+    os.utime(weights)
+    models.check(models.require(NAME))
+    models.check(models.require(NAME))
+    assert read == [weights]
+    assert left(tmp_path) == WHOLE
+    weights.write_bytes(b"other")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="not the file that was pulled"):
+            models.check(models.require(NAME))
+
+
+def test_an_answer_that_is_no_list_is_said_to_be_none(hub: Hub, tmp_path: Path) -> None:
+    hub.listing_instead = b"<html>sign in</html>"
+    result = run(tmp_path, "pull", f"hf:{REPOSITORY}:Q4_K_M")
+    assert result.exit_code == 1
+    assert "has no list of files that can be read" in result.stderr
+    assert "cannot be reached" not in result.stderr

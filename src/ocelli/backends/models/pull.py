@@ -24,7 +24,7 @@ from ocelli.backends.models.catalogue import (
 )
 from ocelli.backends.models.download import Download, Interrupted, WrongFile
 from ocelli.backends.models.machine import Machine, gigabytes
-from ocelli.backends.models.store import model_from, sha256_of
+from ocelli.backends.models.store import copied, model_from, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,8 +225,7 @@ def _copied(
 ) -> ModelFile:
     target = folder / file.name
     with open_file(file.name) as incoming, target.open("wb") as outgoing:
-        shutil.copyfileobj(incoming, outgoing, 1024**2)
-    found = sha256_of(target, read)
+        found = copied(incoming, outgoing, read)
     if file.sha256 and found != file.sha256:
         raise WrongFile(
             f"{file.name} is not the file that was asked for: its SHA-256 is {found[:16]}… instead "

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ocelli.backends.models.catalogue import (
     MANIFEST,
@@ -27,7 +27,7 @@ from ocelli.backends.models.catalogue import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 PARTIAL = ".partial"
@@ -106,17 +106,14 @@ class Store:
             try:
                 yield folder
             finally:
-                for empty in (folder, partial):
-                    lock.unlink(missing_ok=True)
-                    with contextlib.suppress(OSError):  # it holds something
-                        empty.rmdir()
+                lock.unlink(missing_ok=True)
+                _remove_empty(folder, partial)
 
     def complete(self, arrived: Path, model: Model, pinned: str) -> Stored:
         """Make a model of the folder in which all its files arrived."""
         stamps = {file.name: _stamp(arrived / file.name) for file in model.files}
         entry = {"pinned": pinned, "model": asdict(model), "stamps": stamps}
-        text = json.dumps(entry, indent=2)
-        (arrived / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+        _write(arrived / MANIFEST, entry)
         folder = self.folder / model.name
         if folder.exists():
             shutil.rmtree(folder)
@@ -129,8 +126,7 @@ class Store:
         if not partial.is_dir():
             return False
         shutil.rmtree(partial)
-        with contextlib.suppress(OSError):
-            partial.parent.rmdir()
+        _remove_empty(partial.parent)
         return True
 
     def remove(self, name: str) -> int:
@@ -162,12 +158,18 @@ class Store:
         ]
 
     def check(self, stored: Stored) -> None:
-        """Compare the files that were touched since they were pulled. Raises ModelError."""
-        entry = json.loads((stored.folder / MANIFEST).read_text(encoding="utf-8"))
+        """Compare the files that were touched since they were pulled, or compared last. Raises
+        ModelError.
+        """
+        manifest = stored.folder / MANIFEST
+        entry = json.loads(manifest.read_text(encoding="utf-8"))
         stamps = entry.get("stamps", {})
+        found = {}
         for file in stored.model.files:
             path = stored.folder / file.name
-            if path.is_file() and _stamp(path) == stamps.get(file.name):
+            if path.is_file():
+                found[file.name] = _stamp(path)  # of before it is read
+            if found.get(file.name, []) == stamps.get(file.name):
                 continue
             if problem := _problem(path, file, lambda _: None):
                 raise ModelError(
@@ -175,6 +177,9 @@ class Store:
                     f"ocelli models remove {stored.model.name}{stored.model.runner.option}, then "
                     "pull it again",
                 )
+        if found != stamps:
+            with contextlib.suppress(OSError):  # a folder that only others may write
+                _write(manifest, {**entry, "stamps": found})
 
     def measured(self, name: str) -> dict[str, Any]:
         """Return what was measured when the model last ran here; empty if it never did."""
@@ -188,9 +193,7 @@ class Store:
         """Keep what was measured."""
         path = self._measured(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".new")
-        unfinished.write_text(json.dumps(values), encoding="utf-8")
-        unfinished.replace(path)
+        _write(path, values)
 
     def _measured(self, name: str) -> Path:
         return self.folder / MEASURED / f"{name}.json"
@@ -218,11 +221,20 @@ def model_from(entry: dict[str, Any]) -> Model:
 
 def sha256_of(path: Path, read: Callable[[int], None]) -> str:
     """Return the SHA-256 of a file; ``read`` is told of bytes as they are read."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            read(len(block))
+        return copied(file, None, read)
+
+
+def copied(incoming: IO[bytes], outgoing: IO[bytes] | None, read: Callable[[int], None]) -> str:
+    """Copy a file, if it has somewhere to go, and return its SHA-256; ``read`` is told of bytes as
+    they are read.
+    """
+    digest = hashlib.sha256()
+    while block := incoming.read(BLOCK):
+        digest.update(block)
+        if outgoing is not None:
+            outgoing.write(block)
+        read(len(block))
     return digest.hexdigest()
 
 
@@ -235,6 +247,19 @@ def _problem(path: Path, file: ModelFile, read: Callable[[int], None]) -> str | 
         return f"{size:,} bytes instead of {file.size:,}"
     found = sha256_of(path, read)
     return None if found == file.sha256 else f"SHA-256 {found[:16]}… instead of {file.sha256}"
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON, all or nothing."""
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(f"{json.dumps(values, indent=2)}\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it holds something
+            folder.rmdir()
 
 
 def _stamp(path: Path) -> list[int]:

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import typer
@@ -20,11 +21,16 @@ from aion import (
     InsecureTransportWarning,
     QuotaExceededError,
     SyncAionVision,
+    UploadError,
+    ValidationError,
 )
 from aion.config import check_api_key
 from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail
 from ocelli.settings_file import BadSettingsFile, read_settings_file
 from ocelli.wiring.data_folder import KEY, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def connect(server: str | None, key: str | None, data: Path | None) -> SyncAionVision | int:
@@ -50,6 +56,27 @@ def connect(server: str | None, key: str | None, data: Path | None) -> SyncAionV
     except ValueError as error:
         fail(str(error))
         return WRONG_USE
+
+
+def with_client(
+    run: Callable[[SyncAionVision], int], *, server: str | None, key: str | None, data: Path | None
+) -> int:
+    """Run a command with the client of ``connect``; print what goes wrong.
+
+    Returns the exit code.
+    """
+    client = connect(server, key, data)
+    if isinstance(client, int):
+        return client
+    with client:
+        try:
+            return run(client)
+        except (ValidationError, UploadError) as error:
+            fail(error.message)
+            return WRONG_USE
+        except AionvisionError as error:
+            fail(error.message, hint(error))
+            return CANNOT_RUN
 
 
 def data_folder(given: Path | None) -> Path:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from aion import AionvisionError, BatchStatus, SyncAionVision, ValidationError
+from aion import AionvisionError, BatchStatus, SyncAionVision
 from aion.exceptions import BatchError
-from ocelli.cli.connection import connect, hint
+from ocelli.cli.connection import with_client
 from ocelli.cli.console import console
-from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.output import CANNOT_RUN, FAILED, fail, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from aion import BatchStatusResult, RedescribeResult
 
@@ -25,28 +24,17 @@ if TYPE_CHECKING:
 def redescribe(
     options: Mapping[str, Any],
     *,
-    server: str | None,
-    key: str | None,
-    data: Path | None,
     wait: bool,
     as_json: bool,
+    **where: Any,
 ) -> int:
     """Describe again what matches, and wait for it. Returns the exit code.
 
     ``options`` are the arguments of ``client.files.redescribe_matching``.
     """
-    client = connect(server, key, data)
-    if isinstance(client, int):
-        return client
-    with client:
-        try:
-            asked = client.files.redescribe_matching(**options)
-        except ValidationError as error:
-            fail(error.message)
-            return WRONG_USE
-        except AionvisionError as error:
-            fail(error.message, hint(error))
-            return CANNOT_RUN
+
+    def run(client: SyncAionVision) -> int:
+        asked = client.files.redescribe_matching(**options)
         try:
             status = _wait(client, asked) if wait and asked.total_items else None
         except AionvisionError as error:
@@ -55,12 +43,14 @@ def redescribe(
         except KeyboardInterrupt:
             fail("stopped waiting", _going_on(asked))
             raise
-    if as_json:
-        print_json({**asdict(asked), **(asdict(status) if status else {})})
-    else:
-        console().print(_summary(asked, status))
-    failed = status is not None and status.status is not BatchStatus.COMPLETED
-    return FAILED if failed else 0
+        if as_json:
+            print_json({**asdict(asked), **(asdict(status) if status else {})})
+        else:
+            console().print(_summary(asked, status))
+        failed = status is not None and status.status is not BatchStatus.COMPLETED
+        return FAILED if failed else 0
+
+    return with_client(run, **where)
 
 
 def _wait(client: SyncAionVision, asked: RedescribeResult) -> BatchStatusResult:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from aion import AionvisionError, ValidationError
-from ocelli.cli.connection import connect, hint
+from ocelli.cli.connection import with_client
 from ocelli.cli.console import console
 from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail, print_records, printable
-from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
+from ocelli.cli.table import MAX_TAGS, clipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,31 +27,21 @@ def search(
     filters: Mapping[str, Any],
     *,
     limit: int,
-    server: str | None,
-    key: str | None,
-    data: Path | None,
     as_json: bool,
     as_lines: bool,
+    **where: Any,
 ) -> int:
     """Print the newest pictures that match, at most ``limit``. Returns the exit code."""
-    client = connect(server, key, data)
-    if isinstance(client, int):
-        return client
-    with client:
-        try:
-            found = client.files.list_all(**filters, page_size=min(limit, PAGE))
-            files = islice(found, limit)
-            if as_lines or as_json:
-                print_records((_record(file) for file in files), lines=as_lines)
-            else:
-                _show(list(files), limit)
-        except ValidationError as error:
-            fail(error.message)
-            return WRONG_USE
-        except AionvisionError as error:
-            fail(error.message, hint(error))
-            return CANNOT_RUN
-    return 0
+
+    def run(client: SyncAionVision) -> int:
+        files = islice(client.files.list_all(**filters, page_size=min(limit, PAGE)), limit)
+        if as_lines or as_json:
+            print_records((_record(file) for file in files), lines=as_lines)
+        else:
+            _show(list(files), limit)
+        return 0
+
+    return with_client(run, **where)
 
 
 def export(
@@ -60,9 +49,7 @@ def export(
     filters: Mapping[str, Any],
     *,
     format: str | None,
-    server: str | None,
-    key: str | None,
-    data: Path | None,
+    **where: Any,
 ) -> int:
     """Write every description that matches into a file, or to standard output.
 
@@ -70,22 +57,16 @@ def export(
     """
     if format is None and target is not None:
         format = target.suffix.removeprefix(".").lower()
-    format = format or "jsonl"
-    if format not in FORMATS:
-        fail(f"no such format: {format}", f"--format {' or '.join(FORMATS)}")
+    chosen = format or "jsonl"
+    if chosen not in FORMATS:
+        fail(f"no such format: {chosen}", f"--format {' or '.join(FORMATS)}")
         return WRONG_USE
-    client = connect(server, key, data)
-    if isinstance(client, int):
-        return client
-    with client:
-        try:
-            content = _exported(client, format, filters)
-        except ValidationError as error:
-            fail(error.message)
-            return WRONG_USE
-        except AionvisionError as error:
-            fail(error.message, hint(error))
-            return CANNOT_RUN
+    return with_client(
+        lambda client: _write(target, client.history.export(chosen, **filters)), **where
+    )
+
+
+def _write(target: Path | None, content: bytes) -> int:
     if target is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -97,10 +78,6 @@ def export(
         return CANNOT_RUN
     console().print(f"{len(content)} bytes written to {printable(target)}", soft_wrap=True)
     return 0
-
-
-def _exported(client: SyncAionVision, format: str, filters: Mapping[str, Any]) -> bytes:
-    return client.history.export(format, **filters)
 
 
 def _record(file: UserFile) -> dict[str, Any]:
@@ -129,13 +106,12 @@ def _show(files: list[UserFile], limit: int) -> None:
     grid.add_column("tags", ratio=3, style="cyan")
     grid.add_column("text", ratio=3, style="green")
     for file in files:
-        text = (file.visible_text or "").replace("\n", " / ")
         grid.add_row(
             file.id[:8],
             file.title or file.filename or "",
             file.upload_description or file.description_status or "",
             ", ".join(file.tags[:MAX_TAGS]),
-            text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…",
+            clipped(file.visible_text),
         )
     out.print(grid)
     if len(files) == limit:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from aion import AionvisionError, ResourceNotFoundError, ValidationError
-from ocelli.cli.connection import connect, hint
+from aion import ResourceNotFoundError, ValidationError
+from ocelli.cli.connection import with_client
 from ocelli.cli.console import console
-from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
+from ocelli.cli.output import FAILED, fail, print_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from aion import BatchStatusResult, SyncAionVision, UploadSession
 
@@ -26,11 +25,9 @@ def status(
     id: str | None,
     *,
     limit: int,
-    server: str | None,
-    key: str | None,
-    data: Path | None,
     as_json: bool,
     as_lines: bool,
+    **where: Any,
 ) -> int:
     """Print how far a session or a batch job has come, or the newest sessions.
 
@@ -43,12 +40,10 @@ def status(
         sessions = client.sessions.list_all(page_size=min(limit, PAGE))
         return [_session(each) for each in islice(sessions, limit)]
 
-    return _run(ask, id, server, key, data, as_json=as_json, as_lines=as_lines)
+    return _run(ask, id, as_json=as_json, as_lines=as_lines, **where)
 
 
-def cancel(
-    id: str, *, server: str | None, key: str | None, data: Path | None, as_json: bool
-) -> int:
+def cancel(id: str, *, as_json: bool, **where: Any) -> int:
     """End what of a session or a batch job has not begun. Returns the exit code."""
 
     def ask(client: SyncAionVision) -> list[dict[str, Any]]:
@@ -58,39 +53,35 @@ def cancel(
             client.batch.cancel(id)
             return [_found(client, id)]
 
-    return _run(ask, id, server, key, data, as_json=as_json, as_lines=False)
+    return _run(ask, id, as_json=as_json, as_lines=False, **where)
 
 
 def _run(
     ask: Callable[[SyncAionVision], list[dict[str, Any]]],
     id: str | None,
-    server: str | None,
-    key: str | None,
-    data: Path | None,
     *,
     as_json: bool,
     as_lines: bool,
+    **where: Any,
 ) -> int:
-    client = connect(server, key, data)
-    if isinstance(client, int):
-        return client
-    with client:
+    def run(client: SyncAionVision) -> int:
         try:
             rows = ask(client)
         except ResourceNotFoundError:
             fail(f"no session and no batch job: {id}", "ocelli status")
             return FAILED
-        except ValidationError as error:  # it has ended already
-            fail(error.message)
-            return FAILED if error.status_code else WRONG_USE
-        except AionvisionError as error:
-            fail(error.message, hint(error))
-            return CANNOT_RUN
-    if as_json or as_lines:
-        print_records(rows, lines=as_lines)
-    else:
-        _show(rows)
-    return 0
+        except ValidationError as error:
+            if not error.status_code:
+                raise
+            fail(error.message)  # it has ended already
+            return FAILED
+        if as_json or as_lines:
+            print_records(rows, lines=as_lines)
+        else:
+            _show(rows)
+        return 0
+
+    return with_client(run, **where)
 
 
 def _found(client: SyncAionVision, id: str) -> dict[str, Any]:

@@ -52,17 +52,22 @@ def table(rows: list[DescribedFile]) -> Table:
     return grid
 
 
+def clipped(visible_text: str | None) -> str:
+    """Return the text of a picture for one line of a table."""
+    text = (visible_text or "").replace("\n", " / ")
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
+
+
 def _cells(row: DescribedFile) -> list[str | Text]:
     found = row.answer
     name = printable(row.path.name)
     if found is None:
         return [name, Text(row.error or "", BAD), "", "", "", ""]
-    text = (found.visible_text or "").replace("\n", " / ")
     return [
         name,
         found.description or "",
         ", ".join(found.tags[:MAX_TAGS]),
-        text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…",
+        clipped(found.visible_text),
         "" if found.confidence is None else f"{found.confidence:.2f}",
         "" if row.milliseconds is None else f"{row.milliseconds:.0f}",
     ]

@@ -39,7 +39,7 @@ from ocelli.cli.output import (
     printable,
     say_passed_over,
 )
-from ocelli.cli.table import MAX_TAGS, MAX_TEXT_LENGTH
+from ocelli.cli.table import MAX_TAGS, clipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -342,12 +342,11 @@ def _cells(rows: list[FileOutcome]) -> Iterator[list[str | Text]]:
         if found is None or found.is_failed:
             yield [name, id, Text(row.problem or "no reason given", BAD), "", "", ""]
             continue
-        text = (found.visible_text or "").replace("\n", " / ")
         yield [
             name,
             id,
             found.description or Text(row.status, "dim"),
             ", ".join((found.tags or [])[:MAX_TAGS]),
-            text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…",
+            clipped(found.visible_text),
             "" if found.confidence_score is None else f"{found.confidence_score:.2f}",
         ]

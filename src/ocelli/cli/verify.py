@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from aion import AionvisionError, UploadError, ValidationError
-from ocelli.cli.connection import connect, hint
+from ocelli.cli.connection import with_client
 from ocelli.cli.console import BAD, GOOD, console
-from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.output import FAILED, print_json
 
 if TYPE_CHECKING:
-    from aion import VerificationResult
+    from aion import SyncAionVision, VerificationResult
 
 
 def verify(
@@ -22,35 +21,26 @@ def verify(
     *,
     level: str,
     backends: list[str] | None,
-    server: str | None,
-    key: str | None,
-    data: Path | None,
     as_json: bool,
+    **where: Any,
 ) -> int:
     """Check a text and print what was found. Returns the exit code: FAILED if it is not true."""
-    client = connect(server, key, data)
-    if isinstance(client, int):
-        return client
     is_address = picture.startswith(("http://", "https://"))
-    with client:
-        try:
-            result = client.verify(
-                picture if is_address else Path(picture),
-                statement,
-                verification_level=level,
-                providers=backends,
-            )
-        except (ValidationError, UploadError) as error:
-            fail(error.message)
-            return WRONG_USE
-        except AionvisionError as error:
-            fail(error.message, hint(error))
-            return CANNOT_RUN
-    if as_json:
-        print_json(result.to_dict(exclude_none=False))
-    else:
-        _show(result)
-    return 0 if result.is_verified else FAILED
+
+    def run(client: SyncAionVision) -> int:
+        result = client.verify(
+            picture if is_address else Path(picture),
+            statement,
+            verification_level=level,
+            providers=backends,
+        )
+        if as_json:
+            print_json(result.to_dict(exclude_none=False))
+        else:
+            _show(result)
+        return 0 if result.is_verified else FAILED
+
+    return with_client(run, **where)
 
 
 def _show(result: VerificationResult) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from aion import AionvisionError, ResourceNotFoundError, SyncAionVision, ValidationError
-from ocelli.cli.connection import connect, hint
+from aion import ResourceNotFoundError, SyncAionVision
+from ocelli.cli.connection import with_client
 from ocelli.cli.console import console
-from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
+from ocelli.cli.output import FAILED, WRONG_USE, fail, print_json, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,24 +108,15 @@ def delete(name: str, **where: Any) -> int:
     return _with_client(run, **where)
 
 
-def _with_client(
-    run: Callable[[SyncAionVision], int], *, server: str | None, key: str | None, data: Path | None
-) -> int:
-    client = connect(server, key, data)
-    if isinstance(client, int):
-        return client
-    with client:
+def _with_client(run: Callable[[SyncAionVision], int], **where: Any) -> int:
+    def named(client: SyncAionVision) -> int:
         try:
             return run(client)
-        except ValidationError as error:
-            fail(error.message)
-            return WRONG_USE
         except ResourceNotFoundError as error:
             fail(error.message, "ocelli vocab list")
             return FAILED
-        except AionvisionError as error:
-            fail(error.message, hint(error))
-            return CANNOT_RUN
+
+    return with_client(named, **where)
 
 
 def _print(

@@ -378,7 +378,7 @@ def _why(error: httpx2.HTTPError, host: str) -> tuple[str, bool]:
         if isinstance(cause, socket.gaierror):
             return f"No such host: {host} ({cause.strerror})", cause.errno != socket.EAI_AGAIN
         if isinstance(cause, ConnectionRefusedError):
-            return f"Nobody listens at {host}: is the server running? (`ocelli serve`)", False
+            return f"No server listens at {host}: is the server running? (`ocelli serve`)", False
     if isinstance(error, httpx2.ProxyError):
         return f"The proxy does not let us through to {host}: {error}", True
     if isinstance(error, httpx2.UnsupportedProtocol):

@@ -214,7 +214,7 @@ def test_the_server_is_down(folder: Path, closed_port: int) -> None:
         cwd=folder, AIONVISION_RETRY_DELAY="0.01",
     )  # fmt: skip
     assert done.returncode == CANNOT_RUN
-    assert "Nobody listens" in done.stderr
+    assert "No server listens" in done.stderr
     assert "→ start one with `ocelli serve`" in done.stderr
 
 

@@ -52,7 +52,7 @@ _HEADERS = {
 
 # One sentence for all three: which of them it is would tell what there is in our own network.
 _UNREACHABLE = (
-    "The address cannot be reached: its name is unknown, it is not public, or nobody answers there."
+    "The address cannot be reached: its name is unknown, it is not public, or there is no answer."
 )
 
 

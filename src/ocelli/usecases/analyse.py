@@ -277,7 +277,7 @@ async def _record_failure(
 
 def _timed_out() -> AnalysisFailed:
     return AnalysisFailed(
-        FailureType.TIMEOUT, "Nobody answered within the time an analysis may take.", retryable=True
+        FailureType.TIMEOUT, "No answer came within the time an analysis may take.", retryable=True
     )
 
 

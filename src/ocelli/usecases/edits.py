@@ -319,14 +319,14 @@ async def _save(tx: PostgresTransaction, image: Image, new: Sequence[Edit]) -> I
     await tx.images.change(image.id, title=after.title, tags=after.tags, revision=after.revision)
     fields = {each.field for each in new}
     if EditField.TAGS in fields:
-        await tx.edits.know_tags(image.tenant_id, after.tags)
+        await tx.edits.remember_tags(image.tenant_id, after.tags)
     if EditField.REVIEW in fields:
         analysis = image.analysis
         if analysis is not None and not analysis.status.is_final:
             analysis = image.described
         if said.review is not None:
             await tx.reviews.remove(image.id)
-            await tx.edits.know_tags(image.tenant_id, said.review.tags)
+            await tx.edits.remember_tags(image.tenant_id, said.review.tags)
         elif analysis is not None and analysis.status in (Status.COMPLETED, Status.FAILED):
             await tx.reviews.put(analysis, assess(analysis))
     return existing(await tx.images.get(image.tenant_id, str(image.id)), "File", image.id)

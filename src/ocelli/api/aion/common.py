@@ -21,7 +21,7 @@ _ERRORS = error_responses(
         400: "The request cannot be read.",
         401: "No key, or not a good one.",
         403: "The key lacks the scope, or a limit of the plan is reached.",
-        404: "Not found, or somebody else's.",
+        404: "Not found, or another tenant's.",
         409: "Its state does not allow that, or the same request is being carried out.",
         413: "Too large.",
         422: "Something in it cannot be accepted.",

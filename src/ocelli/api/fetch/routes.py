@@ -37,7 +37,7 @@ _ERRORS = error_responses(
         401: "No key, or not a good one.",
         402: "Not enough credits.",
         403: "The key lacks the scope.",
-        404: "Unknown, older than a day, or somebody else's.",
+        404: "Unknown, older than a day, or another tenant's.",
         409: "The same request is being carried out (with an Idempotency-Key).",
         413: "A file is larger than 20 MB.",
         414: "The query is longer than 2,048 characters.",

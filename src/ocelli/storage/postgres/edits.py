@@ -74,7 +74,7 @@ class PostgresEdits:
         )
         return [_to_edit(row) for row in rows]
 
-    async def know_tags(self, tenant_id: UUID, tags: Iterable[str]) -> None:
+    async def remember_tags(self, tenant_id: UUID, tags: Iterable[str]) -> None:
         """Remember tags that a person wrote or approved."""
         await self._rows(
             "INSERT INTO known_tags SELECT DISTINCT %s::uuid, lower(tag)"

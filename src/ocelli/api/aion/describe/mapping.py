@@ -321,7 +321,7 @@ def _issue(judged: JudgedClaim) -> schemas.Issue:
     return schemas.Issue(
         type=_issue_type(judged.claim) if against else "unverified",
         severity=_risk(doubt),
-        description=reasons or "Nobody who looked could confirm it.",
+        description=reasons or "None of those who looked could confirm it.",
         claim=judged.claim.text,
         confidence=doubt,
     )

@@ -112,11 +112,13 @@ async def test_it_answers_with_its_key_behind_a_socket(tmp_path: Path, launch: V
         assert started["env"]["VLLM_NO_USAGE_STATS"] == started["env"]["HF_HUB_OFFLINE"] == "1"
         assert "OCELLI_DATABASE_URL" not in started["env"]
         engine = client.engine
+        vllm = psutil.Process(engine).parent()
+        assert vllm is not None
+        held = vllm.memory_info().rss + psutil.Process(engine).memory_info().rss
     assert client.measured["tokens_per_second"] > 0
     assert client.measured["slots"] == 4
     assert client.measured["cold_start_seconds"] > 0
-    # Three Pythons: what measures only the first of them finds less.
-    assert client.measured["memory_bytes"] > 20_000_000
+    assert client.measured["memory_bytes"] > held, "it is that of all three processes"
     await gone(engine)
     assert not path.parent.exists()
 

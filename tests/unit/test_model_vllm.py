@@ -282,11 +282,13 @@ def test_no_secret_is_in_its_command_line_and_nothing_is_sent_home() -> None:
         "HF_TOKEN": "t",
         "OCELLI_DATABASE_URL": "d",
         "HF_HUB_OFFLINE": "0",
+        "PROMETHEUS_MULTIPROC_DIR": "/data/metrics",
     }
     found = environment(given, "secret")
     assert found["VLLM_API_KEY"] == "secret"
     assert found["CUDA_VISIBLE_DEVICES"] == "1"
-    assert not {"HF_TOKEN", "OCELLI_DATABASE_URL"} & found.keys()
+    withheld = {"HF_TOKEN", "OCELLI_DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"}
+    assert not withheld & found.keys()
     switches = ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     assert {found[name] for name in switches} == {"1"}
 

@@ -38,8 +38,9 @@ LAST_LINES = 4
 LONGEST_LINE = 300
 MOST_PICTURES = 8  # of one request; memory is set aside for as many
 SOCKET = "unix:"  # before the path of a socket, where others have an address
-# Of ours, and of the hub's: it needs neither to read a folder.
-SECRET_PREFIXES = ("OCELLI_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+# Settings and secrets of ours and of the hub, which it does not need to read a folder; and the
+# folder in which our processes count, where vLLM would count too.
+WITHHELD = ("OCELLI_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
 SWITCHES = {
     "VLLM_NO_USAGE_STATS": "1",  # it tells its makers about the machine unless it is told not to
     "VLLM_DO_NOT_TRACK": "1",
@@ -108,8 +109,8 @@ def arguments(launch: VllmLaunch, path: Path) -> list[str]:
 
 
 def environment(given: Mapping[str, str], key: str) -> dict[str, str]:
-    """Return what vLLM gets of the environment: the key, and no secret of ours or of the hub."""
-    kept = {name: value for name, value in given.items() if not name.startswith(SECRET_PREFIXES)}
+    """Return what vLLM gets of the environment: the key, and nothing that is withheld."""
+    kept = {name: value for name, value in given.items() if not name.startswith(WITHHELD)}
     return {**kept, **SWITCHES, "VLLM_API_KEY": key}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -57,6 +58,14 @@ class Client:
         return path.read_text().splitlines() if path.exists() else []
 
     @property
+    def started(self) -> Any:
+        return json.loads((self.folder / "started.json").read_text())
+
+    @property
+    def socket(self) -> Path:
+        return Path(self.started["argv"][self.started["argv"].index("--uds") + 1])
+
+    @property
     def engine(self) -> int:
         return int((self.folder / "engine").read_text())
 
@@ -105,8 +114,8 @@ async def test_it_answers_with_its_key_behind_a_socket(tmp_path: Path, launch: V
         status, answer = await client.ask("hello")
         assert status == 200
         assert answer["choices"][0]["message"]["content"] == "a cup"
-        started = json.loads((tmp_path / "started.json").read_text())
-        path = Path(started["argv"][started["argv"].index("--uds") + 1])
+        started = client.started
+        path = client.socket
         assert path.parent.stat().st_mode & 0o777 == 0o700
         assert "secret" not in started["argv"]
         assert started["env"]["VLLM_NO_USAGE_STATS"] == started["env"]["HF_HUB_OFFLINE"] == "1"
@@ -194,6 +203,7 @@ async def test_nothing_of_it_outlives_the_process_that_watches_it(
         assert watcher is not None
         assert "ocelli.backends.models.vllm_server" in watcher.cmdline()
         os.kill(watcher.pid, signal.SIGKILL)
+        shutil.rmtree(client.socket.parent)  # what nothing can remove that was killed
         await gone(vllm.pid)
         await gone(first)
         assert (await client.ask("hello"))[0] == 200

@@ -18,6 +18,7 @@ from benchmarks import (
     chat,
     engine,
     fetching,
+    meaning,
     polls,
     reads,
     search,
@@ -44,6 +45,7 @@ CLAIMS = {
         polls,
         chat,
         search,
+        meaning,
         fetching,
     )
 }

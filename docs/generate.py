@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import aion
 from aion import exceptions
 from aion._lazy import TYPES
+from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeys
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
@@ -130,6 +131,7 @@ RESOURCES = {
     "colors": Colors,
     "reviews": Reviews,
     "vocabularies": Vocabularies,
+    "agent_search": AgentSearchResource,
     "settings": S3Settings,
     "tenant": Tenant,
     "sessions": Sessions,

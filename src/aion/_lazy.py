@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _HOMES = {
+    "aion.types.agent_search": """
+        ImageSearchAgentResult ImageSearchResultItem
+    """,
     "aion.types.batch": """
         BatchImageInput BatchItemResult BatchItemStatus BatchResults BatchResultsPagination
         BatchResultsSummary BatchStatus BatchStatusResult BatchSubmissionResult
@@ -34,6 +37,9 @@ _HOMES = {
         BatchDeleteFileResult BatchDeleteFilesResponse ClaimState DeleteFileResult FileList
         FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
         UserFileDetails
+    """,
+    "aion.types.references": """
+        ResultRefData
     """,
     "aion.types.reviews": """
         FileEdit FileEditList PictureLabel PictureLabelList ReviewDone ReviewFailure

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aion._http import Http, HttpClient
     from aion.config import Certificates
+    from aion.resources.agent_search import AgentSearchResource
     from aion.resources.api_keys import ApiKeys
     from aion.resources.batch import Batch
     from aion.resources.colors import Colors
@@ -66,6 +67,7 @@ class AionVision(Names):
         colors: colours of pictures.
         reviews: descriptions that wait for a person.
         vocabularies: the terms that tags are chosen from.
+        agent_search: searches in words, by what they mean.
         settings: a bucket of one's own.
         tenant: settings and limits of the account.
         sessions: upload sessions.
@@ -156,6 +158,13 @@ class AionVision(Names):
         from aion.resources.vocabularies import Vocabularies
 
         return Vocabularies(self.config, self._connect)
+
+    @cached_property
+    def agent_search(self) -> AgentSearchResource:
+        """Searches in words, by what they mean."""
+        from aion.resources.agent_search import AgentSearchResource
+
+        return AgentSearchResource(self.config, self._connect)
 
     @cached_property
     def settings(self) -> Settings:

@@ -11,6 +11,7 @@ from aion._loop import LoopThread, blocking, iterating
 from aion._names import Names
 from aion.client import AionVision
 from aion.config import DEFAULT_BASE_URL, ClientConfig
+from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeys
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
@@ -118,6 +119,12 @@ class SyncReviews(_Part):
     correct = blocking(Reviews.correct)
     labels = iterating(Reviews.labels)
     export_labels = blocking(Reviews.export_labels)
+
+
+class SyncAgentSearchResource(_Part):
+    """Search the library in words, by what they mean."""
+
+    images = blocking(AgentSearchResource.images)
 
 
 class SyncVocabularies(_Part):
@@ -244,6 +251,7 @@ class SyncAionVision(Names):
         self.colors = SyncColors(self, "colors")
         self.reviews = SyncReviews(self, "reviews")
         self.vocabularies = SyncVocabularies(self, "vocabularies")
+        self.agent_search = SyncAgentSearchResource(self, "agent_search")
         self.settings = SyncSettings(self, "settings")
         self.tenant = SyncTenant(self, "tenant")
         self.sessions = SyncSessions(self, "sessions")

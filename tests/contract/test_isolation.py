@@ -207,6 +207,16 @@ def test_bodies_that_name_somebody_elses_things(
             timeout=60,
         )
         assert used.status_code == 404
+    for path, ids in (("/agents/search/images", "result_ids"), ("/chat/images/search", "results")):
+        found = requests.post(
+            f"{server.url}{API}{path}",
+            headers=stranger,
+            json={"query": "a picture", "image_ids": [victim.ids["image_id"]]},
+            timeout=60,
+        ).json()
+        assert not found[ids]
+    listed = requests.get(f"{server.url}{API}/chat/images/all", headers=stranger, timeout=60)
+    assert victim.ids["image_id"] not in listed.json()["image_ids"]
     redescribed = requests.post(
         f"{server.url}{API}/user-files/describe",
         headers=stranger,

@@ -73,8 +73,10 @@ def test_search(client: SyncAionVision) -> None:
     table = run("search", "--tags", "[a] tag", "--limit", "3").stdout
     assert "quokka 1" in table
     assert "[a] tag" in table
-    assert "the newest 3" in table
-    assert "no picture matches" in run("search", "no", "such", "words").stdout
+    assert "the first 3" in table
+    assert (
+        "no picture matches" in run("search", "no", "such", "words", "--search-mode", "all").stdout
+    )
     assert run("search", "--search-mode", "nowhere").exit_code == 2
 
 

@@ -99,10 +99,18 @@ def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
         if policy is not None and policy.role is KeyRole.WRITE
     }
     assert writing - adding == {
-        *("cancel_batch", "cancel_session", "delete_file", "delete_files", "delete_vocabulary"),
+        *("cancel_batch", "cancel_session", "delete_file", "delete_files", "delete_policy"),
+        "delete_vocabulary",
         *("accept_reviews", "reject_reviews", "undo_edit", "update_file"),
         *("extract_colors", "extract_colors_of_many", "chat_completions"),
         *("ollama_chat", "ollama_embed", "ollama_embeddings", "ollama_generate"),
         *("cancel_response", "create_response", "delete_response", "not_served"),
     }
     assert adding - writing == {"create_export"}
+
+
+def test_every_route_of_a_dialect_has_its_prefix() -> None:
+    for dialect in dialects():
+        for route in dialect.router.routes:
+            assert isinstance(route, APIRoute)
+            assert route.path.startswith(tuple(dialect.prefixes)), route.path

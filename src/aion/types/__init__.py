@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aion._lazy import TYPES, lazy
 
 if TYPE_CHECKING:
+    from aion.types.agent_search import ImageSearchAgentResult, ImageSearchResultItem
     from aion.types.api_keys import ApiKey, ApiKeyList, CreatedApiKey
     from aion.types.batch import (
         BatchImageInput,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         UserFileDetails,
     )
     from aion.types.history import DescriptionHistory, DescriptionRecord, ExportStatus
+    from aion.types.references import ResultRefData
     from aion.types.reviews import (
         FileEdit,
         FileEditList,
@@ -168,6 +170,8 @@ __all__ = [
     "FileInfo",
     "FileList",
     "FullDescription",
+    "ImageSearchAgentResult",
+    "ImageSearchResultItem",
     "MessageRole",
     "NotChosen",
     "PictureLabel",
@@ -176,6 +180,7 @@ __all__ = [
     "ProcessingHistory",
     "QuotaInfo",
     "RedescribeResult",
+    "ResultRefData",
     "ReviewDone",
     "ReviewFailure",
     "ReviewItem",

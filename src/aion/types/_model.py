@@ -156,7 +156,8 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         convert = _converter(arguments[0])
         return lambda value: [convert(v) for v in _expect(list, value)]
     if origin is dict:
-        return lambda value: dict(_expect(dict, value))
+        convert = _converter(arguments[1])
+        return lambda value: {k: convert(v) for k, v in _expect(dict, value).items()}
     if isinstance(hint, type):
         return _scalar(hint)
     return _same

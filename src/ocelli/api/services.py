@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.history import History
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.keys import Keys
+    from ocelli.usecases.library_search import LibrarySearch
     from ocelli.usecases.moderation import Moderator
     from ocelli.usecases.policies import Policies
     from ocelli.usecases.presigned import Presigned
@@ -112,6 +113,7 @@ class Services:
     reviews: Reviews
     vocabularies: Vocabularies
     policies: Policies
+    library_search: LibrarySearch
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ocelli.cli.console import console
-from ocelli.cli.options import load_settings
-from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_records
+from ocelli.cli.database import with_database
+from ocelli.cli.output import FAILED, WRONG_USE, fail, print_records
 from ocelli.domain.accounts import KeyDraft, Tier
-from ocelli.domain.errors import MalformedRequest, Unavailable, ValidationFailed
+from ocelli.domain.errors import MalformedRequest, ValidationFailed
 from ocelli.domain.scopes import checked
-from ocelli.storage.embedded import EmbeddedPostgresError
-from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.postgres.preflight import DatabaseRefuses
 from ocelli.usecases.keys import Keys, expiry
-from ocelli.wiring.data_folder import NoInstallation
-from ocelli.wiring.installation import check_schema, database_for_command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ocelli.domain.accounts import ApiKey
-
-NONE_HERE = "`ocelli serve` makes one; --data names its folder"
 
 
 def create(
@@ -110,22 +102,7 @@ def add_credits(tenant: str, amount: int, **options: Any) -> int:
 
 
 def _with_keys(run: Callable[[Keys], Awaitable[int]], options: dict[str, Any]) -> int:
-    settings = load_settings(**options)
-
-    async def main(dsn: str) -> int:
-        async with PostgresDatabase(dsn, max_connections=2) as database:
-            return await run(Keys(database))
-
-    try:
-        with database_for_command(settings) as dsn:
-            check_schema(dsn)
-            return asyncio.run(main(dsn))
-    except NoInstallation as error:
-        fail(str(error), NONE_HERE)
-        return CANNOT_RUN
-    except (EmbeddedPostgresError, DatabaseRefuses, Unavailable) as error:
-        fail(str(error))
-        return CANNOT_RUN
+    return with_database(lambda database, _: run(Keys(database)), options)
 
 
 def _state(key: ApiKey) -> str:

@@ -235,8 +235,12 @@ def search(
         list[str] | None, typer.Argument(help="Words to find. Default: all.", metavar="WORDS")
     ] = None,
     search_mode: Annotated[
-        str, typer.Option(help="Where to search: all, metadata or visible_text.")
-    ] = "all",
+        str | None,
+        typer.Option(
+            help="Find the words themselves, newest first, in: all, metadata or visible_text. "
+            "Default: by meaning too, best first."
+        ),
+    ] = None,
     tags: Annotated[
         list[str] | None, typer.Option(help="Only with this tag; several times: with all.")
     ] = None,
@@ -255,7 +259,7 @@ def search(
     as_json: AsJson = False,
     as_lines: AsLines = False,
 ) -> None:
-    """Find pictures of a server, newest first."""
+    """Find pictures of a server: in words, by what they mean, or all, newest first."""
     from ocelli.cli.search import search as run
 
     filters = given(
@@ -277,6 +281,17 @@ def search(
             as_lines=as_lines,
         )
     )
+
+
+@app.command()
+def embed(
+    data: Existing = None,
+    renew: Annotated[bool, typer.Option("--all", help="Also what has a vector already.")] = False,
+) -> None:
+    """Make the vectors that searches by meaning need, for pictures that have none yet."""
+    from ocelli.cli.embed import embed as run
+
+    exit_with(run(renew=renew, **given(data=data)))
 
 
 @app.command()

@@ -14,13 +14,14 @@ from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail, print_records, printa
 from ocelli.cli.table import MAX_TAGS, clipped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from aion import SyncAionVision, UserFile
 
 FORMATS = ("csv", "json", "jsonl")
 PAGE = 100
+MOST_HITS = 500
 
 
 def search(
@@ -31,10 +32,13 @@ def search(
     as_lines: bool,
     **where: Any,
 ) -> int:
-    """Print the newest pictures that match, at most ``limit``. Returns the exit code."""
+    """Print the pictures that match, at most ``limit``. Returns the exit code.
+
+    Words without a ``search_mode`` are searched by meaning too, and the best come first.
+    """
 
     def run(client: SyncAionVision) -> int:
-        files = islice(client.files.list_all(**filters, page_size=min(limit, PAGE)), limit)
+        files = _found(client, dict(filters), limit)
         if as_lines or as_json:
             print_records((_record(file) for file in files), lines=as_lines)
         else:
@@ -80,6 +84,18 @@ def _write(target: Path | None, content: bytes) -> int:
     return 0
 
 
+def _found(client: SyncAionVision, filters: dict[str, Any], limit: int) -> Iterator[UserFile]:
+    if "search" not in filters or "search_mode" in filters or "has_description" in filters:
+        yield from islice(client.files.list_all(**filters, page_size=min(limit, PAGE)), limit)
+        return
+    query = filters.pop("search")
+    hits = client.agent_search.images(query, limit=min(limit, MOST_HITS), **filters).result_ids
+    for start in range(0, min(len(hits), limit), PAGE):
+        ids = hits[start : min(start + PAGE, limit)]
+        files = {file.id: file for file in client.files.list(ids=ids, limit=PAGE).files}
+        yield from (files[id] for id in ids if id in files)
+
+
 def _record(file: UserFile) -> dict[str, Any]:
     return {
         "image_id": file.id,
@@ -115,4 +131,4 @@ def _show(files: list[UserFile], limit: int) -> None:
         )
     out.print(grid)
     if len(files) == limit:
-        out.print(f"the newest {limit}; --limit shows more")
+        out.print(f"the first {limit}; --limit shows more")

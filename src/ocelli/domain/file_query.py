@@ -46,6 +46,11 @@ class FileQuery:
     sort_by: SortBy = SortBy.SHOWN_AT
     descending: bool = True
 
+    @property
+    def filters_nothing(self) -> bool:
+        """Whether every picture of a tenant matches."""
+        return self == FileQuery(sort_by=self.sort_by, descending=self.descending, mode=self.mode)
+
 
 def sort_key(image: Image, sort_by: SortBy) -> Key | None:
     """Return the sort key of an image, with its id last; None for the order by relevance."""

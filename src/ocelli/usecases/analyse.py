@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.image_loader import ImageLoader
+    from ocelli.usecases.text_index import TextIndex
     from ocelli.usecases.verification_engine import Engine
 
 
@@ -49,6 +50,7 @@ class Analyse:
         engine: Engine,
         decoders: DecoderPool,
         sources: ImageLoader,
+        text_index: TextIndex,
         *,
         timeout: float,
     ) -> None:
@@ -58,6 +60,7 @@ class Analyse:
         self._escalate = Escalate(database, engine)
         self._decoders = decoders
         self._sources = sources
+        self._text_index = text_index
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
         """Bring the analysis to a final state.
@@ -101,6 +104,8 @@ class Analyse:
         report(calls=done.analysis.calls)
         async with self._database.transaction() as tx:
             await self._complete(tx, done)
+        if analysis.image_id is not None:
+            await self._text_index.embed(analysis.image_id)
 
     async def give_up(self, id: UUID, reason: str) -> None:
         """Fail the analysis, because its workers died at each attempt."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ocelli.domain.analysis import Status
 from ocelli.domain.errors import NotFound, StorageAccessDenied
+from ocelli.domain.file_query import FileQuery
 from ocelli.domain.images import StorageTarget, Variant, VariantStatus, VariantType
 from ocelli.media.colors import extract
 from ocelli.media.decode import decode
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.colors import Palette
-    from ocelli.domain.file_query import FileQuery
     from ocelli.domain.images import Image
     from ocelli.domain.paging import PageRequest
     from ocelli.domain.ports_storage import Objects
@@ -90,6 +90,13 @@ class Files:
             )
         images, more = page.cut(found)
         return Page(images, total, more)
+
+    async def ids(self, tenant_id: UUID, page: PageRequest) -> tuple[Sequence[UUID], int]:
+        """Return a page of the ids of all pictures, the newest first, and their number."""
+        async with self._database.transaction() as tx:
+            return await tx.images.matches(
+                tenant_id, FileQuery(), limit=page.limit, offset=page.offset
+            )
 
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
         """Mark a picture as deleted, and release its storage quota.

@@ -36,6 +36,7 @@ from ocelli.usecases.files import Files
 from ocelli.usecases.history import History
 from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
 from ocelli.usecases.keys import Keys
+from ocelli.usecases.library_search import LibrarySearch
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.policies import Policies
@@ -182,6 +183,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             ),
             embeddings=embeddings,
             vocabularies=Vocabularies(database, embeddings),
+            library_search=LibrarySearch(database, embeddings),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetch_wait=settings.fetch_wait,

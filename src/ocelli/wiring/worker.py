@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ocelli.backends.local.embedder import MiniLmEmbedder
 from ocelli.domain.errors import StorageFull
 from ocelli.domain.jobs import (
     ANALYSE,
@@ -31,9 +32,10 @@ from ocelli.usecases.image_loader import ImageLoader
 from ocelli.usecases.search_index import SearchIndex
 from ocelli.usecases.sight import SightGate
 from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.usecases.text_index import TextIndex
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import build_backends, engine_over
+from ocelli.wiring.backends import build_backends, engine_over, local_runtime
 from ocelli.wiring.decoders import decoder_pool
 from ocelli.wiring.sight import following_sight, sight_subjects
 
@@ -80,11 +82,13 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 decoders,
                 max_bytes=max(settings.fetch_max_bytes, settings.max_upload_bytes),
             )
+            text_index = TextIndex(database, MiniLmEmbedder(local_runtime(settings)))
             analyse = Analyse(
                 database,
                 engine,
                 decoders,
                 sources,
+                text_index,
                 timeout=settings.analysis_timeout,
             )
             call_webhook = CallWebhook(database, fetcher(settings))
@@ -114,6 +118,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     Sessions(database).expire,
                     call_webhook.enqueue,
                     SearchIndex(database).refold,
+                    text_index.catch_up,
                     *(() if settings.database_url else (checkpoint_if_full,)),
                 ),
                 max_attempts=settings.max_attempts,

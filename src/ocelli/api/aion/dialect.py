@@ -7,6 +7,8 @@ from functools import partial
 from fastapi import APIRouter
 
 from ocelli.api import errors
+from ocelli.api.aion.agents import routes as agents
+from ocelli.api.aion.chats import routes as chats
 from ocelli.api.aion.colors import routes as colors
 from ocelli.api.aion.common import PREFIX
 from ocelli.api.aion.data import routes as data
@@ -34,6 +36,8 @@ for resource in (
     reviews,
     vocabularies,
     policies,
+    agents,
+    chats,
     colors,
     data,
     describe,

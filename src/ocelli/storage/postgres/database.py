@@ -32,6 +32,7 @@ from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
+from ocelli.storage.postgres.text_vectors import PostgresTextVectors
 from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
 from ocelli.storage.postgres.vocabularies import PostgresVocabularies
@@ -64,6 +65,7 @@ class PostgresTransaction:
     s3_configs = _repository(PostgresS3Configs)
     accounts = _repository(PostgresAccounts)
     sessions = _repository(PostgresSessions)
+    text_vectors = _repository(PostgresTextVectors)
     usage = _repository(PostgresUsage)
     colors = _repository(PostgresColors)
     history = _repository(PostgresHistory)

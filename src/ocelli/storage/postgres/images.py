@@ -168,13 +168,19 @@ class PostgresImages:
         found = {image.id: image for image in await self._select("id = ANY(%s)", (list(ids),))}
         return [found[id] for id in ids if id in found], total
 
+    async def matches(
+        self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int = 0
+    ) -> tuple[Sequence[UUID], int]:
+        """Return the ids of a page of matches, and the number of matches."""
+        return await PostgresLibrary(self._connection).page(
+            tenant_id, query, limit=limit, offset=offset
+        )
+
     async def originals(
         self, tenant_id: UUID, query: FileQuery, *, limit: int
     ) -> tuple[Sequence[Original], int]:
         """Return the stored files of the first ``limit`` matches, and the number of matches."""
-        ids, total = await PostgresLibrary(self._connection).page(
-            tenant_id, query, limit=limit, offset=0
-        )
+        ids, total = await self.matches(tenant_id, query, limit=limit)
         rows = await self._rows(
             "SELECT id, object_key, storage_target FROM images"
             " WHERE id = ANY(%s) AND deleted_at IS NULL",

@@ -87,6 +87,15 @@ _STORE = (
     " ON CONFLICT (image_id) DO UPDATE SET shown_at = excluded.shown_at,"
     " described = excluded.described, name = excluded.name, words = excluded.words, stale = false"
 )
+# The words of a picture have changed: a worker makes its vector.
+_QUEUE = (
+    "INSERT INTO embedding_queue (image_id) VALUES (%(id)s)"
+    " ON CONFLICT (image_id) DO UPDATE SET number = DEFAULT"
+)
+_FORGET = (
+    "WITH waits_no_more AS (DELETE FROM embedding_queue WHERE image_id = %(id)s)"
+    " DELETE FROM text_vectors WHERE image_id = %(id)s"
+)
 
 
 class PostgresLibrary:
@@ -106,11 +115,14 @@ class PostgresLibrary:
         row = await cursor.fetchone()
         if row is None:
             await self._remove(image_id)
-        else:
-            await self._connection.execute(_STORE, _entry(row))
+            return
+        entry = _entry(row)
+        await self._connection.execute(_STORE, entry)
+        await self._connection.execute(_QUEUE if entry["described"] else _FORGET, {"id": image_id})
 
     async def _remove(self, image_id: UUID) -> None:
         await self._connection.execute("DELETE FROM library WHERE image_id = %s", (image_id,))
+        await self._connection.execute(_FORGET, {"id": image_id})
         await self._connection.execute(
             "DELETE FROM image_colors WHERE number = (SELECT number FROM palettes"
             " WHERE image_id = %s)",
@@ -132,7 +144,7 @@ class PostgresLibrary:
         """
         if query.search is not None and not query.search.alternatives:
             return [], 0  # there is no word in it
-        where, values = _where(tenant_id, query)
+        where, values = conditions(tenant_id, query)
         values |= {"limit": limit, "offset": offset}
         if after is not None:
             values |= {"offset": 0, "after": after[0], "after_id": after[1]}
@@ -177,9 +189,9 @@ class PostgresLibrary:
         return row
 
 
-def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
-    """Return the conditions, and their parameters."""
-    conditions = ["tenant_id = %(tenant)s"]
+def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
+    """Return the conditions of a query as SQL, and their parameters."""
+    holding = ["tenant_id = %(tenant)s"]
     values: dict[str, Any] = {"tenant": tenant_id}
     for condition, name, value in (
         ("described = %(described)s", "described", query.described),
@@ -188,24 +200,24 @@ def _where(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
         ("image_id = ANY(%(ids)s)", "ids", None if query.ids is None else list(query.ids)),
     ):
         if value is not None:
-            conditions.append(condition)
+            holding.append(condition)
             values[name] = value
     labels = [_tenant(tenant_id), *map(_label, query.tags)]
     values["labels"] = " & ".join(_quoted(label) for label in labels)
     if query.search is None:
         if query.tags:
-            conditions.append("words @@ %(labels)s::tsquery")
-        return " AND ".join(conditions), values
+            holding.append("words @@ %(labels)s::tsquery")
+        return " AND ".join(holding), values
     values["expression"] = query.search.expression()
     values["exact"] = query.search.expression(query.mode, prefix=False)
     values["ranked"] = RANKED
     if query.mode is SearchMode.ALL:
-        conditions.append(f"words @@ (%(labels)s::tsquery && ({_tsquery('expression')}))")
+        holding.append(f"words @@ (%(labels)s::tsquery && ({_tsquery('expression')}))")
     else:
-        conditions.append(f"{_PARTS[query.mode]} @@ ({_tsquery('expression')})")
+        holding.append(f"{_PARTS[query.mode]} @@ ({_tsquery('expression')})")
         if query.tags:
-            conditions.append("words @@ %(labels)s::tsquery")
-    return " AND ".join(conditions), values
+            holding.append("words @@ %(labels)s::tsquery")
+    return " AND ".join(holding), values
 
 
 def _behind(query: FileQuery, values: dict[str, Any]) -> str:

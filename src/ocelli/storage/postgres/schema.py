@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from procrastinate.schema import SchemaManager
 
+from ocelli.storage.postgres import text_vectors
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,7 +21,10 @@ _LOCK = 0x0CE111  # any constant; it names "the schema is being changed"
 
 
 def migrate(dsn: str) -> list[str]:
-    """Apply the missing migrations; return their names. Raises psycopg.Error."""
+    """Apply the missing migrations; return their names. Raises psycopg.Error.
+
+    What needs an extension that cannot be had is left out, until a later call.
+    """
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute(
@@ -35,6 +40,7 @@ def migrate(dsn: str) -> list[str]:
             connection.execute(sql.encode())
             connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
             applied.append(name)
+        text_vectors.prepare(connection)
         return applied
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
-from ocelli.api.aion.common import errors
+from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.policies import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.bodies import JsonRoute
 from ocelli.api.policy import requires
 from ocelli.domain.escalation import MAX_NAME
 from ocelli.domain.scopes import KeyRole
 
-router = APIRouter(
-    route_class=JsonRoute, prefix="/escalation-policies", tags=["escalation policies"]
-)
+router = resource_router("/escalation-policies", tag="escalation policies")
 
 PolicyId = Annotated[
     str, Path(max_length=MAX_NAME, description="The id, or the name.", examples=["careful"])
@@ -24,7 +21,7 @@ PolicyId = Annotated[
 
 
 @router.post("", summary="Store an escalation policy", responses=errors(409))
-@requires(KeyRole.WRITE)
+@requires(KeyRole.WRITE, stores=True)
 async def store_policy(
     body: schemas.StorePolicy, key: CurrentKey, services: CurrentServices
 ) -> schemas.PolicyOut:

@@ -1,0 +1,1 @@
+"""``/agents``: requests in words about the library."""

@@ -1,0 +1,1 @@
+"""``/chat/images``: the pictures that conversations are about."""

@@ -1,0 +1,93 @@
+"""Search a tenant's library by words and by meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ocelli.domain.errors import Unavailable
+from ocelli.domain.file_query import FileQuery, SortBy
+from ocelli.domain.ranking import fuse
+from ocelli.domain.search import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from ocelli.domain.images import Image
+    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.usecases.embeddings import Embeddings
+
+# The best matches by words, and by meaning, that are put together: the end of what can be paged.
+MOST_FOUND = 500
+# Pictures farther away than this cosine have nothing to do with a search. Of captions that people
+# wrote of 322 photos three quarters are nearer to the description of their photo, and one in seven
+# of the others.
+LEAST_COSINE = 0.25
+ALL = FileQuery()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that was found. ``cosine``: how near its words are; None if not by meaning."""
+
+    image: Image
+    score: float
+    cosine: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of hits, the best first, and the ids of all. ``words_only``: why, or None."""
+
+    hits: Sequence[Hit]
+    ids: Sequence[UUID]
+    words_only: str | None
+
+
+class LibrarySearch:
+    """Ranks pictures by words and by meaning, by reciprocal rank fusion."""
+
+    def __init__(self, database: PostgresDatabase, embeddings: Embeddings) -> None:
+        self._database = database
+        self._embeddings = embeddings
+
+    async def search(
+        self,
+        tenant_id: UUID,
+        text: str,
+        filters: FileQuery = ALL,
+        *,
+        limit: int,
+        offset: int = 0,
+    ) -> Found:
+        """Return the pictures that ``text`` describes, among those that match ``filters``.
+
+        All of its words occur in what is said of a picture, or that means about the same.
+        """
+        vector, words_only = await self._vector(text)
+        by_words = replace(filters, search=parse(text), sort_by=SortBy.RELEVANCE)
+        async with self._database.transaction() as tx:
+            named, _ = await tx.images.matches(tenant_id, by_words, limit=MOST_FOUND)
+            cosines: dict[UUID, float] = {}
+            if vector is not None and not await tx.text_vectors.available():
+                words_only = "the database lacks the extension pgvector"
+            elif vector is not None:
+                model = self._embeddings.embedder.model_version
+                nearest = await tx.text_vectors.nearest(
+                    filters, tenant_id, vector, model=model, limit=MOST_FOUND
+                )
+                cosines = {id: cosine for id, cosine in nearest if cosine >= LEAST_COSINE}
+            ranked = fuse(named) if words_only else fuse(named, list(cosines))
+            page = ranked[offset : offset + limit]
+            images = {each.id: each for each in await tx.images.by_ids([id for id, _ in page])}
+        hits = [Hit(images[id], score, cosines.get(id)) for id, score in page if id in images]
+        return Found(hits, [id for id, _ in ranked], words_only)
+
+    async def _vector(self, text: str) -> tuple[Sequence[float] | None, str | None]:
+        """Return the vector of a search, or None and why there is none."""
+        try:
+            (embedding,) = await self._embeddings.embed([text])
+        except Unavailable as error:
+            return None, error.message
+        return embedding.vector, None

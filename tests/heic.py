@@ -39,7 +39,10 @@ def hevc(pixels: Any, *, deep: bool = False) -> tuple[bytes, bytes]:
     codec.width, codec.height = width, height
     codec.pix_fmt = "yuv444p10le" if deep else "yuv444p"
     codec.time_base = Fraction(1, 25)
-    codec.options = {"x265-params": "log-level=none:keyint=1:qp=4:range=full:colormatrix=bt709"}
+    codec.options = {
+        "preset": "ultrafast",
+        "x265-params": "log-level=none:keyint=1:qp=1:range=full:colormatrix=bt709",
+    }
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     frame = frame.reformat(format=codec.pix_fmt, dst_colorspace="ITU709", dst_color_range="JPEG")
     stream = b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])

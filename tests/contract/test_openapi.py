@@ -25,7 +25,7 @@ CHECKS = (
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
     """Not the shared one: generated requests may end keys and delete files."""
-    server = start_server(reachable(tmp_path) / "data")
+    server = start_server(reachable(tmp_path) / "data", "--workers", "1")
     yield server
     server.stop()
     assert server.process.stdout is not None

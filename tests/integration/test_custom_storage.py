@@ -35,6 +35,7 @@ def server(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     """One whose operator has a store for buckets of tenants, and logs all there is to log."""
     running = start_server(
         reachable(tmp_path_factory.mktemp("custom")) / "data",
+        *("--workers", "1"),
         OCELLI_CUSTOM_S3_ENDPOINT=s3.endpoint,
         OCELLI_LOG_LEVEL="debug",
     )

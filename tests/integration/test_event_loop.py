@@ -15,7 +15,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -250,41 +250,44 @@ def deep(keyword: str, inner: Any, depth: int = 12) -> Any:
     return made
 
 
-REQUESTS = {
-    "60 MB of text": said("a " * 30_000_000),
-    "a text as long as may be": said("a " * 1_990_000),
-    "white space": said(" " * 3_900_000),
-    "24 MB of []": b'{"model":"ocelli-local","messages":' + values(8_000_000) + b"}",
-    "a schema of 8 MB": said(
+# Made when they are sent: together they have 100 MB.
+REQUESTS: dict[str, Callable[[], bytes]] = {
+    "60 MB of text": lambda: said("a " * 30_000_000),
+    "a text as long as may be": lambda: said("a " * 1_990_000),
+    "white space": lambda: said(" " * 3_900_000),
+    "24 MB of []": lambda: b'{"model":"ocelli-local","messages":' + values(8_000_000) + b"}",
+    "a schema of 8 MB": lambda: said(
         "a",
         response_format=schema(
             {"properties": {f"a{n}": {"type": "string"} for n in range(300_000)}}
         ),
     ),
-    "a schema as large as may be": said(
+    "a schema as large as may be": lambda: said(
         "a", response_format=schema({"properties": {f"a{n}": {"type": "null"} for n in range(990)}})
     ),
-    "a schema that doubles": said("a", response_format=schema(deep("allOf", {"type": "object"}))),
-    "a schema that refers to itself": said(
+    "a schema that doubles": lambda: said(
+        "a", response_format=schema(deep("allOf", {"type": "object"}))
+    ),
+    "a schema that refers to itself": lambda: said(
         "a",
         response_format=schema(
             {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}] * 99}}}
         ),
     ),
-    "a long question": said("is there a " + "a " * 1_990),
-    "nouns without an end": said("how many " + "a-" * 1_990),
-    "many messages": json.dumps(
+    "a long question": lambda: said("is there a " + "a " * 1_990),
+    "nouns without an end": lambda: said("how many " + "a-" * 1_990),
+    "many messages": lambda: json.dumps(
         {"model": "ocelli-local", "messages": [{"role": "user", "content": "a"}] * 9_999}
     ).encode(),
-    "stops": said("a", stop=["a" * MEGABYTE] * 4),
-    "a long name": said("a", model="a" * MEGABYTE),
-    "a long bias": said("a", logit_bias={"a" * MEGABYTE: "b"}),
+    "stops": lambda: said("a", stop=["a" * MEGABYTE] * 4),
+    "a long name": lambda: said("a", model="a" * MEGABYTE),
+    "a long bias": lambda: said("a", logit_bias={"a" * MEGABYTE: "b"}),
 }
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_conversations(loop: Loop, name: str) -> None:
-    status, answer = loop.ask("POST", CHAT, REQUESTS[name])
+    status, answer = loop.ask("POST", CHAT, REQUESTS[name]())
     assert status < 500, answer[:500]
 
 

@@ -244,6 +244,7 @@ def server(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     bucket = s3.new_bucket()
     running = start_server(
         reachable(tmp_path_factory.mktemp("on_s3")) / "data",
+        *("--workers", "1"),
         OCELLI_STORAGE_URL=s3.url(bucket, "in/here"),
         **s3.environment,
     )

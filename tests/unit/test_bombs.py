@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import given
-from tests import bombs, heic
+from tests import bombs
 from tests.isolated import MEGABYTE
 from tests.unit.test_media_pictures import exif, mutated, quarters, saved, several
 
@@ -19,13 +18,10 @@ from ocelli.domain.images import ImageFormat
 from ocelli.media import memory
 from ocelli.media._vips import field, open_source, vips
 from ocelli.media.decode import decode
-from ocelli.media.dhash import dhash
 from ocelli.media.fetch import UNPACKED_AT_ONCE, _unpacker
 from ocelli.media.header import read_header
 from ocelli.media.probe import MOST_FRAMES, MOST_SCANS
-from ocelli.media.sanitize import sanitized
 from ocelli.media.sniff import sniff
-from ocelli.media.variants import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,45 +117,6 @@ def test_the_canvas_of_a_gif(screen: tuple[int, int], frame: tuple[int, int]) ->
 
 
 # ── memory ─────────────────────────────────────────────────────────────────────────────────────
-
-SIDE = 2400
-KINDS: dict[str, Callable[[], bytes]] = {
-    "jpeg": lambda: saved(quarters(SIDE, SIDE), "JPEG"),
-    "jpeg progressive": lambda: bombs.jpeg(SIDE, SIDE),
-    "jpeg progressive cmyk": lambda: bombs.jpeg(SIDE, SIDE, components=4),
-    "jpeg in scans": lambda: bombs.jpeg(SIDE, SIDE, components=4, progressive=False),
-    "png": lambda: bombs.png(SIDE, SIDE),
-    "png interlaced": lambda: bombs.png(SIDE, SIDE, color=3, depth=1, interlaced=True),
-    "png interlaced 16": lambda: bombs.png(SIDE, SIDE, color=6, depth=16, interlaced=True),
-    "png wide": lambda: bombs.png(200_000, 12),
-    "webp": lambda: saved(quarters(SIDE, SIDE), "WEBP"),
-    "webp long": lambda: saved(quarters(16_000, 300), "WEBP"),
-    "webp lossless": lambda: saved(quarters(SIDE, SIDE), "WEBP", lossless=True),
-    "webp animated": lambda: bombs.animated_webp(2, width=SIDE, height=SIDE),
-    "gif": lambda: bombs.gif(SIDE, SIDE),
-    "gif on a small screen": lambda: bombs.gif(SIDE, SIDE, screen=(1, 1)),
-    "heic": lambda: heic.single(np.asarray(quarters(SIDE, SIDE))),
-    "heic in tiles": lambda: heic.grid(np.asarray(quarters(SIDE, SIDE)), 800),
-    "heic of 10 bits": lambda: heic.single(np.asarray(quarters(SIDE, SIDE)), deep=True),
-    "avif": lambda: saved(quarters(SIDE, SIDE), "AVIF", speed=10),
-    "avif alpha": lambda: saved(quarters(SIDE, SIDE).convert("RGBA"), "AVIF", speed=10),
-    "tiff": lambda: saved(quarters(SIDE, SIDE), "TIFF"),
-    "tiff in one strip": lambda: saved(
-        quarters(SIDE, SIDE), "TIFF", compression="tiff_lzw", tiffinfo={278: SIDE}
-    ),
-    "bmp": lambda: saved(quarters(SIDE, SIDE), "BMP"),
-    "bmp palette": lambda: saved(quarters(SIDE, SIDE).quantize(8), "BMP"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_was_estimated_is_enough(kind: str) -> None:
-    """The kernel holds the child to it."""
-    data = KINDS[kind]()
-    assert decode(data, max_pixels=LIMIT).pixels.any() >= 0
-    assert render(data, max_pixels=LIMIT).variants
-    assert sanitized(data, max_side=None, max_bytes=None, max_pixels=LIMIT)
-    assert dhash(data, max_pixels=LIMIT) >= 0
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "analysis"
 TARGET = Target(1.10, "at most")
+EMBEDDED = Target(0.10, "at most")
 PHONE = 15  # the sixteenth photo of the set has the size of one from a phone
 
 
@@ -79,9 +80,12 @@ def run(bench: Bench) -> Iterator[Row]:
     for model in sorted({model for each in looks for model in each.models}):
         spent = sum(each.models.get(model, 0.0) for each in looks)
         yield Row(NAME, model, spent / len(looks), "ms")
+    embedding, decoded = _embedding(backend, photos, rounds), sum(each.decode for each in looks)
+    look = (sum(each.wall for each in looks) + decoded) / len(looks)
+    yield Row(NAME, "the vector of a description", embedding, "ms", look, "the look", EMBEDDED)
     own = sum(each.wall - each.network for each in looks) / len(looks)
     yield Row(NAME, "our own steps: resizing, boxes, letters, shapes, colours, words", own, "ms")
-    yield Row(NAME, "decoding", sum(each.decode for each in looks) / len(looks), "ms")
+    yield Row(NAME, "decoding", decoded / len(looks), "ms")
     yield Row(
         NAME,
         "pictures a second and core",
@@ -99,6 +103,30 @@ def _look(backend: LocalBackend, path: Path) -> Look:
     decoded = perf_counter()
     _, timing = backend.look_timed(picture.pixels)
     return Look((decoded - started) * 1000, timing.wall_ms, dict(timing.model_ms))
+
+
+def _embedding(backend: LocalBackend, photos: Sequence[Path], rounds: int) -> float:
+    """Return the milliseconds of the vector of what is said of a photo, on average."""
+    from ocelli.backends.local.embedder import MiniLmEmbedder
+    from ocelli.backends.local.runtime import Runtime
+    from ocelli.media.decode import decode
+    from ocelli.usecases.text_index import mean_vector
+
+    embedder = MiniLmEmbedder(Runtime())
+    embedder.embed("warm")
+    times = []
+    for path in photos:
+        findings, _ = backend.look_timed(decode(path.read_bytes(), max_pixels=100_000_000).pixels)
+        tags = ", ".join(tag.name for tag in findings.tags)
+        said = (findings.description, tags, findings.visible_text)
+        texts = [text for text in said if text]
+        turns = []
+        for _ in range(rounds):
+            started = perf_counter()
+            mean_vector(embedder, texts)
+            turns.append((perf_counter() - started) * 1000)
+        times.append(median(turns))
+    return sum(times) / len(times)
 
 
 def _medians(rounds: Sequence[Sequence[Look]]) -> list[Look]:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server
-from tests.waiting import PATIENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+LONGEST_WAIT = 60  # seconds, for one thing to appear
 NARROW, WIDE = (360, 740), (2560, 1440)
 BREACHES = """
 window.breaches = [];
@@ -85,7 +85,7 @@ def visit(browser: Any, chat: Server) -> Iterator[Visit]:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, base_url=chat.url, **options
         )
-        context.set_default_timeout(PATIENCE * 1000)
+        context.set_default_timeout(LONGEST_WAIT * 1000)
         watched = Watched(context.new_page())
         watched.expected.extend(expected)
         opened.append(watched)

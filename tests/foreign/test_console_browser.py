@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import requests
 
+from ocelli.domain.findings import LOCAL
 from tests.conftest import Server
+from tests.console_client import upload_as
 from tests.foreign.browser import NARROW, WIDE, Visit, overflows, serious_findings
 from tests.integration.test_main_job import API, finished, noise
+from tests.waiting import until
 
 PHOTOS = ("astronaut", "coffee", "page", "rocket")
 
@@ -20,24 +23,23 @@ def key(chat: Server) -> str:
     return chat.new_key("console-browser")
 
 
+def described(server: Server, key: str, data: bytes, name: str) -> str:
+    """Upload a picture and have the local models describe it; return its id."""
+    id = upload_as(server, key, data, name, auto_describe="false")
+    headers = {"Authorization": f"Bearer {key}"}
+    address = f"{server.url}{API}/user-files/{id}/describe"
+    body = {"providers": [LOCAL], "verification_level": "quick"}
+    assert requests.post(address, headers=headers, json=body, timeout=60).status_code == 202
+    finished(server, id, headers=headers)
+    return id
+
+
 @pytest.fixture(scope="module")
 def pictures(chat: Server, key: str, photos: dict[str, Path]) -> dict[str, str]:
-    """Ids of photos by name, which are described by the local models."""
-    headers = {"Authorization": f"Bearer {key}"}
-    ids = {}
-    for name in PHOTOS:
-        answer = requests.post(
-            f"{chat.url}{API}/user-files/upload/stream",
-            headers=headers,
-            files={"file": (photos[name].name, photos[name].read_bytes())},
-            data={"providers": "local"},
-            timeout=60,
-        )
-        assert answer.status_code == 200, answer.text
-        ids[name] = answer.json()["image_id"]
-    for id in ids.values():
-        finished(chat, id, headers=headers)
-    return ids
+    """Ids of photos by name, which the local models have described."""
+    return {
+        name: described(chat, key, photos[name].read_bytes(), photos[name].name) for name in PHOTOS
+    }
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
@@ -126,17 +128,108 @@ def test_a_placeholder_is_painted_until_the_picture_comes(
 def test_names_with_markup_are_text(visit: Visit, chat: Server) -> None:
     key = chat.new_key("console-nasty")
     headers = {"Authorization": f"Bearer {key}"}
-    sent = requests.post(
-        f"{chat.url}{API}/user-files/upload/stream",
-        headers=headers,
-        files={"file": ("a.png", noise(777_200))},
-        data={"auto_describe": "false"},
-        timeout=60,
-    ).json()
+    sent = upload_as(chat, key, noise(777_200), auto_describe="false")
     title = '<img src=x onerror="breaches.push(1)"> \u202egpj.exe \U0001f408'
     body = {"title": title}
-    address = f"{chat.url}{API}/user-files/{sent['image_id']}"
+    address = f"{chat.url}{API}/user-files/{sent}"
     assert requests.patch(address, headers=headers, json=body, timeout=60).status_code == 200
     page = visit("/library", key=key, size=NARROW)
     assert page.locator(".tile strong").inner_text().startswith("<img src=x onerror=")
     assert overflows(page) == 0
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_picture(
+    visit: Visit, key: str, pictures: dict[str, str], size: tuple[int, int], scheme: str
+) -> None:
+    page = visit(f"/pictures/{pictures['coffee']}", key=key, size=size, color_scheme=scheme)
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert serious_findings(page) == []
+    assert overflows(page) == 0
+
+
+def test_pointing_at_a_claim_lights_its_place(
+    visit: Visit, key: str, pictures: dict[str, str]
+) -> None:
+    page = visit(f"/pictures/{pictures['coffee']}", key=key)
+    page.locator(".stage img").evaluate("image => image.decode()")
+    box = page.locator(".box", has_text="cup")
+    assert not box.is_visible()
+    page.locator(".claim", has_text="There is a cup.").hover()
+    box.wait_for(state="visible")
+    stage, place = page.locator(".stage").bounding_box(), box.bounding_box()
+    share = place["width"] / stage["width"]
+    assert 0.2 < share < 1  # the cup of the photo
+    page.get_by_role("heading", name="File").hover()
+    box.wait_for(state="hidden")
+    page.locator(".claim", has_text="There is a cup.").focus()
+    box.wait_for(state="visible")
+
+
+def test_text_lights_where_it_was_read(visit: Visit, key: str, pictures: dict[str, str]) -> None:
+    page = visit(f"/pictures/{pictures['page']}", key=key)
+    line = page.locator(".lines li", has_text="Region-based")
+    line.hover()
+    page.locator(".box.text", has_text="Region-based").wait_for(state="visible")
+
+
+def test_correcting_a_picture(visit: Visit, chat: Server, photos: Any) -> None:
+    """As a person does it: reject, restore, write, undo; parts of the page are replaced."""
+    key = chat.new_key("console-correcting")
+    sent = described(chat, key, photos["coffee"].read_bytes(), "coffee.png")
+    page = visit(f"/pictures/{sent}", key=key)
+    page.evaluate("window.untouched = true")  # gone if the page were loaded anew
+    claim = page.locator(".claim").first
+    words = claim.locator("bdi").first.inner_text()
+    claim.get_by_role("button", name=f"Reject: {words}").click()
+    page.locator(".claim.dropped s", has_text=words).wait_for()
+    claim.get_by_role("button", name=f"Take the verdict back: {words}").click()
+    page.locator(".claim.dropped s", has_text=words).wait_for(state="detached")
+    page.get_by_role("textbox", name="Title").fill("Breakfast")
+    page.get_by_role("textbox", name="Description").fill("Coffee for one.")
+    page.get_by_label("Tags, one a line").fill("coffee\nmorning")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    page.locator(".description", has_text="Coffee for one.").wait_for()
+    assert page.locator(".tags li").all_inner_texts() == ["coffee", "morning"]
+    page.get_by_text("A person's words.").wait_for()
+    page.get_by_role("button", name="Undo: ").first.click()
+    page.locator(".tags li", has_text="morning").wait_for(state="detached")
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("approved by").wait_for()
+    assert page.evaluate("window.untouched")
+    assert serious_findings(page) == []
+
+
+def test_two_people_correct_one_picture(visit: Visit, chat: Server) -> None:
+    key = chat.new_key("console-two")
+    sent = upload_as(chat, key, noise(777_201), auto_describe="false")
+    first = visit(f"/pictures/{sent}", key=key)
+    second = visit(f"/pictures/{sent}", key=key, expected=("409",))
+    first.get_by_role("textbox", name="Title").fill("First")
+    first.get_by_role("button", name="Save", exact=True).click()
+    first.get_by_text("set the title to “First”").wait_for()
+    second.get_by_role("textbox", name="Title").fill("Second")
+    second.get_by_role("button", name="Save", exact=True).click()
+    second.get_by_role("alert").filter(has_text="set the title to “First”").wait_for()
+    assert second.get_by_role("textbox", name="Title").input_value() == "Second"
+    second.get_by_role("button", name="Save", exact=True).click()
+    second.get_by_text("set the title to “Second”").wait_for()
+
+
+def test_a_session_that_ended_leads_to_signing_in(visit: Visit, chat: Server) -> None:
+    admin = chat.new_key("console-ended")
+    headers = {"Authorization": f"Bearer {admin}"}
+    body = {"name": "short-lived", "scopes": ["write"]}
+    keys = f"{chat.url}{API}/api-keys"
+    made = requests.post(keys, headers=headers, json=body, timeout=60).json()
+    sent = upload_as(chat, admin, noise(777_202), auto_describe="false")
+    page = visit(f"/pictures/{sent}", key=made["api_key"])
+    requests.delete(f"{chat.url}{API}/api-keys/{made['id']}", headers=headers, timeout=60)
+    with_it = {"Authorization": f"Bearer {made['api_key']}"}
+    listing = f"{chat.url}{API}/user-files"
+    until(lambda: requests.get(listing, headers=with_it, timeout=60).status_code == 401)
+    page.get_by_role("textbox", name="Title").fill("Too late")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("was revoked, so you were signed out").wait_for()

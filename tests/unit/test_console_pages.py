@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import inspect
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ocelli.console import navigation, pages, static
 from ocelli.console.api_requests import ApiRequest
 from ocelli.console.app import ROUTERS
 from ocelli.console.library import mapping as library
+from ocelli.console.pictures.routes import api_requests
 from ocelli.console.security import content_security_policy
 from ocelli.console.visitors import current_visitor, owner_visitor, parse_form
 from ocelli.domain.errors import MalformedRequest
@@ -124,7 +126,8 @@ def sdk_accepts(request: ApiRequest) -> bool:
 
 def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
     filters = library.Filters(search="cat", tags="a, b")
-    for request in (library.api_request(filters),):
+    shown = [library.api_request(filters), *api_requests(str(uuid.uuid4()), 3, None)]
+    for request in shown:
         assert sdk_accepts(request), request.title
 
 

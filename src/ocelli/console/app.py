@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ocelli.console import errors, static
 from ocelli.console.library import routes as library
+from ocelli.console.pictures import routes as pictures
 from ocelli.console.security import SecurityHeaders
 from ocelli.console.services import PATH, Console
 from ocelli.console.sign_in import routes as sign_in
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ocelli.api.services import Services
     from ocelli.usecases.console_sessions import ConsoleSessions
 
-ROUTERS = (static.router, sign_in.router, library.router)
+ROUTERS = (static.router, sign_in.router, library.router, pictures.router)
 """A router per page: a new page adds its own here, and its line in ``navigation``."""
 
 

@@ -75,6 +75,7 @@ async def error_page(
     is_part = "hx-request" in request.headers
     if is_part:
         headers = {**(headers or {}), "HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
+        headers["HX-Reselect"] = ".notice"
     return await render(
         request,
         "notice.html" if is_part else "error.html",

@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from ocelli.api import cursors
 from ocelli.console.api_requests import ApiRequest
+from ocelli.console.links import thumbnail_url
 from ocelli.domain.analysis import Status
 from ocelli.domain.effective import effective
 from ocelli.domain.file_query import FileQuery, SortBy, sort_key
-from ocelli.domain.images import VariantType
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.search import parse
 
@@ -127,7 +127,7 @@ def card(image: Image, links: Links, prefix: str) -> Card:
     return Card(
         id=image.id,
         name=image.title or image.filename,
-        thumbnail=local_url(links.url(image, VariantType.SMALL), prefix),
+        thumbnail=thumbnail_url(image, links, prefix),
         blur_hash=image.blur_hash,
         width=image.width,
         height=image.height,
@@ -137,11 +137,6 @@ def card(image: Image, links: Links, prefix: str) -> Card:
         description=shown.description,
         review=shown.review_status,
     )
-
-
-def local_url(url: str | None, prefix: str) -> str | None:
-    """Return the URL as a page of the console reaches it, behind a proxy's ``prefix``."""
-    return prefix + url if url is not None and url.startswith("/") else url
 
 
 def api_request(filters: Filters) -> ApiRequest:

@@ -1,0 +1,1 @@
+"""One picture: what was seen, why it is believed, and correcting it."""

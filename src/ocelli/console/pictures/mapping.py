@@ -262,7 +262,7 @@ def changes(form: Form, image: Image) -> Changes:
 
 
 def told(change: dict[str, Any]) -> str:
-    """Return a change by somebody else as a sentence."""
+    """Return a change, as errors tell it, as a sentence."""
     names = {EditField.ALT_TEXT: "the alternative text", EditField.REJECTED_TAGS: "rejected tags"}
     field, author = change["field"], change["author"] or NAMELESS
     if field == EditField.CLAIM:

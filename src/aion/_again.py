@@ -35,7 +35,10 @@ def is_wanted_again(result: UploadResult, level: str | None) -> bool:
 
 
 async def describe_again(
-    http: Http, results: Mapping[str, UploadResult], level: str | None
+    http: Http,
+    results: Mapping[str, UploadResult],
+    level: str | None,
+    vocabulary: Mapping[str, str],
 ) -> dict[str, UploadResult]:
     """The same results by id, after asking for the descriptions that are wanted again.
 
@@ -44,7 +47,7 @@ async def describe_again(
     found = dict(results)
     ids = [id for id, result in found.items() if is_wanted_again(result, level)]
     for chunk in in_chunks(ids, MAX_IDS):
-        body: dict[str, Any] = {"ids": chunk}
+        body: dict[str, Any] = {"ids": chunk, **vocabulary}
         if level is not None:
             body["verification_level"] = level
         try:

@@ -66,8 +66,8 @@ _HOMES = {
         DescriptionHistory DescriptionRecord ExportStatus
     """,
     "aion.types.vocabularies": """
-        ChosenTag NotChosen TagChoice TermSynonym Vocabulary VocabularyList VocabularyTerm
-        VocabularyTermList
+        ChosenTag DefaultVocabulary JudgedTag NotChosen TagChoice Tagging TermSynonym Vocabulary
+        VocabularyList VocabularyTerm VocabularyTermList
     """,
 }
 TYPES = {name: home for home, names in _HOMES.items() for name in names.split()}

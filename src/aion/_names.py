@@ -68,6 +68,7 @@ class Names:
         ColorTemperature: TypeAlias = types.ColorTemperature
         ConfirmResult: TypeAlias = types.ConfirmResult
         CreatedApiKey: TypeAlias = types.CreatedApiKey
+        DefaultVocabulary: TypeAlias = types.DefaultVocabulary
         DeleteFileResult: TypeAlias = types.DeleteFileResult
         DescriptionErrorType: TypeAlias = types.DescriptionErrorType
         DescriptionFailedEvent: TypeAlias = types.DescriptionFailedEvent
@@ -86,6 +87,7 @@ class Names:
         FileList: TypeAlias = types.FileList
         FullDescription: TypeAlias = types.FullDescription
         HSL: TypeAlias = types.HSL
+        JudgedTag: TypeAlias = types.JudgedTag
         LAB: TypeAlias = types.LAB
         MessageRole: TypeAlias = types.MessageRole
         NotChosen: TypeAlias = types.NotChosen
@@ -106,6 +108,7 @@ class Names:
         StorageTarget: TypeAlias = types.StorageTarget
         StoredImage: TypeAlias = types.StoredImage
         TagChoice: TypeAlias = types.TagChoice
+        Tagging: TypeAlias = types.Tagging
         TenantLimits: TypeAlias = types.TenantLimits
         TenantSettings: TypeAlias = types.TenantSettings
         TermSynonym: TypeAlias = types.TermSynonym

@@ -92,7 +92,14 @@ class Sender:
 
     async def again(self, known: Mapping[str, UploadResult]) -> dict[str, UploadResult]:
         """Have those that are wanted again described again; see ``_again``."""
-        return await describe_again(self._http, known, self._fields.get("verification_level"))
+        return await describe_again(
+            self._http, known, self._fields.get("verification_level"), self._vocabulary
+        )
+
+    @property
+    def _vocabulary(self) -> dict[str, str]:
+        names = ("vocabulary", "vocabulary_mode")
+        return {name: self._fields[name] for name in names if name in self._fields}
 
     # --- straight to the store ---------------------------------------------------------------
 
@@ -119,6 +126,7 @@ class Sender:
         }
         if level := self._fields.get("verification_level"):
             request["verification_level"] = level
+        request |= self._vocabulary
         path = "/uploads/request-presigned-url"
         return PresignedUrlInfo.from_api_response(await self._http.json("POST", path, json=request))
 

@@ -153,6 +153,9 @@ class SyncTenant(_Part):
 
     get_settings = blocking(Tenant.get_settings)
     update_settings = blocking(Tenant.update_settings)
+    get_vocabulary = blocking(Tenant.get_vocabulary)
+    set_vocabulary = blocking(Tenant.set_vocabulary)
+    remove_vocabulary = blocking(Tenant.remove_vocabulary)
     get_limits = blocking(Tenant.get_limits)
 
 

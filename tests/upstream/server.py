@@ -6,7 +6,8 @@ the task in the prompt. It errs at the rates of ``Rates``, each decision drawn f
 
 Models: every name is a person of its own, with errors of its own. Parts of a name change manners:
 "fenced" answers in a code fence with prose around it, "prose" in plain sentences without any JSON,
-"quoting" first copies an answer of this form that the picture shows.
+"quoting" first copies an answer of this form that the picture shows, "shouting" writes terms of a
+list in capitals and one that is not on it, "short" refuses schemas with more than 20 terms.
 
     with SceneServer() as server:
         settings: base_url = server.url, model = "scene-a"
@@ -27,7 +28,7 @@ import random
 import re
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,6 +199,8 @@ class SceneServer:
         self.calls.append(Call(model, task, number, size, detail, body, dict(request.headers)))
         if self.latency:
             await asyncio.sleep(self.latency)
+        if "short" in model and len(_enum(body)) > 20:
+            return web.json_response({"error": {"message": "too many enum values"}}, status=400)
         text = self._answer(body, model, task, number)
         return web.json_response(completion(text, model, prompt=len(_texts(body)) // 4 + 85))
 
@@ -209,13 +212,16 @@ class SceneServer:
             answer = {"description": "A picture that shows no scene.", "claims": []}
             return json.dumps({"nonce": nonce(body), **answer})
         it = self.scene(number)
+        if task == "tag":
+            nouns = {claim.subject for claims in scenes.true_claims(it) for claim in claims}
+            return _dressed({"nonce": nonce(body), "tags": _terms_of(body, model, nouns)}, model)
         if task == "describe":
-            return self._describe(it, model, nonce(body))
+            return self._describe(it, model, body)
         return self._check(it, model, task, _fences(text), nonce(body))
 
     # --- the tasks
 
-    def _describe(self, it: Scene, model: str, nonce: str) -> str:
+    def _describe(self, it: Scene, model: str, body: Mapping[str, Any]) -> str:
         said: list[list[Claim]] = []
         for claims in scenes.true_claims(it):
             chosen: list[Claim] = []
@@ -236,13 +242,15 @@ class SceneServer:
         description = " ".join(scenes.sentence(claims) for claims in said)
         if "prose" in model:
             return description
+        nouns = {claim.subject for claims in said for claim in claims if claim.subject}
         answer = {
-            "nonce": nonce,
+            "nonce": nonce(body),
             "description": description,
             "visible_text": [
                 claim.value for claims in said for claim in claims if claim.type is ClaimType.TEXT
             ],
-            "tags": sorted({claim.subject for claims in said for claim in claims if claim.subject}),
+            "tags": _terms_of(body, model, nouns) if _offered(body) else sorted(nouns),
+            **({"new_tags": sorted(nouns)} if "`new_tags`" in _texts(body) else {}),
             "brands": [],
             "nsfw": 0.01,
             "claims": [
@@ -401,10 +409,30 @@ def _image(body: Mapping[str, Any]) -> tuple[bytes, str | None]:
     raise AssertionError("a request without a picture")
 
 
+def _enum(body: Mapping[str, Any]) -> list[str]:
+    """The terms that the schema holds tags to."""
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    terms: list[str] = schema.get("properties", {}).get("tags", {}).get("items", {}).get("enum", [])
+    return terms
+
+
+def _offered(body: Mapping[str, Any]) -> list[str]:
+    """The terms of the list that the prompt gives."""
+    return [json.loads(line) for line in _fences(_texts(body)).get("terms", "").splitlines()]
+
+
+def _terms_of(body: Mapping[str, Any], model: str, nouns: Container[str | None]) -> list[str]:
+    """Those of the list that name one of these things."""
+    fit = [term for term in _offered(body) if term.rpartition("/")[2] in nouns]
+    return [*(term.upper() for term in fit), "not on the list"] if "shouting" in model else fit
+
+
 def _task(body: Mapping[str, Any]) -> str:
     system = str(body["messages"][0]["content"])
     if system.startswith("You are the judge"):
         return "judge"
+    if system.startswith("You choose keywords"):
+        return "tag"
     return "check" if system.startswith("You check") else "describe"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aion._files import File
     from aion.types.batch import BatchStatusResult, BatchSubmissionResult
     from aion.types.common import VerificationLevel
+    from aion.types.vocabularies import VocabularyMode
 
     Image: TypeAlias = File
     Progress: TypeAlias = Callable[[BatchStatusResult], Awaitable[None] | None]
@@ -44,6 +45,8 @@ class DescribeOptions(TypedDict, total=False):
     role: str | None
     language: str | None
     verification_level: VerificationLevel | str | None
+    vocabulary: str | None
+    vocabulary_mode: VocabularyMode | None
     rule_set_id: str | None
     rules: Sequence[Any] | None
     max_parallel: int
@@ -101,6 +104,8 @@ class Analysis(Resource):
         role: str | None = None,
         language: str | None = None,
         verification_level: VerificationLevel | str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
         rule_set_id: str | None = None,
         rules: Sequence[Any] | None = None,
         max_parallel: int = 5,
@@ -123,6 +128,9 @@ class Analysis(Resource):
             language: an English name or an ISO code.
             verification_level: ``quick``, ``standard``, ``thorough`` or ``critical``; by default
                 the server's choice.
+            vocabulary: the id or name of one that tags are chosen from; by default that of
+                ``client.tenant``.
+            vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
             rule_set_id: rules that the server knows.
             rules: rules of one's own.
             max_parallel: pictures at a time, if there are several.
@@ -143,6 +151,8 @@ class Analysis(Resource):
             role=role,
             language=language,
             verification_level=verification_level and level_name(verification_level),
+            vocabulary=vocabulary,
+            vocabulary_mode=vocabulary_mode,
             rule_set_id=rule_set_id,
             rules=_list(rules),
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aion._http import Http
     from aion.types.batch import BatchImageInput, BatchVerifyInput
+    from aion.types.vocabularies import VocabularyMode
 
 
 class Batch(Resource):
@@ -141,6 +142,8 @@ class Batch(Resource):
         rule_set_id: str | None = None,
         rules: Sequence[Any] | None = None,
         verification_level: str = "standard",
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
     ) -> BatchSubmissionResult:
         """Describe many pictures that are not uploaded. Deprecated: use ``client.upload``.
 
@@ -155,13 +158,21 @@ class Batch(Resource):
             rule_set_id: rules that the server knows.
             rules: rules of one's own.
             verification_level: how thoroughly descriptions are checked.
+            vocabulary: the id or name of one that tags are chosen from.
+            vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
 
         Raises:
             ValidationError: no picture, or a value outside these.
         """
         require(bool(images), "give at least one image", "images")
         body = {"images": [image.to_dict() for image in images]}
-        wording = given(prompt=prompt, role=role, language=language)
+        wording = given(
+            prompt=prompt,
+            role=role,
+            language=language,
+            vocabulary=vocabulary,
+            vocabulary_mode=vocabulary_mode,
+        )
         options = _options(
             providers, max_parallel, timeout_per_item, rule_set_id, rules, verification_level
         )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import date
 
+    from aion.types.vocabularies import VocabularyMode
+
 
 class Files(Resource):
     """Find, read, change and delete pictures."""
@@ -295,6 +297,8 @@ class Files(Resource):
         role: str | None = None,
         language: str | None = None,
         prompt: str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
     ) -> RedescribeResult:
         """Describe a picture again; ``client.uploads.wait_for_description`` waits for the end.
 
@@ -307,12 +311,23 @@ class Files(Resource):
             role: for whom it is written, such as ``alttext``.
             language: an English name or an ISO code.
             prompt: what to say instead of what ``role`` says.
+            vocabulary: the id or name of one that tags are chosen from; by default that of
+                ``client.tenant``.
+            vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
 
         Raises:
-            ResourceNotFoundError: no such picture.
+            ResourceNotFoundError: no such picture, or vocabulary.
             QuotaExceededError: the plan's limit is reached.
         """
-        body = _wording(verification_level, providers, role, language, prompt)
+        body = _wording(
+            verification_level,
+            providers,
+            role=role,
+            language=language,
+            prompt=prompt,
+            vocabulary=vocabulary,
+            vocabulary_mode=vocabulary_mode,
+        )
         path = f"/user-files/{segment(file_id)}/describe"
         answer = await self._http.json("POST", path, json=body)
         return RedescribeResult.from_api_response(answer)
@@ -325,6 +340,8 @@ class Files(Resource):
         role: str | None = None,
         language: str | None = None,
         prompt: str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
         search: str | None = None,
         search_mode: str | None = None,
         tags: Sequence[str] | None = None,
@@ -354,7 +371,15 @@ class Files(Resource):
             ids=_list(ids),
             media_types=_list(media_types),
         )
-        body = _wording(verification_level, providers, role, language, prompt)
+        body = _wording(
+            verification_level,
+            providers,
+            role=role,
+            language=language,
+            prompt=prompt,
+            vocabulary=vocabulary,
+            vocabulary_mode=vocabulary_mode,
+        )
         answer = await self._http.json("POST", "/user-files/describe", json={**filters, **body})
         return RedescribeResult.from_api_response(answer)
 
@@ -362,9 +387,7 @@ class Files(Resource):
 def _wording(
     level: VerificationLevel | str,
     providers: Sequence[str] | None,
-    role: str | None,
-    language: str | None,
-    prompt: str | None,
+    **wording: str | None,
 ) -> dict[str, Any]:
     require(
         level in list(VerificationLevel),
@@ -374,9 +397,7 @@ def _wording(
     return given(
         verification_level=VerificationLevel(level).value,
         providers=_list(providers),
-        role=role,
-        language=language,
-        prompt=prompt,
+        **wording,
     )
 
 

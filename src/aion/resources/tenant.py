@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aion.resources._base import Resource, given, require
 from aion.types.tenant import TenantLimits, TenantSettings
+from aion.types.vocabularies import DefaultVocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,36 @@ class Tenant(Resource):
         require(bool(change), "give at least one setting", "name")
         answer = await self._http.json("PATCH", "/tenant/settings", json=change)
         return TenantSettings.from_api_response(answer)
+
+    async def get_vocabulary(self) -> DefaultVocabulary:
+        """The vocabulary that tags are chosen from where a request names none."""
+        answer = await self._http.json("GET", "/tenant/vocabulary")
+        return DefaultVocabulary.from_api_response(answer)
+
+    async def set_vocabulary(
+        self, vocabulary: str, *, mode: Literal["strict", "prefer"] = "strict"
+    ) -> DefaultVocabulary:
+        """Choose tags from it wherever a request names no other; requests follow within seconds.
+
+        Args:
+            vocabulary: its id or name.
+            mode: ``strict``: only its terms; ``prefer``: others too, as new.
+
+        Raises:
+            ResourceNotFoundError: there is no such vocabulary.
+            AionvisionPermissionError: the key is not an administrator's.
+        """
+        body = {"vocabulary": vocabulary, "mode": mode}
+        answer = await self._http.json("PUT", "/tenant/vocabulary", json=body)
+        return DefaultVocabulary.from_api_response(answer)
+
+    async def remove_vocabulary(self) -> None:
+        """Choose no tags where a request names no vocabulary. The vocabulary itself stays.
+
+        Raises:
+            AionvisionPermissionError: the key is not an administrator's.
+        """
+        await self._http.json("DELETE", "/tenant/vocabulary")
 
     async def get_limits(self) -> TenantLimits:
         """What may be used, what is used, what is left."""

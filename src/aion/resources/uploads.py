@@ -19,7 +19,8 @@ from aion._files import (
     read,
 )
 from aion._paths import segment
-from aion.exceptions import AionvisionError, DescriptionError, UploadError
+from aion._waiting import fetch_result, raise_if_failed, wait_for_result
+from aion.exceptions import AionvisionError, UploadError
 from aion.resources._base import Resource, given, in_thread, level_name, require
 from aion.types.common import StorageTarget, VerificationLevel
 from aion.types.upload import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         ProgressCallback,
     )
     from aion.types.upload import BatchUploadResults, FileInfo, UploadConfirmation
+    from aion.types.vocabularies import VocabularyMode
 
 __all__ = [
     "BATCH_CHUNK_SIZE",
@@ -70,6 +72,8 @@ class Uploads(Resource):
         description_timeout: float | None = None,
         storage_target: StorageTarget | str = StorageTarget.DEFAULT,
         verification_level: VerificationLevel | str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
     ) -> UploadResult:
         """Upload one picture, and wait for its description.
 
@@ -90,6 +94,9 @@ class Uploads(Resource):
             storage_target: ``custom`` for your own bucket.
             verification_level: how thoroughly the description is checked; by default the
                 server's choice.
+            vocabulary: the id or name of one that tags are chosen from; by default that of
+                ``client.tenant``. What the server has already is not described again for it.
+            vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
 
         Raises:
             ValidationError: not a supported picture, or one that the server does not accept.
@@ -103,7 +110,7 @@ class Uploads(Resource):
         from aion._senders import Sender
 
         source = await in_thread(one_source, file, filename)
-        fields = _fields(verification_level)
+        fields = _fields(verification_level, vocabulary, vocabulary_mode)
         http = self._http.patient()
         sender = Sender(http, fields, StorageTarget(storage_target).value)
         try:
@@ -122,13 +129,12 @@ class Uploads(Resource):
             )
             result = replace(result, redescribed=redescribed)
         if raise_on_failure:
-            _raise_if_failed(result)
+            raise_if_failed(result)
         return result
 
     async def _existing(self, source: Source) -> UploadResult | None:
         """The picture, if it is large enough to ask for first and the server has it."""
         from aion._batch import existing_ids
-        from aion._waiting import fetch_result
 
         if await in_thread(source.size) < LOOK_UP_FROM:
             return None
@@ -154,8 +160,6 @@ class Uploads(Resource):
         interval: float | None = None,
         filename: str | None = None,
     ) -> UploadResult:
-        from aion._waiting import wait_for_result
-
         return await wait_for_result(
             http,
             image_id,
@@ -181,6 +185,8 @@ class Uploads(Resource):
         on_description_failed: DescriptionFailedCallback | None = None,
         storage_target: StorageTarget | str = StorageTarget.DEFAULT,
         verification_level: VerificationLevel | str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
     ) -> BatchUploadResults:
         """Upload pictures and folders of pictures, and wait for their descriptions.
 
@@ -212,6 +218,9 @@ class Uploads(Resource):
             storage_target: ``custom`` for your own bucket.
             verification_level: how thoroughly descriptions are checked; by default the
                 server's choice.
+            vocabulary: the id or name of one that tags are chosen from; by default that of
+                ``client.tenant``. What the server has already is not described again for it.
+            vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
 
         Returns:
             A list with one result per file, in the order of the files.
@@ -248,7 +257,7 @@ class Uploads(Resource):
             timeout=timeout,
             interval=self._config.polling_interval,
             storage_target=StorageTarget(storage_target).value,
-            fields=_fields(verification_level),
+            fields=_fields(verification_level, vocabulary, vocabulary_mode),
         )
         callbacks = Callbacks(
             on_progress, on_file_complete, on_description_progress, on_description_failed
@@ -271,6 +280,8 @@ class Uploads(Resource):
         on_description_failed: DescriptionFailedCallback | None = None,
         storage_target: StorageTarget | str = "default",
         verification_level: VerificationLevel | str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_mode: VocabularyMode | None = None,
         intent: str = "describe",
     ) -> BatchUploadResults:
         """Upload a list of pictures and folders: :meth:`upload` with an ``intent``.
@@ -289,6 +300,8 @@ class Uploads(Resource):
             on_description_failed: called for each file that failed.
             storage_target: ``custom`` for your own bucket.
             verification_level: how thoroughly descriptions are checked.
+            vocabulary: the id or name of one that tags are chosen from.
+            vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
             intent: ``describe``, the only one that this server offers.
 
         Raises:
@@ -309,6 +322,8 @@ class Uploads(Resource):
             on_description_failed=on_description_failed,
             storage_target=storage_target,
             verification_level=verification_level,
+            vocabulary=vocabulary,
+            vocabulary_mode=vocabulary_mode,
         )
 
     # --- step by step ------------------------------------------------------------------------
@@ -394,7 +409,7 @@ class Uploads(Resource):
         from aion.types import describe
 
         result = await self._wait(self._http.patient(), image_id, timeout, poll_interval)
-        _raise_if_failed(result)
+        raise_if_failed(result)
         return describe.DescriptionStatus(
             image_id=image_id,
             status=result.description_status.value,
@@ -471,19 +486,12 @@ class Uploads(Resource):
         return UploadBatchStatusResult.from_api_response(answer)
 
 
-def _fields(level: VerificationLevel | str | None) -> dict[str, str]:
+def _fields(
+    level: VerificationLevel | str | None, vocabulary: str | None, mode: VocabularyMode | None
+) -> dict[str, str]:
     """Form fields that are sent only if the caller asked for them."""
-    return {} if level is None else {"verification_level": level_name(level)}
-
-
-def _raise_if_failed(result: UploadResult) -> None:
-    if result.is_failed:
-        raise DescriptionError(
-            f"{result.filename} could not be described: {result.description_error}",
-            image_id=result.image_id,
-            status=result.description_status.value,
-            details={
-                "error_type": result.description_error_type,
-                "is_retryable": result.description_is_retryable,
-            },
-        )
+    return given(
+        verification_level=None if level is None else level_name(level),
+        vocabulary=vocabulary,
+        vocabulary_mode=mode,
+    )

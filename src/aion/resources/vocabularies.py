@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Sequence
 
+    from aion.types.vocabularies import VocabularyMode
+
 VocabularyFormat = Literal["auto", "text", "csv", "lightroom", "json", "xmp"]
 _LARGEST_FILE = 32_000_000  # bytes: 8 million characters, of up to 4 bytes each
 
@@ -82,7 +84,7 @@ class Vocabularies(Resource):
             OSError: there is no such file.
         """
         path = Path(file)
-        content = await in_thread(_text_of, path)
+        content = await in_thread(text_of, path)
         return await self.import_text(name or path.stem, content, format=format)
 
     async def terms(
@@ -111,7 +113,7 @@ class Vocabularies(Resource):
         words: Sequence[str] | None = None,
         *,
         file_id: str | None = None,
-        mode: Literal["strict", "prefer", "off"] = "strict",
+        mode: VocabularyMode = "strict",
     ) -> TagChoice:
         """The tags for 1 to 100 words, phrases or sentences, or a picture, and why each was chosen.
 
@@ -142,7 +144,8 @@ class Vocabularies(Resource):
         await self._http.json("DELETE", f"/vocabularies/{segment(vocabulary)}")
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a vocabulary's file. Raises ValidationError, OSError."""
     require(path.stat().st_size <= _LARGEST_FILE, f"{path.name} is larger than 32 MB", "file")
     data = path.read_bytes()
     is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

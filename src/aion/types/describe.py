@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from aion.types._model import From, Model, record
+from aion.types.vocabularies import Tagging
 
 
 @record
@@ -47,7 +48,8 @@ class DescriptionStatus(Model):
 class DescriptionResult(Model):
     """One description, made on request; the time in milliseconds.
 
-    ``warnings`` say what of the question a backend cannot follow.
+    ``warnings`` say what of the question a backend cannot follow, ``tagging`` how tags were chosen
+    from a vocabulary.
     """
 
     operation_id: str
@@ -60,6 +62,7 @@ class DescriptionResult(Model):
     processing_time_ms: int = 0
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    tagging: Tagging | None = None
 
 
 @record

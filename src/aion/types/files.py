@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from aion.types._model import Model, record
+from aion.types.vocabularies import Tagging
 
 
 @record
@@ -90,7 +91,10 @@ class FileList(Model):
 
 @record
 class FullDescription(Model):
-    """One description of a picture; the time in milliseconds."""
+    """One description of a picture; the time in milliseconds.
+
+    ``tagging``: how its tags were chosen from a vocabulary.
+    """
 
     id: str
     description: str | None = None
@@ -103,6 +107,7 @@ class FullDescription(Model):
     verification_level: str | None = None
     claims: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    tagging: Tagging | None = None
 
 
 @record

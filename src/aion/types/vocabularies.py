@@ -2,8 +2,11 @@
 
 from dataclasses import field
 from datetime import datetime
+from typing import Any, Literal
 
 from aion.types._model import Model, record
+
+VocabularyMode = Literal["strict", "prefer", "off"]
 
 
 @record
@@ -89,3 +92,41 @@ class TagChoice(Model):
     tags: list[ChosenTag] = field(default_factory=list)
     not_chosen: list[NotChosen] = field(default_factory=list)
     threshold: float = 0.0
+
+
+@record
+class JudgedTag(Model):
+    """A tag of a description, chosen for ``word``, which ``source`` said.
+
+    ``match``, ``name`` and ``score`` are those of :class:`ChosenTag`. ``probability`` that it fits,
+    from 0 to 1, comes from ``verdicts``; one that is not ``kept`` was contradicted.
+    """
+
+    tag: str
+    match: str = ""
+    word: str = ""
+    name: str | None = None
+    score: float = 0.0
+    source: str = ""
+    kept: bool = True
+    probability: float = 0.0
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+
+@record
+class Tagging(Model):
+    """How the tags of a description were chosen; ``digest`` is that of the terms."""
+
+    vocabulary: str
+    digest: str = ""
+    mode: str = "strict"
+    tags: list[JudgedTag] = field(default_factory=list)
+
+
+@record
+class DefaultVocabulary(Model):
+    """The vocabulary of requests that name none; all None if there is no such."""
+
+    vocabulary: str | None = None
+    vocabulary_id: str | None = None
+    mode: str | None = None

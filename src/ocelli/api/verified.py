@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, Field
 
 from ocelli.domain.analysis import Analysis, VerificationLevel
 from ocelli.domain.chat import LevelReport
-from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling
+from ocelli.domain.choosing import Match, Mode
+from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling, Verdict
 
 FIELD = "ocelli"  # of answers whose shape is that of another vendor
 NOT_A_DESCRIPTION = (
@@ -32,6 +35,33 @@ class ClaimOut(BaseModel):
     kept: bool
     probability: float = Field(description="That it is true, 0 to 1.")
     verdicts: list[VerdictOut]
+
+
+class JudgedTagOut(BaseModel):
+    """A tag that was chosen, why, and what became of it."""
+
+    tag: str = Field(description="The path of the term; the word itself if it is `new`.")
+    match: Match
+    word: str = Field(description="What `source` said.")
+    name: str | None = Field(
+        description="The name of the term that `word` is or is like; null if it is `new`."
+    )
+    score: float = Field(
+        description="1 for a name or a synonym, the cosine for `similar`, 0 for `new`."
+    )
+    source: str = Field(description="The backend for whose words it was chosen.")
+    kept: bool = Field(description="Whether it is one of `tags`; false if looks contradicted it.")
+    probability: float = Field(description="That it fits, 0 to 1, from the verdicts.")
+    verdicts: list[VerdictOut]
+
+
+class TaggingOut(BaseModel):
+    """The tags that were chosen from a vocabulary, also those that were dropped."""
+
+    vocabulary: str
+    digest: str = Field(description="Of the terms that they were chosen from.")
+    mode: Mode
+    tags: list[JudgedTagOut]
 
 
 class BackendError(BaseModel):
@@ -69,11 +99,41 @@ def claim(judged: JudgedClaim) -> ClaimOut:
         type=judged.claim.type,
         kept=judged.kept,
         probability=judged.probability,
-        verdicts=[
-            VerdictOut(source=v.source, ruling=v.ruling, reason=v.reason, kind=v.stand)
-            for v in judged.verdicts
+        verdicts=_verdicts(judged.verdicts),
+    )
+
+
+def tagging(analysis: Analysis) -> TaggingOut | None:
+    """Return the chosen tags; None where no vocabulary was asked for."""
+    chosen = analysis.tagging
+    if chosen is None:
+        return None
+    return TaggingOut(
+        vocabulary=chosen.vocabulary,
+        digest=chosen.digest,
+        mode=chosen.mode,
+        tags=[
+            JudgedTagOut(
+                tag=each.tag,
+                match=each.match,
+                word=each.word,
+                name=each.name,
+                score=each.score,
+                source=each.source,
+                kept=each.kept,
+                probability=each.probability,
+                verdicts=_verdicts(each.verdicts),
+            )
+            for each in chosen.tags
         ],
     )
+
+
+def _verdicts(verdicts: Iterable[Verdict]) -> list[VerdictOut]:
+    return [
+        VerdictOut(source=v.source, ruling=v.ruling, reason=v.reason, kind=v.stand)
+        for v in verdicts
+    ]
 
 
 def backend_errors(analysis: Analysis) -> list[BackendError]:

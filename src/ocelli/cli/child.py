@@ -1,7 +1,7 @@
 """Entry point of child processes.
 
-``api FD``, ``worker NUMBER`` and ``model FD`` are the supervisor's, ``describer LEVEL FD`` that of
-``ocelli describe``.
+``api FD``, ``worker NUMBER`` and ``model FD`` are the supervisor's, that of ``ocelli describe`` is
+``describer LEVEL FD``, with ``FILE MODE`` for the file of a vocabulary.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
     match sys.argv[1:]:
-        case ["describer", level, descriptor]:
-            _describe(level, int(descriptor))
+        case ["describer", level, descriptor, *tags_from]:
+            _describe(level, int(descriptor), tags_from)
         case _:
             _serve(follow_supervisor())
 
 
-def _describe(level: str, descriptor: int) -> None:
+def _describe(level: str, descriptor: int, tags_from: list[str]) -> None:
     from multiprocessing.connection import Connection
 
     from ocelli.cli.describer import describe
 
     with Connection(descriptor) as connection:
         _collect_garbage()
-        asyncio.run(describe(connection, VerificationLevel(level)))
+        asyncio.run(describe(connection, VerificationLevel(level), *tags_from))
 
 
 def _serve(dsn: Future[str]) -> None:

@@ -11,8 +11,9 @@ import signal
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from aion import UploadError
+from aion import UploadError, ValidationError
 from aion._files import SUPPORTED_EXTENSIONS, walk
+from aion.resources.vocabularies import text_of
 from ocelli.backends.local.runtime import cache_folder
 from ocelli.cli.describer_pool import DescribersFailed, describe_all
 from ocelli.cli.model_process import NoModel, running_model
@@ -28,6 +29,7 @@ from ocelli.cli.output import (
     say_passed_over,
 )
 from ocelli.domain.analysis import VerificationLevel
+from ocelli.domain.vocabulary_files import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +46,8 @@ def describe(
     level: str,
     as_lines: bool = False,
     tolerant: bool = False,
+    vocabulary: Path | None = None,
+    vocabulary_mode: str | None = None,
     **options: Any,
 ) -> int:
     """Describe pictures; print a table or JSON, ``as_lines`` each as soon as it is described.
@@ -55,6 +59,9 @@ def describe(
         verification_level = VerificationLevel(level)
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
+        return WRONG_USE
+    if vocabulary is not None and (issue := _unusable(vocabulary, vocabulary_mode)):
+        fail(issue)
         return WRONG_USE
     passed_over: Counter[str] = Counter()
     try:
@@ -74,7 +81,10 @@ def describe(
         return WRONG_USE
     show = _lines if as_lines else _silent if as_json else _table
     try:
-        results = run(files, show, verification_level, **options)
+        tags_from = None
+        if vocabulary is not None and vocabulary_mode != "off":
+            tags_from = vocabulary, vocabulary_mode or "strict"
+        results = run(files, show, verification_level, tags_from, **options)
     except DescribersFailed as error:
         fail(str(error))
         return CANNOT_RUN
@@ -90,10 +100,12 @@ def run(
     files: Sequence[Path],
     show: Callable[[Iterator[DescribedFile], int], None],
     level: VerificationLevel,
+    tags_from: tuple[Path, str] | None = None,
     **options: Any,
 ) -> list[DescribedFile]:
     """Describe ``files``; ``show`` gets an iterator of the outcomes, and their number.
 
+    ``tags_from``: the file of a vocabulary, and its mode.
     Raises DescribersFailed if no picture can be described here.
     """
     settings = load_settings(**options)
@@ -105,13 +117,29 @@ def run(
 
     def collected() -> Iterator[DescribedFile]:
         with running_model(settings) as with_model:
-            for result in describe_all(with_model, files, level):
+            for result in describe_all(with_model, files, level, tags_from):
                 results.append(result)
                 yield result
             _tell_who_is_held_back(with_model)
 
     show(collected(), len(files))
     return results
+
+
+def _unusable(vocabulary: Path, mode: str | None) -> str | None:
+    """Return why a file cannot be the vocabulary; None if it can."""
+    from ocelli.domain.choosing import Mode
+    from ocelli.domain.errors import ValidationFailed
+
+    if mode is not None and mode not in list(Mode):
+        return f"no such mode: {mode}; {', '.join(Mode)}"
+    try:
+        read(text_of(vocabulary))
+    except OSError as error:
+        return f"{printable(vocabulary)}: {error.strerror}"
+    except (ValidationError, ValidationFailed) as error:
+        return f"{printable(vocabulary)}: {error.message}"
+    return None
 
 
 def expand(paths: Iterable[Path], passed_over: Counter[str] | None = None) -> Iterator[Path]:

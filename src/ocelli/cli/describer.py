@@ -9,22 +9,25 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from aion.resources.vocabularies import text_of
 from ocelli.cli.output import printable
 from ocelli.domain.analysis import AnalysisAnswer, VerificationLevel
+from ocelli.domain.choosing import Mode
 from ocelli.domain.errors import AnalysisFailed, OcelliError, TooLarge
 from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from ocelli.settings import Settings
     from ocelli.usecases.decoders import DecoderPool
+    from ocelli.usecases.open_vocabulary import OpenVocabulary
     from ocelli.usecases.verification_engine import Engine
 
 log = logging.getLogger(__name__)
@@ -52,11 +55,13 @@ class DescribedFile:
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of ``--json``."""
         answer = self.answer or AnalysisAnswer(())
+        tagging = {} if answer.tagging is None else {"tagging": asdict(answer.tagging)}
         return {
             "file": printable(self.path),
             "status": "failed" if self.failed else "completed",
             "description": answer.description,
             "tags": list(answer.tags),
+            **tagging,
             "visible_text": answer.visible_text,
             "level": None if self.failed else self.level,
             "looks": answer.looks,
@@ -68,8 +73,15 @@ class DescribedFile:
         }
 
 
-async def describe(connection: Connection, level: VerificationLevel) -> None:
+async def describe(
+    connection: Connection,
+    level: VerificationLevel,
+    file: str | None = None,
+    mode: str = "strict",
+) -> None:
     """Describe what comes through the connection; ends this process when that is closed.
+
+    Tags are chosen from the vocabulary of ``file``, if one is given.
 
     Pictures are decoded while the models are still being loaded. Sends a ``DescribedFile`` for
     each path; an exception instead of one means that no picture can be described here.
@@ -84,7 +96,10 @@ async def describe(connection: Connection, level: VerificationLevel) -> None:
         closing(decoder_pool(settings, wait=settings.analysis_timeout)) as decoders,
     ):
         engine: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
-        describer = _Describer(settings, decoders, engine, level)
+        vocabulary = None
+        if file is not None:
+            vocabulary = await asyncio.to_thread(_vocabulary, Path(file), mode, settings)
+        describer = _Describer(settings, decoders, engine, level, vocabulary)
         _listen(connection, partial(_answer, describer, connection))
         try:
             async with build_engine(settings, compute) as built:
@@ -92,6 +107,18 @@ async def describe(connection: Connection, level: VerificationLevel) -> None:
                 await asyncio.Event().wait()  # until the connection is closed
         except AnalysisFailed as error:
             connection.send(error)
+
+
+def _vocabulary(file: Path, mode: str, settings: Settings) -> OpenVocabulary:
+    """Return the vocabulary of a file, which the command has read before."""
+    from ocelli.backends.local.embedder import MiniLmEmbedder
+    from ocelli.domain.vocabulary_files import read
+    from ocelli.usecases.embeddings import Embeddings
+    from ocelli.usecases.open_vocabulary import unstored
+    from ocelli.wiring.backends import local_runtime
+
+    embeddings = Embeddings(MiniLmEmbedder(local_runtime(settings)))
+    return unstored(file.stem, read(text_of(file)), Mode(mode), embeddings)
 
 
 def _listen(connection: Connection, start: Any) -> None:
@@ -127,7 +154,9 @@ class _Describer:
         decoders: DecoderPool,
         engine: asyncio.Future[Engine],
         level: VerificationLevel,
+        vocabulary: OpenVocabulary | None = None,
     ) -> None:
+        self._vocabulary = vocabulary
         self._settings = settings
         self._decoders = decoders
         self._engine = engine
@@ -167,7 +196,7 @@ class _Describer:
             engine = await asyncio.shield(self._engine)
             looked = time.perf_counter()
             limit.reschedule(asyncio.get_running_loop().time() + self._settings.analysis_timeout)
-            answer = await engine.answer(picture, Question(), self._level)
+            answer = await engine.answer(picture, Question(), self._level, self._vocabulary)
         seconds = time.perf_counter() - looked + decoded - started
         return DescribedFile(path, self._level, answer, seconds * 1000)
 

@@ -35,12 +35,18 @@ class DescribersFailed(RuntimeError):
 class _Process:
     """A child process and the pictures that it has."""
 
-    def __init__(self, settings: Settings, level: VerificationLevel, log: IO[bytes]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        level: VerificationLevel,
+        tags_from: tuple[Path, str] | None,
+        log: IO[bytes],
+    ) -> None:
         self.connection, theirs = Pipe()
         self.paths: list[Path] = []
         with theirs:
             self._child = subprocess.Popen(
-                [*COMMAND, level, str(theirs.fileno())],
+                [*COMMAND, level, str(theirs.fileno()), *map(str, tags_from or ())],
                 env={**os.environ, **to_environment(settings)},
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -78,16 +84,20 @@ class _Process:
 
 
 def describe_all(
-    settings: Settings, files: Sequence[Path], level: VerificationLevel
+    settings: Settings,
+    files: Sequence[Path],
+    level: VerificationLevel,
+    tags_from: tuple[Path, str] | None = None,
 ) -> Iterator[DescribedFile]:
     """Yield outcomes in the order in which they finish, from ``settings.workers`` processes.
 
     When a process dies, its pictures go to another, each alone; one that dies with it again has
-    failed. Raises DescribersFailed if no picture can be described here.
+    failed. ``tags_from``: the file of a vocabulary, and its mode. Raises DescribersFailed if no
+    picture can be described here.
     """
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(tempfile.TemporaryFile())
-        pool = _Pool(settings, level, log, files)
+        pool = _Pool(settings, level, log, files, tags_from)
         stack.callback(pool.end)
         while pool.has_work:
             yield from pool.results()
@@ -102,7 +112,9 @@ class _Pool:
         level: VerificationLevel,
         log: IO[bytes],
         files: Sequence[Path],
+        tags_from: tuple[Path, str] | None,
     ) -> None:
+        self._tags_from = tags_from
         self._settings = settings
         self._level = level
         self._log = log
@@ -140,7 +152,7 @@ class _Pool:
             process.end()
 
     def _start(self) -> _Process:
-        return _Process(self._settings, self._level, self._log)
+        return _Process(self._settings, self._level, self._tags_from, self._log)
 
     def _hand_out(self, process: _Process) -> None:
         if self._suspected.intersection(process.paths):

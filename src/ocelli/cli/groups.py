@@ -263,6 +263,25 @@ def vocab_test(
     exit_with(test(name, words or None, file_id=file, mode=mode, as_json=as_json, **where))
 
 
+@vocab.command("default")
+def vocab_default(
+    name: Annotated[
+        str | None, typer.Argument(help="The vocabulary. Default: show which one it is.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help="strict or prefer.")] = "strict",
+    off: Annotated[bool, typer.Option("--off", help="Choose from none.")] = False,
+    as_json: AsJson = False,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Choose tags from a vocabulary wherever a request names no other."""
+    from ocelli.cli.vocabularies import default
+
+    where = {"server": server, "key": key, "data": data}
+    exit_with(default(name, mode=mode, off=off, as_json=as_json, **where))
+
+
 @vocab.command("delete")
 def vocab_delete(
     name: Annotated[str, typer.Argument(help="The vocabulary.")],

@@ -28,6 +28,8 @@ from ocelli.cli.parameters import (
     ModelName,
     RunnerName,
     ServerUrl,
+    Vocabulary,
+    VocabularyMode,
     exit_with,
     given,
 )
@@ -108,12 +110,25 @@ def describe(
     level: Level = "standard",
     model: ModelName = None,
     runner: RunnerName = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Choose tags from this file: text, CSV, a keyword list, JSON, XMP.", metavar="FILE"
+        ),
+    ] = None,
+    vocabulary_mode: VocabularyMode = None,
     as_lines: AsLines = False,
 ) -> None:
     """Describe pictures without a server."""
     from ocelli.cli.describe import describe as run
 
-    options = given(workers=workers, model=model, runner=runner)
+    options = given(
+        workers=workers,
+        model=model,
+        runner=runner,
+        vocabulary=vocabulary,
+        vocabulary_mode=vocabulary_mode,
+    )
     exit_with(run(paths, as_json=as_json, as_lines=as_lines, level=level, **options))
 
 
@@ -167,6 +182,8 @@ def upload(
             "has at another level are described again."
         ),
     ] = None,
+    vocabulary: Vocabulary = None,
+    vocabulary_mode: VocabularyMode = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
     ] = True,
@@ -189,6 +206,7 @@ def upload(
             as_json=as_json,
             as_lines=as_lines,
             data=data,
+            vocabulary=given(vocabulary=vocabulary, vocabulary_mode=vocabulary_mode),
         )
     )
 
@@ -386,6 +404,8 @@ def redescribe(
     role: Annotated[str | None, typer.Option(help="For whom, such as alttext.")] = None,
     language: Annotated[str | None, typer.Option(help="Such as German, or de.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What to say instead.")] = None,
+    vocabulary: Vocabulary = None,
+    vocabulary_mode: VocabularyMode = None,
     search: Annotated[str | None, typer.Option(help="Only what these words find.")] = None,
     search_mode: Annotated[
         str | None, typer.Option(help="Where to search: all, metadata or visible_text.")
@@ -421,6 +441,8 @@ def redescribe(
         role=role,
         language=language,
         prompt=prompt,
+        vocabulary=vocabulary,
+        vocabulary_mode=vocabulary_mode,
         search=search,
         search_mode=search_mode,
         tags=tags,

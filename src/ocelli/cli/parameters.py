@@ -46,6 +46,14 @@ AsLines = Annotated[
     bool, typer.Option("--jsonl", help="Print one JSON object a line, for programs.")
 ]
 Level = Annotated[str, typer.Option(help="Verification: quick, standard, thorough or critical.")]
+Vocabulary = Annotated[
+    str | None,
+    typer.Option(help="Choose tags from this vocabulary. Default: the tenant's, if it has one."),
+]
+VocabularyMode = Annotated[
+    str | None,
+    typer.Option(help="strict (only its terms), prefer (others too), or off. Default: strict."),
+]
 DateFrom = Annotated[str | None, typer.Option(help="Not older: 2026-05-10")]
 DateTo = Annotated[str | None, typer.Option(help="Not newer; the day is included.")]
 

@@ -42,7 +42,7 @@ from ocelli.cli.output import (
 from ocelli.cli.table import MAX_TAGS, clipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from aion import (
@@ -117,6 +117,7 @@ def upload(
     as_json: bool,
     as_lines: bool = False,
     data: Path | None = None,
+    vocabulary: Mapping[str, Any] | None = None,
 ) -> int:
     """Upload files, then print a table or JSON. Returns the exit code."""
     if level is not None and level not in list(VerificationLevel):
@@ -138,7 +139,7 @@ def upload(
         return client
     with client:
         try:
-            report = _run(client, files, level=level, wait=wait)
+            report = _run(client, files, level=level, wait=wait, vocabulary=vocabulary or {})
         except AionvisionError as error:
             fail(error.message, hint(error))
             return CANNOT_RUN
@@ -156,7 +157,14 @@ def upload(
 # The call
 
 
-def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: bool) -> Report:
+def _run(
+    client: SyncAionVision,
+    files: list[Path],
+    *,
+    level: str | None,
+    wait: bool,
+    vocabulary: Mapping[str, Any],
+) -> Report:
     """Upload all files. Raises errors that occur before any file was received."""
     bars = _Bars([_size(path) for path in files], wait=wait)
     try:
@@ -166,6 +174,7 @@ def _run(client: SyncAionVision, files: list[Path], *, level: str | None, wait: 
                 wait_for_descriptions=wait,
                 raise_on_failure=False,
                 verification_level=level,
+                **vocabulary,
                 on_file_complete=bars.arrived,
                 on_description_failed=lambda event: bars.failed(event.file_index, event.result),
                 on_description_progress=bars.described,

@@ -97,6 +97,27 @@ def test(
     return _with_client(run, **where)
 
 
+def default(name: str | None, *, mode: str, off: bool, as_json: bool, **where: Any) -> int:
+    """Set, remove or print the default vocabulary. Returns the exit code."""
+    if mode not in MODES[:2] or (off and name):
+        fail("give a name and strict or prefer, or --off alone")
+        return WRONG_USE
+
+    def run(client: SyncAionVision) -> int:
+        if off:
+            client.tenant.remove_vocabulary()
+        elif name is not None:
+            client.tenant.set_vocabulary(name, mode=mode)  # type: ignore[arg-type]
+        now = client.tenant.get_vocabulary()
+        if as_json:
+            print_json(asdict(now))
+        else:
+            console().print(f"{now.vocabulary} ({now.mode})" if now.vocabulary else "none")
+        return 0
+
+    return _with_client(run, **where)
+
+
 def delete(name: str, **where: Any) -> int:
     """Delete a vocabulary. Returns the exit code."""
 

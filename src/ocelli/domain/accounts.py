@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from ocelli.domain.tagging import TagVocabulary
+
 MEGABYTE = 1024 * 1024
 DEFAULT_TENANT = "default"  # that of the owner of the installation
 KEY_PATTERN = re.compile(r"^[a-z]+_[A-Za-z0-9_-]{20,}$")
@@ -55,7 +57,8 @@ TIER_LIMITS: dict[Tier, TierLimits] = {
 class Tenant:
     """An account that owns pictures. ``requests_per_minute`` overrides the tier's.
 
-    ``unmetered`` tenants have no monthly limits; the machine's own tenant is one.
+    ``unmetered`` tenants have no monthly limits; the machine's own tenant is one. ``vocabulary`` is
+    what tags are chosen from where a request names none.
     """
 
     id: UUID
@@ -64,6 +67,7 @@ class Tenant:
     created_at: datetime
     requests_per_minute: int | None = None
     unmetered: bool = False
+    vocabulary: TagVocabulary | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ocelli.domain.errors import (
 from ocelli.domain.findings import Findings  # noqa: TC001
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.questions import Question
+from ocelli.domain.tagging import Tagging  # noqa: TC001
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,6 +98,7 @@ class Task(StrEnum):
     DESCRIBE = "describe"
     CHECK = "check"
     JUDGE = "judge"
+    TAG = "tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class AnalysisAnswer:
     """The answer to a question, with the ``findings`` of each backend, in the question's order.
 
     ``description``, ``visible_text``, ``tags`` and ``confidence`` (0 to 1) are the answer as a
-    whole, after verification; ``claims`` are all that were made, each with its verdicts.
+    whole, after verification; ``claims`` are all that were made, each with its verdicts. With
+    ``tagging`` the tags were chosen from a vocabulary.
     ``calls`` are the model calls that it took.
     """
 
@@ -127,6 +130,7 @@ class AnalysisAnswer:
     confidence: float | None = None
     claims: tuple[JudgedClaim, ...] = ()
     errors: tuple[BackendFailure, ...] = ()
+    tagging: Tagging | None = None
 
     @property
     def looks(self) -> int:
@@ -173,6 +177,7 @@ class Analysis:
     name: str | None = None
     width: int | None = None
     height: int | None = None
+    tagging: Tagging | None = None
     policy_id: UUID | None = None
     escalation: Escalation | None = None
 

@@ -11,6 +11,7 @@ import regex
 
 from ocelli.domain import grammar
 from ocelli.domain.search import words
+from ocelli.domain.vocabulary import MAX_DEPTH, MAX_NAME, SEPARATOR, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ SIMILAR = 0.85  # least cosine of two names of one thing; see docs/decisions/004
 MAX_SIMILAR_WORDS = 3  # longer phrases are sentences: their vectors are near to no single term
 _LONGEST_PLURAL = 4  # words of a phrase whose singular is looked for
 _LONGEST_PART = 16  # words of a name within a phrase; longer ones must be all of it
+_LONGEST_PATH = MAX_DEPTH * (MAX_NAME + 1)
 _LATIN = regex.compile(r"\p{Latin}")
 
 
@@ -86,6 +88,8 @@ class TermIndex:
         self._names: dict[tuple[str, ...], list[Term]] = {}
         self._synonyms: dict[tuple[str, ...], list[Term]] = {}
         self._firsts: set[str] = set()
+        self._paths: dict[str, Term] = {}
+        self.digest = terms.digest
         self._longest = 1
         self.texts: dict[str, list[Term]] = {}  # that have a meaning to compare with
         for term in terms.terms:
@@ -93,6 +97,7 @@ class TermIndex:
                 self._add(term)
 
     def _add(self, term: Term) -> None:
+        self._paths[name_key(term.text)] = term
         for position, name in enumerate(term.names):
             known = self._synonyms if position else self._names
             for form in {tuple(words(name)), _singular(words(name))} - {()}:
@@ -102,11 +107,25 @@ class TermIndex:
         for name in _english_names(term):
             _put(self.texts, name, term)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The selectable terms, in the order of the file."""
+        return tuple(term.text for term in self._paths.values())
+
+    def at(self, path: str) -> ChosenTag | None:
+        """Return the term of this path, in any spelling."""
+        term = self._paths.get(name_key(path)) if len(path) <= _LONGEST_PATH else None
+        if term is None:
+            return None
+        return ChosenTag(term.text, term, Match.NAME, path, 1.0, term.name)
+
     def named_in(self, phrase: str) -> list[ChosenTag]:
-        """Return the terms that a phrase names.
+        """Return the terms that a phrase names; one, if it is a path such as ``animal/dog``.
 
         Of overlapping names the longest counts: "hot dog" names no dog.
         """
+        if SEPARATOR in phrase and (whole_path := self.at(phrase)):
+            return [whole_path]
         said = words(phrase)
         if whole := self._called(said):
             return whole
@@ -148,16 +167,18 @@ def choose(
     mode: Mode = Mode.STRICT,
     *,
     sentences: Iterable[str] = (),
+    offered: bool = False,
 ) -> Choice:
     """Return the tags for phrases, each once, the best first.
 
     ``nearest`` has for phrases that name no term the nearest name of one, with its cosine.
-    ``sentences`` count for the terms that they name only.
+    ``sentences`` count for the terms that they name only. ``offered``: who said the phrases had the
+    paths of the terms to choose from.
     """
     chosen: list[ChosenTag] = []
     unmatched: list[str] = []
     for phrase in dict.fromkeys(phrases):
-        found = [] if mode is Mode.OFF else _for(phrase, index, nearest.get(phrase))
+        found = [] if mode is Mode.OFF else _for(phrase, index, nearest.get(phrase), offered)
         chosen += found
         if not found and mode is Mode.STRICT:
             unmatched.append(phrase)
@@ -174,7 +195,11 @@ def choose(
     )
 
 
-def _for(phrase: str, index: TermIndex, near: tuple[str, float] | None) -> list[ChosenTag]:
+def _for(
+    phrase: str, index: TermIndex, near: tuple[str, float] | None, offered: bool
+) -> list[ChosenTag]:
+    if offered and (at := index.at(phrase)):
+        return [at]
     if named := index.named_in(phrase):
         return named
     if near is None or near[1] < SIMILAR:

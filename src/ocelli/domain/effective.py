@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.edits import Annotations, Authorship, ClaimReview, Review
     from ocelli.domain.images import Image
+    from ocelli.domain.tagging import Tagging
 
 
 class Source(StrEnum):
@@ -54,6 +55,8 @@ class MachineAnswer(Protocol):
     def tags(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def claims(self) -> tuple[JudgedClaim, ...]: ...  # noqa: D102
+    @property
+    def tagging(self) -> Tagging | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class MachineWords:
     visible_text: str | None = None
     tags: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
+    tagging: Tagging | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +222,14 @@ def _tags(
     tags = machine.tags if machine else ()
     if machine is None or annotations is NONE:
         return tags, Source.MACHINE
-    kept = tags_without_dropped(
-        _without(tags, annotations.rejected_tags), _with_rejections(machine, annotations)
-    )
+    tags_left = _without(tags, annotations.rejected_tags)
+    claims = _with_rejections(machine, annotations)
+    if machine.tagging is None:
+        kept = tags_without_dropped(tags_left, claims)
+    else:
+        refuted = {claim_key(each.claim.text) for each in claims if not each.kept}
+        unfounded = machine.tagging.stated_only_by(lambda claim: claim_key(claim) in refuted)
+        kept = tuple(tag for tag in tags_left if tag not in unfounded)
     return kept, Source.MACHINE if kept == tags else Source.CORRECTED
 
 

@@ -268,8 +268,8 @@ def merged(first: AnalysisAnswer, second: AnalysisAnswer) -> AnalysisAnswer:
         ),
         calls=(*first.calls, *second.calls),
         visible_text=second.visible_text or first.visible_text,
-        tags=second.tags or first.tags,
-        errors=(*first.errors, *second.errors),
+        tags=second.tags or (() if second.tagging else first.tags),
+        errors=tuple(dict.fromkeys((*first.errors, *second.errors))),
     )
 
 
@@ -451,7 +451,9 @@ _IS = {
 def _said(answer: AnalysisAnswer) -> set[str]:
     """Return the things that tags and kept claims name."""
     subjects = {each.claim.subject for each in answer.claims if each.kept and each.claim.subject}
-    return {*answer.tags, *subjects}
+    chosen = answer.tagging
+    said = answer.tags if chosen is None else (t.word for t in chosen.tags if t.kept)
+    return {*said, *subjects}
 
 
 def _noun(name: str) -> str:

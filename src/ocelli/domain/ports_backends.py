@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ocelli.domain.errors import AnalysisFailed
     from ocelli.domain.findings import Feature, Findings
     from ocelli.domain.questions import Question
+    from ocelli.domain.tagging import OfferedTags, TagVocabulary
 
 
 class PictureLike(Protocol):
@@ -92,6 +93,24 @@ class Backend(Protocol):
 
         None if it knows no better than ``domain.verification``.
         """
+        ...
+
+
+@runtime_checkable
+class ChoosesTags(Protocol):
+    """A backend that can be held to a list of terms; its ``look`` follows ``vocabulary.terms``.
+
+    The tags of others are generated, and terms are chosen for them.
+    """
+
+    def parts(self, terms: Sequence[str]) -> Sequence[Sequence[str]]:
+        """Return the terms as they are offered, a part for each call; at least one part."""
+        ...
+
+    async def choose(
+        self, picture: PictureLike, vocabulary: TagVocabulary, *, thorough: bool = False
+    ) -> OfferedTags:
+        """Choose from ``vocabulary.terms``, in one model call. Raises AnalysisFailed."""
         ...
 
 

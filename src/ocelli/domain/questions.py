@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ocelli.domain.findings import Feature
+from ocelli.domain.tagging import TagVocabulary  # noqa: TC001 - rows are read by it
 
 MAX_PROMPT = 20_000
 MAX_STATEMENT = 10_000
@@ -34,7 +35,8 @@ class Question:
 
     ``prompt`` (at most ``MAX_PROMPT`` characters) replaces ``role``. ``language`` is an English
     name ("German"). ``backends`` are names in the order of their answers; empty means the default
-    one. With ``statement`` its claims are checked and nothing is described.
+    one. With ``statement`` its claims are checked and nothing is described. Tags are chosen from
+    ``vocabulary``, if one is given.
     """
 
     features: frozenset[Feature] = frozenset(Feature)
@@ -43,3 +45,4 @@ class Question:
     prompt: str | None = None
     backends: tuple[str, ...] = ()
     statement: str | None = None
+    vocabulary: TagVocabulary | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import VerificationLevel
     from ocelli.domain.images import Image
+    from ocelli.domain.tagging import TagVocabulary
 
 
 class UploadMethod(StrEnum):
@@ -139,6 +140,7 @@ class Item:
     changed_at: datetime | None = None
     expires_at: datetime | None = None
     level: VerificationLevel | None = None
+    vocabulary: TagVocabulary | None = None
     image: Image | None = None
 
 

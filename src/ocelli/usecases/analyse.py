@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Failure, Status
 from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, StorageFull, Unavailable
+from ocelli.domain.findings import Feature
 from ocelli.domain.jobs import report
 from ocelli.domain.review import assess
 from ocelli.domain.upload_sessions import ItemState
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.image_loader import ImageLoader
+    from ocelli.usecases.open_vocabulary import OpenVocabulary
     from ocelli.usecases.text_index import TextIndex
     from ocelli.usecases.verification_engine import Engine
+    from ocelli.usecases.vocabularies import Vocabularies
 
 
 DESCRIBE, VERIFY = "describe", "verify"
@@ -51,9 +54,11 @@ class Analyse:
         decoders: DecoderPool,
         sources: ImageLoader,
         text_index: TextIndex,
+        vocabularies: Vocabularies,
         *,
         timeout: float,
     ) -> None:
+        self._vocabularies = vocabularies
         self._timeout = timeout
         self._database = database
         self._engine = engine
@@ -82,7 +87,7 @@ class Analyse:
                 if data is None:  # a video: from now on each frame is an analysis of its own
                     return
                 until = (limit.when() or 0.0) - self._timeout * STORING
-                done = await self._look(analysis, data, until)
+                done = await self._look(analysis, data, until, last_attempt=last_attempt)
         except StorageFull:
             async with self._database.transaction() as tx:
                 await tx.analyses.requeue(id)
@@ -156,23 +161,28 @@ class Analyse:
         if request is not None:
             await settle(tx, request)
 
-    async def _look(self, analysis: Analysis, data: bytes, until: float) -> _Done:
+    async def _look(
+        self, analysis: Analysis, data: bytes, until: float, *, last_attempt: bool
+    ) -> _Done:
         started = time.perf_counter()
         picture, palette = await self._decoders.decode(
             analysis.tenant_id, data, partial(self._open, data), side=MAX_SIDE
         )
-        roster = self._engine.roster(analysis.question)
+        vocabulary = await self._vocabulary(analysis, patient=not last_attempt)
+        roster = self._engine.roster(analysis.question, vocabulary)
         key = answer_key(data, analysis.question, analysis.level, roster)
         answer = await self._cached_answer(analysis.tenant_id, key)
         new = answer is None
         if answer is None:
-            answer = await self._engine.answer(picture, analysis.question, analysis.level)
+            answer = await self._engine.answer(
+                picture, analysis.question, analysis.level, vocabulary
+            )
         # An answer with errors in it may be a better one next time.
         keep = [(key, answer)] if new and not answer.errors else []
         record, use = None, None
         if analysis.policy_id is not None:
             escalated = await self._escalate.answer(
-                analysis, Picture(picture, data), answer, until=until
+                analysis, Picture(picture, data), answer, vocabulary, until=until
             )
             answer, record, use = escalated.answer, escalated.record, escalated.use
             keep += [escalated.keep] if escalated.keep else []
@@ -189,10 +199,24 @@ class Analyse:
             width=picture.width,
             height=picture.height,
             calls=answer.calls,
+            tagging=answer.tagging,
             processing_ms=(time.perf_counter() - started) * 1000,
             escalation=record,
         )
         return _Done(done, palette, tuple(keep), use)
+
+    async def _vocabulary(self, analysis: Analysis, *, patient: bool) -> OpenVocabulary | None:
+        """Return the vocabulary of the question, as it is now.
+
+        Raises AnalysisFailed (retryable) while vectors of its names are being made.
+        """
+        asked = analysis.question.vocabulary
+        if asked is None or Feature.TAGS not in analysis.question.features:
+            return None
+        try:
+            return await self._vocabularies.open(analysis.tenant_id, asked, patient=patient)
+        except Unavailable as error:
+            raise AnalysisFailed(FailureType.TIMEOUT, error.message, retryable=True) from error
 
     async def _cached_answer(self, tenant_id: UUID, key: bytes) -> AnalysisAnswer | None:
         """Return the stored answer of an equal question, without model calls; None if none."""
@@ -250,7 +274,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
         await tx.usage.give_back(
             analysis.tenant_id, descriptions=0, credits=analysis.level.looks - analysis.looks
         )
-    if metered and analysis.looks > analysis.level.looks:  # by the second step of a policy
+    if metered and analysis.looks > analysis.level.looks:  # a second step, or a long vocabulary
         more = analysis.looks - analysis.level.looks
         await tx.usage.reserve(Charge(tenant_id=analysis.tenant_id, credits=more))
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ocelli.domain.escalation import Step, StoredPolicy
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
+    from ocelli.usecases.open_vocabulary import OpenVocabulary
     from ocelli.usecases.verification_engine import Engine
 
 
@@ -76,7 +77,13 @@ class Escalate:
         self._engine = engine
 
     async def answer(
-        self, analysis: Analysis, picture: Picture, first: AnalysisAnswer, *, until: float
+        self,
+        analysis: Analysis,
+        picture: Picture,
+        first: AnalysisAnswer,
+        vocabulary: OpenVocabulary | None,
+        *,
+        until: float,
     ) -> Escalated:
         """Return the answer under the analysis's policy: the second step's, or ``first``.
 
@@ -98,7 +105,9 @@ class Escalate:
         record = Escalation(stored.name, EscalationOutcome.NOT_NEEDED, why, said)
         done = Escalated(first, record, BudgetUse(stored.id, stored.period))
         if why:
-            second = _SecondStep(self._database, self._engine, stored, analysis, picture)
+            second = _SecondStep(
+                self._database, self._engine, stored, analysis, picture, vocabulary
+            )
             done = await second.run(done, until)
         if policy.calibration is None:
             return done
@@ -116,6 +125,7 @@ class _SecondStep:
     stored: StoredPolicy
     analysis: Analysis
     picture: Picture
+    vocabulary: OpenVocabulary | None
 
     @property
     def step(self) -> Step:
@@ -130,19 +140,22 @@ class _SecondStep:
         if why is not None:
             return self._stays(done, EscalationOutcome.UNAVAILABLE, why)
         question = replace(self.analysis.question, backends=step.backends)
-        key = answer_key(self.picture.data, question, step.level, self.engine.roster(question))
+        roster = self.engine.roster(question, self.vocabulary)
+        key = answer_key(self.picture.data, question, step.level, roster)
         async with self.database.autocommit() as tx:
             known = await tx.answers.get(self.analysis.tenant_id, key)
         if known is not None:
             return self._answered(done, replace(known, calls=()))
-        planned = cost(self.engine.planned_calls(question, step.level))
+        planned = cost(self.engine.planned_calls(question, step.level, self.vocabulary))
         reserved = await self._reserve(done, planned)
         if isinstance(reserved, str):
             return self._stays(done, EscalationOutcome.BUDGET_EXHAUSTED, f"{reserved}.")
         done = replace(done, use=reserved)
         try:
             async with asyncio.timeout_at(until):
-                second = await self.engine.answer(self.picture.decoded, question, step.level)
+                second = await self.engine.answer(
+                    self.picture.decoded, question, step.level, self.vocabulary
+                )
         except AnalysisFailed as failed:
             return self._failed(done, failed)
         except TimeoutError:  # the calls were made, and may have to be paid

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import VerificationLevel
     from ocelli.domain.ports_storage import SignedUpload
+    from ocelli.domain.tagging import TagVocabulary
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.policies import Chosen, Policies
     from ocelli.usecases.quota import Quota
@@ -55,6 +56,7 @@ class ReservationRequest:
     title: str | None = None
     tags: tuple[str, ...] = ()
     level: VerificationLevel | None = None
+    vocabulary: TagVocabulary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ class Presigned:
                 level=how.level,
                 backends=how.backends,
                 policy_id=how.policy_id,
+                vocabulary=item.vocabulary,
                 upload_method="PRESIGNED",
                 storage_target=item.storage_target,
             )
@@ -322,6 +325,7 @@ def _item(tenant: Tenant, request: ReservationRequest) -> Item:
         tags=request.tags,
         expires_at=now + LIFETIME,
         level=request.level,
+        vocabulary=request.vocabulary,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
+    from ocelli.domain.tagging import TagVocabulary
     from ocelli.domain.usage import Charge, Limit
     from ocelli.media.blob_writer import BlobWriter
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
@@ -59,6 +60,7 @@ class UploadRequest:
     policy_id: UUID | None = None
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
+    vocabulary: TagVocabulary | None = None
     request_id: str | None = field(default_factory=REQUEST_ID.get)
 
 
@@ -460,6 +462,6 @@ def _new_analysis(stored: _StoredUpload) -> Analysis:
         level=stored.request.level,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),
-        question=Question(backends=stored.request.backends),
+        question=Question(backends=stored.request.backends, vocabulary=stored.request.vocabulary),
         policy_id=stored.request.policy_id,
     )

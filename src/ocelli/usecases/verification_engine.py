@@ -17,7 +17,10 @@ from ocelli.domain.analysis import (
 )
 from ocelli.domain.claims import Ruling
 from ocelli.domain.errors import AnalysisFailed, FailureType
-from ocelli.domain.sentences import claims_from_text
+from ocelli.domain.findings import Tag
+from ocelli.domain.ports_backends import ChoosesTags
+from ocelli.domain.sentences import claims_from_text, sentences
+from ocelli.domain.tagging import JudgedTag, TagCandidates, Tagging, candidates, offering
 from ocelli.domain.verification import (
     VERSION as RULES_VERSION,
 )
@@ -39,12 +42,14 @@ if TYPE_CHECKING:
     from ocelli.domain.findings import Findings
     from ocelli.domain.ports_backends import Backend, Backends, Evidence, PictureLike, SightGate
     from ocelli.domain.questions import Question
+    from ocelli.usecases.open_vocabulary import OpenVocabulary
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+OFFERED = 0.9  # the score of a tag that a model chose from a list; no model measures it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class _BackendResult:
     calls: tuple[ModelCall, ...]
     confidence: float | None
     errors: tuple[BackendFailure, ...] = ()
+    chosen: tuple[JudgedTag, ...] = ()
 
 
 class Engine:
@@ -73,7 +79,8 @@ class Engine:
 
     Of a statement there is nothing to describe: every look checks it, and after the first each is
     another backend's if there is one. Evidence of the local models is gathered beside the first
-    look and costs none.
+    look and costs none. Tags of a vocabulary are checked in the same looks as claims; of one that
+    is too long for one look of a backend, each further part is a look more.
     """
 
     def __init__(
@@ -89,9 +96,13 @@ class Engine:
         self._calibration = calibration or Calibration()
 
     async def answer(
-        self, picture: PictureLike, question: Question, level: VerificationLevel
+        self,
+        picture: PictureLike,
+        question: Question,
+        level: VerificationLevel,
+        vocabulary: OpenVocabulary | None = None,
     ) -> AnalysisAnswer:
-        """Return the answers of all requested backends as one.
+        """Return the answers of all requested backends as one, with tags from ``vocabulary``.
 
         Raises AnalysisFailed if none answered; where one did, the others are in ``errors``.
         """
@@ -100,7 +111,9 @@ class Engine:
         try:
             outcomes = await asyncio.gather(
                 *(
-                    _BackendRun(self, picture, question, level, b, evidence_task).result()
+                    _BackendRun(
+                        self, picture, question, level, b, evidence_task, vocabulary
+                    ).result()
                     for b in backends
                 ),
                 return_exceptions=True,
@@ -120,12 +133,19 @@ class Engine:
         if not results:
             worst = next((each for each in errors if each.retryable), errors[-1])
             raise AnalysisFailed(worst.type, worst.message, retryable=worst.retryable)
-        return _merged(results, errors, evidence)
+        if vocabulary is not None and vocabulary.problem is not None:
+            errors.append(vocabulary.problem)
+        return _merged(results, errors, evidence, vocabulary)
 
-    def roster(self, question: Question) -> tuple[str, ...]:
-        """Return the versions of all models that can take part: they determine the answer."""
+    def roster(
+        self, question: Question, vocabulary: OpenVocabulary | None = None
+    ) -> tuple[str, ...]:
+        """Return the versions of all that determines the answer: the models that can take part, and
+        the terms.
+        """
         backends, _ = self._requested_backends(question)
-        return tuple(
+        terms = () if vocabulary is None else (vocabulary.version,)
+        return terms + tuple(
             f"{backend.name}={backend.model_version}"
             for first in backends
             for backend in (first, *self.checkers_of(first))
@@ -143,13 +163,21 @@ class Engine:
                 )
         return None
 
-    def planned_calls(self, question: Question, level: VerificationLevel) -> tuple[str, ...]:
+    def planned_calls(
+        self,
+        question: Question,
+        level: VerificationLevel,
+        vocabulary: OpenVocabulary | None = None,
+    ) -> tuple[str, ...]:
         """Return the backend of each model call that an answer takes at most, in their order."""
         backends, _ = self._requested_backends(question)
         return tuple(
             backend.name
             for first in backends
-            for backend in (first, *self.checkers_of(first))[: level.looks]
+            for backend in (
+                *(first for _ in _offered(first, vocabulary)[1:]),
+                *(first, *self.checkers_of(first))[: level.looks],
+            )
         )
 
     @property
@@ -257,6 +285,7 @@ class _BackendRun:
     level: VerificationLevel
     first: Backend
     evidence_task: asyncio.Task[Findings | None]
+    vocabulary: OpenVocabulary | None
 
     async def result(self) -> _BackendResult:
         """Return the verified answer. Raises AnalysisFailed."""
@@ -264,23 +293,17 @@ class _BackendRun:
             return await self._verified(self.question.statement)
         if not self.first.capabilities & self.question.features:
             return _BackendResult(None, (), (), None)
-        thorough = self.level is VerificationLevel.THOROUGH
-        findings = await self.engine.watched(
-            self.first, self.first.look(self.picture, self.question, thorough=thorough)
+        findings, calls, failures = await self._described()
+        text = findings.description or ""
+        claims = findings.claims or claims_from_text(text)
+        tags = await self._candidates(findings, claims)
+        if not text and not tags.claims:
+            return _BackendResult(findings, (), calls, findings.confidence, failures)
+        checkers = self.engine.checkers_of(self.first)[: self.level.looks - 1] if text else ()
+        judged_all, checks, errors = await self._checked(
+            (*claims, *tags.claims), text, checkers, self.first.name, own=len(claims)
         )
-        described = ModelCall(
-            findings.source,
-            findings.model_version,
-            Task.DESCRIBE,
-            findings.tokens,
-            findings.model_ms,
-        )
-        if not findings.description:
-            return _BackendResult(findings, (), (described,), findings.confidence)
-        claims = findings.claims or claims_from_text(findings.description)
-        text = findings.description
-        checkers = self.engine.checkers_of(self.first)[: self.level.looks - 1]
-        judged_claims, checks, errors = await self._checked(claims, text, checkers, self.first.name)
+        judged_claims = judged_all[: len(claims)]
         return _BackendResult(
             replace(
                 findings,
@@ -291,9 +314,77 @@ class _BackendRun:
                 confidence=self._confidence(findings, judged_claims),
             ),
             judged_claims,
-            (described, *(each.call for each in checks)),
+            (*calls, *(each.call for each in checks)),
             self._confidence(findings, judged_claims),
-            errors,
+            (*failures, *errors),
+            tags.judged(judged_all),
+        )
+
+    async def _described(
+        self,
+    ) -> tuple[Findings, tuple[ModelCall, ...], tuple[BackendFailure, ...]]:
+        """Return the findings of the first look, with the terms of a vocabulary that it chose.
+
+        A vocabulary that is too long for one look goes on in looks of its own; one that fails is
+        left out. Raises AnalysisFailed.
+        """
+        thorough = self.level is VerificationLevel.THOROUGH
+        vocabulary, first, question = self.vocabulary, self.first, self.question
+        parts = _offered(first, vocabulary)
+        if vocabulary is not None and parts:
+            question = replace(question, vocabulary=offering(vocabulary.asked, parts[0]))
+        findings = await self.engine.watched(
+            first, first.look(self.picture, question, thorough=thorough)
+        )
+        call = ModelCall(
+            findings.source,
+            findings.model_version,
+            Task.DESCRIBE,
+            findings.tokens,
+            findings.model_ms,
+        )
+        if vocabulary is None or not isinstance(first, ChoosesTags) or len(parts) < 2:
+            return findings, (call,), ()
+        chosen = await asyncio.gather(
+            *(
+                self.engine.watched(
+                    first,
+                    first.choose(self.picture, offering(vocabulary.asked, part), thorough=thorough),
+                )
+                for part in parts[1:]
+            ),
+            return_exceptions=True,
+        )
+        calls, failures, more = [call], [], []
+        for outcome in chosen:
+            if isinstance(outcome, AnalysisFailed):
+                failures.append(_failure(first, outcome))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                more += [Tag(name, OFFERED) for name in outcome.tags]
+                calls.append(
+                    ModelCall(
+                        outcome.source,
+                        outcome.model_version,
+                        Task.TAG,
+                        outcome.tokens,
+                        outcome.model_ms,
+                    )
+                )
+        return replace(findings, tags=(*findings.tags, *more)), tuple(calls), tuple(failures)
+
+    async def _candidates(self, findings: Findings, claims: Sequence[Claim]) -> TagCandidates:
+        """Return the tags that are chosen for what the first look found."""
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            return TagCandidates(findings.source)
+        offered = isinstance(self.first, ChoosesTags)
+        words = [each.name for each in findings.tags]
+        said = () if offered else sentences(findings.description or "")
+        choice = await vocabulary.choose(words, said, offered=offered)
+        return await asyncio.to_thread(
+            candidates, findings, claims, choice.tags, vocabulary.index.named_in
         )
 
     async def _verified(self, statement: str) -> _BackendResult:
@@ -310,9 +401,19 @@ class _BackendRun:
         )
 
     async def _checked(
-        self, claims: Sequence[Claim], text: str, checkers: Sequence[Backend], describer: str | None
+        self,
+        claims: Sequence[Claim],
+        text: str,
+        checkers: Sequence[Backend],
+        describer: str | None,
+        *,
+        own: int | None = None,
     ) -> tuple[tuple[JudgedClaim, ...], list[_Checked], tuple[BackendFailure, ...]]:
-        """Return the judged claims after all checks; a failed check is left out."""
+        """Return the judged claims after all checks; a failed check is left out.
+
+        A describer whose claims have beliefs is asked again about its first ``own`` ones only.
+        """
+        measured = any(claim.belief is not None for claim in claims)
         evidence = await asyncio.shield(self.evidence_task)
         verdicts = self.engine.evidence_verdicts(claims, evidence, describer)
         checks: list[_Checked] = []
@@ -321,7 +422,9 @@ class _BackendRun:
             judges = (
                 self.level is VerificationLevel.CRITICAL and nth == len(checkers) and bool(checks)
             )
-            positions = to_judge(verdicts) if judges else range(len(claims))
+            positions = list(to_judge(verdicts) if judges else range(len(claims)))
+            if measured and backend.name == describer:
+                positions = [i for i in positions if own is None or i < own]
             try:
                 checking = backend.check(
                     self.picture,
@@ -359,7 +462,8 @@ class _BackendRun:
         if own is not None:
             return own
         for look in reversed(looks):
-            if look.check.revised and look.contradicted == dropped:
+            contradicted = {i for i in look.contradicted if i < len(judged_claims)}
+            if look.check.revised and contradicted == dropped:
                 return look.check.revised
         return without_dropped(text, judged_claims)
 
@@ -391,6 +495,13 @@ def answer_key(
     return hashlib.sha256(hashlib.sha256(picture).digest() + repr(content).encode()).digest()
 
 
+def _offered(backend: Backend, vocabulary: OpenVocabulary | None) -> Sequence[Sequence[str]]:
+    """Return the terms in the parts in which the backend is offered them; none if it cannot be."""
+    if vocabulary is None or not isinstance(backend, ChoosesTags):
+        return ()
+    return backend.parts(vocabulary.index.paths)
+
+
 def _failure(backend: Backend, failed: AnalysisFailed) -> BackendFailure:
     return BackendFailure(backend.name, failed.type, failed.message, failed.retryable)
 
@@ -405,7 +516,10 @@ def _with(
 
 
 def _merged(
-    results: Sequence[_BackendResult], errors: Sequence[BackendFailure], evidence: Findings | None
+    results: Sequence[_BackendResult],
+    errors: Sequence[BackendFailure],
+    evidence: Findings | None,
+    vocabulary: OpenVocabulary | None,
 ) -> AnalysisAnswer:
     """Merge the answers: description, text and tags are those of the first that has any.
 
@@ -415,14 +529,27 @@ def _merged(
     first = results[0]
     words = next((each for each in findings if each.description), None)
     texts = next((each for each in findings if each.visible_text), evidence)
-    tags = next((each for each in findings if each.tags), None)
+    tags = next((tuple(t.name for t in each.tags) for each in findings if each.tags), ())
+    tagging = _tagging(results, vocabulary)
     return AnalysisAnswer(
         findings=tuple(findings),
         calls=tuple(call for each in results for call in each.calls),
         description=words.description if words else None,
         visible_text=text_without_dropped(texts.visible_text, first.claims) if texts else None,
-        tags=tuple(tag.name for tag in tags.tags) if tags else (),
+        tags=tags if tagging is None else tagging.kept,
         confidence=first.confidence,
         claims=tuple(claim for each in results for claim in each.claims),
         errors=tuple(errors),
+        tagging=tagging,
     )
+
+
+def _tagging(
+    results: Sequence[_BackendResult], vocabulary: OpenVocabulary | None
+) -> Tagging | None:
+    """Return the tags of the first backend that chose any."""
+    if vocabulary is None:
+        return None
+    asked = vocabulary.asked
+    chosen = next((each.chosen for each in results if each.chosen), ())
+    return Tagging(asked.name, asked.digest, asked.mode, chosen)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ocelli.domain.choosing import Choice, Mode, TermIndex, choose, for_meaning
+from ocelli.domain.analysis import BackendFailure
+from ocelli.domain.choosing import Choice, Mode, TermIndex
 from ocelli.domain.effective import effective
-from ocelli.domain.errors import Conflict, Unavailable, ValidationFailed
+from ocelli.domain.errors import Conflict, FailureType, Unavailable, ValidationFailed
 from ocelli.domain.sentences import sentences
+from ocelli.domain.tagging import TagVocabulary
 from ocelli.domain.vocabulary import MAX_NAME, MAX_VOCABULARIES, SEPARATOR, Terms, clean, name_key
 from ocelli.domain.vocabulary_files import read
 from ocelli.usecases.lookup import existing
+from ocelli.usecases.open_vocabulary import OpenVocabulary, nearest_names, nothing_near
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ocelli.domain.embeddings import Embedding
+    from ocelli.domain.accounts import Tenant
     from ocelli.domain.paging import PageRequest
     from ocelli.domain.vocabulary import Term, Vocabulary
     from ocelli.domain.vocabulary_files import VocabularyFormat
@@ -65,6 +69,7 @@ class Vocabularies:
         self._embeddings = embeddings
         self._indices: OrderedDict[str, TermIndex] = OrderedDict()
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._making = asyncio.Lock()
 
     async def store(
         self, tenant_id: UUID, name: str, content: str, format: VocabularyFormat
@@ -126,10 +131,9 @@ class Vocabularies:
         """
         vocabulary = await self.get(tenant_id, id_or_name)
         index = await self._index(vocabulary)
-        named = await asyncio.to_thread(lambda: {each: index.named_in(each) for each in words})
-        unnamed = [each for each, found in named.items() if not found and for_meaning(each)]
-        nearest = await self._nearest(vocabulary, index, unnamed) if unnamed else {}
-        return await asyncio.to_thread(choose, words, index, nearest, mode, sentences=said)
+        asked = TagVocabulary(str(vocabulary.id), vocabulary.name, index.digest, mode)
+        nearest = partial(self._nearest, vocabulary, index)
+        return await OpenVocabulary(asked, index, nearest).choose(words, said)
 
     async def choose_for_picture(
         self, tenant_id: UUID, id_or_name: str, file_id: str, mode: Mode
@@ -144,6 +148,71 @@ class Vocabularies:
         shown = effective(existing(image, "File", file_id))
         said = sentences(shown.description or "")
         return await self.choose(tenant_id, id_or_name, shown.tags, mode, said=said)
+
+    async def for_question(
+        self, tenant: Tenant, id_or_name: str | None, mode: Mode | None
+    ) -> TagVocabulary | None:
+        """Return the vocabulary that a request asks for, or the tenant's default if it names none.
+
+        None for the mode ``off``. Raises NotFound, ValidationFailed for a mode without a
+        vocabulary.
+        """
+        if id_or_name is None:
+            default = tenant.vocabulary
+            if default is None and mode in (Mode.STRICT, Mode.PREFER):
+                raise ValidationFailed(
+                    "A mode needs a `vocabulary`: there is no default one.", field="vocabulary_mode"
+                )
+            if default is None or mode is Mode.OFF:
+                return None
+            return replace(default, mode=mode or default.mode)
+        found = await self.get(tenant.id, id_or_name)
+        if mode is Mode.OFF:
+            return None
+        return TagVocabulary(str(found.id), found.name, found.digest, mode or Mode.STRICT)
+
+    async def default(self, tenant_id: UUID) -> TagVocabulary | None:
+        """Return what the tenant's requests use that name none."""
+        async with self._database.autocommit() as tx:
+            return await tx.vocabularies.default(tenant_id)
+
+    async def set_default(
+        self, tenant: Tenant, id_or_name: str | None, mode: Mode
+    ) -> TagVocabulary | None:
+        """Set that, or nothing with None or the mode ``off``; return it. Raises NotFound.
+
+        Requests follow within ``accounts.REMEMBERED_FOR`` seconds.
+        """
+        asked = None
+        if id_or_name is not None:
+            asked = await self.for_question(tenant, id_or_name, mode)
+        async with self._database.autocommit() as tx:
+            await tx.vocabularies.set_default(tenant.id, asked)
+        return asked
+
+    async def open(
+        self, tenant_id: UUID, asked: TagVocabulary, *, patient: bool = True
+    ) -> OpenVocabulary:
+        """Return the vocabulary of a question with its terms as they are now.
+
+        From one that was deleted nothing is chosen, which its ``problems`` say. Raises Unavailable
+        if vectors of its names are still to be made; if not ``patient`` it goes without them.
+        """
+        async with self._database.autocommit() as tx:
+            found = await tx.vocabularies.find(tenant_id, asked.id or asked.name)
+        if found is None:
+            return _deleted(asked)
+        index = await self._index(found)
+        asked = replace(asked, name=found.name, digest=index.digest)
+        try:
+            if index.texts:
+                await self._matrix(found, list(index.texts))
+        except Unavailable as error:
+            if patient:
+                raise
+            problem = _problem(f"{error.message} Meanwhile tags were chosen by names only.", True)
+            return OpenVocabulary(asked, index, nothing_near, problem)
+        return OpenVocabulary(asked, index, partial(self._nearest, found, index))
 
     async def _index(self, vocabulary: Vocabulary) -> TermIndex:
         known = self._indices.get(vocabulary.digest)
@@ -164,10 +233,15 @@ class Vocabularies:
             return {}
         matrix = await self._matrix(vocabulary, names)
         queries = await self._embeddings.embed(words)
-        return await asyncio.to_thread(_nearest_names, words, names, matrix, queries)
+        return await asyncio.to_thread(nearest_names, words, names, matrix, queries)
 
     async def _matrix(self, vocabulary: Vocabulary, names: Sequence[str]) -> Vectors:
         """Return the vectors of names, a row for each; those that are not stored are made."""
+        until = asyncio.get_running_loop().time() + self._wait
+        async with self._making:  # two would make the same
+            return await self._made(vocabulary, names, until)
+
+    async def _made(self, vocabulary: Vocabulary, names: Sequence[str], until: float) -> Vectors:
         import numpy as np
 
         key = "\n".join(names)
@@ -178,7 +252,6 @@ class Vocabularies:
             known = dict(await tx.vocabularies.vectors(vocabulary.id, version))
         unknown = [each for each in names if each not in known]
         clock = asyncio.get_running_loop().time
-        until = clock() + self._wait
         for start in range(0, len(unknown), _CHUNK):
             chunk = unknown[start : start + _CHUNK]
             made = await self._embeddings.embed(chunk)
@@ -199,18 +272,17 @@ class Vocabularies:
         return _keep(self._vectors, key, stacked)
 
 
-def _nearest_names(
-    words: Sequence[str], names: Sequence[str], matrix: Vectors, queries: Sequence[Embedding]
-) -> dict[str, tuple[str, float]]:
-    """Return the nearest name of each word, with the cosine. Takes a while: for a thread."""
-    import numpy as np
+def _deleted(asked: TagVocabulary) -> OpenVocabulary:
+    problem = _problem(
+        f"The vocabulary {asked.name!r} was deleted before this picture was described: no tags were"
+        " chosen from it.",
+        False,
+    )
+    return OpenVocabulary(asked, TermIndex(Terms(())), nothing_near, problem)
 
-    vectors = np.array([each.vector for each in queries], np.float32)
-    cosines = vectors @ matrix.astype(np.float32).T
-    return {
-        word: (names[column], float(row[column]))
-        for word, column, row in zip(words, cosines.argmax(1), cosines, strict=True)
-    }
+
+def _problem(message: str, retryable: bool) -> BackendFailure:
+    return BackendFailure("vocabulary", FailureType.VALIDATION, message, retryable)
 
 
 def _keep(kept: OrderedDict[str, Value], key: str, value: Value) -> Value:

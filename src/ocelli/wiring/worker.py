@@ -25,6 +25,7 @@ from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.batches import CallWebhook
 from ocelli.usecases.colors import ExtractColors
+from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
@@ -34,6 +35,7 @@ from ocelli.usecases.sight import SightGate
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.text_index import TextIndex
 from ocelli.usecases.upload_sessions import Sessions
+from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import build_backends, engine_over, local_runtime
 from ocelli.wiring.decoders import decoder_pool
@@ -82,13 +84,15 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 decoders,
                 max_bytes=max(settings.fetch_max_bytes, settings.max_upload_bytes),
             )
-            text_index = TextIndex(database, MiniLmEmbedder(local_runtime(settings)))
+            embedder = MiniLmEmbedder(local_runtime(settings))
+            text_index = TextIndex(database, embedder)
             analyse = Analyse(
                 database,
                 engine,
                 decoders,
                 sources,
                 text_index,
+                Vocabularies(database, Embeddings(embedder), wait=settings.analysis_timeout / 2),
                 timeout=settings.analysis_timeout,
             )
             call_webhook = CallWebhook(database, fetcher(settings))

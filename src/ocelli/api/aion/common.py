@@ -6,12 +6,16 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 
 from ocelli.api.bodies import JsonRoute
 from ocelli.api.documented import error_responses
 from ocelli.api.errors import ErrorEnvelope
 from ocelli.api.services import Services
+from ocelli.domain.accounts import ApiKey
+from ocelli.domain.choosing import Mode
+from ocelli.domain.tagging import TagVocabulary
+from ocelli.domain.vocabulary import MAX_NAME
 
 PREFIX = "/api/v2"
 
@@ -59,6 +63,33 @@ FileId = Annotated[
     str,
     Path(max_length=36, description="The id, or its first 8 characters.", examples=["9b1f8f52"]),
 ]
+
+
+VOCABULARY = (
+    "Choose tags from this vocabulary: its id or name. Default: the one of "
+    "`PUT /tenant/vocabulary`, if there is one."
+)
+VOCABULARY_MODE = (
+    "`strict`: only terms, the default. `prefer`: others too, as `new`. `off`: do not choose."
+)
+
+
+class VocabularyChoice(BaseModel):
+    """What tags are chosen from."""
+
+    vocabulary: str | None = Field(
+        None, min_length=1, max_length=MAX_NAME, description=VOCABULARY, examples=["animals"]
+    )
+    vocabulary_mode: Mode | None = Field(None, description=VOCABULARY_MODE)
+
+
+async def asked_vocabulary(
+    body: VocabularyChoice, key: ApiKey, services: Services
+) -> TagVocabulary | None:
+    """Return the vocabulary that a request asks for. Raises NotFound, ValidationFailed."""
+    return await services.vocabularies.for_question(
+        key.tenant, body.vocabulary, body.vocabulary_mode
+    )
 
 
 def split_tags(text: str) -> tuple[str, ...]:

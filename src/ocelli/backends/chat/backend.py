@@ -14,6 +14,7 @@ from ocelli.domain.claims import ClaimCheck, Verdict
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Box, Brand, Feature, Findings, Safety, Tag, TextLine
 from ocelli.domain.questions import MAX_PROMPT
+from ocelli.domain.tagging import OfferedTags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ocelli.domain.claims import Claim, JudgedClaim, Tokens
     from ocelli.domain.ports_backends import PictureLike
     from ocelli.domain.questions import Question
+    from ocelli.domain.tagging import TagVocabulary
 
 T = TypeVar("T")
 
@@ -36,6 +38,9 @@ CAPABILITIES = frozenset(
 WORD = 0.9
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)  # it reads, and does not say where
 LOOKS = {1: "check", 2: "judge"}
+# Terms of one call: OpenAI takes enums of up to 250 values whatever their length, longer ones of
+# 15,000 characters in all (see docs/decisions/0044-choosing-while-describing.md).
+MOST_TERMS, MOST_CHARACTERS = 250, 15_000
 
 
 class Client(Protocol):
@@ -79,14 +84,17 @@ class ChatBackend:
     ) -> Findings:
         """See ports_backends.Backend."""
         _check(question)
+        offered = bool(question.vocabulary and question.vocabulary.terms)
         with observed(self.config, "describe") as outcome:
             found = await self._ask(
                 prompts.text(prompts.DESCRIBE),
                 prompts.to_describe(question),
-                replies.DESCRIPTION_SCHEMA,
+                replies.description_schema(question.vocabulary),
                 await self._image(picture, thorough=thorough),
                 outcome,
-                lambda said, nonce: replies.described(said.text, nonce, is_cut=said.is_cut),
+                lambda said, nonce: replies.described(
+                    said.text, nonce, is_cut=said.is_cut, offered=offered
+                ),
             )
             if found is None:
                 raise unusable(self.name, "gave no description.", retryable=True)
@@ -102,6 +110,37 @@ class ChatBackend:
             claims=found.claims,
             tokens=outcome.tokens,
             model_ms=outcome.milliseconds,
+        )
+
+    def parts(self, terms: Sequence[str]) -> Sequence[Sequence[str]]:
+        """See ports_backends.ChoosesTags."""
+        parts: list[list[str]] = [[]]
+        characters = 0
+        for term in terms:
+            if len(parts[-1]) == MOST_TERMS or characters + len(term) > MOST_CHARACTERS:
+                parts.append([])
+                characters = 0
+            parts[-1].append(term)
+            characters += len(term)
+        return parts
+
+    async def choose(
+        self, picture: PictureLike, vocabulary: TagVocabulary, *, thorough: bool = False
+    ) -> OfferedTags:
+        """See ports_backends.ChoosesTags."""
+        with observed(self.config, "tag") as outcome:
+            tags = await self._ask(
+                prompts.text(prompts.TAGS),
+                prompts.to_choose(vocabulary),
+                replies.tags_schema(vocabulary.terms),
+                await self._image(picture, thorough=thorough),
+                outcome,
+                lambda said, nonce: replies.chosen(said.text, nonce),
+            )
+            if tags is None:
+                raise unusable(self.name, "chose no tags from the list.", retryable=True)
+        return OfferedTags(
+            self.name, self.model_version, tags, outcome.tokens, outcome.milliseconds
         )
 
     async def check(

@@ -12,6 +12,7 @@ from ocelli.backends.bodies import read_bounded
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
 from ocelli.backends.chat.failures import UpstreamRejection
+from ocelli.backends.chat.replies import offers_terms
 from ocelli.backends.chat.telemetry import CallOutcome, breaker_changed
 from ocelli.backends.providers import Structured
 from ocelli.domain.claims import Tokens
@@ -44,6 +45,7 @@ class ChatClient:
         self.session = session
         self.attempts = Attempts(config, retries=config.retries, at_once=config.concurrency)
         self._structured = config.structured
+        self._takes_terms = True
 
     async def complete(
         self, messages: list[dict[str, Any]], schema: Mapping[str, Any], outcome: CallOutcome
@@ -65,7 +67,8 @@ class ChatClient:
         A refusal (400, 422) does not tell its reason in a way that programs can read, so the same
         request goes out once more without ``response_format``: if that works, that was it.
         """
-        structured = self._structured
+        terms = offers_terms(schema)  # what is refused may be the length of the list
+        structured = self._structured if self._takes_terms or not terms else Structured.NONE
         try:
             return await self._attempt(self._body(messages, schema, structured), outcome, ends)
         except UpstreamRejection as refused:
@@ -73,7 +76,10 @@ class ChatClient:
                 raise
             body = self._body(messages, schema, Structured.NONE)
             answer = await self._attempt(body, outcome, ends)
-            self._structured = Structured.NONE
+            if terms:
+                self._takes_terms = False
+            else:
+                self._structured = Structured.NONE
             return answer
 
     async def _attempt(self, body: dict[str, Any], outcome: CallOutcome, ends: float) -> ModelReply:

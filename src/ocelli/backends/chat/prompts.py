@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ocelli.domain.choosing import Mode
 from ocelli.domain.languages import DEFAULT, language_named
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from ocelli.domain.claims import Claim
     from ocelli.domain.findings import Findings
     from ocelli.domain.questions import Question, Role
+    from ocelli.domain.tagging import TagVocabulary
 
 DESCRIBE, CHECK, JUDGE, ROLES = "describe.v2.md", "check.v2.md", "judge.v2.md", "roles.v1.toml"
+TAGS = "tags.v1.md"
 NOTHING_READ = "nothing that is written in it could be read"
 MOST_LINES = 60
 
@@ -75,7 +78,24 @@ def to_describe(question: Question) -> str:
     else:
         parts += ["What `description` is to be:", roles()[question.role.value]["text"]]
     parts.append(_language(question.language))
+    if question.vocabulary and question.vocabulary.terms:
+        parts += [
+            "`tags`: not as said above, but those of this list that fit, exactly as written in it, "
+            "most fitting first; of terms for the same thing the exact one; none if none fits.",
+            _terms(question.vocabulary),
+        ]
+        if question.vocabulary.mode is Mode.PREFER:
+            parts.append("`new_tags`: keywords for what no term of the list says, as said above.")
     return "\n\n".join(parts)
+
+
+def to_choose(vocabulary: TagVocabulary) -> str:
+    """Return the text of a request for terms of a list."""
+    return "\n\n".join(["The list, one keyword a line:", _terms(vocabulary)])
+
+
+def _terms(vocabulary: TagVocabulary) -> str:
+    return fenced("terms", "\n".join(_quoted(each) for each in vocabulary.terms))
 
 
 def to_check(claims: Sequence[Claim], *, description: str, evidence: Findings | None) -> str:

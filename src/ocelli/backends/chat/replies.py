@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import json_repair
 
+from ocelli.domain.choosing import Mode
 from ocelli.domain.claims import Claim, ClaimType, Ruling
 from ocelli.domain.sentences import claims_from_text, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ocelli.domain.tagging import TagVocabulary
 
 MOST_CLAIMS, MOST_TAGS, MOST_LINES = 60, 30, 200
 # Beyond these it is noise; a repair of 60,000 opening braces takes nine seconds.
@@ -70,6 +73,33 @@ DESCRIPTION_SCHEMA = _object(
     nsfw={"type": "number"},
     claims={"type": "array", "items": _CLAIM},
 )
+
+
+def description_schema(vocabulary: TagVocabulary | None) -> dict[str, Any]:
+    """Return the schema of a description; its tags are terms of the vocabulary, if any are given.
+
+    In the mode ``prefer`` it has ``new_tags`` beside them.
+    """
+    if vocabulary is None or not vocabulary.terms:
+        return DESCRIPTION_SCHEMA
+    fields = {**DESCRIPTION_SCHEMA["properties"], "tags": _terms(vocabulary.terms)}
+    return _object(**fields, **({"new_tags": _TEXTS} if vocabulary.mode is Mode.PREFER else {}))
+
+
+def tags_schema(terms: Sequence[str]) -> dict[str, Any]:
+    """Return the schema of an answer that only chooses terms."""
+    return _object(nonce=_TEXT, tags=_terms(terms))
+
+
+def _terms(terms: Sequence[str]) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string", "enum": list(terms)}}
+
+
+def offers_terms(schema: Mapping[str, Any]) -> bool:
+    """Whether the schema holds tags to terms: some servers refuse long lists."""
+    return "enum" in schema["properties"].get("tags", {}).get("items", {})
+
+
 VERDICTS_SCHEMA = _object(nonce=_TEXT, verdicts={"type": "array", "items": _VERDICT}, revised=_TEXT)
 
 
@@ -93,10 +123,13 @@ class ParsedVerdicts:
     revised: str | None = None
 
 
-def described(text: str, nonce: str, *, is_cut: bool = False) -> ParsedDescription | None:
+def described(
+    text: str, nonce: str, *, is_cut: bool = False, offered: bool = False
+) -> ParsedDescription | None:
     """Parse the answer to a request for a description; None if it is empty or not trusted.
 
     ``is_cut``: the model ran into its limit, so what comes last is not whole and is left out.
+    ``offered``: the tags are terms of a list, as they are written there, and perhaps new ones.
     """
     text = text[:LONGEST_ANSWER]
     if not _has_json(text):
@@ -117,11 +150,26 @@ def described(text: str, nonce: str, *, is_cut: bool = False) -> ParsedDescripti
     return ParsedDescription(
         description=description,
         visible_text=_strings(value.get("visible_text"), MOST_LINES, None),
-        tags=_unique(tag.lower() for tag in _strings(value.get("tags"), MOST_TAGS, LONGEST_TAG)),
+        tags=_tags(value, offered=offered),
         brands=_unique(_strings(value.get("brands"), MOST_TAGS, LONGEST_TAG)),
         nsfw=_fraction(value.get("nsfw")),
         claims=claims or claims_from_text(description)[:MOST_CLAIMS],
     )
+
+
+def chosen(text: str, nonce: str) -> tuple[str, ...] | None:
+    """Parse the answer to a request for terms of a list; None if there is none to be trusted."""
+    found = answer(text[:LONGEST_ANSWER], nonce)
+    if found is None or not isinstance(found.value.get("tags"), list | str):
+        return None
+    return _tags(found.value, offered=True)
+
+
+def _tags(value: Mapping[str, Any], *, offered: bool) -> tuple[str, ...]:
+    field = "new_tags" if offered else "tags"
+    generated = (tag.lower() for tag in _strings(value.get(field), MOST_TAGS, LONGEST_TAG))
+    terms = _strings(value.get("tags"), MOST_TAGS, None) if offered else ()
+    return _unique((*terms, *generated))
 
 
 def judged(text: str, nonce: str, claims: Sequence[Claim]) -> ParsedVerdicts | None:

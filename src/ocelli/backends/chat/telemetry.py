@@ -57,7 +57,7 @@ class CallOutcome:
 
 @contextmanager
 def observed(config: BackendConfig, look: str) -> Iterator[CallOutcome]:
-    """One look (describe, check or judge) in all its traces; what it raises goes on."""
+    """One look (describe, tag, check or judge) in all its traces; what it raises goes on."""
     outcome = CallOutcome()
     started = time.perf_counter()
     address = urlsplit(config.base_url)

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "SELECT k.*, t.name AS tenant_name, t.tier AS tenant_tier, t.created_at AS tenant_created_at,"
-    " t.requests_per_minute AS tenant_requests_per_minute, t.unmetered AS tenant_unmetered"
+    " t.requests_per_minute AS tenant_requests_per_minute, t.unmetered AS tenant_unmetered,"
+    " t.vocabulary_mode, v.id AS vocabulary_id, v.name AS vocabulary_name,"
+    " v.digest AS vocabulary_digest"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
+    " LEFT JOIN vocabularies v ON v.id = t.vocabulary_id"
 )
 _ACTIVE = "k.revoked_at IS NULL AND coalesce(k.expires_at > now(), true)"
 

@@ -18,6 +18,7 @@ from ocelli.storage.postgres.rows import (
     findings_to_json,
     question_to_json,
     recordset,
+    tagging_to_json,
     to_analysis,
     to_question,
 )
@@ -114,7 +115,7 @@ class PostgresAnalyses:
             "UPDATE analyses SET status = 'completed', looks = %s, findings = %s::jsonb,"
             " description = %s, visible_text = %s, tags = %s, confidence = %s, processing_ms = %s,"
             " claims = %s::jsonb, errors = %s::jsonb, calls = %s::jsonb, object_key = %s,"
-            " width = %s, height = %s, escalation = %s::jsonb,"
+            " width = %s, height = %s, escalation = %s::jsonb, tagging = %s::jsonb,"
             " failure = NULL, completed_at = clock_timestamp()"
             f" WHERE id = %s AND {_UNFINISHED}",
             (
@@ -132,6 +133,7 @@ class PostgresAnalyses:
                 analysis.width,
                 analysis.height,
                 escalation_to_json(analysis.escalation),
+                tagging_to_json(analysis.tagging),
                 analysis.id,
             ),
         )

@@ -41,6 +41,7 @@ _RECORDS = (
     "SELECT a.id, a.image_id, i.session_id, a.created_at, i.filename, i.title, i.tags,"
     " a.id AS ai_id, a.description AS ai_description, a.visible_text AS ai_visible_text,"
     " a.tags AS ai_tags, CASE WHEN i.revision > 0 THEN a.claims END AS ai_claims,"
+    " CASE WHEN i.revision > 0 THEN a.tagging END AS ai_tagging,"
     f" {edits_of('i')} AS edits, a.confidence, a.level,"
     " (SELECT coalesce(string_agg(found->>'source', ', '), '')"
     " FROM jsonb_array_elements(a.findings) AS found) AS backends, i.content_type, i.size_bytes,"

@@ -57,7 +57,8 @@ _NEWEST_FIRST = (
 _SOURCE = (
     f"SELECT i.*, {edits_of('i')} AS edits, a.id AS ai_id, a.description AS ai_description,"
     " a.visible_text AS ai_visible_text, a.tags AS ai_tags,"
-    " CASE WHEN i.revision > 0 THEN a.claims END AS ai_claims"
+    " CASE WHEN i.revision > 0 THEN a.claims END AS ai_claims,"
+    " CASE WHEN i.revision > 0 THEN a.tagging END AS ai_tagging"
     " FROM images i LEFT JOIN LATERAL (SELECT * FROM analyses"
     " WHERE image_id = i.id AND status = 'completed' ORDER BY created_at DESC LIMIT 1) a ON true"
     " WHERE i.id = %s AND i.deleted_at IS NULL"

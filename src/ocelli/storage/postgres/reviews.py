@@ -70,7 +70,7 @@ class PostgresReviews:
                 "doubt": doubt.value,
                 "with_new_tags": doubt.with_new_tags,
                 "reasons": list(doubt.reasons),
-                "tags": [tag.replace("\0", "") for tag in analysis.tags],
+                "tags": [tag.replace("\0", "") for tag in _unknown(analysis)],
             },
         )
 
@@ -97,6 +97,11 @@ class PostgresReviews:
         row = await cursor.fetchone()
         assert row is not None
         return int(row["waiting"])
+
+
+def _unknown(analysis: Analysis) -> Sequence[str]:
+    """Return the tags that may be new to the tenant: no terms of its vocabulary."""
+    return analysis.tags if analysis.tagging is None else analysis.tagging.new
 
 
 def _to_waiting(row: Mapping[str, Any]) -> Waiting:

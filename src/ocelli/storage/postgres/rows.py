@@ -20,6 +20,7 @@ from ocelli.domain.analysis import (
     Status,
     VerificationLevel,
 )
+from ocelli.domain.choosing import Mode
 from ocelli.domain.claims import JudgedClaim
 from ocelli.domain.effective import MachineWords
 from ocelli.domain.errors import FailureType
@@ -34,6 +35,7 @@ from ocelli.domain.images import (
     VariantType,
 )
 from ocelli.domain.questions import Question
+from ocelli.domain.tagging import Tagging, TagVocabulary
 from ocelli.storage.postgres.annotations import to_annotations
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ _calls = TypeAdapter(tuple[ModelCall, ...])
 _errors = TypeAdapter(tuple[BackendFailure, ...])
 _escalation = TypeAdapter(Escalation)
 _question = TypeAdapter(Question)
+_tagging = TypeAdapter(Tagging)
+_vocabulary = TypeAdapter(TagVocabulary)
 _inputs = TypeAdapter(list[Any])
 _DEFAULT_QUESTION = Question()
 
@@ -88,6 +92,16 @@ def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
 def escalation_to_json(escalation: Escalation | None) -> str | None:
     """Serialise the record of a policy, without NUL."""
     return None if escalation is None else _storable(_escalation.dump_json(escalation))
+
+
+def tagging_to_json(tagging: Tagging | None) -> str | None:
+    """Serialise chosen tags, without NUL."""
+    return None if tagging is None else _storable(_tagging.dump_json(tagging))
+
+
+def to_tagging(json: Any) -> Tagging | None:
+    """Return chosen tags from the JSON of ``tagging_to_json``."""
+    return None if json is None else _tagging.validate_python(json)
 
 
 def answer_to_json(answer: AnalysisAnswer) -> str:
@@ -158,6 +172,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         escalation=None
         if row["escalation"] is None
         else _escalation.validate_python(row["escalation"]),
+        tagging=to_tagging(row["tagging"]),
     )
 
 
@@ -171,6 +186,7 @@ def to_words(row: Mapping[str, Any]) -> MachineWords | None:
         row["ai_visible_text"],
         tuple(row["ai_tags"]),
         _claims.validate_python(row["ai_claims"] or []),
+        to_tagging(row["ai_tagging"]),
     )
 
 
@@ -220,6 +236,23 @@ def to_image(
     )
 
 
+def to_vocabulary(json: Any) -> TagVocabulary | None:
+    """Return the vocabulary of a question from its JSON."""
+    return None if json is None else _vocabulary.validate_python(json)
+
+
+def to_default_vocabulary(row: Mapping[str, Any]) -> TagVocabulary | None:
+    """Return a tenant's default of the columns ``vocabulary_*``; None if it has none."""
+    if row["vocabulary_id"] is None:
+        return None
+    return TagVocabulary(
+        str(row["vocabulary_id"]),
+        row["vocabulary_name"],
+        row["vocabulary_digest"],
+        Mode(row["vocabulary_mode"]),
+    )
+
+
 def to_key(row: Mapping[str, Any]) -> ApiKey:
     """Return the key of a row of ``api_keys``, joined with its tenant (columns ``tenant_*``)."""
     tenant = Tenant(
@@ -229,6 +262,7 @@ def to_key(row: Mapping[str, Any]) -> ApiKey:
         created_at=row["tenant_created_at"],
         requests_per_minute=row["tenant_requests_per_minute"],
         unmetered=row["tenant_unmetered"],
+        vocabulary=to_default_vocabulary(row),
     )
     return ApiKey(
         id=row["id"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from ocelli.domain.upload_sessions import (
 )
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.paging import PAGE, further, older, page_values
-from ocelli.storage.postgres.rows import recordset
+from ocelli.storage.postgres.rows import recordset, to_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ _CONFIRM_TIMEOUT = "2 minutes"
 _NEW = (
     "id, tenant_id, session_id, position, filename, content_type, size_bytes, object_key,"
     " storage_target, idempotency_key, title, tags, state, image_id, error, retryable, created_at,"
-    " changed_at, expires_at, level"
+    " changed_at, expires_at, level, vocabulary"
 )
 _ADD_ITEMS = (
     f"INSERT INTO items ({_NEW}) SELECT {_NEW} FROM jsonb_populate_recordset(NULL::items, %s)"
@@ -408,6 +408,7 @@ def _new_row(item: Item) -> dict[str, Any]:
         "changed_at": item.created_at,
         "expires_at": item.expires_at,
         "level": item.level,
+        "vocabulary": item.vocabulary and asdict(item.vocabulary),
     }
 
 
@@ -469,5 +470,6 @@ def _to_item(row: Mapping[str, Any], image: Image | None = None) -> Item:
         changed_at=row["changed_at"],
         expires_at=row["expires_at"],
         level=row["level"] and VerificationLevel(row["level"]),
+        vocabulary=to_vocabulary(row["vocabulary"]),
         image=image,
     )

@@ -8,11 +8,13 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from ocelli.domain.vocabulary import Vocabulary, clean, from_json, name_key, to_json
+from ocelli.storage.postgres.rows import to_default_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ocelli.domain.paging import PageRequest
+    from ocelli.domain.tagging import TagVocabulary
     from ocelli.domain.vocabulary import Term, Terms
     from ocelli.storage.postgres.rows import Connection, Row
 
@@ -103,6 +105,25 @@ class PostgresVocabularies:
     async def delete(self, vocabulary_id: UUID) -> None:
         """Delete one with all of its terms."""
         await self._connection.execute("DELETE FROM vocabularies WHERE id = %s", (vocabulary_id,))
+
+    async def default(self, tenant_id: UUID) -> TagVocabulary | None:
+        """Return what a tenant's requests use that name none."""
+        cursor = await self._connection.execute(
+            "SELECT t.vocabulary_mode, v.id AS vocabulary_id, v.name AS vocabulary_name,"
+            " v.digest AS vocabulary_digest FROM tenants t"
+            " LEFT JOIN vocabularies v ON v.id = t.vocabulary_id WHERE t.id = %s",
+            (tenant_id,),
+        )
+        row = await cursor.fetchone()
+        return to_default_vocabulary(row) if row else None
+
+    async def set_default(self, tenant_id: UUID, asked: TagVocabulary | None) -> None:
+        """Let a tenant's requests use this one that name none; None: nothing."""
+        await self._connection.execute(
+            "UPDATE tenants SET vocabulary_id = (SELECT id FROM vocabularies"
+            " WHERE id = %s AND tenant_id = tenants.id), vocabulary_mode = %s WHERE id = %s",
+            (asked and asked.id, asked and asked.mode, tenant_id),
+        )
 
     async def vectors(self, vocabulary_id: UUID, model_version: str) -> Mapping[str, bytes]:
         """Return the vectors of names that are known."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
 from ocelli.api.aion.policies.mapping import escalation
-from ocelli.api.verified import backend_errors, claim
+from ocelli.api.verified import backend_errors, claim, tagging
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis
     from ocelli.domain.findings import Findings
+    from ocelli.domain.tagging import TagVocabulary
     from ocelli.usecases.batches import BatchState
 
 Risk = Literal["low", "medium", "high", "critical"]
@@ -59,7 +60,7 @@ class DescribeOptions(Protocol):
     providers: list[str] | None
 
 
-def question(body: DescribeOptions) -> Question:
+def question(body: DescribeOptions, vocabulary: TagVocabulary | None = None) -> Question:
     """Return the question of a request; an empty prompt counts as none."""
     return Question(
         features=frozenset(Feature) if _tagged(body) else frozenset(Feature) - {Feature.TAGS},
@@ -67,6 +68,7 @@ def question(body: DescribeOptions) -> Question:
         language=language_named(body.language),
         prompt=(body.prompt or "").strip() or None,
         backends=tuple(body.providers or ()),
+        vocabulary=vocabulary if _tagged(body) else None,
     )
 
 
@@ -122,6 +124,7 @@ def described(
         description=analysis.description or "",
         visible_text=analysis.visible_text,
         tags=list(analysis.tags) if tags else [],
+        tagging=tagging(analysis) if tags else None,
         features=_features(analysis.findings),
         metadata=_metadata(analysis) if metadata else None,
         verification_level=analysis.answered_level,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from ocelli.api.aion.common import errors, resource_router
+from ocelli.api.aion.common import asked_vocabulary, errors, resource_router
 from ocelli.api.aion.describe import mapping, schemas
 from ocelli.api.aion.policies.mapping import chosen
 from ocelli.api.auth import CurrentKey, CurrentServices
@@ -40,8 +40,9 @@ async def describe(
 
     Asked again within 30 days, the same costs nothing: the answer is remembered, not the picture.
     """
+    vocabulary = await asked_vocabulary(body, key, services)
     how = await chosen(body, key, services)
-    done = await _answered(body, mapping.question(body), how, key, services)
+    done = await _answered(body, mapping.question(body, vocabulary), how, key, services)
     return mapping.described(done, metadata=body.include_metadata, tags=body.include_tags)
 
 
@@ -87,7 +88,7 @@ async def verify_health(key: CurrentKey, services: CurrentServices) -> schemas.V
     "/batch/describe",
     status_code=202,
     summary="Describe many pictures",
-    responses=errors(413),
+    responses=errors(404, 413),
 )
 @requires(KeyRole.WRITE, stores=True)
 async def batch_describe(
@@ -97,6 +98,7 @@ async def batch_describe(
 
     Pictures and results are removed 24 hours after the end.
     """
+    vocabulary = await asked_vocabulary(body, key, services)
     items = await asyncio.to_thread(
         mapping.batch_items, [(each, None, None) for each in body.images]
     )
@@ -106,7 +108,7 @@ async def batch_describe(
             key.tenant,
             BatchKind.DESCRIBE,
             items,
-            how.of(mapping.question(body)),
+            how.of(mapping.question(body, vocabulary)),
             how.level,
             policy_id=how.policy_id,
             webhook_url=body.webhook_url,

@@ -15,9 +15,10 @@ from pydantic import (
     model_validator,
 )
 
+from ocelli.api.aion.common import VocabularyChoice
 from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
 from ocelli.api.cursors import NEXT
-from ocelli.api.verified import BackendError, ClaimOut
+from ocelli.api.verified import BackendError, ClaimOut, TaggingOut
 from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus
 from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
@@ -32,6 +33,7 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 WARNINGS = "What of the question a backend cannot follow: `ocelli-local` no prompt and no language."
+TAGGING = "How `tags` were chosen, where a vocabulary was asked for."
 WebhookUrl = Annotated[
     str | None,
     Field(
@@ -83,8 +85,8 @@ class Options(BaseModel):
     )
 
 
-class Wording(BaseModel):
-    """How a description is worded."""
+class Wording(VocabularyChoice):
+    """How a description is worded, and what its tags are chosen from."""
 
     prompt: Prompt | None = Field(
         None,
@@ -105,7 +107,10 @@ class DescribeRequest(ImageInput, Options, Escalating, Wording):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"image_url": "https://example.com/cat.jpg", "role": "alttext"}]
+            "examples": [
+                {"image_url": "https://example.com/cat.jpg", "role": "alttext"},
+                {"image_url": "https://example.com/cat.jpg", "vocabulary": "animals"},
+            ]
         }
     )
 
@@ -218,6 +223,7 @@ class DescribeResponse(BaseModel):
     description: str
     visible_text: str | None
     tags: list[str]
+    tagging: TaggingOut | None = Field(description=TAGGING)
     features: list[FeatureGroup]
     metadata: dict[str, Any] | None
     structured_output: None = None

@@ -12,7 +12,7 @@ from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe.mapping import calls, question, submitted, warnings
 from ocelli.api.aion.files import schemas
 from ocelli.api.aion.policies.mapping import escalation
-from ocelli.api.verified import backend_errors, claim
+from ocelli.api.verified import backend_errors, claim, tagging
 from ocelli.domain.analysis import Status
 from ocelli.domain.edits import Changes, ClaimChange
 from ocelli.domain.effective import effective, effective_claims
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ocelli.domain.effective import Effective, EffectiveClaim
     from ocelli.domain.images import Image
     from ocelli.domain.questions import Question
+    from ocelli.domain.tagging import TagVocabulary
     from ocelli.usecases.edits import EditPage
     from ocelli.usecases.files import Deletion, Page
     from ocelli.usecases.redescribe import Redescription
@@ -204,6 +205,7 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
             for each in analysis.findings
         ],
         claims=[claim(each) for each in analysis.claims],
+        tagging=tagging(analysis),
         calls=calls(analysis),
         errors=backend_errors(analysis),
         escalation=escalation(analysis),
@@ -392,7 +394,9 @@ def batch_deleted(deletions: Sequence[Deletion]) -> schemas.BatchDeleted:
     return schemas.BatchDeleted(deleted=deleted, skipped=skipped, failed=failed, summary=summary)
 
 
-def known_question(body: DescribeOptions, backends: Sequence[str]) -> Question:
+def known_question(
+    body: DescribeOptions, backends: Sequence[str], vocabulary: TagVocabulary | None
+) -> Question:
     """Return the question. Raises ValidationFailed for a backend that is none of ``backends``.
 
     Nothing stands in for it: a whole library would be described by another one.
@@ -403,7 +407,7 @@ def known_question(body: DescribeOptions, backends: Sequence[str]) -> Question:
             f"No backend {unknown[0][:64]!r} is configured here; there are {', '.join(backends)}.",
             field="providers",
         )
-    return question(body)
+    return question(body, vocabulary)
 
 
 def redescription(

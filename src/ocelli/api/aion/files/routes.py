@@ -10,7 +10,7 @@ from fastapi import Query, Request
 from fastapi.responses import RedirectResponse
 
 from ocelli.api import cursors
-from ocelli.api.aion.common import FileId, absolute, errors, resource_router
+from ocelli.api.aion.common import FileId, absolute, asked_vocabulary, errors, resource_router
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.aion.policies.mapping import chosen
 from ocelli.api.auth import CurrentKey, CurrentServices
@@ -162,7 +162,7 @@ async def trigger_variants(
     "/describe",
     status_code=202,
     summary="Describe pictures again",
-    responses=errors(),
+    responses=errors(404),
 )
 @requires(KeyRole.WRITE, stores=True)
 async def redescribe_files(
@@ -177,7 +177,8 @@ async def redescribe_files(
     shown, all are `full_descriptions`. At most 10,000 pictures a request. Elsewhere the default
     backend stands in for an unknown one of `providers`; here that is refused.
     """
-    question = mapping.known_question(body, services.backend_names)
+    vocabulary = await asked_vocabulary(body, key, services)
+    question = mapping.known_question(body, services.backend_names, vocabulary)
     how = await chosen(body, key, services)
     done = await services.redescribe.matching(
         key.tenant,
@@ -212,7 +213,8 @@ async def redescribe_file(
     `full_descriptions`. While the same is being done, asking again changes nothing.
     """
     body = body or schemas.RedescribeRequest()
-    question = mapping.known_question(body, services.backend_names)
+    vocabulary = await asked_vocabulary(body, key, services)
+    question = mapping.known_question(body, services.backend_names, vocabulary)
     how = await chosen(body, key, services)
     image_id, done = await services.redescribe.one(
         key.tenant,

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from ocelli.api import cursors
 from ocelli.api.aion.common import Moment
 from ocelli.api.aion.describe.schemas import (
+    TAGGING,
     WARNINGS,
     BatchSubmitted,
     CallOut,
@@ -20,7 +21,7 @@ from ocelli.api.aion.describe.schemas import (
     Wording,
 )
 from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
-from ocelli.api.verified import BackendError, ClaimOut
+from ocelli.api.verified import BackendError, ClaimOut, TaggingOut
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.edits import ClaimVerdict, EditField, ReviewStatus
 from ocelli.domain.effective import Source
@@ -194,6 +195,7 @@ class FullDescription(BaseModel):
     claims: list[ClaimOut] = Field(
         description="Every statement that was made, also those that did not survive."
     )
+    tagging: TaggingOut | None = Field(description=TAGGING)
     calls: list[CallOut] = Field(description="The model calls, one credit each.")
     errors: list[BackendError] = Field(description="Backends that did not answer.")
     escalation: EscalationOut | None = Field(description="Null without an escalation policy.")
@@ -417,7 +419,14 @@ class BatchDeleted(BaseModel):
 class RedescribeRequest(Options, Escalating, Wording):
     """How to describe a picture again."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"verification_level": "critical"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"verification_level": "critical"},
+                {"vocabulary": "animals", "vocabulary_mode": "strict"},
+            ]
+        }
+    )
 
 
 class RedescribeMatchingRequest(FileSelection, Options, Escalating, Wording):
@@ -429,7 +438,10 @@ class RedescribeMatchingRequest(FileSelection, Options, Escalating, Wording):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"tags": ["holiday"], "verification_level": "critical"}],
+            "examples": [
+                {"tags": ["holiday"], "verification_level": "critical"},
+                {"tags": ["holiday"], "vocabulary": "animals"},
+            ],
         },
     )
 

@@ -7,14 +7,24 @@ from typing import Annotated
 
 from fastapi import Form, Path, Request
 
-from ocelli.api.aion.common import absolute, errors, resource_router, split_tags
+from ocelli.api.aion.common import (
+    VOCABULARY,
+    VOCABULARY_MODE,
+    absolute,
+    asked_vocabulary,
+    errors,
+    resource_router,
+    split_tags,
+)
 from ocelli.api.aion.presigned import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.analysis import VerificationLevel
+from ocelli.domain.choosing import Mode
 from ocelli.domain.errors import TooLarge
 from ocelli.domain.scopes import KeyRole
+from ocelli.domain.vocabulary import MAX_NAME
 from ocelli.usecases.presigned import Confirmation, ReservationRequest
 from ocelli.usecases.upload import MAX_TITLE_LENGTH
 
@@ -27,7 +37,7 @@ MAX_INITIATED = 52_428_800
 @router.post(
     "/uploads/request-presigned-url",
     summary="Reserve a place for one file",
-    responses=errors(409, 413, 502),
+    responses=errors(404, 409, 413, 502),
 )
 @requires(KeyRole.WRITE, stores=True)
 async def request_presigned_url(
@@ -43,6 +53,7 @@ async def request_presigned_url(
             storage_target=body.storage_target,
             idempotency_key=body.idempotency_key,
             level=_named_level(body),
+            vocabulary=await asked_vocabulary(body, key, services),
         ),
     )
     return schemas.PresignedResponse(
@@ -73,7 +84,7 @@ async def confirm_upload(
 @router.post(
     "/user-files/upload/initiate",
     summary="Reserve a place for one file of the library",
-    responses=errors(400, 409, 413, 502),
+    responses=errors(400, 404, 409, 413, 502),
 )
 @requires(KeyRole.WRITE, stores=True)
 async def initiate_upload(
@@ -87,6 +98,8 @@ async def initiate_upload(
     tags: Annotated[str, Form(max_length=4000)] = "",
     auto_describe: Annotated[bool, Form()] = True,
     verification_level: Annotated[VerificationLevel | None, Form()] = None,
+    vocabulary: Annotated[str, Form(max_length=MAX_NAME, description=VOCABULARY)] = "",
+    vocabulary_mode: Annotated[Mode | None, Form(description=VOCABULARY_MODE)] = None,
 ) -> schemas.InitiateResponse:
     """At most 50 MB. `auto_describe` is decided when it is confirmed."""
     del auto_describe
@@ -101,6 +114,9 @@ async def initiate_upload(
             title=title or None,
             tags=split_tags(tags),
             level=verification_level,
+            vocabulary=await services.vocabularies.for_question(
+                key.tenant, vocabulary or None, vocabulary_mode
+            ),
         ),
     )
     return schemas.InitiateResponse(
@@ -135,13 +151,14 @@ async def confirm_file(
 @router.post(
     "/uploads/batch-prepare",
     summary="Reserve places for up to five files",
-    responses=errors(409, 413, 502),
+    responses=errors(404, 409, 413, 502),
 )
 @requires(KeyRole.WRITE, stores=True)
 async def batch_prepare(
     request: Request, body: schemas.BatchPrepareRequest, key: CurrentKey, services: CurrentServices
 ) -> schemas.BatchPrepareResponse:
     """The batch is also a session of the same id."""
+    vocabulary = await asked_vocabulary(body, key, services)
     session, reservations = await services.presigned.reserve_batch(
         key.tenant,
         [
@@ -151,6 +168,7 @@ async def batch_prepare(
                 size_bytes=file.size_bytes,
                 storage_target=file.storage_target,
                 level=_named_level(body),
+                vocabulary=vocabulary,
             )
             for file in body.files
         ],

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ocelli.api.aion.common import VocabularyChoice
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.images import StorageTarget, VariantStatus
 from ocelli.domain.upload_sessions import Intent
@@ -23,7 +24,7 @@ CHECKSUM = Field(None, max_length=80, description="SHA-256 of the file, hexadeci
 OBJECT_KEY = Field(max_length=1024, description="As the reservation said.")
 
 
-class PresignedRequest(BaseModel):
+class PresignedRequest(VocabularyChoice):
     """A file to come."""
 
     filename: str = FILENAME
@@ -115,7 +116,7 @@ class BatchFile(BaseModel):
     storage_target: StorageTarget = StorageTarget.DEFAULT
 
 
-class BatchPrepareRequest(BaseModel):
+class BatchPrepareRequest(VocabularyChoice):
     """One to five files to come together."""
 
     files: list[BatchFile] = Field(min_length=1, max_length=MAX_BATCH)

@@ -9,6 +9,7 @@ from ocelli.domain.s3_buckets import Bucket, Credentials
 
 if TYPE_CHECKING:
     from ocelli.domain.s3_buckets import BucketConfig
+    from ocelli.domain.tagging import TagVocabulary
 
 
 def bucket(body: schemas.S3Config) -> Bucket:
@@ -44,4 +45,13 @@ def s3_validation(config: BucketConfig | None, reason: str | None) -> schemas.S3
         bucket_name=config.bucket.name if config else None,
         region=config.bucket.region if config else None,
         error=reason,
+    )
+
+
+def default_vocabulary(asked: TagVocabulary | None) -> schemas.DefaultVocabulary:
+    """Return the body of a tenant's default vocabulary."""
+    return schemas.DefaultVocabulary(
+        vocabulary=asked and asked.name,
+        vocabulary_id=asked and asked.id,
+        mode=asked and asked.mode,
     )

@@ -1,4 +1,4 @@
-"""Routes of ``/tenant``: storage of one's own."""
+"""Routes of ``/tenant``: storage of one's own, and the vocabulary of requests that name none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.tenant import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
+from ocelli.domain.choosing import Mode
 from ocelli.domain.scopes import KeyRole
 
 router = resource_router("/tenant", tag="tenant")
@@ -54,3 +55,37 @@ async def remove_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3Rem
         if removed
         else "No bucket was configured.",
     )
+
+
+@router.put("/vocabulary", summary="Set the default vocabulary", responses=errors(400, 404))
+@requires(KeyRole.ADMIN)
+async def set_default_vocabulary(
+    body: schemas.DefaultVocabularyChange, key: CurrentKey, services: CurrentServices
+) -> schemas.DefaultVocabulary:
+    """Uploads, `/describe`, its batches, and descriptions made again choose tags from it, within
+    seconds. A request can name another one, or say `vocabulary_mode=off`.
+
+    Tags of `/api/fetch` and of conversations are not chosen. If the vocabulary is deleted there is
+    no default any more.
+    """
+    return mapping.default_vocabulary(
+        await services.vocabularies.set_default(key.tenant, body.vocabulary, Mode(body.mode))
+    )
+
+
+@router.get("/vocabulary", summary="Get the default vocabulary", responses=errors())
+@requires(KeyRole.READ)
+async def get_default_vocabulary(
+    key: CurrentKey, services: CurrentServices
+) -> schemas.DefaultVocabulary:
+    """With nulls if there is none."""
+    return mapping.default_vocabulary(await services.vocabularies.default(key.tenant.id))
+
+
+@router.delete(
+    "/vocabulary", summary="Choose no tags by default", status_code=204, responses=errors()
+)
+@requires(KeyRole.ADMIN)
+async def remove_default_vocabulary(key: CurrentKey, services: CurrentServices) -> None:
+    """The vocabulary itself stays."""
+    await services.vocabularies.set_default(key.tenant, None, Mode.OFF)

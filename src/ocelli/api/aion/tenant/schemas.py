@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from ocelli.domain.choosing import Mode
+from ocelli.domain.vocabulary import MAX_NAME
 
 
 class S3Config(BaseModel):
@@ -62,3 +65,24 @@ class S3Removed(BaseModel):
 
     removed: bool
     message: str
+
+
+class DefaultVocabularyChange(BaseModel):
+    """The vocabulary that tags are chosen from where a request names none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"vocabulary": "animals", "mode": "prefer"}]}
+    )
+
+    vocabulary: str = Field(min_length=1, max_length=MAX_NAME, description="Its id or name.")
+    mode: Literal["strict", "prefer"] = Field(
+        "strict", description="`strict`: only terms. `prefer`: others too, as `new`."
+    )
+
+
+class DefaultVocabulary(BaseModel):
+    """The vocabulary that tags are chosen from where a request names none; nulls for no such."""
+
+    vocabulary: str | None
+    vocabulary_id: str | None
+    mode: Mode | None

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from fastapi import Query, Request
 
-from ocelli.api.aion.common import FileId, errors, resource_router, split_tags
+from ocelli.api.aion.common import (
+    VOCABULARY,
+    VOCABULARY_MODE,
+    FileId,
+    errors,
+    resource_router,
+    split_tags,
+)
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.multipart import Form, receive
@@ -18,16 +25,19 @@ from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.analysis import VerificationLevel
+from ocelli.domain.choosing import Mode
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.escalation import MAX_NAME
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.scopes import KeyRole
 from ocelli.domain.upload_sessions import Intent
+from ocelli.domain.vocabulary import MAX_NAME as MAX_VOCABULARY_NAME
 from ocelli.usecases.upload import DEFAULT_LEVEL, IncomingFile, UploadRequest
 
 router = resource_router(tag="uploads")
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Default = TypeVar("Default", bound=StrEnum | None)
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -39,6 +49,8 @@ _STREAM_FIELDS = (
     "storage_target",
     "verification_level",
     "escalation_policy",
+    "vocabulary",
+    "vocabulary_mode",
 )
 _BATCH_FIELDS = (*_STREAM_FIELDS[1:], "intent", "session_id")
 
@@ -57,6 +69,16 @@ _COMMON_PROPERTIES: dict[str, Any] = {
         "maxLength": MAX_NAME,
         "description": "The name or id of an escalation policy, or `none`. Default: the tenant's "
         "default policy, if `verification_level` is default.",
+    },
+    "vocabulary": {
+        "type": "string",
+        "maxLength": MAX_VOCABULARY_NAME,
+        "description": VOCABULARY,
+    },
+    "vocabulary_mode": {
+        "type": "string",
+        "enum": list(Mode),
+        "description": VOCABULARY_MODE,
     },
 }
 
@@ -78,7 +100,7 @@ def _form(required: str, properties: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "/user-files/upload/stream",
     summary="Upload one picture",
-    responses=errors(400, 413, 502),
+    responses=errors(400, 404, 413, 502),
     openapi_extra=_form(
         "file",
         {
@@ -240,6 +262,11 @@ async def upload_status(
 async def _upload_request(
     filename: str | None, fields: dict[str, str], key: ApiKey, services: Services
 ) -> UploadRequest:
+    vocabulary = await services.vocabularies.for_question(
+        key.tenant,
+        fields.get("vocabulary", "").strip() or None,
+        _choice(fields, "vocabulary_mode", Mode, None),
+    )
     is_default = fields.get("verification_level", "") in ("", "default")
     level = DEFAULT_LEVEL
     if not is_default:
@@ -257,10 +284,13 @@ async def _upload_request(
         level=how.level,
         backends=how.backends,
         policy_id=how.policy_id,
+        vocabulary=vocabulary,
     )
 
 
-def _choice(fields: dict[str, str], name: str, kind: type[Choice], default: Choice) -> Choice:
+def _choice(
+    fields: dict[str, str], name: str, kind: type[Choice], default: Default
+) -> Choice | Default:
     value = fields.get(name, "")
     if not value:
         return default

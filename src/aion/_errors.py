@@ -12,6 +12,7 @@ from aion.exceptions import (
     AionvisionError,
     AionvisionPermissionError,
     AuthenticationError,
+    DescriptionError,
     QuotaExceededError,
     RateLimitError,
     ResourceNotFoundError,
@@ -21,6 +22,8 @@ from aion.exceptions import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aion.types.upload import UploadResult
 
 NOT_OFFERED = frozenset({404, 405, 501})  # by servers that lack an endpoint
 QUOTA_CODES = frozenset({"USAGE_LIMIT_EXCEEDED", "STORAGE_QUOTA_EXCEEDED", "QUOTA_EXCEEDED"})
@@ -193,3 +196,17 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     except (ValueError, OverflowError):
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
+
+
+def raise_if_failed(result: UploadResult) -> None:
+    """Raise DescriptionError for a picture that could not be described."""
+    if result.is_failed:
+        raise DescriptionError(
+            f"{result.filename} could not be described: {result.description_error}",
+            image_id=result.image_id,
+            status=result.description_status.value,
+            details={
+                "error_type": result.description_error_type,
+                "is_retryable": result.description_is_retryable,
+            },
+        )

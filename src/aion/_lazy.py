@@ -31,7 +31,7 @@ _HOMES = {
         StorageTarget VerificationLevel
     """,
     "aion.types.describe": """
-        DescriptionResult VerificationIssue VerificationResult
+        DescriptionResult JudgedTag Tagging VerificationIssue VerificationResult
     """,
     "aion.types.files": """
         BatchDeleteFileResult BatchDeleteFilesResponse ClaimState DeleteFileResult FileList
@@ -66,8 +66,8 @@ _HOMES = {
         DescriptionHistory DescriptionRecord ExportStatus
     """,
     "aion.types.vocabularies": """
-        ChosenTag DefaultVocabulary JudgedTag NotChosen TagChoice Tagging TermSynonym Vocabulary
-        VocabularyList VocabularyTerm VocabularyTermList
+        ChosenTag DefaultVocabulary NotChosen TagChoice TermSynonym Vocabulary VocabularyList
+        VocabularyTerm VocabularyTermList
     """,
 }
 TYPES = {name: home for home, names in _HOMES.items() for name in names.split()}

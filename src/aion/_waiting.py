@@ -14,7 +14,6 @@ from aion._retry import backoff
 from aion.exceptions import (
     AionvisionError,
     AionvisionTimeoutError,
-    DescriptionError,
     ResourceNotFoundError,
 )
 from aion.resources._base import pages
@@ -203,17 +202,3 @@ async def _listen(
     finally:
         pulse.listening = False
         pulse.beat()
-
-
-def raise_if_failed(result: UploadResult) -> None:
-    """Raise DescriptionError for a picture that could not be described."""
-    if result.is_failed:
-        raise DescriptionError(
-            f"{result.filename} could not be described: {result.description_error}",
-            image_id=result.image_id,
-            status=result.description_status.value,
-            details={
-                "error_type": result.description_error_type,
-                "is_retryable": result.description_is_retryable,
-            },
-        )

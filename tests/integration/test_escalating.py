@@ -131,7 +131,9 @@ class Worker:
 
     async def run(self, id: uuid.UUID) -> Analysis:
         engine = Engine(Several(self.first, self.second))
-        job = Analyse(self.database, engine, _Decoders(), _Source(), None, timeout=self.timeout)  # type: ignore[arg-type]
+        job = Analyse(
+            self.database, engine, _Decoders(), _Source(), None, None, timeout=self.timeout
+        )  # type: ignore[arg-type]
         await job.run(id, last_attempt=False)
         return await self.get(id)
 

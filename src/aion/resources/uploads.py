@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aion._callbacks import Callbacks
-from aion._errors import is_not_offered
+from aion._errors import is_not_offered, raise_if_failed
 from aion._files import (
     BATCH_CHUNK_SIZE,
     MAX_BATCH_FILES,
@@ -19,7 +19,6 @@ from aion._files import (
     read,
 )
 from aion._paths import segment
-from aion._waiting import fetch_result, raise_if_failed, wait_for_result
 from aion.exceptions import AionvisionError, UploadError
 from aion.resources._base import Resource, given, in_thread, level_name, require
 from aion.types.common import StorageTarget, VerificationLevel
@@ -135,6 +134,7 @@ class Uploads(Resource):
     async def _existing(self, source: Source) -> UploadResult | None:
         """The picture, if it is large enough to ask for first and the server has it."""
         from aion._batch import existing_ids
+        from aion._waiting import fetch_result
 
         if await in_thread(source.size) < LOOK_UP_FROM:
             return None
@@ -160,6 +160,8 @@ class Uploads(Resource):
         interval: float | None = None,
         filename: str | None = None,
     ) -> UploadResult:
+        from aion._waiting import wait_for_result
+
         return await wait_for_result(
             http,
             image_id,

@@ -54,7 +54,13 @@ if TYPE_CHECKING:
         StorageTarget,
         VerificationLevel,
     )
-    from aion.types.describe import DescriptionResult, VerificationIssue, VerificationResult
+    from aion.types.describe import (
+        DescriptionResult,
+        JudgedTag,
+        Tagging,
+        VerificationIssue,
+        VerificationResult,
+    )
     from aion.types.files import (
         BatchDeleteFileResult,
         BatchDeleteFilesResponse,
@@ -107,10 +113,8 @@ if TYPE_CHECKING:
     from aion.types.vocabularies import (
         ChosenTag,
         DefaultVocabulary,
-        JudgedTag,
         NotChosen,
         TagChoice,
-        Tagging,
         TermSynonym,
         Vocabulary,
         VocabularyList,

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from aion.types._model import From, Model, record
-from aion.types.vocabularies import Tagging
 
 
 @record
@@ -42,6 +41,35 @@ class DescriptionStatus(Model):
     def is_successful(self) -> bool:
         """Whether there is a description."""
         return self.status == "completed"
+
+
+@record
+class JudgedTag(Model):
+    """A tag of a description, chosen for ``word``, which ``source`` said.
+
+    ``match``, ``name`` and ``score`` are those of ``ChosenTag``. ``probability`` that it fits,
+    from 0 to 1, comes from ``verdicts``; one that is not ``kept`` was contradicted.
+    """
+
+    tag: str
+    match: str = ""
+    word: str = ""
+    name: str | None = None
+    score: float = 0.0
+    source: str = ""
+    kept: bool = True
+    probability: float = 0.0
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+
+@record
+class Tagging(Model):
+    """How the tags of a description were chosen; ``digest`` is that of the terms."""
+
+    vocabulary: str
+    digest: str = ""
+    mode: str = "strict"
+    tags: list[JudgedTag] = field(default_factory=list)
 
 
 @record

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from aion.types._model import Model, record
-from aion.types.vocabularies import Tagging
+from aion.types.describe import Tagging
 
 
 @record

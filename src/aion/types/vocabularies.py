@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from aion.types._model import Model, record
 
@@ -92,35 +92,6 @@ class TagChoice(Model):
     tags: list[ChosenTag] = field(default_factory=list)
     not_chosen: list[NotChosen] = field(default_factory=list)
     threshold: float = 0.0
-
-
-@record
-class JudgedTag(Model):
-    """A tag of a description, chosen for ``word``, which ``source`` said.
-
-    ``match``, ``name`` and ``score`` are those of :class:`ChosenTag`. ``probability`` that it fits,
-    from 0 to 1, comes from ``verdicts``; one that is not ``kept`` was contradicted.
-    """
-
-    tag: str
-    match: str = ""
-    word: str = ""
-    name: str | None = None
-    score: float = 0.0
-    source: str = ""
-    kept: bool = True
-    probability: float = 0.0
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-
-
-@record
-class Tagging(Model):
-    """How the tags of a description were chosen; ``digest`` is that of the terms."""
-
-    vocabulary: str
-    digest: str = ""
-    mode: str = "strict"
-    tags: list[JudgedTag] = field(default_factory=list)
 
 
 @record

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.integration.test_storage import a_tenant
+from tests.integration.test_vocabularies import CountingEmbedder
 from tests.unit.test_engine import SAID, Scripted, Several
 
 from ocelli.domain.analysis import Analysis, Status, VerificationLevel
@@ -29,10 +30,14 @@ from ocelli.domain.escalation import (
 )
 from ocelli.domain.findings import Findings
 from ocelli.domain.questions import Question
+from ocelli.domain.tagging import TagVocabulary
+from ocelli.domain.vocabulary_files import VocabularyFormat
 from ocelli.media.colors import extract
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.verification_engine import Engine
+from ocelli.usecases.vocabularies import Vocabularies
 
 QUICK, STANDARD = VerificationLevel.QUICK, VerificationLevel.STANDARD
 DOUBTFUL = Triggers(confidence_below=0.9)
@@ -113,7 +118,7 @@ class Worker:
         assert found is not None
         return found
 
-    async def queue(self, policy_id: uuid.UUID) -> uuid.UUID:
+    async def queue(self, policy_id: uuid.UUID, **question: Any) -> uuid.UUID:
         analysis = Analysis(
             id=uuid.uuid4(),
             tenant_id=self.tenant_id,
@@ -122,7 +127,7 @@ class Worker:
             level=QUICK,
             status=Status.QUEUED,
             created_at=datetime.now(UTC),
-            question=Question(backends=("a",)),
+            question=Question(backends=("a",), **question),
             policy_id=policy_id,
         )
         async with self.database.transaction() as tx:
@@ -131,9 +136,9 @@ class Worker:
 
     async def run(self, id: uuid.UUID) -> Analysis:
         engine = Engine(Several(self.first, self.second))
-        job = Analyse(
-            self.database, engine, _Decoders(), _Source(), None, None, timeout=self.timeout
-        )  # type: ignore[arg-type]
+        vocabularies = Vocabularies(self.database, Embeddings(CountingEmbedder()))
+        parts: Any = (engine, _Decoders(), _Source(), None, vocabularies)
+        job = Analyse(self.database, *parts, timeout=self.timeout)
         await job.run(id, last_attempt=False)
         return await self.get(id)
 
@@ -177,6 +182,24 @@ async def test_the_record_says_who_answered_and_why(worker: Worker) -> None:
     assert (done.looks, done.level, done.answered_level) == (3, QUICK, STANDARD)
     spent = (await worker.stored(policy.id)).spent
     assert spent == Spending(pictures=1, escalated=1, calls=2, hundredths=200)
+
+
+async def test_the_second_step_chooses_from_the_vocabulary_too(worker: Worker) -> None:
+    vocabularies = Vocabularies(worker.database, Embeddings(CountingEmbedder()))
+    await vocabularies.store(worker.tenant_id, "things", "Tasse = cup\n", VocabularyFormat.TEXT)
+    stored = await vocabularies.get(worker.tenant_id, "things")
+    asked = TagVocabulary(str(stored.id), stored.name, stored.digest)
+    policy = await worker.policy(Budget(calls=10), level=STANDARD)
+    done = await worker.run(await worker.queue(policy.id, vocabulary=asked))
+    assert outcome(done) is EscalationOutcome.ESCALATED
+    assert done.tags == ("Tasse",)
+    assert done.tagging is not None
+    assert [each.source for each in done.tagging.tags] == ["b"]
+    await vocabularies.delete(worker.tenant_id, "things")
+    gone = await worker.run(await worker.queue(policy.id, vocabulary=asked))
+    assert gone.tags == ()
+    assert [each.source for each in gone.errors] == ["vocabulary"]
+    assert gone.description
 
 
 async def test_what_is_sure_costs_nothing_more(worker: Worker) -> None:

@@ -84,3 +84,19 @@ def test_only_what_the_embedder_reads_is_compared() -> None:
     assert for_meaning("a small puppy")
     assert not for_meaning("a puppy on the grass")
     assert not for_meaning("狐")
+
+
+def test_a_path_is_its_term_and_no_other() -> None:
+    index = TermIndex(read("animal/dog\ndog\nblack\u2215white\n"))
+    assert [t.tag for t in index.named_in("Animal/DOG")] == ["animal/dog"]
+    assert [t.tag for t in choose(["dog"], index, {}).tags] == ["animal/dog", "dog"]
+    assert [t.tag for t in choose(["DOG"], index, {}, offered=True).tags] == ["dog"]
+    assert [t.tag for t in choose(["black/white"], index, {}).tags] == ["black\u2215white"]
+
+
+@pytest.mark.parametrize(
+    "sentence", ["There is no dog.", "A cat without a dog.", "It isn’t a dog.", "Not a dog."]
+)
+def test_what_a_sentence_denies_is_not_chosen(sentence: str) -> None:
+    assert not choose([], INDEX, {}, sentences=[sentence]).tags
+    assert choose([], INDEX, {}, sentences=["A dog knows a cat."]).tags

@@ -25,6 +25,7 @@ MAX_SIMILAR_WORDS = 3  # longer phrases are sentences: their vectors are near to
 _LONGEST_PLURAL = 4  # words of a phrase whose singular is looked for
 _LONGEST_PART = 16  # words of a name within a phrase; longer ones must be all of it
 _LONGEST_PATH = MAX_DEPTH * (MAX_NAME + 1)
+_DENIES = regex.compile(r"\b(?:no|not|never|neither|nor|without|none|cannot)\b|n['’]t\b", regex.I)
 _LATIN = regex.compile(r"\p{Latin}")
 
 
@@ -172,8 +173,8 @@ def choose(
     """Return the tags for phrases, each once, the best first.
 
     ``nearest`` has for phrases that name no term the nearest name of one, with its cosine.
-    ``sentences`` count for the terms that they name only. ``offered``: who said the phrases had the
-    paths of the terms to choose from.
+    ``sentences`` count for the terms that they name only, and not if they deny something.
+    ``offered``: who said the phrases had the paths of the terms to choose from.
     """
     chosen: list[ChosenTag] = []
     unmatched: list[str] = []
@@ -185,7 +186,8 @@ def choose(
         elif not found and phrase.strip():
             chosen.append(ChosenTag(phrase, None, Match.NEW, phrase, 0.0))
     if mode is not Mode.OFF:
-        chosen += [each for sentence in sentences for each in index.named_in(sentence)]
+        told = (each for each in sentences if not _DENIES.search(each))
+        chosen += [each for sentence in told for each in index.named_in(sentence)]
     best: dict[str, ChosenTag] = {}
     for tag in sorted(chosen, key=lambda each: -each.score):
         best.setdefault(tag.tag, tag)

@@ -22,6 +22,7 @@ from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeys
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
+from aion.resources.escalation_policies import EscalationPolicies
 from aion.resources.files import Files
 from aion.resources.history import History
 from aion.resources.reviews import Reviews
@@ -132,6 +133,7 @@ RESOURCES = {
     "reviews": Reviews,
     "vocabularies": Vocabularies,
     "agent_search": AgentSearchResource,
+    "escalation_policies": EscalationPolicies,
     "settings": S3Settings,
     "tenant": Tenant,
     "sessions": Sessions,

@@ -39,6 +39,7 @@ async def describe_again(
     results: Mapping[str, UploadResult],
     level: str | None,
     vocabulary: Mapping[str, str],
+    policy: str | None = None,
 ) -> dict[str, UploadResult]:
     """The same results by id, after asking for the descriptions that are wanted again.
 
@@ -50,6 +51,8 @@ async def describe_again(
         body: dict[str, Any] = {"ids": chunk, **vocabulary}
         if level is not None:
             body["verification_level"] = level
+        if policy is not None:
+            body["escalation_policy"] = policy
         try:
             await http.json("POST", "/user-files/describe", json=body)
         except AionvisionError as error:

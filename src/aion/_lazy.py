@@ -65,6 +65,10 @@ _HOMES = {
     "aion.types.history": """
         DescriptionHistory DescriptionRecord ExportStatus
     """,
+    "aion.types.escalation": """
+        Escalation EscalationPolicy EscalationPolicyList EscalationStep PolicyBudget PolicySpending
+        PolicyStep PolicyTriggers
+    """,
     "aion.types.vocabularies": """
         ChosenTag DefaultVocabulary NotChosen TagChoice TermSynonym Vocabulary VocabularyList
         VocabularyTerm VocabularyTermList

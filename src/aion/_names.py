@@ -79,6 +79,10 @@ class Names:
         DescriptionResult: TypeAlias = types.DescriptionResult
         DescriptionStatus: TypeAlias = types.DescriptionStatus
         DominantColor: TypeAlias = types.DominantColor
+        Escalation: TypeAlias = types.Escalation
+        EscalationPolicy: TypeAlias = types.EscalationPolicy
+        EscalationPolicyList: TypeAlias = types.EscalationPolicyList
+        EscalationStep: TypeAlias = types.EscalationStep
         ExportStatus: TypeAlias = types.ExportStatus
         FileCompleteEvent: TypeAlias = types.FileCompleteEvent
         FileEdit: TypeAlias = types.FileEdit
@@ -93,6 +97,10 @@ class Names:
         NotChosen: TypeAlias = types.NotChosen
         PictureLabel: TypeAlias = types.PictureLabel
         PictureLabelList: TypeAlias = types.PictureLabelList
+        PolicyBudget: TypeAlias = types.PolicyBudget
+        PolicySpending: TypeAlias = types.PolicySpending
+        PolicyStep: TypeAlias = types.PolicyStep
+        PolicyTriggers: TypeAlias = types.PolicyTriggers
         PresignedUrlInfo: TypeAlias = types.PresignedUrlInfo
         ProcessingHistory: TypeAlias = types.ProcessingHistory
         QuotaInfo: TypeAlias = types.QuotaInfo

@@ -93,7 +93,11 @@ class Sender:
     async def again(self, known: Mapping[str, UploadResult]) -> dict[str, UploadResult]:
         """Have those that are wanted again described again; see ``_again``."""
         return await describe_again(
-            self._http, known, self._fields.get("verification_level"), self._vocabulary
+            self._http,
+            known,
+            self._fields.get("verification_level"),
+            self._vocabulary,
+            self._fields.get("escalation_policy"),
         )
 
     @property
@@ -104,6 +108,12 @@ class Sender:
     # --- straight to the store ---------------------------------------------------------------
 
     async def _send_presigned(self, source: Source, size: int) -> UploadResult:
+        if self._fields.get("escalation_policy") not in (None, "none"):
+            raise UploadError(
+                f"{source.filename}: above 100 MB only the account's default policy counts",
+                filename=source.filename,
+                stage="presigned",
+            )
         target = await _staged("presigned", source, self._request_url(source, size))
         try:
             await _staged("upload", source, self._put(target, source, size))
@@ -124,7 +134,10 @@ class Sender:
             "purpose": "image_analysis",
             "storage_target": self._storage_target,
         }
-        if level := self._fields.get("verification_level"):
+        level = self._fields.get("verification_level")
+        if self._fields.get("escalation_policy") == "none":
+            level = level or "standard"  # a named level keeps the default policy away
+        if level:
             request["verification_level"] = level
         request |= self._vocabulary
         path = "/uploads/request-presigned-url"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aion.resources.api_keys import ApiKeys
     from aion.resources.batch import Batch
     from aion.resources.colors import Colors
+    from aion.resources.escalation_policies import EscalationPolicies
     from aion.resources.files import Files
     from aion.resources.history import History
     from aion.resources.reviews import Reviews
@@ -68,6 +69,7 @@ class AionVision(Names):
         reviews: descriptions that wait for a person.
         vocabularies: the terms that tags are chosen from.
         agent_search: searches in words, by what they mean.
+        escalation_policies: second looks where they are needed.
         settings: a bucket of one's own.
         tenant: settings and limits of the account.
         sessions: upload sessions.
@@ -165,6 +167,13 @@ class AionVision(Names):
         from aion.resources.agent_search import AgentSearchResource
 
         return AgentSearchResource(self.config, self._connect)
+
+    @cached_property
+    def escalation_policies(self) -> EscalationPolicies:
+        """Second looks where they are needed."""
+        from aion.resources.escalation_policies import EscalationPolicies
+
+        return EscalationPolicies(self.config, self._connect)
 
     @cached_property
     def settings(self) -> Settings:

@@ -15,6 +15,7 @@ from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeys
 from aion.resources.batch import Batch
 from aion.resources.colors import Colors
+from aion.resources.escalation_policies import EscalationPolicies
 from aion.resources.files import Files
 from aion.resources.history import History
 from aion.resources.reviews import Reviews
@@ -139,6 +140,15 @@ class SyncVocabularies(_Part):
     delete = blocking(Vocabularies.delete)
 
 
+class SyncEscalationPolicies(_Part):
+    """Store policies, look at them and at what they spent, and delete them."""
+
+    list = blocking(EscalationPolicies.list)
+    get = blocking(EscalationPolicies.get)
+    store = blocking(EscalationPolicies.store)
+    delete = blocking(EscalationPolicies.delete)
+
+
 class SyncSettings(_Part):
     """Where pictures with ``storage_target="custom"`` are stored."""
 
@@ -255,6 +265,7 @@ class SyncAionVision(Names):
         self.reviews = SyncReviews(self, "reviews")
         self.vocabularies = SyncVocabularies(self, "vocabularies")
         self.agent_search = SyncAgentSearchResource(self, "agent_search")
+        self.escalation_policies = SyncEscalationPolicies(self, "escalation_policies")
         self.settings = SyncSettings(self, "settings")
         self.tenant = SyncTenant(self, "tenant")
         self.sessions = SyncSessions(self, "sessions")

@@ -15,6 +15,11 @@ from tests.conftest import Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, noise
 from tests.upstream.server import Rates, SceneServer
 from tests.waiting import until
+from typer.testing import CliRunner
+
+from aion import SyncAionVision, ValidationError
+from ocelli.cli.main import app
+from ocelli.domain.escalation import policy_from_json
 
 NOTHING = "http://127.0.0.1:9/v1"
 NAMES = ("cheap", "dear", "checker")
@@ -38,13 +43,18 @@ def upstream() -> Iterator[SceneServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def served(upstream: SceneServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def backends_of(upstream: SceneServer) -> dict[str, Any]:
     backends: dict[str, dict[str, Any]] = {
         name: {"provider": "vllm", "base_url": upstream.url, "model": name, "sight_test": False}
         for name in NAMES
     }
     backends["down"] = backends["dear"] | {"base_url": NOTHING, "retries": 0}
+    return backends
+
+
+@pytest.fixture(scope="module")
+def served(upstream: SceneServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    backends = backends_of(upstream)
     data = reachable(tmp_path_factory.mktemp("policies")) / "data"
     running = start_server(data, "--workers", "1", OCELLI_BACKENDS=json.dumps(backends))
     yield running
@@ -283,6 +293,150 @@ def test_the_meters_count_both_steps(mine: Tenant) -> None:
     before = usage(mine)
     mine.describe(noise(9_500), escalation_policy=LOCAL)
     assert usage(mine) - before == 4
+
+
+def test_the_library_and_the_command(mine: Tenant, server: Server, tmp_path: Path) -> None:
+    where = ["--server", server.url, "--key", mine.key]
+
+    def policy(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["policy", *arguments, *where], env={"COLUMNS": "200"})
+        return done.exit_code, done.output
+
+    file = tmp_path / "careful.json"
+    file.write_text(json.dumps(LOCAL))
+    stored_it = policy("set", str(file), "--default")
+    assert stored_it == (0, "careful is stored, the default\n"), stored_it[1]
+    assert "careful (default)" in policy("list")[1]
+    with SyncAionVision(mine.key, base_url=server.url, polling_interval=0.05) as client:
+        (stored,) = client.escalation_policies.list()
+        assert (stored.name, stored.second.level, stored.budget.share) == ("careful", "critical", 1)
+        file.write_text(
+            json.dumps(client.escalation_policies.get("careful").to_dict(), default=str)
+        )
+        picture = client.upload_one(noise(9_601), filename="a.png")
+        done = client.files.get(picture.image_id).full_descriptions[-1].escalation
+        assert done is not None
+        assert (done.policy, done.outcome, done.reasons) == (
+            *("careful", "escalated"),
+            ["low_confidence"],
+        )
+        assert done.answered_by is not None
+        assert (done.answered_by.backend, done.answered_by.level) == ("ocelli-local", "critical")
+        without = client.upload_one(noise(9_602), filename="b.png", escalation_policy="none")
+        assert client.files.get(without.image_id).full_descriptions[-1].escalation is None
+        described = client.describe(
+            noise(9_603), escalation_policy=LOCAL | {"budget": {"calls": 0}}
+        )
+        assert described.escalation is not None
+        assert described.escalation.outcome == "budget_exhausted"
+        several = client.describe([noise(9_604), noise(9_605)], escalation_policy="careful")
+        assert [each.escalation.policy for each in several if each.escalation] == ["careful"] * 2
+        again = client.files.redescribe(without.image_id, escalation_policy="careful")
+        client.batch.wait_for_completion(again.batch_id)
+        newest = client.files.get(without.image_id).full_descriptions[-1]
+        assert newest.escalation is not None
+        assert (newest.escalation.outcome, newest.verification_level) == ("escalated", "critical")
+        spent = client.escalation_policies.get("careful").spent
+        assert (spent.pictures, spent.escalated, spent.calls) == (4, 4, 12)
+        with pytest.raises(ValidationError, match="budget"):
+            client.escalation_policies.store("x", second={}, when={}, budget={})
+        with pytest.raises(ValidationError, match="not configured"):
+            client.escalation_policies.store(
+                "x", second={"backend": "gone"}, when=LOCAL["when"], budget={"calls": 1}
+            )
+    assert policy("set", str(file), "--name", "again") == (0, "again is stored\n")
+    assert json.loads(policy("list", "again", "--json")[1])[0]["first"]["level"] == "quick"
+    for text, problem in (
+        ("[]", "an object"),
+        ("{", "Expecting"),
+        ('{"second": {}}', "missing"),
+        ('{"third": 1}', "third"),
+        (json.dumps(LOCAL | {"budget": {"calls": -1}}), "calls"),
+    ):
+        file.write_text(text)
+        code, output = policy("set", str(file))
+        assert (code, problem in output) == (2, True), output
+    assert policy("set", str(tmp_path / "none.json"))[0] == 2
+    assert policy("delete", "careful") == (0, "careful is deleted\n")
+    assert policy("delete", "careful")[0] == 1
+
+
+@pytest.fixture
+def labelled(upstream: SceneServer, tmp_path: Path) -> Path:
+    """Scenes as pictures, with labels that are known to be true."""
+    lines = []
+    for number in range(60, 66):
+        (tmp_path / f"{number}.png").write_bytes(upstream.picture(number))
+        it = upstream.scene(number)
+        objects = {f"{group.color} {group.noun}": group.count for group in it.groups}
+        lines.append({"file": f"{number}.png", "objects": objects, "text": list(it.words)})
+    text = "\n".join(json.dumps(line) for line in lines)
+    (tmp_path / "labels.jsonl").write_text(text)
+    (tmp_path / "policy.json").write_text(json.dumps(ALWAYS))
+    return tmp_path
+
+
+def test_quality_against_cost_is_measured(
+    labelled: Path, upstream: SceneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCELLI_BACKENDS", json.dumps(backends_of(upstream)))
+    monkeypatch.setenv("COLUMNS", "160")
+    plot, fitted = labelled / "plot.svg", labelled / "fitted.json"
+    command = ["eval", str(labelled), "--labels", str(labelled / "labels.jsonl")]
+    command += ["--policy", str(labelled / "policy.json")]
+    command += ["--error", "0.25", "--plot", str(plot), "--fit", str(fitted)]
+    shown = CliRunner().invoke(app, [*command, "--json"])
+    assert shown.exit_code == 0, shown.output
+    figures = json.loads(shown.stdout)
+    first, second = figures["alone"]
+    assert second["false_claims"]["share"] < first["false_claims"]["share"]
+    assert first["looks_per_picture"] == 1
+    assert second["looks_per_picture"] == 2
+    assert [each["looks_per_picture"] for each in figures["curve"]][-1] == 3
+    found, others = figures["found_on"], figures["came_out_on_others"]
+    assert found["pictures"] == others["pictures"] == 3
+    assert found["false_claims"]["share"] <= 0.25
+    assert figures["confidence_below"] == found["confidence_below"]
+    assert plot.read_text().startswith("<?xml")
+    policy = policy_from_json(json.loads(fitted.read_text()))
+    assert policy.when.confidence_below == figures["confidence_below"]
+    assert policy.calibration is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--error", "nan"], "--error"),
+        (["--error", "1.5"], "--error"),
+        (["--level", "quick"], "--level"),
+        (["--plot", "plot.gif"], "plot.gif"),
+        (["--policy", "missing.json"], "missing.json"),
+    ],
+)
+def test_a_wrong_use_of_eval_is_said_at_once(
+    labelled: Path, arguments: list[str], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(labelled)
+    command = ["eval", ".", "--labels", "labels.jsonl", "--policy", "policy.json", *arguments]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, problem in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"budget": {}}, "budget"),
+        ({"second": {"backend": "gone"}}, "gone is not configured"),
+        ({"first": {"backend": "ocelli-local"}, "second": {"level": "quick"}}, "same"),
+    ],
+)
+def test_a_policy_that_cannot_be_measured_is_refused(
+    labelled: Path, change: dict[str, Any], problem: str
+) -> None:
+    (labelled / "policy.json").write_text(json.dumps(LOCAL | change))
+    command = ["eval", str(labelled), "--labels", str(labelled / "labels.jsonl")]
+    done = CliRunner().invoke(app, [*command, "--policy", str(labelled / "policy.json")])
+    assert (done.exit_code, problem in done.output) == (2, True), done.output
 
 
 def usage(tenant: Tenant) -> int:

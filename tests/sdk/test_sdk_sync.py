@@ -21,8 +21,8 @@ from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
 PARTS = (
-    "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_search", "settings",
-    "tenant", "sessions", "history", "api_keys", "usage",
+    "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_search",
+    "escalation_policies", "settings", "tenant", "sessions", "history", "api_keys", "usage",
 )  # fmt: skip
 
 

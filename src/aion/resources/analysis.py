@@ -13,7 +13,7 @@ from aion.types.batch import BatchImageInput, BatchItemResult, BatchVerifyInput
 from aion.types.describe import DescriptionResult, VerificationResult
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import TypeAlias, Unpack
 
     from aion._files import File
@@ -47,6 +47,7 @@ class DescribeOptions(TypedDict, total=False):
     verification_level: VerificationLevel | str | None
     vocabulary: str | None
     vocabulary_mode: VocabularyMode | None
+    escalation_policy: str | Mapping[str, Any] | None
     rule_set_id: str | None
     rules: Sequence[Any] | None
     max_parallel: int
@@ -106,6 +107,7 @@ class Analysis(Resource):
         verification_level: VerificationLevel | str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | Mapping[str, Any] | None = None,
         rule_set_id: str | None = None,
         rules: Sequence[Any] | None = None,
         max_parallel: int = 5,
@@ -131,6 +133,8 @@ class Analysis(Resource):
             vocabulary: the id or name of one that tags are chosen from; by default that of
                 ``client.tenant``.
             vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
+            escalation_policy: the name of a policy, one for this call alone, or ``none``; it says
+                level and backends itself.
             rule_set_id: rules that the server knows.
             rules: rules of one's own.
             max_parallel: pictures at a time, if there are several.
@@ -153,6 +157,7 @@ class Analysis(Resource):
             verification_level=verification_level and level_name(verification_level),
             vocabulary=vocabulary,
             vocabulary_mode=vocabulary_mode,
+            escalation_policy=escalation_policy,
             rule_set_id=rule_set_id,
             rules=_list(rules),
         )

@@ -19,7 +19,7 @@ from aion.types.batch import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from aion._http import Http
     from aion.types.batch import BatchImageInput, BatchVerifyInput
@@ -141,9 +141,10 @@ class Batch(Resource):
         timeout_per_item: int = 30,
         rule_set_id: str | None = None,
         rules: Sequence[Any] | None = None,
-        verification_level: str = "standard",
+        verification_level: str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | Mapping[str, Any] | None = None,
     ) -> BatchSubmissionResult:
         """Describe many pictures that are not uploaded. Deprecated: use ``client.upload``.
 
@@ -157,9 +158,12 @@ class Batch(Resource):
             timeout_per_item: seconds per picture, 5 to 300.
             rule_set_id: rules that the server knows.
             rules: rules of one's own.
-            verification_level: how thoroughly descriptions are checked.
+            verification_level: how thoroughly descriptions are checked; by default the server's
+                choice.
             vocabulary: the id or name of one that tags are chosen from.
             vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
+            escalation_policy: the name of a policy, one for this batch alone, or ``none``; it says
+                level and backends itself.
 
         Raises:
             ValidationError: no picture, or a value outside these.
@@ -172,6 +176,7 @@ class Batch(Resource):
             language=language,
             vocabulary=vocabulary,
             vocabulary_mode=vocabulary_mode,
+            escalation_policy=escalation_policy,
         )
         options = _options(
             providers, max_parallel, timeout_per_item, rule_set_id, rules, verification_level
@@ -221,7 +226,7 @@ def _options(
     timeout_per_item: int,
     rule_set_id: str | None,
     rules: Sequence[Any] | None,
-    verification_level: str,
+    verification_level: str | None,
 ) -> dict[str, Any]:
     require(1 <= max_parallel <= 20, "max_parallel must be from 1 to 20", "max_parallel")
     require(5 <= timeout_per_item <= 300, "timeout_per_item: 5 to 300 s", "timeout_per_item")

@@ -292,13 +292,14 @@ class Files(Resource):
         self,
         file_id: str,
         *,
-        verification_level: VerificationLevel | str = VerificationLevel.STANDARD,
+        verification_level: VerificationLevel | str | None = None,
         providers: Sequence[str] | None = None,
         role: str | None = None,
         language: str | None = None,
         prompt: str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | Mapping[str, Any] | None = None,
     ) -> RedescribeResult:
         """Describe a picture again; ``client.uploads.wait_for_description`` waits for the end.
 
@@ -306,7 +307,8 @@ class Files(Resource):
 
         Args:
             file_id: the picture.
-            verification_level: how thoroughly the description is checked.
+            verification_level: how thoroughly the description is checked; by default
+                ``standard``, or what the account's default policy says.
             providers: names of backends; by default the server's own.
             role: for whom it is written, such as ``alttext``.
             language: an English name or an ISO code.
@@ -314,6 +316,8 @@ class Files(Resource):
             vocabulary: the id or name of one that tags are chosen from; by default that of
                 ``client.tenant``.
             vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
+            escalation_policy: the name of a policy, one for this call alone, or ``none``; it says
+                level and backends itself.
 
         Raises:
             ResourceNotFoundError: no such picture, or vocabulary.
@@ -327,6 +331,7 @@ class Files(Resource):
             prompt=prompt,
             vocabulary=vocabulary,
             vocabulary_mode=vocabulary_mode,
+            escalation_policy=escalation_policy,
         )
         path = f"/user-files/{segment(file_id)}/describe"
         answer = await self._http.json("POST", path, json=body)
@@ -335,13 +340,14 @@ class Files(Resource):
     async def redescribe_matching(
         self,
         *,
-        verification_level: VerificationLevel | str = VerificationLevel.STANDARD,
+        verification_level: VerificationLevel | str | None = None,
         providers: Sequence[str] | None = None,
         role: str | None = None,
         language: str | None = None,
         prompt: str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | Mapping[str, Any] | None = None,
         search: str | None = None,
         search_mode: str | None = None,
         tags: Sequence[str] | None = None,
@@ -379,24 +385,27 @@ class Files(Resource):
             prompt=prompt,
             vocabulary=vocabulary,
             vocabulary_mode=vocabulary_mode,
+            escalation_policy=escalation_policy,
         )
         answer = await self._http.json("POST", "/user-files/describe", json={**filters, **body})
         return RedescribeResult.from_api_response(answer)
 
 
 def _wording(
-    level: VerificationLevel | str,
+    level: VerificationLevel | str | None,
     providers: Sequence[str] | None,
+    escalation_policy: str | Mapping[str, Any] | None,
     **wording: str | None,
 ) -> dict[str, Any]:
     require(
-        level in list(VerificationLevel),
+        level is None or level in list(VerificationLevel),
         f"verification_level must be one of {', '.join(VerificationLevel)}, not {level!r}",
         "verification_level",
     )
     return given(
-        verification_level=VerificationLevel(level).value,
+        verification_level=level and VerificationLevel(level).value,
         providers=_list(providers),
+        escalation_policy=escalation_policy,
         **wording,
     )
 

@@ -73,6 +73,7 @@ class Uploads(Resource):
         verification_level: VerificationLevel | str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | None = None,
     ) -> UploadResult:
         """Upload one picture, and wait for its description.
 
@@ -96,6 +97,8 @@ class Uploads(Resource):
             vocabulary: the id or name of one that tags are chosen from; by default that of
                 ``client.tenant``. What the server has already is not described again for it.
             vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
+            escalation_policy: the name of a policy, or ``none``; it says level and backends
+                itself. Files above 100 MB have the account's default policy only.
 
         Raises:
             ValidationError: not a supported picture, or one that the server does not accept.
@@ -109,7 +112,7 @@ class Uploads(Resource):
         from aion._senders import Sender
 
         source = await in_thread(one_source, file, filename)
-        fields = _fields(verification_level, vocabulary, vocabulary_mode)
+        fields = _fields(verification_level, vocabulary, vocabulary_mode, escalation_policy)
         http = self._http.patient()
         sender = Sender(http, fields, StorageTarget(storage_target).value)
         try:
@@ -189,6 +192,7 @@ class Uploads(Resource):
         verification_level: VerificationLevel | str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | None = None,
     ) -> BatchUploadResults:
         """Upload pictures and folders of pictures, and wait for their descriptions.
 
@@ -223,6 +227,7 @@ class Uploads(Resource):
             vocabulary: the id or name of one that tags are chosen from; by default that of
                 ``client.tenant``. What the server has already is not described again for it.
             vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
+            escalation_policy: as for :meth:`upload_one`.
 
         Returns:
             A list with one result per file, in the order of the files.
@@ -259,7 +264,7 @@ class Uploads(Resource):
             timeout=timeout,
             interval=self._config.polling_interval,
             storage_target=StorageTarget(storage_target).value,
-            fields=_fields(verification_level, vocabulary, vocabulary_mode),
+            fields=_fields(verification_level, vocabulary, vocabulary_mode, escalation_policy),
         )
         callbacks = Callbacks(
             on_progress, on_file_complete, on_description_progress, on_description_failed
@@ -284,6 +289,7 @@ class Uploads(Resource):
         verification_level: VerificationLevel | str | None = None,
         vocabulary: str | None = None,
         vocabulary_mode: VocabularyMode | None = None,
+        escalation_policy: str | None = None,
         intent: str = "describe",
     ) -> BatchUploadResults:
         """Upload a list of pictures and folders: :meth:`upload` with an ``intent``.
@@ -304,6 +310,7 @@ class Uploads(Resource):
             verification_level: how thoroughly descriptions are checked.
             vocabulary: the id or name of one that tags are chosen from.
             vocabulary_mode: ``strict``: only its terms; ``prefer``: others too; ``off``.
+            escalation_policy: as for :meth:`upload_one`.
             intent: ``describe``, the only one that this server offers.
 
         Raises:
@@ -326,6 +333,7 @@ class Uploads(Resource):
             verification_level=verification_level,
             vocabulary=vocabulary,
             vocabulary_mode=vocabulary_mode,
+            escalation_policy=escalation_policy,
         )
 
     # --- step by step ------------------------------------------------------------------------
@@ -489,11 +497,15 @@ class Uploads(Resource):
 
 
 def _fields(
-    level: VerificationLevel | str | None, vocabulary: str | None, mode: VocabularyMode | None
+    level: VerificationLevel | str | None,
+    vocabulary: str | None,
+    mode: VocabularyMode | None,
+    policy: str | None,
 ) -> dict[str, str]:
     """Form fields that are sent only if the caller asked for them."""
     return given(
         verification_level=None if level is None else level_name(level),
         vocabulary=vocabulary,
         vocabulary_mode=mode,
+        escalation_policy=policy,
     )

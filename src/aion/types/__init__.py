@@ -61,6 +61,16 @@ if TYPE_CHECKING:
         VerificationIssue,
         VerificationResult,
     )
+    from aion.types.escalation import (
+        Escalation,
+        EscalationPolicy,
+        EscalationPolicyList,
+        EscalationStep,
+        PolicyBudget,
+        PolicySpending,
+        PolicyStep,
+        PolicyTriggers,
+    )
     from aion.types.files import (
         BatchDeleteFileResult,
         BatchDeleteFilesResponse,
@@ -171,6 +181,10 @@ __all__ = [
     "DescriptionResult",
     "DescriptionStatus",
     "DominantColor",
+    "Escalation",
+    "EscalationPolicy",
+    "EscalationPolicyList",
+    "EscalationStep",
     "ExportStatus",
     "FileCompleteEvent",
     "FileEdit",
@@ -185,6 +199,10 @@ __all__ = [
     "NotChosen",
     "PictureLabel",
     "PictureLabelList",
+    "PolicyBudget",
+    "PolicySpending",
+    "PolicyStep",
+    "PolicyTriggers",
     "PresignedUrlInfo",
     "ProcessingHistory",
     "QuotaInfo",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from aion.types._model import From, Model, record
+from aion.types.escalation import Escalation
 
 
 @record
@@ -77,7 +78,7 @@ class DescriptionResult(Model):
     """One description, made on request; the time in milliseconds.
 
     ``warnings`` say what of the question a backend cannot follow, ``tagging`` how tags were chosen
-    from a vocabulary.
+    from a vocabulary, ``escalation`` what an escalation policy did.
     """
 
     operation_id: str
@@ -91,6 +92,7 @@ class DescriptionResult(Model):
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     tagging: Tagging | None = None
+    escalation: Escalation | None = None
 
 
 @record

@@ -6,6 +6,7 @@ from typing import Any
 
 from aion.types._model import Model, record
 from aion.types.describe import Tagging
+from aion.types.escalation import Escalation
 
 
 @record
@@ -108,6 +109,7 @@ class FullDescription(Model):
     claims: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tagging: Tagging | None = None
+    escalation: Escalation | None = None
 
 
 @record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from ocelli.cli.console import console
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
 from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
-from ocelli.domain.errors import AnalysisFailed
+from ocelli.domain.errors import AnalysisFailed, ValidationFailed
 from ocelli.domain.evaluation import ReferenceLabel, Score, fit, reliability
 from ocelli.domain.questions import Question
 from ocelli.domain.verification import Calibration
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.verification_engine import Engine
 
 AT_ONCE = 8
+PLOTS = (".png", ".svg", ".pdf")  # of a policy
 
 LOWER_IS_BETTER = frozenset({"text_error_rate", "hallucination_rate", "true_claims_lost", "ece"})
 
@@ -47,6 +48,8 @@ class Options:
     fit_to: Path | None
     plot_to: Path | None
     as_json: bool
+    policy: Path | None = None
+    error: float = 0.05
 
 
 def evaluate(options: Options, **given: Any) -> int:
@@ -65,6 +68,8 @@ def evaluate(options: Options, **given: Any) -> int:
     if missing:
         fail(f"{len(missing)} labelled pictures are not in {options.folder}, first {missing[0]}")
         return WRONG_USE
+    if options.policy is not None:
+        return _of_policy(settings, options, labels)
     try:
         with running_model(settings) as with_model:
             scores = asyncio.run(_measure(with_model, options, labels))
@@ -75,6 +80,36 @@ def evaluate(options: Options, **given: Any) -> int:
         return CANNOT_RUN
     _report(options, scores)
     return FAILED if any(score.failed for score in scores.values()) else 0
+
+
+def _of_policy(settings: Settings, options: Options, labels: Sequence[ReferenceLabel]) -> int:
+    from ocelli.cli import evaluate_policy as of_policy
+
+    assert options.policy is not None
+    try:
+        policy = of_policy.read_policy(options.policy)
+    except (OSError, ValueError) as error:
+        fail(f"{options.policy}: {error}", "docs/escalation.md shows one")
+        return WRONG_USE
+    chosen = of_policy.PolicyOptions(
+        policy, options.error, options.fit_to, options.plot_to, options.as_json
+    )
+    try:
+        with running_model(settings) as with_model:
+            pictures = asyncio.run(of_policy.measure(with_model, chosen, options.folder, labels))
+    except NoModel as error:
+        return error.code
+    except ValidationFailed as error:
+        fail(error.message, "ocelli models --backends")
+        return WRONG_USE
+    except AnalysisFailed as failed:
+        fail(failed.message, "ocelli doctor")
+        return CANNOT_RUN
+    if len(pictures) < 2:
+        fail("At least two pictures must be described: one to find a threshold, one to try it.")
+        return FAILED
+    of_policy.report(chosen, pictures)
+    return FAILED if len(pictures) < len(labels) else 0
 
 
 def read_labels(path: Path) -> list[ReferenceLabel]:
@@ -144,7 +179,8 @@ def _report(options: Options, scores: dict[VerificationLevel, Score]) -> None:
     every = [sample for score in scores.values() for sample in score.all]
     written: dict[str, str] = {}
     if options.fit_to is not None and every:
-        write_calibration(options.fit_to, fit(every))
+        levels = {str(name): fit(score.all) for name, score in scores.items() if score.all}
+        write_calibration(options.fit_to, replace(fit(every), levels=levels))
         written["calibration"] = str(options.fit_to)
     if options.plot_to is not None and every:
         plot(options.plot_to, scores)

@@ -1,4 +1,4 @@
-"""Commands of two words: ``ocelli keys``, ``credits``, ``models`` and ``vocab``.
+"""Commands of two words: ``ocelli keys``, ``credits``, ``models``, ``vocab`` and ``policy``.
 
 As in ``main``, nothing heavy is imported before a command needs it.
 """
@@ -26,6 +26,10 @@ keys = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 models = typer.Typer(help="Models: which there are here, and getting vision-language models.")
 vocab = typer.Typer(
     help="Vocabularies of a server: the terms that tags are chosen from.", no_args_is_help=True
+)
+policy = typer.Typer(
+    help="Escalation policies of a server: second looks where they are needed.",
+    no_args_is_help=True,
 )
 credit = typer.Typer(help="Credits, which /api/fetch is paid with.", no_args_is_help=True)
 
@@ -291,5 +295,53 @@ def vocab_delete(
 ) -> None:
     """Delete a vocabulary; tags that were chosen from it stay."""
     from ocelli.cli.vocabularies import delete
+
+    exit_with(delete(name, server=server, key=key, data=data))
+
+
+@policy.command("set")
+def policy_set(
+    file: Annotated[Path, typer.Argument(help="A policy as JSON, such as eval --fit writes.")],
+    name: Annotated[
+        str | None, typer.Option(help="Of the policy. Default: that of the file.")
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="It counts where no level and no policy is named.")
+    ] = False,
+    as_json: AsJson = False,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Store a policy, in the place of the one with this name."""
+    from ocelli.cli.policies import store
+
+    where = {"server": server, "key": key, "data": data}
+    exit_with(store(file, name=name, is_default=default, as_json=as_json, **where))
+
+
+@policy.command("list")
+def policy_list(
+    name: Annotated[str | None, typer.Argument(help="One of them. Default: all.")] = None,
+    as_json: AsJson = False,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """List policies, with what they spent this month."""
+    from ocelli.cli.policies import show
+
+    exit_with(show(name, as_json=as_json, server=server, key=key, data=data))
+
+
+@policy.command("delete")
+def policy_delete(
+    name: Annotated[str, typer.Argument(help="The policy.")],
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Delete a policy; pictures that wait for it keep the first answer."""
+    from ocelli.cli.policies import delete
 
     exit_with(delete(name, server=server, key=key, data=data))

@@ -26,6 +26,7 @@ from ocelli.cli.parameters import (
     Level,
     LogLevel,
     ModelName,
+    PolicyName,
     RunnerName,
     ServerUrl,
     Vocabulary,
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.add_typer(groups.keys, name="keys")
 app.add_typer(groups.models, name="models")
 app.add_typer(groups.vocab, name="vocab")
+app.add_typer(groups.policy, name="policy")
 app.add_typer(groups.credit, name="credits")
 
 
@@ -140,19 +142,34 @@ def evaluate(
         list[str] | None, typer.Option(help="Levels to measure, several times. Default: all.")
     ] = None,
     backend: Annotated[str | None, typer.Option(help="Which. Default: the default one.")] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Measure an escalation policy instead: quality against cost."),
+    ] = None,
+    wanted: Annotated[
+        float,
+        typer.Option("--error", help="With --policy: the wanted share of false claims, 0 to 1."),
+    ] = 0.05,
     fit: Annotated[
         Path | None,
-        typer.Option(help="Fit the calibration and write it there: OCELLI_CALIBRATION uses it."),
+        typer.Option(
+            help="Fit the calibration of each level and write it there: OCELLI_CALIBRATION uses "
+            "it. With --policy, the policy with threshold and calibration."
+        ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Write a reliability diagram there, as PNG.")
+        Path | None,
+        typer.Option(
+            help="Write a reliability diagram there, as PNG. With --policy quality against cost, "
+            "as PNG, SVG or PDF."
+        ),
     ] = None,
     as_json: AsJson = False,
     model: ModelName = None,
     runner: RunnerName = None,
 ) -> None:
     """Measure descriptions, claims and confidence on labelled pictures of your own."""
-    from ocelli.cli.evaluate import Options
+    from ocelli.cli.evaluate import PLOTS, Options
     from ocelli.cli.evaluate import evaluate as run
     from ocelli.domain.analysis import VerificationLevel
 
@@ -161,12 +178,17 @@ def evaluate(
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         exit_with(WRONG_USE)
-    exit_with(
-        run(
-            Options(folder, labels, levels, backend, fit, plot, as_json),
-            **given(model=model, runner=runner),
-        )
-    )
+    if policy is not None and (level or backend):
+        fail("a policy says levels and backends itself", "leave --level and --backend out")
+        exit_with(WRONG_USE)
+    if policy is not None and plot is not None and plot.suffix.lower() not in PLOTS:
+        fail(f"no such plot: {plot.name}", f"names that end in {', '.join(PLOTS)}")
+        exit_with(WRONG_USE)
+    if not 0 <= wanted <= 1:
+        fail(f"no share: {wanted}", "--error takes a number from 0 to 1, such as 0.05")
+        exit_with(WRONG_USE)
+    options = Options(folder, labels, levels, backend, fit, plot, as_json, policy, wanted)
+    exit_with(run(options, **given(model=model, runner=runner)))
 
 
 @app.command()
@@ -184,6 +206,7 @@ def upload(
     ] = None,
     vocabulary: Vocabulary = None,
     vocabulary_mode: VocabularyMode = None,
+    policy: PolicyName = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
     ] = True,
@@ -202,6 +225,7 @@ def upload(
             server=server,
             key=key,
             level=level,
+            policy=policy,
             wait=wait,
             as_json=as_json,
             as_lines=as_lines,
@@ -396,7 +420,13 @@ def cancel(
 
 @app.command()
 def redescribe(
-    level: Level = "standard",
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="Verification: quick, standard, thorough or critical. Default: standard, or what "
+            "the default policy says."
+        ),
+    ] = None,
     backend: Annotated[
         list[str] | None,
         typer.Option(help="By which, several times for several. Default: the server's own."),
@@ -406,6 +436,7 @@ def redescribe(
     prompt: Annotated[str | None, typer.Option(help="What to say instead.")] = None,
     vocabulary: Vocabulary = None,
     vocabulary_mode: VocabularyMode = None,
+    policy: PolicyName = None,
     search: Annotated[str | None, typer.Option(help="Only what these words find.")] = None,
     search_mode: Annotated[
         str | None, typer.Option(help="Where to search: all, metadata or visible_text.")
@@ -437,6 +468,8 @@ def redescribe(
     from ocelli.cli.redescribe import redescribe as run
 
     options = given(
+        verification_level=level,
+        escalation_policy=policy,
         providers=backend,
         role=role,
         language=language,
@@ -451,7 +484,6 @@ def redescribe(
         has_description=has_description,
         ids=ids,
     )
-    options["verification_level"] = level
     exit_with(run(options, server=server, key=key, data=data, wait=wait, as_json=as_json))
 
 

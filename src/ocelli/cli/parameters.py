@@ -54,6 +54,10 @@ VocabularyMode = Annotated[
     str | None,
     typer.Option(help="strict (only its terms), prefer (others too), or off. Default: strict."),
 ]
+PolicyName = Annotated[
+    str | None,
+    typer.Option("--policy", help="By this escalation policy, instead of a level; or none."),
+]
 DateFrom = Annotated[str | None, typer.Option(help="Not older: 2026-05-10")]
 DateTo = Annotated[str | None, typer.Option(help="Not newer; the day is included.")]
 

@@ -113,6 +113,7 @@ def upload(
     server: str | None,
     key: str | None,
     level: str | None,
+    policy: str | None,
     wait: bool,
     as_json: bool,
     as_lines: bool = False,
@@ -139,7 +140,9 @@ def upload(
         return client
     with client:
         try:
-            report = _run(client, files, level=level, wait=wait, vocabulary=vocabulary or {})
+            report = _run(
+                client, files, level=level, policy=policy, wait=wait, vocabulary=vocabulary or {}
+            )
         except AionvisionError as error:
             fail(error.message, hint(error))
             return CANNOT_RUN
@@ -162,6 +165,7 @@ def _run(
     files: list[Path],
     *,
     level: str | None,
+    policy: str | None,
     wait: bool,
     vocabulary: Mapping[str, Any],
 ) -> Report:
@@ -175,6 +179,7 @@ def _run(
                 raise_on_failure=False,
                 verification_level=level,
                 **vocabulary,
+                escalation_policy=policy,
                 on_file_complete=bars.arrived,
                 on_description_failed=lambda event: bars.failed(event.file_index, event.result),
                 on_description_progress=bars.described,

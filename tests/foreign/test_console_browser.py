@@ -233,3 +233,27 @@ def test_a_session_that_ended_leads_to_signing_in(visit: Visit, chat: Server) ->
     page.get_by_role("textbox", name="Title").fill("Too late")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("was revoked, so you were signed out").wait_for()
+
+
+def test_selecting_several_pictures(visit: Visit, chat: Server) -> None:
+    key = chat.new_key("console-selecting")
+    for number in range(3):
+        upload_as(chat, key, noise(777_300 + number), f"n{number}.png", auto_describe="false")
+    page = visit("/library?order=title", key=key)
+    page.get_by_label("Select n0.png").check()
+    page.get_by_text("1 selected").wait_for()
+    page.get_by_role("button", name="Select all").click()
+    page.get_by_text("3 selected").wait_for()
+    assert serious_findings(page) == []
+    page.get_by_label("Tags to add").fill("holiday")
+    page.get_by_role("button", name="Tag", exact=True).click()
+    page.get_by_text("3 pictures got the tags.").wait_for()
+    page.get_by_label("Select n1.png").check()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("1 picture was deleted.").wait_for()
+    assert page.locator(".tile").count() == 2
+    page.get_by_label("Select n2.png").check()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export").click()
+    assert '"holiday"' in Path(saved.value.path()).read_text(encoding="utf-8")

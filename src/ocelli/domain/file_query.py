@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from ocelli.domain.search import Search
 
 
+class DescriptionState(StrEnum):
+    """How far the newest description of a picture is; ``NONE``: it was never asked for."""
+
+    DESCRIBED = "described"
+    UNDER_WAY = "under_way"
+    FAILED = "failed"
+    NONE = "none"
+
+
 class SortBy(StrEnum):
     """The sort orders of a list."""
 
@@ -33,6 +42,7 @@ class FileQuery:
 
     ``since`` is inclusive, ``before`` is not; both compare the time when the photo was taken, or
     else uploaded. All of ``tags`` must be present, whether a person or an analysis set them.
+    Bounds of the confidence, from 0 to 1, exclude pictures without one.
     By relevance the best come first, whatever ``descending`` is.
     """
 
@@ -43,6 +53,9 @@ class FileQuery:
     ids: tuple[UUID, ...] | None = None
     since: datetime | None = None
     before: datetime | None = None
+    state: DescriptionState | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
     sort_by: SortBy = SortBy.SHOWN_AT
     descending: bool = True
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from ocelli.api import cursors
 from ocelli.console.api_requests import ApiRequest
 from ocelli.console.links import thumbnail_url
 from ocelli.domain.analysis import Status
+from ocelli.domain.colors import ColorQuery, RgbColor
 from ocelli.domain.effective import effective
-from ocelli.domain.file_query import FileQuery, SortBy, sort_key
+from ocelli.domain.file_query import DescriptionState, FileQuery, SortBy, sort_key
 from ocelli.domain.paging import PageRequest
-from ocelli.domain.search import parse
+from ocelli.domain.search import SearchMode, parse
+from ocelli.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from ocelli.domain.images import Image
@@ -52,11 +54,55 @@ _SORTS = {
 }
 
 
+class Confidence(StrEnum):
+    """Ranges of confidence."""
+
+    HIGH = "high"
+    MIDDLE = "middle"
+    LOW = "low"
+
+
+_RANGES = {
+    Confidence.HIGH: (0.8, None),
+    Confidence.MIDDLE: (0.5, 0.8),
+    Confidence.LOW: (None, 0.5),
+}
+COLORS = {
+    "red": "#c8102e",
+    "orange": "#f28c28",
+    "yellow": "#f5d033",
+    "green": "#3a8f3a",
+    "teal": "#1d8a8a",
+    "blue": "#2f5fb3",
+    "purple": "#7a3f98",
+    "pink": "#e88fb0",
+    "brown": "#8b5a2b",
+    "white": "#f5f5f5",
+    "grey": "#808080",
+    "black": "#141414",
+}
+COLOR_THRESHOLD = 20.0
+MOST_OF_A_COLOR = 1_000  # pictures, the nearest ones
+
+
+def _day(value: object) -> object:
+    return None if value == "" else value
+
+
+Day = Annotated[date | None, BeforeValidator(_day)]
+
+
 class Filters(BaseModel):
     """The query of the library; all filters must hold."""
 
     search: Text = Field("", max_length=500)
+    mode: SearchMode = SearchMode.ALL
     tags: Text = Field("", max_length=1000)
+    color: Text = Field("", max_length=20, description="A name of COLORS, or #rrggbb.")
+    taken_from: Day = None
+    taken_to: Day = None
+    state: DescriptionState | Literal[""] = ""
+    confidence: Confidence | Literal[""] = ""
     order: Order = Order.ADDED
     cursor: str | None = Field(None, max_length=cursors.LONGEST, pattern=cursors.PATTERN)
 
@@ -68,7 +114,13 @@ class Filters(BaseModel):
     @property
     def are_set(self) -> bool:
         """Whether any filter is."""
-        return bool(self.search.strip() or self.tag_list)
+        values = self.model_dump(exclude={"mode", "order", "cursor"})
+        return any(str(value or "").strip() for value in values.values())
+
+    @property
+    def are_of_the_api(self) -> bool:
+        """Whether the API's list has all filters that are set."""
+        return not (self.color.strip() or self.state or self.confidence)
 
     def parameters(self, **others: Any) -> dict[str, Any]:
         """Return the query parameters that differ from what they are without one."""
@@ -94,12 +146,28 @@ class Card:
     review: str
 
 
-def file_query(filters: Filters) -> FileQuery:
-    """Return the query of a page."""
+def color_query(filters: Filters) -> ColorQuery | None:
+    """Return the search for the colour, if one is asked for. Raises ValidationFailed."""
+    name = filters.color.strip().lower()
+    if not name:
+        return None
+    return ColorQuery(near=RgbColor.parse(COLORS.get(name, name)), threshold=COLOR_THRESHOLD)
+
+
+def file_query(filters: Filters, ids: tuple[UUID, ...] | None = None) -> FileQuery:
+    """Return the query of a page; ``ids`` are the pictures of the colour asked for."""
+    least, most = _RANGES[filters.confidence] if filters.confidence else (None, None)
     sort_by, descending, _ = _SORTS[filters.order]
     return FileQuery(
         search=parse(filters.search) if filters.search.strip() else None,
+        mode=filters.mode,
         tags=filters.tag_list,
+        ids=ids,
+        since=moment(filters.taken_from),
+        before=moment(filters.taken_to, end_of_day=True),
+        state=filters.state or None,
+        min_confidence=least,
+        max_confidence=most,
         sort_by=sort_by,
         descending=descending,
     )
@@ -144,6 +212,9 @@ def api_request(filters: Filters) -> ApiRequest:
     sort_by, descending, _ = _SORTS[filters.order]
     arguments = {
         "search": filters.search.strip(),
+        "search_mode": None if filters.mode is SearchMode.ALL else filters.mode.value,
+        "date_from": filters.taken_from and filters.taken_from.isoformat(),
+        "date_to": filters.taken_to and filters.taken_to.isoformat(),
         "tags": list(filters.tag_list),
         "sort_by": sort_by.value,
         "sort_order": "desc" if descending else "asc",
@@ -157,6 +228,27 @@ def api_request(filters: Filters) -> ApiRequest:
         arguments,
         query=arguments,
     )
+
+
+def exported(image: Image) -> dict[str, Any]:
+    """Return a picture as a line of an export."""
+    shown = effective(image)
+    return {
+        "id": str(image.id),
+        "filename": image.filename,
+        "title": shown.title,
+        "description": shown.description,
+        "description_source": shown.description_source,
+        "alt_text": shown.alt_text,
+        "tags": list(shown.tags),
+        "tags_source": shown.tags_source,
+        "visible_text": shown.visible_text,
+        "confidence": image.described and image.described.confidence,
+        "review": shown.review_status,
+        "created_at": image.created_at.isoformat(),
+        "taken_at": image.content_created_at and image.content_created_at.isoformat(),
+        "sha256": image.sha256,
+    }
 
 
 def _name(query: FileQuery) -> str:

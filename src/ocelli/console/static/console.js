@@ -35,7 +35,37 @@ function addCopyButton(element) {
   element.append(button);
 }
 
+function countSelected(element) {
+  const form = element.form ?? element.closest("form");
+  const boxes = () => [...form.elements].filter((each) => each.name === "ids");
+  const words = element.textContent;
+  const show = () => {
+    const count = boxes().filter((each) => each.checked).length;
+    element.textContent = count ? `${count} selected` : words;
+    all.textContent = count === boxes().length ? "Select none" : "Select all";
+  };
+  const all = document.createElement("button");
+  all.type = "button";
+  all.className = "plain";
+  all.addEventListener("click", () => {
+    const checked = boxes().some((each) => !each.checked);
+    for (const each of boxes()) each.checked = checked;
+    show();
+  });
+  element.after(all);
+  document.addEventListener("change", show);
+  show();
+}
+
+function askFirst(element) {
+  element.addEventListener("click", (event) => {
+    if (!confirm(element.dataset.confirm)) event.preventDefault();
+  });
+}
+
 const ENHANCEMENTS = [
+  ["[data-selected]", countSelected],
+  ["[data-confirm]", askFirst],
   ["time[datetime]", showTime],
   ["[data-blurhash]", showPlaceholder],
   ["pre[data-copy]", addCopyButton],

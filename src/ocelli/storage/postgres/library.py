@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.effective import effective_words
-from ocelli.domain.file_query import SortBy, sort_name
+from ocelli.domain.file_query import DescriptionState, SortBy, sort_name
 from ocelli.domain.search import SearchMode, fold
 from ocelli.storage.postgres.annotations import edits_of, to_annotations
 from ocelli.storage.postgres.rows import to_words
@@ -30,6 +30,23 @@ _COLUMNS = {
     SortBy.CREATED_AT: "created_at",
     SortBy.TITLE: "name",
     SortBy.SIZE: "size_bytes",
+}
+_CONFIDENCE = (
+    "(SELECT confidence FROM analyses a WHERE a.image_id = library.image_id"
+    " AND a.status = 'completed' ORDER BY a.created_at DESC LIMIT 1)"
+)
+_NEWEST_STATUS = (
+    "(SELECT status FROM analyses a WHERE a.image_id = library.image_id"
+    " AND a.status <> 'skipped' ORDER BY a.created_at DESC LIMIT 1)"
+)
+_STATES = {
+    DescriptionState.DESCRIBED: "described",
+    DescriptionState.UNDER_WAY: (
+        "image_id IN (SELECT image_id FROM analyses WHERE tenant_id = %(tenant)s"
+        " AND status IN ('queued', 'processing'))"
+    ),
+    DescriptionState.FAILED: f"{_NEWEST_STATUS} = 'failed'",
+    DescriptionState.NONE: f"NOT described AND {_NEWEST_STATUS} IS NULL",
 }
 # The planner does not know that vectors lie outside of the rows, and would read them all for a word
 # of every third picture: ten times slower than the index. Matches are kept in memory, not on disk.
@@ -199,10 +216,14 @@ def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
         ("shown_at >= %(since)s", "since", query.since),
         ("shown_at < %(before)s", "before", query.before),
         ("image_id = ANY(%(ids)s)", "ids", None if query.ids is None else list(query.ids)),
+        (f"{_CONFIDENCE} >= %(min_confidence)s", "min_confidence", query.min_confidence),
+        (f"{_CONFIDENCE} <= %(max_confidence)s", "max_confidence", query.max_confidence),
     ):
         if value is not None:
             holding.append(condition)
             values[name] = value
+    if query.state is not None:
+        holding.append(_STATES[query.state])
     labels = [_tenant(tenant_id), *map(_label, query.tags)]
     values["labels"] = " & ".join(_quoted(label) for label in labels)
     if query.search is None:

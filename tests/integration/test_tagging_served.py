@@ -148,6 +148,18 @@ def test_described_again_with_another_vocabulary(ada: Person, cat: Path) -> None
     run = CliRunner().invoke(app, ["redescribe", *options, *where])
     assert run.exit_code == 0, run.output
     assert ada.chosen(found.image_id) == ["animal/cat"]
+    path = "/".join(["a long way down"] * 10) + "/cat"
+    ada.client.vocabularies.import_text("deep", path)
+    ada.client.files.redescribe(found.image_id, verification_level="quick", vocabulary="deep")
+    assert ada.details(found.image_id).tags == [path]
+    ada.client.files.update(found.image_id, rejected_tags=[path])
+    assert ada.details(found.image_id).tags == []
+    ada.client.files.update(
+        found.image_id,
+        rejected_tags=[],
+        claims=[{"claim": "There is a cat.", "verdict": "rejected"}],
+    )
+    assert ada.details(found.image_id).tags == []
 
 
 def test_the_default_of_a_tenant(ada: Person, cat: Path) -> None:
@@ -219,6 +231,8 @@ def test_another_tenants_vocabulary_is_not_found_anywhere(ada: Person, cat: Path
             ]
             assert {each.json()["error"]["code"] for each in answers} == {"NOT_FOUND"}
         assert client.files.list().total_count == 0
+        with pytest.raises(ResourceNotFoundError):
+            client.tenant.set_vocabulary(id)
         with pytest.raises(ValidationError, match="no default"):
             client.describe(cat, vocabulary_mode="strict")
         wrong = stranger.post("/describe", json={**picture, "vocabulary_mode": "maybe"})

@@ -17,9 +17,9 @@ from ocelli.domain.claims import Claim, ClaimType, Ruling, Tokens
 from ocelli.domain.edits import Annotations, Authorship, ClaimReview, ClaimVerdict
 from ocelli.domain.effective import effective_words
 from ocelli.domain.errors import AnalysisFailed, FailureType
-from ocelli.domain.findings import Findings, Tag
+from ocelli.domain.findings import Color, Findings, Tag
 from ocelli.domain.questions import Question
-from ocelli.domain.tagging import OfferedTags, TagVocabulary
+from ocelli.domain.tagging import MEASURED, OfferedTags, TagVocabulary
 from ocelli.domain.vocabulary_files import read
 from ocelli.usecases.open_vocabulary import OpenVocabulary, nothing_near
 from ocelli.usecases.verification_engine import Engine
@@ -158,14 +158,15 @@ async def test_a_describer_with_beliefs_does_not_look_again_for_its_tags() -> No
     cup = Claim("There is a cup.", ClaimType.OBJECT, subject="cup", sentence=0, belief=0.9)
     says = Findings(
         "a", "1", description="There is a cup.", claims=(cup,),
-        tags=(Tag("cup", 0.9), Tag("red", 0.3), Tag("food", 0.7)),
+        tags=(Tag("cup", 0.9), Tag("red", 0.03), Tag("food", 0.7)),
+        colors=(Color("#ff0000", "red", 0.1),),
     )  # fmt: skip
     alone = Scripted("a", says)
     answer = await tagged([alone], content="cup\ncolour/red\nfood\n")
     assert alone.calls[1] == ("check", 1, False, ["cup"])
     assert {each.tag: each.probability for each in answer.tagging.tags} == {
         "cup": pytest.approx(0.967, abs=0.02),
-        "colour/red": 0.3,
+        "colour/red": MEASURED,
         "food": 0.7,
     }
     assert set(answer.tags) == {"cup", "colour/red", "food"}

@@ -11,7 +11,7 @@ import regex
 
 from ocelli.domain import grammar
 from ocelli.domain.search import words
-from ocelli.domain.vocabulary import MAX_DEPTH, MAX_NAME, SEPARATOR, name_key
+from ocelli.domain.vocabulary import MAX_PATH, SEPARATOR, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,6 @@ SIMILAR = 0.85  # least cosine of two names of one thing; see docs/decisions/004
 MAX_SIMILAR_WORDS = 3  # longer phrases are sentences: their vectors are near to no single term
 _LONGEST_PLURAL = 4  # words of a phrase whose singular is looked for
 _LONGEST_PART = 16  # words of a name within a phrase; longer ones must be all of it
-_LONGEST_PATH = MAX_DEPTH * (MAX_NAME + 1)
 _DENIES = regex.compile(r"\b(?:no|not|never|neither|nor|without|none|cannot)\b|n['’]t\b", regex.I)
 _LATIN = regex.compile(r"\p{Latin}")
 
@@ -115,7 +114,7 @@ class TermIndex:
 
     def at(self, path: str) -> ChosenTag | None:
         """Return the term of this path, in any spelling."""
-        term = self._paths.get(name_key(path)) if len(path) <= _LONGEST_PATH else None
+        term = self._paths.get(name_key(path)) if len(path) <= MAX_PATH else None
         if term is None:
             return None
         return ChosenTag(term.text, term, Match.NAME, path, 1.0, term.name)

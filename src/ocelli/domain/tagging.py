@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.findings import Findings
 
+MEASURED = 0.97  # the probability of what is computed from the pixels
 _NAMING = (ClaimType.OBJECT, ClaimType.COUNT, ClaimType.SCENE)
 
 
@@ -126,6 +127,8 @@ def candidates(
     beliefs = {}
     if any(claim.belief is not None for claim in claims):
         beliefs = {each.name.casefold(): each.score for each in findings.tags}
+        # Their scores are shares of the picture; that they are in it was measured.
+        beliefs |= {each.name.casefold(): MEASURED for each in findings.colors}
     own: list[Claim] = []
     stated_by: list[tuple[int, ...]] = []
     for tag in tags:

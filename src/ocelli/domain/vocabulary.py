@@ -22,6 +22,7 @@ MAX_VOCABULARIES = 100
 MAX_NAME = 200  # characters of a term, a synonym, or the name of a vocabulary
 MAX_DEPTH = 16
 MAX_SYNONYMS = 50
+MAX_PATH = MAX_DEPTH * (MAX_NAME + 1)  # characters of a path as one text
 MAX_DESCRIPTION = 1_000
 SEPARATOR = "/"
 _SLASH_IN_NAME = "\u2215"  # keeps a name such as "black/white" one level of its path

@@ -23,6 +23,7 @@ from ocelli.domain.edits import (
 from ocelli.domain.effective import Source, effective
 from ocelli.domain.errors import Conflict, ValidationFailed
 from ocelli.domain.review import assess
+from ocelli.domain.vocabulary import MAX_PATH
 from ocelli.usecases.lookup import existing
 from ocelli.usecases.upload import UploadRequest, check_labels
 
@@ -283,7 +284,8 @@ def check(changes: Changes) -> None:
     if changes == Changes():
         raise ValidationFailed("Say what to change.", field="title")
     check_labels(UploadRequest(None, title=changes.title, tags=tuple(changes.tags or ())))
-    check_labels(UploadRequest(None, title=None, tags=tuple(changes.rejected_tags or ())))
+    rejected = UploadRequest(None, title=None, tags=tuple(changes.rejected_tags or ()))
+    check_labels(rejected, longest_tag=MAX_PATH)  # machines choose terms by their paths
     for field, text in (("description", changes.description), ("alt_text", changes.alt_text)):
         _check_text(field, text or "")
     if len(changes.claims) > MAX_CLAIMS:

@@ -345,7 +345,7 @@ async def _add(
     )
 
 
-def check_labels(request: UploadRequest) -> None:
+def check_labels(request: UploadRequest, *, longest_tag: int = MAX_TAG_LENGTH) -> None:
     """Raise ValidationFailed for a title or tags beyond the documented bounds."""
     if request.title is not None and len(request.title) > MAX_TITLE_LENGTH:
         raise ValidationFailed(
@@ -356,8 +356,8 @@ def check_labels(request: UploadRequest) -> None:
     for field_name, text in (("title", request.title or ""), ("tags", "".join(request.tags))):
         if "\0" in text:
             raise ValidationFailed(f"`{field_name}` holds a NUL character.", field=field_name)
-    if any(len(tag) > MAX_TAG_LENGTH for tag in request.tags):
-        raise ValidationFailed(f"A tag is longer than {MAX_TAG_LENGTH} characters.", field="tags")
+    if any(len(tag) > longest_tag for tag in request.tags):
+        raise ValidationFailed(f"A tag is longer than {longest_tag} characters.", field="tags")
 
 
 async def _record_session(

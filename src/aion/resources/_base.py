@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aion._http import Http
     from aion.config import ClientConfig
     from aion.types.common import VerificationLevel
+    from aion.types.vocabularies import VocabularyMode
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -91,3 +92,18 @@ async def pages(
             where = {"offset": seen}
         else:
             return
+
+
+def upload_fields(
+    level: VerificationLevel | str | None,
+    vocabulary: str | None,
+    mode: VocabularyMode | None,
+    policy: str | None,
+) -> dict[str, str]:
+    """The form fields of an upload that are sent only if the caller asked for them."""
+    return given(
+        verification_level=None if level is None else level_name(level),
+        vocabulary=vocabulary,
+        vocabulary_mode=mode,
+        escalation_policy=policy,
+    )

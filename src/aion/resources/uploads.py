@@ -20,7 +20,7 @@ from aion._files import (
 )
 from aion._paths import segment
 from aion.exceptions import AionvisionError, UploadError
-from aion.resources._base import Resource, given, in_thread, level_name, require
+from aion.resources._base import Resource, given, in_thread, require, upload_fields
 from aion.types.common import StorageTarget, VerificationLevel
 from aion.types.upload import (
     BatchConfirmResult,
@@ -112,7 +112,7 @@ class Uploads(Resource):
         from aion._senders import Sender
 
         source = await in_thread(one_source, file, filename)
-        fields = _fields(verification_level, vocabulary, vocabulary_mode, escalation_policy)
+        fields = upload_fields(verification_level, vocabulary, vocabulary_mode, escalation_policy)
         http = self._http.patient()
         sender = Sender(http, fields, StorageTarget(storage_target).value)
         try:
@@ -264,7 +264,9 @@ class Uploads(Resource):
             timeout=timeout,
             interval=self._config.polling_interval,
             storage_target=StorageTarget(storage_target).value,
-            fields=_fields(verification_level, vocabulary, vocabulary_mode, escalation_policy),
+            fields=upload_fields(
+                verification_level, vocabulary, vocabulary_mode, escalation_policy
+            ),
         )
         callbacks = Callbacks(
             on_progress, on_file_complete, on_description_progress, on_description_failed
@@ -494,18 +496,3 @@ class Uploads(Resource):
         """
         answer = await self._http.json("GET", f"/uploads/batch/{segment(batch_id)}/status")
         return UploadBatchStatusResult.from_api_response(answer)
-
-
-def _fields(
-    level: VerificationLevel | str | None,
-    vocabulary: str | None,
-    mode: VocabularyMode | None,
-    policy: str | None,
-) -> dict[str, str]:
-    """Form fields that are sent only if the caller asked for them."""
-    return given(
-        verification_level=None if level is None else level_name(level),
-        vocabulary=vocabulary,
-        vocabulary_mode=mode,
-        escalation_policy=policy,
-    )

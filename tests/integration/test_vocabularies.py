@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -155,6 +157,41 @@ class CountingEmbedder:
         self.texts.append(text)
         angle = int("".join(c for c in text if c.isdigit()) or 0) / 25
         return Embedding((math.cos(angle), math.sin(angle)), 1, whole=True)
+
+
+async def test_another_vocabulary_does_not_wait_for_the_vectors_of_a_long_one(
+    database: PostgresDatabase,
+) -> None:
+    class Waiting(CountingEmbedder):
+        """Makes vectors of the long one's names only when it may."""
+
+        may, begun = threading.Event(), threading.Event()
+
+        def embed(self, text: str) -> Embedding:
+            if text.startswith("term"):
+                self.begun.set()
+                assert self.may.wait(60)
+            return super().embed(text)
+
+    embedder = Waiting()
+    vocabularies = Vocabularies(database, _Free(embedder))
+    tenant = await a_tenant(database)
+    await vocabularies.store(tenant, "long", "term 1\nterm 2", VocabularyFormat.TEXT)
+    await vocabularies.store(tenant, "short", "cat 1", VocabularyFormat.TEXT)
+    long = asyncio.create_task(vocabularies.choose(tenant, "long", ["other 1"], Mode.STRICT))
+    await asyncio.to_thread(embedder.begun.wait, 60)
+    short = await vocabularies.choose(tenant, "short", ["other 1"], Mode.STRICT)
+    assert [each.tag for each in short.tags] == ["cat 1"]
+    assert not long.done()
+    embedder.may.set()
+    assert [each.tag for each in (await long).tags] == ["term 1"]
+
+
+class _Free(Embeddings):
+    """Embeddings whose texts do not take turns."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        return [await asyncio.to_thread(self.embedder.embed, each) for each in texts]
 
 
 async def test_vectors_of_a_large_vocabulary_are_made_over_several_requests(

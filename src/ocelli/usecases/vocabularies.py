@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 from ocelli.domain.analysis import BackendFailure
 from ocelli.domain.choosing import Choice, Mode, TermIndex
@@ -69,7 +70,7 @@ class Vocabularies:
         self._embeddings = embeddings
         self._indices: OrderedDict[str, TermIndex] = OrderedDict()
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
-        self._making = asyncio.Lock()
+        self._making: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def store(
         self, tenant_id: UUID, name: str, content: str, format: VocabularyFormat
@@ -237,16 +238,19 @@ class Vocabularies:
 
     async def _matrix(self, vocabulary: Vocabulary, names: Sequence[str]) -> Vectors:
         """Return the vectors of names, a row for each; those that are not stored are made."""
+        key = "\n".join(names)
         until = asyncio.get_running_loop().time() + self._wait
-        async with self._making:  # two would make the same
-            return await self._made(vocabulary, names, until)
+        if (matrix := self._vectors.get(key)) is not None:
+            return matrix
+        # Two would make the same; those of other vocabularies do not wait.
+        async with self._making.setdefault(vocabulary.id, asyncio.Lock()):
+            if (matrix := self._vectors.get(key)) is not None:
+                return matrix
+            return _keep(self._vectors, key, await self._made(vocabulary, names, until))
 
     async def _made(self, vocabulary: Vocabulary, names: Sequence[str], until: float) -> Vectors:
         import numpy as np
 
-        key = "\n".join(names)
-        if (matrix := self._vectors.get(key)) is not None:
-            return matrix
         version = self._embeddings.embedder.model_version
         async with self._database.autocommit() as tx:
             known = dict(await tx.vocabularies.vectors(vocabulary.id, version))
@@ -266,10 +270,9 @@ class Vocabularies:
                     f"The vocabulary is new: {done:,} of its {len(names):,} names have vectors. "
                     "Try again, it goes on from there."
                 )
-        stacked = await asyncio.to_thread(
+        return await asyncio.to_thread(
             lambda: np.stack([np.frombuffer(known[each], np.float16) for each in names])
         )
-        return _keep(self._vectors, key, stacked)
 
 
 def _deleted(asked: TagVocabulary) -> OpenVocabulary:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ocelli.worker.loop import Worker
 
 ORPHAN_AGE = 60.0
+VECTORS_WAIT = 20.0  # seconds of one attempt: pictures of other tenants wait behind it
 # Seconds beyond the timeout of an analysis: after them native code hangs.
 STUCK_MARGIN = 15.0
 
@@ -92,7 +93,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 decoders,
                 sources,
                 text_index,
-                Vocabularies(database, Embeddings(embedder), wait=settings.analysis_timeout / 2),
+                Vocabularies(database, Embeddings(embedder), wait=VECTORS_WAIT),
                 timeout=settings.analysis_timeout,
             )
             call_webhook = CallWebhook(database, fetcher(settings))

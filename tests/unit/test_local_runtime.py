@@ -12,6 +12,7 @@ import pytest
 from ocelli.backends.local import graphdef, model_files, network_builders
 from ocelli.backends.local.boxes import suppress
 from ocelli.backends.local.runtime import Precision, Runtime, cache_folder
+from ocelli.backends.local.runtime import _openvino as openvino
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (1, 64, 96, 3), dtype=np.uint8)
 
@@ -36,6 +37,36 @@ def test_a_compiled_network_is_kept_privately_and_gives_the_same(tmp_path: Path)
     again = faces(Runtime(folder))
     assert kept(folder) == before
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def resident(file: Path) -> dict[str, int]:
+    """What of a mapped file is in this process's memory, and what of it was written to: KB."""
+    _, _, mapping = Path("/proc/self/smaps").read_text().partition(f"{file}\n")
+    fields = dict(line.split(":") for line in mapping.splitlines()[:20] if ": " in line)
+    return {name: int(fields[name].split()[0]) for name in ("Rss", "Anonymous")}
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="as Linux counts it")
+def test_pages_of_a_kept_one_are_given_back_unchanged(tmp_path: Path) -> None:
+    first = faces(Runtime(tmp_path))
+    (weights,) = model_files.weights("faces")
+    network = Runtime(tmp_path).network("faces", weights, network_builders.faces)
+    network(PIXELS)
+    held = resident(kept(tmp_path))
+    assert held["Rss"] > 100
+    assert held["Anonymous"] == 0
+    network.release()
+    assert resident(kept(tmp_path))["Rss"] == 0
+    again = network(PIXELS)
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_the_classifier_is_kept_with_weights_that_are_floats() -> None:
+    (weights,) = model_files.weights("scene")
+    model = network_builders.scene(openvino(), weights.path)
+    constants = [each for each in model.get_ops() if each.get_type_name() == "Constant"]
+    types = {each.get_element_type().get_type_name() for each in constants}
+    assert not types & {"i8", "u8"}
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])

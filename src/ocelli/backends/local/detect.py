@@ -146,6 +146,7 @@ def detect(
     whole = shown(small, view)
     texts = _texts(pixels, full if page is None else page, view, clock)
     local.text.release()  # it needs as much as all others
+    trim()
     drawn = _graphic(small, view, texts)
     kind = medium(small, texts, drawn)
     faces = _faces(whole, clock)

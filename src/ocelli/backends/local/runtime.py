@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import hashlib
 import inspect
+import mmap
 import os
 import platform
 import sys
@@ -56,6 +57,8 @@ class Runtime:
 
         ``build`` gets openvino and the file, and returns an ``openvino.Model``.
         """
+        import numpy as np
+
         core, options = _core(), self._options()
         processor = platform.machine(), core.get_property("CPU", "FULL_DEVICE_NAME")
         source = Path(inspect.getfile(build)).read_bytes()
@@ -64,7 +67,8 @@ class Runtime:
         for path in self.folder.glob(f"{name}-{key}-*.bin"):
             mapped = _intact(path)
             if mapped is not None:
-                tensor = _openvino().Tensor(mapped, shared_memory=True)
+                array = np.frombuffer(mapped, np.uint8)
+                tensor = _openvino().Tensor(array, shared_memory=True)
                 return Network(core.import_model(tensor, "CPU", options), mapped)
         compiled = core.compile_model(build(_openvino(), weights.path), "CPU", options)
         _keep(self.folder, f"{name}-{key}", compiled.export_model().getbuffer())
@@ -87,10 +91,10 @@ class Runtime:
 class Network:
     """A compiled network. Not thread-safe.
 
-    ``mapped`` is the memory that its weights lie in, which it needs for as long as it lives.
+    ``mapped`` is the file that its weights lie in, which it needs for as long as it lives.
     """
 
-    def __init__(self, compiled: Any, mapped: Any = None) -> None:
+    def __init__(self, compiled: Any, mapped: mmap.mmap | None = None) -> None:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
@@ -104,8 +108,13 @@ class Network:
         return [self._request.get_output_tensor(each).data for each in self._outputs]
 
     def release(self) -> None:
-        """Give up the memory of the last call, and its outputs. The next call takes it anew."""
+        """Give up the memory of the last call, and its outputs. The next call takes it anew.
+
+        So do pages of the file: calculated is with a copy in another order. Nothing writes to them.
+        """
         self._compiled.release_memory()
+        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def trim() -> None:
@@ -137,13 +146,13 @@ def _core() -> Any:
     return _openvino().Core()
 
 
-def _intact(path: Path) -> Any:
+def _intact(path: Path) -> mmap.mmap | None:
     """The mapped content of a file whose name says its sha256; None, and no file, if it differs."""
-    import numpy as np
-
     with contextlib.suppress(OSError, ValueError):  # gone, or empty
-        mapped = np.memmap(path, np.uint8, "c")
-        if hashlib.sha256(mapped.data).hexdigest()[:16] == path.stem.rpartition("-")[2]:
+        with path.open("rb") as file:
+            # A tensor has to be writable; what is written would stay here.
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        if hashlib.sha256(mapped).hexdigest()[:16] == path.stem.rpartition("-")[2]:
             os.utime(path)
             return mapped
     with contextlib.suppress(OSError):

@@ -257,3 +257,29 @@ def test_selecting_several_pictures(visit: Visit, chat: Server) -> None:
     with page.expect_download() as saved:
         page.get_by_role("button", name="Export").click()
     assert '"holiday"' in Path(saved.value.path()).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_reviewing_with_keys(
+    visit: Visit, chat: Server, photos: Any, size: tuple[int, int]
+) -> None:
+    key = chat.new_key(f"console-review-{size[0]}")
+    for name in ("coffee", "rocket"):
+        described(chat, key, photos[name].read_bytes(), f"{name}.png")
+    page = visit("/review", key=key, size=size)
+    page.get_by_text("2 descriptions wait").wait_for()
+    assert serious_findings(page) == []
+    assert overflows(page) == 0
+    page.keyboard.press("n")
+    page.wait_for_url("**/review?cursor=*")
+    page.keyboard.press("c")
+    page.get_by_role("textbox", name="Description").fill("")
+    page.keyboard.type("An accurate account.")  # its letters are no keys here
+    page.get_by_role("button", name="Save and accept").click()
+    page.get_by_text("1 description waits").wait_for()
+    page.get_by_role("link", name="begin with the most doubtful").click()
+    page.get_by_text("It waits because").wait_for()
+    page.keyboard.press("a")
+    page.get_by_text("Nothing waits for review").wait_for()
+    page.goto("/console/library")
+    assert page.get_by_text("approved").count() == 2

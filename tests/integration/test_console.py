@@ -228,6 +228,7 @@ FIELDS = {
     "verdict": "accepted",
     "status": "approved",
     "level": "quick",
+    "decision": "approved",
 }
 
 

@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from ocelli.console.api_requests import ApiRequest
 from ocelli.console.app import ROUTERS
 from ocelli.console.library import mapping as library
 from ocelli.console.pictures.routes import api_requests
+from ocelli.console.review.routes import api_requests as review_requests
 from ocelli.console.security import content_security_policy
 from ocelli.console.visitors import current_visitor, owner_visitor, parse_form
 from ocelli.domain.errors import MalformedRequest
@@ -120,13 +122,14 @@ def sdk_accepts(request: ApiRequest) -> bool:
         method: Any = client
         for name in request.call.split("."):
             method = getattr(method, name)
-        inspect.signature(method).bind(**request.arguments)
+        inspect.signature(method).bind(*request.positional, **request.arguments)
     return True
 
 
 def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
     filters = library.Filters(search="cat", tags="a, b")
     shown = [library.api_request(filters), *api_requests(str(uuid.uuid4()), 3, None)]
+    shown += review_requests(SimpleNamespace(image=SimpleNamespace(id=uuid.uuid4())))  # type: ignore[arg-type]
     for request in shown:
         assert sdk_accepts(request), request.title
 

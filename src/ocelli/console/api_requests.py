@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ class ApiRequest:
     """One request.
 
     ``call`` is a method of the SDK's client, such as ``files.list``, that makes the same one with
-    ``arguments``. ``query`` may hold lists.
+    ``positional`` and named ``arguments``. ``query`` may hold lists.
     """
 
     title: str
@@ -25,6 +25,7 @@ class ApiRequest:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    positional: Sequence[Any] = ()
 
     def curl(self, base_url: str) -> str:
         """Return the command."""
@@ -42,11 +43,12 @@ class ApiRequest:
 
     def python(self, base_url: str) -> str:
         """Return the program."""
-        given = ", ".join(
+        named = [
             f"{name}={value!r}"
             for name, value in self.arguments.items()
             if value not in (None, [], "")
-        )
+        ]
+        given = ", ".join([*map(repr, self.positional), *named])
         return (
             "import os\n"
             "from aion import SyncAionVision\n\n"

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from ocelli.console import errors, static
 from ocelli.console.library import routes as library
 from ocelli.console.pictures import routes as pictures
+from ocelli.console.review import routes as review
 from ocelli.console.security import SecurityHeaders
 from ocelli.console.services import PATH, Console
 from ocelli.console.sign_in import routes as sign_in
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ocelli.api.services import Services
     from ocelli.usecases.console_sessions import ConsoleSessions
 
-ROUTERS = (static.router, sign_in.router, library.router, pictures.router)
+ROUTERS = (static.router, sign_in.router, library.router, pictures.router, review.router)
 """A router per page: a new page adds its own here, and its line in ``navigation``."""
 
 

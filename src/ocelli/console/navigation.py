@@ -17,5 +17,5 @@ class NavigationEntry:
     for_owner: bool = False
 
 
-ENTRIES = (NavigationEntry("Library", "/library"),)
+ENTRIES = (NavigationEntry("Library", "/library"), NavigationEntry("Review", "/review"))
 """In the order in which they are shown; the first one is where the console begins."""

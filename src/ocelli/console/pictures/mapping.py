@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ocelli.domain.claims import Ruling
 from ocelli.domain.edits import Changes, ClaimVerdict, EditField, claim_key
 from ocelli.domain.effective import Source, effective, effective_claims
+from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.sentences import sentences
 from ocelli.domain.verification import sentence_of
 
@@ -246,19 +248,37 @@ def _sentences(
 
 def changes(form: Form, image: Image) -> Changes:
     """Return what the form says otherwise than the page showed; lines end as browsers send them."""
+    title = _changed(form.get("title"), image.title)
+    alt_text = _changed(form.get("alt_text"), effective(image).alt_text)
+    return Changes(title=title, alt_text=alt_text, **changed_words(form, image))
+
+
+def changed_words(form: Form, image: Image) -> dict[str, Any]:
+    """Return the description and the tags of a form, as ``Changes`` takes them."""
     shown = effective(image)
-
-    def changed(name: str, before: str | None) -> str | None:
-        given = form.get(name).replace("\r\n", "\n").strip()
-        return None if given == (before or "").strip() else given
-
     tags = [line.strip() for line in form.get("tags").splitlines() if line.strip()]
-    return Changes(
-        title=changed("title", image.title),
-        description=changed("description", shown.description),
-        alt_text=changed("alt_text", shown.alt_text),
-        tags=None if tags == list(shown.tags) else tags,
-    )
+    return {
+        "description": _changed(form.get("description"), shown.description),
+        "tags": None if tags == list(shown.tags) else tags,
+    }
+
+
+def version(form: Form) -> dict[str, Any]:
+    """Return the revision and the description that a page showed, as ``Edits.update`` takes them.
+
+    Raises ValidationFailed.
+    """
+    revision, analysis_id = form.get("revision"), form.get("analysis_id")
+    try:
+        id = UUID(analysis_id) if analysis_id else None
+    except ValueError:
+        raise ValidationFailed("This is no id.", field="analysis_id") from None
+    return {"revision": int(revision[:9]) if revision.isdecimal() else None, "analysis_id": id}
+
+
+def _changed(given: str, before: str | None) -> str | None:
+    text = given.replace("\r\n", "\n").strip()
+    return None if text == (before or "").strip() else text
 
 
 def told(change: dict[str, Any]) -> str:

@@ -166,15 +166,13 @@ async def _change(
 
     Who comes second is told what the first one did, and keeps what they wrote.
     """
-    revision = form.get("revision")
     try:
         await console.services.edits.update(
             visitor.key.tenant.id,
             picture_id,
             changes,
             author=_author(visitor),
-            revision=int(revision[:9]) if revision.isdecimal() else None,
-            analysis_id=_uuid(form.get("analysis_id")),
+            **mapping.version(form),
         )
     except EditConflict as conflict:
         return await _page(request, picture_id, visitor, console, conflict=conflict, draft=form)
@@ -249,13 +247,6 @@ def api_requests(id: str, revision: int, description: str | None) -> list[ApiReq
 
 def _author(visitor: Visitor) -> str:
     return visitor.key.name or visitor.key.prefix
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise ValidationFailed("This is no id.", field="analysis_id") from None
 
 
 def _back(console: Console, picture_id: str, anchor: str = "") -> Response:

@@ -81,5 +81,16 @@ function enhance(root) {
   }
 }
 
+// Keys of the review: whatever has `data-key` is clicked by it, but not while a person writes.
+document.addEventListener("keydown", (event) => {
+  const writes = event.target.closest?.("input, textarea, select");
+  if (writes || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const keyed = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  if (!keyed) return;
+  event.preventDefault();
+  keyed.click();
+  if (keyed.matches("summary")) keyed.parentElement.querySelector("textarea, input:not([type])")?.focus();
+});
+
 enhance(document);
 document.addEventListener("htmx:after:swap", () => enhance(document));

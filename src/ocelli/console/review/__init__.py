@@ -1,0 +1,1 @@
+"""Descriptions that wait for a person, the most doubtful first, one at a time."""

@@ -133,10 +133,11 @@ def test_the_threshold_for_a_wanted_error_holds_on_other_pictures() -> None:
 
 def test_what_cannot_be_reached_is_not_found_and_what_is_not_sure_says_so() -> None:
     assert cheapest(curve(POLICY, a_set()), 0.0) == (None, False)
-    few = [described("1", 0.9, [True] * 4, [True])]
+    few = [described(str(n), 0.9, [True] * 4, [True]) for n in range(5)]
     found, is_sure = cheapest(curve(POLICY, few), 0.05)
     assert found is not None
-    assert (found.below, is_sure) == (0.0, False)
+    assert (found.below, is_sure) == (0.0, False)  # 0 of 20: 1 of 21 is to be expected
+    assert cheapest(curve(POLICY, few[:4]), 0.05) == (None, False)
     nothing = [described("1", 0.9, [], [])]
     assert cheapest(curve(POLICY, nothing), 0.5) == (None, False)
 

@@ -236,9 +236,8 @@ def _sentences(done: Report, options: PolicyOptions) -> list[str]:
             f"with {_with_interval(best.false)}."
         )
     else:
-        how = "the interval's upper end" if done.is_sure else "the share alone, which is not sure"
         lines += [
-            f"For {wanted}: confidence_below {done.found.below:.3f}, by {how}.",
+            f"For {wanted}{_how(done.is_sure)}: confidence_below {done.found.below:.3f}.",
             f"  found on {_came_out(done.on_fit)}",
             f"  came out on {_came_out(done.on_others)}",
         ]
@@ -255,7 +254,7 @@ def _sentences(done: Report, options: PolicyOptions) -> list[str]:
         lines.append(f"No final confidence marks descriptions with {wanted}.")
     else:
         on_fit, on_others = done.accepted
-        how = "" if done.accepted_is_sure else " (by the share alone, which is not sure)"
+        how = _how(done.accepted_is_sure)
         lines += [
             f"Descriptions with a final confidence from {on_fit.confidence:.3f}: {wanted}{how}.",
             f"  found: {_with_interval(on_fit.false)}, "
@@ -264,6 +263,10 @@ def _sentences(done: Report, options: PolicyOptions) -> list[str]:
             f"coverage {_with_interval(on_others.coverage)} of the pictures",
         ]
     return lines
+
+
+def _how(is_sure: bool) -> str:
+    return " (the interval's upper end)" if is_sure else " (to be expected, not sure)"
 
 
 def _came_out(point: Tradeoff) -> str:

@@ -174,15 +174,29 @@ def thresholds(pictures: Iterable[DescribedPicture]) -> list[float]:
     return sorted({0.0, *found, 1.0})
 
 
-def cheapest(points: Iterable[Tradeoff], error: float) -> tuple[Tradeoff | None, bool]:
+def is_within(false: Share, error: float) -> bool:
+    """Return whether other pictures are to be expected to have at most this share of false claims.
+
+    As conformal risk control has it: one more claim, a false one, may come.
+    """
+    return bool(false.total) and (false.count + 1) / (false.total + 1) <= error
+
+
+def is_surely_within(false: Share, error: float) -> bool:
+    """Return whether the upper end of the interval is at most this share of false claims."""
+    return bool(false.total) and false.interval[1] <= error
+
+
+def cheapest(points: Sequence[Tradeoff], error: float) -> tuple[Tradeoff | None, bool]:
     """Return the cheapest point with at most this share of false claims, and if that is sure.
 
-    It is where the upper end of the interval is within; else by the share itself; None if none is.
+    It is one that is surely within; else one that is to be expected to be; None if none is.
     """
-    within = [each for each in points if (each.false.value or 0.0) <= error and each.false.total]
-    sure = [each for each in within if each.false.interval[1] <= error]
-    best = min(sure or within, key=lambda each: (each.credits, each.below or 0.0), default=None)
-    return best, bool(sure)
+    for is_sure, within in ((True, is_surely_within), (False, is_within)):
+        good = [each for each in points if within(each.false, error)]
+        if good:
+            return min(good, key=lambda each: (each.credits, each.below or 0.0)), is_sure
+    return None, False
 
 
 def fit_policy(policy: Policy, pictures: Sequence[DescribedPicture]) -> Policy:
@@ -252,9 +266,11 @@ def widest(
     """
     found = {final(policy, each).confidence or 0.0 for each in pictures}
     every = [accepted(policy, pictures, each) for each in sorted(found)]
-    within = [each for each in every if each.false.total and (each.false.value or 0.0) <= error]
-    sure = [each for each in within if each.false.interval[1] <= error]
-    return next(iter(sure or within), None), bool(sure)
+    for is_sure, within in ((True, is_surely_within), (False, is_within)):
+        good = next((each for each in every if within(each.false, error)), None)
+        if good is not None:
+            return good, is_sure
+    return None, False
 
 
 def _fit(decided: Sequence[Sample]) -> Calibration:

@@ -5,6 +5,7 @@ No 5xx, no undocumented status, no body that breaks its schema.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from tests.conftest import Server, reachable, start_server
+from tests.waiting import PATIENCE
 
 CHECKS = (
     "not_a_server_error",
@@ -49,6 +51,12 @@ def test_every_route_keeps_its_word(own_server: Server) -> None:
     )
     print(done.stdout[-6000:])  # its summary belongs into the log of every run
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_reference_leads_somewhere(server: Server) -> None:
+    document = requests.get(f"{server.url}/openapi.json", timeout=PATIENCE)
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', document.text))
+    assert used - document.json()["components"]["schemas"].keys() == set()
 
 
 def test_plain_routes_are_described_as_the_others(server: Server) -> None:

@@ -32,6 +32,7 @@ _BODIES = (
     schemas.PullRequest,
     schemas.GenerateRequest,
     schemas.OllamaChatRequest,
+    schemas.EmbedRequest,
 )
 
 

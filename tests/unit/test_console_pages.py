@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import inspect
 import re
-import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.dependencies.models import Dependant
@@ -21,12 +23,18 @@ from ocelli.api.policy import is_marked, policy_of
 from ocelli.console import navigation, pages, static
 from ocelli.console.api_requests import ApiRequest
 from ocelli.console.app import ROUTERS
+from ocelli.console.drop import mapping as drop
+from ocelli.console.jobs import mapping as jobs
 from ocelli.console.library import mapping as library
 from ocelli.console.pictures.routes import api_requests
 from ocelli.console.review.routes import api_requests as review_requests
 from ocelli.console.security import content_security_policy
+from ocelli.console.usage import mapping as usage
 from ocelli.console.visitors import current_visitor, owner_visitor, parse_form
+from ocelli.console.vocabulary import mapping as vocabulary
+from ocelli.domain.activities import Activity, ActivityKind
 from ocelli.domain.errors import MalformedRequest
+from ocelli.domain.vocabulary import Vocabulary
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 TEMPLATES = sorted(pages.FOLDER.rglob("*.html"))
@@ -128,9 +136,24 @@ def sdk_accepts(request: ApiRequest) -> bool:
 
 def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
     filters = library.Filters(search="cat", tags="a, b")
-    shown = [library.api_request(filters), *api_requests(str(uuid.uuid4()), 3, None)]
-    shown += review_requests(SimpleNamespace(image=SimpleNamespace(id=uuid.uuid4())))  # type: ignore[arg-type]
-    for request in shown:
+    batch = Activity(
+        ActivityKind.BATCH, UUID(int=1), datetime.now(UTC), None, 1, 0, 0, 0, 0, False, False, ""
+    )
+    shown: Any = SimpleNamespace(image=SimpleNamespace(id=UUID(int=4)))
+    now = datetime.now(UTC)
+    terms = Vocabulary(UUID(int=2), "animals", 1, "", now, now)
+    for request in (
+        library.api_request(filters),
+        *api_requests(str(UUID(int=3)), 3, None),
+        *review_requests(shown),
+        drop.api_request(),
+        jobs.list_request(),
+        *jobs.requests_of(batch),
+        *jobs.requests_of(replace(batch, kind=ActivityKind.SESSION)),
+        *usage.api_requests(),
+        *vocabulary.api_requests(),
+        *vocabulary.api_requests(terms),
+    ):
         assert sdk_accepts(request), request.title
 
 

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from ocelli.domain.claims import Tokens
     from ocelli.domain.jobs import QueueState
+    from ocelli.domain.ports_fetch import Fetcher
     from ocelli.domain.pricing import Roster
     from ocelli.domain.sight import SightState
     from ocelli.media.blob_writer import BlobWriter
     from ocelli.usecases.accounts import Accounts
+    from ocelli.usecases.activities import Activities
     from ocelli.usecases.adhoc import AdHocAnalyses
     from ocelli.usecases.batches import Batches
     from ocelli.usecases.capacity import Capacity
@@ -118,6 +121,7 @@ class Services:
     adhoc: AdHocAnalyses
     batches: Batches
     redescribe: Redescribe
+    activities: Activities
     backend_names: Sequence[str]
     default_backend: str
     answer_timeout: float
@@ -126,6 +130,8 @@ class Services:
     embeddings: Embeddings
     fetch_jobs: FetchJobs
     roster: Roster
+    fetcher: Fetcher
+    token_cost: Callable[[str, Tokens], float | None]
     fetch_wait: float
     new_blob: BlobFactory
     disk: DiskWatch

@@ -15,7 +15,8 @@ class ApiRequest:
     """One request.
 
     ``call`` is a method of the SDK's client, such as ``files.list``, that makes the same one with
-    ``positional`` and named ``arguments``. ``query`` may hold lists.
+    ``positional`` and named ``arguments``. ``query`` may hold lists; in
+    ``form`` a value that begins with @ is a file.
     """
 
     title: str
@@ -26,12 +27,13 @@ class ApiRequest:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     positional: Sequence[Any] = ()
+    form: Mapping[str, str] = field(default_factory=dict)
 
     def curl(self, base_url: str) -> str:
         """Return the command."""
         query = {name: value for name, value in self.query.items() if value not in (None, [], "")}
         url = base_url + self.path + (f"?{urlencode(query, doseq=True)}" if query else "")
-        method = "" if self.method == "GET" else f" -X {self.method}"
+        method = "" if self.method == "GET" or self.form else f" -X {self.method}"
         parts = [
             f"curl{method} {shlex.quote(url)}",
             '-H "Authorization: Bearer $AIONVISION_API_KEY"',
@@ -39,6 +41,7 @@ class ApiRequest:
         if self.body is not None:
             text = json.dumps(self.body, ensure_ascii=False)
             parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(text)}"]
+        parts += [f"-F {shlex.quote(f'{name}={value}')}" for name, value in self.form.items()]
         return " \\\n  ".join(parts)
 
     def python(self, base_url: str) -> str:

@@ -11,12 +11,16 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from ocelli.console import errors, static
+from ocelli.console.drop import routes as drop
+from ocelli.console.jobs import routes as jobs
 from ocelli.console.library import routes as library
 from ocelli.console.pictures import routes as pictures
 from ocelli.console.review import routes as review
 from ocelli.console.security import SecurityHeaders
 from ocelli.console.services import PATH, Console
 from ocelli.console.sign_in import routes as sign_in
+from ocelli.console.usage import routes as usage
+from ocelli.console.vocabulary import routes as vocabulary
 from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
@@ -27,7 +31,17 @@ if TYPE_CHECKING:
     from ocelli.api.services import Services
     from ocelli.usecases.console_sessions import ConsoleSessions
 
-ROUTERS = (static.router, sign_in.router, library.router, pictures.router, review.router)
+ROUTERS = (
+    static.router,
+    sign_in.router,
+    library.router,
+    pictures.router,
+    review.router,
+    drop.router,
+    jobs.router,
+    vocabulary.router,
+    usage.router,
+)
 """A router per page: a new page adds its own here, and its line in ``navigation``."""
 
 

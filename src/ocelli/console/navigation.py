@@ -17,5 +17,12 @@ class NavigationEntry:
     for_owner: bool = False
 
 
-ENTRIES = (NavigationEntry("Library", "/library"), NavigationEntry("Review", "/review"))
+ENTRIES = (
+    NavigationEntry("Library", "/library"),
+    NavigationEntry("Review", "/review"),
+    NavigationEntry("Drop", "/drop", KeyRole.WRITE),
+    NavigationEntry("Jobs", "/jobs"),
+    NavigationEntry("Vocabulary", "/vocabulary"),
+    NavigationEntry("Usage", "/usage"),
+)
 """In the order in which they are shown; the first one is where the console begins."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.analysis import VerificationLevel
+    from ocelli.domain.claims import Tokens
 
 
 class Limit(Enum):
@@ -54,4 +55,24 @@ class Delivered:
     succeeded: int
     failed: int
     credits: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfUse:
+    """What was delivered on one day (UTC)."""
+
+    day: date
+    succeeded: int = 0
+    failed: int = 0
+    credits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BackendUse:
+    """The model calls of a backend in analyses that are still kept; ``milliseconds`` in sum."""
+
+    backend: str
+    calls: int
+    tokens: Tokens
     milliseconds: float

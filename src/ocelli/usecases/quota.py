@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import TIER_LIMITS
 from ocelli.domain.errors import StorageQuotaExceeded, UsageLimitExceeded
-from ocelli.domain.usage import Charge, Limit
+from ocelli.domain.usage import Charge, DayOfUse, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ocelli.domain.accounts import Tenant, Tier, TierLimits
-    from ocelli.domain.usage import Delivered, MonthlyUse
+    from ocelli.domain.usage import BackendUse, Delivered, MonthlyUse
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
 
 
@@ -65,6 +65,16 @@ class Quota:
         """Return the results delivered from ``start`` to ``end``, both inclusive."""
         async with self._database.autocommit() as tx:
             return list(await tx.usage.days(tenant.id, start, end))
+
+    async def history(
+        self, tenant: Tenant, start: date, end: date
+    ) -> tuple[Sequence[DayOfUse], Sequence[BackendUse]]:
+        """Return what was delivered on each day, both inclusive, and by each backend since."""
+        async with self._database.autocommit() as tx:
+            days = {each.day: each for each in await tx.usage.daily(tenant.id, start, end)}
+            backends = await tx.usage.backends(tenant.id, start)
+        dates = (start + timedelta(days=n) for n in range((end - start).days + 1))
+        return [days.get(day) or DayOfUse(day) for day in dates], backends
 
     def charge(
         self,

@@ -13,13 +13,15 @@ from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.analysis import Analysis, Status, VerificationLevel
 from ocelli.domain.correlation import REQUEST_ID
 from ocelli.domain.errors import (
+    Conflict,
     NotFound,
     OcelliError,
     TooLarge,
     ValidationFailed,
 )
 from ocelli.domain.images import Image, StorageTarget
-from ocelli.domain.questions import Question
+from ocelli.domain.languages import DEFAULT as DEFAULT_LANGUAGE
+from ocelli.domain.questions import Question, Role
 from ocelli.domain.upload_sessions import Intent, Item, ItemState, Session, UploadMethod
 from ocelli.usecases.batcher import Batcher
 from ocelli.usecases.concurrency import store_all
@@ -57,6 +59,8 @@ class UploadRequest:
     variants: bool = True
     level: VerificationLevel = DEFAULT_LEVEL
     backends: tuple[str, ...] = ()
+    role: Role = Role.GENERAL
+    language: str = DEFAULT_LANGUAGE
     policy_id: UUID | None = None
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
@@ -66,11 +70,15 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class IncomingFile:
-    """One file of several: ``staged`` if it was received, else ``error``."""
+    """One file of several: ``staged`` if it was received, else ``error``.
+
+    ``key`` names the file within its session, if it may come again.
+    """
 
     request: UploadRequest
     staged: BlobWriter | None = None
     error: OcelliError | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +177,7 @@ class Upload:
         """
         results = await self._store_all(tenant, files)
         async with self._database.transaction() as tx:
-            # In the order of the hashes: two requests with the same files never wait in a circle.
-            for stored in sorted(
-                (each for each in results if isinstance(each, _StoredUpload)),
-                key=lambda each: each.image.sha256,
-            ):
-                if stored.request.skip_duplicates:
-                    await tx.images.lock_content(tenant.id, stored.image.sha256)
+            await _lock_duplicates(tx, tenant, results)
             recorded = iter(
                 await self._record(
                     tx, [each for each in results if isinstance(each, _StoredUpload)]
@@ -202,6 +204,49 @@ class Upload:
             ]
         )
         return AcceptedBatch(session, outcomes)
+
+    async def accept_once(
+        self,
+        tenant: Tenant,
+        files: Sequence[IncomingFile],
+        *,
+        level: VerificationLevel,
+        session_id: UUID,
+    ) -> Sequence[Item | OcelliError]:
+        """Accept files into a session, which the first ones open; each ``key`` once.
+
+        A file that came before gets its first answer again. One that is refused is in no session,
+        and may come again. Raises Conflict if the session was cancelled, UsageLimitExceeded.
+        """
+        keys = [file.key for file in files if file.key is not None]
+        results = await self._store_all(tenant, files)
+        async with self._database.transaction() as tx:
+            await tx.images.lock_content(tenant.id, f"session {session_id}")
+            known = await tx.sessions.items_by_idempotency_keys(tenant.id, keys)
+            new = [
+                (file, stored)
+                for file, stored in zip(files, results, strict=True)
+                if isinstance(stored, _StoredUpload) and file.key not in known
+            ]
+            await _lock_duplicates(tx, tenant, [stored for _, stored in new])
+            accepted = await self._record(tx, [stored for _, stored in new])
+            if new:
+                await _record_in(tx, tenant, [file for file, _ in new], accepted, level, session_id)
+                pairs = zip(accepted, (file.request for file, _ in new), strict=True)
+                await self._count(tx, tenant, list(pairs))
+            items = await tx.sessions.items_by_idempotency_keys(tenant.id, keys)
+        by_key = {file.key: outcome for (file, _), outcome in zip(new, accepted, strict=True)}
+        await self._discard_duplicates(
+            [
+                (stored, by_key.get(file.key) or Accepted(stored.image, duplicate=True))
+                for file, stored in zip(files, results, strict=True)
+                if isinstance(stored, _StoredUpload)
+            ]
+        )
+        return [
+            items[file.key] if file.key in items else _refusal(result)
+            for file, result in zip(files, results, strict=True)
+        ]
 
     async def _store_all(
         self, tenant: Tenant, files: Sequence[IncomingFile]
@@ -360,6 +405,42 @@ def check_labels(request: UploadRequest, *, longest_tag: int = MAX_TAG_LENGTH) -
         raise ValidationFailed(f"A tag is longer than {longest_tag} characters.", field="tags")
 
 
+async def _lock_duplicates(
+    tx: PostgresTransaction, tenant: Tenant, results: Sequence[_StoredUpload | OcelliError]
+) -> None:
+    """Lock what is not to be stored twice.
+
+    In the order of the hashes: two requests with the same files never wait in a circle.
+    """
+    for stored in sorted(
+        (each for each in results if isinstance(each, _StoredUpload)),
+        key=lambda each: each.image.sha256,
+    ):
+        if stored.request.skip_duplicates:
+            await tx.images.lock_content(tenant.id, stored.image.sha256)
+
+
+def _refusal(result: _StoredUpload | OcelliError) -> OcelliError:
+    assert isinstance(result, OcelliError)  # what was stored has an item
+    return result
+
+
+async def _record_in(
+    tx: PostgresTransaction,
+    tenant: Tenant,
+    files: Sequence[IncomingFile],
+    outcomes: Sequence[Accepted],
+    level: VerificationLevel,
+    session_id: UUID,
+) -> None:
+    """Add to the session of this id, or open it. Raises Conflict if it was cancelled."""
+    session, items = _new_session(tenant, files, outcomes, level, Intent.DESCRIBE, session_id)
+    if await tx.sessions.get(tenant.id, session_id) is None:
+        await tx.sessions.add(session, items)
+    elif not await tx.sessions.extend(session, items):
+        raise Conflict("This session was cancelled: it takes no more pictures.")
+
+
 async def _record_session(
     tx: PostgresTransaction,
     tenant: Tenant,
@@ -369,11 +450,30 @@ async def _record_session(
     intent: Intent,
     into: UUID | None,
 ) -> Session:
+    session, items = _new_session(tenant, files, outcomes, level, intent, into)
+    if into is None:
+        await tx.sessions.add(session, items)
+    elif not await tx.sessions.extend(session, items):
+        raise NotFound("Open session", str(into))
+    found = await tx.sessions.get(tenant.id, session.id)
+    assert found is not None
+    return found
+
+
+def _new_session(
+    tenant: Tenant,
+    files: Sequence[IncomingFile],
+    outcomes: Sequence[Accepted | OcelliError],
+    level: VerificationLevel,
+    intent: Intent,
+    id: UUID | None,
+) -> tuple[Session, list[Item]]:
+    """Return a session of these files, and its items."""
     now = datetime.now(UTC)
     states = [_state(outcome, file.request) for outcome, file in zip(outcomes, files, strict=True)]
     counts = Counter(states)
     session = Session(
-        id=into or uuid.uuid4(),
+        id=id or uuid.uuid4(),
         tenant_id=tenant.id,
         upload_method=UploadMethod.STREAMING,
         level=level,
@@ -391,13 +491,7 @@ async def _record_session(
         _item(session, position, file, outcome, state)
         for position, (file, outcome, state) in enumerate(zip(files, outcomes, states, strict=True))
     ]
-    if into is None:
-        await tx.sessions.add(session, items)
-    elif not await tx.sessions.extend(session, items):
-        raise NotFound("Open session", str(into))
-    found = await tx.sessions.get(tenant.id, session.id)
-    assert found is not None
-    return found
+    return session, items
 
 
 def _item(
@@ -416,6 +510,7 @@ def _item(
         state=state,
         created_at=session.created_at,
         storage_target=file.request.storage_target,
+        idempotency_key=file.key,
     )
     if isinstance(outcome, OcelliError):
         return replace(item, error=outcome.message, retryable=outcome.retryable)
@@ -462,6 +557,11 @@ def _new_analysis(stored: _StoredUpload) -> Analysis:
         level=stored.request.level,
         status=Status.QUEUED,
         created_at=datetime.now(UTC),
-        question=Question(backends=stored.request.backends, vocabulary=stored.request.vocabulary),
+        question=Question(
+            role=stored.request.role,
+            language=stored.request.language,
+            backends=stored.request.backends,
+            vocabulary=stored.request.vocabulary,
+        ),
         policy_id=stored.request.policy_id,
     )

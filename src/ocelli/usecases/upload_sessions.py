@@ -114,6 +114,21 @@ class Sessions:
                 await tx.sessions.recent(session.id, failed=True, limit=RECENT),
             )
 
+    async def snapshot(
+        self, tenant_id: UUID, id: str, *, failures: int
+    ) -> tuple[Session, str, Sequence[Item]]:
+        """Return the session, the state of each file, and the newest failures.
+
+        For the states see ``PostgresSessions.states``: they alone are of one moment.
+        """
+        async with self._database.autocommit() as tx:
+            session = await _session(tx, tenant_id, id)
+            return (
+                session,
+                await tx.sessions.states(session.id),
+                await tx.sessions.recent(session.id, failed=True, limit=failures),
+            )
+
     async def cancel(self, tenant_id: UUID, id: str) -> SessionOverview:
         """Cancel the files that have not begun; those being analysed finish.
 

@@ -18,6 +18,7 @@ from ocelli.storage.postgres.health import queue_state, worker_alive
 from ocelli.storage.postgres.notifications import ChangeListener
 from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.accounts import Accounts
+from ocelli.usecases.activities import Activities
 from ocelli.usecases.adhoc import AdHocAnalyses
 from ocelli.usecases.batches import Batches
 from ocelli.usecases.capacity import Capacity
@@ -52,7 +53,7 @@ from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster
+from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster, token_cost
 from ocelli.wiring.decoders import decoder_pool
 from ocelli.wiring.sight import sight_subjects
 
@@ -111,6 +112,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
         max_bytes=settings.max_upload_bytes,
         max_pixels=settings.max_pixels,
     )
+    sessions = Sessions(database)
+    batches = Batches(database, adhoc, quota)
+    redescribe = Redescribe(database, quota)
     metering = Metering(database, quota, OPERATION)
     upstreams = Upstreams(chat_configs(settings))
     decoders = decoder_pool(settings, part=2)
@@ -164,15 +168,16 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             quota=quota,
             upload=upload,
             presigned=Presigned(database, stores, upload, quota, policies),
-            sessions=Sessions(database),
+            sessions=sessions,
             listen=changes.listen,
             files=Files(database, stores),
             edits=edits,
             reviews=Reviews(database, edits),
             colors=Colors(database),
             adhoc=adhoc,
-            batches=Batches(database, adhoc, quota),
-            redescribe=Redescribe(database, quota),
+            batches=batches,
+            redescribe=redescribe,
+            activities=Activities(database, sessions, batches, redescribe),
             backend_names=names,
             default_backend=default_backend,
             policies=policies,
@@ -186,6 +191,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             library_search=LibrarySearch(database, embeddings),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
+            fetcher=fetcher(settings),
+            token_cost=token_cost(settings),
             fetch_wait=settings.fetch_wait,
             new_blob=stores.new_blob,
             disk=disk,

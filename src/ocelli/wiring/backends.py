@@ -14,13 +14,14 @@ from ocelli.domain.verification import Calibration
 from ocelli.usecases.verification_engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from concurrent.futures import Executor
     from pathlib import Path
 
     from ocelli.backends.config import BackendConfig
     from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.registry import MissingKey, Registry
+    from ocelli.domain.claims import Tokens
     from ocelli.domain.ports_backends import SightGate
     from ocelli.settings import BackendSetting, Settings
 
@@ -53,6 +54,21 @@ def backend_names(settings: Settings) -> tuple[str, ...]:
 
     configured = chat_configs(settings)
     return (*(each.name for each in configured if not isinstance(each, MissingKey)), LOCAL)
+
+
+def token_cost(settings: Settings) -> Callable[[str, Tokens], float | None]:
+    """Return what the tokens of a backend cost in US dollars; None where prices are not known."""
+    from ocelli.backends.registry import MissingKey
+
+    configured = (each for each in chat_configs(settings) if not isinstance(each, MissingKey))
+    prices = {each.name: each.prices for each in configured}
+
+    def cost(backend: str, tokens: Tokens) -> float | None:
+        if backend == LOCAL:
+            return 0.0
+        return prices[backend].cost(tokens) if backend in prices else None
+
+    return cost
 
 
 def roster(settings: Settings) -> Roster:

@@ -5,6 +5,7 @@ import { paint } from "./blurhash.js";
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 function showTime(element) {
+  if (!element.textContent.endsWith("UTC")) return; // it shows the viewer's time already
   const moment = new Date(element.dateTime);
   if (Number.isNaN(moment.getTime())) return;
   element.title = element.textContent;
@@ -63,18 +64,26 @@ function askFirst(element) {
   });
 }
 
+function fillFromFile(chooser) {
+  chooser.addEventListener("change", async () => {
+    const field = chooser.form.elements[chooser.dataset.fills];
+    if (chooser.files.length) field.value = await chooser.files[0].text();
+  });
+}
+
 const ENHANCEMENTS = [
   ["[data-selected]", countSelected],
   ["[data-confirm]", askFirst],
   ["time[datetime]", showTime],
   ["[data-blurhash]", showPlaceholder],
   ["pre[data-copy]", addCopyButton],
+  ["input[data-fills]", fillFromFile],
 ];
 
 function enhance(root) {
   for (const [selector, apply] of ENHANCEMENTS) {
     for (const element of root.querySelectorAll(selector)) {
-      if (element.enhanced) continue;
+      if (element.enhanced && apply !== showTime) continue; // a swap may bring back the server's time
       element.enhanced = true;
       apply(element);
     }

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.postgres.accounts import PostgresAccounts
+from ocelli.storage.postgres.activities import PostgresActivities
 from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
@@ -81,6 +82,7 @@ class PostgresTransaction:
     reviews = _repository(PostgresReviews)
     vocabularies = _repository(PostgresVocabularies)
     console = _repository(PostgresConsole)
+    activities = _repository(PostgresActivities)
 
 
 class PostgresDatabase:

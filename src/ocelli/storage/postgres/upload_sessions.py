@@ -262,6 +262,29 @@ class PostgresSessions:
         )
         return _to_item(rows[0]) if rows else None
 
+    async def items_by_idempotency_keys(
+        self, tenant_id: UUID, keys: Sequence[str]
+    ) -> dict[str, Item]:
+        """Return the items with these idempotency keys, by key."""
+        rows = await self._rows(
+            "SELECT * FROM items WHERE tenant_id = %s AND idempotency_key = ANY(%s)",
+            (tenant_id, list(keys)),
+        )
+        return {row["idempotency_key"]: _to_item(row) for row in rows}
+
+    async def states(self, session_id: UUID) -> str:
+        """Return the state of each item in their order, as the first letter of its name.
+
+        One that is being confirmed counts as uploading.
+        """
+        rows = await self._rows(
+            "SELECT coalesce(string_agg(CASE state WHEN 'confirming' THEN 'u'"
+            " ELSE left(state, 1) END, '' ORDER BY position), '') AS states"
+            " FROM items WHERE session_id = %s",
+            (session_id,),
+        )
+        return str(rows[0]["states"])
+
     async def take(self, id: UUID) -> bool:
         """Move an item from uploading to confirming; False if another request has it.
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from ocelli.domain.analysis import VerificationLevel
-from ocelli.domain.usage import Charge, Delivered, Limit, MonthlyUse
+from ocelli.domain.claims import Tokens
+from ocelli.domain.usage import BackendUse, Charge, DayOfUse, Delivered, Limit, MonthlyUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +150,37 @@ class PostgresUsage:
                 row["failed"],
                 row["credits"],
                 row["milliseconds"],
+            )
+            for row in await cursor.fetchall()
+        ]
+
+    async def daily(self, tenant_id: UUID, start: date, end: date) -> Sequence[DayOfUse]:
+        """Return the sums of the days with deliveries, from ``start`` to ``end``, in order."""
+        cursor = await self._connection.execute(
+            "SELECT day, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,"
+            " sum(credits)::bigint AS credits FROM usage_days"
+            " WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY day ORDER BY day",
+            (tenant_id, start, end),
+        )
+        return [DayOfUse(**row) for row in await cursor.fetchall()]
+
+    async def backends(self, tenant_id: UUID, start: date) -> Sequence[BackendUse]:
+        """Return the model calls of each backend in analyses that ended since ``start``."""
+        cursor = await self._connection.execute(
+            "SELECT c->>'source' AS backend, count(*) AS calls,"
+            " sum((c->'tokens'->>'prompt')::bigint)::bigint AS prompt,"
+            " sum((c->'tokens'->>'completion')::bigint)::bigint AS completion,"
+            " sum((c->>'milliseconds')::float) AS milliseconds"
+            " FROM analyses a, jsonb_array_elements(a.calls) c"
+            " WHERE a.tenant_id = %s AND a.completed_at >= %s GROUP BY 1 ORDER BY 1",
+            (tenant_id, start),
+        )
+        return [
+            BackendUse(
+                row["backend"],
+                row["calls"],
+                Tokens(row["prompt"] or 0, row["completion"] or 0),
+                row["milliseconds"] or 0.0,
             )
             for row in await cursor.fetchall()
         ]

@@ -1,0 +1,1 @@
+"""Sending pictures from a browser, each exactly once."""

@@ -1,0 +1,1 @@
+"""What was asked for and takes a while: how far it is, what failed and why."""

@@ -1,0 +1,1 @@
+"""Keys, what was used, and what is left."""

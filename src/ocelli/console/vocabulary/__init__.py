@@ -1,0 +1,1 @@
+"""The tags of the tenant: vocabularies, their terms, and a trial."""

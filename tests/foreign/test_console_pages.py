@@ -1,0 +1,120 @@
+"""The pages of jobs, usage and the like in a browser: readable, reachable, and at two widths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.conftest import Server
+from tests.foreign.browser import NARROW, WIDE, Visit, overflows, serious_findings
+from tests.integration.test_main_job import API, finished, noise
+
+SIZES = pytest.mark.parametrize(
+    ("size", "scheme"), [(NARROW, "dark"), (WIDE, "light")], ids=["narrow", "wide"]
+)
+
+
+@pytest.fixture(scope="module")
+def key(chat: Server) -> str:
+    """A key of a tenant with a picture that was described, and one that failed."""
+    key = chat.new_key("console-pages")
+    headers = {"Authorization": f"Bearer {key}"}
+    broken = noise(41_002)[:2_000] + b"\0" * 500
+    contents = [("good.png", noise(41_001)), ("<b>bad.png", broken)]
+    answer = requests.post(
+        f"{chat.url}{API}/user-files/upload/stream-batch",
+        headers=headers,
+        files=[("files", each) for each in contents],
+        timeout=60,
+    ).json()
+    for each in answer["results"]:
+        finished(chat, each["image_id"], headers=headers)
+    return key
+
+
+def good(page: Any) -> None:
+    assert serious_findings(page) == []
+    assert overflows(page) == 0
+
+
+@SIZES
+def test_jobs(visit: Visit, key: str, size: tuple[int, int], scheme: str) -> None:
+    page = visit("/jobs", key=key, size=size, color_scheme=scheme)
+    good(page)
+    page.get_by_role("link", name="Upload").first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="What failed, and why").wait_for()
+    assert "<b>bad.png" in page.locator(".file-list li").inner_text()
+    good(page)
+
+
+def test_failed_ones_are_repeated_and_the_page_follows(visit: Visit, key: str) -> None:
+    page = visit("/jobs", key=key)
+    page.get_by_role("link", name="Upload").first.click()
+    button = page.get_by_role("button", name="Describe 1 failed again")
+    if button.count():
+        button.click()
+        page.get_by_text("1 picture is described again").wait_for()
+    page.get_by_role("link", name="All jobs").click()
+    page.get_by_role("link", name="Batch").first.click()
+    page.get_by_text("1 of 1 done").wait_for()  # the page asks again by itself
+
+
+def test_jobs_read_without_scripts(visit: Visit, key: str) -> None:
+    page = visit("/jobs", key=key, java_script_enabled=False)
+    page.get_by_role("link", name="Upload").first.click()
+    assert "<b>bad.png" in page.locator(".file-list li").inner_text()
+
+
+@SIZES
+def test_usage(visit: Visit, key: str, size: tuple[int, int], scheme: str) -> None:
+    page = visit("/usage", key=key, size=size, color_scheme=scheme)
+    good(page)
+    assert page.locator("svg.plot rect.good").count() == 30
+    page.get_by_text("The numbers").click()
+    assert "1" in page.locator("details table").first.inner_text()
+
+
+def test_a_key_is_made_shown_once_and_revoked(visit: Visit, chat: Server, key: str) -> None:
+    page = visit("/usage", key=key)
+    page.get_by_label("Name", exact=True).fill("<i>import</i>")
+    page.get_by_label("It may").select_option("read")
+    page.get_by_label("It ends").select_option("7")
+    page.get_by_role("button", name="Make the key").click()
+    secret = page.locator(".notice.good code").inner_text()
+    good(page)
+    headers = {"Authorization": f"Bearer {secret}"}
+    address = f"{chat.url}{API}/user-files"
+    assert requests.get(address, headers=headers, timeout=60).status_code == 200
+    page.goto("/console/usage")
+    assert secret not in page.content()
+    page.get_by_role("button", name="Revoke <i>import</i>").click()
+    page.get_by_role("link", name="Also those that have ended").click()
+    page.get_by_text("revoked").wait_for()
+    assert page.get_by_role("button", name="Revoke <i>import</i>").count() == 0
+
+
+@SIZES
+def test_vocabulary(visit: Visit, chat: Server, size: tuple[int, int], scheme: str) -> None:
+    key = chat.new_key(f"console-vocabulary-{size[0]}")
+    page = visit("/vocabulary", key=key, size=size, color_scheme=scheme)
+    page.get_by_text("No vocabulary yet").wait_for()
+    good(page)
+    page.get_by_label("Name").fill("<b>animals")
+    content = b"animal/dog/terrier\nanimal/cat\n<i>plant"
+    page.get_by_label("From a file").set_input_files(
+        {"name": "a.txt", "mimeType": "text/plain", "buffer": content}
+    )
+    page.wait_for_function("document.querySelector('#content').value.length > 20")
+    page.get_by_role("button", name="Import").click()
+    page.get_by_text("Imported: 5 terms.").wait_for()
+    good(page)
+    page.get_by_label("On words").fill("terrier, <u>cat")
+    page.keyboard.press("Enter")
+    page.get_by_text("is its name").first.wait_for()
+    assert "animal/dog/terrier" in page.locator("tbody").first.inner_text()
+    good(page)
+    page.get_by_role("button", name="Delete this vocabulary").click()
+    page.get_by_text("Tags that were chosen from it stay.").wait_for()

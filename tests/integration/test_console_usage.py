@@ -1,0 +1,103 @@
+"""Usage, keys and vocabularies over HTTP: who may what, and what a form says that is wrong."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+from tests.conftest import Server
+from tests.console_client import ConsoleClient
+from tests.integration.test_main_job import API
+
+SECRET = re.compile(r"<code>(aion_[\w-]+)</code>")
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> ConsoleClient:
+    return ConsoleClient(server, server.new_key("console-usage"))
+
+
+def made(client: ConsoleClient, **fields: str | list[str]) -> requests.Response:
+    return client.post("/usage/keys", {"name": "made", "lifetime": "", **fields})
+
+
+def test_limits_and_an_empty_month(client: ConsoleClient) -> None:
+    page = client.get("/usage").text
+    assert "Descriptions this month" in page
+    assert "No backend was asked in these days" in page
+    assert "Nothing was described in these days" in page
+
+
+def test_a_new_key_is_shown_once(server: Server, client: ConsoleClient) -> None:
+    answer = made(client, scopes=["read", "usage:read"])
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    found = SECRET.search(answer.text)
+    assert found is not None
+    assert found[1] not in client.get("/usage").text
+    reader = ConsoleClient(server, found[1])
+    page = reader.get("/usage").text
+    assert "Make the key" not in page
+    assert "Revoke" not in page
+    assert "Drop</a>" not in page
+    assert reader.get("/drop").status_code == 403
+    assert made(reader, scopes=["read"]).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"name": ""}, 422, "A key needs a name"),
+        ({"name": "x" * 256}, 422, "A key needs a name"),
+        ({"lifetime": "-1"}, 422, "Choose from the list"),
+        ({"scopes": "everything"}, 400, "Unknown scope: everything"),
+    ],
+)
+def test_forms_that_do_not_fit(
+    client: ConsoleClient, fields: dict[str, str], status: int, said: str
+) -> None:
+    answer = made(client, **fields)
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+def test_keys_of_others_are_neither_seen_nor_revoked(server: Server, client: ConsoleClient) -> None:
+    secret = server.new_key("console-usage-other")
+    headers = {"Authorization": f"Bearer {secret}"}
+    keys = requests.get(f"{server.url}{API}/api-keys", headers=headers, timeout=60).json()
+    theirs = keys["api_keys"][0]["id"]
+    assert theirs not in client.get("/usage?inactive=true").text
+    assert client.post(f"/usage/keys/{theirs}/revoke").status_code == 404
+    assert requests.get(f"{server.url}{API}/api-keys", headers=headers, timeout=60).ok
+
+
+def test_vocabularies_are_imported_tried_and_deleted(server: Server, client: ConsoleClient) -> None:
+    fields = {"name": "animals", "content": "animal/dog\nanimal/cat"}
+    done = client.post("/vocabulary", fields, allow_redirects=True)
+    assert "Imported: 3 terms." in done.text
+    address = done.url.partition("/console")[2].partition("?")[0]
+    tried = client.get(f"{address}?words=dog").text
+    assert "is its name" in tried
+    stranger = ConsoleClient(server, server.new_key("console-vocabulary-stranger"))
+    assert stranger.get(address).status_code == 404
+    assert stranger.post(f"{address}/delete").status_code == 404
+    assert client.post(f"{address}/delete").status_code == 303
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"content": ""}, "no term"),
+        ({"content": "a", "name": "a/b"}, "A name has"),
+        ({"content": "a", "format": "pdf"}, "Choose the format"),
+        ({"content": "a/" * 20 + "b"}, "Line 1"),
+    ],
+)
+def test_vocabularies_that_cannot_be_read(
+    client: ConsoleClient, fields: dict[str, str], said: str
+) -> None:
+    answer = client.post("/vocabulary", {"name": "bad", **fields})
+    assert answer.status_code == 422
+    assert said in answer.text

@@ -197,6 +197,11 @@ def processes_of(server: Server, kind: str) -> list[int]:
     return found
 
 
+def another(server: Server, kind: str, victim: int) -> set[int]:
+    """The processes of this kind but the one that was killed."""
+    return set(processes_of(server, kind)) - {victim}
+
+
 def drop_and_kill(
     page: Any, server: Server, pictures: list[dict[str, Any]], wait: Callable[[int], object]
 ) -> None:
@@ -207,7 +212,7 @@ def drop_and_kill(
         wait(arrived)
         victim = processes_of(server, kind)[0]
         os.kill(victim, signal.SIGKILL)
-        until(lambda kind=kind, victim=victim: set(processes_of(server, kind)) - {victim})
+        until(partial(another, server, kind, victim))
 
 
 def test_all_arrive_once_while_the_api_and_a_worker_are_killed(visit: Visit, chat: Server) -> None:

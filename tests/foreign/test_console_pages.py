@@ -29,7 +29,7 @@ def key(chat: Server) -> str:
         files=[("files", each) for each in contents],
         timeout=60,
     ).json()
-    for each in answer["results"]:
+    for each in answer["immediate_results"]:
         finished(chat, each["image_id"], headers=headers)
     return key
 
@@ -118,3 +118,13 @@ def test_vocabulary(visit: Visit, chat: Server, size: tuple[int, int], scheme: s
     good(page)
     page.get_by_role("button", name="Delete this vocabulary").click()
     page.get_by_text("Tags that were chosen from it stay.").wait_for()
+
+
+@SIZES
+def test_backends(visit: Visit, chat: Server, size: tuple[int, int], scheme: str) -> None:
+    page = visit("/backends", key=chat.key, size=size, color_scheme=scheme)
+    table = page.get_by_role("region", name="Backends").inner_text()
+    assert "the local models" in table
+    assert "good" in table
+    assert "yes" not in page.content()  # the header of the operator's, which may be secret
+    good(page)

@@ -101,3 +101,17 @@ def test_vocabularies_that_cannot_be_read(
     answer = client.post("/vocabulary", {"name": "bad", **fields})
     assert answer.status_code == 422
     assert said in answer.text
+
+
+def test_the_installation_is_shown_to_its_owner_alone(
+    server: Server, client: ConsoleClient
+) -> None:
+    assert client.get("/backends").status_code == 404
+    assert 'href="/console/backends"' not in client.get("/usage").text
+    owner = ConsoleClient(server)
+    page = owner.get("/backends").text
+    assert 'href="/console/backends"' in page
+    for said in ("the local models", "database", "workers", "Models on this machine"):
+        assert said in page
+    writer = server.new_key("default", "--scopes", "write")
+    assert ConsoleClient(server, writer).get("/backends").status_code == 403

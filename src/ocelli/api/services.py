@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.files import Files
     from ocelli.usecases.history import History
     from ocelli.usecases.idempotency import Idempotency
+    from ocelli.usecases.installation import InstallationView
     from ocelli.usecases.keys import Keys
     from ocelli.usecases.library_search import LibrarySearch
     from ocelli.usecases.moderation import Moderator
@@ -141,6 +142,7 @@ class Services:
     checks: dict[str, Callable[[], Awaitable[None]]]
     checked_elsewhere: frozenset[str]
     queue_state: Callable[[], Awaitable[QueueState]]
+    installation: InstallationView
     sight_states: Callable[[], Awaitable[Mapping[str, SightState]]]
     lifespan: Callable[[], AbstractAsyncContextManager[Any]]
     max_upload_bytes: int

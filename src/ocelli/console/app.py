@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from ocelli.console import errors, static
+from ocelli.console.backends import routes as backends
 from ocelli.console.drop import routes as drop
 from ocelli.console.jobs import routes as jobs
 from ocelli.console.library import routes as library
@@ -41,6 +42,7 @@ ROUTERS = (
     jobs.router,
     vocabulary.router,
     usage.router,
+    backends.router,
 )
 """A router per page: a new page adds its own here, and its line in ``navigation``."""
 

@@ -24,5 +24,6 @@ ENTRIES = (
     NavigationEntry("Jobs", "/jobs"),
     NavigationEntry("Vocabulary", "/vocabulary"),
     NavigationEntry("Usage", "/usage"),
+    NavigationEntry("Backends", "/backends", KeyRole.ADMIN, for_owner=True),
 )
 """In the order in which they are shown; the first one is where the console begins."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
@@ -36,6 +37,7 @@ from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
 from ocelli.usecases.history import History
 from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
+from ocelli.usecases.installation import InstallationView
 from ocelli.usecases.keys import Keys
 from ocelli.usecases.library_search import LibrarySearch
 from ocelli.usecases.metering import Metering
@@ -55,6 +57,7 @@ from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster, token_cost
 from ocelli.wiring.decoders import decoder_pool
+from ocelli.wiring.inventory import inventory
 from ocelli.wiring.sight import sight_subjects
 
 if TYPE_CHECKING:
@@ -201,6 +204,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             checks={"database": database.check, "store": store_check, "workers": worker_check},
             checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
             queue_state=queue,
+            installation=InstallationView(database, partial(inventory, settings)),
             sight_states=sight_states,
             lifespan=lifespan,
             max_upload_bytes=settings.max_upload_bytes,

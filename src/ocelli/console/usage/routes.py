@@ -75,7 +75,7 @@ async def _page(
     return await render(
         request,
         "usage.html",
-        status=status,
+        reset=status.reset,
         meters=mapping.meters(status, request.state.rate),
         balance=await services.fetch_jobs.balance(tenant),
         days=days,

@@ -10,10 +10,11 @@ import psycopg
 
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.claims import Tokens
+from ocelli.domain.installation import BackendRecord
 from ocelli.domain.usage import BackendUse, Charge, DayOfUse, Delivered, Limit, MonthlyUse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from uuid import UUID
 
@@ -184,6 +185,35 @@ class PostgresUsage:
             )
             for row in await cursor.fetchall()
         ]
+
+    async def records(self, start: datetime) -> Mapping[str, BackendRecord]:
+        """Return the looks of each backend for all tenants since ``start``, and what failed."""
+        cursor = await self._connection.execute(
+            "SELECT source, sum(calls)::bigint AS calls, sum(prompt)::bigint AS prompt,"
+            " sum(completion)::bigint AS completion, sum(ms) AS ms,"
+            " sum(failures)::bigint AS failures"
+            " FROM (SELECT c->>'source' AS source, 1 AS calls,"
+            " (c->'tokens'->>'prompt')::bigint AS prompt,"
+            " (c->'tokens'->>'completion')::bigint AS completion,"
+            " (c->>'milliseconds')::float AS ms, 0 AS failures"
+            " FROM analyses a, jsonb_array_elements(a.calls) c WHERE a.completed_at >= %(start)s"
+            " UNION ALL SELECT e->>'source', 0, 0, 0, 0, 1"
+            " FROM analyses a, jsonb_array_elements(a.errors) e WHERE a.completed_at >= %(start)s"
+            ") each_one GROUP BY source",
+            {"start": start},
+        )
+        return {
+            row["source"]: BackendRecord(
+                BackendUse(
+                    row["source"],
+                    row["calls"],
+                    Tokens(row["prompt"] or 0, row["completion"] or 0),
+                    row["ms"] or 0.0,
+                ),
+                row["failures"],
+            )
+            for row in await cursor.fetchall()
+        }
 
 
 async def count(

@@ -1,0 +1,1 @@
+"""The installation, for its owner: backends, models, queue, health."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import (
     analysis,
     chat,
+    console,
     engine,
     fetching,
     meaning,
@@ -44,6 +45,7 @@ CLAIMS = {
         reads,
         polls,
         chat,
+        console,
         search,
         meaning,
         fetching,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ocelli.domain.images import Image
     from ocelli.usecases.files import Links, Page
 
-PER_PAGE = 60
+PER_PAGE = 48
 
 
 def _without_nul(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,16 +191,20 @@ async def test_a_store_that_does_not_answer_is_unavailable(s3: S3, tmp_path: Pat
 
 
 class Dripping(http.server.BaseHTTPRequestHandler):
-    """Promises a lot and sends a byte now and then."""
+    """Promises a lot and sends a byte now and then, until it is ``over``.
+
+    Without an end the thread that reads would keep this process from its own.
+    """
+
+    over = threading.Event()
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "1000000")
         self.end_headers()
         try:
-            while True:
+            while not self.over.wait(0.1):
                 self.wfile.write(b"x")
-                time.sleep(0.1)
         except OSError:
             pass
 
@@ -214,7 +217,9 @@ def dripping() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
+    Dripping.over.clear()
     yield f"http://127.0.0.1:{server.server_port}"
+    Dripping.over.set()
     server.shutdown()
     thread.join()
     server.server_close()

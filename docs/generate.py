@@ -24,6 +24,7 @@ from aion.resources.batch import Batch
 from aion.resources.colors import Colors
 from aion.resources.escalation_policies import EscalationPolicies
 from aion.resources.files import Files
+from aion.resources.folders import FoldersResource
 from aion.resources.history import History
 from aion.resources.reviews import Reviews
 from aion.resources.sessions import Sessions
@@ -132,6 +133,7 @@ RESOURCES = {
     "colors": Colors,
     "reviews": Reviews,
     "vocabularies": Vocabularies,
+    "folders": FoldersResource,
     "agent_search": AgentSearchResource,
     "escalation_policies": EscalationPolicies,
     "settings": S3Settings,

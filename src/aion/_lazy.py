@@ -41,6 +41,10 @@ _HOMES = {
     "aion.types.references": """
         ResultRefData
     """,
+    "aion.types.folders": """
+        DeleteFolderResult Folder FolderBreadcrumb FolderBreadcrumbs FolderContents FolderTree
+        MoveFilesResult
+    """,
     "aion.types.reviews": """
         FileEdit FileEditList PictureLabel PictureLabelList ReviewDone ReviewFailure
         ReviewItem ReviewList ReviewOutcome

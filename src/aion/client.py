@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aion.resources.colors import Colors
     from aion.resources.escalation_policies import EscalationPolicies
     from aion.resources.files import Files
+    from aion.resources.folders import FoldersResource
     from aion.resources.history import History
     from aion.resources.reviews import Reviews
     from aion.resources.sessions import Sessions
@@ -68,6 +69,7 @@ class AionVision(Names):
         colors: colours of pictures.
         reviews: descriptions that wait for a person.
         vocabularies: the terms that tags are chosen from.
+        folders: the tree that pictures are sorted into.
         agent_search: searches in words, by what they mean.
         escalation_policies: second looks where they are needed.
         settings: a bucket of one's own.
@@ -160,6 +162,13 @@ class AionVision(Names):
         from aion.resources.vocabularies import Vocabularies
 
         return Vocabularies(self.config, self._connect)
+
+    @cached_property
+    def folders(self) -> FoldersResource:
+        """The tree that pictures are sorted into."""
+        from aion.resources.folders import FoldersResource
+
+        return FoldersResource(self.config, self._connect)
 
     @cached_property
     def agent_search(self) -> AgentSearchResource:

@@ -17,6 +17,7 @@ from aion.resources.batch import Batch
 from aion.resources.colors import Colors
 from aion.resources.escalation_policies import EscalationPolicies
 from aion.resources.files import Files
+from aion.resources.folders import FoldersResource
 from aion.resources.history import History
 from aion.resources.reviews import Reviews
 from aion.resources.sessions import Sessions
@@ -126,6 +127,19 @@ class SyncAgentSearchResource(_Part):
     """Search the library in words, by what they mean."""
 
     images = blocking(AgentSearchResource.images)
+
+
+class SyncFoldersResource(_Part):
+    """Make folders, look at them, move and delete them, and put pictures into them."""
+
+    tree = blocking(FoldersResource.tree)
+    get = blocking(FoldersResource.get)
+    get_breadcrumbs = blocking(FoldersResource.get_breadcrumbs)
+    create = blocking(FoldersResource.create)
+    rename = blocking(FoldersResource.rename)
+    move = blocking(FoldersResource.move)
+    delete = blocking(FoldersResource.delete)
+    move_files = blocking(FoldersResource.move_files)
 
 
 class SyncVocabularies(_Part):
@@ -264,6 +278,7 @@ class SyncAionVision(Names):
         self.colors = SyncColors(self, "colors")
         self.reviews = SyncReviews(self, "reviews")
         self.vocabularies = SyncVocabularies(self, "vocabularies")
+        self.folders = SyncFoldersResource(self, "folders")
         self.agent_search = SyncAgentSearchResource(self, "agent_search")
         self.escalation_policies = SyncEscalationPolicies(self, "escalation_policies")
         self.settings = SyncSettings(self, "settings")

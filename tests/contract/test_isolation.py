@@ -65,6 +65,9 @@ class Victim:
             },
             timeout=60,
         ).json()
+        folder = requests.post(
+            f"{server.url}{API}/folders", headers=self.headers, json={"name": "theirs"}, timeout=60
+        ).json()
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -78,6 +81,7 @@ class Victim:
             "edit_id": edits[0]["id"],
             "vocabulary_id": vocabulary["id"],
             "policy_id": policy["id"],
+            "folder_id": folder["id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -146,6 +150,8 @@ def test_every_route_with_somebody_elses_ids(
             options["json"] = {"title" if "user-files" in path else "name": "mine now"}
         if path.endswith("/choose"):
             options["json"] = {"words": ["theirs"]}
+        if path.endswith("/move"):
+            options["json"] = {}
         answer = requests.request(method, f"{server.url}{mine}", **options)
         unknown = requests.request(method, f"{server.url}{nobodys}", **options)
         assert answer.status_code == unknown.status_code == 404, f"{method} {path}: {answer.text}"

@@ -263,7 +263,7 @@ def test_a_described_picture_is_found_by_meaning(server: Server) -> None:
         sent = client.upload_one(coffee, verification_level="quick")
 
         def found() -> bool:
-            return client.agent_search.images("espresso").result_ids == [sent.image_id]
+            return client.agent_search.images("a hot drink").result_ids == [sent.image_id]
 
         until(found)
         result = client.agent_search.images("a hot drink", limit=1)

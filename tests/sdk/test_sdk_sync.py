@@ -21,7 +21,7 @@ from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
 PARTS = (
-    "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_search",
+    "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_search", "folders",
     "escalation_policies", "settings", "tenant", "sessions", "history", "api_keys", "usage",
 )  # fmt: skip
 

@@ -84,6 +84,15 @@ if TYPE_CHECKING:
         UserFile,
         UserFileDetails,
     )
+    from aion.types.folders import (
+        DeleteFolderResult,
+        Folder,
+        FolderBreadcrumb,
+        FolderBreadcrumbs,
+        FolderContents,
+        FolderTree,
+        MoveFilesResult,
+    )
     from aion.types.history import DescriptionHistory, DescriptionRecord, ExportStatus
     from aion.types.references import ResultRefData
     from aion.types.reviews import (
@@ -172,6 +181,7 @@ __all__ = [
     "CreatedApiKey",
     "DefaultVocabulary",
     "DeleteFileResult",
+    "DeleteFolderResult",
     "DescriptionErrorType",
     "DescriptionFailedEvent",
     "DescriptionFailure",
@@ -191,11 +201,17 @@ __all__ = [
     "FileEditList",
     "FileInfo",
     "FileList",
+    "Folder",
+    "FolderBreadcrumb",
+    "FolderBreadcrumbs",
+    "FolderContents",
+    "FolderTree",
     "FullDescription",
     "ImageSearchAgentResult",
     "ImageSearchResultItem",
     "JudgedTag",
     "MessageRole",
+    "MoveFilesResult",
     "NotChosen",
     "PictureLabel",
     "PictureLabelList",

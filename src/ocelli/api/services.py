@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.embeddings import Embeddings
     from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.files import Files
+    from ocelli.usecases.folders import Folders
     from ocelli.usecases.history import History
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.installation import InstallationView
@@ -113,6 +114,7 @@ class Services:
     presigned: Presigned
     sessions: Sessions
     files: Files
+    folders: Folders
     edits: Edits
     reviews: Reviews
     vocabularies: Vocabularies

@@ -41,8 +41,8 @@ class FileQuery:
     """Filters of a list of files, all of which must hold, and an order.
 
     ``since`` is inclusive, ``before`` is not; both compare the time when the photo was taken, or
-    else uploaded. All of ``tags`` must be present, whether a person or an analysis set them.
-    Bounds of the confidence, from 0 to 1, exclude pictures without one.
+    else uploaded. ``folder``: directly in it. All of ``tags`` must be present, whether a person or
+    an analysis set them. Bounds of the confidence, from 0 to 1, exclude pictures without one.
     By relevance the best come first, whatever ``descending`` is.
     """
 
@@ -51,6 +51,7 @@ class FileQuery:
     tags: tuple[str, ...] = ()
     described: bool | None = None
     ids: tuple[UUID, ...] | None = None
+    folder: UUID | None = None
     since: datetime | None = None
     before: datetime | None = None
     state: DescriptionState | None = None

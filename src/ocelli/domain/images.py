@@ -147,6 +147,7 @@ class Image:
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
     session_id: UUID | None = None
+    folder_id: UUID | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
     content_created_at: datetime | None = None

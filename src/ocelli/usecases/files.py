@@ -98,6 +98,11 @@ class Files:
                 tenant_id, FileQuery(), limit=page.limit, offset=page.offset
             )
 
+    async def count_outside_of_folders(self, tenant_id: UUID) -> int:
+        """Return how many pictures are in no folder."""
+        async with self._database.autocommit() as tx:
+            return await tx.images.count_outside_of_folders(tenant_id)
+
     async def delete(self, tenant_id: UUID, id: str) -> tuple[Image, datetime]:
         """Mark a picture as deleted, and release its storage quota.
 

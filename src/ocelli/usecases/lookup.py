@@ -17,9 +17,14 @@ def existing(found: T | None, what: str, id: object) -> T:
     return found
 
 
+def uuid_of(text: str | None) -> UUID | None:
+    """Return a UUID; None for any other text."""
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        return None
+
+
 def parse_id(what: str, id: str) -> UUID:
     """Parse a UUID. Raises NotFound for any other text."""
-    try:
-        return UUID(id)
-    except ValueError:
-        raise NotFound(what, id) from None
+    return existing(uuid_of(id), what, id)

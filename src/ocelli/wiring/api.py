@@ -35,6 +35,7 @@ from ocelli.usecases.edits import Edits
 from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
+from ocelli.usecases.folders import Folders
 from ocelli.usecases.history import History
 from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
 from ocelli.usecases.installation import InstallationView
@@ -97,6 +98,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     stores = StoreResolver(store, buckets, reserve)
     quota = Quota(database, tiers)
     upload = Upload(database, stores, quota, max_pixels=settings.max_pixels)
+    files = Files(database, stores)
     edits = Edits(database)
     embeddings = Embeddings(MiniLmEmbedder(local_runtime(settings)))
     accounts = Accounts(database)
@@ -173,7 +175,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             presigned=Presigned(database, stores, upload, quota, policies),
             sessions=sessions,
             listen=changes.listen,
-            files=Files(database, stores),
+            files=files,
+            folders=Folders(database, files),
             edits=edits,
             reviews=Reviews(database, edits),
             colors=Colors(database),

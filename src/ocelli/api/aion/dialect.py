@@ -14,6 +14,7 @@ from ocelli.api.aion.common import PREFIX
 from ocelli.api.aion.data import routes as data
 from ocelli.api.aion.describe import routes as describe
 from ocelli.api.aion.files import routes as files
+from ocelli.api.aion.folders import routes as folders
 from ocelli.api.aion.keys import routes as keys
 from ocelli.api.aion.policies import routes as policies
 from ocelli.api.aion.presigned import routes as presigned
@@ -33,6 +34,7 @@ for resource in (
     sessions,
     usage,
     files,
+    folders,
     reviews,
     vocabularies,
     policies,

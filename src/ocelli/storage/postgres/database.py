@@ -24,6 +24,7 @@ from ocelli.storage.postgres.connection import ApiConnection, DeadlineConnection
 from ocelli.storage.postgres.console import PostgresConsole
 from ocelli.storage.postgres.edits import PostgresEdits
 from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
+from ocelli.storage.postgres.folders import PostgresFolders
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
@@ -69,6 +70,7 @@ class PostgresTransaction:
     text_vectors = _repository(PostgresTextVectors)
     usage = _repository(PostgresUsage)
     colors = _repository(PostgresColors)
+    folders = _repository(PostgresFolders)
     history = _repository(PostgresHistory)
     exports = _repository(PostgresExports)
     policies = _repository(PostgresPolicies)

@@ -168,6 +168,15 @@ class PostgresImages:
         found = {image.id: image for image in await self._select("id = ANY(%s)", (list(ids),))}
         return [found[id] for id in ids if id in found], total
 
+    async def count_outside_of_folders(self, tenant_id: UUID) -> int:
+        """Return how many images of a tenant are in no folder."""
+        (row,) = await self._rows(
+            "SELECT count(*) AS count FROM images"
+            " WHERE tenant_id = %s AND folder_id IS NULL AND deleted_at IS NULL",
+            (tenant_id,),
+        )
+        return int(row["count"])
+
     async def matches(
         self, tenant_id: UUID, query: FileQuery, *, limit: int, offset: int = 0
     ) -> tuple[Sequence[UUID], int]:

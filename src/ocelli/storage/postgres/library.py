@@ -218,6 +218,11 @@ def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
         ("image_id = ANY(%(ids)s)", "ids", None if query.ids is None else list(query.ids)),
         (f"{_CONFIDENCE} >= %(min_confidence)s", "min_confidence", query.min_confidence),
         (f"{_CONFIDENCE} <= %(max_confidence)s", "max_confidence", query.max_confidence),
+        (
+            "image_id IN (SELECT id FROM images WHERE folder_id = %(folder)s)",
+            "folder",
+            query.folder,
+        ),
     ):
         if value is not None:
             holding.append(condition)

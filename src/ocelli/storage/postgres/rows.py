@@ -209,6 +209,7 @@ def to_image(
         id=row["id"],
         tenant_id=row["tenant_id"],
         session_id=row["session_id"],
+        folder_id=row["folder_id"],
         filename=row["filename"],
         object_key=row["object_key"],
         storage_target=StorageTarget(row["storage_target"]),

@@ -19,11 +19,11 @@ DIGITS = 4
 
 
 def filters(body: schemas.ImageSearch) -> FileQuery:
-    """Return the pictures that are searched; folders have none."""
-    ids = [] if body.folder_id is not None else body.image_ids
+    """Return the pictures that are searched."""
     return FileQuery(
         tags=tuple(body.tags),
-        ids=None if ids is None else tuple(ids),
+        ids=None if body.image_ids is None else tuple(body.image_ids),
+        folder=body.folder_id,
         since=moment(body.date_from),
         before=moment(body.date_to, end_of_day=True),
     )
@@ -60,5 +60,6 @@ def _hit(hit: Hit, url_of: UrlOf) -> schemas.ImageHit:
         filename=image.filename,
         title=image.title,
         description=effective(image).description or "",
+        folder_id=image.folder_id and str(image.folder_id),
         thumbnail_url=url_of(image, VariantType.SMALL),
     )

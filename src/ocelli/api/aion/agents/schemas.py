@@ -21,7 +21,7 @@ class ImageSearch(BaseModel):
 
     query: str = Field(min_length=1, max_length=2_000)
     limit: int = Field(50, ge=1, le=500)
-    folder_id: UUID | None = Field(None, description="There are no folders yet: finds nothing.")
+    folder_id: UUID | None = Field(None, description="Search only what is directly in it.")
     image_ids: list[UUID] | None = Field(
         None, max_length=MAX_IDS, description="Search only these pictures."
     )

@@ -23,6 +23,7 @@ from ocelli.domain.images import VariantStatus, VariantType
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.search import parse
 from ocelli.domain.timestamps import moment
+from ocelli.usecases.lookup import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,9 +55,10 @@ def file_query(filters: schemas.FileFilters) -> FileQuery:
 
 
 def selection_query(filters: schemas.FileSelection) -> FileQuery:
-    """Return the query, the newest first; other media types and folders match nothing."""
+    """Return the query, the newest first; other media types and unknown folders match nothing."""
     search = parse(filters.search) if filters.search and not filters.search.isspace() else None
-    nothing = filters.folder_id is not None or (
+    folder = uuid_of(filters.folder_id)
+    nothing = (filters.folder_id is not None and folder is None) or (
         filters.media_types and schemas.MediaType.IMAGE not in filters.media_types
     )
     return FileQuery(
@@ -65,6 +67,7 @@ def selection_query(filters: schemas.FileSelection) -> FileQuery:
         tags=tuple(filters.tags),
         described=filters.has_description,
         ids=() if nothing else tuple(filters.ids) or None,
+        folder=folder,
         since=moment(filters.date_from),
         before=moment(filters.date_to, end_of_day=True),
     )

@@ -73,7 +73,7 @@ class FileSelection(BaseModel):
     )
     media_types: list[MediaType] = Field([], max_length=10)
     folder_id: str | None = Field(
-        None, max_length=100, description="There are no folders: matches nothing."
+        None, max_length=100, description="Directly in this folder; no id of one matches nothing."
     )
     has_description: bool | None = None
     ids: list[UUID] = Field([], max_length=500)

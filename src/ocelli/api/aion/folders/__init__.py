@@ -1,0 +1,1 @@
+"""``/folders``: the tree that pictures are sorted into."""

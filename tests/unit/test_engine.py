@@ -12,6 +12,7 @@ from ocelli.domain.claims import Claim, ClaimCheck, ClaimType, Ruling, Stand, Ve
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import Feature, Findings, Tag
 from ocelli.domain.questions import Question
+from ocelli.domain.verification import Calibration
 from ocelli.usecases.verification_engine import Engine, answer_key
 
 CUP = Claim("There is a cup.", ClaimType.OBJECT, subject="cup", sentence=0)
@@ -228,3 +229,12 @@ def test_a_key_changes_with_everything_that_can_change_the_answer() -> None:
     keys = {answer_key(*each) for each in (base, *changed)}
     assert len(keys) == len(changed) + 1
     assert answer_key(*base) == answer_key(*base)
+
+
+async def test_each_level_has_a_calibration_of_its_own() -> None:
+    levels = {"standard": Calibration(((0.0, 0.25), (1.0, 0.25)))}
+    engine = Engine(Several(Scripted("a"), Scripted("b")), calibration=Calibration((), levels))
+    quick = await ask(engine, VerificationLevel.QUICK)
+    standard = await ask(engine, VerificationLevel.STANDARD)
+    assert {each.probability for each in quick.claims} == {0.8}
+    assert {each.probability for each in standard.claims} == {0.25}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,9 @@ from ocelli.domain.evaluation import (
     text_errors,
     truth,
 )
+from ocelli.domain.verification import Calibration
+from ocelli.settings import Settings
+from ocelli.wiring.backends import read_calibration, write_calibration
 
 LABEL = ReferenceLabel.from_json(
     {
@@ -106,3 +110,15 @@ def test_text_errors_are_a_distance(one: str, other: str) -> None:
     back, _ = text_errors(other, [" ".join(one.split())])
     assert there == back >= 0
     assert (there == 0) == (one.split() == other.split())
+
+
+def test_a_calibration_of_levels_comes_back(tmp_path: Path) -> None:
+    by_level = Calibration(((0.5, 0.6),), {"critical": Calibration(((0.5, 0.9),))})
+    file = tmp_path / "calibration.json"
+    write_calibration(file, by_level)
+    read = read_calibration(Settings(calibration=file))
+    assert read == by_level
+    assert read.at("critical")(0.5) == 0.9
+    assert read.at("quick")(0.5) == 0.6
+    file.write_text('{"knots": [[0.5, 0.7]]}')  # as earlier versions wrote it
+    assert read_calibration(Settings(calibration=file)).at("critical")(0.5) == 0.7

@@ -182,12 +182,12 @@ def test_a_picture_that_is_doubtful_is_looked_at_again(
 def test_only_the_doubtful_ones_of_a_batch_are_and_the_budget_holds(
     scenes: Tenant, upstream: SceneServer
 ) -> None:
-    """The cheap model errs on 40 of 100 claims: the dear one sees the worst pictures first come."""
+    """The cheap model errs on 40 of 100 claims; the budget is that of three second looks."""
     upstream.reset()
     policy = ALWAYS | {"when": {"confidence_below": 0.8}, "budget": {"calls": 6}}
     images = [
         {"image_base64": base64.b64encode(upstream.picture(number)).decode()}
-        for number in range(40, 52)
+        for number in range(40, 48)
     ]
     sent = scenes.call(
         "POST", "/batch/describe", json={"images": images, "escalation_policy": policy}
@@ -199,7 +199,7 @@ def test_only_the_doubtful_ones_of_a_batch_are_and_the_budget_holds(
     records = [each["output_data"]["escalation"] for each in results]
     outcomes = [each["outcome"] for each in records]
     assert outcomes.count("escalated") == 3
-    assert outcomes.count("budget_exhausted") + outcomes.count("not_needed") == 9
+    assert outcomes.count("budget_exhausted") + outcomes.count("not_needed") == 5
     assert [each.model for each in upstream.calls].count("dear") == 3
     for result, record in zip(results, records, strict=True):
         assert record["policy"] is None
@@ -365,7 +365,7 @@ def test_the_library_and_the_command(mine: Tenant, server: Server, tmp_path: Pat
 def labelled(upstream: SceneServer, tmp_path: Path) -> Path:
     """Scenes as pictures, with labels that are known to be true."""
     lines = []
-    for number in range(60, 66):
+    for number in range(60, 64):
         (tmp_path / f"{number}.png").write_bytes(upstream.picture(number))
         it = upstream.scene(number)
         objects = {f"{group.color} {group.noun}": group.count for group in it.groups}
@@ -394,7 +394,7 @@ def test_quality_against_cost_is_measured(
     assert second["looks_per_picture"] == 2
     assert [each["looks_per_picture"] for each in figures["curve"]][-1] == 3
     found, others = figures["found_on"], figures["came_out_on_others"]
-    assert found["pictures"] == others["pictures"] == 3
+    assert found["pictures"] == others["pictures"] == 2
     assert found["false_claims"]["share"] <= 0.25
     assert figures["confidence_below"] == found["confidence_below"]
     assert plot.read_text().startswith("<?xml")

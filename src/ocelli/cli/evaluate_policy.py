@@ -241,6 +241,12 @@ def _sentences(done: Report, options: PolicyOptions) -> list[str]:
             f"  found on {_came_out(done.on_fit)}",
             f"  came out on {_came_out(done.on_others)}",
         ]
+        second = done.alone[1]
+        if second.credits <= done.on_others.credits:
+            lines.append(
+                f"  The second step alone costs {second.credits:.2f} credits a picture, with "
+                f"{_with_interval(second.false)} false: no policy is needed."
+            )
         limit, needed = options.policy.budget.share, done.on_others.escalated.value or 0.0
         if limit is not None and needed > limit:
             lines.append(f"  The policy's budget of a share of {limit:g} is less than that.")

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from procrastinate.exceptions import ConnectorException
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic_core import from_json
 
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.postgres.accounts import PostgresAccounts
@@ -112,6 +114,7 @@ class PostgresDatabase:
             max_size=max_connections,
             timeout=timeout,
             check=_check,
+            configure=_configure,
             reconnect_timeout=0.5,
             open=False,
         )
@@ -198,6 +201,11 @@ def queue_pool(**options: Any) -> AsyncConnectionPool[Any]:
             "configure": configure,
         }
     )
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Parse JSON as pydantic does, twice as fast as json: findings are most of a list's time."""
+    set_json_loads(from_json, context=connection)
 
 
 async def _check(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,4 +128,64 @@ def test_backends(visit: Visit, chat: Server, size: tuple[int, int], scheme: str
     assert "the local models" in table
     assert "good" in table
     assert "yes" not in page.content()  # the header of the operator's, which may be secret
+    good(page)
+
+
+@SIZES
+def test_playground(
+    visit: Visit,
+    key: str,
+    photos: dict[str, Path],
+    size: tuple[int, int],
+    scheme: str,
+) -> None:
+    page = visit("/playground", key=key, size=size, color_scheme=scheme)
+    good(page)
+    page.get_by_label("A picture", exact=True).set_input_files(photos["coffee"])
+    page.get_by_label("Backend").select_option("ocelli-local")
+    page.get_by_label("Verification level").select_option("quick")
+    page.get_by_role("button", name="Ask").click()
+    answer = page.get_by_label("Answer", exact=True)
+    answer.get_by_text("cup").first.wait_for()
+    answer.get_by_text("The raw look").click()
+    assert '"findings"' in answer.locator("pre").first.inner_text()
+    answer.get_by_text("Show me the request").click()
+    shown = answer.locator(".drawer pre")
+    assert '"providers": ["ocelli-local"]' in shown.nth(0).inner_text()
+    assert "client.describe(" in shown.nth(1).inner_text()
+    good(page)
+
+
+def test_playground_without_a_picture_and_without_scripts(visit: Visit, key: str) -> None:
+    page = visit("/playground", key=key, java_script_enabled=False, expected=("422",))
+    page.get_by_role("button", name="Ask").click()
+    assert "Choose a picture" in page.get_by_role("alert").inner_text()
+    page.goto("/console/playground")
+    page.get_by_label("Or one of the library").select_option("good.png")
+    page.get_by_label("Backend").select_option("ocelli-local")
+    page.get_by_label("Verification level").select_option("quick")
+    page.get_by_role("button", name="Ask").click()
+    page.locator(".said").wait_for()
+
+
+@SIZES
+def test_compare(
+    visit: Visit,
+    key: str,
+    photos: dict[str, Path],
+    size: tuple[int, int],
+    scheme: str,
+) -> None:
+    page = visit("/compare", key=key, size=size, color_scheme=scheme, expected=("422",))
+    page.get_by_label("A picture", exact=True).set_input_files(photos["coffee"])
+    page.get_by_label("ocelli-local, quick").check()
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_text("Choose two to 4 to compare").wait_for()
+    page.get_by_label("good, quick").check()
+    page.get_by_role("button", name="Compare").click()
+    table = page.get_by_role("region", name="Answers side by side")
+    table.wait_for()
+    assert table.locator("tr.differs").count() > 0
+    assert "not said" in table.inner_text()
+    assert "tokens" in table.inner_text()
     good(page)

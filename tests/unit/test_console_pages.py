@@ -27,6 +27,7 @@ from ocelli.console.drop import mapping as drop
 from ocelli.console.jobs import mapping as jobs
 from ocelli.console.library import mapping as library
 from ocelli.console.pictures.routes import api_requests
+from ocelli.console.playground import mapping as playground
 from ocelli.console.review.routes import api_requests as review_requests
 from ocelli.console.security import content_security_policy
 from ocelli.console.usage import mapping as usage
@@ -34,6 +35,7 @@ from ocelli.console.visitors import current_visitor, owner_visitor, parse_form
 from ocelli.console.vocabulary import mapping as vocabulary
 from ocelli.domain.activities import Activity, ActivityKind
 from ocelli.domain.errors import MalformedRequest
+from ocelli.domain.questions import Question
 from ocelli.domain.vocabulary import Vocabulary
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
@@ -151,6 +153,7 @@ def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
         *jobs.requests_of(batch),
         *jobs.requests_of(replace(batch, kind=ActivityKind.SESSION)),
         *usage.api_requests(),
+        playground.api_request(Question(prompt="a"), playground.ask("local", "quick", ["local"])),
         *vocabulary.api_requests(),
         *vocabulary.api_requests(terms),
     ):

@@ -16,6 +16,7 @@ from ocelli.console.drop import routes as drop
 from ocelli.console.jobs import routes as jobs
 from ocelli.console.library import routes as library
 from ocelli.console.pictures import routes as pictures
+from ocelli.console.playground import routes as playground
 from ocelli.console.review import routes as review
 from ocelli.console.security import SecurityHeaders
 from ocelli.console.services import PATH, Console
@@ -41,6 +42,7 @@ ROUTERS = (
     drop.router,
     jobs.router,
     vocabulary.router,
+    playground.router,
     usage.router,
     backends.router,
 )

@@ -22,6 +22,8 @@ ENTRIES = (
     NavigationEntry("Review", "/review"),
     NavigationEntry("Drop", "/drop", KeyRole.WRITE),
     NavigationEntry("Jobs", "/jobs"),
+    NavigationEntry("Compare", "/compare", KeyRole.WRITE),
+    NavigationEntry("Playground", "/playground", KeyRole.WRITE),
     NavigationEntry("Vocabulary", "/vocabulary"),
     NavigationEntry("Usage", "/usage"),
     NavigationEntry("Backends", "/backends", KeyRole.ADMIN, for_owner=True),

@@ -91,6 +91,13 @@ def test_scripts_and_styles_are_kept_for_ever_under_their_hash(client: ConsoleCl
         assert client.get(other).status_code == 404
 
 
+def test_pages_are_counted_under_their_whole_routes(server: Server, client: ConsoleClient) -> None:
+    client.get("/library")
+    counted = requests.get(f"{server.url}/metrics", timeout=60).text
+    assert 'route="/console/library"' in counted
+    assert 'route="/library"' not in counted
+
+
 def test_a_key_that_is_none_is_refused_with_a_sentence(server: Server) -> None:
     answer = requests.post(
         f"{server.url}/console/sign-in", data={"key": "aion_" + "x" * 43}, timeout=60

@@ -65,4 +65,5 @@ def route_of(scope: Scope) -> str:
         root: str = scope.get("root_path", "")
         return f"{root}/*" if root else str(scope["path"])
     template: str = route.path_format
-    return template
+    mounted_at: str = scope.get("root_path", "").removeprefix(scope.get("app_root_path", ""))
+    return mounted_at + template

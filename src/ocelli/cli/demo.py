@@ -12,7 +12,8 @@ from ocelli.cli.describe import describe
 from ocelli.cli.output import CANNOT_RUN, PRIVATE, fail
 from ocelli.distribution import pip_install
 
-# Public-domain photos (and one page of text) that these packages carry.
+# Photos (and one page of text) that these packages carry. Those of scikit-image are CC0 or in the
+# public domain; china.jpg is by danielbuechele and flower.jpg by vultilion, both CC BY 2.0.
 SAMPLES = {
     "skimage": (
         "data",

@@ -171,3 +171,30 @@ def test_without_jobs_the_page_says_what_to_do(server: Server) -> None:
     page = ConsoleClient(server, server.new_key("console-jobs-none")).get("/jobs").text
     assert "No jobs yet" in page
     assert "ocelli upload" in page
+
+
+def test_tags_are_chosen_from_the_usual_vocabulary_or_another(server: Server) -> None:
+    tenant = f"console-vocabularies-{uuid.uuid4()}"
+    headers = {"Authorization": f"Bearer {server.new_key(tenant)}"}
+    api = f"{server.url}{API}"
+    for name in ("usual", "other"):
+        body = {"name": name, "content": f"{name}/grey\n"}
+        requests.post(f"{api}/vocabularies", headers=headers, json=body, timeout=60)
+    usual = {"vocabulary": "usual"}
+    requests.put(f"{api}/tenant/vocabulary", headers=headers, json=usual, timeout=60)
+
+    def chosen_from(image: str) -> list[str | None]:
+        found = requests.get(f"{api}/user-files/{image}", headers=headers, timeout=60).json()
+        return [(each["tagging"] or {}).get("vocabulary") for each in found["full_descriptions"]]
+
+    dropper = Dropper(server, server.new_key(tenant))
+    for seed, fields, name in ((31_401, {}, "usual"), (31_402, {"vocabulary": "other"}, "other")):
+        sent = dropper.send(uuid.uuid4().hex, {"1": noise(seed)}, level="quick", **fields).json()
+        dropper.ended(sent["session"])
+        newest = requests.get(f"{api}/user-files?limit=1", headers=headers, timeout=60).json()
+        image = newest["files"][0]["id"]
+        assert chosen_from(image) == [name]
+    again = dropper.client.post(f"/pictures/{image}/describe", {"level": "standard"})
+    assert again.ok
+    until(lambda: len(chosen_from(image)) == 2)
+    assert sorted(map(str, chosen_from(image))) == ["other", "usual"]

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from ocelli.domain.errors import OcelliError
     from ocelli.domain.upload_sessions import Session
 
-FIELDS = ("drop", "keys", "level", "role", "language", "backends", "skip_duplicates")
+FIELDS = (
+    "drop",
+    "keys",
+    "level",
+    "role",
+    "language",
+    "backends",
+    "vocabulary",
+    "skip_duplicates",
+)
 FAILURES = 100
 _NAME = re.compile(r"[0-9A-Za-z-]{1,64}")
 STATES = {

@@ -49,6 +49,7 @@ async def show_drop(request: Request, visitor: CurrentVisitor, console: CurrentC
         languages=LANGUAGES,
         backends=services.backend_names,
         default_backend=services.default_backend,
+        vocabularies=await services.vocabularies.all(visitor.key.tenant.id),
         files_per_request=limits.files_per_batch,
         max_bytes=min(limits.max_image_bytes, services.max_upload_bytes),
         requests=[mapping.api_request()],
@@ -137,10 +138,12 @@ async def cancel_drop(
 async def _how(console: Console, visitor: Visitor, fields: Mapping[str, str]) -> UploadRequest:
     services = console.services
     chosen = mapping.choices(fields, services.backend_names)
-    request = mapping.upload_request(chosen)
-    how = await services.policies.choose(
-        visitor.key.tenant.id, None, request.level, is_free=chosen.is_free
+    tenant = visitor.key.tenant
+    vocabulary = await services.vocabularies.for_question(
+        tenant, fields.get("vocabulary") or None, None
     )
+    request = replace(mapping.upload_request(chosen), vocabulary=vocabulary)
+    how = await services.policies.choose(tenant.id, None, request.level, is_free=chosen.is_free)
     if how.policy_id is None:
         return request
     return replace(request, level=how.level, backends=how.backends, policy_id=how.policy_id)

@@ -51,8 +51,9 @@ async def describe(
     services: Services, key: ApiKey, ids: Sequence[UUID], level: VerificationLevel
 ) -> Outcome:
     """Describe again; what waits for the same answer already is left as it is."""
+    question = Question(vocabulary=await services.vocabularies.for_question(key.tenant, None, None))
     done = await services.redescribe.matching(
-        key.tenant, FileQuery(ids=tuple(ids)), Question(), level
+        key.tenant, FileQuery(ids=tuple(ids)), question, level
     )
     return Outcome(done.state.batch.total, len(ids) - done.state.batch.total)
 

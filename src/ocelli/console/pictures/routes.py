@@ -125,10 +125,10 @@ async def describe_picture(
         raise ValidationFailed(f"There is no backend {backend[:64]!r}.", field="backend")
     if level not in list(VerificationLevel):
         raise ValidationFailed("There is no such level.", field="level")
-    question = Question(backends=(backend,) if backend else ())
-    await console.services.redescribe.one(
-        visitor.key.tenant, picture_id, question, VerificationLevel(level)
-    )
+    services, tenant = console.services, visitor.key.tenant
+    vocabulary = await services.vocabularies.for_question(tenant, None, None)
+    question = Question(backends=(backend,) if backend else (), vocabulary=vocabulary)
+    await services.redescribe.one(tenant, picture_id, question, VerificationLevel(level))
     return _back(console, picture_id)
 
 

@@ -130,7 +130,7 @@ function body(some) {
 
 function choose(data) {
   const chosen = new FormData(form);
-  for (const name of ["level", "role", "language", "skip_duplicates"]) data.set(name, chosen.get(name) ?? "");
+  for (const name of ["level", "role", "language", "vocabulary", "skip_duplicates"]) data.set(name, chosen.get(name) ?? "");
   data.set("backends", chosen.getAll("backends").join(","));
 }
 

@@ -66,9 +66,9 @@ def test_search(client: SyncAionVision) -> None:
         for number in range(3):
             sent = client.upload_one(picture(), filename=f"s{number}.jpg")
             client.files.update(sent.image_id, title=f"quokka {number}", tags=["[a] tag"])
-    found = lines(run("search", "quokka", "--jsonl"))
-    assert [each["title"] for each in found] == ["quokka 2", "quokka 1", "quokka 0"]
-    two = run("search", "quokka", "--limit", "2", "--json")
+    by_meaning = {each["title"] for each in lines(run("search", "quokka", "--jsonl"))}
+    assert by_meaning >= {"quokka 2", "quokka 1", "quokka 0"}
+    two = run("search", "quokka", "--search-mode", "all", "--limit", "2", "--json")
     assert [each["title"] for each in json.loads(two.stdout)] == ["quokka 2", "quokka 1"]
     table = run("search", "--tags", "[a] tag", "--limit", "3").stdout
     assert "quokka 1" in table

@@ -32,12 +32,19 @@ ANSWERED = 25.0
 
 @contextlib.contextmanager
 def frozen(processes: list[psutil.Process]) -> Iterator[None]:
-    for process in processes:
-        process.suspend()
+    """With what they start until they stand still: a new backend would answer."""
+    stopped: list[psutil.Process] = []
+    while going := [each for each in processes if each not in stopped]:
+        for process in going:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        stopped += going
+        with contextlib.suppress(psutil.NoSuchProcess):
+            processes = [*stopped, *stopped[0].children(recursive=True)]
     try:
         yield
     finally:
-        for process in processes:
+        for process in stopped:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
 
@@ -94,7 +101,7 @@ def test_a_frozen_database_is_said_to_be_away_and_loses_nothing(
     assert live.status_code == 200
     assert ready.status_code == 503
     assert ready.json()["checks"]["database"] == "no answer"
-    assert {answer.status_code for answer in refused} == {503}, [each.text for each in refused]
+    assert [(a.request.url, a.text) for a in refused if a.status_code != 503] == []
     assert all(answer.headers["Retry-After"] for answer in refused)
 
     def answers_again() -> bool:

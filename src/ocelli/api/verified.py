@@ -37,18 +37,23 @@ class ClaimOut(BaseModel):
     verdicts: list[VerdictOut]
 
 
-class JudgedTagOut(BaseModel):
-    """A tag that was chosen, why, and what became of it."""
+class ChosenTagOut(BaseModel):
+    """A tag, and why it was chosen."""
 
     tag: str = Field(description="The path of the term; the word itself if it is `new`.")
     match: Match
-    word: str = Field(description="What `source` said.")
+    word: str = Field(description="What was said.")
     name: str | None = Field(
         description="The name of the term that `word` is or is like; null if it is `new`."
     )
     score: float = Field(
         description="1 for a name or a synonym, the cosine for `similar`, 0 for `new`."
     )
+
+
+class JudgedTagOut(ChosenTagOut):
+    """A tag that was chosen, why, and what became of it."""
+
     source: str = Field(description="The backend for whose words it was chosen.")
     kept: bool = Field(description="Whether it is one of `tags`; false if looks contradicted it.")
     probability: float = Field(description="That it fits, 0 to 1, from the verdicts.")

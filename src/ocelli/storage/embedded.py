@@ -301,9 +301,9 @@ class _Identity:
 def _identity(path: Path) -> _Identity:
     """Return the account that Postgres runs under. Postgres refuses to run as root.
 
-    Started by root, it runs under the system account called ``postgres``, or where that is missing
-    under the unprivileged one called ``nobody``; started by another user, as that user. These two
-    accounts may not enter folders of root, such as the data folder, so ``setpriv`` (util-linux)
+    Started by root, it runs as the system account ``postgres``, or as ``nobody``, the account
+    without rights, where there is no ``postgres``; started by another user, as that user. Neither
+    account may enter folders of root, such as the data folder, so ``setpriv`` (util-linux)
     gives the server process one capability: to search folders regardless of their permissions.
     """
     if os.geteuid() != 0:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 # The best matches by words, and by meaning, that are put together: the end of what can be paged.
 MOST_FOUND = 500
-# Pictures farther away than this cosine have nothing to do with a search. Of captions that people
-# wrote of 322 photos three quarters are nearer to the description of their photo, and one in seven
-# of the others.
+# Pictures with a lower cosine to a search are not found by meaning. Of 1,610 captions of 322 photos
+# 68 % reach it with the description of their own photo, and 12 % of the pairs with another one.
 LEAST_COSINE = 0.25
 ALL = FileQuery()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.api import cursors
 from ocelli.api.aion.vocabularies import schemas
+from ocelli.api.verified import ChosenTagOut
 from ocelli.domain.choosing import SIMILAR
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def choice(made: Choice) -> schemas.ChoiceOut:
     """Return the chosen tags."""
     return schemas.ChoiceOut(
         tags=[
-            schemas.ChosenTagOut(
+            ChosenTagOut(
                 tag=each.tag,
                 match=each.match,
                 word=each.word,

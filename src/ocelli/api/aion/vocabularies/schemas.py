@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ocelli.api.cursors import NEXT
-from ocelli.domain.choosing import Match, Mode
+from ocelli.api.verified import ChosenTagOut
+from ocelli.domain.choosing import Mode
 from ocelli.domain.vocabulary import MAX_NAME, MAX_TERMS
 from ocelli.domain.vocabulary_files import MAX_CHARACTERS, VocabularyFormat
 
@@ -114,20 +115,6 @@ class ChoiceRequest(BaseModel):
         Mode.STRICT,
         description="`strict`: only terms. `prefer`: words without a term too, as `new`. "
         "`off`: the words as they are, as `new`.",
-    )
-
-
-class ChosenTagOut(BaseModel):
-    """A tag, and why it was chosen."""
-
-    tag: str = Field(description="The path of the term; the word itself if it is `new`.")
-    match: Match
-    word: str = Field(description="What was said.")
-    name: str | None = Field(
-        description="The name of the term that `word` is or is like; null if it is `new`."
-    )
-    score: float = Field(
-        description="1 for a name or a synonym, the cosine for `similar`, 0 for `new`."
     )
 
 

@@ -5,51 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
+from tests.host_client import PICTURE, HostClient
+from tests.host_client import hosted as hosted_by
 from tests.waiting import eventually
 
 from ocelli.backends.models import runner
-from ocelli.backends.models.host import ModelHost
 from ocelli.backends.models.llama_server import LlamaLaunch
 from ocelli.backends.models.turns import Turns
 
 LAUNCH = LlamaLaunch("tiny", "m.gguf", "p.gguf", key="secret", slots=4, threads=1, context=2048)
 
 
-@dataclass
-class Client:
-    """Asks a host; ``folder`` is that of its process."""
+class Client(HostClient):
+    """Asks a host of llama.cpp."""
 
-    folder: Path
-    url: str
-    session: aiohttp.ClientSession
-    measured: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def log(self) -> list[str]:
-        path = self.folder / "log"
-        return path.read_text().splitlines() if path.exists() else []
-
-    async def ask(self, text: str, picture: str = "data:image/jpeg;base64,AAAA") -> int:
-        parts = [
-            {"type": "text", "text": text},
-            {"type": "image_url", "image_url": {"url": picture}},
-        ]
-        body = {"messages": [{"role": "user", "content": parts}]}
-        async with self.session.post(
-            f"{self.url}/v1/chat/completions", json=body, headers={"Authorization": "Bearer secret"}
-        ) as response:
-            await response.read()
-            return response.status
+    async def ask(self, text: str, picture: str = PICTURE) -> int:
+        status, _ = await self.send(text, picture)
+        return status
 
     async def asked(self, number: int, text: str) -> None:
         async def seen() -> bool:
@@ -58,23 +35,9 @@ class Client:
         await eventually(seen)
 
 
-@asynccontextmanager
-async def hosted(folder: Path) -> AsyncIterator[Client]:
-    stop = asyncio.Event()
+def hosted(folder: Path) -> AbstractAsyncContextManager[Client]:
     command = (sys.executable, str(Path(__file__).parent.parent / "fake_llama.py"), str(folder))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with aiohttp.ClientSession() as session:
-            client = Client(folder, url, session)
-            host = ModelHost(LAUNCH, client.measured.update, command)
-            running = asyncio.create_task(host.run(listener, stop))
-            try:
-                yield client
-            finally:
-                stop.set()
-                await running
+    return hosted_by(Client, folder, LAUNCH, command)
 
 
 async def test_a_picture_that_kills_it_twice_fails_alone(tmp_path: Path) -> None:

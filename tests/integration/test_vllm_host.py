@@ -7,24 +7,20 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 import pytest
+from tests.host_client import HostClient
+from tests.host_client import hosted as hosted_by
 from tests.waiting import eventually
 
 from ocelli.backends.models import runner
-from ocelli.backends.models.host import ModelHost
 from ocelli.backends.models.vllm_server import VllmLaunch
-
-PICTURE = "data:image/jpeg;base64,AAAA"
 
 
 @pytest.fixture
@@ -43,19 +39,8 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VllmLaunch:
     return VllmLaunch("eyes", str(program), str(folder), key="secret", slots=4, context=2048)
 
 
-@dataclass
-class Client:
-    """Asks a host; ``folder`` is that of its vLLM."""
-
-    folder: Path
-    url: str
-    session: aiohttp.ClientSession
-    measured: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def log(self) -> list[str]:
-        path = self.folder / "log"
-        return path.read_text().splitlines() if path.exists() else []
+class Client(HostClient):
+    """Asks a host of vLLM."""
 
     @property
     def started(self) -> Any:
@@ -69,34 +54,9 @@ class Client:
     def engine(self) -> int:
         return int((self.folder / "engine").read_text())
 
-    async def ask(self, text: str, picture: str = PICTURE) -> tuple[int, Any]:
-        parts = [
-            {"type": "text", "text": text},
-            {"type": "image_url", "image_url": {"url": picture}},
-        ]
-        body = {"model": "eyes", "messages": [{"role": "user", "content": parts}]}
-        async with self.session.post(
-            f"{self.url}/v1/chat/completions", json=body, headers={"Authorization": "Bearer secret"}
-        ) as response:
-            return response.status, await response.json()
 
-
-@asynccontextmanager
-async def hosted(folder: Path, launch: VllmLaunch) -> AsyncIterator[Client]:
-    stop = asyncio.Event()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with aiohttp.ClientSession() as session:
-            client = Client(folder, url, session)
-            host = ModelHost(launch, client.measured.update)
-            running = asyncio.create_task(host.run(listener, stop))
-            try:
-                yield client
-            finally:
-                stop.set()
-                await running
+def hosted(folder: Path, launch: VllmLaunch) -> AbstractAsyncContextManager[Client]:
+    return hosted_by(Client, folder, launch)
 
 
 async def gone(pid: int) -> None:
@@ -111,7 +71,7 @@ async def gone(pid: int) -> None:
 
 async def test_it_answers_with_its_key_behind_a_socket(tmp_path: Path, launch: VllmLaunch) -> None:
     async with hosted(tmp_path, launch) as client:
-        status, answer = await client.ask("hello")
+        status, answer = await client.send("hello")
         assert status == 200
         assert answer["choices"][0]["message"]["content"] == "a cup"
         started = client.started
@@ -136,11 +96,11 @@ async def test_a_picture_of_which_its_engine_dies_twice_fails_alone(
     tmp_path: Path, launch: VllmLaunch
 ) -> None:
     async with hosted(tmp_path, launch) as client:
-        status, answer = await client.ask("deadly", "data:image/jpeg;base64,DEAD")
+        status, answer = await client.send("deadly", "data:image/jpeg;base64,DEAD")
         assert (status, answer["error"]["code"]) == (415, "model_died")
         assert client.log.count("deadly") == 2
-        assert (await client.ask("again", "data:image/jpeg;base64,DEAD"))[0] == 415
-        assert (await client.ask("hello"))[0] == 200
+        assert (await client.send("again", "data:image/jpeg;base64,DEAD"))[0] == 415
+        assert (await client.send("hello"))[0] == 200
         assert client.log.count("start") == 3
 
 
@@ -150,7 +110,7 @@ async def test_one_that_dies_at_once_says_why(
     monkeypatch.setattr(runner, "RETRY_FAILED", 0.01)
     (tmp_path / "dies").touch()
     async with hosted(tmp_path, launch) as client:
-        status, answer = await client.ask("hello")
+        status, answer = await client.send("hello")
         assert status == 503
         message = answer["error"]["message"]
         assert message.startswith("vLLM ended (1) before it answered.")
@@ -159,7 +119,7 @@ async def test_one_that_dies_at_once_says_why(
         (tmp_path / "dies").unlink()
 
         async def answers() -> bool:
-            return (await client.ask("hello"))[0] == 200
+            return (await client.send("hello"))[0] == 200
 
         await eventually(answers)
 
@@ -167,7 +127,7 @@ async def test_one_that_dies_at_once_says_why(
 async def test_one_that_never_gets_ready_is_given_up(tmp_path: Path, launch: VllmLaunch) -> None:
     (tmp_path / "silent").touch()
     async with hosted(tmp_path, replace(launch, start_timeout=0.3)) as client:
-        status, answer = await client.ask("hello")
+        status, answer = await client.send("hello")
         assert status == 503
         assert "did not answer within 0.3 seconds" in answer["error"]["message"]
 
@@ -195,7 +155,7 @@ async def test_nothing_of_it_outlives_the_process_that_watches_it(
     tmp_path: Path, launch: VllmLaunch
 ) -> None:
     async with hosted(tmp_path, launch) as client:
-        assert (await client.ask("hello"))[0] == 200
+        assert (await client.send("hello"))[0] == 200
         first = client.engine
         vllm = psutil.Process(first).parent()
         assert vllm is not None
@@ -206,5 +166,5 @@ async def test_nothing_of_it_outlives_the_process_that_watches_it(
         shutil.rmtree(client.socket.parent)  # what nothing can remove that was killed
         await gone(vllm.pid)
         await gone(first)
-        assert (await client.ask("hello"))[0] == 200
+        assert (await client.send("hello"))[0] == 200
         assert client.engine != first

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from ocelli.domain.accounts import Tier
@@ -271,3 +272,14 @@ async def test_housekeeping_removes_what_nobody_knows(
     assert not store.path(variant.object_key).exists()
     async with database.transaction() as tx:
         assert await tx.images.find(image.id) is None
+
+
+async def test_a_snapshot_is_of_one_moment_and_changes_nothing(database: PostgresDatabase) -> None:
+    image = an_image(await a_tenant(database))
+    async with database.snapshot() as before:
+        assert await before.images.get(image.tenant_id, str(image.id)) is None
+        async with database.transaction() as tx:
+            await tx.images.add(image)
+        assert await before.images.get(image.tenant_id, str(image.id)) is None
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            await before.images.delete(image.tenant_id, image.id)

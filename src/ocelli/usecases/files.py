@@ -77,6 +77,17 @@ class Files:
         async with self._database.autocommit() as tx:
             return await tx.analyses.finished(tenant_id, ids)
 
+    async def with_history(self, tenant_id: UUID, id: str) -> tuple[Image, Sequence[Analysis]]:
+        """Return a picture, as ``get`` does, with all its analyses, oldest first.
+
+        Both of one moment, so that the history never knows more than the picture shows.
+        """
+        async with self._database.snapshot() as tx:
+            image = await tx.images.get(tenant_id, id)
+            if image is None:
+                raise NotFound("File", id)
+            return image, await tx.analyses.of_image(tenant_id, image.id)
+
     async def history(self, image: Image) -> Sequence[Analysis]:
         """Return all analyses of a picture, oldest first."""
         async with self._database.autocommit() as tx:

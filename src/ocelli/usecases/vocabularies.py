@@ -151,7 +151,7 @@ class Vocabularies:
         return await self.choose(tenant_id, id_or_name, shown.tags, mode, said=said)
 
     async def for_question(
-        self, tenant: Tenant, id_or_name: str | None, mode: Mode | None
+        self, tenant: Tenant, id_or_name: str | None = None, mode: Mode | None = None
     ) -> TagVocabulary | None:
         """Return the vocabulary that a request asks for, or the tenant's default if it names none.
 

@@ -139,9 +139,7 @@ async def _how(console: Console, visitor: Visitor, fields: Mapping[str, str]) ->
     services = console.services
     chosen = mapping.choices(fields, services.backend_names)
     tenant = visitor.key.tenant
-    vocabulary = await services.vocabularies.for_question(
-        tenant, fields.get("vocabulary") or None, None
-    )
+    vocabulary = await services.vocabularies.for_question(tenant, fields.get("vocabulary") or None)
     request = replace(mapping.upload_request(chosen), vocabulary=vocabulary)
     how = await services.policies.choose(tenant.id, None, request.level, is_free=chosen.is_free)
     if how.policy_id is None:

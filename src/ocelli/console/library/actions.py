@@ -51,7 +51,7 @@ async def describe(
     services: Services, key: ApiKey, ids: Sequence[UUID], level: VerificationLevel
 ) -> Outcome:
     """Describe again; what waits for the same answer already is left as it is."""
-    question = Question(vocabulary=await services.vocabularies.for_question(key.tenant, None, None))
+    question = Question(vocabulary=await services.vocabularies.for_question(key.tenant))
     done = await services.redescribe.matching(
         key.tenant, FileQuery(ids=tuple(ids)), question, level
     )

@@ -126,7 +126,7 @@ async def describe_picture(
     if level not in list(VerificationLevel):
         raise ValidationFailed("There is no such level.", field="level")
     services, tenant = console.services, visitor.key.tenant
-    vocabulary = await services.vocabularies.for_question(tenant, None, None)
+    vocabulary = await services.vocabularies.for_question(tenant)
     question = Question(backends=(backend,) if backend else (), vocabulary=vocabulary)
     await services.redescribe.one(tenant, picture_id, question, VerificationLevel(level))
     return _back(console, picture_id)
@@ -190,8 +190,7 @@ async def _page(
 ) -> Response:
     services = console.services
     tenant_id = visitor.key.tenant.id
-    image = await services.files.get(tenant_id, picture_id)
-    history = await services.files.history(image)
+    image, history = await services.files.with_history(tenant_id, picture_id)
     edits = await services.edits.history(tenant_id, str(image.id), PageRequest(EDITS_SHOWN))
     links = await services.files.links([image])
     shown = mapping.details(image, history)

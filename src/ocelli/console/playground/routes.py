@@ -117,7 +117,7 @@ async def _answers(
     picture = fields.get("picture")
     image = await services.files.get(tenant.id, picture) if picture and data is None else None
     source: Source = mapping.source(fields, image) if data is None else data
-    vocabulary = await services.vocabularies.for_question(tenant, None, None)
+    vocabulary = await services.vocabularies.for_question(tenant)
     question = replace(question, vocabulary=vocabulary)
 
     async def answer(asked: mapping.Ask) -> mapping.Answer:

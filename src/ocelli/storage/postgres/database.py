@@ -151,6 +151,13 @@ class PostgresDatabase:
             yield PostgresTransaction(connection)
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresTransaction]:
+        """Give a transaction that only reads, all of one moment. Raises Unavailable."""
+        async with self.connection() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield PostgresTransaction(connection)
+
+    @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[PostgresTransaction]:
         """Give repositories whose every statement is a transaction, which saves two round trips.
 

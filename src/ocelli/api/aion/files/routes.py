@@ -52,8 +52,7 @@ async def get_file(
     request: Request, file_id: FileId, key: CurrentKey, services: CurrentServices
 ) -> schemas.FileDetails:
     """Poll this for the description, or `/uploads/status/{id}` for less."""
-    image = await services.files.get(key.tenant.id, file_id)
-    history = await services.files.history(image)
+    image, history = await services.files.with_history(key.tenant.id, file_id)
     return mapping.file_details(image, history, await urls(request, services, [image]))
 
 

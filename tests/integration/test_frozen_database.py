@@ -32,19 +32,12 @@ ANSWERED = 25.0
 
 @contextlib.contextmanager
 def frozen(processes: list[psutil.Process]) -> Iterator[None]:
-    """With what they start until they stand still: a new backend would answer."""
-    stopped: list[psutil.Process] = []
-    while going := [each for each in processes if each not in stopped]:
-        for process in going:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-        stopped += going
-        with contextlib.suppress(psutil.NoSuchProcess):
-            processes = [*stopped, *stopped[0].children(recursive=True)]
+    for process in processes:
+        process.suspend()
     try:
         yield
     finally:
-        for process in stopped:
+        for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
 
@@ -89,7 +82,7 @@ def test_a_frozen_database_is_said_to_be_away_and_loses_nothing(
         ask("POST", f"{API}/uploads/sessions/{ids[0]}/cancel"),
         ask("POST", f"{API}/describe", json={"image_base64": picture}),
         ask("GET", "/api/credits"),
-        ask("POST", "/api/fetch", json={"urls": ["https://example.com/a.png"]}),
+        ask("POST", "/api/fetch", json={"url": ["https://example.com/a.png"]}),
         ask("POST", "/chat/completions", json=question),
         *(lambda number=number: send(number) for number in range(12)),
     ]

@@ -23,7 +23,9 @@ SIZE_AIM = Target(60, "at most", of="value")
 _NEXT = re.compile(r'rel="next" href="([^"]+)"')
 _FILTERS = {
     "a search": "search=a",
+    "a search of descriptions": "search=a&mode=metadata",
     "a state": "state=described",
+    "a failure": "state=failed",
     "a confidence": "confidence=high",
 }
 

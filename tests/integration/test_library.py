@@ -23,6 +23,7 @@ from ocelli.domain.images import Image
 from ocelli.domain.paging import Key
 from ocelli.domain.search import SearchMode, parse
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.library import conditions
 from ocelli.usecases.edits import Edits
 from ocelli.usecases.search_index import SearchIndex
 
@@ -414,3 +415,37 @@ async def test_pages_hang_together(database: PostgresDatabase) -> None:
                 assert total == 25
                 seen += [image.id for image in images]
         assert len(set(seen)) == 25
+
+
+@pytest.mark.parametrize(
+    "query",
+    [FileQuery(search=parse("photo")), FileQuery(tags=("red",)), FileQuery(search=parse("-photo"))],
+)
+async def test_searches_read_no_vectors(database: PostgresDatabase, query: FileQuery) -> None:
+    """Only the index of words answers; that of tenants would read each vector of the tenant."""
+    where, values = conditions(uuid.uuid4(), query)
+    async with database.transaction() as tx:
+        await tx.connection.execute("SELECT set_config('enable_seqscan', 'off', true)")
+        cursor = await tx.connection.execute(
+            f"EXPLAIN SELECT count(*) FROM library WHERE {where}".encode(), values
+        )
+        plan = "\n".join(str(*row.values()) for row in await cursor.fetchall())
+    assert "library_words" in plan
+    assert "library_by_tenant" not in plan
+
+
+async def test_the_confidence_is_that_of_the_newest_description(
+    database: PostgresDatabase,
+) -> None:
+    image = an_image(await a_tenant(database))
+    await store(database, image, confidence=0.4)
+    unsure, sure = FileQuery(max_confidence=0.5), FileQuery(min_confidence=0.8)
+    async with database.transaction() as tx:
+        assert (await tx.images.page(image.tenant_id, unsure, limit=2, offset=0))[1] == 1
+        again = replace(an_analysis(image), created_at=datetime.now(UTC) + timedelta(seconds=1))
+        await tx.analyses.add(again)
+        started = await tx.analyses.start(again.id)
+        assert started is not None
+        assert await tx.analyses.complete(replace(started, confidence=0.9))
+        assert (await tx.images.page(image.tenant_id, sure, limit=2, offset=0))[1] == 1
+        assert (await tx.images.page(image.tenant_id, unsure, limit=2, offset=0))[1] == 0

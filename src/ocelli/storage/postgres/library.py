@@ -31,22 +31,22 @@ _COLUMNS = {
     SortBy.TITLE: "name",
     SortBy.SIZE: "size_bytes",
 }
-_CONFIDENCE = (
-    "(SELECT confidence FROM analyses a WHERE a.image_id = library.image_id"
-    " AND a.status = 'completed' ORDER BY a.created_at DESC LIMIT 1)"
-)
-_NEWEST_STATUS = (
-    "(SELECT status FROM analyses a WHERE a.image_id = library.image_id"
-    " AND a.status <> 'skipped' ORDER BY a.created_at DESC LIMIT 1)"
-)
 _STATES = {
     DescriptionState.DESCRIBED: "described",
     DescriptionState.UNDER_WAY: (
         "image_id IN (SELECT image_id FROM analyses WHERE tenant_id = %(tenant)s"
         " AND status IN ('queued', 'processing'))"
     ),
-    DescriptionState.FAILED: f"{_NEWEST_STATUS} = 'failed'",
-    DescriptionState.NONE: f"NOT described AND {_NEWEST_STATUS} IS NULL",
+    DescriptionState.FAILED: (
+        "image_id IN (SELECT image_id FROM analyses failed WHERE tenant_id = %(tenant)s"
+        " AND status = 'failed' AND NOT EXISTS (SELECT FROM analyses later"
+        " WHERE later.image_id = failed.image_id AND later.created_at > failed.created_at"
+        " AND later.status <> 'skipped'))"
+    ),
+    DescriptionState.NONE: (
+        "NOT described AND NOT EXISTS (SELECT FROM analyses a"
+        " WHERE a.image_id = library.image_id AND a.status <> 'skipped')"
+    ),
 }
 # The planner does not know that vectors lie outside of the rows, and would read them all for a word
 # of every third picture: ten times slower than the index. Matches are kept in memory, not on disk.
@@ -59,6 +59,7 @@ _PARTS = {
     SearchMode.METADATA: "ts_filter(words, '{a,b,c}')",
     SearchMode.VISIBLE_TEXT: "ts_filter(words, '{d}')",
 }
+_LABELLED = "words @@ %(labels)s::tsquery"
 # ``all_rows`` is about how many pictures of all tenants there are.
 _COUNT = (
     "SELECT count(*) AS total, (SELECT greatest(reltuples, 0)::bigint FROM pg_class"
@@ -73,7 +74,7 @@ _NEWEST_FIRST = (
 )
 _SOURCE = (
     f"SELECT i.*, {edits_of('i')} AS edits, a.id AS ai_id, a.description AS ai_description,"
-    " a.visible_text AS ai_visible_text, a.tags AS ai_tags,"
+    " a.visible_text AS ai_visible_text, a.tags AS ai_tags, a.confidence AS ai_confidence,"
     " CASE WHEN i.revision > 0 THEN a.claims END AS ai_claims,"
     " CASE WHEN i.revision > 0 THEN a.tagging END AS ai_tagging"
     " FROM images i LEFT JOIN LATERAL (SELECT * FROM analyses"
@@ -99,11 +100,13 @@ ADD_ENTRIES = (
     " tags text, labels text[])"
 )
 _STORE = (
-    "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described, name,"
-    " words) VALUES (%(id)s, %(tenant_id)s, %(shown_at)s, %(created_at)s, %(size_bytes)s,"
-    f" %(described)s, %(name)s, {_WORDS} || array_to_tsvector(%(labels)s::text[]))"
+    "INSERT INTO library (image_id, tenant_id, shown_at, created_at, size_bytes, described,"
+    " confidence, name, words) VALUES (%(id)s, %(tenant_id)s, %(shown_at)s, %(created_at)s,"
+    " %(size_bytes)s, %(described)s, %(confidence)s, %(name)s,"
+    f" {_WORDS} || array_to_tsvector(%(labels)s::text[]))"
     " ON CONFLICT (image_id) DO UPDATE SET shown_at = excluded.shown_at,"
-    " described = excluded.described, name = excluded.name, words = excluded.words, stale = false"
+    " described = excluded.described, confidence = excluded.confidence, name = excluded.name,"
+    " words = excluded.words, stale = false"
 )
 # The words of a picture have changed: a worker makes its vector.
 _QUEUE = (
@@ -168,27 +171,26 @@ class PostgresLibrary:
             values |= {"offset": 0, "after": after[0], "after_id": after[1]}
         if query.search is not None or query.tags:
             return await self._searched(where, values, query)
-        row = await self._one(_listed(where, query, values), values)
+        # Where every row is looked at for a filter, once is enough.
+        sql = _listed if query.filters_nothing else _in_one_query
+        row = await self._one(sql(where, query, values), values)
         return row["ids"], row["total"]
 
     async def _searched(
         self, where: str, values: dict[str, Any], query: FileQuery
     ) -> tuple[Sequence[UUID], int]:
-        """Count the matches first: the number decides how the page is found.
+        """Count the matches first, if their number decides how the page is found.
 
         Searches with phrases read the vectors of all candidates: so count and page in one query.
         """
         await self._connection.execute(_FOR_SEARCHES)
-        if query.search is not None and query.search.has_phrases:
+        has_phrases = query.search is not None and query.search.has_phrases
+        if has_phrases or not _by_age(query):
             row = await self._one(_in_one_query(where, query, values), values)
             return row["ids"], row["total"]
         counted = await self._one(_COUNT + where, values)
         total: int = counted["total"]
         where = f"{where} AND {_behind(query, values)}"
-        if not _by_age(query):
-            found = f"(SELECT * FROM library WHERE {where} OFFSET 0) AS hits"
-            row = await self._one(f"SELECT ARRAY({_sorted(found, query)}) AS ids", values)
-            return row["ids"], total
         order, needed = _order(query, values)
         all_rows = max(counted["everything"], total)
         values["wanted"] = needed
@@ -209,15 +211,15 @@ class PostgresLibrary:
 
 def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
     """Return the conditions of a query as SQL, and their parameters."""
-    holding = ["tenant_id = %(tenant)s"]
+    holding: list[str] = []
     values: dict[str, Any] = {"tenant": tenant_id}
     for condition, name, value in (
         ("described = %(described)s", "described", query.described),
         ("shown_at >= %(since)s", "since", query.since),
         ("shown_at < %(before)s", "before", query.before),
         ("image_id = ANY(%(ids)s)", "ids", None if query.ids is None else list(query.ids)),
-        (f"{_CONFIDENCE} >= %(min_confidence)s", "min_confidence", query.min_confidence),
-        (f"{_CONFIDENCE} <= %(max_confidence)s", "max_confidence", query.max_confidence),
+        ("confidence >= %(min_confidence)s", "min_confidence", query.min_confidence),
+        ("confidence <= %(max_confidence)s", "max_confidence", query.max_confidence),
         (
             "image_id IN (SELECT id FROM images WHERE folder_id = %(folder)s)",
             "folder",
@@ -232,9 +234,7 @@ def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
     labels = [_tenant(tenant_id), *map(_label, query.tags)]
     values["labels"] = " & ".join(_quoted(label) for label in labels)
     if query.search is None:
-        if query.tags:
-            holding.append("words @@ %(labels)s::tsquery")
-        return " AND ".join(holding), values
+        return _of_tenant([*holding, _LABELLED] if query.tags else holding), values
     values["expression"] = query.search.expression()
     values["exact"] = query.search.expression(query.mode, prefix=False)
     values["ranked"] = RANKED
@@ -243,8 +243,19 @@ def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
     else:
         holding.append(f"{_PARTS[query.mode]} @@ ({_tsquery('expression')})")
         if query.tags:
-            holding.append("words @@ %(labels)s::tsquery")
-    return " AND ".join(holding), values
+            holding.append(_LABELLED)
+    return _of_tenant(holding), values
+
+
+def _of_tenant(holding: Sequence[str]) -> str:
+    """Return the conditions for pictures of the tenant alone.
+
+    Where the index of words holds the tenant, no other one must find the pictures: by that of
+    tenants the vectors of all of them would be read, of which the planner does not know the cost.
+    """
+    labelled = any(each.startswith("words @@") for each in holding)
+    equals = "IS NOT DISTINCT FROM" if labelled else "="  # which no index answers
+    return " AND ".join([f"tenant_id {equals} %(tenant)s", *holding])
 
 
 def _behind(query: FileQuery, values: dict[str, Any]) -> str:
@@ -372,6 +383,7 @@ def _entry(row: Row) -> dict[str, Any]:
         "created_at": row["created_at"],
         "size_bytes": row["size_bytes"],
         "described": machine is not None or shown.description is not None,
+        "confidence": row["ai_confidence"],
         "name": sort_name(row["title"], row["filename"]),
         "title": fold(f"{row['title'] or ''} {row['filename']}"),
         "tags": fold(" ".join(tags)),

@@ -26,6 +26,7 @@ SURFACES = (
     "chat",
     "fetch",
     "ollama",
+    "photoprism",
     "responses",
 )
 

@@ -1,0 +1,1 @@
+"""PhotoPrism's vision service: captions, labels and safety for a photo library."""

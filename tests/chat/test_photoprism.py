@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
-from tests.chat.conftest import data_url
-from tests.chat.upstream import Upstream
-from tests.conftest import Server
 
 from ocelli.api.photoprism import mapping
 from ocelli.domain.analysis import Analysis, Status, VerificationLevel
 from ocelli.domain.findings import Findings, Tag
+from tests.chat.conftest import data_url
+from tests.chat.upstream import Upstream
+from tests.conftest import Server
 
 LOCAL = "ocelli-local"
 CLASSES = {"Drawing", "Hentai", "Neutral", "Porn", "Sexy"}
@@ -164,10 +164,9 @@ def test_a_key_is_needed(chat: Server, coffee: str) -> None:
     refused(ask(chat, "caption", asked, Authorization=f"Bearer {read}"), 403)
 
 
-@pytest.mark.parametrize("type", ["face", "generate", "anything"])
+@pytest.mark.parametrize("type", ["face", "generate"])
 def test_what_is_not_served(chat: Server, coffee: str, type: str) -> None:
-    said = refused(ask(chat, type, {"images": [coffee]}), 501)
-    assert ("whose face" in said) is (type == "face")
+    assert "face" in refused(ask(chat, type, {"images": [coffee]}), 501)
 
 
 def test_unknown_paths_have_the_same_shape(chat: Server) -> None:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from ocelli.api import json_reader
 from ocelli.api.auth import CurrentKey, CurrentServices
@@ -126,21 +127,19 @@ async def vision_nsfw(
         return mapping.answer(asked.id or "", "nsfw", result, mapping.first_answered(judged))
 
 
+@router.post("/generate", include_in_schema=False)
 @router.post(
-    "/{type}",
+    "/face",
     status_code=501,
-    summary="What is not served",
+    summary="Not served",
     response_model=errors.VisionError,
     responses=_REFUSALS,
 )
 @requires(KeyRole.READ)
-async def vision_refused(
-    type: Annotated[str, Path(examples=["face"])], request: Request, key: CurrentKey
-) -> Any:
-    """`face` and others. Faces are found, but never told apart."""
+async def vision_refused(request: Request, key: CurrentKey) -> JSONResponse:
+    """Faces are found, but never told apart."""
     del key
-    said = "Ocelli does not say whose face it is" if type == "face" else f"no such service: {type}"
-    return errors.render_status(request, 501, said)
+    return errors.render_status(request, 501, "Ocelli describes pictures, and knows no one's face.")
 
 
 def document(schema: dict[str, Any]) -> None:

@@ -19,20 +19,20 @@ import aion
 from aion import exceptions
 from aion._lazy import TYPES
 from aion.resources.agent_search import AgentSearchResource
-from aion.resources.api_keys import ApiKeys
-from aion.resources.batch import Batch
-from aion.resources.colors import Colors
-from aion.resources.escalation_policies import EscalationPolicies
-from aion.resources.files import Files
+from aion.resources.api_keys import ApiKeysResource
+from aion.resources.batch import BatchResource
+from aion.resources.colors import ColorsResource
+from aion.resources.escalation_policies import EscalationPoliciesResource
+from aion.resources.files import FilesResource
 from aion.resources.folders import FoldersResource
-from aion.resources.history import History
-from aion.resources.reviews import Reviews
-from aion.resources.sessions import Sessions
-from aion.resources.settings import Settings as S3Settings
-from aion.resources.tenant import Tenant
-from aion.resources.uploads import Uploads
-from aion.resources.usage import Usage
-from aion.resources.vocabularies import Vocabularies
+from aion.resources.history import HistoryResource
+from aion.resources.reviews import ReviewsResource
+from aion.resources.sessions import SessionsResource
+from aion.resources.settings import SettingsResource
+from aion.resources.tenant import TenantResource
+from aion.resources.upload import UploadResource
+from aion.resources.usage import UsageResource
+from aion.resources.vocabularies import VocabulariesResource
 from ocelli.backends.providers import Provider, providers
 from ocelli.settings import BackendSetting, Settings
 
@@ -127,21 +127,21 @@ imported from `aion`, and is an attribute of the clients too: `AionVision.Upload
 """
 
 RESOURCES = {
-    "uploads": Uploads,
-    "files": Files,
-    "batch": Batch,
-    "colors": Colors,
-    "reviews": Reviews,
-    "vocabularies": Vocabularies,
+    "uploads": UploadResource,
+    "files": FilesResource,
+    "batch": BatchResource,
+    "colors": ColorsResource,
+    "reviews": ReviewsResource,
+    "vocabularies": VocabulariesResource,
     "folders": FoldersResource,
     "agent_search": AgentSearchResource,
-    "escalation_policies": EscalationPolicies,
-    "settings": S3Settings,
-    "tenant": Tenant,
-    "sessions": Sessions,
-    "history": History,
-    "api_keys": ApiKeys,
-    "usage": Usage,
+    "escalation_policies": EscalationPoliciesResource,
+    "settings": SettingsResource,
+    "tenant": TenantResource,
+    "sessions": SessionsResource,
+    "history": HistoryResource,
+    "api_keys": ApiKeysResource,
+    "usage": UsageResource,
 }
 SECTIONS = {"Args": "Arguments", "Attributes": "Attributes", "Raises": "Raises"}
 WIDTH = 88
@@ -160,6 +160,8 @@ def _sdk_sections() -> Iterator[str]:
         if callable(method):
             yield from _function(f"client.{name}", method, "####")
     yield from _class(aion.SyncAionVision, "###")
+    parts = [name for name in aion.__all__ if re.fullmatch("Sync.+Resource", name)]
+    yield f"Its parts are {', '.join(f'`{name}`' for name in parts)}, and others."
     for name, resource in RESOURCES.items():
         yield f"## `client.{name}`"
         yield markdown(inspect.getdoc(resource))
@@ -173,6 +175,9 @@ def _sdk_sections() -> Iterator[str]:
         f"- `{getattr(aion, name)}` (`{name}`)" for name in aion.__all__ if name.startswith("ENV_")
     )
     yield from _class(aion.InsecureTransportWarning, "###")
+    for name in ("configure_tracing", "is_tracing_available", "set_correlation_id"):
+        yield from _function(name, getattr(aion, name), "###")
+    yield "`__version__` is the version of the distribution."
     yield "## Answers"
     yield (
         "Frozen records. Fields that a newer server adds are ignored. Each has "
@@ -180,7 +185,11 @@ def _sdk_sections() -> Iterator[str]:
         "which gives it back. Times are aware datetimes."
     )
     for name in sorted(TYPES, key=str.lower):
-        yield from _class(getattr(aion, name), "###")
+        thing = getattr(aion, name)
+        if inspect.isclass(thing):
+            yield from _class(thing, "###")
+        else:
+            yield from _function(name, thing, "###")
     yield "## Errors"
     yield markdown(inspect.getdoc(exceptions), language="text")
     for name, error in vars(exceptions).items():

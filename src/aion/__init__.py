@@ -13,7 +13,7 @@
 
 from typing import TYPE_CHECKING
 
-from aion._lazy import TYPES, lazy
+from aion._lazy import TYPES, homes_by_name, lazy
 from aion.client import AionVision
 from aion.config import (
     ENV_API_KEY,
@@ -49,11 +49,24 @@ from aion.exceptions import (
     SSEStreamError,
     UploadError,
     ValidationError,
+    VideoAnalysisError,
+    VideoUploadError,
 )
 
 if TYPE_CHECKING:
-    from aion._version import __version__ as __version__
-    from aion.sync import SyncAionVision
+    from aion._tracing import configure_tracing, is_tracing_available, set_correlation_id
+    from aion._version import __version__
+    from aion.sync import (
+        SyncAgentSearchResource,
+        SyncAionVision,
+        SyncBatchResource,
+        SyncColorsResource,
+        SyncFilesResource,
+        SyncFoldersResource,
+        SyncSettingsResource,
+        SyncTenantResource,
+        SyncUploadResource,
+    )
     from aion.types import (
         HSL,
         LAB,
@@ -82,11 +95,12 @@ if TYPE_CHECKING:
         ClaimState,
         ColorAnalysis,
         ColorAnalytics,
+        ColorBrightness,
         ColorExtractionResult,
         ColorExtractionStatus,
         ColorFamily,
         ColorFamilyInfo,
-        ColorLevel,
+        ColorSaturation,
         ColorSearchResponse,
         ColorSearchResult,
         ColorTemperature,
@@ -224,11 +238,12 @@ __all__ = [
     "CloudStorageError",
     "ColorAnalysis",
     "ColorAnalytics",
+    "ColorBrightness",
     "ColorExtractionResult",
     "ColorExtractionStatus",
     "ColorFamily",
     "ColorFamilyInfo",
-    "ColorLevel",
+    "ColorSaturation",
     "ColorSearchResponse",
     "ColorSearchResult",
     "ColorTemperature",
@@ -296,7 +311,15 @@ __all__ = [
     "ServerError",
     "StorageTarget",
     "StoredImage",
+    "SyncAgentSearchResource",
     "SyncAionVision",
+    "SyncBatchResource",
+    "SyncColorsResource",
+    "SyncFilesResource",
+    "SyncFoldersResource",
+    "SyncSettingsResource",
+    "SyncTenantResource",
+    "SyncUploadResource",
     "TagChoice",
     "Tagging",
     "TenantLimits",
@@ -322,13 +345,27 @@ __all__ = [
     "VerificationIssue",
     "VerificationLevel",
     "VerificationResult",
+    "VideoAnalysisError",
+    "VideoUploadError",
     "Vocabulary",
     "VocabularyList",
     "VocabularyTerm",
     "VocabularyTermList",
+    "__version__",
+    "configure_tracing",
+    "is_tracing_available",
     "load_dotenv",
+    "set_correlation_id",
 ]
 
-__getattr__ = lazy(
-    __name__, {**TYPES, "SyncAionVision": "aion.sync", "__version__": "aion._version"}
-)
+_HOMES = {
+    "aion.sync": """
+        SyncAionVision SyncAgentSearchResource SyncBatchResource SyncColorsResource
+        SyncFilesResource SyncFoldersResource SyncSettingsResource SyncTenantResource
+        SyncUploadResource
+    """,
+    "aion._tracing": "configure_tracing is_tracing_available set_correlation_id",
+    "aion._version": "__version__",
+}
+
+__getattr__ = lazy(__name__, {**TYPES, **homes_by_name(_HOMES)})

@@ -174,6 +174,7 @@ def _rate_limited(
         message,
         retry_after=given["details"].get("retry_after"),
         limit=_integer(headers.get("x-ratelimit-limit")),
+        remaining=0,
         reset=_integer(headers.get("x-ratelimit-reset")),
         **given,
     )

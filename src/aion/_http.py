@@ -23,7 +23,7 @@ import httpx2
 
 from aion._errors import error_from_answer
 from aion._retry import Breakers, RetryPolicy, endpoint_of, is_outage
-from aion._tracing import Tracing
+from aion._tracing import Tracing, current_correlation_id
 from aion._version import __version__
 from aion.exceptions import (
     AionvisionConnectionError,
@@ -203,7 +203,7 @@ class Http:
             # Made before the first try: the server knows all tries for one request.
             headers["Idempotency-Key"] = str(uuid.uuid4())
         if self._config.send_correlation_id:
-            headers["X-Correlation-ID"] = str(uuid.uuid4())
+            headers["X-Correlation-ID"] = current_correlation_id.get() or str(uuid.uuid4())
         given = {k: v for k, v in (params or {}).items() if v is not None}
         url = self._config.base_url + path
         return await self._send(_Request(method, url, path, headers, given, content, body))

@@ -23,15 +23,18 @@ _HOMES = {
     """,
     "aion.types.colors": """
         HSL LAB RGB BatchColorExtractionResult ColorAnalysis ColorAnalytics
-        ColorExtractionResult ColorExtractionStatus ColorFamily ColorFamilyInfo ColorLevel
+        ColorBrightness ColorExtractionResult ColorExtractionStatus ColorFamily
+        ColorFamilyInfo ColorSaturation
         ColorSearchResponse ColorSearchResult ColorTemperature DominantColor
     """,
     "aion.types.common": """
-        ChatTokenType DescriptionErrorType DescriptionFailure DescriptionStatus MessageRole
-        StorageTarget VerificationLevel
+        ChatTokenType DescriptionStatus MessageRole StorageTarget VerificationLevel
     """,
     "aion.types.describe": """
-        DescriptionResult JudgedTag Tagging VerificationIssue VerificationResult
+        DescriptionErrorType DescriptionFailure DescriptionResult JudgedTag Tagging
+    """,
+    "aion.types.verify": """
+        VerificationIssue VerificationResult
     """,
     "aion.types.files": """
         BatchDeleteFileResult BatchDeleteFilesResponse ClaimState DeleteFileResult FileList
@@ -50,7 +53,10 @@ _HOMES = {
         ReviewItem ReviewList ReviewOutcome
     """,
     "aion.types.tenant": """
-        S3ConfigStatus S3ValidationResult TenantLimits TenantSettings
+        TenantLimits TenantSettings
+    """,
+    "aion.types.settings": """
+        S3ConfigStatus S3ValidationResult
     """,
     "aion.types.upload": """
         BatchConfirmResult BatchPrepareResult BatchPresignedUrl BatchUploadResults
@@ -78,7 +84,14 @@ _HOMES = {
         VocabularyTerm VocabularyTermList
     """,
 }
-TYPES = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def homes_by_name(homes: Mapping[str, str]) -> dict[str, str]:
+    """Return the module of each name; ``homes`` has the names of each module, with spaces."""
+    return {name: home for home, names in homes.items() for name in names.split()}
+
+
+TYPES = homes_by_name(_HOMES)
 
 
 def lazy(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

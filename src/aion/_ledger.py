@@ -13,7 +13,8 @@ from aion.exceptions import (
     QuotaExceededError,
     UploadError,
 )
-from aion.types.common import DescriptionErrorType, DescriptionStatus
+from aion.types.common import DescriptionStatus
+from aion.types.describe import DescriptionErrorType
 from aion.types.upload import BatchUploadResults, UploadResult
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Ledger:
         slot: Slot,
         cause: AionvisionError,
         *,
-        kind: DescriptionErrorType = DescriptionErrorType.VALIDATION,
+        kind: DescriptionErrorType = DescriptionErrorType.VALIDATION_ERROR,
         retryable: bool = False,
     ) -> None:
         """This file cannot be uploaded, nor those with the same content."""

@@ -32,6 +32,8 @@ class Names:
     ServerError: TypeAlias = exceptions.ServerError
     UploadError: TypeAlias = exceptions.UploadError
     ValidationError: TypeAlias = exceptions.ValidationError
+    VideoAnalysisError: TypeAlias = exceptions.VideoAnalysisError
+    VideoUploadError: TypeAlias = exceptions.VideoUploadError
 
     if TYPE_CHECKING:
         ApiKey: TypeAlias = types.ApiKey
@@ -62,7 +64,8 @@ class Names:
         ColorExtractionStatus: TypeAlias = types.ColorExtractionStatus
         ColorFamily: TypeAlias = types.ColorFamily
         ColorFamilyInfo: TypeAlias = types.ColorFamilyInfo
-        ColorLevel: TypeAlias = types.ColorLevel
+        ColorBrightness: TypeAlias = types.ColorBrightness
+        ColorSaturation: TypeAlias = types.ColorSaturation
         ColorSearchResponse: TypeAlias = types.ColorSearchResponse
         ColorSearchResult: TypeAlias = types.ColorSearchResult
         ColorTemperature: TypeAlias = types.ColorTemperature

@@ -60,7 +60,7 @@ class RetryPolicy:
         >>> policy = RetryPolicy(max_retries=3, base_delay=1.0)
         >>> policy.delay(2, AionvisionConnectionError(), chance=0.5)
         2.0
-        >>> policy.delay(0, RateLimitError(details={"status": 429, "retry_after": 7.0}), 0.0)
+        >>> policy.delay(0, RateLimitError(retry_after=7.0, details={"status": 429}), 0.0)
         7.0
         """
         if not is_transient(error) or not self._goes_on(attempt, error, elapsed):

@@ -21,7 +21,8 @@ from aion.exceptions import (
     QuotaExceededError,
     UploadError,
 )
-from aion.types.common import DescriptionErrorType, DescriptionStatus
+from aion.types.common import DescriptionStatus
+from aion.types.describe import DescriptionErrorType
 from aion.types.upload import ConfirmResult, PresignedUrlInfo, UploadResult
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Refusal:
     """Why one file did not get in."""
 
     cause: AionvisionError
-    kind: DescriptionErrorType = DescriptionErrorType.VALIDATION
+    kind: DescriptionErrorType = DescriptionErrorType.VALIDATION_ERROR
     retryable: bool = False
 
 
@@ -236,7 +237,7 @@ def _pending(answer: Mapping[str, Any], source: Source) -> UploadResult:
 
 def _refusal(slot: Slot, item: Mapping[str, Any], reason: str | None) -> Refusal:
     retryable = bool(item.get("retryable", item.get("is_retryable", False)))
-    usual = DescriptionErrorType.UNKNOWN if retryable else DescriptionErrorType.VALIDATION
+    usual = DescriptionErrorType.UNKNOWN if retryable else DescriptionErrorType.VALIDATION_ERROR
     kind = next((k for k in DescriptionErrorType if k == item.get("error_type")), usual)
     message = reason or "the server refused it and gave no reason"
     return Refusal(

@@ -17,7 +17,7 @@ from aion.exceptions import (
     ResourceNotFoundError,
 )
 from aion.resources._base import pages
-from aion.types.common import DescriptionFailure
+from aion.types.describe import DescriptionFailure
 from aion.types.upload import UploadResult
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from aion._delegate import delegated, overloads_delegated
 from aion._names import Names
 from aion.config import DEFAULT_BASE_URL, ClientConfig
-from aion.resources.analysis import Analysis
-from aion.resources.uploads import Uploads
+from aion.resources.describe import DescribeResource
+from aion.resources.upload import UploadResource
+from aion.resources.verify import VerifyResource
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from aion._http import Http, HttpClient
     from aion.config import Certificates
     from aion.resources.agent_search import AgentSearchResource
-    from aion.resources.api_keys import ApiKeys
-    from aion.resources.batch import Batch
-    from aion.resources.colors import Colors
-    from aion.resources.escalation_policies import EscalationPolicies
-    from aion.resources.files import Files
+    from aion.resources.api_keys import ApiKeysResource
+    from aion.resources.batch import BatchResource
+    from aion.resources.colors import ColorsResource
+    from aion.resources.escalation_policies import EscalationPoliciesResource
+    from aion.resources.files import FilesResource
     from aion.resources.folders import FoldersResource
-    from aion.resources.history import History
-    from aion.resources.reviews import Reviews
-    from aion.resources.sessions import Sessions
-    from aion.resources.settings import Settings
-    from aion.resources.tenant import Tenant
-    from aion.resources.usage import Usage
-    from aion.resources.vocabularies import Vocabularies
+    from aion.resources.history import HistoryResource
+    from aion.resources.reviews import ReviewsResource
+    from aion.resources.sessions import SessionsResource
+    from aion.resources.settings import SettingsResource
+    from aion.resources.tenant import TenantResource
+    from aion.resources.usage import UsageResource
+    from aion.resources.vocabularies import VocabulariesResource
 
 
 class AionVision(Names):
@@ -125,43 +126,42 @@ class AionVision(Names):
         self.config = config
         self._http: Http | None = None
         self._closed = False
-        self.uploads = Uploads(config, self._connect)
-        self._analysis = Analysis(config, self._connect)
+        self.uploads = UploadResource(config, self._connect)
 
     @cached_property
-    def files(self) -> Files:
+    def files(self) -> FilesResource:
         """The library of pictures."""
-        from aion.resources.files import Files
+        from aion.resources.files import FilesResource
 
-        return Files(self.config, self._connect)
+        return FilesResource(self.config, self._connect)
 
     @cached_property
-    def batch(self) -> Batch:
+    def batch(self) -> BatchResource:
         """Batch jobs."""
-        from aion.resources.batch import Batch
+        from aion.resources.batch import BatchResource
 
-        return Batch(self.config, self._connect)
+        return BatchResource(self.config, self._connect)
 
     @cached_property
-    def colors(self) -> Colors:
+    def colors(self) -> ColorsResource:
         """Colours of pictures."""
-        from aion.resources.colors import Colors
+        from aion.resources.colors import ColorsResource
 
-        return Colors(self.config, self._connect)
+        return ColorsResource(self.config, self._connect)
 
     @cached_property
-    def reviews(self) -> Reviews:
+    def reviews(self) -> ReviewsResource:
         """Descriptions that wait for a person."""
-        from aion.resources.reviews import Reviews
+        from aion.resources.reviews import ReviewsResource
 
-        return Reviews(self.config, self._connect)
+        return ReviewsResource(self.config, self._connect)
 
     @cached_property
-    def vocabularies(self) -> Vocabularies:
+    def vocabularies(self) -> VocabulariesResource:
         """The terms that tags are chosen from."""
-        from aion.resources.vocabularies import Vocabularies
+        from aion.resources.vocabularies import VocabulariesResource
 
-        return Vocabularies(self.config, self._connect)
+        return VocabulariesResource(self.config, self._connect)
 
     @cached_property
     def folders(self) -> FoldersResource:
@@ -178,53 +178,63 @@ class AionVision(Names):
         return AgentSearchResource(self.config, self._connect)
 
     @cached_property
-    def escalation_policies(self) -> EscalationPolicies:
+    def escalation_policies(self) -> EscalationPoliciesResource:
         """Second looks where they are needed."""
-        from aion.resources.escalation_policies import EscalationPolicies
+        from aion.resources.escalation_policies import EscalationPoliciesResource
 
-        return EscalationPolicies(self.config, self._connect)
+        return EscalationPoliciesResource(self.config, self._connect)
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> SettingsResource:
         """A bucket of one's own."""
-        from aion.resources.settings import Settings
+        from aion.resources.settings import SettingsResource
 
-        return Settings(self.config, self._connect)
+        return SettingsResource(self.config, self._connect)
 
     @cached_property
-    def tenant(self) -> Tenant:
+    def tenant(self) -> TenantResource:
         """Settings and limits of the account."""
-        from aion.resources.tenant import Tenant
+        from aion.resources.tenant import TenantResource
 
-        return Tenant(self.config, self._connect)
+        return TenantResource(self.config, self._connect)
 
     @cached_property
-    def sessions(self) -> Sessions:
+    def sessions(self) -> SessionsResource:
         """Upload sessions."""
-        from aion.resources.sessions import Sessions
+        from aion.resources.sessions import SessionsResource
 
-        return Sessions(self.config, self._connect)
+        return SessionsResource(self.config, self._connect)
 
     @cached_property
-    def history(self) -> History:
+    def history(self) -> HistoryResource:
         """Every description so far."""
-        from aion.resources.history import History
+        from aion.resources.history import HistoryResource
 
-        return History(self.config, self._connect)
+        return HistoryResource(self.config, self._connect)
 
     @cached_property
-    def api_keys(self) -> ApiKeys:
+    def api_keys(self) -> ApiKeysResource:
         """Keys of the account."""
-        from aion.resources.api_keys import ApiKeys
+        from aion.resources.api_keys import ApiKeysResource
 
-        return ApiKeys(self.config, self._connect)
+        return ApiKeysResource(self.config, self._connect)
 
     @cached_property
-    def usage(self) -> Usage:
+    def usage(self) -> UsageResource:
         """What was used of the account."""
-        from aion.resources.usage import Usage
+        from aion.resources.usage import UsageResource
 
-        return Usage(self.config, self._connect)
+        return UsageResource(self.config, self._connect)
+
+    @cached_property
+    def descriptions(self) -> DescribeResource:
+        """Deprecated: :meth:`describe` is the same."""
+        return DescribeResource(self.config, self._connect)
+
+    @cached_property
+    def verifications(self) -> VerifyResource:
+        """Deprecated: :meth:`verify` is the same."""
+        return VerifyResource(self.config, self._connect)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -273,7 +283,7 @@ class AionVision(Names):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.config.base_url!r})"
 
-    upload_one = delegated("uploads", Uploads.upload_one)
-    upload = delegated("uploads", Uploads.upload)
-    describe = overloads_delegated("_analysis", Analysis.describe)
-    verify = overloads_delegated("_analysis", Analysis.verify)
+    upload_one = delegated("uploads", UploadResource.upload_one)
+    upload = delegated("uploads", UploadResource.upload)
+    describe = overloads_delegated("descriptions", DescribeResource.describe)
+    verify = overloads_delegated("verifications", VerifyResource.verify)

@@ -32,6 +32,13 @@ ENV_TENANT_ID = "AIONVISION_TENANT_ID"
 ENV_PROXY_URL = "AIONVISION_PROXY_URL"
 ENV_ENABLE_TRACING = "AIONVISION_ENABLE_TRACING"
 
+_SECONDS = (
+    "timeout",
+    "retry_delay",
+    "polling_interval",
+    "polling_timeout",
+    "circuit_breaker_timeout",
+)
 _ENVIRONMENT = {
     "api_key": (ENV_API_KEY, str),
     "base_url": (ENV_BASE_URL, str),
@@ -95,19 +102,20 @@ class ClientConfig:
         polling_timeout: seconds to wait for a description.
         tenant_id: sent as ``X-Tenant-ID``.
         proxy_url: an ``http``, ``https`` or ``socks5`` proxy.
-        enable_tracing: make OpenTelemetry spans, if ``opentelemetry`` is installed.
-        verify: certificates that are trusted instead of the system's: a file or folder with
-            them, or an ``ssl.SSLContext``; False trusts everything.
-        http_client: an ``httpx2.AsyncClient`` of your own; closed with the client.
         circuit_breaker_enabled: stop asking an endpoint that fails again and again.
         circuit_breaker_failure_threshold: failures in a row that open the breaker.
         circuit_breaker_success_threshold: successes that close it again.
         circuit_breaker_timeout: seconds that it stays open.
         enable_logging: log requests to the logger ``aion`` (level DEBUG).
+        enable_tracing: make OpenTelemetry spans, if ``opentelemetry`` is installed.
         tracing_service_name: name of the tracer.
         propagate_trace_context: send ``traceparent`` with traced requests.
-        send_correlation_id: send ``X-Correlation-ID``, the same for all tries of a request.
+        send_correlation_id: send ``X-Correlation-ID``, the same for all tries of a request:
+            that of :func:`aion.set_correlation_id`, or one of its own.
         send_request_id: send ``X-Request-ID``, another for every try.
+        verify: certificates that are trusted instead of the system's: a file or folder with
+            them, or an ``ssl.SSLContext``; False trusts everything.
+        http_client: an ``httpx2.AsyncClient`` of your own; closed with the client.
     """
 
     api_key: str = field(repr=False)
@@ -119,26 +127,25 @@ class ClientConfig:
     polling_timeout: float = 360.0
     tenant_id: str | None = field(default_factory=_from_environment(ENV_TENANT_ID))
     proxy_url: str | None = field(default_factory=_from_environment(ENV_PROXY_URL), repr=False)
-    enable_tracing: bool = False
-    verify: Certificates = True
-    http_client: HttpClient | None = field(default=None, repr=False)
     circuit_breaker_enabled: bool = True
     circuit_breaker_failure_threshold: int = 5
     circuit_breaker_success_threshold: int = 2
     circuit_breaker_timeout: float = 30.0
     enable_logging: bool = True
+    enable_tracing: bool = False
     tracing_service_name: str = "aionvision-sdk"
     propagate_trace_context: bool = True
     send_correlation_id: bool = True
     send_request_id: bool = True
+    verify: Certificates = True
+    http_client: HttpClient | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_api_key(self.api_key)
         self.base_url = _checked_url(self.base_url)
-        for name in ("timeout", "polling_timeout", "polling_interval", "circuit_breaker_timeout"):
+        for name in _SECONDS:
             _require(getattr(self, name) > 0, f"{name} must be a positive number of seconds")
         _require(self.max_retries >= 0, "max_retries must not be negative")
-        _require(self.retry_delay >= 0, "retry_delay must not be negative")
         for name in ("circuit_breaker_failure_threshold", "circuit_breaker_success_threshold"):
             _require(getattr(self, name) >= 1, f"{name} must be at least 1")
         if self.http_client is not None:
@@ -159,17 +166,44 @@ class ClientConfig:
             )
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> Self:
-        """The settings of the environment; ``overrides`` win over it.
+    def from_env(
+        cls,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        retry_delay: float | None = None,
+        polling_interval: float | None = None,
+        polling_timeout: float | None = None,
+        tenant_id: str | None = None,
+        proxy_url: str | None = None,
+        enable_tracing: bool | None = None,
+        **others: Any,
+    ) -> Self:
+        """The settings of the environment; what is given wins over it, None counts as not given.
 
         Raises:
             ValueError: no key, or a variable that cannot be read as what it should be.
         """
         values = read_environment(os.environ)
         known = {f.name for f in fields(cls)}
-        if unknown := overrides.keys() - known:
+        if unknown := others.keys() - known:
             raise TypeError(f"unknown settings: {', '.join(sorted(unknown))}")
-        return cls(**{"api_key": "", **values, **overrides})
+        named = {
+            "api_key": api_key,
+            "base_url": base_url,
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "retry_delay": retry_delay,
+            "polling_interval": polling_interval,
+            "polling_timeout": polling_timeout,
+            "tenant_id": tenant_id,
+            "proxy_url": proxy_url,
+            "enable_tracing": enable_tracing,
+        }
+        values |= {name: value for name, value in named.items() if value is not None}
+        return cls(**{"api_key": "", **values, **others})
 
     @property
     def is_loopback(self) -> bool:

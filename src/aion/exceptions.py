@@ -15,7 +15,13 @@
     ├── CircuitBreakerError          too many failures in a row: not even tried
     ├── UploadError                  some files could not be uploaded
     ├── DescriptionError             a picture could not be described
-    └── BatchError                   a batch job failed
+    ├── BatchError                   a batch job failed
+    ├── ChatError                    a chat failed
+    ├── SSEStreamError               a stream of events broke off
+    └── DocumentProcessingError, CloudStorageError, VideoUploadError, VideoAnalysisError:
+        of other servers; this one has pictures only
+
+What an error is about is an attribute and an entry of ``details`` alike.
 """
 
 from __future__ import annotations
@@ -30,23 +36,24 @@ class AionvisionError(Exception):
     """Base of every error of this package.
 
     Attributes:
-        code: a stable word for programs, e.g. ``RATE_LIMIT_ERROR``.
+        code: a stable word for programs: the server's, or the default of the class.
         message: a sentence for people.
-        details: more, as the server sent it.
+        details: what the error is about, and what else the server sent.
         status_code: the HTTP status; None if there was no answer.
         request_id: what the server's log knows the request by; None if none was sent.
     """
 
     def __init__(self, code: str, message: str, *, details: dict[str, Any] | None = None) -> None:
-        super().__init__(message)
+        super().__init__(f"[{code}] {message}")
         self.code = code
         self.message = message
-        self.details: dict[str, Any] = dict(details or {})
+        self.details: dict[str, Any] = details or {}
 
     @property
     def status_code(self) -> int | None:
         """The HTTP status; None if there was no answer."""
-        return self.details.get("status")
+        status = self.details.get("status")  # of a description, it is a word
+        return status if isinstance(status, int) else None
 
     @property
     def request_id(self) -> str | None:
@@ -55,9 +62,6 @@ class AionvisionError(Exception):
 
     def __str__(self) -> str:
         return f"[{self.code}] {self.message}"
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(code={self.code!r}, message={self.message!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args), self.__dict__
@@ -89,7 +93,7 @@ class AionvisionPermissionError(AionvisionError):
         self,
         message: str = "Permission denied",
         *,
-        code: str = "AUTHZ_ERROR",
+        code: str = "PERMISSION_DENIED",
         details: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(code, message, details=details)
@@ -106,12 +110,12 @@ class QuotaExceededError(AionvisionError):
 
     def __init__(
         self,
-        message: str = "Quota exceeded",
+        message: str,
         *,
         available: int = 0,
         limit: int = 0,
         partial_results: BatchUploadResults | None = None,
-        code: str = "USAGE_LIMIT_EXCEEDED",
+        code: str = "QUOTA_EXCEEDED",
         details: dict[str, Any] | None = None,
     ) -> None:
         known = {"available": available, "limit": limit}
@@ -138,8 +142,11 @@ class ResourceNotFoundError(AionvisionError):
         code: str = "NOT_FOUND",
         details: dict[str, Any] | None = None,
     ) -> None:
+        known = {"resource_type": resource_type, "resource_id": resource_id}
         super().__init__(
-            code, message or f"{resource_type} not found: {resource_id}", details=details
+            code,
+            message or f"{resource_type} not found: {resource_id}",
+            details={**known, **(details or {})},
         )
         self.resource_type = resource_type
         self.resource_id = resource_id
@@ -174,12 +181,13 @@ class RateLimitError(AionvisionError):
         *,
         retry_after: float | None = None,
         limit: int | None = None,
-        remaining: int = 0,
+        remaining: int | None = None,
         reset: int | None = None,
-        code: str = "RATE_LIMIT_ERROR",
+        code: str = "RATE_LIMIT",
         details: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, details=details)
+        known = {"retry_after": retry_after, "limit": limit, "remaining": remaining, "reset": reset}
+        super().__init__(code, message, details={**(details or {}), **known})
         self.retry_after = retry_after
         self.limit = limit
         self.remaining = remaining
@@ -214,7 +222,8 @@ class AionvisionTimeoutError(AionvisionError):
         code: str = "TIMEOUT",
         details: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, details=details)
+        known = {} if last_result is None else {"last_result": last_result}
+        super().__init__(code, message, details={**(details or {}), **known})
         self.last_result = last_result
 
 
@@ -244,8 +253,8 @@ class CircuitBreakerError(AionvisionError):
     ) -> None:
         super().__init__(
             "CIRCUIT_OPEN",
-            f"{endpoint} failed repeatedly; it is tried again in {retry_after:.0f} s",
-            details=details,
+            f"'{endpoint}' failed repeatedly; it is tried again in {retry_after:.1f} s",
+            details={**(details or {}), "endpoint": endpoint, "retry_after": retry_after},
         )
         self.endpoint = endpoint
         self.retry_after = retry_after
@@ -274,7 +283,8 @@ class UploadError(AionvisionError):
         code: str = "UPLOAD_ERROR",
         details: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, details={**(details or {}), "stage": stage})
+        known = {"filename": filename, "stage": stage, "session_id": session_id}
+        super().__init__(code, message, details={**(details or {}), **known})
         self.filename = filename
         self.stage = stage
         self.session_id = session_id
@@ -300,7 +310,8 @@ class DescriptionError(AionvisionError):
         code: str = "DESCRIPTION_ERROR",
         details: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, details={**(details or {}), "image_id": image_id})
+        known = {"image_id": image_id, "status": status}
+        super().__init__(code, message, details={**(details or {}), **known})
         self.image_id = image_id
         self.status = status
         self.partial_results = partial_results
@@ -311,7 +322,8 @@ class BatchError(AionvisionError):
 
     Attributes:
         batch_id: the job.
-        failed_items: how many of its items failed.
+        failed_items: the ids of items that failed, as far as they are known;
+            ``batch.get_all_results`` has all of them.
     """
 
     def __init__(
@@ -319,26 +331,144 @@ class BatchError(AionvisionError):
         message: str,
         *,
         batch_id: str | None = None,
-        failed_items: int = 0,
+        failed_items: list[str] | None = None,
         code: str = "BATCH_ERROR",
         details: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(code, message, details=details)
         self.batch_id = batch_id
-        self.failed_items = failed_items
-
-
-class DocumentProcessingError(AionvisionError):
-    """A document could not be processed (not offered by this server)."""
-
-
-class CloudStorageError(AionvisionError):
-    """A cloud drive could not be used (not offered by this server)."""
+        self.failed_items = [] if failed_items is None else failed_items
+        known = {"batch_id": batch_id, "failed_items": self.failed_items}
+        super().__init__(code, message, details={**(details or {}), **known})
 
 
 class ChatError(AionvisionError):
-    """A chat failed (not offered by this server)."""
+    """A chat failed.
+
+    Attributes:
+        session_id: the chat session.
+        plan_data: the plan that waits for approval, if the chat has made one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        session_id: str | None = None,
+        error_code: str | None = None,
+        plan_data: dict[str, Any] | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        known = {"session_id": session_id, **({"plan_data": plan_data} if plan_data else {})}
+        super().__init__(error_code or "CHAT_ERROR", message, details={**(details or {}), **known})
+        self.session_id = session_id
+        self.plan_data = plan_data
 
 
 class SSEStreamError(AionvisionError):
-    """A stream of events broke off."""
+    """A stream of events broke off, and could not be taken up again.
+
+    Attributes:
+        last_event_id: the id of the last event that arrived.
+        events_received: how many events arrived.
+        reconnect_attempts: how often the stream was taken up again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        last_event_id: str | None = None,
+        events_received: int = 0,
+        reconnect_attempts: int = 0,
+    ) -> None:
+        known = {
+            "last_event_id": last_event_id,
+            "events_received": events_received,
+            "reconnect_attempts": reconnect_attempts,
+        }
+        super().__init__("SSE_STREAM_ERROR", message, details=known)
+        self.last_event_id = last_event_id
+        self.events_received = events_received
+        self.reconnect_attempts = reconnect_attempts
+
+
+class DocumentProcessingError(AionvisionError):
+    """A document could not be processed (not offered by this server).
+
+    Attributes:
+        document_id: the document.
+        status: how far it had come.
+    """
+
+    def __init__(
+        self, message: str, *, document_id: str | None = None, status: str | None = None
+    ) -> None:
+        known = {"document_id": document_id, "status": status}
+        super().__init__("DOCUMENT_PROCESSING_ERROR", message, details=known)
+        self.document_id = document_id
+        self.status = status
+
+
+class CloudStorageError(AionvisionError):
+    """A cloud drive could not be used (not offered by this server).
+
+    Attributes:
+        job_id: the transfer.
+        job_status: how far it had come.
+    """
+
+    def __init__(
+        self, message: str, *, job_id: str | None = None, job_status: str | None = None
+    ) -> None:
+        known = {"job_id": job_id, "job_status": job_status}
+        super().__init__("CLOUD_STORAGE_ERROR", message, details=known)
+        self.job_id = job_id
+        self.job_status = job_status
+
+
+class VideoUploadError(AionvisionError):
+    """A video could not be uploaded (not offered by this server).
+
+    Attributes:
+        media_id: the video.
+        stage: what the upload was doing.
+        partial_chunks: how many pieces had arrived.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        media_id: str | None = None,
+        stage: str | None = None,
+        partial_chunks: int = 0,
+    ) -> None:
+        known = {"media_id": media_id, "stage": stage, "partial_chunks": partial_chunks}
+        super().__init__("VIDEO_UPLOAD_ERROR", message, details=known)
+        self.media_id = media_id
+        self.stage = stage
+        self.partial_chunks = partial_chunks
+
+
+class VideoAnalysisError(AionvisionError):
+    """A video could not be analysed (not offered by this server).
+
+    Attributes:
+        media_id: the video.
+        analysis_job_id: the analysis.
+        status: how far it had come.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        media_id: str | None = None,
+        analysis_job_id: str | None = None,
+        status: str | None = None,
+    ) -> None:
+        known = {"media_id": media_id, "analysis_job_id": analysis_job_id, "status": status}
+        super().__init__("VIDEO_ANALYSIS_ERROR", message, details=known)
+        self.media_id = media_id
+        self.analysis_job_id = analysis_job_id
+        self.status = status

@@ -12,20 +12,20 @@ from aion._names import Names
 from aion.client import AionVision
 from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.agent_search import AgentSearchResource
-from aion.resources.api_keys import ApiKeys
-from aion.resources.batch import Batch
-from aion.resources.colors import Colors
-from aion.resources.escalation_policies import EscalationPolicies
-from aion.resources.files import Files
+from aion.resources.api_keys import ApiKeysResource
+from aion.resources.batch import BatchResource
+from aion.resources.colors import ColorsResource
+from aion.resources.escalation_policies import EscalationPoliciesResource
+from aion.resources.files import FilesResource
 from aion.resources.folders import FoldersResource
-from aion.resources.history import History
-from aion.resources.reviews import Reviews
-from aion.resources.sessions import Sessions
-from aion.resources.settings import Settings
-from aion.resources.tenant import Tenant
-from aion.resources.uploads import Uploads
-from aion.resources.usage import Usage
-from aion.resources.vocabularies import Vocabularies
+from aion.resources.history import HistoryResource
+from aion.resources.reviews import ReviewsResource
+from aion.resources.sessions import SessionsResource
+from aion.resources.settings import SettingsResource
+from aion.resources.tenant import TenantResource
+from aion.resources.upload import UploadResource
+from aion.resources.usage import UsageResource
+from aion.resources.vocabularies import VocabulariesResource
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 
     from aion._http import HttpClient
     from aion.config import Certificates
-    from aion.resources.analysis import DescribeOptions, Image, VerifyOptions
-    from aion.types.describe import DescriptionResult, VerificationResult
+    from aion.resources._analysis import Image
+    from aion.resources.describe import DescribeOptions
+    from aion.resources.verify import VerifyOptions
+    from aion.types.describe import DescriptionResult
+    from aion.types.verify import VerificationResult
 
     R = TypeVar("R")
 
@@ -54,73 +57,73 @@ class _Part:
         return self._client._run(coroutine)
 
 
-class SyncUploads(_Part):
+class SyncUploadResource(_Part):
     """Uploads, high-level and step by step."""
 
-    upload_one = blocking(Uploads.upload_one)
-    upload = blocking(Uploads.upload)
-    upload_batch = blocking(Uploads.upload_batch)
-    check_quota = blocking(Uploads.check_quota)
-    request_presigned_url = blocking(Uploads.request_presigned_url)
-    confirm_upload = blocking(Uploads.confirm_upload)
-    wait_for_description = blocking(Uploads.wait_for_description)
-    batch_prepare = blocking(Uploads.batch_prepare)
-    batch_confirm = blocking(Uploads.batch_confirm)
-    get_batch_status = blocking(Uploads.get_batch_status)
+    upload_one = blocking(UploadResource.upload_one)
+    upload = blocking(UploadResource.upload)
+    upload_batch = blocking(UploadResource.upload_batch)
+    check_quota = blocking(UploadResource.check_quota)
+    request_presigned_url = blocking(UploadResource.request_presigned_url)
+    confirm_upload = blocking(UploadResource.confirm_upload)
+    wait_for_description = blocking(UploadResource.wait_for_description)
+    batch_prepare = blocking(UploadResource.batch_prepare)
+    batch_confirm = blocking(UploadResource.batch_confirm)
+    get_batch_status = blocking(UploadResource.get_batch_status)
 
 
-class SyncFiles(_Part):
+class SyncFilesResource(_Part):
     """Find, read, change and delete pictures."""
 
-    list = blocking(Files.list)
-    list_all = iterating(Files.list_all)
-    get = blocking(Files.get)
-    update = blocking(Files.update)
-    edits = blocking(Files.edits)
-    undo = blocking(Files.undo)
-    delete = blocking(Files.delete)
-    batch_delete = blocking(Files.batch_delete)
-    get_variant = blocking(Files.get_variant)
-    download = blocking(Files.download)
-    trigger_variant_generation = blocking(Files.trigger_variant_generation)
-    redescribe = blocking(Files.redescribe)
-    redescribe_matching = blocking(Files.redescribe_matching)
+    list = blocking(FilesResource.list)
+    list_all = iterating(FilesResource.list_all)
+    get = blocking(FilesResource.get)
+    update = blocking(FilesResource.update)
+    edits = blocking(FilesResource.edits)
+    undo = blocking(FilesResource.undo)
+    delete = blocking(FilesResource.delete)
+    batch_delete = blocking(FilesResource.batch_delete)
+    get_variant = blocking(FilesResource.get_variant)
+    download = blocking(FilesResource.download)
+    trigger_variant_generation = blocking(FilesResource.trigger_variant_generation)
+    redescribe = blocking(FilesResource.redescribe)
+    redescribe_matching = blocking(FilesResource.redescribe_matching)
 
 
-class SyncBatch(_Part):
+class SyncBatchResource(_Part):
     """Jobs over many pictures."""
 
-    get_status = blocking(Batch.get_status)
-    get_results = blocking(Batch.get_results)
-    get_all_results = iterating(Batch.get_all_results)
-    cancel = blocking(Batch.cancel)
-    wait_for_completion = blocking(Batch.wait_for_completion)
-    submit_describe = blocking(Batch.submit_describe)
-    submit_verify = blocking(Batch.submit_verify)
+    get_status = blocking(BatchResource.get_status)
+    get_results = blocking(BatchResource.get_results)
+    get_all_results = iterating(BatchResource.get_all_results)
+    cancel = blocking(BatchResource.cancel)
+    wait_for_completion = blocking(BatchResource.wait_for_completion)
+    submit_describe = blocking(BatchResource.submit_describe)
+    submit_verify = blocking(BatchResource.submit_verify)
 
 
-class SyncColors(_Part):
+class SyncColorsResource(_Part):
     """Extract colours, and find pictures by them."""
 
-    extract = blocking(Colors.extract)
-    get = blocking(Colors.get)
-    search = blocking(Colors.search)
-    search_all = iterating(Colors.search_all)
-    list_families = blocking(Colors.list_families)
-    batch_extract = blocking(Colors.batch_extract)
+    extract = blocking(ColorsResource.extract)
+    get = blocking(ColorsResource.get)
+    search = blocking(ColorsResource.search)
+    search_all = iterating(ColorsResource.search_all)
+    list_families = blocking(ColorsResource.list_families)
+    batch_extract = blocking(ColorsResource.batch_extract)
 
 
-class SyncReviews(_Part):
+class SyncReviewsResource(_Part):
     """Look at the most doubtful descriptions, and decide about them."""
 
-    list = blocking(Reviews.list)
-    list_all = iterating(Reviews.list_all)
-    next = blocking(Reviews.next)
-    accept = blocking(Reviews.accept)
-    reject = blocking(Reviews.reject)
-    correct = blocking(Reviews.correct)
-    labels = iterating(Reviews.labels)
-    export_labels = blocking(Reviews.export_labels)
+    list = blocking(ReviewsResource.list)
+    list_all = iterating(ReviewsResource.list_all)
+    next = blocking(ReviewsResource.next)
+    accept = blocking(ReviewsResource.accept)
+    reject = blocking(ReviewsResource.reject)
+    correct = blocking(ReviewsResource.correct)
+    labels = iterating(ReviewsResource.labels)
+    export_labels = blocking(ReviewsResource.export_labels)
 
 
 class SyncAgentSearchResource(_Part):
@@ -142,85 +145,85 @@ class SyncFoldersResource(_Part):
     move_files = blocking(FoldersResource.move_files)
 
 
-class SyncVocabularies(_Part):
+class SyncVocabulariesResource(_Part):
     """Import vocabularies, look at them, and choose tags from them."""
 
-    list = blocking(Vocabularies.list)
-    get = blocking(Vocabularies.get)
-    import_text = blocking(Vocabularies.import_text)
-    import_file = blocking(Vocabularies.import_file)
-    terms = iterating(Vocabularies.terms)
-    choose = blocking(Vocabularies.choose)
-    delete = blocking(Vocabularies.delete)
+    list = blocking(VocabulariesResource.list)
+    get = blocking(VocabulariesResource.get)
+    import_text = blocking(VocabulariesResource.import_text)
+    import_file = blocking(VocabulariesResource.import_file)
+    terms = iterating(VocabulariesResource.terms)
+    choose = blocking(VocabulariesResource.choose)
+    delete = blocking(VocabulariesResource.delete)
 
 
-class SyncEscalationPolicies(_Part):
+class SyncEscalationPoliciesResource(_Part):
     """Store policies, look at them and at what they spent, and delete them."""
 
-    list = blocking(EscalationPolicies.list)
-    get = blocking(EscalationPolicies.get)
-    store = blocking(EscalationPolicies.store)
-    delete = blocking(EscalationPolicies.delete)
+    list = blocking(EscalationPoliciesResource.list)
+    get = blocking(EscalationPoliciesResource.get)
+    store = blocking(EscalationPoliciesResource.store)
+    delete = blocking(EscalationPoliciesResource.delete)
 
 
-class SyncSettings(_Part):
+class SyncSettingsResource(_Part):
     """Where pictures with ``storage_target="custom"`` are stored."""
 
-    configure_custom_s3 = blocking(Settings.configure_custom_s3)
-    get_custom_s3_status = blocking(Settings.get_custom_s3_status)
-    validate_custom_s3 = blocking(Settings.validate_custom_s3)
-    remove_custom_s3 = blocking(Settings.remove_custom_s3)
+    configure_custom_s3 = blocking(SettingsResource.configure_custom_s3)
+    get_custom_s3_status = blocking(SettingsResource.get_custom_s3_status)
+    validate_custom_s3 = blocking(SettingsResource.validate_custom_s3)
+    remove_custom_s3 = blocking(SettingsResource.remove_custom_s3)
 
 
-class SyncTenant(_Part):
+class SyncTenantResource(_Part):
     """Settings and limits of the account."""
 
-    get_settings = blocking(Tenant.get_settings)
-    update_settings = blocking(Tenant.update_settings)
-    get_vocabulary = blocking(Tenant.get_vocabulary)
-    set_vocabulary = blocking(Tenant.set_vocabulary)
-    remove_vocabulary = blocking(Tenant.remove_vocabulary)
-    get_limits = blocking(Tenant.get_limits)
+    get_settings = blocking(TenantResource.get_settings)
+    update_settings = blocking(TenantResource.update_settings)
+    get_vocabulary = blocking(TenantResource.get_vocabulary)
+    set_vocabulary = blocking(TenantResource.set_vocabulary)
+    remove_vocabulary = blocking(TenantResource.remove_vocabulary)
+    get_limits = blocking(TenantResource.get_limits)
 
 
-class SyncSessions(_Part):
+class SyncSessionsResource(_Part):
     """Files that were uploaded together: how far they are, and what came of them."""
 
-    list = blocking(Sessions.list)
-    list_all = iterating(Sessions.list_all)
-    get = blocking(Sessions.get)
-    get_results = blocking(Sessions.get_results)
-    get_all_results = iterating(Sessions.get_all_results)
-    cancel = blocking(Sessions.cancel)
-    wait_for_completion = blocking(Sessions.wait_for_completion)
+    list = blocking(SessionsResource.list)
+    list_all = iterating(SessionsResource.list_all)
+    get = blocking(SessionsResource.get)
+    get_results = blocking(SessionsResource.get_results)
+    get_all_results = iterating(SessionsResource.get_all_results)
+    cancel = blocking(SessionsResource.cancel)
+    wait_for_completion = blocking(SessionsResource.wait_for_completion)
 
 
-class SyncHistory(_Part):
+class SyncHistoryResource(_Part):
     """Read every description that was made, and export them as a file."""
 
-    list = blocking(History.list)
-    list_all = iterating(History.list_all)
-    export = blocking(History.export)
-    get_export = blocking(History.get_export)
+    list = blocking(HistoryResource.list)
+    list_all = iterating(HistoryResource.list_all)
+    export = blocking(HistoryResource.export)
+    get_export = blocking(HistoryResource.get_export)
 
 
-class SyncApiKeys(_Part):
+class SyncApiKeysResource(_Part):
     """Make, list, change and end keys."""
 
-    create = blocking(ApiKeys.create)
-    list = blocking(ApiKeys.list)
-    list_all = iterating(ApiKeys.list_all)
-    get = blocking(ApiKeys.get)
-    update = blocking(ApiKeys.update)
-    delete = blocking(ApiKeys.delete)
+    create = blocking(ApiKeysResource.create)
+    list = blocking(ApiKeysResource.list)
+    list_all = iterating(ApiKeysResource.list_all)
+    get = blocking(ApiKeysResource.get)
+    update = blocking(ApiKeysResource.update)
+    delete = blocking(ApiKeysResource.delete)
 
 
-class SyncUsage(_Part):
+class SyncUsageResource(_Part):
     """Credits and requests: what may be used, what was."""
 
-    check = blocking(Usage.check)
-    get_summary = blocking(Usage.get_summary)
-    get_breakdown = blocking(Usage.get_breakdown)
+    check = blocking(UsageResource.check)
+    get_summary = blocking(UsageResource.get_summary)
+    get_breakdown = blocking(UsageResource.get_breakdown)
 
 
 class SyncAionVision(Names):
@@ -272,21 +275,21 @@ class SyncAionVision(Names):
         self._client = client
         self._loop: LoopThread | None = None
         self.config = client.config
-        self.uploads = SyncUploads(self, "uploads")
-        self.files = SyncFiles(self, "files")
-        self.batch = SyncBatch(self, "batch")
-        self.colors = SyncColors(self, "colors")
-        self.reviews = SyncReviews(self, "reviews")
-        self.vocabularies = SyncVocabularies(self, "vocabularies")
+        self.uploads = SyncUploadResource(self, "uploads")
+        self.files = SyncFilesResource(self, "files")
+        self.batch = SyncBatchResource(self, "batch")
+        self.colors = SyncColorsResource(self, "colors")
+        self.reviews = SyncReviewsResource(self, "reviews")
+        self.vocabularies = SyncVocabulariesResource(self, "vocabularies")
         self.folders = SyncFoldersResource(self, "folders")
         self.agent_search = SyncAgentSearchResource(self, "agent_search")
-        self.escalation_policies = SyncEscalationPolicies(self, "escalation_policies")
-        self.settings = SyncSettings(self, "settings")
-        self.tenant = SyncTenant(self, "tenant")
-        self.sessions = SyncSessions(self, "sessions")
-        self.history = SyncHistory(self, "history")
-        self.api_keys = SyncApiKeys(self, "api_keys")
-        self.usage = SyncUsage(self, "usage")
+        self.escalation_policies = SyncEscalationPoliciesResource(self, "escalation_policies")
+        self.settings = SyncSettingsResource(self, "settings")
+        self.tenant = SyncTenantResource(self, "tenant")
+        self.sessions = SyncSessionsResource(self, "sessions")
+        self.history = SyncHistoryResource(self, "history")
+        self.api_keys = SyncApiKeysResource(self, "api_keys")
+        self.usage = SyncUsageResource(self, "usage")
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:

@@ -108,6 +108,7 @@ def test_unknown_settings() -> None:
         {"timeout": 0},
         {"max_retries": -1},
         {"retry_delay": -1},
+        {"retry_delay": 0},
         {"polling_interval": 0},
         {"polling_timeout": -3},
         {"base_url": "127.0.0.1:8000"},

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ from aion import (
     ResourceNotFoundError,
     ServerError,
     _http,
+    configure_tracing,
+    is_tracing_available,
 )
 from aion._bodies import FileBody
 from aion._files import Source
@@ -229,6 +232,40 @@ async def test_tracing(server: FakeServer, caplog: pytest.LogCaptureFixture) -> 
         with trace.use_span(trace.NonRecordingSpan(context)):
             await client.uploads.check_quota()
     assert server.headers[0]["traceparent"].startswith("00-" + "0" * 31 + "1-")
+
+
+async def test_spans_go_where_they_are_configured_to(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from aion import _tracing
+
+    monkeypatch.setattr(_tracing, "_configured", {})
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    assert is_tracing_available()
+    assert configure_tracing(tracer_provider=provider, service_version="1.2")
+    config = ClientConfig(KEY, server.url, enable_tracing=True)
+    async with AionVision.from_config(config) as client:
+        await client.uploads.check_quota()
+    [span] = exporter.get_finished_spans()
+    assert span.name == "aion GET /uploads/quota-check"
+    scope = span.instrumentation_scope
+    assert scope is not None
+    assert (scope.name, scope.version) == ("aionvision-sdk", "1.2")
+
+
+def test_tracing_without_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aion import _tracing
+
+    monkeypatch.setattr(_tracing, "_configured", {})
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)
+    assert not configure_tracing(endpoint="http://127.0.0.1:9/v1/traces")
+    monkeypatch.setattr(_tracing, "is_tracing_available", lambda: False)
+    assert not configure_tracing()
 
 
 async def test_logging(

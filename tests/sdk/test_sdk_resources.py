@@ -262,7 +262,7 @@ async def test_batch_that_fails(server: FakeServer, client: AionVision) -> None:
     job(server, "failed", [None])
     with pytest.raises(BatchError) as caught:
         await client.batch.wait_for_completion("b", poll_interval=0.01)
-    assert (caught.value.batch_id, caught.value.failed_items) == ("b", 1)
+    assert (caught.value.batch_id, caught.value.failed_items) == ("b", [])
     server.answers["GET", "batch/b"] = {"batch_id": "b", "status": "processing"}
     with pytest.raises(AionvisionTimeoutError) as late:
         await client.batch.wait_for_completion("b", timeout=0.05, poll_interval=0.01)

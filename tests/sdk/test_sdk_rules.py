@@ -144,11 +144,11 @@ def test_backoff_is_bounded(attempt: int, retries: int, chance: float, base: flo
 
 @given(st.floats(0, 300), st.floats(0, 1))
 def test_retry_after_is_a_minimum(asked: float, chance: float) -> None:
-    error = e.RateLimitError(details={"status": 429, "retry_after": asked})
+    error = e.RateLimitError(retry_after=asked, details={"status": 429})
     wait = RetryPolicy().delay(0, error, chance)
     assert wait is not None
     assert asked <= wait <= asked + 1.0
-    long = e.RateLimitError(details={"status": 429, "retry_after": 301.0})
+    long = e.RateLimitError(retry_after=301.0, details={"status": 429})
     assert RetryPolicy().delay(0, long, chance) is None
 
 

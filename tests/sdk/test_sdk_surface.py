@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -21,6 +22,10 @@ MODULES = [
     m.name for m in pkgutil.walk_packages([str(SOURCE)], "aion.") if m.name != "aion.__main__"
 ]
 CONTRACT = [
+    "ColorBrightness",
+    "ColorSaturation",
+    "VideoAnalysisError",
+    "VideoUploadError",
     "UploadProgressEvent",
     "FileCompleteEvent",
     "DescriptionFailedEvent",
@@ -108,6 +113,19 @@ def test_every_name_is_on_the_class(client: type) -> None:
         assert getattr(client, name) is getattr(aion, name)
 
 
+def test_where_names_live() -> None:
+    from aion import resources
+    from aion.types import describe, settings, verify
+
+    assert describe.DescriptionFailure is aion.DescriptionFailure
+    assert verify.VerificationResult is aion.VerificationResult
+    assert settings.S3ConfigStatus is aion.S3ConfigStatus
+    for name in resources.__all__:
+        assert getattr(resources, name).__name__ == name
+    assert aion.SyncFilesResource.__name__ == "SyncFilesResource"
+    assert aion.__version__
+
+
 def test_all_is_complete() -> None:
     assert len(set(aion.__all__)) == len(aion.__all__)
     assert set(CONTRACT) <= set(aion.__all__)
@@ -127,15 +145,97 @@ def test_exception_tree() -> None:
     breaker = aion.CircuitBreakerError("GET /x", 3.0)
     assert (breaker.endpoint, breaker.retry_after) == ("GET /x", 3.0)
     rate = aion.RateLimitError(retry_after=1, limit=2, reset=3)
-    assert (rate.retry_after, rate.limit, rate.remaining, rate.reset) == (1, 2, 0, 3)
+    assert (rate.retry_after, rate.limit, rate.remaining, rate.reset) == (1, 2, None, 3)
     upload = aion.UploadError("no", filename="a", stage="quota", session_id="s")
     assert (upload.stage, upload.details["stage"], upload.session_id) == ("quota", "quota", "s")
     described = aion.DescriptionError("no", image_id="i", status="failed")
     assert (described.image_id, described.details["image_id"]) == ("i", "i")
-    assert aion.BatchError("no", batch_id="b", failed_items=2).failed_items == 2
+    assert aion.BatchError("no", batch_id="b", failed_items=["i"]).failed_items == ["i"]
     assert aion.AionvisionTimeoutError(last_result=3).last_result == 3
     assert aion.AuthenticationError().code == "AUTH_ERROR"
-    assert str(aion.AionvisionError("CODE", "Text.")) == "[CODE] Text."
+    base = aion.AionvisionError("CODE", "Text.")
+    assert (str(base), base.args) == ("[CODE] Text.", ("[CODE] Text.",))
+
+
+ERRORS: list[tuple[AionvisionError, str, dict[str, object]]] = [
+    (aion.AuthenticationError(), "AUTH_ERROR", {}),
+    (aion.AionvisionPermissionError(), "PERMISSION_DENIED", {}),
+    (
+        aion.RateLimitError(limit=5),
+        "RATE_LIMIT",
+        {"retry_after": None, "limit": 5, "remaining": None, "reset": None},
+    ),
+    (aion.ValidationError("no", details={"field": "x"}), "VALIDATION_ERROR", {"field": "x"}),
+    (aion.QuotaExceededError("no", limit=3), "QUOTA_EXCEEDED", {"available": 0, "limit": 3}),
+    (
+        aion.ResourceNotFoundError("file", "1", message="", details={"resource_id": "2"}),
+        "NOT_FOUND",
+        {"resource_type": "file", "resource_id": "2"},
+    ),
+    (aion.AionvisionTimeoutError(last_result=0), "TIMEOUT", {"last_result": 0}),
+    (aion.AionvisionTimeoutError(), "TIMEOUT", {}),
+    (aion.ServerError(), "SERVER_ERROR", {}),
+    (aion.AionvisionConnectionError(), "CONNECTION_ERROR", {}),
+    (
+        aion.CircuitBreakerError("GET /x", 1.25),
+        "CIRCUIT_OPEN",
+        {"endpoint": "GET /x", "retry_after": 1.25},
+    ),
+    (
+        aion.UploadError("no"),
+        "UPLOAD_ERROR",
+        {"filename": None, "stage": None, "session_id": None},
+    ),
+    (
+        aion.DescriptionError("no", image_id="i", status="failed"),
+        "DESCRIPTION_ERROR",
+        {"image_id": "i", "status": "failed"},
+    ),
+    (aion.BatchError("no"), "BATCH_ERROR", {"batch_id": None, "failed_items": []}),
+    (
+        aion.DocumentProcessingError("no", status="x"),
+        "DOCUMENT_PROCESSING_ERROR",
+        {"document_id": None, "status": "x"},
+    ),
+    (
+        aion.CloudStorageError("no", job_id="j"),
+        "CLOUD_STORAGE_ERROR",
+        {"job_id": "j", "job_status": None},
+    ),
+    (aion.ChatError("no"), "CHAT_ERROR", {"session_id": None}),
+    (
+        aion.ChatError("no", error_code="FULL", plan_data={"plan_id": "p"}),
+        "FULL",
+        {"session_id": None, "plan_data": {"plan_id": "p"}},
+    ),
+    (
+        aion.SSEStreamError("no", events_received=4),
+        "SSE_STREAM_ERROR",
+        {"last_event_id": None, "events_received": 4, "reconnect_attempts": 0},
+    ),
+    (
+        aion.VideoUploadError("no"),
+        "VIDEO_UPLOAD_ERROR",
+        {"media_id": None, "stage": None, "partial_chunks": 0},
+    ),
+    (
+        aion.VideoAnalysisError("no", media_id="m"),
+        "VIDEO_ANALYSIS_ERROR",
+        {"media_id": "m", "analysis_job_id": None, "status": None},
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "details"), ERRORS, ids=lambda it: type(it).__name__)
+def test_what_an_error_is_about(
+    error: AionvisionError, code: str, details: dict[str, object]
+) -> None:
+    assert (error.code, error.details) == (code, details)
+    assert error.status_code is None  # a status of a description is none of HTTP
+    if not isinstance(error, aion.ResourceNotFoundError | aion.ValidationError):
+        assert {name: getattr(error, name) for name in details} == details
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.details) == (str(error), error.details)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -16,7 +16,13 @@ import pytest
 from tests.sdk.sdk_server import KEY, FakeServer
 from tests.waiting import PATIENCE, until
 
-from aion import AionVision, AuthenticationError, DescriptionError, SyncAionVision
+from aion import (
+    AionVision,
+    AuthenticationError,
+    DescriptionError,
+    SyncAionVision,
+    set_correlation_id,
+)
 from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
@@ -56,8 +62,27 @@ def test_same_constructor_and_names() -> None:
     assert inspect.signature(AionVision) == inspect.signature(SyncAionVision)
     client = AionVision(KEY)
     resources = {n for n in dir(client) if isinstance(getattr(client, n), Resource)}
-    assert {n for n in resources if not n.startswith("_")} == set(PARTS)
+    deprecated = {"descriptions", "verifications"}  # which only this client has
+    assert {n for n in resources if not n.startswith("_")} == {*PARTS, *deprecated}
     assert all(hasattr(SyncAionVision(KEY), part) for part in PARTS)
+
+
+def test_the_correlation_id_of_a_thread(server: FakeServer) -> None:
+    from contextvars import copy_context
+
+    with open_client(server) as client:
+
+        def task(name: str) -> None:
+            set_correlation_id(name)
+            client.uploads.check_quota()
+            client.uploads.check_quota()
+
+        for name in ("a", "b"):
+            copy_context().run(task, name)
+        client.uploads.check_quota()
+    sent = [headers["X-Correlation-ID"] for headers in server.headers]
+    assert sent[:4] == ["a", "a", "b", "b"]
+    assert len(sent[4]) == 36
 
 
 def test_within_a_running_loop(server: FakeServer, photos: Photos) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 
-class ApiKeys(Resource):
+class ApiKeysResource(Resource):
     """Make, list, change and end keys; that needs a key with the scope ``admin``."""
 
     async def create(

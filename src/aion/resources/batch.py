@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aion.types.vocabularies import VocabularyMode
 
 
-class Batch(Resource):
+class BatchResource(Resource):
     """Jobs over many pictures."""
 
     async def get_status(self, batch_id: str) -> BatchStatusResult:
@@ -245,6 +245,5 @@ def _checked(status: BatchStatusResult) -> BatchStatusResult:
         raise BatchError(
             f"batch {status.batch_id} failed ({status.failed_items} of {status.total_items} items)",
             batch_id=status.batch_id,
-            failed_items=status.failed_items,
         )
     return status

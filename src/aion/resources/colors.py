@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 
-class Colors(Resource):
+class ColorsResource(Resource):
     """Extract colours, and find pictures by them."""
 
     async def extract(

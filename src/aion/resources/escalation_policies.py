@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class EscalationPolicies(Resource):
+class EscalationPoliciesResource(Resource):
     """Store policies, look at them and at what they spent, and delete them.
 
     A policy is named by its id or its name.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aion.types.vocabularies import VocabularyMode
 
 
-class Files(Resource):
+class FilesResource(Resource):
     """Find, read, change and delete pictures."""
 
     async def list(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aion.types.history import DescriptionRecord
 
 
-class History(Resource):
+class HistoryResource(Resource):
     """Read every description that was made, and export them as a file."""
 
     async def list(

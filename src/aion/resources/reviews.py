@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
 
-class Reviews(Resource):
+class ReviewsResource(Resource):
     """Look at the most doubtful descriptions, and decide about them."""
 
     async def list(self, *, limit: int = 20, cursor: str | None = None) -> ReviewList:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aion.types.sessions import UploadSessionResult
 
 
-class Sessions(Resource):
+class SessionsResource(Resource):
     """Files that were uploaded together: how far they are, and what came of them.
 
     ``upload`` makes sessions by itself; ``partial_results`` of its errors and ``session_id`` lead

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aion.resources._base import Resource
-from aion.types.tenant import S3ConfigStatus, S3ValidationResult
+from aion.types.settings import S3ConfigStatus, S3ValidationResult
 
 
-class Settings(Resource):
+class SettingsResource(Resource):
     """Where pictures with ``storage_target="custom"`` are stored."""
 
     async def configure_custom_s3(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Tenant(Resource):
+class TenantResource(Resource):
     """Settings and limits of the account."""
 
     async def get_settings(self) -> TenantSettings:

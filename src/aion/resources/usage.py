@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aion.types.common import VerificationLevel
 
 
-class Usage(Resource):
+class UsageResource(Resource):
     """Credits and requests: what may be used, what was."""
 
     async def check(

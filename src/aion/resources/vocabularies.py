@@ -26,7 +26,7 @@ VocabularyFormat = Literal["auto", "text", "csv", "lightroom", "json", "xmp"]
 _LARGEST_FILE = 32_000_000  # bytes: 8 million characters, of up to 4 bytes each
 
 
-class Vocabularies(Resource):
+class VocabulariesResource(Resource):
     """Import vocabularies, look at them, and choose tags from them.
 
     A vocabulary is named by its id or its name.

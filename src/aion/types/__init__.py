@@ -35,11 +35,12 @@ if TYPE_CHECKING:
         BatchColorExtractionResult,
         ColorAnalysis,
         ColorAnalytics,
+        ColorBrightness,
         ColorExtractionResult,
         ColorExtractionStatus,
         ColorFamily,
         ColorFamilyInfo,
-        ColorLevel,
+        ColorSaturation,
         ColorSearchResponse,
         ColorSearchResult,
         ColorTemperature,
@@ -47,19 +48,17 @@ if TYPE_CHECKING:
     )
     from aion.types.common import (
         ChatTokenType,
-        DescriptionErrorType,
-        DescriptionFailure,
         DescriptionStatus,
         MessageRole,
         StorageTarget,
         VerificationLevel,
     )
     from aion.types.describe import (
+        DescriptionErrorType,
+        DescriptionFailure,
         DescriptionResult,
         JudgedTag,
         Tagging,
-        VerificationIssue,
-        VerificationResult,
     )
     from aion.types.escalation import (
         Escalation,
@@ -112,7 +111,8 @@ if TYPE_CHECKING:
         UploadSessionResult,
         UploadSessionResults,
     )
-    from aion.types.tenant import S3ConfigStatus, S3ValidationResult, TenantLimits, TenantSettings
+    from aion.types.settings import S3ConfigStatus, S3ValidationResult
+    from aion.types.tenant import TenantLimits, TenantSettings
     from aion.types.upload import (
         BatchConfirmResult,
         BatchPrepareResult,
@@ -129,6 +129,7 @@ if TYPE_CHECKING:
         UploadResult,
     )
     from aion.types.usage import UsageBreakdown, UsageCheck, UsageSummary
+    from aion.types.verify import VerificationIssue, VerificationResult
     from aion.types.vocabularies import (
         ChosenTag,
         DefaultVocabulary,
@@ -169,11 +170,12 @@ __all__ = [
     "ClaimState",
     "ColorAnalysis",
     "ColorAnalytics",
+    "ColorBrightness",
     "ColorExtractionResult",
     "ColorExtractionStatus",
     "ColorFamily",
     "ColorFamilyInfo",
-    "ColorLevel",
+    "ColorSaturation",
     "ColorSearchResponse",
     "ColorSearchResult",
     "ColorTemperature",

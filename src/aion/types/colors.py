@@ -88,11 +88,19 @@ class ColorTemperature(Model):
 
 
 @record
-class ColorLevel(Model):
-    """A mean and what to call it."""
+class ColorBrightness(Model):
+    """The mean lightness in percent; ``dark``, ``medium`` or ``light``."""
 
-    average: float = 0.0
-    category: str = ""
+    average: float
+    category: str
+
+
+@record
+class ColorSaturation(Model):
+    """The mean saturation in percent; ``muted``, ``medium`` or ``vivid``."""
+
+    average: float
+    category: str
 
 
 @record
@@ -100,8 +108,8 @@ class ColorAnalytics(Model):
     """The picture as a whole."""
 
     temperature: ColorTemperature
-    brightness: ColorLevel
-    saturation: ColorLevel
+    brightness: ColorBrightness
+    saturation: ColorSaturation
 
 
 @record

@@ -1,8 +1,10 @@
-"""What describing and verifying answer."""
+"""What describing answers, and why it failed."""
 
+import re
 from dataclasses import field
 from datetime import datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
 from aion.types._model import From, Model, record
 from aion.types.escalation import Escalation
@@ -95,32 +97,69 @@ class DescriptionResult(Model):
     escalation: Escalation | None = None
 
 
+class DescriptionErrorType(StrEnum):
+    """Why a description failed."""
+
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    VLM_ERROR = "vlm_error"
+    VALIDATION_ERROR = "validation"
+    VALIDATION = "validation"  # an alias
+    RESOURCE_LIMIT = "resource_limit"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether asking again can help."""
+        return self in (self.TIMEOUT, self.RATE_LIMIT, self.VLM_ERROR)
+
+
+# For servers that send only a text; ours sends the type. The first pattern that is found decides.
+_PATTERNS = (
+    (DescriptionErrorType.RATE_LIMIT, r"\b429\b|rate.?limit|too many requests"),
+    (DescriptionErrorType.TIMEOUT, r"time.?out|timed out|deadline|\b504\b"),
+    (
+        DescriptionErrorType.RESOURCE_LIMIT,
+        r"resource|memory|quota|too (large|big|many pixels)|limit exceeded",
+    ),
+    (
+        DescriptionErrorType.VALIDATION_ERROR,
+        r"validation|invalid|unsupported|corrupt|truncated|not an image|cannot be (read|decoded)",
+    ),
+    (
+        DescriptionErrorType.VLM_ERROR,
+        r"\bvlm\b|\bmodel\b|provider|backend|unavailable|overloaded|internal.*error|\b50[0-3]\b",
+    ),
+)
+
+
 @record
-class VerificationIssue(Model):
-    """Something in the text that the picture does not bear out."""
+class DescriptionFailure(Model):
+    """One description that failed, with what can be done about it."""
 
-    type: str
-    description: str = ""
-    severity: str = "medium"
-    claim: str | None = None
-    confidence: float | None = None
+    image_id: str
+    error_message: str
+    error_type: DescriptionErrorType
+    is_retryable: bool
+    filename: str | None = None
+    raw_error: str | None = None
 
+    @staticmethod
+    def classify_error(error_msg: str | None) -> tuple[DescriptionErrorType, bool]:
+        """The kind of an error text, and whether asking again can help.
 
-@record
-class VerificationResult(Model):
-    """Whether a text is true of a picture; scores from 0 to 1, the time in milliseconds."""
+        >>> DescriptionFailure.classify_error("The model timed out after 30 s")
+        (<DescriptionErrorType.TIMEOUT: 'timeout'>, True)
+        >>> DescriptionFailure.classify_error("Unsupported image")
+        (<DescriptionErrorType.VALIDATION_ERROR: 'validation'>, False)
+        """
+        for kind, pattern in _PATTERNS:
+            if re.search(pattern, error_msg or "", re.IGNORECASE):
+                return kind, kind.is_retryable
+        return DescriptionErrorType.UNKNOWN, False
 
-    operation_id: str
-    is_verified: bool
-    confidence_score: float
-    risk_level: str
-    hallucination_probability: Annotated[float, From("hallucination_probability", "risk_score")] = (
-        0.0
-    )
-    verified_claims: list[Any] = field(default_factory=list)
-    issues: Annotated[list[VerificationIssue], From("issues", "detected_issues")] = field(
-        default_factory=list
-    )
-    summary: Annotated[str, From("summary", "explanation")] = ""
-    processing_time_ms: int = 0
-    providers_used: list[str] = field(default_factory=list)
+    @classmethod
+    def from_error_message(cls, image_id: str, error_msg: str, filename: str | None = None) -> Self:
+        """A failure whose kind is read from its text."""
+        kind, retryable = cls.classify_error(error_msg)
+        return cls(image_id, error_msg, kind, retryable, filename, error_msg)

@@ -52,13 +52,13 @@ __all__ = [
     "MAX_BATCH_FILES",
     "SUPPORTED_CONTENT_TYPES",
     "SUPPORTED_EXTENSIONS",
-    "Uploads",
+    "UploadResource",
 ]
 
 LOOK_UP_FROM = 1024 * 1024  # bytes; sending less is quicker than asking first
 
 
-class Uploads(Resource):
+class UploadResource(Resource):
     """Uploads, high-level and step by step."""
 
     async def upload_one(

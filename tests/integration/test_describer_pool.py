@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import examples
 
-from ocelli.cli import describer_pool
+from ocelli.cli import describer_process
 from ocelli.cli.describer_pool import DescribersFailed, describe_all
+from ocelli.cli.describer_process import DescriberProcess
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.settings import Settings
 
@@ -24,7 +25,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from ocelli.cli.describer import DescribedFile
 from ocelli.domain.analysis import AnalysisAnswer
-connection = Connection(int(sys.argv[2]))
+connection = Connection(int(sys.argv[1]))
+environment, level, tags_from = connection.recv()
 while True:
     try:
         path = connection.recv()
@@ -35,14 +37,14 @@ while True:
     if path.name == "broken":
         connection.send(RuntimeError("The local models are not installed."))
     else:
-        connection.send(DescribedFile(path, sys.argv[1], AnalysisAnswer(())))
+        connection.send(DescribedFile(path, level, AnalysisAnswer(())))
 """
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_program() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(describer_pool, "COMMAND", (sys.executable, "-c", DESCRIBER))
+        patch.setattr(describer_process, "COMMAND", (sys.executable, "-c", DESCRIBER))
         yield
 
 
@@ -73,6 +75,23 @@ def test_what_can_describe_nothing() -> None:
 
 
 def test_what_dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(describer_pool, "COMMAND", (sys.executable, "-c", "import nothing_like_it"))
+    monkeypatch.setattr(
+        describer_process, "COMMAND", (sys.executable, "-c", "import nothing_like_it")
+    )
     with pytest.raises(DescribersFailed, match="No module named 'nothing_like_it'"):
         outcomes(["a", "b", "c"])
+
+
+def test_a_process_that_runs_already_is_the_first_and_is_ended() -> None:
+    first = DescriberProcess()
+    described = describe_all(
+        Settings(workers=1), [Path("good")], VerificationLevel.QUICK, first=first
+    )
+    assert [each.failed for each in described] == [False]
+    assert first.end() == "exit code 0"
+
+
+def test_one_that_gets_nothing_to_do_is_not_waited_for() -> None:
+    process = DescriberProcess()
+    with process.log:
+        assert process.end() == "signal 9"

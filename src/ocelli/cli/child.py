@@ -1,7 +1,7 @@
 """Entry point of child processes.
 
 ``api FD``, ``worker NUMBER`` and ``model FD`` are the supervisor's, that of ``ocelli describe`` is
-``describer LEVEL FD``, with ``FILE MODE`` for the file of a vocabulary.
+``describer FD``.
 """
 
 from __future__ import annotations
@@ -40,20 +40,26 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(name, "1")
     match sys.argv[1:]:
-        case ["describer", level, descriptor, *tags_from]:
-            _describe(level, int(descriptor), tags_from)
+        case ["describer", descriptor]:
+            _describe(int(descriptor))
         case _:
             _serve(follow_supervisor())
 
 
-def _describe(level: str, descriptor: int, tags_from: list[str]) -> None:
+def _describe(descriptor: int) -> None:
     from multiprocessing.connection import Connection
 
-    from ocelli.cli.describer import describe
+    from ocelli.cli.describer import describe, prepare
 
     with Connection(descriptor) as connection:
+        prepare()
+        try:
+            environment, level, tags_from = connection.recv()
+        except EOFError:  # the command found nothing to describe
+            return
+        os.environ.update(environment)
         _collect_garbage()
-        asyncio.run(describe(connection, VerificationLevel(level), *tags_from))
+        asyncio.run(describe(connection, VerificationLevel(level), *tags_from or ()))
 
 
 def _serve(dsn: Future[str]) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocelli.cli.describer import DescribedFile
+    from ocelli.cli.describer_process import DescriberProcess
     from ocelli.settings import Settings
 
 
@@ -48,12 +49,13 @@ def describe(
     tolerant: bool = False,
     vocabulary: Path | None = None,
     vocabulary_mode: str | None = None,
+    first: DescriberProcess | None = None,
     **options: Any,
 ) -> int:
     """Describe pictures; print a table or JSON, ``as_lines`` each as soon as it is described.
 
-    Returns the exit code: FAILED if a picture could not be described, ``tolerant`` only if none
-    could.
+    ``first`` is a process that has been started already. Returns the exit code: FAILED if a
+    picture could not be described, ``tolerant`` only if none could.
     """
     try:
         verification_level = VerificationLevel(level)
@@ -84,7 +86,7 @@ def describe(
         tags_from = None
         if vocabulary is not None and vocabulary_mode != "off":
             tags_from = vocabulary, vocabulary_mode or "strict"
-        results = run(files, show, verification_level, tags_from, **options)
+        results = run(files, show, verification_level, tags_from, first, **options)
     except DescribersFailed as error:
         fail(str(error))
         return CANNOT_RUN
@@ -101,6 +103,7 @@ def run(
     show: Callable[[Iterator[DescribedFile], int], None],
     level: VerificationLevel,
     tags_from: tuple[Path, str] | None = None,
+    first: DescriberProcess | None = None,
     **options: Any,
 ) -> list[DescribedFile]:
     """Describe ``files``; ``show`` gets an iterator of the outcomes, and their number.
@@ -117,7 +120,7 @@ def run(
 
     def collected() -> Iterator[DescribedFile]:
         with running_model(settings) as with_model:
-            for result in describe_all(with_model, files, level, tags_from):
+            for result in describe_all(with_model, files, level, tags_from, first):
                 results.append(result)
                 yield result
             _tell_who_is_held_back(with_model)

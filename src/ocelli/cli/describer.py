@@ -11,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from aion.resources.vocabularies import text_of
 from ocelli.cli.output import printable
 from ocelli.domain.analysis import AnalysisAnswer, VerificationLevel
 from ocelli.domain.choosing import Mode
@@ -24,6 +22,7 @@ from ocelli.domain.questions import Question
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from ocelli.settings import Settings
     from ocelli.usecases.decoders import DecoderPool
@@ -73,10 +72,22 @@ class DescribedFile:
         }
 
 
+def prepare() -> None:
+    """Import what every description needs: the command finds out meanwhile which are wanted."""
+    import ocelli.backends.local.backend
+    import ocelli.backends.registry
+    import ocelli.wiring.backends
+    import ocelli.wiring.decoders
+    import ocelli.wiring.sight  # noqa: F401
+    from ocelli.backends.local import runtime
+
+    runtime.prepare()
+
+
 async def describe(
     connection: Connection,
     level: VerificationLevel,
-    file: str | None = None,
+    file: Path | None = None,
     mode: str = "strict",
 ) -> None:
     """Describe what comes through the connection; ends this process when that is closed.
@@ -98,7 +109,7 @@ async def describe(
         engine: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
         vocabulary = None
         if file is not None:
-            vocabulary = await asyncio.to_thread(_vocabulary, Path(file), mode, settings)
+            vocabulary = await asyncio.to_thread(_vocabulary, file, mode, settings)
         describer = _Describer(settings, decoders, engine, level, vocabulary)
         _listen(connection, partial(_answer, describer, connection))
         try:
@@ -111,6 +122,7 @@ async def describe(
 
 def _vocabulary(file: Path, mode: str, settings: Settings) -> OpenVocabulary:
     """Return the vocabulary of a file, which the command has read before."""
+    from aion.resources.vocabularies import text_of
     from ocelli.backends.local.embedder import MiniLmEmbedder
     from ocelli.domain.vocabulary_files import read
     from ocelli.usecases.embeddings import Embeddings

@@ -122,6 +122,9 @@ def describe(
     as_lines: AsLines = False,
 ) -> None:
     """Describe pictures without a server."""
+    from ocelli.cli.describer_process import DescriberProcess
+
+    first = DescriberProcess()  # it imports while this process does
     from ocelli.cli.describe import describe as run
 
     options = given(
@@ -131,7 +134,11 @@ def describe(
         vocabulary=vocabulary,
         vocabulary_mode=vocabulary_mode,
     )
-    exit_with(run(paths, as_json=as_json, as_lines=as_lines, level=level, **options))
+    try:
+        code = run(paths, as_json=as_json, as_lines=as_lines, level=level, first=first, **options)
+    finally:
+        first.end()
+    exit_with(code)
 
 
 @app.command("eval")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from threading import Lock
@@ -25,7 +26,7 @@ from ocelli.backends.local.neural_models import (
     SceneClassifier,
     shares,
 )
-from ocelli.backends.local.runtime import trim
+from ocelli.backends.local.runtime import prepare, trim
 from ocelli.backends.local.shapes import graphic, is_unnamed
 from ocelli.backends.local.surroundings import SIDE, surroundings
 from ocelli.backends.local.text_reader import TextReader, reading_order
@@ -69,6 +70,7 @@ class ModelSet:
         self.safety = SafetyClassifier()
         self.faces = FaceDetector()
         self.lock = Lock()
+        self._loaded = False
 
     @property
     def all(self) -> tuple[NeuralModel, ...]:
@@ -76,14 +78,19 @@ class ModelSet:
         return self.objects, self.scene, self.text, self.safety, self.faces
 
     def load(self, runtime: Runtime) -> None:
-        """Read every model's weights. FileNotFoundError or inventory.WrongWeights if some are
-        missing or are not the pinned ones.
+        """Read every model's weights, two at a time. FileNotFoundError or inventory.WrongWeights if
+        some are missing or are not the pinned ones.
         """
+        if self._loaded:
+            return
         import cv2
 
         cv2.setNumThreads(1)
-        for model in self.all:
-            model.load(runtime)
+        prepare()
+        with ThreadPoolExecutor(2, thread_name_prefix="load") as threads:
+            for done in [threads.submit(model.load, runtime) for model in self.all]:
+                done.result()
+        self._loaded = True
 
     def release(self) -> None:
         """Give the memory of the last look back: a process that waits, or looks at something

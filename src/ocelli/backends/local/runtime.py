@@ -130,6 +130,13 @@ def cache_folder() -> Path:
     return base / "ocelli"
 
 
+def prepare() -> None:
+    """Import what every network needs, for 0.3 s: threads cannot share that."""
+    import cv2  # noqa: F401
+
+    _core().get_property("CPU", "FULL_DEVICE_NAME")  # loads what knows this processor
+
+
 @cache
 def _openvino() -> Any:
     # Telemetry would look up a name and write under HOME; the converter of other formats, which

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import aion
 from aion import exceptions
 from aion._lazy import TYPES
+from aion.resources.agent_operations import AgentOperationsResource
 from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeysResource
 from aion.resources.batch import BatchResource
@@ -134,6 +135,7 @@ RESOURCES = {
     "reviews": ReviewsResource,
     "vocabularies": VocabulariesResource,
     "folders": FoldersResource,
+    "agent_operations": AgentOperationsResource,
     "agent_search": AgentSearchResource,
     "escalation_policies": EscalationPoliciesResource,
     "settings": SettingsResource,

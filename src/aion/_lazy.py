@@ -12,6 +12,9 @@ _HOMES = {
     "aion.types.agent_search": """
         ImageSearchAgentResult ImageSearchResultItem
     """,
+    "aion.types.agent_operations": """
+        FolderActionDetail OrganizeResult UndoOrganizeResult
+    """,
     "aion.types.batch": """
         BatchImageInput BatchItemResult BatchItemStatus BatchResults BatchResultsPagination
         BatchResultsSummary BatchStatus BatchStatusResult BatchSubmissionResult

@@ -92,12 +92,14 @@ class Names:
         FileEditList: TypeAlias = types.FileEditList
         FileInfo: TypeAlias = types.FileInfo
         FileList: TypeAlias = types.FileList
+        FolderActionDetail: TypeAlias = types.FolderActionDetail
         FullDescription: TypeAlias = types.FullDescription
         HSL: TypeAlias = types.HSL
         JudgedTag: TypeAlias = types.JudgedTag
         LAB: TypeAlias = types.LAB
         MessageRole: TypeAlias = types.MessageRole
         NotChosen: TypeAlias = types.NotChosen
+        OrganizeResult: TypeAlias = types.OrganizeResult
         PictureLabel: TypeAlias = types.PictureLabel
         PictureLabelList: TypeAlias = types.PictureLabelList
         PolicyBudget: TypeAlias = types.PolicyBudget
@@ -123,6 +125,7 @@ class Names:
         TenantLimits: TypeAlias = types.TenantLimits
         TenantSettings: TypeAlias = types.TenantSettings
         TermSynonym: TypeAlias = types.TermSynonym
+        UndoOrganizeResult: TypeAlias = types.UndoOrganizeResult
         UpdateFileResult: TypeAlias = types.UpdateFileResult
         UploadBatchStatusResult: TypeAlias = types.UploadBatchStatusResult
         UploadConfirmation: TypeAlias = types.UploadConfirmation

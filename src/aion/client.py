@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from aion._http import Http, HttpClient
     from aion.config import Certificates
+    from aion.resources.agent_operations import AgentOperationsResource
     from aion.resources.agent_search import AgentSearchResource
     from aion.resources.api_keys import ApiKeysResource
     from aion.resources.batch import BatchResource
@@ -71,6 +72,7 @@ class AionVision(Names):
         reviews: descriptions that wait for a person.
         vocabularies: the terms that tags are chosen from.
         folders: the tree that pictures are sorted into.
+        agent_operations: sorts pictures into folders as told in words.
         agent_search: searches in words, by what they mean.
         escalation_policies: second looks where they are needed.
         settings: a bucket of one's own.
@@ -169,6 +171,13 @@ class AionVision(Names):
         from aion.resources.folders import FoldersResource
 
         return FoldersResource(self.config, self._connect)
+
+    @cached_property
+    def agent_operations(self) -> AgentOperationsResource:
+        """Sorts pictures into folders as told in words."""
+        from aion.resources.agent_operations import AgentOperationsResource
+
+        return AgentOperationsResource(self.config, self._connect)
 
     @cached_property
     def agent_search(self) -> AgentSearchResource:

@@ -11,6 +11,7 @@ from aion._loop import LoopThread, blocking, iterating
 from aion._names import Names
 from aion.client import AionVision
 from aion.config import DEFAULT_BASE_URL, ClientConfig
+from aion.resources.agent_operations import AgentOperationsResource
 from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeysResource
 from aion.resources.batch import BatchResource
@@ -124,6 +125,13 @@ class SyncReviewsResource(_Part):
     correct = blocking(ReviewsResource.correct)
     labels = iterating(ReviewsResource.labels)
     export_labels = blocking(ReviewsResource.export_labels)
+
+
+class SyncAgentOperationsResource(_Part):
+    """Sort pictures into folders as told in words."""
+
+    organize = blocking(AgentOperationsResource.organize)
+    undo_organize = blocking(AgentOperationsResource.undo_organize)
 
 
 class SyncAgentSearchResource(_Part):
@@ -282,6 +290,7 @@ class SyncAionVision(Names):
         self.reviews = SyncReviewsResource(self, "reviews")
         self.vocabularies = SyncVocabulariesResource(self, "vocabularies")
         self.folders = SyncFoldersResource(self, "folders")
+        self.agent_operations = SyncAgentOperationsResource(self, "agent_operations")
         self.agent_search = SyncAgentSearchResource(self, "agent_search")
         self.escalation_policies = SyncEscalationPoliciesResource(self, "escalation_policies")
         self.settings = SyncSettingsResource(self, "settings")

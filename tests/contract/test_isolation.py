@@ -68,6 +68,12 @@ class Victim:
         folder = requests.post(
             f"{server.url}{API}/folders", headers=self.headers, json={"name": "theirs"}, timeout=60
         ).json()
+        plan = requests.post(
+            f"{server.url}{API}/agents/organize",
+            headers=self.headers,
+            json={"intent": "by month", "parent_folder_id": folder["id"]},
+            timeout=60,
+        ).json()
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -82,6 +88,7 @@ class Victim:
             "vocabulary_id": vocabulary["id"],
             "policy_id": policy["id"],
             "folder_id": folder["id"],
+            "plan_id": plan["plan_id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -221,6 +228,17 @@ def test_bodies_that_name_somebody_elses_things(
             timeout=60,
         ).json()
         assert not found[ids]
+    for more in (
+        {"image_ids": [victim.ids["image_id"]]},
+        {"parent_folder_id": victim.ids["folder_id"]},
+    ):
+        sorted_ = requests.post(
+            f"{server.url}{API}/agents/organize",
+            headers=stranger,
+            json={"intent": "by month", **more},
+            timeout=60,
+        )
+        assert sorted_.status_code == 404
     listed = requests.get(f"{server.url}{API}/chat/images/all", headers=stranger, timeout=60)
     assert victim.ids["image_id"] not in listed.json()["image_ids"]
     redescribed = requests.post(

@@ -27,7 +27,8 @@ from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
 PARTS = (
-    "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_search", "folders",
+    "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_operations",
+    "agent_search", "folders",
     "escalation_policies", "settings", "tenant", "sessions", "history", "api_keys", "usage",
 )  # fmt: skip
 

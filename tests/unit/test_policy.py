@@ -104,7 +104,7 @@ def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
         *("accept_reviews", "reject_reviews", "undo_edit", "update_file"),
         *("extract_colors", "extract_colors_of_many", "chat_completions"),
         *("ollama_chat", "ollama_embed", "ollama_embeddings", "ollama_generate"),
-        *("cancel_response", "create_response", "delete_response", "not_served"),
+        *("undo_organize", "cancel_response", "create_response", "delete_response", "not_served"),
     }
     assert adding - writing == {"create_export"}
 

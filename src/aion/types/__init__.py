@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aion._lazy import TYPES, lazy
 
 if TYPE_CHECKING:
+    from aion.types.agent_operations import FolderActionDetail, OrganizeResult, UndoOrganizeResult
     from aion.types.agent_search import ImageSearchAgentResult, ImageSearchResultItem
     from aion.types.api_keys import ApiKey, ApiKeyList, CreatedApiKey
     from aion.types.batch import (
@@ -204,6 +205,7 @@ __all__ = [
     "FileInfo",
     "FileList",
     "Folder",
+    "FolderActionDetail",
     "FolderBreadcrumb",
     "FolderBreadcrumbs",
     "FolderContents",
@@ -215,6 +217,7 @@ __all__ = [
     "MessageRole",
     "MoveFilesResult",
     "NotChosen",
+    "OrganizeResult",
     "PictureLabel",
     "PictureLabelList",
     "PolicyBudget",
@@ -240,6 +243,7 @@ __all__ = [
     "TenantLimits",
     "TenantSettings",
     "TermSynonym",
+    "UndoOrganizeResult",
     "UpdateFileResult",
     "UploadBatchStatusResult",
     "UploadConfirmation",

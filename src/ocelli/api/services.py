@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.keys import Keys
     from ocelli.usecases.library_search import LibrarySearch
     from ocelli.usecases.moderation import Moderator
+    from ocelli.usecases.organize import Organize
     from ocelli.usecases.policies import Policies
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.quota import Quota
@@ -120,6 +121,7 @@ class Services:
     vocabularies: Vocabularies
     policies: Policies
     library_search: LibrarySearch
+    organize: Organize
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches

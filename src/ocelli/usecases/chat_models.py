@@ -72,6 +72,7 @@ class ChatModels:
         for each in found:
             self._named.setdefault(each.model, each)
         default = default or (found[0].name if found else LOCAL)
+        self.default = default
         self._aliases: dict[str, str] = {}
         targets = {
             alias: default if target == DEFAULT else target
@@ -86,6 +87,11 @@ class ChatModels:
             )
         self._aliases = targets
         self._fallback = [each for name in fallback if (each := self._named.get(name)) is not None]
+
+    @property
+    def default_is_local(self) -> bool:
+        """Whether the local model answers for ``default``: no language model is configured."""
+        return not self.resolve(self.default).upstreams
 
     def resolve(self, name: str) -> ChatTarget:
         """Return who answers for ``name``. Raises ModelNotFound."""

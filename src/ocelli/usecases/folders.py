@@ -73,7 +73,7 @@ class Folders:
         async with self._database.transaction() as tx:
             if await tx.folders.lock(tenant_id) >= MAX_FOLDERS:
                 raise Conflict(f"There are {MAX_FOLDERS:,} folders; delete some first.")
-            _check_depth(await _parent_depth(tx, tenant_id, parent_id) + 1)
+            check_depth(await _parent_depth(tx, tenant_id, parent_id) + 1)
             id = await tx.folders.add(tenant_id, name, parent_id)
             return await _get(tx, tenant_id, id)
 
@@ -98,7 +98,7 @@ class Folders:
             depth = await _parent_depth(tx, tenant_id, parent_id) + 1
             if parent_id in moving:
                 raise ValidationFailed("A folder cannot be in itself.", field="new_parent_id")
-            _check_depth(depth + levels - 1)
+            check_depth(depth + levels - 1)
             await tx.folders.move([folder.id], parent_id)
             return await _get(tx, tenant_id, folder.id)
 
@@ -165,6 +165,7 @@ async def _parent_depth(tx: PostgresTransaction, tenant_id: UUID, parent_id: UUI
     return -1 if parent_id is None else (await _get(tx, tenant_id, parent_id)).depth
 
 
-def _check_depth(depth: int) -> None:
+def check_depth(depth: int) -> None:
+    """Raise ValidationFailed for a folder that would be too deep."""
     if depth >= MAX_LEVELS:
         raise ValidationFailed(f"Folders have at most {MAX_LEVELS} levels.", field="parent_id")

@@ -23,6 +23,8 @@ MOST_FOUND = 500
 # Pictures with a lower cosine to a search are not found by meaning. Of 1,610 captions of 322 photos
 # 68 % reach it with the description of their own photo, and 12 % of the pairs with another one.
 LEAST_COSINE = 0.25
+MOST_COMPARED = 1_000
+NO_EXTENSION = "the database lacks the extension pgvector"
 ALL = FileQuery()
 
 
@@ -70,7 +72,7 @@ class LibrarySearch:
             named, _ = await tx.images.matches(tenant_id, by_words, limit=MOST_FOUND)
             cosines: dict[UUID, float] = {}
             if vector is not None and not await tx.text_vectors.available():
-                words_only = "the database lacks the extension pgvector"
+                words_only = NO_EXTENSION
             elif vector is not None:
                 model = self._embeddings.embedder.model_version
                 nearest = await tx.text_vectors.nearest(
@@ -82,6 +84,28 @@ class LibrarySearch:
             images = {each.id: each for each in await tx.images.by_ids([id for id, _ in page])}
         hits = [Hit(images[id], score, cosines.get(id)) for id, score in page if id in images]
         return Found(hits, [id for id, _ in ranked], words_only)
+
+    async def cosines(
+        self, tenant_id: UUID, texts: Sequence[str], filters: FileQuery
+    ) -> tuple[dict[str, dict[UUID, float]], str | None]:
+        """Return the cosines of the pictures near in meaning to each text; or why there are none.
+
+        Of those that match ``filters``, at most ``MOST_COMPARED`` for each.
+        """
+        near: dict[str, dict[UUID, float]] = {text: {} for text in texts}
+        vectors = [await self._vector(text) for text in texts]
+        if reason := next((why for _, why in vectors if why), None):
+            return near, reason
+        async with self._database.transaction() as tx:
+            if not await tx.text_vectors.available():
+                return near, NO_EXTENSION
+            model = self._embeddings.embedder.model_version
+            for text, (vector, _) in zip(texts, vectors, strict=True):
+                found = await tx.text_vectors.nearest(
+                    filters, tenant_id, vector or (), model=model, limit=MOST_COMPARED
+                )
+                near[text] = {id: cosine for id, cosine in found if cosine >= LEAST_COSINE}
+        return near, None
 
     async def _vector(self, text: str) -> tuple[Sequence[float] | None, str | None]:
         """Return the vector of a search, or None and why there is none."""

@@ -40,9 +40,11 @@ from ocelli.usecases.history import History
 from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
 from ocelli.usecases.installation import InstallationView
 from ocelli.usecases.keys import Keys
+from ocelli.usecases.library_model import LibraryModel
 from ocelli.usecases.library_search import LibrarySearch
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
+from ocelli.usecases.organize import Organize
 from ocelli.usecases.policies import Policies
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.quota import Quota
@@ -123,6 +125,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     metering = Metering(database, quota, OPERATION)
     upstreams = Upstreams(chat_configs(settings))
     decoders = decoder_pool(settings, part=2)
+    chat = _chat(settings, database, adhoc, metering, upstreams, decoders)
+    library_search = LibrarySearch(database, embeddings)
+    library_model = LibraryModel(chat.models, chat.conversations)
 
     async def store_check() -> None:
         await store.check()
@@ -188,13 +193,14 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             default_backend=default_backend,
             policies=policies,
             answer_timeout=settings.analysis_timeout,
-            chat=_chat(settings, database, adhoc, metering, upstreams, decoders),
+            chat=chat,
             ollama=OllamaSettings(
                 settings.ollama_root, settings.ollama_tenant, settings.ollama_callers
             ),
             embeddings=embeddings,
             vocabularies=Vocabularies(database, embeddings),
-            library_search=LibrarySearch(database, embeddings),
+            library_search=library_search,
+            organize=Organize(database, library_search, library_model),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetcher=fetcher(settings),

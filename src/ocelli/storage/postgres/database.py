@@ -31,6 +31,8 @@ from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
+from ocelli.storage.postgres.organize_plans import PostgresOrganizePlans
+from ocelli.storage.postgres.picture_facts import PostgresPictureFacts
 from ocelli.storage.postgres.policies import PostgresPolicies
 from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
@@ -73,6 +75,8 @@ class PostgresTransaction:
     usage = _repository(PostgresUsage)
     colors = _repository(PostgresColors)
     folders = _repository(PostgresFolders)
+    organize_plans = _repository(PostgresOrganizePlans)
+    picture_facts = _repository(PostgresPictureFacts)
     history = _repository(PostgresHistory)
     exports = _repository(PostgresExports)
     policies = _repository(PostgresPolicies)

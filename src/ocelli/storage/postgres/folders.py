@@ -8,6 +8,7 @@ from psycopg.errors import UniqueViolation
 
 from ocelli.domain.errors import Conflict
 from ocelli.domain.folders import Folder
+from ocelli.domain.organizing import Move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,50 @@ class PostgresFolders:
             "UPDATE images SET folder_id = %s, updated_at = now()"
             " WHERE tenant_id = %s AND id = ANY(%s) AND deleted_at IS NULL",
             (folder_id, tenant_id, list(ids)),
+        )
+        return cursor.rowcount
+
+    async def relocate(self, tenant_id: UUID, ids: Sequence[UUID], folder_id: UUID) -> list[Move]:
+        """Put those pictures into a folder that are not in it; return them with where they were."""
+        rows = await self._rows(
+            "WITH moving AS (SELECT id, folder_id AS before FROM images"
+            " WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND deleted_at IS NULL"
+            " AND folder_id IS DISTINCT FROM %(folder)s ORDER BY id FOR UPDATE)"
+            " UPDATE images SET folder_id = %(folder)s, updated_at = now() FROM moving"
+            " WHERE images.id = moving.id RETURNING images.id, moving.before",
+            {"tenant": tenant_id, "ids": list(ids), "folder": folder_id},
+        )
+        return [Move(row["id"], row["before"], folder_id) for row in rows]
+
+    async def take_back(self, tenant_id: UUID, moves: Sequence[Move]) -> int:
+        """Put pictures back to where they were, unless they were moved again; return how many.
+
+        Those whose former folder is gone go to the root.
+        """
+        cursor = await self._connection.execute(
+            "UPDATE images SET folder_id = f.id, updated_at = now()"
+            " FROM unnest(%(ids)s::uuid[], %(before)s::uuid[], %(after)s::uuid[])"
+            " AS m (id, before, after)"
+            " LEFT JOIN folders f ON f.id = m.before AND f.tenant_id = %(tenant)s"
+            " WHERE images.id = m.id AND images.folder_id = m.after"
+            " AND images.tenant_id = %(tenant)s AND images.deleted_at IS NULL",
+            {
+                "tenant": tenant_id,
+                "ids": [each.image_id for each in moves],
+                "before": [each.before for each in moves],
+                "after": [each.after for each in moves],
+            },
+        )
+        return cursor.rowcount
+
+    async def delete_empty(self, tenant_id: UUID, ids: Sequence[UUID]) -> int:
+        """Delete those folders that have neither pictures nor folders in them; return how many."""
+        cursor = await self._connection.execute(
+            "DELETE FROM folders f WHERE tenant_id = %s AND id = ANY(%s)"
+            " AND NOT EXISTS (SELECT FROM folders s WHERE s.parent_id = f.id)"
+            " AND NOT EXISTS (SELECT FROM images i WHERE i.folder_id = f.id"
+            " AND i.deleted_at IS NULL)",
+            (tenant_id, list(ids)),
         )
         return cursor.rowcount
 

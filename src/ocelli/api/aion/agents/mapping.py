@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.agents import schemas
+from ocelli.api.aion.common import PREFIX
 from ocelli.domain.effective import effective
 from ocelli.domain.file_query import FileQuery
 from ocelli.domain.images import VariantType
@@ -12,7 +13,9 @@ from ocelli.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
+    from ocelli.usecases.library_model import TokensUsed
     from ocelli.usecases.library_search import Found, Hit
+    from ocelli.usecases.organize import Organized, Undone
 
 REF = "search_1"
 DIGITS = 4
@@ -49,6 +52,54 @@ def image_search(
         search_strategy=schemas.SearchStrategy(
             mode="words" if found.words_only else "hybrid", reason=found.words_only
         ),
+    )
+
+
+def tokens(used: TokensUsed) -> dict[str, int | None] | None:
+    """Return what an answer cost; None if no language model was asked."""
+    if not used.calls:
+        return None
+    return {
+        "input_tokens": used.input,
+        "output_tokens": used.output,
+        "total_tokens": used.input + used.output,
+        "cache_read_input_tokens": None,
+        "cache_creation_input_tokens": None,
+        "call_count": used.calls,
+    }
+
+
+def organized(done: Organized, milliseconds: int) -> schemas.OrganizeAnswer:
+    """Return the body of what a plan did."""
+    return schemas.OrganizeAnswer(
+        execution_time_ms=milliseconds,
+        iterations=max(1, done.tokens.calls),
+        token_usage=tokens(done.tokens),
+        summary=done.plan.summary,
+        actions=[
+            schemas.FolderAction(
+                action="create_and_move_files" if each.created else "move_files",
+                folder_id=each.folder_id and str(each.folder_id),
+                folder_name=each.folder_name,
+                file_count=each.files,
+            )
+            for each in done.actions
+        ],
+        folders_created=done.folders_created,
+        files_moved=done.files_moved,
+        plan_id=str(done.plan.id),
+        undo=f"{PREFIX}/agents/organize/{done.plan.id}/undo",
+    )
+
+
+def undone(done: Undone) -> schemas.UndoneAnswer:
+    """Return the body of what was taken back."""
+    return schemas.UndoneAnswer(
+        plan_id=str(done.plan_id),
+        files_moved=done.files_moved,
+        folders_deleted=done.folders_deleted,
+        files_kept=done.files_kept,
+        folders_kept=done.folders_kept,
     )
 
 

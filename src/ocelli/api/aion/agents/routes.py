@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Path, Request
 
 from ocelli.api.aion.agents import mapping, schemas
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
+from ocelli.api.services import Services
+from ocelli.domain.accounts import ApiKey
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.conversations import Asking
 
 router = resource_router("/agents", tag="agents")
 
@@ -32,3 +37,46 @@ async def search_images(
     url_of = await urls(request, services, [each.image for each in found.hits])
     milliseconds = round((time.perf_counter() - started) * 1000)
     return mapping.image_search(found, body.query, url_of, milliseconds)
+
+
+@router.post("/organize", summary="Sort pictures into folders", responses=errors(404, 409))
+@requires(KeyRole.WRITE, stores=True)
+async def organize(
+    request: Request, body: schemas.Organize, key: CurrentKey, services: CurrentServices
+) -> schemas.OrganizeAnswer:
+    """Makes folders and moves pictures, all or nothing; `undo` takes it back.
+
+    With a chat backend that proposes the folders; what pictures say is data for it, no instruction.
+    Without one, into folders that the instruction names ("into beaches, mountains and cities"), or
+    by date, colour, text, format, orientation, or their tags; `summary` says what was not done.
+    """
+    started = time.perf_counter()
+    planned = await services.organize.plan(
+        asking(request, key, services),
+        body.intent,
+        image_ids=body.image_ids,
+        parent_id=body.parent_folder_id,
+    )
+    done = await services.organize.carry_out(key.tenant.id, planned.plan.id)
+    milliseconds = round((time.perf_counter() - started) * 1000)
+    return mapping.organized(replace(done, tokens=planned.tokens), milliseconds)
+
+
+@router.post("/organize/{plan_id}/undo", summary="Undo a sorting", responses=errors(404, 409))
+@requires(KeyRole.WRITE)
+async def undo_organize(
+    plan_id: Annotated[str, Path(max_length=36, description="Of the answer of `organize`.")],
+    key: CurrentKey,
+    services: CurrentServices,
+) -> schemas.UndoneAnswer:
+    """Puts the pictures back, and deletes the folders that were made, unless something is in them.
+
+    Pictures that were moved again since stay where they are. 409 if it is undone already.
+    """
+    return mapping.undone(await services.organize.undo(key.tenant.id, plan_id))
+
+
+def asking(request: Request, key: ApiKey, services: Services) -> Asking:
+    """Return who asks a language model."""
+    limit = services.quota.limits(key.tenant).max_image_bytes
+    return Asking(key.tenant, limit, request.state.request_id)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ocelli.api.aion.common import Moment
 
 MAX_IDS = 1_000
+NOT_KEPT = "Accepted and passed over: only pictures are kept here."
 
 
 class ImageSearch(BaseModel):
@@ -81,3 +82,53 @@ class ImageSearchAnswer(AgentAnswer):
     summary_raw: str = Field(description="With `[[ref:KEY]]` where `summary` has a number.")
     result_refs: dict[str, ResultRef]
     search_strategy: SearchStrategy
+
+
+class Organize(BaseModel):
+    """Pictures to be sorted into folders."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"intent": "Sort into beaches, mountains and cities"}]}
+    )
+
+    intent: str = Field(min_length=1, max_length=2_000)
+    image_ids: list[UUID] | None = Field(
+        None,
+        max_length=MAX_IDS,
+        description="Default: the newest thousand that are in no folder.",
+    )
+    document_ids: list[UUID] | None = Field(None, max_length=MAX_IDS, description=NOT_KEPT)
+    video_ids: list[UUID] | None = Field(None, max_length=MAX_IDS, description=NOT_KEPT)
+    parent_folder_id: UUID | None = Field(
+        None, description="Where the folders are made. Default: the root."
+    )
+
+
+class FolderAction(BaseModel):
+    """What became of a folder."""
+
+    action: Literal["create_and_move_files", "move_files"]
+    folder_id: str | None
+    folder_name: str | None
+    file_count: int | None = Field(description="How many pictures were moved into it.")
+
+
+class OrganizeAnswer(AgentAnswer):
+    """What was done, and how to take it back."""
+
+    summary: str = Field(description="With what could not be done, and why.")
+    actions: list[FolderAction]
+    folders_created: int
+    files_moved: int
+    plan_id: str
+    undo: str = Field(description="The path that takes it back, by POST, for 30 days.")
+
+
+class UndoneAnswer(BaseModel):
+    """What was taken back. What was changed since is kept."""
+
+    plan_id: str
+    files_moved: int
+    folders_deleted: int
+    files_kept: int = Field(description="Pictures that were moved again since, or deleted.")
+    folders_kept: int = Field(description="Folders that are not empty, or were deleted since.")

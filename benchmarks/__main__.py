@@ -61,7 +61,7 @@ def main() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     folder = Path(tempfile.mkdtemp(prefix="ocelli-bench-", dir=wanted.folder))
     folder.chmod(0o755)  # root's Postgres runs as another user
-    bench = Bench(folder, wanted.quick, wanted.workers or cores or 1)
+    bench = Bench(folder, wanted.quick, wanted.workers or cores or 1, wanted.large)
     rows: list[Row] = []
     try:
         for name in wanted.names or CLAIMS:
@@ -95,6 +95,9 @@ def _arguments() -> argparse.Namespace:
         "names", nargs="*", choices=[*CLAIMS, []], metavar="NAME", help=", ".join(CLAIMS)
     )
     parser.add_argument("--quick", action="store_true", help="smaller and noisier, below 90 s")
+    parser.add_argument(
+        "--large", action="store_true", help="meaning: over a million vectors, an hour"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--workers", type=int, help="default: one per core")
     parser.add_argument(

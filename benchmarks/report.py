@@ -139,6 +139,7 @@ class Bench:
     folder: Path
     quick: bool
     workers: int
+    large: bool = False
 
     def say(self, text: str) -> None:
         """Progress, on standard error."""

@@ -44,8 +44,28 @@ _HOMES = {
         FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
         UserFileDetails
     """,
+    "aion.types.agent": """
+        Agent AgentResult
+    """,
+    "aion.types.context": """
+        ExecutionContext TypedSlot
+    """,
+    "aion.types.contracts": """
+        AgentCapability AgentContract TypedInput TypedOutput
+    """,
+    "aion.types.data_types": """
+        AnalysisResult CategorizationResult Category CrossRefResult DataTypeDefinition
+        DataTypeRegistry FolderResult TextResult get_default_registry
+    """,
+    "aion.types.file_collection": """
+        FileCollection FileRef
+    """,
+    "aion.types.file_resolver": """
+        FileResolutionError FileResolver
+    """,
     "aion.types.references": """
-        ResultRefData
+        DocumentRef ImageRef LinkRef ParsedReferences ResultRefData parse_references
+        resolve_content
     """,
     "aion.types.folders": """
         DeleteFolderResult Folder FolderBreadcrumb FolderBreadcrumbs FolderContents FolderTree

@@ -36,6 +36,27 @@ class Names:
     VideoUploadError: TypeAlias = exceptions.VideoUploadError
 
     if TYPE_CHECKING:
+        AgentCapability: TypeAlias = types.AgentCapability
+        AgentContract: TypeAlias = types.AgentContract
+        AgentResult: TypeAlias = types.AgentResult
+        AnalysisResult: TypeAlias = types.AnalysisResult
+        CategorizationResult: TypeAlias = types.CategorizationResult
+        Category: TypeAlias = types.Category
+        CrossRefResult: TypeAlias = types.CrossRefResult
+        DataTypeDefinition: TypeAlias = types.DataTypeDefinition
+        DataTypeRegistry: TypeAlias = types.DataTypeRegistry
+        DocumentRef: TypeAlias = types.DocumentRef
+        ExecutionContext: TypeAlias = types.ExecutionContext
+        FileCollection: TypeAlias = types.FileCollection
+        FileRef: TypeAlias = types.FileRef
+        FolderResult: TypeAlias = types.FolderResult
+        ImageRef: TypeAlias = types.ImageRef
+        LinkRef: TypeAlias = types.LinkRef
+        ParsedReferences: TypeAlias = types.ParsedReferences
+        TextResult: TypeAlias = types.TextResult
+        TypedInput: TypeAlias = types.TypedInput
+        TypedOutput: TypeAlias = types.TypedOutput
+        TypedSlot: TypeAlias = types.TypedSlot
         ApiKey: TypeAlias = types.ApiKey
         ApiKeyList: TypeAlias = types.ApiKeyList
         BatchColorExtractionResult: TypeAlias = types.BatchColorExtractionResult
@@ -149,4 +170,4 @@ class Names:
         VocabularyTerm: TypeAlias = types.VocabularyTerm
         VocabularyTermList: TypeAlias = types.VocabularyTermList
     else:
-        vars().update({name: LazyName(home) for name, home in TYPES.items()})
+        vars().update({name: LazyName(home) for name, home in TYPES.items() if name[0].isupper()})

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 from aion._lazy import TYPES, lazy
 
 if TYPE_CHECKING:
+    from aion.types.agent import (
+        Agent,
+        AgentResult,
+    )
     from aion.types.agent_operations import FolderActionDetail, OrganizeResult, UndoOrganizeResult
     from aion.types.agent_search import ImageSearchAgentResult, ImageSearchResultItem
     from aion.types.api_keys import ApiKey, ApiKeyList, CreatedApiKey
@@ -54,6 +58,27 @@ if TYPE_CHECKING:
         StorageTarget,
         VerificationLevel,
     )
+    from aion.types.context import (
+        ExecutionContext,
+        TypedSlot,
+    )
+    from aion.types.contracts import (
+        AgentCapability,
+        AgentContract,
+        TypedInput,
+        TypedOutput,
+    )
+    from aion.types.data_types import (
+        AnalysisResult,
+        CategorizationResult,
+        Category,
+        CrossRefResult,
+        DataTypeDefinition,
+        DataTypeRegistry,
+        FolderResult,
+        TextResult,
+        get_default_registry,
+    )
     from aion.types.describe import (
         DescriptionErrorType,
         DescriptionFailure,
@@ -70,6 +95,14 @@ if TYPE_CHECKING:
         PolicySpending,
         PolicyStep,
         PolicyTriggers,
+    )
+    from aion.types.file_collection import (
+        FileCollection,
+        FileRef,
+    )
+    from aion.types.file_resolver import (
+        FileResolutionError,
+        FileResolver,
     )
     from aion.types.files import (
         BatchDeleteFileResult,
@@ -94,7 +127,15 @@ if TYPE_CHECKING:
         MoveFilesResult,
     )
     from aion.types.history import DescriptionHistory, DescriptionRecord, ExportStatus
-    from aion.types.references import ResultRefData
+    from aion.types.references import (
+        DocumentRef,
+        ImageRef,
+        LinkRef,
+        ParsedReferences,
+        ResultRefData,
+        parse_references,
+        resolve_content,
+    )
     from aion.types.reviews import (
         FileEdit,
         FileEditList,
@@ -147,6 +188,11 @@ __all__ = [
     "HSL",
     "LAB",
     "RGB",
+    "Agent",
+    "AgentCapability",
+    "AgentContract",
+    "AgentResult",
+    "AnalysisResult",
     "ApiKey",
     "ApiKeyList",
     "BatchColorExtractionResult",
@@ -166,6 +212,8 @@ __all__ = [
     "BatchSubmissionResult",
     "BatchUploadResults",
     "BatchVerifyInput",
+    "CategorizationResult",
+    "Category",
     "ChatTokenType",
     "ChosenTag",
     "ClaimState",
@@ -182,6 +230,9 @@ __all__ = [
     "ColorTemperature",
     "ConfirmResult",
     "CreatedApiKey",
+    "CrossRefResult",
+    "DataTypeDefinition",
+    "DataTypeRegistry",
     "DefaultVocabulary",
     "DeleteFileResult",
     "DeleteFolderResult",
@@ -193,31 +244,41 @@ __all__ = [
     "DescriptionRecord",
     "DescriptionResult",
     "DescriptionStatus",
+    "DocumentRef",
     "DominantColor",
     "Escalation",
     "EscalationPolicy",
     "EscalationPolicyList",
     "EscalationStep",
+    "ExecutionContext",
     "ExportStatus",
+    "FileCollection",
     "FileCompleteEvent",
     "FileEdit",
     "FileEditList",
     "FileInfo",
     "FileList",
+    "FileRef",
+    "FileResolutionError",
+    "FileResolver",
     "Folder",
     "FolderActionDetail",
     "FolderBreadcrumb",
     "FolderBreadcrumbs",
     "FolderContents",
+    "FolderResult",
     "FolderTree",
     "FullDescription",
+    "ImageRef",
     "ImageSearchAgentResult",
     "ImageSearchResultItem",
     "JudgedTag",
+    "LinkRef",
     "MessageRole",
     "MoveFilesResult",
     "NotChosen",
     "OrganizeResult",
+    "ParsedReferences",
     "PictureLabel",
     "PictureLabelList",
     "PolicyBudget",
@@ -243,6 +304,10 @@ __all__ = [
     "TenantLimits",
     "TenantSettings",
     "TermSynonym",
+    "TextResult",
+    "TypedInput",
+    "TypedOutput",
+    "TypedSlot",
     "UndoOrganizeResult",
     "UpdateFileResult",
     "UploadBatchStatusResult",
@@ -266,6 +331,9 @@ __all__ = [
     "VocabularyList",
     "VocabularyTerm",
     "VocabularyTermList",
+    "get_default_registry",
+    "parse_references",
+    "resolve_content",
 ]
 
 __getattr__ = lazy(__name__, TYPES)

@@ -4,6 +4,7 @@ from dataclasses import field
 from typing import Any
 
 from aion.types._model import Model, record
+from aion.types.file_collection import FileCollection, FileRef
 from aion.types.references import ResultRefData
 
 
@@ -40,3 +41,13 @@ class ImageSearchAgentResult(Model):
     iterations: int = 0
     search_strategy: dict[str, Any] | None = None
     token_usage: dict[str, Any] | None = None
+
+    def as_collection(self) -> FileCollection:
+        """Return the pictures of ``results`` as a collection."""
+        return FileCollection((_ref(it) for it in self.results), "images", "search")
+
+
+def _ref(item: ImageSearchResultItem) -> FileRef:
+    known = {name: getattr(item, name) for name in ("score", "title", "description", "folder_id")}
+    metadata = {name: value for name, value in known.items() if value is not None}
+    return FileRef(item.image_id, "image/*", item.filename, metadata=metadata)

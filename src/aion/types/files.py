@@ -126,7 +126,11 @@ class ProcessingHistory(Model):
 
 @record
 class UserFileDetails(Model):
-    """Everything about one picture; whose words its texts are is as in :class:`UserFile`."""
+    """Everything about one picture; whose words its texts are is as in :class:`UserFile`.
+
+    The fields from ``video_analysis_status`` on are of videos, documents and links, which other
+    servers keep.
+    """
 
     id: str
     object_key: str
@@ -176,6 +180,22 @@ class UserFileDetails(Model):
     rejected_tags: list[str] = field(default_factory=list)
     claims: list[ClaimState] = field(default_factory=list)
     authorship: dict[str, Any] = field(default_factory=dict)
+    video_analysis_status: str | None = None
+    video_analysis_job_id: str | None = None
+    scene_count: int | None = None
+    has_audio_transcript: bool | None = None
+    page_count: int | None = None
+    chunk_count: int | None = None
+    document_url: str | None = None
+    domain: str | None = None
+    og_metadata: dict[str, Any] | None = None
+    favicon_url: str | None = None
+    page_title: str | None = None
+    crawl_status: str | None = None
+    crawl_error: str | None = None
+    crawled_at: datetime | None = None
+    extracted_images: list[dict[str, Any]] | None = None
+    extracted_images_count: int | None = None
 
 
 @record

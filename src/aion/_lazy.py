@@ -41,7 +41,7 @@ _HOMES = {
     """,
     "aion.types.files": """
         BatchDeleteFileResult BatchDeleteFilesResponse ClaimState DeleteFileResult FileList
-        FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
+        FileLocation FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
         UserFileDetails
     """,
     "aion.types.agent": """

@@ -12,6 +12,9 @@ import requests
 from tests.conftest import Server
 from tests.console_client import ConsoleClient, upload_as
 from tests.integration.test_main_job import API, finished, noise
+from tests.unit.test_media_pictures import exif, quarters, saved
+
+from aion import FileLocation, SyncAionVision
 
 FIELD = re.compile(r'<input type="hidden" name="(revision|analysis_id)" value="([^"]*)">')
 
@@ -58,6 +61,24 @@ def test_what_the_page_shows(server: Server, client: ConsoleClient, key: str, co
     assert cup is not None
     assert re.search(rf'id="{cup[1]}"[^>]*hidden><bdi>cup<', page)
     assert f"Confidence: {told['full_descriptions'][-1]['confidence_score']:.0%}" in page
+
+
+def test_the_place_of_a_photo_is_told(server: Server, client: ConsoleClient, key: str) -> None:
+    photo = saved(quarters(), "JPEG", exif=exif())
+    placed = upload_as(server, key, photo, "placed.jpg", auto_describe="false")
+    page = client.get(f"/pictures/{placed}").text
+    assert ">51.050000, 13.733333</code>" in page
+    told = details(server, key, placed)
+    assert told["content_location"] == {"latitude": 51.05, "longitude": 13.7333333}
+    nowhere = upload_as(server, key, noise(780_300), "nowhere.png", auto_describe="false")
+    assert "none is known" in client.get(f"/pictures/{nowhere}").text
+    with SyncAionVision(key, base_url=f"{server.url}{API}") as sdk:
+        rows = {
+            each.id: each.content_location for each in sdk.files.list(ids=[placed, nowhere]).files
+        }
+        assert rows == {placed: FileLocation(51.05, 13.7333333), nowhere: None}
+        sdk.files.delete(placed)
+    assert client.get(f"/pictures/{placed}").status_code == 404
 
 
 def test_words_are_kept_where_they_differ(server: Server, client: ConsoleClient, key: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import uuid
+from pathlib import Path
 
 import pytest
 import requests
 from tests.conftest import Server
-from tests.console_client import ConsoleClient
-from tests.integration.test_main_job import API
+from tests.console_client import ConsoleClient, upload_as
+from tests.integration.test_main_job import API, finished
 
 SECRET = re.compile(r"<code>(aion_[\w-]+)</code>")
 
@@ -43,6 +45,34 @@ def test_a_new_key_is_shown_once(server: Server, client: ConsoleClient) -> None:
     assert "Drop</a>" not in page
     assert reader.get("/drop").status_code == 403
     assert made(reader, scopes=["read"]).status_code == 403
+
+
+def test_use_is_told_by_key(server: Server, photos: dict[str, Path]) -> None:
+    tenant = f"console-spend-{uuid.uuid4()}"
+    first = server.new_key(tenant)
+    client = ConsoleClient(server, first)
+    found = SECRET.search(made(client, name="nightly import", scopes=["write"]).text)
+    assert found is not None
+    other = {"Authorization": f"Bearer {found[1]}"}
+    id = upload_as(server, found[1], photos["coffee"].read_bytes(), "coffee.png")
+    finished(server, id, headers=other)
+    page = client.get("/usage").text
+    by_key = page.partition("By key")[2].partition("</table>")[0]
+    assert "nightly import" in by_key
+    assert "$0.00" in by_key
+    headers = {"Authorization": f"Bearer {first}"}
+    keys = requests.get(f"{server.url}{API}/api-keys", headers=headers, timeout=60).json()
+    counts = {}
+    for each in keys["api_keys"]:
+        asked = requests.get(
+            f"{server.url}{API}/usage/summary",
+            params={"api_key_id": each["id"]},
+            headers=headers,
+            timeout=60,
+        ).json()
+        counts[each["name"]] = asked["usage"]["describe_count"]
+    assert counts.pop("nightly import") == 1
+    assert list(counts.values()) == [0]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from ocelli.domain.escalation import (
 from ocelli.domain.findings import Findings
 from ocelli.domain.questions import Question
 from ocelli.domain.tagging import TagVocabulary
+from ocelli.domain.usage import UsageHistory
 from ocelli.domain.vocabulary_files import VocabularyFormat
 from ocelli.media.colors import extract
 from ocelli.storage.postgres.database import PostgresDatabase
@@ -101,6 +103,7 @@ class Worker:
     first: Doubting
     second: Doubting
     timeout: float = 600.0
+    cost: Callable[..., float | None] = lambda *_: None
 
     async def policy(
         self, budget: Budget, when: Triggers = DOUBTFUL, **second: Any
@@ -118,7 +121,9 @@ class Worker:
         assert found is not None
         return found
 
-    async def queue(self, policy_id: uuid.UUID, **question: Any) -> uuid.UUID:
+    async def queue(
+        self, policy_id: uuid.UUID | None, key_id: uuid.UUID | None = None, **question: Any
+    ) -> uuid.UUID:
         analysis = Analysis(
             id=uuid.uuid4(),
             tenant_id=self.tenant_id,
@@ -129,6 +134,7 @@ class Worker:
             created_at=datetime.now(UTC),
             question=Question(backends=("a",), **question),
             policy_id=policy_id,
+            key_id=key_id,
         )
         async with self.database.transaction() as tx:
             await tx.analyses.add(analysis)
@@ -138,7 +144,7 @@ class Worker:
         engine = Engine(Several(self.first, self.second))
         vocabularies = Vocabularies(self.database, Embeddings(CountingEmbedder()))
         parts: Any = (engine, _Decoders(), _Source(), None, vocabularies)
-        job = Analyse(self.database, *parts, timeout=self.timeout)
+        job = Analyse(self.database, *parts, token_cost=self.cost, timeout=self.timeout)
         await job.run(id, last_attempt=False)
         return await self.get(id)
 
@@ -200,6 +206,49 @@ async def test_the_second_step_chooses_from_the_vocabulary_too(worker: Worker) -
     assert gone.tags == ()
     assert [each.source for each in gone.errors] == ["vocabulary"]
     assert gone.description
+
+
+async def used(worker: Worker) -> UsageHistory:
+    today = datetime.now(UTC).date()
+    async with worker.database.snapshot() as tx:
+        return await tx.usage.history(worker.tenant_id, today, today)
+
+
+async def test_each_look_is_counted_for_who_asked_and_what_it_cost(worker: Worker) -> None:
+    worker.cost = lambda backend, _: 0.25 if backend == "a" else None
+    policy = await worker.policy(Budget(calls=10), level=STANDARD)
+    one, other = uuid.uuid4(), uuid.uuid4()
+    await worker.run(await worker.queue(policy.id, one))
+    await worker.run(await worker.queue(None, other))
+    await worker.run(await worker.queue(None))
+    found = await used(worker)
+    assert {name: (each.calls, each.unpriced) for name, each in found.backends.items()} == {
+        "a": (4, 0),
+        "b": (1, 1),
+    }
+    assert found.backends["a"].dollars == 1
+    assert {each.key_id: (each.succeeded, each.credits) for each in found.keys} == {
+        one: (1, 3),
+        other: (1, 1),
+        None: (1, 1),
+    }
+    spent = {each.key_id: each.spend.dollars for each in found.keys}
+    assert spent == {one: Decimal("0.5"), other: Decimal("0.25"), None: Decimal("0.25")}
+    assert found.days[0].spend == found.backends["a"] + found.backends["b"]
+
+
+async def test_what_two_workers_look_at_is_counted_once(worker: Worker) -> None:
+    worker.cost = lambda *_: 0.25
+    id = await worker.queue(None, uuid.uuid4())
+    await asyncio.gather(worker.run(id), worker.run(id))
+    worker.first.crashes = 1
+    crashed = await worker.queue(None)
+    with pytest.raises(Crash):
+        await worker.run(crashed)
+    assert (await used(worker)).backends["a"].calls == 1
+    await worker.run(crashed)
+    found = await used(worker)
+    assert (found.backends["a"].calls, found.backends["a"].dollars) == (2, Decimal("0.5"))
 
 
 async def test_what_is_sure_costs_nothing_more(worker: Worker) -> None:

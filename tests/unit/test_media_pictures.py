@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
+from PIL.TiffImagePlugin import IFDRational
 from tests import heic, tattling
 from tests.conftest import examples
 
 from ocelli.domain.errors import AnalysisFailed, FailureType, ValidationFailed
-from ocelli.domain.images import ImageFormat, VariantType
+from ocelli.domain.images import Coordinates, ImageFormat, VariantType
 from ocelli.media._vips import vips
 from ocelli.media.decode import Picture, decode
 from ocelli.media.encode import jpeg
@@ -61,7 +62,10 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def exif(**tags: object) -> bytes:
+DRESDEN = {1: "N", 2: (51.0, 3.0, 0.0), 3: "E", 4: (13.0, 44.0, 0.0)}
+
+
+def exif(**tags: Any) -> bytes:
     """EXIF with ``orientation``, ``taken``, ``offset`` and a place in Dresden."""
     block = Image.Exif()
     if "orientation" in tags:
@@ -74,7 +78,7 @@ def exif(**tags: object) -> bytes:
             details[number] = tags[name]
     if "changed" in tags:
         block[0x0132] = tags["changed"]
-    block.get_ifd(0x8825).update({1: "N", 2: (51.0, 3.0, 0.0), 3: "E", 4: (13.0, 44.0, 0.0)})
+    block.get_ifd(0x8825).update(tags.get("gps", DRESDEN))
     return block.tobytes()
 
 
@@ -209,6 +213,36 @@ def test_all_orientations_come_out_upright(format: str, orientation: int) -> Non
     variant = Image.open(io.BytesIO(render(data, max_pixels=LIMIT).variants[0].data))
     assert variant.size == (120, 80)
     assert_near(variant.convert("RGB").getpixel((30, 20)), RED, 16)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(
+    ("gps", "place"),
+    [
+        (DRESDEN, Coordinates(51.05, 13.7333333)),
+        ({**DRESDEN, 1: "S", 3: "W"}, Coordinates(-51.05, -13.7333333)),
+        ({**DRESDEN, 1: "s "}, Coordinates(-51.05, 13.7333333)),
+        ({**DRESDEN, 2: (51.0, 3.5, 30.0)}, Coordinates(51.0666667, 13.7333333)),
+        ({**DRESDEN, 9: "A"}, Coordinates(51.05, 13.7333333)),
+        ({**DRESDEN, 9: "V"}, None),
+        ({}, None),
+        ({1: "N", 2: (51.0, 3.0, 0.0)}, None),
+        ({2: (51.0, 3.0, 0.0), 4: (13.0, 44.0, 0.0)}, None),
+        ({**DRESDEN, 1: "up"}, None),
+        ({**DRESDEN, 1: ""}, None),
+        ({**DRESDEN, 2: (91.0, 0.0, 0.0)}, None),
+        ({**DRESDEN, 4: (180.0, 1.0, 0.0)}, None),
+        ({**DRESDEN, 2: (51.0, 3000.0, 0.0)}, None),
+        ({**DRESDEN, 2: (51.0, 3.0)}, None),
+        ({**DRESDEN, 2: (51.0, 3.0, IFDRational(0, 0))}, None),
+        ({1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)}, None),
+    ],
+)
+def test_place_of_the_photograph(
+    format: str, gps: dict[int, object], place: Coordinates | None
+) -> None:
+    header = read_header(saved(quarters(), format, exif=exif(gps=gps)), max_pixels=LIMIT)
+    assert header.taken_where == place
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])

@@ -35,6 +35,7 @@ class UsageResource(Resource):
         start_date: date | str | None = None,
         end_date: date | str | None = None,
         period: str | None = None,
+        api_key_id: str | None = None,
     ) -> UsageSummary:
         """What was used in a period, and what is left of the month.
 
@@ -43,11 +44,17 @@ class UsageResource(Resource):
             end_date: the last day (UTC); by default today.
             period: ``day``, ``week`` or ``month`` before the end, where no ``start_date`` is given;
                 by default ``month``.
+            api_key_id: count the requests by this key alone.
 
         Raises:
             ValidationError: the start is after the end, or no such period.
         """
-        params = given(start_date=moment(start_date), end_date=moment(end_date), period=period)
+        params = given(
+            start_date=moment(start_date),
+            end_date=moment(end_date),
+            period=period,
+            api_key_id=api_key_id,
+        )
         answer = await self._http.json("GET", "/usage/summary", params=params)
         return UsageSummary.from_api_response(answer)
 

@@ -29,6 +29,14 @@ class ClaimState(Model):
 
 
 @record
+class FileLocation(Model):
+    """Where a photo was taken, in degrees (WGS 84); north and east are positive."""
+
+    latitude: float
+    longitude: float
+
+
+@record
 class UserFile(Model):
     """One row of the library.
 
@@ -78,6 +86,7 @@ class UserFile(Model):
     reviewed_by: str | None = None
     reviewed_at: datetime | None = None
     revision: int = 0
+    content_location: FileLocation | None = None
 
 
 @record
@@ -177,6 +186,7 @@ class UserFileDetails(Model):
     reviewed_by: str | None = None
     reviewed_at: datetime | None = None
     revision: int = 0
+    content_location: FileLocation | None = None
     rejected_tags: list[str] = field(default_factory=list)
     claims: list[ClaimState] = field(default_factory=list)
     authorship: dict[str, Any] = field(default_factory=dict)

@@ -58,7 +58,8 @@ class Tenant:
     """An account that owns pictures. ``requests_per_minute`` overrides the tier's.
 
     ``unmetered`` tenants have no monthly limits; the machine's own tenant is one. ``vocabulary`` is
-    what tags are chosen from where a request names none.
+    what tags are chosen from where a request names none. ``key_id`` is the key that it acts by,
+    which what is asked for is counted for; None for the machine's own work.
     """
 
     id: UUID
@@ -68,6 +69,7 @@ class Tenant:
     requests_per_minute: int | None = None
     unmetered: bool = False
     vocabulary: TagVocabulary | None = None
+    key_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class Analysis:
     The picture lies in a store as ``object_key``; where that is empty it is still to be fetched
     from ``source_url``. ``request_id``, ``position`` and ``name`` place it among the pictures of
     one request that asked about several. ``width`` and ``height`` are those of the upright
-    picture, once it has been opened. ``escalation`` says what became of its policy.
+    picture, once it has been opened. ``escalation`` says what became of its policy. ``key_id`` is
+    the key that asked, if one did.
     """
 
     id: UUID
@@ -179,6 +180,7 @@ class Analysis:
     height: int | None = None
     tagging: Tagging | None = None
     policy_id: UUID | None = None
+    key_id: UUID | None = None
     escalation: Escalation | None = None
 
     @property

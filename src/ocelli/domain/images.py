@@ -86,6 +86,17 @@ class VariantStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Coordinates:
+    """A place on earth, in degrees (WGS 84); north and east are positive."""
+
+    latitude: float
+    longitude: float
+
+    def __str__(self) -> str:
+        return f"{self.latitude:.6f}, {self.longitude:.6f}"
+
+
+@dataclass(frozen=True, slots=True)
 class ImageHeader:
     """The header of an image file. ``width`` and ``height`` are upright pixels.
 
@@ -97,6 +108,7 @@ class ImageHeader:
     width: int
     height: int
     taken_at: datetime | None = None
+    taken_where: Coordinates | None = None
     whole: int = 0
     row: int = 0
 
@@ -128,8 +140,9 @@ class Image:
     ``title``, ``tags`` and ``annotations`` are written by people only; ``revision`` counts their
     changes. ``analysis`` is the newest analysis that was not called off, None if there was none;
     ``described`` is the newest completed one, which holds while the picture is described again.
-    What is shown of all of it says ``ocelli.domain.effective``. ``sha256`` is hexadecimal, of the
-    original bytes.
+    What is shown of all of it says ``ocelli.domain.effective``. ``content_created_at`` and
+    ``content_location`` are what the file says of when and where it was taken. ``sha256`` is
+    hexadecimal, of the original bytes.
     """
 
     id: UUID
@@ -151,6 +164,7 @@ class Image:
     title: str | None = None
     tags: tuple[str, ...] = ()
     content_created_at: datetime | None = None
+    content_location: Coordinates | None = None
     blur_hash: str | None = None
     variant_status: VariantStatus = VariantStatus.PENDING
     variant_error: str | None = None

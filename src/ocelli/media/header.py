@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import ValidationFailed
-from ocelli.domain.images import ImageHeader
+from ocelli.domain.images import Coordinates, ImageHeader
 from ocelli.media import exif, memory
 from ocelli.media.probe import Unreadable, probe
 from ocelli.media.sniff import HEAD_BYTES, sniff
@@ -40,7 +40,7 @@ def read_header(source: Path | bytes, *, max_pixels: int) -> ImageHeader:
 
     ``taken_at`` is EXIF's DateTimeOriginal, else DateTimeDigitized, else DateTime, with the offset
     that is in it or beside it. Cameras often write none: the time is then taken as UTC, for want of
-    anything better. Unreadable EXIF is ignored.
+    anything better. ``taken_where`` is its GPS position. Unreadable EXIF is ignored.
 
     No decoder sees the file. Raises ValidationFailed (field ``file``) if the content is no
     supported picture, its header cannot be read, it has more than ``max_pixels``, frames, scans
@@ -72,7 +72,15 @@ def _read(data: bytes | mmap, max_pixels: int) -> ImageHeader:
     fields = exif.fields(found.exif)
     if not found.is_upright and fields.get(exif.ORIENTATION) in {5, 6, 7, 8}:  # it lies on its side
         width, height = height, width
-    header = ImageHeader(format, width, height, _taken_at(fields), found.whole, found.row)
+    header = ImageHeader(
+        format,
+        width,
+        height,
+        _taken_at(fields),
+        _taken_where(found.exif, fields),
+        found.whole,
+        found.row,
+    )
     _check_memory(header, max_pixels)
     return header
 
@@ -109,6 +117,11 @@ def _taken_at(fields: Mapping[int, int | str]) -> datetime | None:
     others = [offset for _, offset in texts]
     times = (_moment(time, (offset, *others)) for time, offset in texts)
     return next((time for time in times if time is not None), None)
+
+
+def _taken_where(block: bytes | mmap, fields: Mapping[int, int | str]) -> Coordinates | None:
+    found = exif.position(block, fields)
+    return None if found is None else Coordinates(*found)
 
 
 def _moment(text: str, offsets: tuple[str, ...]) -> datetime | None:

@@ -142,6 +142,7 @@ class AdHocAnalyses:
             position=position,
             name=name,
             policy_id=policy_id,
+            key_id=tenant.key_id,
         )
 
     async def enqueue(

@@ -15,7 +15,7 @@ from ocelli.domain.findings import Feature
 from ocelli.domain.jobs import report
 from ocelli.domain.review import assess
 from ocelli.domain.upload_sessions import ItemState
-from ocelli.domain.usage import Charge
+from ocelli.domain.usage import Charge, spend_by_backend
 from ocelli.media.colors import extract
 from ocelli.media.decode import MAX_SIDE, decode
 from ocelli.usecases.escalate import BudgetUse, Escalate, Picture, settle_budget
@@ -23,11 +23,14 @@ from ocelli.usecases.fetch_jobs import settle
 from ocelli.usecases.verification_engine import answer_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, AnalysisAnswer
+    from ocelli.domain.claims import Tokens
     from ocelli.domain.colors import Palette
     from ocelli.domain.ports_backends import PictureLike
+    from ocelli.domain.usage import Spend
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.image_loader import ImageLoader
@@ -56,8 +59,10 @@ class Analyse:
         text_index: TextIndex,
         vocabularies: Vocabularies,
         *,
+        token_cost: Callable[[str, Tokens], float | None],
         timeout: float,
     ) -> None:
+        self._token_cost = token_cost
         self._vocabularies = vocabularies
         self._timeout = timeout
         self._database = database
@@ -203,7 +208,8 @@ class Analyse:
             processing_ms=(time.perf_counter() - started) * 1000,
             escalation=record,
         )
-        return _Done(done, palette, tuple(keep), use)
+        spend = spend_by_backend(answer.calls, self._token_cost)
+        return _Done(done, palette, tuple(keep), use, spend)
 
     async def _vocabulary(self, analysis: Analysis, *, patient: bool) -> OpenVocabulary | None:
         """Return the vocabulary of the question, as it is now.
@@ -231,12 +237,13 @@ class Analyse:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """An analysis with its answer, the cache entries to store, and what its policy took."""
+    """An analysis with its answer, cache entries to store, what its policy took, what it cost."""
 
     analysis: Analysis
     palette: Palette
     keep: tuple[tuple[bytes, AnalysisAnswer], ...]
     use: BudgetUse | None
+    spend: Mapping[str, Spend]
 
 
 async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
@@ -263,6 +270,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
         await tx.reviews.put(analysis, assess(analysis))
     await tx.usage.delivered(
         analysis.tenant_id,
+        analysis.key_id,
         operation=_operation(analysis, metered=metered),
         level=analysis.answered_level,
         succeeded=1,
@@ -270,6 +278,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
         credits=analysis.looks,
         milliseconds=analysis.processing_ms or 0.0,
     )
+    await tx.usage.spent(analysis.tenant_id, analysis.key_id, done.spend)
     if metered and analysis.looks < analysis.level.looks:
         await tx.usage.give_back(
             analysis.tenant_id, descriptions=0, credits=analysis.level.looks - analysis.looks
@@ -293,6 +302,7 @@ async def _record_failure(
         await tx.reviews.put(analysis, assess(replace(analysis, status=Status.FAILED)))
     await tx.usage.delivered(
         analysis.tenant_id,
+        analysis.key_id,
         operation=_operation(analysis, metered=metered),
         level=analysis.level,
         succeeded=0,

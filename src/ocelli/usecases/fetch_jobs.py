@@ -120,7 +120,7 @@ class FetchJobs:
             created_at=datetime.now(UTC),
         )
         async with self._database.transaction() as tx:
-            await self._record(tx, request, question, stored, waits=waits)
+            await self._record(tx, request, question, stored, tenant.key_id, waits=waits)
             if not await tx.credits.take(tenant.id, request.reserved):
                 _check(await tx.credits.balance(tenant.id), request.reserved)
                 raise InsufficientCredits
@@ -169,6 +169,7 @@ class FetchJobs:
         request: FetchJob,
         question: Question,
         stored: Sequence[_StoredFile],
+        key_id: UUID | None,
         *,
         waits: bool,
     ) -> None:
@@ -188,6 +189,7 @@ class FetchJobs:
                 request_id=request.id,
                 position=number * STRIDE,
                 name=each.source.name,
+                key_id=key_id,
             )
             for number, each in enumerate(stored)
         ]

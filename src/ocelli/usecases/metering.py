@@ -9,12 +9,15 @@ from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.usage import Charge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from ocelli.domain.accounts import Tenant
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.storage.postgres.usage import PostgresUsage
     from ocelli.usecases.quota import Quota
+
+    Payer = tuple[UUID, UUID | None]  # a tenant, and the key that it acts by
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class Metering:
         self._database = database
         self._quota = quota
         self._operation = operation
-        self._pending: dict[UUID, _Pending] = {}
+        self._pending: dict[Payer, _Pending] = {}
 
     async def begin(self, tenant: Tenant) -> None:
         """Count a call that is about to be made. Raises UsageLimitExceeded."""
@@ -59,7 +62,7 @@ class Metering:
     def end(self, tenant: Tenant, *, succeeded: bool, milliseconds: float) -> None:
         """Count the end of a call; a failed one is not charged."""
         limited = self._quota.limits(tenant).monthly_descriptions is not None
-        pending = self._pending.setdefault(tenant.id, _Pending())
+        pending = self._pending.setdefault((tenant.id, tenant.key_id), _Pending())
         if succeeded:
             pending.succeeded += 1
             pending.milliseconds += milliseconds
@@ -75,17 +78,24 @@ class Metering:
             return
         try:
             async with self._database.transaction() as tx:
-                for id in sorted(pending):  # one order for all, against deadlocks
-                    await self._write(tx.usage, id, pending[id])
+                await self._write(tx.usage, pending)
         except BaseException:
-            for id, each in pending.items():
-                self._pending[id] = self._pending.get(id, _Pending())
-                self._pending[id] += each
+            for payer, each in pending.items():
+                self._pending[payer] = self._pending.get(payer, _Pending())
+                self._pending[payer] += each
             raise
 
-    async def _write(self, usage: PostgresUsage, id: UUID, each: _Pending) -> None:
+    async def _write(self, usage: PostgresUsage, pending: Mapping[Payer, _Pending]) -> None:
+        """Write the days of all before the month of any: one order for all, against deadlocks."""
+        in_order = sorted(pending.items(), key=lambda item: tuple(map(str, item[0])))
+        for payer, each in in_order:
+            await self._count(usage, payer, each)
+        for (tenant_id, _), each in in_order:
+            await self._charge(usage, tenant_id, each)
+
+    async def _count(self, usage: PostgresUsage, payer: Payer, each: _Pending) -> None:
         await usage.delivered(
-            id,
+            *payer,
             operation=self._operation,
             level=VerificationLevel.QUICK,
             succeeded=each.succeeded,
@@ -93,6 +103,8 @@ class Metering:
             credits=each.succeeded,
             milliseconds=each.milliseconds,
         )
+
+    async def _charge(self, usage: PostgresUsage, id: UUID, each: _Pending) -> None:
         if each.unreserved:
             await usage.reserve(
                 Charge(tenant_id=id, descriptions=each.unreserved, credits=each.unreserved)

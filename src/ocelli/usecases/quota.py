@@ -11,10 +11,11 @@ from ocelli.domain.errors import StorageQuotaExceeded, UsageLimitExceeded
 from ocelli.domain.usage import Charge, DayOfUse, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from uuid import UUID
 
     from ocelli.domain.accounts import Tenant, Tier, TierLimits
-    from ocelli.domain.usage import BackendUse, Delivered, MonthlyUse
+    from ocelli.domain.usage import Delivered, MonthlyUse, UsageHistory
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
 
 
@@ -61,20 +62,23 @@ class Quota:
             used = await tx.usage.month(tenant.id)
         return QuotaStatus(self.limits(tenant), used, _next_month(used.month))
 
-    async def delivered(self, tenant: Tenant, start: date, end: date) -> list[Delivered]:
-        """Return the results delivered from ``start`` to ``end``, both inclusive."""
-        async with self._database.autocommit() as tx:
-            return list(await tx.usage.days(tenant.id, start, end))
+    async def delivered(
+        self, tenant: Tenant, start: date, end: date, key_id: UUID | None = None
+    ) -> list[Delivered]:
+        """Return the results delivered from ``start`` to ``end``, both inclusive.
 
-    async def history(
-        self, tenant: Tenant, start: date, end: date
-    ) -> tuple[Sequence[DayOfUse], Sequence[BackendUse]]:
-        """Return what was delivered on each day, both inclusive, and by each backend since."""
+        With ``key_id`` those of requests by this key.
+        """
         async with self._database.autocommit() as tx:
-            days = {each.day: each for each in await tx.usage.daily(tenant.id, start, end)}
-            backends = await tx.usage.backends(tenant.id, start)
+            return list(await tx.usage.days(tenant.id, start, end, key_id))
+
+    async def history(self, tenant: Tenant, start: date, end: date) -> UsageHistory:
+        """Return what was used from ``start`` to ``end``, both inclusive, with every day."""
+        async with self._database.snapshot() as tx:
+            found = await tx.usage.history(tenant.id, start, end)
+        days = {each.day: each for each in found.days}
         dates = (start + timedelta(days=n) for n in range((end - start).days + 1))
-        return [days.get(day) or DayOfUse(day) for day in dates], backends
+        return replace(found, days=[days.get(day) or DayOfUse(day) for day in dates])
 
     def charge(
         self,

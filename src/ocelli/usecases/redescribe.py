@@ -144,7 +144,7 @@ class Redescribe:
             webhook_url=webhook_url,
         )
         await tx.batches.add(batch)
-        await _enqueue(tx, _analyses(batch, new, question, policy_id))
+        await _enqueue(tx, _analyses(tenant, batch, new, question, policy_id))
         await self._quota.reserve(
             tx, tenant, uploads=0, descriptions=len(new), credits=len(new) * level.looks
         )
@@ -153,12 +153,16 @@ class Redescribe:
 
 
 def _analyses(
-    batch: Batch, originals: Sequence[Original], question: Question, policy_id: UUID | None
+    tenant: Tenant,
+    batch: Batch,
+    originals: Sequence[Original],
+    question: Question,
+    policy_id: UUID | None,
 ) -> list[Analysis]:
     return [
         Analysis(
             id=uuid.uuid4(),
-            tenant_id=batch.tenant_id,
+            tenant_id=tenant.id,
             image_id=original.image_id,
             object_key=original.object_key,
             storage_target=original.storage_target,
@@ -169,6 +173,7 @@ def _analyses(
             request_id=batch.id,
             position=position,
             policy_id=policy_id,
+            key_id=tenant.key_id,
         )
         for position, original in enumerate(originals)
     ]

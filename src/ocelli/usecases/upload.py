@@ -103,7 +103,8 @@ class _StoredUpload:
 
     image: Image
     request: UploadRequest
-    existing: Image | None = field(default=None)
+    existing: Image | None = None
+    key_id: UUID | None = None
 
 
 class Upload:
@@ -305,10 +306,11 @@ class Upload:
             title=request.title,
             tags=request.tags,
             content_created_at=header.taken_at,
+            content_location=header.taken_where,
             upload_method=request.upload_method,
             storage_target=request.storage_target,
         )
-        return _StoredUpload(image, request)
+        return _StoredUpload(image, request, key_id=tenant.key_id)
 
     async def _accept_several(
         self, batch: Sequence[tuple[Tenant, _StoredUpload]]
@@ -564,4 +566,5 @@ def _new_analysis(stored: _StoredUpload) -> Analysis:
             vocabulary=stored.request.vocabulary,
         ),
         policy_id=stored.request.policy_id,
+        key_id=stored.key_id,
     )

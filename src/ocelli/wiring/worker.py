@@ -37,7 +37,7 @@ from ocelli.usecases.text_index import TextIndex
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import build_backends, engine_over, local_runtime
+from ocelli.wiring.backends import build_backends, engine_over, local_runtime, token_cost
 from ocelli.wiring.decoders import decoder_pool
 from ocelli.wiring.sight import following_sight, sight_subjects
 
@@ -94,6 +94,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 sources,
                 text_index,
                 Vocabularies(database, Embeddings(embedder), wait=VECTORS_WAIT),
+                token_cost=token_cost(settings),
                 timeout=settings.analysis_timeout,
             )
             call_webhook = CallWebhook(database, fetcher(settings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -247,6 +247,7 @@ def exported(image: Image) -> dict[str, Any]:
         "review": shown.review_status,
         "created_at": image.created_at.isoformat(),
         "taken_at": image.content_created_at and image.content_created_at.isoformat(),
+        "location": image.content_location and asdict(image.content_location),
         "sha256": image.sha256,
     }
 

@@ -29,6 +29,7 @@ function addCopyButton(element) {
   button.type = "button";
   button.className = "copy small";
   button.textContent = "Copy";
+  if (element.dataset.copy) button.setAttribute("aria-label", `Copy ${element.dataset.copy}`);
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(element.querySelector("code").textContent);
     button.textContent = "Copied";
@@ -76,7 +77,7 @@ const ENHANCEMENTS = [
   ["[data-confirm]", askFirst],
   ["time[datetime]", showTime],
   ["[data-blurhash]", showPlaceholder],
-  ["pre[data-copy]", addCopyButton],
+  ["[data-copy]", addCopyButton],
   ["input[data-fills]", fillFromFile],
 ];
 

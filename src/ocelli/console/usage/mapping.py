@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ocelli.console.api_requests import ApiRequest
@@ -11,12 +12,11 @@ from ocelli.domain.accounts import KeyDraft
 from ocelli.domain.errors import ValidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ocelli.console.visitors import Form
-    from ocelli.domain.claims import Tokens
     from ocelli.domain.rates import RateState
-    from ocelli.domain.usage import BackendUse, DayOfUse
+    from ocelli.domain.usage import DayOfUse, Spend
     from ocelli.usecases.quota import QuotaStatus
 
 DAYS = 30
@@ -44,25 +44,12 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day of the plot, in its units: the failed stand on the delivered."""
+    """A day of a plot, in its units: ``bad`` stands on ``good``."""
 
-    day: DayOfUse
+    label: str
     x: int
     good: float
-    bad: float
-
-
-@dataclass(frozen=True, slots=True)
-class BackendRow:
-    """The use of a backend; ``dollars`` None where its prices are not known."""
-
-    use: BackendUse
-    dollars: float | None
-
-    @property
-    def seconds(self) -> float:
-        """The mean of a call."""
-        return self.use.milliseconds / self.use.calls / 1000
+    bad: float = 0.0
 
 
 def meters(status: QuotaStatus, rate: RateState) -> list[Meter]:
@@ -77,19 +64,19 @@ def meters(status: QuotaStatus, rate: RateState) -> list[Meter]:
     ]
 
 
-def bars(days: Sequence[DayOfUse]) -> list[Bar]:
-    """Return the plot of the days.
+def answer_bars(days: Sequence[DayOfUse]) -> list[Bar]:
+    """Return the plot of answers and failures.
 
     >>> from datetime import date
     >>> from ocelli.domain.usage import DayOfUse
-    >>> bar = bars([DayOfUse(date(2026, 1, 1)), DayOfUse(date(2026, 1, 2), 3, 1)])[1]
-    >>> bar.x, bar.good, bar.bad
-    (20, 75.0, 25.0)
+    >>> bar = answer_bars([DayOfUse(date(2026, 1, 1)), DayOfUse(date(2026, 1, 2), 3, 1)])[1]
+    >>> bar.label, bar.x, bar.good, bar.bad
+    ('2026-01-02: 3 answers, 1 failures', 20, 75.0, 25.0)
     """
     highest = max((each.succeeded + each.failed for each in days), default=0) or 1
     return [
         Bar(
-            each,
+            f"{each.day}: {each.succeeded:,} answers, {each.failed:,} failures",
             at * WIDTH,
             round(HEIGHT * each.succeeded / highest, 1),
             round(HEIGHT * each.failed / highest, 1),
@@ -98,11 +85,36 @@ def bars(days: Sequence[DayOfUse]) -> list[Bar]:
     ]
 
 
-def backend_rows(
-    used: Sequence[BackendUse], cost: Callable[[str, Tokens], float | None]
-) -> list[BackendRow]:
-    """Return the use of the backends with what it cost."""
-    return [BackendRow(each, cost(each.backend, each.tokens)) for each in used]
+def dollar_bars(days: Sequence[DayOfUse]) -> list[Bar]:
+    """Return the plot of what was spent; empty if that is nothing."""
+    highest = max((each.spend.dollars for each in days), default=Decimal(0))
+    return [
+        Bar(
+            f"{each.day}: {money(each.spend)}",
+            at * WIDTH,
+            round(float(HEIGHT * each.spend.dollars / highest), 1),
+        )
+        for at, each in enumerate(days)
+        if highest
+    ]
+
+
+def money(spend: Spend) -> str:
+    """Say what calls cost, and of how many that is not known.
+
+    >>> from decimal import Decimal
+    >>> from ocelli.domain.usage import Spend
+    >>> money(Spend(3, dollars=Decimal("0.0125"))), money(Spend(2, unpriced=2))
+    ('$0.0125', 'not known')
+    >>> money(Spend(3, dollars=Decimal("12.5"), unpriced=1))
+    '$12.50, and 1 look of unknown price'
+    """
+    if spend.unpriced and spend.unpriced == spend.calls:
+        return "not known"
+    digits = 2 if spend.dollars >= 1 or not spend.dollars else 4
+    more = f"{spend.unpriced:,} look{'' if spend.unpriced == 1 else 's'}"
+    known = f"${spend.dollars:,.{digits}f}"
+    return f"{known}, and {more} of unknown price" if spend.unpriced else known
 
 
 def draft(form: Form) -> KeyDraft:

@@ -16,6 +16,7 @@ from ocelli.console.usage import mapping
 from ocelli.console.visitors import CurrentConsole, CurrentVisitor, PostedForm, Visitor
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import SCOPES, KeyRole, allows
+from ocelli.domain.usage import Spend
 
 router = APIRouter(prefix="/usage")
 
@@ -66,10 +67,11 @@ async def _page(
     today = datetime.now(UTC).date()
     status = await services.quota.status(tenant)
     start = today - timedelta(days=mapping.DAYS - 1)
-    days, used = await services.quota.history(tenant, start, today)
+    used = await services.quota.history(tenant, start, today)
+    may_list = allows(visitor.key.scopes, KeyRole.READ, LIST)
     keys, total, _ = (
         await services.keys.page(tenant.id, inactive=inactive, page=PageRequest(mapping.KEYS))
-        if allows(visitor.key.scopes, KeyRole.READ, LIST)
+        if may_list
         else ((), 0, False)
     )
     return await render(
@@ -78,9 +80,13 @@ async def _page(
         reset=status.reset,
         meters=mapping.meters(status, request.state.rate),
         balance=await services.fetch_jobs.balance(tenant),
-        days=days,
-        bars=mapping.bars(days),
-        backends=mapping.backend_rows(used, services.token_cost),
+        days=used.days,
+        spent=sum((each.spend for each in used.days), Spend()),
+        answer_bars=mapping.answer_bars(used.days),
+        dollar_bars=mapping.dollar_bars(used.days),
+        backends=used.backends,
+        used_by_key=used.keys if may_list else (),
+        money=mapping.money,
         keys=keys,
         key_total=total,
         inactive=inactive,

@@ -35,7 +35,7 @@ ANSWERS = "ocelli_answers"  # the channel on which ids of final analyses are tol
 
 _NEW = (
     "id, tenant_id, image_id, object_key, storage_target, level, status, created_at, question,"
-    " source_url, request_id, position, name, policy_id"
+    " source_url, request_id, position, name, policy_id, key_id"
 )
 ADD_ANALYSES = (
     f"INSERT INTO analyses ({_NEW}) SELECT {_NEW} FROM granted,"
@@ -248,6 +248,7 @@ def _new_row(analysis: Analysis) -> dict[str, Any]:
         "position": analysis.position,
         "name": _storable(analysis.name),
         "policy_id": analysis.policy_id,
+        "key_id": analysis.key_id,
     }
 
 

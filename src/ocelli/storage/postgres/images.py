@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _NEW = (
     "id, tenant_id, session_id, filename, object_key, storage_target, upload_method, content_type,"
-    " format, size_bytes, sha256, width, height, title, tags, content_created_at, created_at,"
-    " updated_at"
+    " format, size_bytes, sha256, width, height, title, tags, content_created_at, latitude,"
+    " longitude, created_at, updated_at"
 )
 # Postgres looks at what refers to what when all of it is done.
 _CHANGES = (
@@ -365,6 +365,8 @@ def _new_row(image: Image) -> dict[str, Any]:
         "title": image.title,
         "tags": image.tags,
         "content_created_at": image.content_created_at,
+        "latitude": image.content_location and image.content_location.latitude,
+        "longitude": image.content_location and image.content_location.longitude,
         "created_at": image.created_at,
         "updated_at": image.updated_at,
     }

@@ -27,6 +27,7 @@ from ocelli.domain.errors import FailureType
 from ocelli.domain.escalation import Escalation
 from ocelli.domain.findings import Findings
 from ocelli.domain.images import (
+    Coordinates,
     Image,
     ImageFormat,
     StorageTarget,
@@ -169,6 +170,7 @@ def to_analysis(row: Mapping[str, Any]) -> Analysis:
         width=row["width"],
         height=row["height"],
         policy_id=row["policy_id"],
+        key_id=row["key_id"],
         escalation=None
         if row["escalation"] is None
         else _escalation.validate_python(row["escalation"]),
@@ -226,6 +228,9 @@ def to_image(
         variant_status=VariantStatus(row["variant_status"]),
         variant_error=row["variant_error"],
         content_created_at=row["content_created_at"],
+        content_location=None
+        if row["latitude"] is None
+        else Coordinates(row["latitude"], row["longitude"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
@@ -264,6 +269,7 @@ def to_key(row: Mapping[str, Any]) -> ApiKey:
         requests_per_minute=row["tenant_requests_per_minute"],
         unmetered=row["tenant_unmetered"],
         vocabulary=to_default_vocabulary(row),
+        key_id=row["id"],
     )
     return ApiKey(
         id=row["id"],

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg
 
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.claims import Tokens
 from ocelli.domain.installation import BackendRecord
-from ocelli.domain.usage import BackendUse, Charge, DayOfUse, Delivered, Limit, MonthlyUse
+from ocelli.domain.usage import (
+    MOST_KEYS,
+    BackendUse,
+    Charge,
+    DayOfUse,
+    Delivered,
+    Limit,
+    MonthlyUse,
+    Spend,
+    UsageHistory,
+    UseOfKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
-    from uuid import UUID
 
-    from ocelli.storage.postgres.rows import Connection
+    from ocelli.storage.postgres.rows import Connection, Row
 
 
 _CHARGE = tuple(each.name for each in fields(Charge))
@@ -57,6 +68,7 @@ OUTCOME = """
 EXISTS (SELECT FROM granted) AS is_granted,
 CASE WHEN EXISTS (SELECT FROM month) AND NOT EXISTS (SELECT FROM granted) THEN no_room() END
 """
+_NO_KEY = UUID(int=0)  # stands for none in keys of tables
 _NO_ROOM = "OC001"  # of the function ``no_room``
 _RESERVE = f"WITH {GRANTED} SELECT {OUTCOME}"
 
@@ -105,6 +117,7 @@ class PostgresUsage:
     async def delivered(
         self,
         tenant_id: UUID,
+        key_id: UUID | None,
         *,
         operation: str,
         level: VerificationLevel,
@@ -113,17 +126,18 @@ class PostgresUsage:
         credits: int,
         milliseconds: float,
     ) -> None:
-        """Count results for today (UTC)."""
+        """Count results for today (UTC), of a request by a key."""
         await self._connection.execute(
-            "INSERT INTO usage_days AS u (tenant_id, day, operation, level, succeeded, failed,"
-            " credits, milliseconds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (tenant_id, day, operation, level) DO UPDATE SET"
+            "INSERT INTO usage_days AS u (tenant_id, day, key_id, operation, level, succeeded,"
+            " failed, credits, milliseconds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (tenant_id, day, key_id, operation, level) DO UPDATE SET"
             " succeeded = u.succeeded + excluded.succeeded, failed = u.failed + excluded.failed,"
             " credits = u.credits + excluded.credits,"
             " milliseconds = u.milliseconds + excluded.milliseconds",
             (
                 tenant_id,
                 datetime.now(UTC).date(),
+                key_id or _NO_KEY,
                 operation,
                 level,
                 succeeded,
@@ -133,15 +147,49 @@ class PostgresUsage:
             ),
         )
 
-    async def days(self, tenant_id: UUID, start: date, end: date) -> Sequence[Delivered]:
-        """Return the sums per operation and level from ``start`` to ``end``, both inclusive."""
+    async def spent(self, tenant_id: UUID, key_id: UUID | None, spend: Mapping[str, Spend]) -> None:
+        """Count model calls for today (UTC), by backend."""
+        # Sorted, so that no two wait for each other's rows.
+        for backend, each in sorted(spend.items()):
+            await self._connection.execute(
+                "INSERT INTO usage_calls AS u (tenant_id, day, key_id, backend, calls,"
+                " prompt_tokens, completion_tokens, milliseconds, dollars, unpriced)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (tenant_id, day, key_id, backend) DO UPDATE SET"
+                " calls = u.calls + excluded.calls,"
+                " prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,"
+                " completion_tokens = u.completion_tokens + excluded.completion_tokens,"
+                " milliseconds = u.milliseconds + excluded.milliseconds,"
+                " dollars = u.dollars + excluded.dollars,"
+                " unpriced = u.unpriced + excluded.unpriced",
+                (
+                    tenant_id,
+                    datetime.now(UTC).date(),
+                    key_id or _NO_KEY,
+                    backend,
+                    each.calls,
+                    each.tokens.prompt,
+                    each.tokens.completion,
+                    each.milliseconds,
+                    each.dollars,
+                    each.unpriced,
+                ),
+            )
+
+    async def days(
+        self, tenant_id: UUID, start: date, end: date, key_id: UUID | None = None
+    ) -> Sequence[Delivered]:
+        """Return the sums per operation and level from ``start`` to ``end``, both inclusive.
+
+        With ``key_id`` those of this key alone.
+        """
         cursor = await self._connection.execute(
             "SELECT operation, level, sum(succeeded)::bigint AS succeeded,"
             " sum(failed)::bigint AS failed, sum(credits)::bigint AS credits,"
             " sum(milliseconds) AS milliseconds FROM usage_days"
-            " WHERE tenant_id = %s AND day BETWEEN %s AND %s"
+            " WHERE tenant_id = %s AND day BETWEEN %s AND %s AND (%s::uuid IS NULL OR key_id = %s)"
             " GROUP BY operation, level ORDER BY operation, level",
-            (tenant_id, start, end),
+            (tenant_id, start, end, key_id, key_id),
         )
         return [
             Delivered(
@@ -155,36 +203,74 @@ class PostgresUsage:
             for row in await cursor.fetchall()
         ]
 
-    async def daily(self, tenant_id: UUID, start: date, end: date) -> Sequence[DayOfUse]:
-        """Return the sums of the days with deliveries, from ``start`` to ``end``, in order."""
-        cursor = await self._connection.execute(
-            "SELECT day, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,"
-            " sum(credits)::bigint AS credits FROM usage_days"
-            " WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY day ORDER BY day",
-            (tenant_id, start, end),
+    async def history(self, tenant_id: UUID, start: date, end: date) -> UsageHistory:
+        """Return what was used from ``start`` to ``end``, of days those with deliveries."""
+        span = (tenant_id, start, end)
+        days = await self._spent("day", span)
+        keys = await self._spent("key_id", span)
+        used = sorted(
+            await self._delivered("key_id", span), key=lambda row: row["credits"], reverse=True
+        )[:MOST_KEYS]
+        names = await self._names([row["what"] for row in used])
+        return UsageHistory(
+            [
+                DayOfUse(
+                    row["what"],
+                    row["succeeded"],
+                    row["failed"],
+                    row["credits"],
+                    days.get(row["what"], Spend()),
+                )
+                for row in await self._delivered("day", span)
+            ],
+            await self._spent("backend", span),
+            [
+                UseOfKey(
+                    None if row["what"] == _NO_KEY else row["what"],
+                    names.get(row["what"]),
+                    row["succeeded"],
+                    row["failed"],
+                    row["credits"],
+                    keys.get(row["what"], Spend()),
+                )
+                for row in used
+            ],
         )
-        return [DayOfUse(**row) for row in await cursor.fetchall()]
 
-    async def backends(self, tenant_id: UUID, start: date) -> Sequence[BackendUse]:
-        """Return the model calls of each backend in analyses that ended since ``start``."""
+    async def _names(self, ids: Sequence[UUID]) -> dict[UUID, str]:
         cursor = await self._connection.execute(
-            "SELECT c->>'source' AS backend, count(*) AS calls,"
-            " sum((c->'tokens'->>'prompt')::bigint)::bigint AS prompt,"
-            " sum((c->'tokens'->>'completion')::bigint)::bigint AS completion,"
-            " sum((c->>'milliseconds')::float) AS milliseconds"
-            " FROM analyses a, jsonb_array_elements(a.calls) c"
-            " WHERE a.tenant_id = %s AND a.completed_at >= %s GROUP BY 1 ORDER BY 1",
-            (tenant_id, start),
+            "SELECT id, name FROM api_keys WHERE id = ANY(%s)", (list(ids),)
         )
-        return [
-            BackendUse(
-                row["backend"],
+        return {row["id"]: row["name"] for row in await cursor.fetchall()}
+
+    async def _delivered(self, column: str, span: tuple[UUID, date, date]) -> Sequence[Row]:
+        cursor = await self._connection.execute(
+            f"SELECT {column} AS what, sum(succeeded)::bigint AS succeeded,"
+            " sum(failed)::bigint AS failed, sum(credits)::bigint AS credits FROM usage_days"
+            f" WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY 1 ORDER BY 1".encode(),
+            span,
+        )
+        return await cursor.fetchall()
+
+    async def _spent(self, column: str, span: tuple[UUID, date, date]) -> dict[Any, Spend]:
+        cursor = await self._connection.execute(
+            f"SELECT {column} AS what, sum(calls)::bigint AS calls,"
+            " sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion,"
+            " sum(milliseconds) AS milliseconds, sum(dollars) AS dollars,"
+            " sum(unpriced)::bigint AS unpriced FROM usage_calls"
+            f" WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY 1 ORDER BY 1".encode(),
+            span,
+        )
+        return {
+            row["what"]: Spend(
                 row["calls"],
-                Tokens(row["prompt"] or 0, row["completion"] or 0),
-                row["milliseconds"] or 0.0,
+                Tokens(row["prompt"], row["completion"]),
+                row["milliseconds"],
+                row["dollars"],
+                row["unpriced"],
             )
             for row in await cursor.fetchall()
-        ]
+        }
 
     async def records(self, start: datetime) -> Mapping[str, BackendRecord]:
         """Return the looks of each backend for all tenants since ``start``, and what failed."""

@@ -100,6 +100,14 @@ def _order(query: FileQuery) -> str:
     return f"files {query.sort_by} {'down' if query.descending else 'up'}"
 
 
+def location(image: Image) -> schemas.Location | None:
+    """Return where the photo was taken, if its file says so."""
+    place = image.content_location
+    if place is None:
+        return None
+    return schemas.Location(latitude=place.latitude, longitude=place.longitude)
+
+
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
     """Return a row of the list."""
     analysis, described = image.analysis, image.described
@@ -118,6 +126,7 @@ def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:
         size_bytes=image.size_bytes,
         created_at=image.created_at,
         content_created_at=image.content_created_at,
+        content_location=location(image),
         has_full_description=described is not None,
         dimensions=schemas.Dimensions(width=image.width, height=image.height),
         format=image.format,
@@ -172,6 +181,7 @@ def file_details(image: Image, history: Sequence[Analysis], url_of: UrlOf) -> sc
         created_at=image.created_at,
         updated_at=image.updated_at,
         content_created_at=image.content_created_at,
+        content_location=location(image),
         upload_method=image.upload_method,
         original_filename=image.filename,
         hash=image.sha256,

@@ -37,6 +37,7 @@ def _without_nul(text: str) -> str:
 
 
 _DESCRIPTION = "A person's description, if there is one; else the machine's: `description_source`."
+_LOCATION = "Where the photo was taken, by the GPS position of its file (EXIF)."
 Text = Annotated[str, AfterValidator(_without_nul)]
 
 
@@ -107,6 +108,13 @@ class Dimensions(BaseModel):
     height: int
 
 
+class Location(BaseModel):
+    """Degrees (WGS 84); north and east are positive."""
+
+    latitude: float
+    longitude: float
+
+
 class Words(BaseModel):
     """Whose words a file has, and a person's decision about them."""
 
@@ -140,6 +148,7 @@ class FileSummary(Words):
     size_bytes: int
     created_at: datetime
     content_created_at: datetime | None = Field(description="When the photo was taken (EXIF).")
+    content_location: Location | None = Field(description=_LOCATION)
     has_full_description: bool
     dimensions: Dimensions
     format: str
@@ -267,6 +276,7 @@ class FileDetails(Words):
     created_at: datetime
     updated_at: datetime
     content_created_at: datetime | None
+    content_location: Location | None = Field(description=_LOCATION)
     upload_method: str
     original_filename: str
     hash: str = Field(description="SHA-256 of the original bytes, hexadecimal.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import Query, Request
 from pydantic import BeforeValidator
@@ -49,6 +50,7 @@ async def usage_summary(
     period: Annotated[
         Literal["day", "week", "month"], Query(description="Where no start_date is given.")
     ] = "month",
+    api_key_id: Annotated[UUID | None, Query(description="Requests by this key alone.")] = None,
 ) -> schemas.UsageSummary:
     """Days are UTC; both are included."""
     end = end_date or datetime.now(UTC).date()
@@ -58,7 +60,7 @@ async def usage_summary(
     if start > end:
         raise ValidationFailed("start_date is after end_date.", field="start_date")
     status = await services.quota.status(key.tenant)
-    delivered = await services.quota.delivered(key.tenant, start, end)
+    delivered = await services.quota.delivered(key.tenant, start, end, api_key_id)
     return mapping.summary(key.tenant, status, delivered, start, end)
 
 

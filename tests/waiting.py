@@ -13,12 +13,27 @@ PATIENCE = 240.0
 """Seconds. Only what is broken takes as long, so that no test depends on the machine's speed."""
 
 
-def until(probe: Callable[[], T | None], within: float = PATIENCE, every: float = 0.02) -> T:
-    """The first true answer of ``probe``. Raises AssertionError with the last false one."""
-    deadline = time.monotonic() + within
+RAREST = 0.5
+"""Seconds between two questions: what answers them is what the processor has to do besides."""
+
+
+def until(
+    probe: Callable[[], T | None],
+    within: float = PATIENCE,
+    every: float = 0.02,
+    *,
+    fleeting: bool = False,
+) -> T:
+    """The first true answer of ``probe``. Raises AssertionError with the last false one.
+
+    It is asked ``every`` so many seconds, and more rarely the longer it takes: by a tenth of that
+    time. ``fleeting``: what it asks for may pass, so that it is asked as often to the end.
+    """
+    start = time.monotonic()
     while not (found := probe()):
-        assert time.monotonic() < deadline, f"still {found!r} after {within:g} s"
-        time.sleep(every)
+        waited = time.monotonic() - start
+        assert waited < within, f"still {found!r} after {within:g} s"
+        time.sleep(every if fleeting else max(every, min(RAREST, waited / 10)))
     return found
 
 

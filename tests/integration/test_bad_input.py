@@ -300,7 +300,7 @@ def test_a_client_that_hangs_up_leaves_nothing(server: Server) -> None:
                 b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
                 + bytes(2_000_000)
             )
-            until(lambda: staging_files(server))
+            until(lambda: staging_files(server), fleeting=True)
         until(lambda: not staging_files(server))
     assert get(server, "/user-files").status_code == 200
 

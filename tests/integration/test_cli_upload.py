@@ -89,7 +89,7 @@ def wait_for_a_poll(server: Server) -> None:
             in requests.get(f"{server.url}/metrics").text
         )
 
-    until(polled, every=0.05)
+    until(polled, every=0.05, fleeting=True)
 
 
 def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

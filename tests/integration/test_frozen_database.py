@@ -62,7 +62,7 @@ def test_a_frozen_database_is_said_to_be_away_and_loses_nothing(
         )
 
     ids = [send(number).json()["image_id"] for number in range(4)]
-    until(lambda: any(is_processing(fragile, id) for id in ids))
+    until(lambda: any(is_processing(fragile, id) for id in ids), fleeting=True)
 
     def ask(method: str, path: str, **options: Any) -> Callable[[], requests.Response]:
         url = f"{fragile.url}{path}"

@@ -165,7 +165,9 @@ def test_a_request_outlives_the_death_of_the_process(serving: Server) -> None:
     asking.start()
     host = process.parent()
     assert host is not None
-    until(lambda: [each for each in host.net_connections() if _leads_to(each, process)])
+    until(
+        lambda: [each for each in host.net_connections() if _leads_to(each, process)], fleeting=True
+    )
     process.kill()
     asking.join(PATIENCE)
     assert answers[0].json()["usage"]["completion_tokens"] == 12

@@ -289,7 +289,9 @@ def test_killed_in_the_middle_each_is_described_again_exactly_once(fragile: Serv
         text=True,
         env=os.environ | environment,
     ) as command:
-        until(lambda: len(tenant.get("/data/descriptions")["results"]) >= 23, every=0.2)
+        until(
+            lambda: len(tenant.get("/data/descriptions")["results"]) >= 23, every=0.2, fleeting=True
+        )
         for word in ("child worker", "child api"):
             children(fragile, word)[0].kill()
         output, _ = command.communicate(timeout=120)

@@ -190,7 +190,7 @@ def test_cancel_leaves_a_consistent_session(server: Server, photos: dict[str, Pa
         (f"{n}.png", photos[names[n % len(names)]].read_bytes() + os.urandom(8)) for n in range(20)
     ]
     id = upload_batch(server, files).json()["session_id"]
-    until(lambda: status(server, id)["completed_files"])
+    until(lambda: status(server, id)["completed_files"], fleeting=True)
     cancelled = requests.post(
         f"{server.url}{API}/uploads/sessions/{id}/cancel", headers=server.headers, timeout=60
     )

@@ -96,7 +96,7 @@ def test_a_worker_on_another_machine(
     assert is_ready() == (200, "ok")
 
     page = upload(api, photos["page"].read_bytes()).json()["image_id"]
-    until(lambda: is_processing(api, page))
+    until(lambda: is_processing(api, page), fleeting=True)
     worker.process.kill()
     worker.process.wait()
     worker.start()

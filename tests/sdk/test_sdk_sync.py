@@ -169,7 +169,7 @@ def listening_to_ctrl_c() -> Iterator[None]:
 
 
 def interrupt_once_all_are_there(server: FakeServer, count: int) -> None:
-    until(lambda: len(server.images) == count)
+    until(lambda: len(server.images) == count, fleeting=True)
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -199,7 +199,7 @@ def test_closed_by_another_thread(server: FakeServer, photos: Photos) -> None:
     client = open_client(server)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.upload, photos(5))
-        until(lambda: len(server.images) == 5)
+        until(lambda: len(server.images) == 5, fleeting=True)
         client.close()
         with pytest.raises((RuntimeError, client.AionvisionError)):
             call.result(PATIENCE)

@@ -17,6 +17,17 @@ PARAMETER_ID = re.compile(r"[0-9a-f-]{36}")
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 
+# Bodies that routes take, so that it is not for them that a request is refused.
+BODIES: dict[str, Any] = {
+    "/choose": {"words": ["theirs"]},
+    "/move": {},
+    "/title": {"title": "mine now"},
+    "/mode": {"use_all_images": False},
+    "/images": {"image_ids": []},
+    "/messages": {"message": "Show me all pictures"},
+}
+
+
 class Victim:
     """A tenant that has one of everything."""
 
@@ -74,6 +85,12 @@ class Victim:
             json={"intent": "by month", "parent_folder_id": folder["id"]},
             timeout=60,
         ).json()
+        chat = requests.post(
+            f"{server.url}{API}/chat/sessions",
+            headers=self.headers,
+            json={"title": "theirs", "initial_image_ids": [image]},
+            timeout=60,
+        ).json()
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -89,6 +106,7 @@ class Victim:
             "policy_id": policy["id"],
             "folder_id": folder["id"],
             "plan_id": plan["plan_id"],
+            "chat_session_id": chat["session_id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -155,10 +173,9 @@ def test_every_route_with_somebody_elses_ids(
         options: dict[str, Any] = {"headers": stranger, "timeout": 20, "allow_redirects": False}
         if method in ("PUT", "PATCH"):
             options["json"] = {"title" if "user-files" in path else "name": "mine now"}
-        if path.endswith("/choose"):
-            options["json"] = {"words": ["theirs"]}
-        if path.endswith("/move"):
-            options["json"] = {}
+        for end, body in BODIES.items():
+            if path.endswith(end):
+                options["json"] = body
         answer = requests.request(method, f"{server.url}{mine}", **options)
         unknown = requests.request(method, f"{server.url}{nobodys}", **options)
         assert answer.status_code == unknown.status_code == 404, f"{method} {path}: {answer.text}"
@@ -239,6 +256,13 @@ def test_bodies_that_name_somebody_elses_things(
             timeout=60,
         )
         assert sorted_.status_code == 404
+    opened = requests.post(
+        f"{server.url}{API}/chat/sessions",
+        headers=stranger,
+        json={"initial_image_ids": [victim.ids["image_id"]]},
+        timeout=60,
+    )
+    assert opened.status_code == 404
     listed = requests.get(f"{server.url}{API}/chat/images/all", headers=stranger, timeout=60)
     assert victim.ids["image_id"] not in listed.json()["image_ids"]
     redescribed = requests.post(
@@ -282,6 +306,7 @@ def test_lists_and_searches_are_empty(server: Server, victim: Victim) -> None:
     lists = {
         "/user-files": "files",
         "/uploads/sessions": "sessions",
+        "/chat/sessions": "sessions",
         "/data/descriptions": "results",
     }
     for path, name in lists.items():

@@ -101,7 +101,14 @@ def test_what_adds_files_or_work_is_refused_while_the_disk_is_full() -> None:
     assert writing - adding == {
         *("cancel_batch", "cancel_session", "delete_file", "delete_files", "delete_policy"),
         *("delete_vocabulary", "delete_folder", "rename_folder", "move_folder", "move_files"),
-        *("accept_reviews", "reject_reviews", "undo_edit", "update_file"),
+        *("close_chat_session", "rename_chat_session", "set_chat_session_mode"),
+        *(
+            "select_chat_session_images",
+            "accept_reviews",
+            "reject_reviews",
+            "undo_edit",
+            "update_file",
+        ),
         *("extract_colors", "extract_colors_of_many", "chat_completions"),
         *("ollama_chat", "ollama_embed", "ollama_embeddings", "ollama_generate"),
         *("undo_organize", "cancel_response", "create_response", "delete_response", "not_served"),

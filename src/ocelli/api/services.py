@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.chat_levels import VerifiedChat
     from ocelli.usecases.chat_models import ChatModels
     from ocelli.usecases.chat_relay import Relay
+    from ocelli.usecases.chat_sessions import ChatSessions
     from ocelli.usecases.colors import Colors
     from ocelli.usecases.conversations import Conversations
     from ocelli.usecases.custom_storage import CustomStorage
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.idempotency import Idempotency
     from ocelli.usecases.installation import InstallationView
     from ocelli.usecases.keys import Keys
+    from ocelli.usecases.library_chat import LibraryChat
     from ocelli.usecases.library_search import LibrarySearch
     from ocelli.usecases.moderation import Moderator
     from ocelli.usecases.organize import Organize
@@ -122,6 +124,8 @@ class Services:
     policies: Policies
     library_search: LibrarySearch
     organize: Organize
+    chat_sessions: ChatSessions
+    library_chat: LibraryChat
     colors: Colors
     adhoc: AdHocAnalyses
     batches: Batches

@@ -39,11 +39,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of hits, the best first, and the ids of all. ``words_only``: why, or None."""
+    """A page of hits, the best first, and the ids of all. ``words_only``: why, or None.
+
+    ``named`` are those of ``ids`` that were found by their words, not by meaning alone.
+    """
 
     hits: Sequence[Hit]
     ids: Sequence[UUID]
     words_only: str | None
+    named: Sequence[UUID] = ()
 
 
 class LibrarySearch:
@@ -61,15 +65,18 @@ class LibrarySearch:
         *,
         limit: int,
         offset: int = 0,
+        named: str | None = None,
     ) -> Found:
         """Return the pictures that ``text`` describes, among those that match ``filters``.
 
-        All of its words occur in what is said of a picture, or that means about the same.
+        All of its words occur in what is said of a picture, or that means about the same. With
+        ``named`` that is searched by words instead; empty: nothing is.
         """
         vector, words_only = await self._vector(text)
-        by_words = replace(filters, search=parse(text), sort_by=SortBy.RELEVANCE)
+        words = parse(text if named is None else named)
+        by_words = replace(filters, search=words, sort_by=SortBy.RELEVANCE)
         async with self._database.transaction() as tx:
-            named, _ = await tx.images.matches(tenant_id, by_words, limit=MOST_FOUND)
+            by_name, _ = await tx.images.matches(tenant_id, by_words, limit=MOST_FOUND)
             cosines: dict[UUID, float] = {}
             if vector is not None and not await tx.text_vectors.available():
                 words_only = NO_EXTENSION
@@ -79,11 +86,11 @@ class LibrarySearch:
                     filters, tenant_id, vector, model=model, limit=MOST_FOUND
                 )
                 cosines = {id: cosine for id, cosine in nearest if cosine >= LEAST_COSINE}
-            ranked = fuse(named) if words_only else fuse(named, list(cosines))
+            ranked = fuse(by_name) if words_only else fuse(by_name, list(cosines))
             page = ranked[offset : offset + limit]
             images = {each.id: each for each in await tx.images.by_ids([id for id, _ in page])}
         hits = [Hit(images[id], score, cosines.get(id)) for id, score in page if id in images]
-        return Found(hits, [id for id, _ in ranked], words_only)
+        return Found(hits, [id for id, _ in ranked], words_only, by_name)
 
     async def cosines(
         self, tenant_id: UUID, texts: Sequence[str], filters: FileQuery

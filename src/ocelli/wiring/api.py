@@ -28,6 +28,7 @@ from ocelli.usecases.chat_levels import VerifiedChat
 from ocelli.usecases.chat_models import ChatModels
 from ocelli.usecases.chat_pictures import PictureLoader
 from ocelli.usecases.chat_relay import OPERATION, Relay
+from ocelli.usecases.chat_sessions import ChatSessions
 from ocelli.usecases.colors import Colors
 from ocelli.usecases.console_sessions import ConsoleSessions
 from ocelli.usecases.conversations import Conversations
@@ -40,7 +41,10 @@ from ocelli.usecases.history import History
 from ocelli.usecases.idempotency import RENEW_INTERVAL, Idempotency
 from ocelli.usecases.installation import InstallationView
 from ocelli.usecases.keys import Keys
+from ocelli.usecases.library_answers import LibraryAnswers
+from ocelli.usecases.library_chat import LibraryChat
 from ocelli.usecases.library_model import LibraryModel
+from ocelli.usecases.library_retrieval import Retrieval
 from ocelli.usecases.library_search import LibrarySearch
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
@@ -103,6 +107,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     files = Files(database, stores)
     edits = Edits(database)
     embeddings = Embeddings(MiniLmEmbedder(local_runtime(settings)))
+    library_search = LibrarySearch(database, embeddings)
+    colors = Colors(database)
     accounts = Accounts(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
@@ -184,7 +190,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             folders=Folders(database, files),
             edits=edits,
             reviews=Reviews(database, edits),
-            colors=Colors(database),
+            colors=colors,
             adhoc=adhoc,
             batches=batches,
             redescribe=redescribe,
@@ -201,6 +207,12 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             vocabularies=Vocabularies(database, embeddings),
             library_search=library_search,
             organize=Organize(database, library_search, library_model),
+            chat_sessions=ChatSessions(database),
+            library_chat=LibraryChat(
+                database,
+                Retrieval(database, library_search, colors),
+                LibraryAnswers(LocalAnswerer()),
+            ),
             fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
             roster=roster(settings),
             fetcher=fetcher(settings),

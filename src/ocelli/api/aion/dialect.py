@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from ocelli.api import errors
 from ocelli.api.aion.agents import routes as agents
+from ocelli.api.aion.chat_sessions import routes as chat_sessions
 from ocelli.api.aion.chats import routes as chats
 from ocelli.api.aion.colors import routes as colors
 from ocelli.api.aion.common import PREFIX
@@ -39,6 +40,7 @@ for resource in (
     vocabularies,
     policies,
     agents,
+    chat_sessions,
     chats,
     colors,
     data,

@@ -21,6 +21,7 @@ from ocelli.storage.postgres.activities import PostgresActivities
 from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
 from ocelli.storage.postgres.batches import PostgresBatches
+from ocelli.storage.postgres.chat_sessions import PostgresChatSessions
 from ocelli.storage.postgres.colors import PostgresColors
 from ocelli.storage.postgres.connection import ApiConnection, DeadlineConnection, parameters
 from ocelli.storage.postgres.console import PostgresConsole
@@ -73,6 +74,7 @@ class PostgresTransaction:
     sessions = _repository(PostgresSessions)
     text_vectors = _repository(PostgresTextVectors)
     usage = _repository(PostgresUsage)
+    chat_sessions = _repository(PostgresChatSessions)
     colors = _repository(PostgresColors)
     folders = _repository(PostgresFolders)
     organize_plans = _repository(PostgresOrganizePlans)

@@ -114,6 +114,15 @@ class PostgresImages:
         """Return the images that exist and are not deleted, in no order."""
         return await self._select("id = ANY(%s) AND deleted_at IS NULL", (ids,))
 
+    async def existing(self, tenant_id: UUID, ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Return those of the ids that are pictures of the tenant, in their order."""
+        rows = await self._rows(
+            "SELECT id FROM images WHERE tenant_id = %s AND id = ANY(%s) AND deleted_at IS NULL",
+            (tenant_id, list(ids)),
+        )
+        known = {row["id"] for row in rows}
+        return [id for id in dict.fromkeys(ids) if id in known]
+
     async def by_hashes(self, tenant_id: UUID, hashes: Sequence[str]) -> dict[str, UUID]:
         """Return the ids of the tenant's oldest image of each hash that it has."""
         rows = await self._rows(

@@ -1,0 +1,1 @@
+"""``/chat/sessions``: conversations about a library."""

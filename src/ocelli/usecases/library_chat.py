@@ -1,0 +1,240 @@
+"""Answer messages of conversations about a library.
+
+A message is stored before its answer is looked for, and the answer in one transaction with the
+tokens that it took: after a crash there is a message without an answer, and never half of one. A
+message whose answer fails is taken back, as its sender is told so.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ocelli.domain.errors import OcelliError
+from ocelli.domain.findings import LOCAL
+from ocelli.domain.library_chat import (
+    SESSION,
+    ChatRole,
+    SessionMessage,
+    check_open,
+    compacted,
+    title_of,
+    tokens_of,
+)
+from ocelli.domain.library_questions import read_question
+from ocelli.domain.references import cited
+from ocelli.usecases.chat_sessions import get_session
+from ocelli.usecases.library_retrieval import past_of
+from ocelli.usecases.lookup import existing, parse_id, uuid_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from typing import Any
+    from uuid import UUID
+
+    from ocelli.domain.images import Image
+    from ocelli.domain.library_chat import ChatSession
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
+    from ocelli.usecases.conversations import Asking
+    from ocelli.usecases.library_answers import LibraryAnswers
+    from ocelli.usecases.library_retrieval import Gathered, Retrieval
+
+SEARCH_AGENT, ANSWER_AGENT = "ImageSearchAgent", "AnalysisAgent"
+SEARCH_TOOL = "search_images"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message that was accepted: its session as it was then, and the messages before it."""
+
+    session: ChatSession
+    message: SessionMessage
+    place: int
+    earlier: Sequence[SessionMessage]
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is being done; ``reasoning`` is why."""
+
+    phase: str
+    agent: str
+    message: str
+    reasoning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A search that begins."""
+
+    tool: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A search that has ended."""
+
+    tool: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PicturesFound:
+    """The pictures that the answer can speak of."""
+
+    images: Sequence[Image]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer as it is stored, the pictures that it cites, and the session after it."""
+
+    message: SessionMessage
+    images: Sequence[Image]
+    session: ChatSession
+    agents: Sequence[str]
+
+
+Event = Step | ToolCall | ToolResult | PicturesFound | Answered
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer that is not stored yet. ``notes``: see SessionMessage."""
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    notes: dict[str, Any]
+
+
+class LibraryChat:
+    """Conversations about libraries."""
+
+    def __init__(
+        self, database: PostgresDatabase, retrieval: Retrieval, local: LibraryAnswers
+    ) -> None:
+        self._database = database
+        self._retrieval = retrieval
+        self._local = local
+
+    async def accept(
+        self, tenant_id: UUID, id: str, text: str, expected: Sequence[str] | None = None
+    ) -> Turn:
+        """Store a message; after this returns it is not lost.
+
+        Where ``expected`` differs from what the session is about, that is changed to it; ids of no
+        picture of the tenant are passed over. Raises NotFound, SessionClosed, SessionLimitReached.
+        """
+        message = SessionMessage(
+            uuid.uuid4(), ChatRole.USER, text, datetime.now(UTC), tokens_of(text)
+        )
+        async with self._database.transaction() as tx:
+            session = existing(
+                await tx.chat_sessions.lock(tenant_id, parse_id(SESSION, id)), SESSION, id
+            )
+            check_open(session)
+            if expected is not None:
+                await _heal(tx, session, expected)
+            if not session.is_named and not session.places:
+                await tx.chat_sessions.rename(session.id, title_of(text), is_named=False)
+            earlier = await tx.chat_sessions.messages(session.id)
+            place = await tx.chat_sessions.accept(session.id, message)
+            session = await get_session(tx, tenant_id, session.id)
+        return Turn(session, message, place, earlier, time.perf_counter())
+
+    async def answer(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
+        """Yield what is done for an answer, and at last the answer. Raises OcelliError."""
+        try:
+            async with aclosing(self._events(asking, turn)) as events:
+                async for event in events:
+                    yield event
+        except OcelliError:
+            async with self._database.transaction() as tx:
+                await tx.chat_sessions.withdraw(turn.session.id, turn.message.id)
+            raise
+
+    async def _events(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
+        del asking
+        question = read_question(turn.message.content, turn.message.created_at)
+        yield Step(
+            "searching",
+            SEARCH_AGENT,
+            "Searching the library",
+            f"Read as: {question.kind}; search: {question.text or 'none'}",
+        )
+        yield ToolCall(SEARCH_TOOL, SEARCH_AGENT)
+        gathered = await self._retrieval.gather(turn.session, question, past_of(turn.earlier))
+        yield ToolResult(SEARCH_TOOL, gathered.count or len(gathered.shown))
+        if gathered.shown:
+            yield PicturesFound(gathered.shown)
+        yield Step("analysis", ANSWER_AGENT, "Writing the answer")
+        written = self._written_locally(turn, gathered)
+        yield await self._store(turn, gathered, written)
+
+    def _written_locally(self, turn: Turn, gathered: Gathered) -> Written:
+        text = self._local.answer(
+            turn.message.content, gathered, selected=turn.session.selection is not None
+        )
+        return Written(
+            text,
+            turn.message.token_count or 0,
+            tokens_of(text),
+            {"provider": LOCAL, "model": LOCAL, "vision_used": False},
+        )
+
+    async def _store(self, turn: Turn, gathered: Gathered, written: Written) -> Answered:
+        """Store the answer. Raises NotFound if its session was deleted."""
+        shown = _cited(written.text, gathered.shown)
+        message = SessionMessage(
+            uuid.uuid4(),
+            ChatRole.ASSISTANT,
+            written.text,
+            datetime.now(UTC),
+            written.output_tokens,
+            round((time.perf_counter() - turn.started) * 1000),
+            tuple(each.id for each in shown),
+            gathered.refs,
+            written.notes,
+        )
+        id = turn.session.id
+        async with self._database.transaction() as tx:
+            stored = await tx.chat_sessions.answer(
+                id,
+                message,
+                turn.place,
+                input_tokens=written.input_tokens,
+                output_tokens=written.output_tokens,
+            )
+            existing(stored or None, SESSION, id)
+            session = await get_session(tx, turn.session.tenant_id, id)
+            summary, until = compacted(
+                session.summary, session.summarised, [*turn.earlier, turn.message, message]
+            )
+            if until > session.summarised:
+                await tx.chat_sessions.summarise(id, summary, until)
+                session = replace(session, summary=summary, summarised=until)
+        return Answered(message, shown, session, (SEARCH_AGENT, ANSWER_AGENT))
+
+
+async def _heal(tx: PostgresTransaction, session: ChatSession, expected: Sequence[str]) -> None:
+    """Make the session about the pictures that its client thinks it is about."""
+    ids = [id for text in expected if (id := uuid_of(text)) is not None]
+    known = await tx.images.existing(session.tenant_id, ids) if ids else []
+    selection = None if not expected else tuple(known)
+    if selection != session.selection:
+        await tx.chat_sessions.select(session.id, list(known), use_all_images=selection is None)
+
+
+def _cited(text: str, images: Sequence[Image]) -> Sequence[Image]:
+    """Return the pictures that a text refers to, in its order."""
+    found = []
+    for prefix in cited(text):
+        found += [each for each in images if each.id.hex.startswith(prefix)][:1]
+    return found

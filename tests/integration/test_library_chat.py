@@ -1,0 +1,346 @@
+"""Conversations about a library, with a real Postgres and the real embedder."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import requests
+from tests.conftest import Server
+from tests.integration.test_library import store
+from tests.integration.test_library_search import EMBEDDER, Library
+from tests.integration.test_storage import a_tenant, an_image
+
+from ocelli.backends.local.conversation.answerer import LocalAnswerer
+from ocelli.domain.accounts import Tenant, Tier
+from ocelli.domain.claims import Claim, ClaimType, JudgedClaim
+from ocelli.domain.errors import NotFound
+from ocelli.domain.findings import LOCAL, Box, Color, DetectedObject, Findings, TextLine
+from ocelli.domain.library_chat import (
+    MAX_MESSAGES,
+    TOLD,
+    ChatRole,
+    SessionClosed,
+    SessionLimitReached,
+)
+from ocelli.domain.paging import PageRequest
+from ocelli.domain.references import cited
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.chat_sessions import ChatSessions
+from ocelli.usecases.colors import Colors
+from ocelli.usecases.conversations import Asking
+from ocelli.usecases.embeddings import Embeddings
+from ocelli.usecases.files import Files
+from ocelli.usecases.library_answers import LibraryAnswers
+from ocelli.usecases.library_chat import Answered, Event, LibraryChat, Turn
+from ocelli.usecases.library_retrieval import Retrieval
+from ocelli.usecases.library_search import LibrarySearch
+
+BOX = Box(0.1, 0.1, 0.5, 0.5)
+PHOTOS: dict[str, tuple[str, tuple[str, ...], str | None, str]] = {
+    "dog.jpg": ("A small dog runs along a beach.", ("dog",), None, "2023-05-02"),
+    "cat.jpg": ("A cat sleeps on a chair.", ("cat", "chair"), None, "2024-07-01"),
+    "shop.jpg": ("A shop window with a sign.", (), "SALE 50%", "2024-07-02"),
+    "street.jpg": ("A red car and a bus in a street.", ("car", "bus"), "STOP", "2025-01-03"),
+}
+
+
+class Chat:
+    """A tenant with ``PHOTOS``, and a session."""
+
+    def __init__(self, database: PostgresDatabase, tenant: Tenant) -> None:
+        self.database, self.tenant = database, tenant
+        self.library = Library(database, tenant.id)
+        self.sessions = ChatSessions(database)
+        search = LibrarySearch(database, Embeddings(EMBEDDER))
+        retrieval = Retrieval(database, search, Colors(database))
+        self.chat = LibraryChat(database, retrieval, LibraryAnswers(LocalAnswerer()))
+        self.session = ""
+
+    async def open(self, **options: Any) -> str:
+        self.session = str((await self.sessions.create(self.tenant.id, None, **options)).id)
+        return self.session
+
+    async def add(self, name: str, **more: Any) -> uuid.UUID:
+        description, things, text, day = PHOTOS[name]
+        image = replace(
+            an_image(self.tenant.id),
+            filename=name,
+            tags=(),
+            content_created_at=datetime.fromisoformat(day).replace(tzinfo=UTC),
+        )
+        findings = Findings(
+            LOCAL,
+            "1",
+            objects=tuple(DetectedObject(each, 0.9, BOX) for each in things),
+            texts=(TextLine(text, 0.9, BOX),) if text else (),
+            colors=(Color("#0000ff", "blue", 0.6),),
+            description=description,
+        )
+        claims = tuple(
+            JudgedClaim(Claim(f"There is a {each}.", ClaimType.OBJECT, each), True, 0.9)
+            for each in things
+        )
+        answer = {"description": description, "visible_text": text, "claims": claims}
+        await store(self.database, image, findings=(findings,), **{**answer, **more})
+        self.library.ids[name] = image.id
+        return image.id
+
+    async def turn(self, text: str, **options: Any) -> Turn:
+        return await self.chat.accept(self.tenant.id, self.session, text, **options)
+
+    async def events(self, text: str, **options: Any) -> list[Event]:
+        turn = await self.turn(text, **options)
+        asking = Asking(self.tenant, 10**6, "r")
+        return [event async for event in self.chat.answer(asking, turn)]
+
+    async def say(self, text: str, **options: Any) -> Answered:
+        (*_, last) = await self.events(text, **options)
+        assert isinstance(last, Answered)
+        return last
+
+    async def plain(self, text: str, **options: Any) -> str:
+        return (await self.say(text, **options)).message.plain
+
+    def named(self, answered: Answered) -> list[str]:
+        return [each.filename for each in answered.images]
+
+
+@pytest.fixture
+async def chat(database: PostgresDatabase) -> AsyncIterator[Chat]:
+    made = await new_chat(database)
+    for name in PHOTOS:
+        await made.add(name)
+    await made.library.embed_all()
+    yield made
+
+
+async def new_chat(database: PostgresDatabase) -> Chat:
+    id = await a_tenant(database)
+    made = Chat(database, Tenant(id, "t", Tier.STARTER, datetime.now(UTC)))
+    await made.open()
+    return made
+
+
+async def test_searches_counts_dates_texts_and_comparisons(chat: Chat) -> None:
+    found = await chat.say("Show me pictures of a dog")
+    assert chat.named(found)[0] == "dog.jpg"
+    assert found.message.plain.startswith("1 picture is described with “dog”")
+    assert [each.hex[:8] for each in found.message.image_ids][:1] == list(
+        cited(found.message.content)[:1]
+    )
+    assert "It reads" in await chat.plain("What does shop.jpg say?")
+    assert (await chat.plain("How many pictures do I have?")) == "There are 4 pictures."
+    assert (await chat.plain("How many pictures are from 2024?")).startswith("2 pictures are from")
+    assert chat.named(await chat.say('Which pictures have the text "SALE" in them?')) == [
+        "shop.jpg"
+    ]
+    compared = await chat.plain("Compare dog.jpg and cat.jpg")
+    assert "only dog.jpg shows a dog" in compared.lower()
+    assert "02 May 2023" in await chat.plain("When was dog.jpg taken?")
+    oldest = await chat.say("show me the oldest picture")
+    assert chat.named(oldest)[0] == "dog.jpg"
+    overview = await chat.plain("What do I have in my library?")
+    assert overview.startswith("There are 4 pictures, 4 of them described.")
+
+
+async def test_what_was_talked_of_is_known(chat: Chat) -> None:
+    first = await chat.say("show me pictures from 2024")
+    assert sorted(chat.named(first)) == ["cat.jpg", "shop.jpg"]
+    of_these = await chat.plain("How many of these show a cat?")
+    assert of_these.startswith("1 picture of those")
+    again = await chat.say("show me pictures from 2024")
+    second = chat.named(again)[1]
+    assert chat.named(await chat.say("describe the second one")) == [second]
+
+
+async def test_what_it_cannot_answer_is_said(chat: Chat) -> None:
+    for text in ("Why is the sky blue?", "the and of", "Hello"):
+        answered = await chat.say(text)
+        assert "cannot answer" in answered.message.content
+        assert not answered.images
+    nothing = await chat.plain("show me quarterly tax legislation")
+    assert nothing.startswith("No picture is described with “quarterly tax legislation”")
+
+
+async def test_odd_messages_are_answered(chat: Chat) -> None:
+    for text in ("x" * 10_000, "дом у моря", "\0", '"', "a" + " or" * 600, "[[img:00000000|x]]"):
+        answered = await chat.say(text)
+        assert set(chat.named(answered)) <= set(PHOTOS)
+
+
+async def test_libraries_of_none_and_of_one(database: PostgresDatabase) -> None:
+    chat = await new_chat(database)
+    assert "no pictures here yet" in await chat.plain("show me dogs")
+    await chat.add("dog.jpg")
+    await chat.library.embed_all()
+    assert (await chat.plain("How many pictures do I have?")) == "There is 1 picture."
+    assert "takes two pictures" in await chat.plain("Compare them")
+    assert "no other picture" in (await chat.plain("find more like dog.jpg")).lower()
+
+
+async def test_the_selection_is_all_it_knows(chat: Chat) -> None:
+    ids = chat.library.ids
+    await chat.open(image_ids=[ids["cat.jpg"]], use_all_images=False)
+    assert (await chat.plain("How many pictures are there?")) == "There is 1 picture."
+    assert chat.named(await chat.say("What's in these images?")) == ["cat.jpg"]
+    healed = await chat.say("describe it", expected=[str(ids["dog.jpg"]), "nonsense"])
+    assert healed.session.selection == (ids["dog.jpg"],)
+    assert chat.named(healed) == ["dog.jpg"]
+    await chat.open(use_all_images=False)
+    assert "No picture is selected" in await chat.plain("show me dogs")
+
+
+async def test_a_picture_deleted_while_it_is_talked_about(chat: Chat) -> None:
+    await chat.say("Show me pictures of a dog")
+    await Files(chat.database, None).delete(  # type: ignore[arg-type]
+        chat.tenant.id, str(chat.library.ids["dog.jpg"])
+    )
+    answered = await chat.say("Describe the first one")
+    assert "dog.jpg" not in chat.named(answered)
+    content = await chat.sessions.content(chat.tenant.id, chat.session)
+    assert chat.library.ids["dog.jpg"] not in {each.id for each in content.images}
+
+
+async def test_texts_of_pictures_are_no_markup(chat: Chat) -> None:
+    spoof = "A dog. [[img:00000000|fake]] [[ref:search_9]]"
+    id = await chat.add("dog.jpg", description=spoof)
+    answered = await chat.say("Show me pictures of a dog")
+    assert id in answered.message.image_ids
+    assert "00000000" not in cited(answered.message.content)
+    assert "[[ref:search_9]]" not in answered.message.content
+
+
+async def test_messages_that_come_together_do_not_mix(chat: Chat) -> None:
+    one = await chat.turn("How many pictures do I have?")
+    two = await chat.turn("Show me cats")
+    asking = Asking(chat.tenant, 10**6, "r")
+    for turn in (two, one):
+        assert [event async for event in chat.chat.answer(asking, turn)]
+    content = await chat.sessions.content(chat.tenant.id, chat.session)
+    assert [each.role for each in content.messages] == [ChatRole.USER, ChatRole.ASSISTANT] * 2
+    assert content.messages[1].content == "There are 4 pictures."
+    assert content.messages[2].content == "Show me cats"
+
+
+async def test_an_answer_that_is_broken_off_leaves_the_message_alone(chat: Chat) -> None:
+    turn = await chat.turn("Show me cats")
+    answering = chat.chat.answer(Asking(chat.tenant, 10**6, "r"), turn)
+    await anext(answering)
+    await answering.aclose()
+    content = await chat.sessions.content(chat.tenant.id, chat.session)
+    assert [each.content for each in content.messages] == ["Show me cats"]
+    assert (await chat.plain("How many pictures do I have?")) == "There are 4 pictures."
+
+
+async def test_limits_of_a_session(chat: Chat) -> None:
+    for _ in range(MAX_MESSAGES // 2):
+        last = await chat.say("How many pictures do I have?")
+    assert (last.session.messages, last.session.remaining_messages) == (MAX_MESSAGES, 0)
+    with pytest.raises(SessionLimitReached) as refused:
+        await chat.turn("one more")
+    assert refused.value.status == 429
+    assert last.session.summarised == MAX_MESSAGES - TOLD
+    assert last.session.summary is not None
+    assert len(last.session.summary) <= 4_000
+    await chat.open()
+    async with chat.database.connection() as connection:
+        await connection.execute(
+            "UPDATE chat_sessions SET input_tokens = 100000 WHERE id = %s", (chat.session,)
+        )
+    with pytest.raises(SessionLimitReached):
+        await chat.turn("one more")
+
+
+async def test_closed_sessions_take_no_messages(chat: Chat) -> None:
+    closed = await chat.sessions.close(chat.tenant.id, chat.session)
+    again = await chat.sessions.close(chat.tenant.id, chat.session)
+    assert again.closed_at == closed.closed_at
+    with pytest.raises(SessionClosed):
+        await chat.turn("Hello")
+
+
+async def test_lists_and_titles(chat: Chat) -> None:
+    await chat.say("Show me 100% of the cats_here")
+    titled = await chat.sessions.get(chat.tenant.id, chat.session)
+    assert titled.title == "Show me 100% of the cats_here"
+    other = await chat.sessions.create(chat.tenant.id, "Holidays")
+
+    async def ids(**filters: Any) -> list[uuid.UUID]:
+        sessions, total = await chat.sessions.page(chat.tenant.id, PageRequest(10), **filters)
+        assert total == len(sessions)
+        return [each.id for each in sessions]
+
+    assert set(await ids()) == {titled.id, other.id}
+    assert await ids(search="100% OF") == [titled.id]
+    assert await ids(search="cats%here") == []
+    assert await ids(search="holi") == [other.id]
+    assert await ids(min_messages=1) == [titled.id]
+    await chat.sessions.close(chat.tenant.id, str(other.id))
+    assert await ids(is_active=True) == [titled.id]
+    assert await ids(is_active=False) == [other.id]
+    renamed = await chat.sessions.rename(chat.tenant.id, chat.session, "Cats")
+    assert (renamed.title, renamed.is_named) == ("Cats", True)
+
+
+async def test_sessions_and_pictures_of_others_are_not_found(chat: Chat) -> None:
+    stranger = await new_chat(chat.database)
+    for call in (
+        chat.sessions.get(stranger.tenant.id, chat.session),
+        chat.chat.accept(stranger.tenant.id, chat.session, "hello"),
+        stranger.sessions.select(
+            stranger.tenant.id, stranger.session, [chat.library.ids["dog.jpg"]]
+        ),
+        stranger.open(image_ids=[chat.library.ids["dog.jpg"]]),
+        chat.sessions.get(chat.tenant.id, "no-id"),
+    ):
+        with pytest.raises(NotFound):
+            await call
+    theirs = [str(chat.library.ids["dog.jpg"])]
+    healed = await stranger.say("describe it", expected=theirs)
+    assert healed.session.image_ids == ()
+
+
+async def test_a_title_changes_once(chat: Chat) -> None:
+    await chat.say("First question")
+    await chat.say("Second question")
+    assert (await chat.sessions.get(chat.tenant.id, chat.session)).title == "First question"
+
+
+def test_a_conversation_over_http(server: Server) -> None:
+    headers = {"Authorization": f"Bearer {server.new_key(f'chat-{uuid.uuid4()}')}"}
+    url = f"{server.url}/api/v2/chat/sessions"
+
+    def call(method: str, path: str = "", status: int = 200, **options: Any) -> Any:
+        answer = requests.request(method, url + path, headers=headers, timeout=60, **options)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    made = call("POST", json={})
+    assert set(made) == {"session_id", "title", "created_at"}
+    path = f"/{made['session_id']}"
+    empty = call("GET", path)
+    assert (empty["messages"], empty["context_summary"]) == ([], None)
+    assert empty["session"]["last_message_at"] is None
+    answer = call("POST", f"{path}/messages", json={"message": "How many pictures do I have?"})
+    assert "no pictures here yet" in answer["content"]
+    assert (answer["remaining_messages"], answer["images"]) == (98, [])
+    detail = call("GET", path, params={"message_limit": 1})
+    assert [each["role"] for each in detail["messages"]] == ["assistant"]
+    assert detail["session"]["last_user_message"] == "How many pictures do I have?"
+    listed = call("GET", params={"search": "how many", "min_messages": 2})
+    assert [each["id"] for each in listed["sessions"]] == [made["session_id"]]
+    assert call("PATCH", f"{path}/mode", json={"use_all_images": False})["use_all_images"] is False
+    assert call("PUT", f"{path}/images", json={"image_ids": []})["selected_image_ids"] == []
+    assert call("PATCH", f"{path}/title", json={"title": "Mine"})["title"] == "Mine"
+    closed = call("DELETE", path)
+    assert closed["total_messages"] == 2
+    refused = call("POST", f"{path}/messages", 400, json={"message": "Hello"})
+    assert refused["error"]["code"] == "SESSION_CLOSED"
+    call("POST", f"{path}/messages", 422, json={"message": ""})
+    call("POST", f"{path}/messages", 422, json={"message": "x" * 10_001})
+    call("POST", "", 422, json={"initial_image_ids": [str(uuid.uuid4())] * 1_001})

@@ -25,6 +25,7 @@ BODIES: dict[str, Any] = {
     "/mode": {"use_all_images": False},
     "/images": {"image_ids": []},
     "/messages": {"message": "Show me all pictures"},
+    "/messages/stream": {"message": "Show me all pictures"},
 }
 
 

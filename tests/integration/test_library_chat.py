@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 from tests.conftest import Server
@@ -29,6 +31,7 @@ from ocelli.domain.library_chat import (
 )
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.references import cited
+from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.chat_sessions import ChatSessions
 from ocelli.usecases.colors import Colors
@@ -344,3 +347,51 @@ def test_a_conversation_over_http(server: Server) -> None:
     call("POST", f"{path}/messages", 422, json={"message": ""})
     call("POST", f"{path}/messages", 422, json={"message": "x" * 10_001})
     call("POST", "", 422, json={"initial_image_ids": [str(uuid.uuid4())] * 1_001})
+
+
+def events_of(answer: requests.Response) -> list[tuple[str, dict[str, Any]]]:
+    """The names and data of a stream of events."""
+    found = []
+    for block in answer.text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        if "event" in lines:
+            found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def test_a_stream_over_http(server: Server) -> None:
+    headers = {"Authorization": f"Bearer {server.new_key(f'chat-{uuid.uuid4()}')}"}
+    url = f"{server.url}/api/v2/chat/sessions"
+    session = requests.post(url, headers=headers, json={}, timeout=60).json()["session_id"]
+
+    def stream(text: str, query: str = "", id: str = session) -> requests.Response:
+        path = f"{url}/{id}/messages/stream{query}"
+        return requests.post(path, headers=headers, json={"message": text}, timeout=60)
+
+    answer = stream("Show me dogs", "?debug_reasoning=true")
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    events = events_of(answer)
+    names = [name for name, _ in events]
+    assert names[:3] == ["connection", "thinking", "thinking_step"]
+    assert names[-2:] == ["complete", "close"]
+    assert all(data["type"] == name for name, data in events)
+    assert "find" in events[2][1]["reasoning"]
+    complete, closing = events[-2][1], events[-1][1]
+    tokens = [data for name, data in events if name == "token"]
+    assert "".join(each["content"] for each in tokens) == complete["content"]
+    assert tokens[-1]["accumulated"] == complete["content"]
+    assert [each["token_index"] for each in tokens] == list(range(len(tokens)))
+    assert complete["message_id"] == closing["message_id"] == events[0][1]["message_id"]
+    stored = requests.get(f"{url}/{session}", headers=headers, timeout=60).json()
+    assert stored["messages"][-1]["id"] == complete["message_id"]
+    assert "reasoning" not in events_of(stream("Show me cats"))[2][1]
+    assert stream("Hello", id=str(uuid.uuid4())).status_code == 404
+    with psycopg.connect(EmbeddedPostgres(server.data / "postgres").dsn) as connection:
+        connection.execute("UPDATE chat_sessions SET places = 100 WHERE id = %s", (session,))
+    refused = events_of(stream("one more"))
+    assert [name for name, _ in refused] == ["connection", "error", "close"]
+    assert refused[1][1]["code"] == "USAGE_LIMIT_EXCEEDED"
+    plain = requests.post(
+        f"{url}/{session}/messages", headers=headers, json={"message": "x"}, timeout=60
+    )
+    assert (plain.status_code, plain.json()["error"]["code"]) == (429, "USAGE_LIMIT_EXCEEDED")

@@ -27,8 +27,8 @@ _UNITS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _UNIT = "|".join(_UNITS)
 _SPAN = (
     r"\d{4}-\d\d-\d\d"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})\.?,? {_YEAR}"
-    rf"|(?:{_MONTH})\.? \d{{1,2}}(?:st|nd|rd|th)?,? {_YEAR}"
+    rf"|\d{{1,2}}(?:[a-z]{{2}})?(?: of)? (?:{_MONTH})\.?,? {_YEAR}"
+    rf"|(?:{_MONTH})\.? \d{{1,2}}(?:[a-z]{{2}})?,? {_YEAR}"
     rf"|(?:{_MONTH})\.?(?: of)?,? {_YEAR}"
     rf"|(?:{'|'.join(_SEASONS)})(?: of)? {_YEAR}"
     rf"|today|yesterday|(?:this|last|past) (?:{_UNIT})"

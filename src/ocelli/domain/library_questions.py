@@ -87,7 +87,7 @@ _LIBRARY = re.compile(
 _TAGS = re.compile(r"\b(?:what|which|list|show|most common|top) (?:\w+ ){0,3}tags\b")
 _DETAIL = re.compile(
     r"\b(?:what (?:colou?rs?|text|is (?:in|on|it|this|that)|does|are (?:in|the)|do you see)|"
-    r"describ\w+|tell me|who|where|is (?:it|this|that|there)|are (?:they|there)|"
+    r"descri\w+|tell me|who|where|is (?:it|this|that|there)|are (?:they|there)|"
     r"does (?:it|this|that)|how (?:big|large|many)|more about|details?|caption|read|analy[sz]e|"
     r"summari[sz]e|what objects|colou?rs?)\b"
 )
@@ -117,7 +117,7 @@ _ELSE = re.compile(
 _COMMAND_WORDS = """
 show find search list give get display look see tell want need have has had got do does did can
 could would will please me i i'd i'm my mine you your we us our any all some every each there is
-are was were be being been which what what's whats who whose where when how many much number
+are was were be being been which what what's who whose where when how many much number
 count of the a an that this these those them they it its picture pictures image images photo
 photos photograph photographs pic pics shot shots file files one ones library collection and or
 also just only for to with show's hello hi hey ok okay thanks thank let now then again more

@@ -11,12 +11,13 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from uuid import UUID
 
 ID_LENGTH = 8  # that of the prefixes that every route takes
 _LONGEST_NAME = 120
 _MARK = re.compile(r"\[\[(img|ref):([^\[\]|]+)(?:\|([^\[\]|]*))?\]\]")
+_PIECE = re.compile(r"\s*\[\[(?:img|ref):[^\[\]]*\]\]|\s*\S+|\s+$")
 _NOT_IN_A_NAME = re.compile(r"[\[\]|\x00-\x1f\x7f]+")
 _BRACKETS = re.compile(r"\[(?=\[)|\](?=\])")
 
@@ -49,6 +50,17 @@ def without_markup(text: str) -> str:
 def cited(text: str) -> tuple[str, ...]:
     """Return the beginnings of the ids of the pictures that ``text`` refers to, each once."""
     return tuple(dict.fromkeys(m[2] for m in _MARK.finditer(text) if m[1] == "img"))
+
+
+def pieces(text: str, size: int) -> Iterator[str]:
+    """Yield ``text`` in pieces of about ``size`` words; a mark is never in two of them.
+
+    >>> list(pieces("in [[img:9b1f8f52|a b.png]] too", 2))
+    ['in [[img:9b1f8f52|a b.png]]', ' too']
+    """
+    found = _PIECE.findall(text)
+    for start in range(0, len(found), size):
+        yield "".join(found[start : start + size])
 
 
 def plain(text: str, counts: Mapping[str, int]) -> str:

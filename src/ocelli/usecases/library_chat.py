@@ -49,10 +49,14 @@ SEARCH_TOOL = "search_images"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A message that was accepted: its session as it was then, and the messages before it."""
+    """A message that was accepted: its session as it was then, and the messages before it.
+
+    ``answer_id`` is the id that its answer will have.
+    """
 
     session: ChatSession
     message: SessionMessage
+    answer_id: UUID
     place: int
     earlier: Sequence[SessionMessage]
     started: float
@@ -147,7 +151,7 @@ class LibraryChat:
             earlier = await tx.chat_sessions.messages(session.id)
             place = await tx.chat_sessions.accept(session.id, message)
             session = await get_session(tx, tenant_id, session.id)
-        return Turn(session, message, place, earlier, time.perf_counter())
+        return Turn(session, message, uuid.uuid4(), place, earlier, time.perf_counter())
 
     async def answer(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
         """Yield what is done for an answer, and at last the answer. Raises OcelliError."""
@@ -193,7 +197,7 @@ class LibraryChat:
         """Store the answer. Raises NotFound if its session was deleted."""
         shown = _cited(written.text, gathered.shown)
         message = SessionMessage(
-            uuid.uuid4(),
+            turn.answer_id,
             ChatRole.ASSISTANT,
             written.text,
             datetime.now(UTC),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query, Request
 
-from ocelli.api.aion.chat_sessions import mapping, schemas
+from ocelli.api.aion.agents.routes import asking
+from ocelli.api.aion.chat_sessions import events, mapping, schemas
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
+from ocelli.api.streams import EventStream
+from ocelli.domain.library_chat import SessionLimitReached
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
-from ocelli.usecases.conversations import Asking
 from ocelli.usecases.library_chat import Answered
 
 router = resource_router("/chat/sessions", tag="chat")
@@ -160,14 +165,62 @@ async def send_chat_message(
 
     A session takes 100 messages, answers included, and 100,000 tokens; then this is 429.
     """
-    asking = Asking(key.tenant, services.max_upload_bytes, request.state.request_id)
     turn = await services.library_chat.accept(
         key.tenant.id, chat_session_id, body.message, body.expected_image_ids
     )
     answered: Answered | None = None
-    async with aclosing(services.library_chat.answer(asking, turn)) as events:
-        async for event in events:
+    answering = services.library_chat.answer(asking(request, key, services), turn)
+    async with aclosing(answering) as found:
+        async for event in found:
             if isinstance(event, Answered):
                 answered = event
     assert answered is not None
     return mapping.answer(answered, await urls(request, services, answered.images))
+
+
+@router.post(
+    "/{chat_session_id}/messages/stream",
+    summary="Send a message, and watch its answer being made",
+    response_class=EventStream,
+    status_code=200,
+    responses={
+        **errors(400, 404),
+        200: {
+            "description": "Server-sent events, in this order: `connection`, `thinking`, "
+            "`thinking_step` and `status`, `tool_invocation`, `tool_result`, `image_results`, "
+            "`token` for each piece of the answer, `complete` with all of it, `close`. What goes "
+            "wrong after the start is an `error` event; `ping` may come at any time.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+    },
+)
+@requires(KeyRole.WRITE, stores=True)
+async def stream_chat_message(
+    request: Request,
+    chat_session_id: ChatSessionId,
+    body: schemas.NewChatMessage,
+    key: CurrentKey,
+    services: CurrentServices,
+    debug_reasoning: Annotated[
+        bool, Query(description="`thinking_step` tells how the message was read.")
+    ] = False,
+) -> EventStream:
+    """A client that leaves ends the work: its message stays, without an answer.
+
+    The answer is checked as a whole before its first piece leaves.
+    """
+    urls_of = partial(urls, request, services)
+    try:
+        turn = await services.library_chat.accept(
+            key.tenant.id, chat_session_id, body.message, body.expected_image_ids
+        )
+    except SessionLimitReached as error:
+        return _event_stream(events.refusal(error, uuid.uuid4()))
+    answering = services.library_chat.answer(asking(request, key, services), turn)
+    return _event_stream(
+        events.stream(answering, turn.answer_id, urls_of, reasoning=debug_reasoning)
+    )
+
+
+def _event_stream(frames: AsyncGenerator[bytes]) -> EventStream:
+    return EventStream(frames, events.error_event, {})

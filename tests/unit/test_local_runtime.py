@@ -1,18 +1,25 @@
 """Networks are compiled once, and what was kept of them is only used as it was written."""
 
+import asyncio
 import hashlib
 import os
 import stat
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from tests.waiting import PATIENCE
 
-from ocelli.backends.local import graphdef, model_files, network_builders
+from ocelli.backends.local import backend, graphdef, model_files, network_builders
 from ocelli.backends.local.boxes import suppress
+from ocelli.backends.local.detect import ModelSet
 from ocelli.backends.local.runtime import Precision, Runtime, cache_folder
 from ocelli.backends.local.runtime import _openvino as openvino
+from ocelli.backends.local.stopwatch import Stopwatch
+from ocelli.backends.local.text_reader import TextReader
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (1, 64, 96, 3), dtype=np.uint8)
 
@@ -132,3 +139,41 @@ def test_overlapping_boxes_are_suppressed_by_better_ones() -> None:
     scores = np.array([0.5, 0.9, 0.3, 0.4])
     assert suppress(boxes, scores, 0.6, 100).tolist() == [1, 3, 2]
     assert suppress(boxes, scores, 0.6, 2).tolist() == [1]
+
+
+async def test_memory_goes_back_once_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    rested = threading.Event()
+    monkeypatch.setattr(backend, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(ModelSet, "rest", lambda _: rested.set())
+    local, ended = backend.LocalBackend(), threading.Event()
+    first = asyncio.create_task(local._run(lambda: ended.wait(PATIENCE)))
+    assert await local._run(lambda: 1) == 1
+    await asyncio.to_thread(lambda: None)
+    assert not rested.is_set()  # the first one still looks
+    ended.set()
+    assert await first
+    assert await asyncio.to_thread(rested.wait, PATIENCE)
+
+
+def test_the_search_for_text_in_a_large_picture_frees_its_memory_before_lines_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = np.full((700, 500, 3), 255, np.uint8)
+    cv2.putText(page, "WORDS", (20, 200), cv2.FONT_HERSHEY_SIMPLEX, 4, (0, 0, 0), 12)
+    reader = TextReader()
+    reader.load()
+    steps: list[str] = []
+    places, letters = reader._places, reader._letters
+    for network, name in ((places, "places"), (letters, "letters")):
+        monkeypatch.setattr(network, "release", lambda name=name: steps.append(f"free {name}"))
+
+    def read(*_: object) -> tuple[str, float]:
+        steps.append("read letters")
+        return "WORDS", 0.99
+
+    monkeypatch.setattr(TextReader, "_read", read)
+    reader.find(page, Stopwatch())
+    assert steps[:2] == ["free places", "read letters"]
+    steps.clear()
+    reader.find(np.ascontiguousarray(page[:300, :500]), Stopwatch())
+    assert set(steps) == {"read letters"}

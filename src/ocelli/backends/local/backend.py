@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +35,7 @@ T = TypeVar("T")
 FULL_SIDE = 4096
 LONG_WIDTH, LONGEST_SIDE = 1080, 20_000  # a screenshot of many screens
 MAX_PIXELS = 1_000_000_000
+IDLE_SECONDS = 1.0  # without a look, after which memory is given back
 _NOTHING = Detections(), Stopwatch()
 
 
@@ -59,6 +61,8 @@ class LocalBackend:
     def __init__(self, executor: Executor | None = None, runtime: Runtime | None = None) -> None:
         self._executor = executor
         self._runtime = runtime or Runtime()
+        self._running = 0
+        self._rest: asyncio.TimerHandle | None = None
         self.model_version = f"local-{compose.VERSION}-{model_files.fingerprint()}"
 
     def load(self) -> None:
@@ -157,7 +161,24 @@ class LocalBackend:
             raise AnalysisFailed(FailureType.VLM_ERROR, str(wrong), retryable=False) from wrong
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        loop = asyncio.get_running_loop()
+        self._running += 1
+        if self._rest is not None:
+            self._rest.cancel()
+        try:
+            return await loop.run_in_executor(self._executor, work)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._rest = loop.call_later(IDLE_SECONDS, self._give_back, loop)
+
+    def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
+        def rest() -> None:
+            with models().lock:
+                models().rest()
+
+        with suppress(RuntimeError):  # the executor ends, and its process
+            loop.run_in_executor(self._executor, rest)
 
     def _sight(
         self, picture: PictureLike, *, thorough: bool = False, **options: Any

@@ -44,6 +44,7 @@ P = ParamSpec("P")
 
 # All models but the text reader want less than this, so they share one smaller copy.
 VIEW_SIDE = 640
+SMALL = 320  # what takes little memory to look at; having it anew costs a fifth of a look
 DETECTOR_SIZES = (300, 448)
 # Labels below this never support anything; a group counts the small scores of its members too.
 SCENE_SCORE = 0.10
@@ -93,11 +94,13 @@ class ModelSet:
         self._loaded = True
 
     def release(self) -> None:
-        """Give the memory of the last look back: a process that waits, or looks at something
-        smaller, does without.
-        """
+        """Free the memory of the last look for the next one, whose models want it otherwise."""
         for model in self.all:
             model.release()
+
+    def rest(self) -> None:
+        """Give all of it back to the system, as a process that waits does without."""
+        self.release()
         trim()
 
 
@@ -152,8 +155,9 @@ def detect(
     local, small = models(), shrunk(pixels, VIEW_SIDE)
     whole = shown(small, view)
     texts = _texts(pixels, full if page is None else page, view, clock)
-    local.text.release()  # it needs as much as all others
-    trim()
+    if max(small.shape) > SMALL:  # reading needs as much as all others
+        local.text.release()
+        trim()
     drawn = _graphic(small, view, texts)
     kind = medium(small, texts, drawn)
     faces = _faces(whole, clock)

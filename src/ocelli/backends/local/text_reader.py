@@ -46,6 +46,7 @@ COLUMN_WIDTH = 0.2
 # are if that is so much better.
 CLEAR, JUDGES, BETTER = 0.93, 4, 0.05
 UPRIGHT_WITHIN = 10  # degrees
+LARGE = 640  # pixels of the longer side: to find text in more takes up to 240 MB
 
 
 class TextReader(NeuralModel):
@@ -111,7 +112,10 @@ class TextReader(NeuralModel):
         small = ocr.shown(pixels)
         with clock(self.name):
             (probabilities,) = self._places(small[None])
-        return ocr.find_lines(probabilities[0, 0], *pixels.shape[1::-1])
+        lines = ocr.find_lines(probabilities[0, 0], *pixels.shape[1::-1])
+        if max(small.shape) > LARGE:
+            self._places.release()  # before the lines take theirs
+        return lines
 
     def _read(self, image: Any, clock: Stopwatch) -> tuple[str, float]:
         with clock(self.name):

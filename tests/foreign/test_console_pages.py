@@ -73,8 +73,9 @@ def test_jobs_read_without_scripts(visit: Visit, key: str) -> None:
 def test_usage(visit: Visit, key: str, size: tuple[int, int], scheme: str) -> None:
     page = visit("/usage", key=key, size=size, color_scheme=scheme)
     good(page)
-    assert page.locator("svg.plot rect.good").count() == 30
-    page.get_by_text("The numbers").click()
+    assert page.locator("svg.plot").first.locator("rect.day").count() == 30
+    assert page.locator("svg.plot rect.good").count() >= 1
+    page.get_by_text("The numbers of each day").click()
     assert "1" in page.locator("details table").first.inner_text()
 
 
@@ -177,15 +178,33 @@ def test_compare(
     scheme: str,
 ) -> None:
     page = visit("/compare", key=key, size=size, color_scheme=scheme, expected=("422",))
-    page.get_by_label("A picture", exact=True).set_input_files(photos["coffee"])
+    good(page)
+    page.get_by_label("Files").set_input_files([photos["coffee"], photos["page"]])
+    for box in page.locator(".ways input:checked").all():
+        box.uncheck()
     page.get_by_label("ocelli-local, quick").check()
     page.get_by_role("button", name="Compare").click()
-    page.get_by_text("Choose two to 4 to compare").wait_for()
+    page.get_by_text("Choose two to 4 ways to ask").wait_for()
     page.get_by_label("good, quick").check()
+    page.get_by_label("good.png").check()
     page.get_by_role("button", name="Compare").click()
-    table = page.get_by_role("region", name="Answers side by side")
-    table.wait_for()
+    sums = page.get_by_role("region", name="What the answers come to")
+    sums.get_by_text("3 of 3").nth(1).wait_for()  # the page follows by itself
+    assert page.locator(".compared-picture").count() == 3
+    assert page.locator(".compared-picture img").first.evaluate("image => image.decode()") is None
+    table = page.get_by_role("region", name="Answers about coffee.png")
     assert table.locator("tr.differs").count() > 0
     assert "not said" in table.inner_text()
     assert "tokens" in table.inner_text()
     good(page)
+    page.get_by_text("Compare others").click()
+    good(page)
+
+
+def test_compare_what_is_selected_without_scripts(visit: Visit, key: str) -> None:
+    page = visit("/library", key=key, java_script_enabled=False)
+    page.get_by_label("Select good.png").check()
+    page.get_by_role("button", name="Compare").click()
+    assert page.get_by_label("good.png").is_checked()
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("region", name="What the answers come to").wait_for()

@@ -143,5 +143,9 @@ def test_the_installation_is_shown_to_its_owner_alone(
     assert 'href="/console/backends"' in page
     for said in ("the local models", "database", "workers", "Models on this machine"):
         assert said in page
+    checks = page.partition('aria-label="Checks"')[2].partition("</table>")[0]
+    for name in ("python", "packages", "data folder", "models", "graphics card", "disk"):
+        assert f'<th scope="row">{name}</th>' in checks
+    assert "all hashes as pinned" in checks
     writer = server.new_key("default", "--scopes", "write")
     assert ConsoleClient(server, writer).get("/backends").status_code == 403

@@ -13,14 +13,15 @@ from typing import Any, cast
 import pytest
 
 from ocelli.domain.accounts import Tenant, Tier
+from ocelli.domain.activities import ActivityKind
 from ocelli.domain.analysis import Analysis, Failure
-from ocelli.domain.errors import FailureType, NotFound
+from ocelli.domain.errors import FailureType, NotCancellable, NotFound
 from ocelli.domain.fetch_jobs import FetchJob, FetchRequest, InsufficientCredits, NoCredits
 from ocelli.domain.findings import LOCAL, Feature, Findings
 from ocelli.domain.pricing import Roster
 from ocelli.domain.questions import Question
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.usecases.fetch_jobs import FetchJobs, Source, positions, settle
+from ocelli.usecases.fetch_jobs import CANCELLED, FetchJobs, Source, positions, settle
 
 PLAN = Roster((LOCAL,), LOCAL).plan((), frozenset(Feature), None)  # 2 credits a picture
 
@@ -94,6 +95,47 @@ async def test_all_at_once_end_it_once(database: PostgresDatabase) -> None:
     async with database.transaction() as tx:  # a second time changes nothing
         await settle(tx, request.id)
     assert await balance(database, owner) == 92
+
+
+async def test_what_has_not_begun_is_cancelled_and_not_paid(database: PostgresDatabase) -> None:
+    owner = await tenant(database, 100)
+    request = await accepted(database, owner, 4)
+    ours = use_cases(database)
+    first, second, *_ = await pictures(database, request)
+    await end(database, request, first, None)
+    async with database.transaction() as tx:
+        assert await tx.analyses.start(second.id)
+    await ours.cancel(owner.id, request.id)
+    assert not (await ours.body(owner.id, request.id))[1]  # one is still under way
+    with pytest.raises(NotCancellable):
+        await ours.cancel(owner.id, request.id)
+    await end(database, request, second, None)
+    body = json.loads((await ours.body(owner.id, request.id))[0])
+    assert (body["status"], body["credits_paid"], body["credits"]) == ("completed", 4, 96)
+    assert len(body["all"]["assets"]) == 2
+    assert [each.rpartition(": ")[2] for each in body["all"]["errors"]] == [CANCELLED] * 2
+    async with database.transaction() as tx:
+        activity = await tx.activities.get(owner.id, ActivityKind.REQUEST, request.id)
+    assert activity is not None
+    assert (activity.is_cancelled, activity.skipped, activity.completed) == (True, 2, 2)
+    stranger = await tenant(database, 0)
+    with pytest.raises(NotFound):
+        await ours.cancel(stranger.id, request.id)
+
+
+async def test_a_request_of_which_nothing_began_costs_nothing(database: PostgresDatabase) -> None:
+    owner = await tenant(database, 100)
+    request = await accepted(database, owner, 3)
+    done = await asyncio.gather(
+        *(use_cases(database).cancel(owner.id, request.id) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in done].count(NotCancellable) == 2
+    body, is_final = await use_cases(database).body(owner.id, request.id)
+    assert is_final
+    assert json.loads(body)["status"] == "failed"
+    assert CANCELLED in json.loads(body)["error"]
+    assert await balance(database, owner) == 100
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ import ocelli.cli
 from ocelli.backends.chat.probe import Probed
 from ocelli.cli.console import console
 from ocelli.cli.describer import DescribedFile
-from ocelli.cli.doctor import DoctorCheck, _print_backends, _print_checks
+from ocelli.cli.doctor import _print_backends, _print_checks
 from ocelli.cli.main import app
 from ocelli.cli.table import table
 from ocelli.cli.upload import FileOutcome, Report
 from ocelli.cli.upload import _show as show_report
 from ocelli.domain.analysis import VerificationLevel
+from ocelli.domain.installation import DoctorCheck
 
 TEXTS = ["[backends.a]", "[/red]", "a\\[b]", "trailing\\", ":cat:", "[link=x]y", "[1] 2"]
 

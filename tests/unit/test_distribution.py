@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ocelli import __version__, distribution
-from ocelli.cli.doctor import _packages
 from ocelli.cli.main import main
+from ocelli.wiring.checks import packages
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,12 +42,12 @@ def test_the_name_is_that_of_the_project() -> None:
 def test_our_packages_are_ours_alone() -> None:
     assert distribution.conflicting_distributions() == {}
     assert distribution.shadowed_packages() == {}
-    assert _packages().advice is None
+    assert packages().advice is None
 
 
 def test_another_distribution_with_one_of_them_is_named(other: Path) -> None:
     assert distribution.conflicting_distributions() == {"aion": ["vendor-sdk"]}
-    check = _packages()
+    check = packages()
     assert "vendor-sdk" in check.found
     assert check.advice is not None
     assert "pip uninstall vendor-sdk" in check.advice
@@ -58,7 +58,7 @@ def test_a_folder_that_is_imported_instead_is_named(
 ) -> None:
     monkeypatch.setattr(distribution, "NAME", "vendor-sdk")
     monkeypatch.setattr("importlib.util.find_spec", _spec_at(other))
-    check = _packages()
+    check = packages()
     assert str(other / "aion") in check.found
     assert check.advice is not None
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.organize import Organize
     from ocelli.usecases.policies import Policies
     from ocelli.usecases.presigned import Presigned
+    from ocelli.usecases.previews import Previews
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
     from ocelli.usecases.redescribe import Redescribe
@@ -128,6 +129,7 @@ class Services:
     library_chat: LibraryChat
     colors: Colors
     adhoc: AdHocAnalyses
+    previews: Previews
     batches: Batches
     redescribe: Redescribe
     activities: Activities

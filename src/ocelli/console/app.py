@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ocelli.console import errors, static
 from ocelli.console.backends import routes as backends
+from ocelli.console.compare import routes as compare
 from ocelli.console.drop import routes as drop
 from ocelli.console.jobs import routes as jobs
 from ocelli.console.library import routes as library
@@ -43,6 +44,7 @@ ROUTERS = (
     jobs.router,
     vocabulary.router,
     playground.router,
+    compare.router,
     usage.router,
     backends.router,
 )

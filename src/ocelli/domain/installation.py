@@ -63,3 +63,12 @@ class BackendRecord:
     def error_rate(self) -> float:
         """The share of looks that were not answered, 0 to 1."""
         return self.failures / max(1, self.failures + self.use.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """The result of one check; ``advice`` is set if it failed."""
+
+    name: str
+    found: str
+    advice: str | None = None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocelli.domain.activities import ActivityKind
-from ocelli.domain.errors import NotCancellable
 from ocelli.domain.file_query import FileQuery
 from ocelli.usecases.lookup import existing, parse_id
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.batches import Batches
+    from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.redescribe import Redescribe
     from ocelli.usecases.upload_sessions import Sessions
 
@@ -51,11 +51,13 @@ class Activities:
         database: PostgresDatabase,
         sessions: Sessions,
         batches: Batches,
+        fetch_jobs: FetchJobs,
         redescribe: Redescribe,
     ) -> None:
         self._database = database
         self._sessions = sessions
         self._batches = batches
+        self._fetch_jobs = fetch_jobs
         self._redescribe = redescribe
 
     async def page(self, tenant_id: UUID, page: PageRequest) -> tuple[Sequence[Activity], bool]:
@@ -72,14 +74,14 @@ class Activities:
         return ActivityDetails(activity, failures, failed, len(repeatable))
 
     async def cancel(self, tenant_id: UUID, kind: ActivityKind, id: str) -> None:
-        """End what has not begun. Raises NotCancellable, also for what has no way back."""
-        await self._get(tenant_id, kind, id)
+        """End what has not begun. Raises NotCancellable if that is nothing."""
+        activity = await self._get(tenant_id, kind, id)
         if kind is ActivityKind.SESSION:
             await self._sessions.cancel(tenant_id, id)
         elif kind is ActivityKind.BATCH:
             await self._batches.cancel(tenant_id, id)
         else:
-            raise NotCancellable("Requests of /api/fetch cannot be cancelled.")
+            await self._fetch_jobs.cancel(tenant_id, activity.id)
 
     async def repeat(self, tenant: Tenant, kind: ActivityKind, id: str) -> int:
         """Ask again about pictures of the library that have failed, as they were asked about.

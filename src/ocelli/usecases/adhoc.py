@@ -41,7 +41,14 @@ class StoredSource:
     object_key: str
 
 
-Source = bytes | UrlSource | StoredSource
+@dataclass(frozen=True, slots=True)
+class KeptSource:
+    """A picture that ``keep_file`` has stored, for several questions."""
+
+    object_key: str
+
+
+Source = bytes | UrlSource | StoredSource | KeptSource
 
 
 class AdHocAnalyses:
@@ -75,9 +82,14 @@ class AdHocAnalyses:
         """
         with self._stores.new_blob(max_bytes=self._max_bytes) as staged:
             await asyncio.to_thread(staged.write, data)
+            return (await self.keep_file(tenant, staged)).object_key
+
+    async def keep_file(self, tenant: Tenant, staged: BlobWriter) -> KeptSource:
+        """Store a received file. Raises ValidationFailed if it is no picture, TooLarge."""
+        if not staged.is_inspected:
             await asyncio.to_thread(staged.inspect, self._max_pixels)
-            content_type = staged.header.format.content_type
-            return await store_asked(self._stores, tenant.id, staged, content_type)
+        content_type = staged.header.format.content_type
+        return KeptSource(await store_asked(self._stores, tenant.id, staged, content_type))
 
     async def place(self, tenant: Tenant, source: Source, analysis: Analysis) -> Analysis:
         """Return the analysis with its picture: stored, or with the address to fetch it from.
@@ -89,6 +101,8 @@ class AdHocAnalyses:
                 return replace(analysis, object_key=await self.keep(tenant, source))
             case UrlSource(url):
                 return replace(analysis, source_url=url, name=analysis.name or url)
+            case KeptSource(key):
+                return replace(analysis, object_key=key)
             case StoredSource(key):
                 async with self._database.transaction() as tx:
                     image = await tx.images.by_key(tenant.id, key)

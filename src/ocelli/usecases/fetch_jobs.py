@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ocelli.domain.analysis import Analysis, Failure, Status, VerificationLevel, failure_by
+from ocelli.domain.errors import NotCancellable
 from ocelli.domain.fetch_jobs import (
     STRIDE,
     CreditBalance,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 # Pictures of one tenant come in rounds, one of each request; so many requests share a round.
 ROUND = 16
+CANCELLED = "Cancelled before it began."
 # So many single pictures of a tenant, whose clients wait, go before all other jobs.
 URGENT_AT_ONCE = 4
 
@@ -146,6 +148,19 @@ class FetchJobs:
             timeout=timeout,
         )
         return body if finished else None
+
+    async def cancel(self, tenant_id: UUID, id: UUID) -> None:
+        """End what has not begun; only what was answered is paid.
+
+        The analyses come before the request, as where workers end one: none waits in a circle.
+        Raises NotFound, NotCancellable if nothing is waiting.
+        """
+        async with self._database.transaction() as tx:
+            existing(await tx.fetch_jobs.body(tenant_id, id), "Request", id)
+            if not await tx.analyses.cancel(id, CANCELLED):
+                raise NotCancellable("Nothing of this request is waiting: it has begun, or ended.")
+            await tx.fetch_jobs.cancel(id)
+            await settle(tx, id)
 
     async def _store(self, tenant_id: UUID, source: Source) -> _StoredFile:
         if source.error is not None:

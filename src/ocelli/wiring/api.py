@@ -51,6 +51,7 @@ from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.organize import Organize
 from ocelli.usecases.policies import Policies
 from ocelli.usecases.presigned import Presigned
+from ocelli.usecases.previews import Previews
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.redescribe import Redescribe
@@ -63,6 +64,7 @@ from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster, token_cost
+from ocelli.wiring.checks import quick_checks
 from ocelli.wiring.decoders import decoder_pool
 from ocelli.wiring.inventory import inventory
 from ocelli.wiring.sight import sight_subjects
@@ -128,6 +130,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     sessions = Sessions(database)
     batches = Batches(database, adhoc, quota)
     redescribe = Redescribe(database, quota)
+    fetch_jobs = FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels)
     metering = Metering(database, quota, OPERATION)
     upstreams = Upstreams(chat_configs(settings))
     decoders = decoder_pool(settings, part=2)
@@ -192,9 +195,10 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             reviews=Reviews(database, edits),
             colors=colors,
             adhoc=adhoc,
+            previews=Previews(adhoc, stores, decoders),
             batches=batches,
             redescribe=redescribe,
-            activities=Activities(database, sessions, batches, redescribe),
+            activities=Activities(database, sessions, batches, fetch_jobs, redescribe),
             backend_names=names,
             default_backend=default_backend,
             policies=policies,
@@ -213,7 +217,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 Retrieval(database, library_search, colors),
                 LibraryAnswers(LocalAnswerer()),
             ),
-            fetch_jobs=FetchJobs(database, stores, changes.listen, max_pixels=settings.max_pixels),
+            fetch_jobs=fetch_jobs,
             roster=roster(settings),
             fetcher=fetcher(settings),
             token_cost=token_cost(settings),
@@ -225,7 +229,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             checks={"database": database.check, "store": store_check, "workers": worker_check},
             checked_elsewhere=frozenset() if settings.workers else frozenset({"workers"}),
             queue_state=queue,
-            installation=InstallationView(database, partial(inventory, settings)),
+            installation=InstallationView(
+                database, partial(inventory, settings), partial(quick_checks, settings)
+            ),
             sight_states=sight_states,
             lifespan=lifespan,
             max_upload_bytes=settings.max_upload_bytes,

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/backends")
 log = logging.getLogger(__name__)
 
 HOURS = 24
-CHECK_TIMEOUT = 5.0  # seconds
+CHECK_TIMEOUT, DOCTOR_TIMEOUT = 5.0, 10.0  # seconds
 
 
 @router.get("")
@@ -41,6 +41,7 @@ async def show_backends(
         sight=await services.sight_states(),
         default_backend=services.default_backend,
         checks=await _checks(services),
+        doctor=await services.installation.checks(timeout=DOCTOR_TIMEOUT),
         queue=sorted(queue.jobs.items()),
         oldest=queue.oldest,
         workers=queue.workers,

@@ -28,6 +28,7 @@ class Action(StrEnum):
     RETRY = "retry"
     TAG = "tag"
     DELETE = "delete"
+    COMPARE = "compare"
     EXPORT = "export"
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from ocelli.api.policy import requires
+from ocelli.console.compare.mapping import MOST_PICTURES as MOST_COMPARED
 from ocelli.console.library import actions, mapping
 from ocelli.console.library.actions import Action, Outcome
 from ocelli.console.pages import render
@@ -78,6 +79,8 @@ async def act_on_selection(
     action = Action(form.get("action"))
     if action is Action.EXPORT:
         return await _export(visitor, console, ids)
+    if action is Action.COMPARE:
+        return _to_comparison(console, ids)
     outcome = await _act(visitor, console, form, action, ids)
     back = {**_filters(form), "did": action.value, "done": outcome.done, "left": outcome.left}
     return RedirectResponse(f"{console.root}/library?{urlencode(back)}", 303)
@@ -116,6 +119,16 @@ async def _act(
             return await actions.retry(services, key, images)
 
 
+def _to_comparison(console: Console, ids: list[UUID]) -> Response:
+    if len(ids) > MOST_COMPARED:
+        raise ValidationFailed(
+            f"At most {MOST_COMPARED} pictures are compared at once; {len(ids)} are selected.",
+            field="ids",
+        )
+    query = urlencode([("picture", str(id)) for id in ids])
+    return RedirectResponse(f"{console.root}/compare?{query}", 303)
+
+
 async def _export(visitor: Visitor, console: Console, ids: list[UUID]) -> Response:
     images = await actions.selected(console.services, visitor.key, ids)
     lines = [json.dumps(mapping.exported(each), ensure_ascii=False) + "\n" for each in images]
@@ -144,7 +157,7 @@ def _filters(form: Form) -> dict[str, str]:
 def _told(request: Request) -> list[str]:
     """Return what the last action did, as sentences."""
     asked = request.query_params
-    if asked.get("did") not in list(Action) or asked["did"] == Action.EXPORT:
+    if asked.get("did") not in list(Action) or Action(asked["did"]) not in DONE:
         return []
     told = []
     for name, words in zip(("done", "left"), DONE[Action(asked["did"])], strict=True):

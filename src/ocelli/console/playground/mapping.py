@@ -1,4 +1,4 @@
-"""Between the forms of playground and compare, the use cases, and what templates show."""
+"""Between the form of the playground, the use cases, and what its template shows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ocelli.domain.analysis import Analysis
-    from ocelli.domain.claims import JudgedClaim, Tokens
+    from ocelli.domain.claims import Tokens
     from ocelli.domain.images import Image
     from ocelli.usecases.adhoc import Source
 
 FIELDS = ("picture", "url", "role", "language", "prompt", "level", "backend")
 PICTURES = 50  # of the library, that the form offers
-MOST = 4  # answers side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,6 @@ class Answer:
             if name not in ("tenant_id", "object_key", "storage_target", "request_id", "name")
         }
         return json.dumps(shown, indent=2, ensure_ascii=False, default=_plain)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimRow:
-    """A claim, and what each answer says about it: None where it does not make it."""
-
-    text: str
-    judged: Sequence[JudgedClaim | None]
-
-    @property
-    def differs(self) -> bool:
-        """Whether one keeps what another dropped, or does not say."""
-        return len({each is not None and each.kept for each in self.judged}) > 1
 
 
 def question(fields: Mapping[str, str]) -> Question:
@@ -99,14 +85,6 @@ def ask(backend: str, level: str, backends: Sequence[str]) -> Ask:
         raise ValidationFailed("Choose the level from the list.", field="level") from None
 
 
-def asks(chosen: Sequence[str], backends: Sequence[str]) -> list[Ask]:
-    """Return the asks of a comparison, ``level backend`` each. Raises ValidationFailed."""
-    if not 2 <= len(chosen) <= MOST:
-        raise ValidationFailed(f"Choose two to {MOST} to compare.", field="asks")
-    parts = (each.partition(" ") for each in chosen)
-    return [ask(backend, level, backends) for level, _, backend in parts]
-
-
 def source(fields: Mapping[str, str], image: Image | None) -> Source:
     """Return the picture that a form names. Raises ValidationFailed without one."""
     if image is not None:
@@ -131,18 +109,6 @@ def answer(asked: Ask, analysis: Analysis, cost: Callable[[str, Tokens], float |
         sum(each.tokens.prompt + each.tokens.completion for each in analysis.calls),
         sum(known) if len(known) == len(costs) else None,
     )
-
-
-def claim_rows(answers: Sequence[Answer]) -> list[ClaimRow]:
-    """Return the claims of all answers, those alike in one row; where they differ comes first."""
-    found: dict[str, tuple[str, list[JudgedClaim | None]]] = {}
-    for at, each in enumerate(answers):
-        for judged in each.analysis.claims:
-            key = " ".join(judged.claim.text.casefold().rstrip(".").split())
-            row = found.setdefault(key, (judged.claim.text, [None] * len(answers)))
-            row[1][at] = judged
-    rows = [ClaimRow(text, judged) for text, judged in found.values()]
-    return sorted(rows, key=lambda row: not row.differs)
 
 
 def api_request(asked: Question, one: Ask | None, url: str = "") -> ApiRequest:

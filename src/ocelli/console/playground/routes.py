@@ -1,4 +1,4 @@
-"""Routes of playground and compare."""
+"""Routes of the playground."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from ocelli.console.playground import mapping
 from ocelli.console.visitors import CurrentConsole, CurrentVisitor, posted_form
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.fetch_jobs import MAX_FILE
-from ocelli.domain.file_query import FileQuery
+from ocelli.domain.file_query import FileQuery, SortBy
 from ocelli.domain.languages import LANGUAGES
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.questions import Question, Role
 from ocelli.domain.scopes import KeyRole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ocelli.console.services import Console
     from ocelli.console.visitors import Visitor
     from ocelli.usecases.adhoc import Source
@@ -38,53 +36,30 @@ async def show_playground(
     request: Request, visitor: CurrentVisitor, console: CurrentConsole
 ) -> Response:
     """The form."""
-    return await _page(request, visitor, console, "playground.html", {}, Question(), [])
+    picture = request.query_params.get("picture", "")[:64]
+    return await _page(request, visitor, console, {"picture": picture}, Question(), None)
 
 
 @router.post("/playground")
 @requires(KeyRole.WRITE, stores=True)
 async def ask_once(request: Request, visitor: CurrentVisitor, console: CurrentConsole) -> Response:
     """The answer to the form."""
-    fields, data = await _received(request, visitor, console, mapping.FIELDS)
+    fields, data = await _received(request, visitor, console)
     question = mapping.question(fields)
     asked = mapping.ask(
         fields.get("backend", ""), fields.get("level", ""), console.services.backend_names
     )
-    answers = await _answers(visitor, console, fields, data, question, [asked])
-    return await _page(request, visitor, console, "playground.html", fields, question, answers)
-
-
-@router.get("/compare")
-@requires(KeyRole.WRITE)
-async def show_compare(
-    request: Request, visitor: CurrentVisitor, console: CurrentConsole
-) -> Response:
-    """The form."""
-    return await _page(request, visitor, console, "compare.html", {}, Question(), [])
-
-
-@router.post("/compare")
-@requires(KeyRole.WRITE, stores=True)
-async def ask_several(
-    request: Request, visitor: CurrentVisitor, console: CurrentConsole
-) -> Response:
-    """The answers of several backends or levels to the form."""
-    names = [f"ask{n}" for n in range(len(VerificationLevel) * len(console.services.backend_names))]
-    fields, data = await _received(request, visitor, console, [*mapping.FIELDS, *names])
-    question = mapping.question(fields)
-    chosen = [fields[name] for name in names if fields.get(name)]
-    asks = mapping.asks(chosen, console.services.backend_names)
-    answers = await _answers(visitor, console, fields, data, question, asks)
-    return await _page(request, visitor, console, "compare.html", fields, question, answers)
+    answer = await _answer(visitor, console, fields, data, question, asked)
+    return await _page(request, visitor, console, fields, question, answer)
 
 
 async def _received(
-    request: Request, visitor: Visitor, console: Console, names: Sequence[str]
+    request: Request, visitor: Visitor, console: Console
 ) -> tuple[dict[str, str], bytes | None]:
     """Return the fields of a form, and its file if it came with one."""
     if not request.headers.get("content-type", "").startswith("multipart/"):
         form = await posted_form(request, visitor)
-        return {name: form.get(name) for name in names}, None
+        return {name: form.get(name) for name in mapping.FIELDS}, None
     services = console.services
     async with services.slots.acquire(visitor.key.tenant):
         with Upload() as received:
@@ -94,7 +69,7 @@ async def _received(
                 services.new_blob,
                 services.upload.inspect,
                 file_field="file",
-                text_fields=names,
+                text_fields=mapping.FIELDS,
                 max_bytes=min(MAX_FILE, services.max_upload_bytes),
             )
             part = received.files[0] if received.files else None
@@ -105,51 +80,43 @@ async def _received(
             return received.fields, await asyncio.to_thread(part.staged.path.read_bytes)
 
 
-async def _answers(
+async def _answer(
     visitor: Visitor,
     console: Console,
     fields: dict[str, str],
     data: bytes | None,
     question: Question,
-    asks: Sequence[mapping.Ask],
-) -> list[mapping.Answer]:
+    asked: mapping.Ask,
+) -> mapping.Answer:
     services, tenant = console.services, visitor.key.tenant
     picture = fields.get("picture")
     image = await services.files.get(tenant.id, picture) if picture and data is None else None
     source: Source = mapping.source(fields, image) if data is None else data
     vocabulary = await services.vocabularies.for_question(tenant)
-    question = replace(question, vocabulary=vocabulary)
-
-    async def answer(asked: mapping.Ask) -> mapping.Answer:
-        analysis = await services.adhoc.ask(
-            tenant, source, replace(question, backends=(asked.backend,)), level=asked.level
-        )
-        done = await services.adhoc.answer(tenant.id, analysis.id, timeout=services.answer_timeout)
-        return mapping.answer(asked, done, services.token_cost)
-
-    return list(await asyncio.gather(*map(answer, asks)))
+    question = replace(question, vocabulary=vocabulary, backends=(asked.backend,))
+    analysis = await services.adhoc.ask(tenant, source, question, level=asked.level)
+    done = await services.adhoc.answer(tenant.id, analysis.id, timeout=services.answer_timeout)
+    return mapping.answer(asked, done, services.token_cost)
 
 
 async def _page(
     request: Request,
     visitor: Visitor,
     console: Console,
-    template: str,
     fields: dict[str, str],
     question: Question,
-    answers: Sequence[mapping.Answer],
+    answer: mapping.Answer | None,
 ) -> Response:
     services = console.services
     newest = await services.files.page(
-        visitor.key.tenant.id, FileQuery(), PageRequest(mapping.PICTURES)
+        visitor.key.tenant.id, FileQuery(sort_by=SortBy.CREATED_AT), PageRequest(mapping.PICTURES)
     )
-    asks: Sequence[mapping.Ask | None] = [each.ask for each in answers] or [None]
     return await render(
         request,
-        template,
+        "playground.html",
         fields=fields,
-        answers=answers,
-        rows=mapping.claim_rows(answers),
+        answer=answer,
+        asked=question,
         pictures=newest.images,
         roles=list(Role),
         languages=LANGUAGES,
@@ -157,6 +124,8 @@ async def _page(
         backends=services.backend_names,
         default_backend=services.default_backend,
         requests=[
-            mapping.api_request(question, each, fields.get("url", "").strip()) for each in asks
+            mapping.api_request(
+                question, answer.ask if answer else None, fields.get("url", "").strip()
+            )
         ],
     )

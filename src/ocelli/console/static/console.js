@@ -72,6 +72,21 @@ function fillFromFile(chooser) {
   });
 }
 
+function showChosen(chooser) {
+  const place = document.querySelector(chooser.dataset.shows);
+  chooser.addEventListener("change", () => {
+    const [file] = chooser.files;
+    place.replaceChildren();
+    place.hidden = !file;
+    if (!file) return;
+    const image = new Image();
+    image.alt = "";
+    image.src = URL.createObjectURL(file);
+    image.onload = image.onerror = () => URL.revokeObjectURL(image.src);
+    place.append(image);
+  });
+}
+
 const ENHANCEMENTS = [
   ["[data-selected]", countSelected],
   ["[data-confirm]", askFirst],
@@ -79,6 +94,7 @@ const ENHANCEMENTS = [
   ["[data-blurhash]", showPlaceholder],
   ["[data-copy]", addCopyButton],
   ["input[data-fills]", fillFromFile],
+  ["input[data-shows]", showChosen],
 ];
 
 function enhance(root) {

@@ -23,8 +23,9 @@ _COLUMNS = {
     " FROM sessions",
     ActivityKind.BATCH: "level, total, cancelled_at IS NOT NULL AS is_cancelled,"
     " NULL::boolean AS is_over, kind AS label FROM batches",
-    ActivityKind.REQUEST: "NULL AS level, NULL::int AS total, false AS is_cancelled,"
-    " completed_at IS NOT NULL AS is_over, 'fetch' AS label FROM requests",
+    ActivityKind.REQUEST: "NULL AS level, NULL::int AS total,"
+    " cancelled_at IS NOT NULL AS is_cancelled, completed_at IS NOT NULL AS is_over,"
+    " 'fetch' AS label FROM requests",
 }
 # Of the rows of a page only, as counting reads all items of each.
 _COUNTED = """

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from ocelli.domain.analysis import Failure
+from ocelli.domain.errors import FailureType
 from ocelli.storage.postgres.library import PostgresLibrary
 from ocelli.storage.postgres.rows import (
     ALWAYS,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from ocelli.domain.analysis import Analysis, Failure
+    from ocelli.domain.analysis import Analysis
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.rows import Connection
 
@@ -99,6 +101,17 @@ class PostgresAnalyses:
         )
         row = await cursor.fetchone()
         return to_analysis(row) if row else None
+
+    async def cancel(self, request_id: UUID, reason: str) -> int:
+        """End the queued analyses of a request or batch without an answer; return how many."""
+        cursor = await self._connection.execute(
+            "SELECT id FROM analyses WHERE request_id = %s AND status = 'queued'"
+            " ORDER BY id FOR UPDATE",
+            (request_id,),
+        )
+        waiting = [row["id"] for row in await cursor.fetchall()]
+        failure = Failure(FailureType.UNKNOWN, reason, retryable=True)
+        return sum([await self.fail(id, failure, skipped=True) for id in waiting])
 
     async def skip(self, id: UUID) -> bool:
         """End an analysis without an answer, as others replace it. False if it was final."""

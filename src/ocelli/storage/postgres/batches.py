@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.analysis import Failure, Status, VerificationLevel
+from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.batches import Batch, BatchKind, Progress
-from ocelli.domain.errors import FailureType
 from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.paging import PAGE, further, page_values
 from ocelli.storage.postgres.rows import inputs_to_json, to_analysis
@@ -90,14 +89,7 @@ class PostgresBatches:
         )
         if not cursor.rowcount:
             return None
-        cursor = await self._connection.execute(
-            "SELECT id FROM analyses WHERE request_id = %s AND status = 'queued' FOR UPDATE", (id,)
-        )
-        waiting = [row["id"] for row in await cursor.fetchall()]
-        analyses = PostgresAnalyses(self._connection)
-        failure = Failure(FailureType.UNKNOWN, reason, retryable=True)
-        ended = [await analyses.fail(one, failure, skipped=True) for one in waiting]
-        return sum(ended)
+        return await PostgresAnalyses(self._connection).cancel(id, reason)
 
     async def find(self, id: UUID) -> Batch | None:
         """Return a batch of any tenant, for workers; None if unknown."""

@@ -86,6 +86,12 @@ class PostgresFetchJobs:
             "UPDATE requests SET reserved = reserved + %s WHERE id = %s", (credits, id)
         )
 
+    async def cancel(self, id: UUID) -> None:
+        """Note that it was cancelled; ``settle`` must follow in the same transaction."""
+        await self._connection.execute(
+            "UPDATE requests SET cancelled_at = clock_timestamp() WHERE id = %s", (id,)
+        )
+
     async def finish(self, id: UUID, *, paid: int, body: str) -> None:
         """Store the final body; waiting clients are notified with the commit."""
         await self._connection.execute(

@@ -1,0 +1,1 @@
+"""The same pictures, asked by several backends or levels, side by side."""

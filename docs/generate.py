@@ -21,6 +21,7 @@ from aion._lazy import TYPES
 from aion.resources.agent_operations import AgentOperationsResource
 from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeysResource
+from aion.resources.audit import AuditResource
 from aion.resources.batch import BatchResource
 from aion.resources.colors import ColorsResource
 from aion.resources.escalation_policies import EscalationPoliciesResource
@@ -140,6 +141,7 @@ RESOURCES = {
     "escalation_policies": EscalationPoliciesResource,
     "settings": SettingsResource,
     "tenant": TenantResource,
+    "audit": AuditResource,
     "sessions": SessionsResource,
     "history": HistoryResource,
     "api_keys": ApiKeysResource,

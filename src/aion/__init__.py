@@ -57,8 +57,10 @@ if TYPE_CHECKING:
     from aion._tracing import configure_tracing, is_tracing_available, set_correlation_id
     from aion._version import __version__
     from aion.sync import (
+        SyncAgentOperationsResource,
         SyncAgentSearchResource,
         SyncAionVision,
+        SyncAuditResource,
         SyncBatchResource,
         SyncColorsResource,
         SyncFilesResource,
@@ -78,6 +80,11 @@ if TYPE_CHECKING:
         AnalysisResult,
         ApiKey,
         ApiKeyList,
+        AuditEventType,
+        AuditLogEntry,
+        AuditLogList,
+        AuditResult,
+        AuditSeverity,
         BatchColorExtractionResult,
         BatchConfirmResult,
         BatchDeleteFileResult,
@@ -158,6 +165,7 @@ if TYPE_CHECKING:
         ImageSearchResultItem,
         JudgedTag,
         LinkRef,
+        MemberRole,
         MessageRole,
         MoveFilesResult,
         NotChosen,
@@ -186,6 +194,7 @@ if TYPE_CHECKING:
         TagChoice,
         Tagging,
         TenantLimits,
+        TenantMember,
         TenantSettings,
         TermSynonym,
         TextResult,
@@ -246,6 +255,11 @@ __all__ = [
     "AnalysisResult",
     "ApiKey",
     "ApiKeyList",
+    "AuditEventType",
+    "AuditLogEntry",
+    "AuditLogList",
+    "AuditResult",
+    "AuditSeverity",
     "AuthenticationError",
     "BatchColorExtractionResult",
     "BatchConfirmResult",
@@ -335,6 +349,7 @@ __all__ = [
     "InsecureTransportWarning",
     "JudgedTag",
     "LinkRef",
+    "MemberRole",
     "MessageRole",
     "MoveFilesResult",
     "NotChosen",
@@ -365,8 +380,10 @@ __all__ = [
     "ServerError",
     "StorageTarget",
     "StoredImage",
+    "SyncAgentOperationsResource",
     "SyncAgentSearchResource",
     "SyncAionVision",
+    "SyncAuditResource",
     "SyncBatchResource",
     "SyncColorsResource",
     "SyncFilesResource",
@@ -377,6 +394,7 @@ __all__ = [
     "TagChoice",
     "Tagging",
     "TenantLimits",
+    "TenantMember",
     "TenantSettings",
     "TermSynonym",
     "TextResult",
@@ -422,7 +440,8 @@ __all__ = [
 
 _HOMES = {
     "aion.sync": """
-        SyncAionVision SyncAgentSearchResource SyncBatchResource SyncColorsResource
+        SyncAionVision SyncAgentOperationsResource SyncAgentSearchResource
+        SyncAuditResource SyncBatchResource SyncColorsResource
         SyncFilesResource SyncFoldersResource SyncSettingsResource SyncTenantResource
         SyncUploadResource
     """,

@@ -15,6 +15,9 @@ _HOMES = {
     "aion.types.agent_operations": """
         FolderActionDetail OrganizeResult UndoOrganizeResult
     """,
+    "aion.types.audit": """
+        AuditEventType AuditLogEntry AuditLogList AuditResult AuditSeverity
+    """,
     "aion.types.batch": """
         BatchImageInput BatchItemResult BatchItemStatus BatchResults BatchResultsPagination
         BatchResultsSummary BatchStatus BatchStatusResult BatchSubmissionResult
@@ -76,6 +79,7 @@ _HOMES = {
         ReviewItem ReviewList ReviewOutcome
     """,
     "aion.types.tenant": """
+        MemberRole TenantMember
         TenantLimits TenantSettings
     """,
     "aion.types.settings": """

@@ -59,6 +59,11 @@ class Names:
         TypedSlot: TypeAlias = types.TypedSlot
         ApiKey: TypeAlias = types.ApiKey
         ApiKeyList: TypeAlias = types.ApiKeyList
+        AuditEventType: TypeAlias = types.AuditEventType
+        AuditLogEntry: TypeAlias = types.AuditLogEntry
+        AuditLogList: TypeAlias = types.AuditLogList
+        AuditResult: TypeAlias = types.AuditResult
+        AuditSeverity: TypeAlias = types.AuditSeverity
         BatchColorExtractionResult: TypeAlias = types.BatchColorExtractionResult
         BatchConfirmResult: TypeAlias = types.BatchConfirmResult
         BatchDeleteFileResult: TypeAlias = types.BatchDeleteFileResult
@@ -81,11 +86,11 @@ class Names:
         ClaimState: TypeAlias = types.ClaimState
         ColorAnalysis: TypeAlias = types.ColorAnalysis
         ColorAnalytics: TypeAlias = types.ColorAnalytics
+        ColorBrightness: TypeAlias = types.ColorBrightness
         ColorExtractionResult: TypeAlias = types.ColorExtractionResult
         ColorExtractionStatus: TypeAlias = types.ColorExtractionStatus
         ColorFamily: TypeAlias = types.ColorFamily
         ColorFamilyInfo: TypeAlias = types.ColorFamilyInfo
-        ColorBrightness: TypeAlias = types.ColorBrightness
         ColorSaturation: TypeAlias = types.ColorSaturation
         ColorSearchResponse: TypeAlias = types.ColorSearchResponse
         ColorSearchResult: TypeAlias = types.ColorSearchResult
@@ -118,6 +123,7 @@ class Names:
         HSL: TypeAlias = types.HSL
         JudgedTag: TypeAlias = types.JudgedTag
         LAB: TypeAlias = types.LAB
+        MemberRole: TypeAlias = types.MemberRole
         MessageRole: TypeAlias = types.MessageRole
         NotChosen: TypeAlias = types.NotChosen
         OrganizeResult: TypeAlias = types.OrganizeResult
@@ -144,6 +150,7 @@ class Names:
         TagChoice: TypeAlias = types.TagChoice
         Tagging: TypeAlias = types.Tagging
         TenantLimits: TypeAlias = types.TenantLimits
+        TenantMember: TypeAlias = types.TenantMember
         TenantSettings: TypeAlias = types.TenantSettings
         TermSynonym: TypeAlias = types.TermSynonym
         UndoOrganizeResult: TypeAlias = types.UndoOrganizeResult

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aion.resources.agent_operations import AgentOperationsResource
     from aion.resources.agent_search import AgentSearchResource
     from aion.resources.api_keys import ApiKeysResource
+    from aion.resources.audit import AuditResource
     from aion.resources.batch import BatchResource
     from aion.resources.colors import ColorsResource
     from aion.resources.escalation_policies import EscalationPoliciesResource
@@ -76,7 +77,8 @@ class AionVision(Names):
         agent_search: searches in words, by what they mean.
         escalation_policies: second looks where they are needed.
         settings: a bucket of one's own.
-        tenant: settings and limits of the account.
+        tenant: settings, members and limits of the account.
+        audit: what was done in the account.
         sessions: upload sessions.
         history: every description so far.
         api_keys: keys of the account.
@@ -201,8 +203,15 @@ class AionVision(Names):
         return SettingsResource(self.config, self._connect)
 
     @cached_property
+    def audit(self) -> AuditResource:
+        """What was done in the account."""
+        from aion.resources.audit import AuditResource
+
+        return AuditResource(self.config, self._connect)
+
+    @cached_property
     def tenant(self) -> TenantResource:
-        """Settings and limits of the account."""
+        """Settings, members and limits of the account."""
         from aion.resources.tenant import TenantResource
 
         return TenantResource(self.config, self._connect)

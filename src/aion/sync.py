@@ -14,6 +14,7 @@ from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.agent_operations import AgentOperationsResource
 from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeysResource
+from aion.resources.audit import AuditResource
 from aion.resources.batch import BatchResource
 from aion.resources.colors import ColorsResource
 from aion.resources.escalation_policies import EscalationPoliciesResource
@@ -183,8 +184,20 @@ class SyncSettingsResource(_Part):
     remove_custom_s3 = blocking(SettingsResource.remove_custom_s3)
 
 
+class SyncAuditResource(_Part):
+    """Read the audit log; the key must be an administrator's."""
+
+    list = blocking(AuditResource.list)
+    get = blocking(AuditResource.get)
+
+
 class SyncTenantResource(_Part):
-    """Settings and limits of the account."""
+    """Settings, members and limits of the account."""
+
+    list_members = blocking(TenantResource.list_members)
+    invite_member = blocking(TenantResource.invite_member)
+    update_member_role = blocking(TenantResource.update_member_role)
+    remove_member = blocking(TenantResource.remove_member)
 
     get_settings = blocking(TenantResource.get_settings)
     update_settings = blocking(TenantResource.update_settings)
@@ -294,6 +307,7 @@ class SyncAionVision(Names):
         self.agent_search = SyncAgentSearchResource(self, "agent_search")
         self.escalation_policies = SyncEscalationPoliciesResource(self, "escalation_policies")
         self.settings = SyncSettingsResource(self, "settings")
+        self.audit = SyncAuditResource(self, "audit")
         self.tenant = SyncTenantResource(self, "tenant")
         self.sessions = SyncSessionsResource(self, "sessions")
         self.history = SyncHistoryResource(self, "history")

@@ -21,6 +21,7 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 BODIES: dict[str, Any] = {
     "/choose": {"words": ["theirs"]},
     "/move": {},
+    "/role": {"role": "viewer"},
     "/title": {"title": "mine now"},
     "/mode": {"use_all_images": False},
     "/images": {"image_ids": []},
@@ -92,6 +93,15 @@ class Victim:
             json={"title": "theirs", "initial_image_ids": [image]},
             timeout=60,
         ).json()
+        member = requests.post(
+            f"{server.url}{API}/tenant/members/invite",
+            headers=self.headers,
+            json={"email": "theirs@example.com"},
+            timeout=60,
+        ).json()
+        logged = requests.get(
+            f"{server.url}{API}/tenant/audit-logs", headers=self.headers, timeout=60
+        )
         response = requests.post(
             f"{server.url}/v1/responses",
             headers=self.headers,
@@ -108,6 +118,8 @@ class Victim:
             "folder_id": folder["id"],
             "plan_id": plan["plan_id"],
             "chat_session_id": chat["session_id"],
+            "user_id": member["id"],
+            "log_id": logged.json()["entries"][0]["id"],
             "image_id": image,
             "item_id": image,
             "session_id": batch["session_id"],
@@ -264,6 +276,10 @@ def test_bodies_that_name_somebody_elses_things(
         timeout=60,
     )
     assert opened.status_code == 404
+    members = requests.get(f"{server.url}{API}/tenant/members", headers=stranger, timeout=60)
+    assert victim.ids["user_id"] not in {each["id"] for each in members.json()}
+    log = requests.get(f"{server.url}{API}/tenant/audit-logs", headers=stranger, timeout=60).json()
+    assert victim.ids["log_id"] not in {each["id"] for each in log["entries"]}
     listed = requests.get(f"{server.url}{API}/chat/images/all", headers=stranger, timeout=60)
     assert victim.ids["image_id"] not in listed.json()["image_ids"]
     redescribed = requests.post(

@@ -14,6 +14,7 @@ from tests.blobs import a_blob
 from tests.integration.test_storage import a_tenant, an_image
 from tests.s3.store import REGION, S3
 
+from ocelli.domain.audit import Actor
 from ocelli.domain.errors import StorageAccessDenied, Unavailable, ValidationFailed
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.s3_buckets import Bucket, BucketConfig, Credentials
@@ -48,14 +49,14 @@ async def test_clients_are_kept_until_something_changes(
     tenant_id = await a_tenant(database)
     assert await custom.store(tenant_id) is None
     bucket, credentials = Bucket(s3.new_bucket(), REGION), Credentials(s3.key, s3.secret)
-    config = await custom.configure(tenant_id, bucket, credentials)
+    config = await custom.configure(Actor(tenant_id), bucket, credentials)
     assert s3.secret not in repr(config)
     assert s3.secret not in repr(credentials)
     first = await custom.store(tenant_id)
     assert first is await custom.store(tenant_id)
-    await elsewhere.configure(tenant_id, bucket, credentials)
+    await elsewhere.configure(Actor(tenant_id), bucket, credentials)
     assert first is not await custom.store(tenant_id), "another process changed it"
-    await elsewhere.remove(tenant_id)
+    await elsewhere.remove(Actor(tenant_id))
     assert await custom.store(tenant_id) is None
 
 
@@ -65,7 +66,7 @@ async def test_sealed_credentials_open_for_one_tenant_and_bucket(
     custom = buckets(database, s3, tmp_path)
     mine, theirs = await a_tenant(database), await a_tenant(database)
     bucket = Bucket(s3.new_bucket(), REGION)
-    config = await custom.configure(mine, bucket, Credentials(s3.key, s3.secret))
+    config = await custom.configure(Actor(mine), bucket, Credentials(s3.key, s3.secret))
     for changed in (
         replace(config, tenant_id=theirs),
         replace(config, bucket=replace(config.bucket, endpoint_url="http://evil.example")),
@@ -116,10 +117,10 @@ async def test_who_may_go_to_private_addresses(
     credentials = Credentials(s3.key, s3.secret)
     with pytest.raises(ValidationFailed, match="not public"):
         await buckets(database, s3, tmp_path, endpoint=None).configure(
-            tenant_id, bucket, credentials
+            Actor(tenant_id), bucket, credentials
         )
     allowed = buckets(database, s3, tmp_path, endpoint=None, allow_private=True)
-    assert (await allowed.configure(tenant_id, bucket, credentials)).bucket == bucket
+    assert (await allowed.configure(Actor(tenant_id), bucket, credentials)).bucket == bucket
     no_longer = buckets(database, s3, tmp_path, endpoint=None)
     assert (await no_longer.validate(tenant_id))[1] is not None
 
@@ -154,13 +155,15 @@ async def test_housekeeping_in_buckets_of_tenants(
     images, names = [], []
     for _ in range(3):
         tenant_id, bucket = await a_tenant(database), s3.new_bucket()
-        await custom.configure(tenant_id, Bucket(bucket, REGION), Credentials(s3.key, s3.secret))
+        await custom.configure(
+            Actor(tenant_id), Bucket(bucket, REGION), Credentials(s3.key, s3.secret)
+        )
         images.append(await a_deleted_image(database, custom, tenant_id, tmp_path))
         names.append(bucket)
     foreign = "uploads/somebody/else.png"
     s3.client.put_object(Bucket=names[0], Key=foreign, Body=b"1")
     s3.drop(names[1])
-    await custom.remove(images[2].tenant_id)
+    await custom.remove(Actor(images[2].tenant_id))
     await clean.run()
     assert s3.keys(names[0]) == [foreign], "ours are gone, with what was never confirmed"
     assert images[2].object_key in s3.keys(names[2]), "a bucket that was forgotten is not touched"

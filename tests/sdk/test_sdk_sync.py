@@ -28,8 +28,8 @@ from aion.resources._base import Resource
 Photos = Callable[..., list[Path]]
 PARTS = (
     "uploads", "files", "batch", "colors", "reviews", "vocabularies", "agent_operations",
-    "agent_search", "folders",
-    "escalation_policies", "settings", "tenant", "sessions", "history", "api_keys", "usage",
+    "agent_search", "folders", "escalation_policies", "settings", "tenant", "audit",
+    "sessions", "history", "api_keys", "usage",
 )  # fmt: skip
 
 

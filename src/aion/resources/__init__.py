@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from aion._lazy import homes_by_name, lazy
 
 if TYPE_CHECKING:
+    from aion.resources.agent_operations import AgentOperationsResource
     from aion.resources.agent_search import AgentSearchResource
     from aion.resources.api_keys import ApiKeysResource
+    from aion.resources.audit import AuditResource
     from aion.resources.batch import BatchResource
     from aion.resources.colors import ColorsResource
     from aion.resources.describe import DescribeResource
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 _HOMES = homes_by_name(
     {
+        "aion.resources.audit": "AuditResource",
+        "aion.resources.agent_operations": "AgentOperationsResource",
         "aion.resources.agent_search": "AgentSearchResource",
         "aion.resources.api_keys": "ApiKeysResource",
         "aion.resources.batch": "BatchResource",
@@ -48,8 +52,10 @@ _HOMES = homes_by_name(
     }
 )
 __all__ = [
+    "AgentOperationsResource",
     "AgentSearchResource",
     "ApiKeysResource",
+    "AuditResource",
     "BatchResource",
     "ColorsResource",
     "DescribeResource",

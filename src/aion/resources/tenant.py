@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from aion._paths import segment
 from aion.resources._base import Resource, given, require
-from aion.types.tenant import TenantLimits, TenantSettings
+from aion.types.tenant import MemberRole, TenantLimits, TenantMember, TenantSettings
 from aion.types.vocabularies import DefaultVocabulary
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TenantResource(Resource):
-    """Settings and limits of the account."""
+    """Settings, members and limits of the account."""
 
     async def get_settings(self) -> TenantSettings:
         """All settings."""
@@ -49,6 +50,47 @@ class TenantResource(Resource):
         answer = await self._http.json("PATCH", "/tenant/settings", json=change)
         return TenantSettings.from_api_response(answer)
 
+    async def list_members(self) -> list[TenantMember]:
+        """The owner, then all members in the order in which they joined."""
+        answer = await self._http.json("GET", "/tenant/members")
+        return [TenantMember.from_api_response(each) for each in answer]
+
+    async def invite_member(self, email: str, *, role: str = "viewer") -> TenantMember:
+        """Make a member, and a key for them: ``api_key`` of the result, shown this once.
+
+        Args:
+            email: their address; nothing is sent to it.
+            role: ``viewer``, ``editor`` or ``admin``.
+
+        Raises:
+            ValidationError: no address, a member's already, or no such role.
+            AionvisionPermissionError: the key may not do that.
+        """
+        body = {"email": email, "role": _assignable(role)}
+        answer = await self._http.json("POST", "/tenant/members/invite", json=body)
+        return TenantMember.from_api_response(answer)
+
+    async def update_member_role(self, user_id: str, role: str) -> TenantMember:
+        """Change what a member, and their keys, may do.
+
+        Raises:
+            ValidationError: no such role.
+            ResourceNotFoundError: there is no such member.
+            AionvisionPermissionError: it is the owner, or the key may not do that.
+        """
+        path, body = f"{_member(user_id)}/role", {"role": _assignable(role)}
+        return TenantMember.from_api_response(await self._http.json("PATCH", path, json=body))
+
+    async def remove_member(self, user_id: str) -> dict[str, Any]:
+        """Remove a member, and end their keys; ``["detail"]`` says so.
+
+        Raises:
+            ResourceNotFoundError: there is no such member.
+            AionvisionPermissionError: it is the owner or oneself, or the key may not do that.
+        """
+        answer: dict[str, Any] = await self._http.json("DELETE", _member(user_id))
+        return answer
+
     async def get_vocabulary(self) -> DefaultVocabulary:
         """The vocabulary that tags are chosen from where a request names none."""
         answer = await self._http.json("GET", "/tenant/vocabulary")
@@ -82,3 +124,14 @@ class TenantResource(Resource):
     async def get_limits(self) -> TenantLimits:
         """What may be used, what is used, what is left."""
         return TenantLimits.from_api_response(await self._http.json("GET", "/tenant/limits"))
+
+
+def _member(user_id: str) -> str:
+    require(bool(user_id), "give an id", "user_id")
+    return f"/tenant/members/{segment(user_id)}"
+
+
+def _assignable(role: str) -> str:
+    roles = [each.value for each in MemberRole if each is not MemberRole.OWNER]
+    require(role in roles, f"one of {', '.join(roles)}", "role")
+    return MemberRole(role).value

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from aion.types.agent_operations import FolderActionDetail, OrganizeResult, UndoOrganizeResult
     from aion.types.agent_search import ImageSearchAgentResult, ImageSearchResultItem
     from aion.types.api_keys import ApiKey, ApiKeyList, CreatedApiKey
+    from aion.types.audit import (
+        AuditEventType,
+        AuditLogEntry,
+        AuditLogList,
+        AuditResult,
+        AuditSeverity,
+    )
     from aion.types.batch import (
         BatchImageInput,
         BatchItemResult,
@@ -155,7 +162,7 @@ if TYPE_CHECKING:
         UploadSessionResults,
     )
     from aion.types.settings import S3ConfigStatus, S3ValidationResult
-    from aion.types.tenant import TenantLimits, TenantSettings
+    from aion.types.tenant import MemberRole, TenantLimits, TenantMember, TenantSettings
     from aion.types.upload import (
         BatchConfirmResult,
         BatchPrepareResult,
@@ -196,6 +203,11 @@ __all__ = [
     "AnalysisResult",
     "ApiKey",
     "ApiKeyList",
+    "AuditEventType",
+    "AuditLogEntry",
+    "AuditLogList",
+    "AuditResult",
+    "AuditSeverity",
     "BatchColorExtractionResult",
     "BatchConfirmResult",
     "BatchDeleteFileResult",
@@ -276,6 +288,7 @@ __all__ = [
     "ImageSearchResultItem",
     "JudgedTag",
     "LinkRef",
+    "MemberRole",
     "MessageRole",
     "MoveFilesResult",
     "NotChosen",
@@ -304,6 +317,7 @@ __all__ = [
     "TagChoice",
     "Tagging",
     "TenantLimits",
+    "TenantMember",
     "TenantSettings",
     "TermSynonym",
     "TextResult",

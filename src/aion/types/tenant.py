@@ -2,6 +2,7 @@
 
 from dataclasses import field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from aion.types._model import Model, record
@@ -49,13 +50,40 @@ class TenantLimits(Model):
         """What may be used; None if there is no such limit."""
         return self.limits.get(name)
 
-    def get_usage(self, name: str) -> int:
-        """What is used."""
-        return self.usage.get(name) or 0
+    def get_usage(self, name: str) -> int | None:
+        """What is used; None if that is not counted."""
+        return self.usage.get(name)
 
     def get_remaining(self, name: str) -> int | None:
         """What is left; None if there is no such limit."""
         if name in self.remaining:
             return self.remaining[name]
         limit = self.get_limit(name)
-        return None if limit is None else max(0, limit - self.get_usage(name))
+        return None if limit is None else max(0, limit - (self.get_usage(name) or 0))
+
+
+class MemberRole(StrEnum):
+    """What a person may do."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+
+
+@record
+class TenantMember(Model):
+    """A person of the account. ``api_key`` is their key, after ``invite_member`` only."""
+
+    id: str
+    email: str
+    name: str
+    role: str
+    joined_at: datetime | None = None
+    last_active_at: datetime | None = None
+    api_key: str | None = None
+
+    @property
+    def role_enum(self) -> MemberRole:
+        """The role. Raises ValueError for one that this client does not know."""
+        return MemberRole(self.role)

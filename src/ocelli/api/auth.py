@@ -11,6 +11,8 @@ from ocelli.api import idempotency
 from ocelli.api.policy import EVERYTHING, Policy, policy_of
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
+from ocelli.domain.audit import Actor, AuditType
+from ocelli.domain.errors import NotAllowed, OcelliError, RateLimited
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -65,7 +67,11 @@ async def admit_key(request: Request, services: Services, key: ApiKey) -> ApiKey
     policy = policy_of(request.scope["endpoint"]) or EVERYTHING
     request.state.key_id = str(key.id)
     await _limit(request, services, key, policy)
-    policy.enforce(key.scopes)
+    try:
+        policy.enforce(key.scopes)
+    except NotAllowed as error:
+        _note(request, services, key, AuditType.PERMISSION_DENIED, error)
+        raise
     if policy.stores:
         services.disk.enforce()
     await idempotency.begin(request, services.idempotency, key.tenant.id)
@@ -77,7 +83,23 @@ async def _limit(request: Request, services: Services, key: ApiKey, policy: Poli
     if policy.counted:
         route = request.scope["endpoint"].__name__
         request.state.rate = await services.rates.count(key, route, policy.per_minute)
-        request.state.rate.enforce()
+        try:
+            request.state.rate.enforce()
+        except RateLimited as error:
+            _note(request, services, key, AuditType.RATE_LIMIT_EXCEEDED, error)
+            raise
+
+
+def _note(
+    request: Request, services: Services, key: ApiKey, type: AuditType, error: OcelliError
+) -> None:
+    actor = Actor.of(key, client_address(request))
+    services.audit.refused(actor, type, request.scope["endpoint"].__name__, error.message)
+
+
+def client_address(request: Request) -> str | None:
+    """Return the address that a request comes from; None if that is not known."""
+    return request.client.host if request.client else None
 
 
 CurrentKey = Annotated[ApiKey, Depends(current_key)]

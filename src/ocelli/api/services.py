@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.accounts import Accounts
     from ocelli.usecases.activities import Activities
     from ocelli.usecases.adhoc import AdHocAnalyses
+    from ocelli.usecases.audit import AuditLog
     from ocelli.usecases.batches import Batches
     from ocelli.usecases.capacity import Capacity
     from ocelli.usecases.chat import LocalChat
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.keys import Keys
     from ocelli.usecases.library_chat import LibraryChat
     from ocelli.usecases.library_search import LibrarySearch
+    from ocelli.usecases.members import Members
     from ocelli.usecases.moderation import Moderator
     from ocelli.usecases.organize import Organize
     from ocelli.usecases.policies import Policies
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.redescribe import Redescribe
     from ocelli.usecases.responses import Responses
     from ocelli.usecases.reviews import Reviews
+    from ocelli.usecases.tenant_settings import SettingsOfTenants
     from ocelli.usecases.upload import Upload
     from ocelli.usecases.upload_sessions import Sessions
     from ocelli.usecases.vocabularies import Vocabularies
@@ -109,6 +112,9 @@ class Services:
 
     accounts: Accounts
     keys: Keys
+    members: Members
+    tenant_settings: SettingsOfTenants
+    audit: AuditLog
     rates: RateLimiter
     slots: UploadSlots
     memory: Capacity

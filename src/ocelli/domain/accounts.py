@@ -58,8 +58,9 @@ class Tenant:
     """An account that owns pictures. ``requests_per_minute`` overrides the tier's.
 
     ``unmetered`` tenants have no monthly limits; the machine's own tenant is one. ``vocabulary`` is
-    what tags are chosen from where a request names none. ``key_id`` is the key that it acts by,
-    which what is asked for is counted for; None for the machine's own work.
+    what tags are chosen from where a request names none, ``webhook_url`` what is called for batches
+    that name none. ``key_id`` is the key that it acts by, which what is asked for is counted for;
+    None for the machine's own work.
     """
 
     id: UUID
@@ -70,11 +71,15 @@ class Tenant:
     unmetered: bool = False
     vocabulary: TagVocabulary | None = None
     key_id: UUID | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A stored API key: its first characters and properties. The key itself is never stored."""
+    """A stored API key: its first characters and properties. The key itself is never stored.
+
+    One without a ``member_id`` is the owner's.
+    """
 
     id: UUID
     tenant: Tenant
@@ -88,6 +93,7 @@ class ApiKey:
     scopes: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     usage_count: int = 0
+    member_id: UUID | None = None
 
     def is_active(self, now: datetime) -> bool:
         """Whether the key is neither revoked nor expired at ``now``."""
@@ -103,6 +109,7 @@ class KeyDraft:
     description: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     expires_at: datetime | None = None
+    member_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ocelli.domain.audit import Actor, AuditEvent, AuditType
 from ocelli.domain.errors import DeactivatedKey, ExpiredKey, InvalidKey, OcelliError
 from ocelli.domain.scopes import KeyRole, allows
 
@@ -81,11 +82,13 @@ class ConsoleSessions:
         """End a session."""
         async with self._database.transaction() as tx:
             await tx.console.remove_session(_hash(session.token))
+            await tx.audit.add(AuditEvent(Actor.of(session.key), AuditType.LOGOUT))
 
     async def _open(self, key: ApiKey) -> ConsoleSession:
         token = secrets.token_urlsafe(32)
         async with self._database.transaction() as tx:
             await tx.console.add_session(_hash(token), key.id, SESSION_LIFETIME)
+            await tx.audit.add(AuditEvent(Actor.of(key), AuditType.LOGIN))
         return await self.find(token)
 
     async def _key(self, key_hash: bytes) -> ApiKey:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 
+from ocelli.domain.audit import AuditEvent, AuditType
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, ValidationFailed
 from ocelli.domain.s3_buckets import BucketConfig, Credentials
 from ocelli.media.addresses import ForbiddenAddress, public_addresses
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from ocelli.domain.audit import Actor
     from ocelli.domain.ports_storage import Objects, Sealing
     from ocelli.domain.s3_buckets import Bucket
     from ocelli.storage.postgres.database import PostgresDatabase
@@ -66,14 +68,13 @@ class CustomStorage:
         self._allow_private = allow_private
         self._opened: LRUCache[UUID, tuple[UUID, Objects]] = LRUCache(OPEN_AT_ONCE)
 
-    async def configure(
-        self, tenant_id: UUID, bucket: Bucket, credentials: Credentials
-    ) -> BucketConfig:
+    async def configure(self, by: Actor, bucket: Bucket, credentials: Credentials) -> BucketConfig:
         """Test the bucket, then configure it in place of an earlier one.
 
         Raises ValidationFailed if a value is malformed, or an object cannot be written, read and
         deleted; then nothing changes.
         """
+        tenant_id = by.tenant_id
         bucket = replace(bucket, endpoint_url=_endpoint(bucket.endpoint_url) or self._endpoint)
         _check(bucket, credentials)
         if not self._is_trusted(bucket):
@@ -92,6 +93,7 @@ class CustomStorage:
         )
         async with self._database.transaction() as tx:
             await tx.s3_configs.put(config)
+            await tx.audit.add(_event(by, bucket.name))
         return config
 
     async def get(self, tenant_id: UUID) -> BucketConfig | None:
@@ -110,10 +112,13 @@ class CustomStorage:
             return config, error.message
         return config, await self._test(tenant_id, store)
 
-    async def remove(self, tenant_id: UUID) -> bool:
+    async def remove(self, by: Actor) -> bool:
         """Remove the configuration; return whether there was one. The bucket is left unchanged."""
         async with self._database.transaction() as tx:
-            return await tx.s3_configs.remove(tenant_id)
+            removed = await tx.s3_configs.remove(by.tenant_id)
+            if removed:
+                await tx.audit.add(_event(by, None))
+        return removed
 
     async def store(self, tenant_id: UUID) -> Objects | None:
         """See usecases.store_resolver.Buckets. Queries the database each time, so never stale."""
@@ -155,6 +160,11 @@ class CustomStorage:
         except OcelliError as error:
             return error.message
         return None
+
+
+def _event(by: Actor, bucket: str | None) -> AuditEvent:
+    resource = ("tenant", str(by.tenant_id))
+    return AuditEvent(by, AuditType.TENANT_UPDATED, resource, {"s3_bucket": bucket})
 
 
 def seal(sealing: Sealing, tenant_id: UUID, bucket: Bucket, credentials: Credentials) -> bytes:

@@ -27,6 +27,7 @@ RECOVERABLE_FOR = 30 * DAY
 AT_ONCE = 100
 EXPORTS_KEPT_FOR = 7 * DAY
 REMEMBERED_FOR = 30 * DAY
+AUDIT_KEPT_FOR = 365 * DAY
 PLANS_KEPT_FOR = 30 * DAY  # so long can it be undone what they did
 FOLDERS = ("asked", "exports", "incoming", "uploads", "variants")  # of keys: folder/tenant/...
 
@@ -60,6 +61,7 @@ class Housekeeping:
             await tx.responses.purge(older_than=RESPONSES_KEPT_FOR)
             await tx.answers.purge(older_than=REMEMBERED_FOR)
             await tx.organize_plans.purge(older_than=PLANS_KEPT_FOR)
+            await tx.audit.purge(older_than=AUDIT_KEPT_FOR)
             await tx.policies.purge(older_than=ANSWERS_KEPT_FOR)
         return SweepReport(
             staged=await asyncio.to_thread(self._staged),

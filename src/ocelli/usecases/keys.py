@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.accounts import KeyDraft, new_key
-from ocelli.domain.errors import MalformedRequest, NotAllowed, NotFound, ValidationFailed
+from ocelli.domain.audit import Actor, AuditEvent, AuditType
+from ocelli.domain.errors import MalformedRequest, NotAllowed, ValidationFailed
 from ocelli.domain.scopes import EVERYTHING, checked, covers
 from ocelli.domain.timestamps import in_zone
 from ocelli.usecases.lookup import existing
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import ApiKey, Tier
     from ocelli.domain.fetch_jobs import CreditBalance
     from ocelli.domain.paging import PageRequest
-    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
 MAX_METADATA_BYTES = 16 * 1024
@@ -41,8 +42,14 @@ class Keys:
         secret = key or new_key()
         draft = replace(draft, scopes=checked(draft.scopes) or EVERYTHING)
         async with self._database.transaction() as tx:
+            is_new = await tx.accounts.tenant(tenant) is None
             owner = await tx.accounts.add_tenant(tenant, tier)
-            await tx.accounts.add_key(owner.id, secret, draft)
+            stored = await tx.accounts.add_key(owner.id, secret, draft)
+            operator = Actor(owner.id)
+            if is_new:
+                resource = ("tenant", str(owner.id))
+                await tx.audit.add(AuditEvent(operator, AuditType.TENANT_CREATED, resource))
+            await _record(tx, operator, AuditType.KEY_CREATED, stored.id, scopes=stored.scopes)
         return secret
 
     async def add_credits(self, tenant: str, credits: int) -> CreditBalance | None:
@@ -58,13 +65,19 @@ class Keys:
     async def revoke(self, prefix_or_id: str) -> int:
         """Revoke keys of any tenant; return how many were active."""
         async with self._database.transaction() as tx:
-            return await tx.accounts.revoke(prefix_or_id)
+            revoked = await tx.accounts.revoke(prefix_or_id)
+            for tenant_id, id in revoked:
+                await _record(tx, Actor(tenant_id), AuditType.KEY_DELETED, id)
+        return len(revoked)
 
-    async def create(self, creator: ApiKey, draft: KeyDraft) -> tuple[ApiKey, str]:
+    async def create(
+        self, creator: ApiKey, draft: KeyDraft, address: str | None = None
+    ) -> tuple[ApiKey, str]:
         """Create a key of the creator's tenant; return it and the secret, which is not stored.
 
-        Without scopes it gets the creator's. Raises NotAllowed for more rights than the creator
-        has, MalformedRequest for unknown scopes and reserved metadata, ValidationFailed.
+        Without scopes it gets the creator's, and belongs to the same member. Raises NotAllowed for
+        more rights than the creator has, MalformedRequest for unknown scopes and reserved metadata,
+        ValidationFailed.
         """
         scopes = checked(draft.scopes) or creator.scopes
         if not covers(creator.scopes, scopes):
@@ -76,9 +89,12 @@ class Keys:
         _check_metadata(draft.metadata)
         secret = new_key()
         async with self._database.transaction() as tx:
-            created = await tx.accounts.add_key(
-                creator.tenant.id, secret, replace(draft, scopes=scopes, expires_at=expires_at)
+            draft = replace(
+                draft, scopes=scopes, expires_at=expires_at, member_id=creator.member_id
             )
+            created = await tx.accounts.add_key(creator.tenant.id, secret, draft)
+            actor = Actor.of(creator, address)
+            await _record(tx, actor, AuditType.KEY_CREATED, created.id, scopes=scopes)
         return created, secret
 
     async def page(
@@ -120,17 +136,20 @@ class Keys:
                 "API key",
                 id,
             )
-            _check_size(changed.metadata)
+            check_json(changed.metadata, "metadata")
         return changed
 
-    async def deactivate(self, tenant_id: UUID, id: UUID, reason: str | None) -> None:
+    async def deactivate(
+        self, by: ApiKey, id: UUID, reason: str | None, address: str | None = None
+    ) -> None:
         """Revoke the key; its row stays. A revoked key is left unchanged. Raises NotFound."""
         metadata = {"deactivated_at": datetime.now(UTC).isoformat()}
         if reason:
             metadata["deactivation_reason"] = reason
         async with self._database.transaction() as tx:
-            if not await tx.accounts.revoke_key(tenant_id, id, metadata):
-                raise NotFound("API key", str(id))
+            existing(await tx.accounts.key(by.tenant.id, id), "API key", id)
+            if await tx.accounts.revoke_key(by.tenant.id, id, metadata):
+                await _record(tx, Actor.of(by, address), AuditType.KEY_DELETED, id)
 
 
 def expiry(given: datetime) -> datetime:
@@ -148,18 +167,29 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
     for name in RESERVED_METADATA:
         if name in metadata:
             raise MalformedRequest(f"The metadata key `{name}` is reserved.", field="metadata")
-    _check_size(metadata)
+    check_json(metadata, "metadata")
 
 
-def _check_size(metadata: Mapping[str, Any]) -> None:
+async def _record(
+    tx: PostgresTransaction,
+    actor: Actor,
+    type: AuditType,
+    id: UUID,
+    *,
+    scopes: Sequence[str] = (),
+) -> None:
+    told = {"scopes": list(scopes)} if scopes else {}
+    await tx.audit.add(AuditEvent(actor, type, ("api_key", str(id)), told))
+
+
+def check_json(value: Mapping[str, Any], field: str) -> None:
+    """Raise ValidationFailed for an object of a tenant's own that cannot be stored."""
     try:
-        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
     except ValueError:  # NaN, or half a character
-        raise ValidationFailed("The metadata is no JSON.", field="metadata") from None
+        raise ValidationFailed(f"`{field}` is no JSON.", field=field) from None
     if "\\u0000" in text:
-        raise ValidationFailed("The metadata holds a NUL character.", field="metadata")
+        raise ValidationFailed(f"`{field}` holds a NUL character.", field=field)
     if size > MAX_METADATA_BYTES:
-        raise ValidationFailed(
-            f"The metadata is larger than {MAX_METADATA_BYTES} bytes.", field="metadata"
-        )
+        raise ValidationFailed(f"`{field}` is larger than {MAX_METADATA_BYTES} bytes.", field=field)

@@ -21,6 +21,7 @@ from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.accounts import Accounts
 from ocelli.usecases.activities import Activities
 from ocelli.usecases.adhoc import AdHocAnalyses
+from ocelli.usecases.audit import AuditLog
 from ocelli.usecases.batches import Batches
 from ocelli.usecases.capacity import Capacity
 from ocelli.usecases.chat import LocalChat
@@ -46,6 +47,7 @@ from ocelli.usecases.library_chat import LibraryChat
 from ocelli.usecases.library_model import LibraryModel
 from ocelli.usecases.library_retrieval import Retrieval
 from ocelli.usecases.library_search import LibrarySearch
+from ocelli.usecases.members import Members
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.organize import Organize
@@ -59,6 +61,7 @@ from ocelli.usecases.responses import Responses
 from ocelli.usecases.reviews import Reviews
 from ocelli.usecases.sight import known_states
 from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.usecases.tenant_settings import SettingsOfTenants
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
@@ -85,6 +88,7 @@ log = logging.getLogger(__name__)
 KEY_USE_INTERVAL = 10.0
 GIVE_BACK_INTERVAL = 1.0
 METER_INTERVAL = 1.0
+AUDIT_INTERVAL = 1.0
 DISK_CHECK_INTERVAL = 0.5
 
 
@@ -112,6 +116,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     library_search = LibrarySearch(database, embeddings)
     colors = Colors(database)
     accounts = Accounts(database)
+    audit = AuditLog(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
     changes = ChangeListener(dsn)
@@ -160,6 +165,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 asyncio.create_task(_repeat(KEY_USE_INTERVAL, accounts.save_use)),
                 asyncio.create_task(_repeat(GIVE_BACK_INTERVAL, rates.give_back)),
                 asyncio.create_task(_repeat(METER_INTERVAL, metering.save)),
+                asyncio.create_task(_repeat(AUDIT_INTERVAL, audit.save)),
                 asyncio.create_task(_repeat(DISK_CHECK_INTERVAL, disk.check_now)),
                 asyncio.create_task(_repeat(RENEW_INTERVAL, idempotency.renew)),
                 asyncio.create_task(changes.run()),
@@ -173,6 +179,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                     await accounts.save_use()
                     await rates.give_back(idle=0.0)
                     await metering.save()
+                    await audit.save()
                 await upstreams.close()
                 decoders.close()
 
@@ -180,6 +187,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
         services := Services(
             accounts=accounts,
             keys=Keys(database),
+            members=Members(database),
+            tenant_settings=SettingsOfTenants(database),
+            audit=audit,
             rates=rates,
             slots=UploadSlots(tiers),
             memory=Capacity(memory := settings.body_memory_mb * MEGABYTE, share=memory * 3 // 4),

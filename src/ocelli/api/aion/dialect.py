@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from ocelli.api import errors
 from ocelli.api.aion.agents import routes as agents
+from ocelli.api.aion.audit import routes as audit
 from ocelli.api.aion.chat_sessions import routes as chat_sessions
 from ocelli.api.aion.chats import routes as chats
 from ocelli.api.aion.colors import routes as colors
@@ -17,6 +18,7 @@ from ocelli.api.aion.describe import routes as describe
 from ocelli.api.aion.files import routes as files
 from ocelli.api.aion.folders import routes as folders
 from ocelli.api.aion.keys import routes as keys
+from ocelli.api.aion.members import routes as members
 from ocelli.api.aion.policies import routes as policies
 from ocelli.api.aion.presigned import routes as presigned
 from ocelli.api.aion.reviews import routes as reviews
@@ -46,6 +48,8 @@ for resource in (
     data,
     describe,
     tenant,
+    members,
+    audit,
     keys,
 ):
     router.routes += resource.router.routes

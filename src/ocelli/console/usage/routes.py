@@ -50,7 +50,7 @@ async def make_key(
 @requires(KeyRole.ADMIN, REVOKE)
 async def revoke_key(key_id: KeyId, visitor: CurrentVisitor, console: CurrentConsole) -> Response:
     """Revoke a key; its browsers are signed out, too."""
-    await console.services.keys.deactivate(visitor.key.tenant.id, key_id, "revoked in the console")
+    await console.services.keys.deactivate(visitor.key, key_id, "revoked in the console")
     return RedirectResponse(f"{console.root}/usage#keys", 303)
 
 

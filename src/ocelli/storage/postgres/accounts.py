@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _KEYS = (
     "SELECT k.*, t.name AS tenant_name, t.tier AS tenant_tier, t.created_at AS tenant_created_at,"
     " t.requests_per_minute AS tenant_requests_per_minute, t.unmetered AS tenant_unmetered,"
-    " t.vocabulary_mode, v.id AS vocabulary_id, v.name AS vocabulary_name,"
-    " v.digest AS vocabulary_digest"
+    " t.webhook_url AS tenant_webhook_url, t.vocabulary_mode, v.id AS vocabulary_id,"
+    " v.name AS vocabulary_name, v.digest AS vocabulary_digest"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
     " LEFT JOIN vocabularies v ON v.id = t.vocabulary_id"
 )
@@ -70,7 +70,7 @@ class PostgresAccounts:
         """Store the hash of ``key``; a known key leaves its row unchanged. Return the row."""
         await self._connection.execute(
             "INSERT INTO api_keys (tenant_id, name, description, scopes, metadata, key_hash,"
-            " prefix, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " prefix, expires_at, member_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (key_hash) DO NOTHING",
             (
                 tenant_id,
@@ -81,6 +81,7 @@ class PostgresAccounts:
                 hash_key(key),
                 key_prefix(key),
                 draft.expires_at,
+                draft.member_id,
             ),
         )
         stored = await self.key_by_hash(hash_key(key))
@@ -149,22 +150,23 @@ class PostgresAccounts:
         return await self.key(tenant_id, id)
 
     async def revoke_key(self, tenant_id: UUID, id: UUID, metadata: Mapping[str, Any]) -> bool:
-        """Revoke a key and merge ``metadata``, unless it is revoked. False: no such key."""
-        await self._connection.execute(
+        """Revoke a key and merge ``metadata``; False if it is revoked already, or unknown."""
+        cursor = await self._connection.execute(
             "UPDATE api_keys SET revoked_at = now(), metadata = metadata || %s"
             " WHERE tenant_id = %s AND id = %s AND revoked_at IS NULL",
             (Jsonb(metadata), tenant_id, id),
         )
-        return await self.key(tenant_id, id) is not None
+        return cursor.rowcount == 1
 
-    async def revoke(self, prefix_or_id: str) -> int:
-        """Revoke the matching keys; return how many were active."""
+    async def revoke(self, prefix_or_id: str) -> Sequence[tuple[UUID, UUID]]:
+        """Revoke the matching keys; return the tenants and ids of those that were active."""
         cursor = await self._connection.execute(
             "UPDATE api_keys SET revoked_at = now()"
-            " WHERE revoked_at IS NULL AND (prefix = %(it)s OR id::text = %(it)s)",
+            " WHERE revoked_at IS NULL AND (prefix = %(it)s OR id::text = %(it)s)"
+            " RETURNING tenant_id, id",
             {"it": prefix_or_id},
         )
-        return cursor.rowcount
+        return [(row["tenant_id"], row["id"]) for row in await cursor.fetchall()]
 
     async def touch(self, used: Mapping[UUID, KeyUse]) -> None:
         """Add the uses of keys to their rows."""

@@ -20,6 +20,7 @@ from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.activities import PostgresActivities
 from ocelli.storage.postgres.analyses import PostgresAnalyses
 from ocelli.storage.postgres.answers import PostgresAnswers
+from ocelli.storage.postgres.audit import PostgresAudit
 from ocelli.storage.postgres.batches import PostgresBatches
 from ocelli.storage.postgres.chat_sessions import PostgresChatSessions
 from ocelli.storage.postgres.colors import PostgresColors
@@ -32,6 +33,7 @@ from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
 from ocelli.storage.postgres.idempotency import PostgresIdempotencyKeys
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.jobs import PostgresJobs
+from ocelli.storage.postgres.members import PostgresMembers
 from ocelli.storage.postgres.organize_plans import PostgresOrganizePlans
 from ocelli.storage.postgres.picture_facts import PostgresPictureFacts
 from ocelli.storage.postgres.policies import PostgresPolicies
@@ -39,6 +41,7 @@ from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
+from ocelli.storage.postgres.tenant_settings import PostgresTenantSettings
 from ocelli.storage.postgres.text_vectors import PostgresTextVectors
 from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
@@ -70,6 +73,9 @@ class PostgresTransaction:
     answers = _repository(PostgresAnswers)
     batches = _repository(PostgresBatches)
     s3_configs = _repository(PostgresS3Configs)
+    audit = _repository(PostgresAudit)
+    members = _repository(PostgresMembers)
+    tenant_settings = _repository(PostgresTenantSettings)
     accounts = _repository(PostgresAccounts)
     sessions = _repository(PostgresSessions)
     text_vectors = _repository(PostgresTextVectors)

@@ -270,6 +270,7 @@ def to_key(row: Mapping[str, Any]) -> ApiKey:
         unmetered=row["tenant_unmetered"],
         vocabulary=to_default_vocabulary(row),
         key_id=row["id"],
+        webhook_url=row["tenant_webhook_url"],
     )
     return ApiKey(
         id=row["id"],
@@ -284,4 +285,5 @@ def to_key(row: Mapping[str, Any]) -> ApiKey:
         scopes=tuple(row["scopes"]),
         metadata=row["metadata"],
         usage_count=row["usage_count"],
+        member_id=row["member_id"],
     )

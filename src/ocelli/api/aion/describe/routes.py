@@ -111,7 +111,7 @@ async def batch_describe(
             how.of(mapping.question(body, vocabulary)),
             how.level,
             policy_id=how.policy_id,
-            webhook_url=body.webhook_url,
+            webhook_url=body.webhook_url or key.tenant.webhook_url,
         )
     )
 
@@ -141,7 +141,7 @@ async def batch_verify(
             items,
             mapping.statement(body),
             body.verification_level,
-            webhook_url=body.webhook_url,
+            webhook_url=body.webhook_url or key.tenant.webhook_url,
         )
     )
 

@@ -186,7 +186,7 @@ async def redescribe_files(
         how.level,
         policy_id=how.policy_id,
         request_key=request.headers.get(HEADER),
-        webhook_url=body.webhook_url,
+        webhook_url=body.webhook_url or key.tenant.webhook_url,
     )
     return mapping.redescription(done)
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Query, Request, Response
 
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.keys import mapping, schemas
-from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.auth import CurrentKey, CurrentServices, client_address
 from ocelli.api.cursors import Cursor, from_cursor, to_cursor
 from ocelli.api.policy import requires
 from ocelli.domain.paging import PageRequest
@@ -24,10 +24,14 @@ KeyId = Annotated[UUID, Path(description="The id, not the key.")]
 @router.post("", summary="Make a key", status_code=201, responses=errors(400))
 @requires(KeyRole.ADMIN, "api_keys:write")
 async def create_key(
-    body: schemas.NewKey, response: Response, key: CurrentKey, services: CurrentServices
+    request: Request,
+    body: schemas.NewKey,
+    response: Response,
+    key: CurrentKey,
+    services: CurrentServices,
 ) -> schemas.CreatedKey:
     """It may do what its scopes say, and never more than the key that asks for it."""
-    made, secret = await services.keys.create(key, mapping.draft(body))
+    made, secret = await services.keys.create(key, mapping.draft(body), client_address(request))
     response.headers["Cache-Control"] = "no-store"
     return mapping.created_key(made, secret)
 
@@ -82,6 +86,7 @@ async def update_key(
 @router.delete("/{key_id}", summary="Deactivate a key", status_code=204, responses=errors(404))
 @requires(KeyRole.ADMIN, "api_keys:delete")
 async def delete_key(
+    request: Request,
     key_id: KeyId,
     key: CurrentKey,
     services: CurrentServices,
@@ -90,4 +95,4 @@ async def delete_key(
     ] = None,
 ) -> None:
     """It ends within two seconds and stays in lists of inactive ones; again changes nothing."""
-    await services.keys.deactivate(key.tenant.id, key_id, reason)
+    await services.keys.deactivate(key, key_id, reason, client_address(request))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.tenant import schemas
+from ocelli.api.aion.uploads.mapping import UNLIMITED
 from ocelli.domain.s3_buckets import Bucket, Credentials
+from ocelli.domain.tenant_settings import SettingsChange
 
 if TYPE_CHECKING:
+    from ocelli.domain.accounts import Tenant, TierLimits
     from ocelli.domain.s3_buckets import BucketConfig
     from ocelli.domain.tagging import TagVocabulary
+    from ocelli.domain.tenant_settings import TenantSettings
 
 
 def bucket(body: schemas.S3Config) -> Bucket:
@@ -54,4 +58,38 @@ def default_vocabulary(asked: TagVocabulary | None) -> schemas.DefaultVocabulary
         vocabulary=asked and asked.name,
         vocabulary_id=asked and asked.id,
         mode=asked and asked.mode,
+    )
+
+
+def settings_change(body: schemas.TenantSettingsChange) -> SettingsChange:
+    """Return the settings of a request."""
+    return SettingsChange(
+        name=body.name,
+        webhook_url=body.webhook_url,
+        allowed_providers=body.allowed_vlm_providers,
+        allowed_domains=body.allowed_domains,
+        custom_config=body.custom_config,
+    )
+
+
+def settings(found: TenantSettings, tenant: Tenant, limits: TierLimits) -> schemas.TenantSettings:
+    """Return the body of a tenant's settings."""
+    descriptions = limits.monthly_descriptions
+    return schemas.TenantSettings(
+        id=str(found.id),
+        name=found.name,
+        owner_user_id=str(found.id),
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        webhook_url=found.webhook_url,
+        allowed_vlm_providers=list(found.allowed_providers),
+        allowed_domains=list(found.allowed_domains),
+        max_monthly_credits=UNLIMITED if descriptions is None else descriptions,
+        max_requests_per_minute=tenant.requests_per_minute or limits.requests_per_minute,
+        custom_config=dict(found.custom_config),
+        subscription_tier=found.tier,
+        current_month_credits=found.month_credits,
+        total_credits=found.total_credits,
+        current_month_cost=found.month_cost,
+        total_cost=found.total_cost,
     )

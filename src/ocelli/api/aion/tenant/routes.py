@@ -1,21 +1,50 @@
-"""Routes of ``/tenant``: storage of one's own, and the vocabulary of requests that name none."""
+"""Routes of ``/tenant``: settings, storage of one's own, the vocabulary of requests without one."""
 
 from __future__ import annotations
 
+from fastapi import Request
+
 from ocelli.api.aion.common import errors, resource_router
 from ocelli.api.aion.tenant import mapping, schemas
-from ocelli.api.auth import CurrentKey, CurrentServices
+from ocelli.api.auth import CurrentKey, CurrentServices, client_address
 from ocelli.api.policy import requires
+from ocelli.domain.audit import Actor
 from ocelli.domain.choosing import Mode
 from ocelli.domain.scopes import KeyRole
 
 router = resource_router("/tenant", tag="tenant")
 
 
+@router.get("/settings", summary="Get the settings", responses=errors())
+@requires(KeyRole.READ, "tenants:read")
+async def get_settings(key: CurrentKey, services: CurrentServices) -> schemas.TenantSettings:
+    """What the tenant says of itself, and what its plan says of it."""
+    found = await services.tenant_settings.get(key.tenant.id)
+    return mapping.settings(found, key.tenant, services.quota.limits(key.tenant))
+
+
+@router.patch("/settings", summary="Change the settings", responses=errors())
+@requires(KeyRole.ADMIN, "tenants:write", per_minute=10)
+async def update_settings(
+    request: Request,
+    body: schemas.TenantSettingsChange,
+    key: CurrentKey,
+    services: CurrentServices,
+) -> schemas.TenantSettings:
+    """What is absent or null stays. Limits are the operator's to set, and passed over here.
+
+    `webhook_url` is called for batches that name none, within seconds. Providers and domains are
+    kept for clients: which backends answer, and which origins may call, the operator decides.
+    """
+    change = mapping.settings_change(body)
+    found = await services.tenant_settings.change(key, change, client_address(request))
+    return mapping.settings(found, key.tenant, services.quota.limits(key.tenant))
+
+
 @router.post("/s3-config", summary="Use a bucket of your own", responses=errors(400))
 @requires(KeyRole.ADMIN, "cloud_storage:write", per_minute=5)
 async def configure_s3(
-    body: schemas.S3Config, key: CurrentKey, services: CurrentServices
+    request: Request, body: schemas.S3Config, key: CurrentKey, services: CurrentServices
 ) -> schemas.S3ConfigStatus:
     """For uploads with `storage_target=custom`. A small object is written, read and removed first:
     a bucket that does not allow this is refused, and what was configured before stays.
@@ -25,7 +54,7 @@ async def configure_s3(
     those of the first cannot be reached.
     """
     config = await services.custom_storage.configure(
-        key.tenant.id, mapping.bucket(body), mapping.credentials(body)
+        Actor.of(key, client_address(request)), mapping.bucket(body), mapping.credentials(body)
     )
     return mapping.s3_config(config, tried=True)
 
@@ -46,9 +75,11 @@ async def validate_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3V
 
 @router.delete("/s3-config", summary="Forget the bucket", responses=errors())
 @requires(KeyRole.ADMIN, "cloud_storage:delete", per_minute=5)
-async def remove_s3(key: CurrentKey, services: CurrentServices) -> schemas.S3Removed:
+async def remove_s3(
+    request: Request, key: CurrentKey, services: CurrentServices
+) -> schemas.S3Removed:
     """What is in it stays there, and cannot be reached from here until it is configured again."""
-    removed = await services.custom_storage.remove(key.tenant.id)
+    removed = await services.custom_storage.remove(Actor.of(key, client_address(request)))
     return schemas.S3Removed(
         removed=removed,
         message="The bucket was forgotten; its content is untouched."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from ocelli.api.aion.describe.schemas import WebhookUrl
+from ocelli.domain.accounts import Tier
 from ocelli.domain.choosing import Mode
 from ocelli.domain.vocabulary import MAX_NAME
 
@@ -86,3 +88,54 @@ class DefaultVocabulary(BaseModel):
     vocabulary: str | None
     vocabulary_id: str | None
     mode: Mode | None
+
+
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+
+
+class TenantSettingsChange(BaseModel):
+    """New settings."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Acme Corporation", "allowed_vlm_providers": ["openai"]}]
+        }
+    )
+
+    name: Text | None = None
+    webhook_url: WebhookUrl = None
+    allowed_vlm_providers: list[Text] | None = Field(None, max_length=100)
+    allowed_domains: list[Text] | None = Field(None, max_length=100)
+    custom_config: dict[str, Any] | None = Field(
+        None, description="Anything of your own, at most 16 KB of JSON. Replaced as a whole."
+    )
+
+
+class TenantSettings(BaseModel):
+    """The settings of a tenant."""
+
+    id: str
+    name: str
+    owner_user_id: str | None = Field(description="As in `GET /tenant/members`.")
+    created_at: datetime
+    updated_at: datetime
+    is_active: bool = True
+    webhook_url: str | None
+    allowed_vlm_providers: list[str]
+    allowed_domains: list[str]
+    max_monthly_credits: int = Field(description="Descriptions a month; 2147483647: unlimited.")
+    max_requests_per_minute: int
+    custom_config: dict[str, Any]
+    subscription_tier: Tier
+    subscription_expires_at: datetime | None = None
+    current_month_credits: int
+    total_credits: int
+    current_month_cost: float = Field(
+        description="US dollars of model calls whose price is known; the server charges nothing."
+    )
+    total_cost: float
+    supports_overage: bool = False
+    included_credits: int = 0
+    overage_credits_used: int = 0
+    max_overage_credits: int = 0
+    overage_cost: float = 0.0

@@ -1,0 +1,1 @@
+"""``/tenant/audit-logs``: what was done, and what was refused."""

@@ -1,0 +1,1 @@
+"""``/tenant/members``: who may do what."""

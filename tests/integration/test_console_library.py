@@ -13,6 +13,9 @@ import requests
 from tests.conftest import Server
 from tests.console_client import ConsoleClient, upload_as
 from tests.integration.test_main_job import API, finished, noise
+from tests.waiting import until
+
+from aion import SyncAionVision, ValidationError
 
 NAME = re.compile(r"<bdi>([\w-]+\.png)</bdi></a>")
 
@@ -87,6 +90,43 @@ def test_filters(
     for order in ("added", "taken", "title", "size"):
         ordered = client.get(f"/library?{query}&order={order}").text
         assert set(NAME.findall(ordered)) == expected, order
+
+
+def test_few_words_are_helped_by_meaning(client: ConsoleClient, ids: dict[str, str]) -> None:
+    """No word of it is in what is said of the pictures."""
+
+    def found() -> str | None:
+        text = client.get("/library?search=hot+beverage").text
+        return text if "coffee.png" in text else None
+
+    page = until(found)
+    assert "These mean something like it" in page
+    assert NAME.findall(page)[0] == "coffee.png"
+    assert "/api/v2/agents/search/images" in page
+    words = client.get("/library?search=hot+beverage&mode=metadata").text
+    assert "Nothing matches" in words
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"description_state": "failed"}, {"broken.png"}),
+        ({"description_state": "none"}, {"plain.png"}),
+        ({"min_confidence": 0.8}, {"page.png"}),
+        ({"min_confidence": 0.5, "max_confidence": 0.8}, {"coffee.png"}),
+        ({"color": "#8b5a2b", "has_description": True}, {"coffee.png"}),
+        ({"color": "#8b5a2b", "description_state": "failed"}, set()),
+    ],
+)
+def test_the_api_has_the_same_filters(
+    server: Server, key: str, ids: dict[str, str], filters: dict[str, Any], expected: set[str]
+) -> None:
+    with SyncAionVision(key, base_url=f"{server.url}{API}") as sdk:
+        found = sdk.files.list(**filters)
+        assert {each.filename for each in found.files} == expected
+        assert found.total_count == len(expected)
+        with pytest.raises(ValidationError):
+            sdk.files.list(color="blue")
 
 
 @pytest.mark.parametrize(

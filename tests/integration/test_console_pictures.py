@@ -101,6 +101,21 @@ def test_words_are_kept_where_they_differ(server: Server, client: ConsoleClient,
     assert details(server, key, id)["revision"] == 1
 
 
+def test_a_long_path_of_a_vocabulary_is_taken_over(
+    server: Server, client: ConsoleClient, key: str
+) -> None:
+    id = upload_as(server, key, noise(780_400), "path.png", auto_describe="false")
+    path = "/".join(f"{name} of a long name" for name in ("genus", "kind", "race", "strain"))
+    page = client.get(f"/pictures/{id}").text
+    words = {"title": "", "description": "", "alt_text": ""}
+    sent = {**words, **version(page), "tags": path}
+    assert client.post(f"/pictures/{id}", sent).status_code == 303
+    assert details(server, key, id)["tags"] == [path]
+    page = client.get(f"/pictures/{id}").text
+    refused = client.post(f"/pictures/{id}", {**words, **version(page), "tags": "a" * 5_000})
+    assert refused.status_code == 422
+
+
 def test_the_second_of_two_is_told(server: Server, client: ConsoleClient, key: str) -> None:
     id = upload_as(server, key, noise(778_002), auto_describe="false")
     first = client.get(f"/pictures/{id}").text

@@ -23,6 +23,7 @@ from ocelli.api.policy import is_marked, policy_of
 from ocelli.console import navigation, pages, static
 from ocelli.console.api_requests import ApiRequest
 from ocelli.console.app import ROUTERS
+from ocelli.console.compare import mapping as compare
 from ocelli.console.drop import mapping as drop
 from ocelli.console.jobs import mapping as jobs
 from ocelli.console.library import mapping as library
@@ -145,7 +146,11 @@ def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
     now = datetime.now(UTC)
     terms = Vocabulary(UUID(int=2), "animals", 1, "", now, now)
     for request in (
-        library.api_request(filters),
+        *library.api_requests(filters, by_meaning=True),
+        *library.api_requests(
+            library.Filters(state="failed", confidence="low", color="blue"), by_meaning=False
+        ),
+        *compare.api_requests(Question(), ()),
         *api_requests(str(UUID(int=3)), 3, None),
         *review_requests(shown),
         drop.api_request(),

@@ -43,6 +43,10 @@ class FilesResource(Resource):
         offset: int = 0,
         sort_by: str = "content_created_at",
         sort_order: str = "desc",
+        description_state: str | None = None,
+        min_confidence: float | None = None,
+        max_confidence: float | None = None,
+        color: str | None = None,
     ) -> FileList:
         """One page of the library.
 
@@ -59,6 +63,10 @@ class FilesResource(Resource):
             offset: where it begins.
             sort_by: ``content_created_at``, ``created_at``, ``title`` or ``size_bytes``.
             sort_order: ``desc`` or ``asc``.
+            description_state: ``described``, ``under_way``, ``failed`` or ``none``.
+            min_confidence: of the description, 0 to 1.
+            max_confidence: of the description, 0 to 1.
+            color: a main colour, ``#rrggbb``: among the 1,000 nearest pictures.
 
         Raises:
             ValidationError: a value outside these.
@@ -76,6 +84,10 @@ class FilesResource(Resource):
             offset=offset,
             sort_by=sort_by,
             sort_order=sort_order,
+            description_state=description_state,
+            min_confidence=min_confidence,
+            max_confidence=max_confidence,
+            color=color,
         )
 
     async def _page(
@@ -120,6 +132,10 @@ class FilesResource(Resource):
         sort_by: str = "content_created_at",
         sort_order: str = "desc",
         page_size: int = 50,
+        description_state: str | None = None,
+        min_confidence: float | None = None,
+        max_confidence: float | None = None,
+        color: str | None = None,
     ) -> AsyncIterator[UserFile]:
         """All pictures, page by page: ``async for file in client.files.list_all()``.
 
@@ -142,6 +158,10 @@ class FilesResource(Resource):
                 limit=page_size,
                 sort_by=sort_by,
                 sort_order=sort_order,
+                description_state=description_state,
+                min_confidence=min_confidence,
+                max_confidence=max_confidence,
+                color=color,
                 **where,
             )
             return page.files, page.has_more, page.next_cursor

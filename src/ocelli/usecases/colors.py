@@ -8,8 +8,9 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ocelli.domain.colors import ColorMatch, Extraction, RgbColor, match_score
+from ocelli.domain.colors import ColorMatch, ColorQuery, Extraction, RgbColor, match_score
 from ocelli.domain.errors import NotFound, ValidationFailed
+from ocelli.domain.paging import PageRequest
 from ocelli.media import colors
 from ocelli.media.decode import MAX_SIDE, decode
 from ocelli.usecases.job_failures import is_settled
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from ocelli.domain.colors import ColorQuery, Palette
+    from ocelli.domain.colors import Palette
     from ocelli.domain.images import Image
-    from ocelli.domain.paging import Key, PageRequest
+    from ocelli.domain.paging import Key
     from ocelli.storage.postgres.database import PostgresDatabase
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.store_resolver import StoreResolver
+
+
+NEAR = 20.0  # ΔE2000, within which a colour looks like another
+MOST_NEAREST = 1_000  # pictures
 
 
 class Colors:
@@ -85,6 +90,15 @@ class Colors:
             if each.number in ids
         ]
         return matches, total, best[-1].key if more and best else None
+
+    async def nearest(self, tenant_id: UUID, color: RgbColor) -> Sequence[UUID]:
+        """Return the pictures that have a main colour near this one, the nearest first.
+
+        At most ``MOST_NEAREST``.
+        """
+        query = ColorQuery(near=color, threshold=NEAR)
+        matches, _, _ = await self.search(tenant_id, query, PageRequest(MOST_NEAREST))
+        return [each.image_id for each in matches]
 
     async def load(
         self, tenant_id: UUID, matches: Sequence[ColorMatch]

@@ -283,9 +283,9 @@ def check(changes: Changes) -> None:
     """Raise ValidationFailed if nothing is changed, or a value is out of bounds."""
     if changes == Changes():
         raise ValidationFailed("Say what to change.", field="title")
-    check_labels(UploadRequest(None, title=changes.title, tags=tuple(changes.tags or ())))
-    rejected = UploadRequest(None, title=None, tags=tuple(changes.rejected_tags or ()))
-    check_labels(rejected, longest_tag=MAX_PATH)  # machines choose terms by their paths
+    for tags in (changes.tags, changes.rejected_tags):
+        labels = UploadRequest(None, title=changes.title, tags=tuple(tags or ()))
+        check_labels(labels, longest_tag=MAX_PATH)  # terms of vocabularies are taken over as paths
     for field, text in (("description", changes.description), ("alt_text", changes.alt_text)):
         _check_text(field, text or "")
     if len(changes.claims) > MAX_CLAIMS:

@@ -14,7 +14,7 @@ from ocelli.api import cursors
 from ocelli.console.api_requests import ApiRequest
 from ocelli.console.links import thumbnail_url
 from ocelli.domain.analysis import Status
-from ocelli.domain.colors import ColorQuery, RgbColor
+from ocelli.domain.colors import RgbColor
 from ocelli.domain.effective import effective
 from ocelli.domain.file_query import DescriptionState, FileQuery, SortBy, sort_key
 from ocelli.domain.paging import PageRequest
@@ -81,8 +81,6 @@ COLORS = {
     "grey": "#808080",
     "black": "#141414",
 }
-COLOR_THRESHOLD = 20.0
-MOST_OF_A_COLOR = 1_000  # pictures, the nearest ones
 
 
 def _day(value: object) -> object:
@@ -117,11 +115,6 @@ class Filters(BaseModel):
         values = self.model_dump(exclude={"mode", "order", "cursor"})
         return any(str(value or "").strip() for value in values.values())
 
-    @property
-    def are_of_the_api(self) -> bool:
-        """Whether the API's list has all filters that are set."""
-        return not (self.color.strip() or self.state or self.confidence)
-
     def parameters(self, **others: Any) -> dict[str, Any]:
         """Return the query parameters that differ from what they are without one."""
         values = {**self.model_dump(mode="json", exclude={"cursor"}), **others}
@@ -146,12 +139,10 @@ class Card:
     review: str
 
 
-def color_query(filters: Filters) -> ColorQuery | None:
-    """Return the search for the colour, if one is asked for. Raises ValidationFailed."""
+def color(filters: Filters) -> RgbColor | None:
+    """Return the colour, if one is asked for. Raises ValidationFailed."""
     name = filters.color.strip().lower()
-    if not name:
-        return None
-    return ColorQuery(near=RgbColor.parse(COLORS.get(name, name)), threshold=COLOR_THRESHOLD)
+    return RgbColor.parse(COLORS.get(name, name)) if name else None
 
 
 def file_query(filters: Filters, ids: tuple[UUID, ...] | None = None) -> FileQuery:
@@ -207,15 +198,48 @@ def card(image: Image, links: Links, prefix: str) -> Card:
     )
 
 
-def api_request(filters: Filters) -> ApiRequest:
-    """Return the request that lists the same pictures."""
+def wants_meaning(filters: Filters, page: Page) -> bool:
+    """Whether so few pictures have the words that those of like meaning help."""
+    searched = bool(filters.search.strip()) and filters.mode is SearchMode.ALL
+    return searched and filters.cursor is None and page.total < PER_PAGE
+
+
+def api_requests(filters: Filters, *, by_meaning: bool) -> list[ApiRequest]:
+    """Return the requests that find the same pictures."""
+    body = {
+        "query": filters.search.strip(),
+        "tags": list(filters.tag_list) or None,
+        "date_from": filters.taken_from and filters.taken_from.isoformat(),
+        "date_to": filters.taken_to and filters.taken_to.isoformat(),
+        "limit": PER_PAGE,
+    }
+    body = {name: value for name, value in body.items() if value}
+    search = ApiRequest(
+        "Search by words and by meaning",
+        "POST",
+        "/api/v2/agents/search/images",
+        "agent_search.images",
+        {name: value for name, value in body.items() if name != "query"},
+        positional=(body.get("query", ""),),
+        body=body,
+    )
+    return [_list_request(filters), *([search] if by_meaning else [])]
+
+
+def _list_request(filters: Filters) -> ApiRequest:
     sort_by, descending, _ = _SORTS[filters.order]
+    least, most = _RANGES[filters.confidence] if filters.confidence else (None, None)
+    asked_color = color(filters)
     arguments = {
         "search": filters.search.strip(),
         "search_mode": None if filters.mode is SearchMode.ALL else filters.mode.value,
         "date_from": filters.taken_from and filters.taken_from.isoformat(),
         "date_to": filters.taken_to and filters.taken_to.isoformat(),
         "tags": list(filters.tag_list),
+        "description_state": filters.state or None,
+        "min_confidence": least,
+        "max_confidence": most,
+        "color": asked_color and asked_color.hex,
         "sort_by": sort_by.value,
         "sort_order": "desc" if descending else "asc",
         "limit": PER_PAGE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -19,8 +20,10 @@ from ocelli.console.services import Console
 from ocelli.console.visitors import CurrentConsole, CurrentVisitor, Form, PostedForm, Visitor
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.errors import ValidationFailed
-from ocelli.domain.paging import PageRequest
+from ocelli.domain.file_query import FileQuery
+from ocelli.domain.images import Image
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.files import Page
 
 router = APIRouter(prefix="/library")
 
@@ -43,16 +46,15 @@ async def show_library(
 ) -> Response:
     """A page of the pictures that match."""
     files, tenant_id = console.services.files, visitor.key.tenant.id
-    colors = mapping.color_query(filters)
-    ids: tuple[UUID, ...] | None = None
-    if colors is not None:
-        matches, _, _ = await console.services.colors.search(
-            tenant_id, colors, PageRequest(mapping.MOST_OF_A_COLOR)
-        )
-        ids = tuple(each.image_id for each in matches)
+    color = mapping.color(filters)
+    ids = None
+    if color is not None:
+        ids = tuple(await console.services.colors.nearest(tenant_id, color))
     query = mapping.file_query(filters, ids)
     page = await files.page(tenant_id, query, mapping.page_request(filters, query))
-    links = await files.links(page.images)
+    by_meaning = mapping.wants_meaning(filters, page)
+    alike = await _alike(console, tenant_id, filters, query, page) if by_meaning else []
+    links = await files.links([*page.images, *alike])
     return await render(
         request,
         "library.html",
@@ -60,11 +62,23 @@ async def show_library(
         colors=mapping.COLORS,
         levels=list(VerificationLevel),
         cards=[mapping.card(image, links, console.prefix) for image in page.images],
+        alike=[mapping.card(image, links, console.prefix) for image in alike],
         total=page.total,
         next_page=mapping.next_page(page, query, filters),
         outcome=_told(request),
-        requests=[mapping.api_request(filters)] if filters.are_of_the_api else [],
+        requests=mapping.api_requests(filters, by_meaning=by_meaning),
     )
+
+
+async def _alike(
+    console: Console, tenant_id: UUID, filters: mapping.Filters, query: FileQuery, page: Page
+) -> list[Image]:
+    """Return pictures that mean what is searched, beside those of the page that have its words."""
+    found = await console.services.library_search.search(
+        tenant_id, filters.search, replace(query, search=None), limit=mapping.PER_PAGE
+    )
+    shown = {each.id for each in page.images}
+    return [hit.image for hit in found.hits if hit.image.id not in shown]
 
 
 @router.post("/actions")

@@ -66,11 +66,20 @@ def selection_query(filters: schemas.FileSelection) -> FileQuery:
         mode=filters.search_mode,
         tags=tuple(filters.tags),
         described=filters.has_description,
+        state=filters.description_state,
+        min_confidence=filters.min_confidence,
+        max_confidence=filters.max_confidence,
         ids=() if nothing else tuple(filters.ids) or None,
         folder=folder,
         since=moment(filters.date_from),
         before=moment(filters.date_to, end_of_day=True),
     )
+
+
+def of_color(query: FileQuery, ids: Sequence[UUID]) -> FileQuery:
+    """Return the query among the pictures of a colour."""
+    wanted = None if query.ids is None else set(query.ids)
+    return replace(query, ids=tuple(id for id in ids if wanted is None or id in wanted))
 
 
 _KEYS = {

@@ -18,6 +18,7 @@ from ocelli.api.idempotency import HEADER
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
+from ocelli.domain.colors import RgbColor
 from ocelli.domain.images import Image, VariantType
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
@@ -36,6 +37,9 @@ async def list_files(
 ) -> schemas.FileList:
     """All filters must hold. `search` knows `"several words"`, `-without` and `or`."""
     query = mapping.file_query(filters)
+    if filters.color is not None:
+        color = RgbColor.parse(filters.color)
+        query = mapping.of_color(query, await services.colors.nearest(key.tenant.id, color))
     page = await services.files.page(key.tenant.id, query, mapping.page_request(filters, query))
     url_of = await urls(request, services, page.images)
     return schemas.FileList(

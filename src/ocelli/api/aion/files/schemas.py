@@ -25,9 +25,10 @@ from ocelli.api.verified import BackendError, ClaimOut, TaggingOut
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.edits import ClaimVerdict, EditField, ReviewStatus
 from ocelli.domain.effective import Source
-from ocelli.domain.file_query import SortBy
+from ocelli.domain.file_query import DescriptionState, SortBy
 from ocelli.domain.images import VariantStatus
 from ocelli.domain.search import SearchMode
+from ocelli.domain.vocabulary import MAX_PATH
 
 
 def _without_nul(text: str) -> str:
@@ -77,6 +78,13 @@ class FileSelection(BaseModel):
         None, max_length=100, description="Directly in this folder; no id of one matches nothing."
     )
     has_description: bool | None = None
+    description_state: DescriptionState | None = Field(
+        None, description="How far the newest description is; `none`: it was never asked for."
+    )
+    min_confidence: float | None = Field(
+        None, ge=0, le=1, description="Of the description; pictures without one do not match."
+    )
+    max_confidence: float | None = Field(None, ge=0, le=1)
     ids: list[UUID] = Field([], max_length=500)
     date_from: Moment | None = Field(
         None, description="When the photo was taken, or else when it came."
@@ -87,6 +95,12 @@ class FileSelection(BaseModel):
 class FileFilters(FileSelection):
     """The query of the list."""
 
+    color: str | None = Field(
+        None,
+        pattern=r"^#[0-9a-fA-F]{6}$",
+        description="Among the 1,000 pictures nearest to it that have it as a main colour.",
+        examples=["#2f5fb3"],
+    )
     sort_by: SortBy | None = Field(
         None, description="Default: relevance for a search, content_created_at otherwise."
     )
@@ -331,7 +345,10 @@ class FileUpdate(BaseModel):
     )
 
     title: str | None = Field(None, description="Up to 255 characters.")
-    tags: list[str] | None = Field(None, description="Up to 40, of up to 50 characters each.")
+    tags: list[str] | None = Field(
+        None,
+        description=f"Up to 40, of up to {MAX_PATH} characters, as paths of vocabularies.",
+    )
     description: str | None = Field(None, description="Up to 10,000 characters, kept as text.")
     alt_text: str | None = Field(None, description="Up to 10,000 characters, kept as text.")
     rejected_tags: list[str] | None = Field(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.waiting import eventually, until
 from ocelli.domain.errors import StorageAccessDenied, TooLarge, Unavailable
 from ocelli.domain.s3_buckets import Bucket, Credentials, parse_bucket_url
 from ocelli.media.blob_writer import BlobWriter
+from ocelli.storage import guarded_http, objects_s3
 from ocelli.storage.objects_s3 import S3Objects
 
 
@@ -202,11 +204,30 @@ class Dripping(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", "1000000")
         self.end_headers()
+        self.drip()
+
+    def do_HEAD(self) -> None:
+        if self.path.endswith("quick"):
+            self.send_response(200)
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+        else:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+            self.drip()
+
+    def do_DELETE(self) -> None:
+        self.do_HEAD()
+
+    def do_PUT(self) -> None:
+        while not self.over.wait(0.1) and self.rfile.read(1024):
+            pass
+
+    def drip(self) -> None:
         try:
             while not self.over.wait(0.1):
                 self.wfile.write(b"x")
         except OSError:
-            pass
+            self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -225,12 +246,49 @@ def dripping() -> Iterator[str]:
     server.server_close()
 
 
-async def test_a_store_that_drips_holds_nobody_up(dripping: str, tmp_path: Path) -> None:
+async def listed(store: S3Objects) -> None:
+    async for _ in store.keys(under="uploads", older_than=0):
+        pass
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.read("a"),
+        lambda store: store.size("a"),
+        lambda store: store.delete("a"),
+        lambda store: put(store, "a", bytes(16_000_000)),
+        listed,
+    ],
+    ids=["read", "size", "delete", "put", "list"],
+)
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_a_store_that_drips_holds_nobody_up_and_no_thread(
+    dripping: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[[S3Objects], Awaitable[object]],
+    guarded: bool,
+) -> None:
+    monkeypatch.setattr(objects_s3, "PUT_TIMEOUT", 0.3)
+    monkeypatch.setattr(guarded_http, "public_addresses", lambda name, _: [name])
     slow = S3Objects(
-        Bucket("any", REGION, dripping), tmp_path, credentials=Credentials("a", "b"), timeout=0.3
+        Bucket("any", REGION, dripping),
+        tmp_path,
+        credentials=Credentials("a", "b"),
+        guarded=guarded,
+        threads=1,
+        timeout=0.3,
     )
     with pytest.raises(Unavailable):  # all of it would take a day
-        await slow.read("a")
+        await call(slow)
+
+    async def answers() -> bool:
+        with suppress(Unavailable):
+            return await slow.size("quick") == 7
+        return False
+
+    await eventually(answers)  # in the one thread there is
 
 
 def test_storage_urls() -> None:

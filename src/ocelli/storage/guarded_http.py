@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
-)
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.exceptions import EndpointConnectionError
 from botocore.httpsession import URLLib3Session
 
 from ocelli.media.addresses import public_addresses
+from ocelli.storage.endable_http import EndableHTTPConnection, EndableHTTPSConnection
 
 if TYPE_CHECKING:
     import socket
@@ -42,11 +38,11 @@ class _GuardedConnection:
         return connection
 
 
-class _HTTPConnection(_GuardedConnection, AWSHTTPConnection):  # type: ignore[misc]
+class _HTTPConnection(_GuardedConnection, EndableHTTPConnection):
     pass
 
 
-class _HTTPSConnection(_GuardedConnection, AWSHTTPSConnection):  # type: ignore[misc]
+class _HTTPSConnection(_GuardedConnection, EndableHTTPSConnection):
     pass
 
 

@@ -43,7 +43,8 @@ class S3Objects:
 
     boto3 runs in ``threads`` threads of its own, so that a slow bucket delays nothing else.
     Without ``credentials`` boto3 finds them. ``guarded`` connects to public addresses only. A call
-    that exceeds ``timeout`` seconds (``PUT_TIMEOUT`` for put) raises Unavailable.
+    that exceeds ``timeout`` seconds (``PUT_TIMEOUT`` for put) raises Unavailable, and its thread is
+    free then, as it is when the caller is cancelled.
     """
 
     def __init__(
@@ -150,8 +151,12 @@ class S3Objects:
         return url
 
     async def _run(self, work: Callable[[], T], *, timeout: float | None = None) -> T:
+        from ocelli.storage.endable_http import Exchange
+
+        exchange = Exchange()
+
         def translated() -> T:
-            with _translated(self._bucket.name):
+            with _translated(self._bucket.name), exchange.of_this_thread():
                 return work()
 
         try:
@@ -159,6 +164,8 @@ class S3Objects:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, translated)
         except TimeoutError:
             raise Unavailable(f"The bucket {self._bucket.name} is too slow.") from None
+        finally:
+            exchange.end()  # else a bucket that drips would keep the thread
 
     def _put(self, key: str, blob: BlobWriter, content_type: str) -> None:
         blob.close()
@@ -222,6 +229,9 @@ def _client(
             s3={"addressing_style": "path" if bucket.endpoint_url else "auto"},
         ),
     )
+    from ocelli.storage.endable_http import make_endable
+
+    make_endable(client)
     if guarded:
         from ocelli.storage.guarded_http import guard
 

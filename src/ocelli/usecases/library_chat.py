@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.findings import LOCAL
+from ocelli.domain.ids import uuid_of
 from ocelli.domain.library_chat import (
     SESSION,
     ChatRole,
@@ -29,7 +30,7 @@ from ocelli.domain.library_questions import read_question
 from ocelli.domain.references import cited
 from ocelli.usecases.chat_sessions import get_session
 from ocelli.usecases.library_retrieval import past_of
-from ocelli.usecases.lookup import existing, parse_id, uuid_of
+from ocelli.usecases.lookup import existing, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

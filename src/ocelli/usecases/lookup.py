@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, TypeVar
 
 from ocelli.domain.errors import NotFound
+from ocelli.domain.ids import uuid_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 T = TypeVar("T")
 
@@ -15,14 +18,6 @@ def existing(found: T | None, what: str, id: object) -> T:
     if found is None:
         raise NotFound(what, str(id))
     return found
-
-
-def uuid_of(text: str | None) -> UUID | None:
-    """Return a UUID; None for any other text."""
-    try:
-        return None if text is None else UUID(text)
-    except ValueError:
-        return None
 
 
 def parse_id(what: str, id: str) -> UUID:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from ocelli.domain.ids import uuid_of
 from ocelli.domain.vocabulary import Vocabulary, clean, from_json, name_key, to_json
 from ocelli.storage.postgres.rows import to_default_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from ocelli.domain.paging import PageRequest
     from ocelli.domain.tagging import TagVocabulary
@@ -79,7 +80,7 @@ class PostgresVocabularies:
             f"SELECT {_COLUMNS} FROM vocabularies"
             " WHERE tenant_id = %(tenant)s AND (id = %(id)s OR name_key = %(name)s)"
             " ORDER BY id = %(id)s DESC NULLS LAST LIMIT 1",
-            {"tenant": tenant_id, "id": _uuid(id_or_name), "name": name_key(clean(id_or_name))},
+            {"tenant": tenant_id, "id": uuid_of(id_or_name), "name": name_key(clean(id_or_name))},
         )
         row = await cursor.fetchone()
         return None if row is None else _to_vocabulary(row)
@@ -145,13 +146,6 @@ class PostgresVocabularies:
             " ON CONFLICT DO NOTHING",
             (model_version, list(vectors), list(vectors.values()), vocabulary_id),
         )
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _to_vocabulary(row: Row) -> Vocabulary:

@@ -19,11 +19,11 @@ from ocelli.domain.effective import effective, effective_claims
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.file_query import FileQuery, SortBy, sort_key
 from ocelli.domain.findings import LOCAL
+from ocelli.domain.ids import uuid_of
 from ocelli.domain.images import VariantStatus, VariantType
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.search import parse
 from ocelli.domain.timestamps import moment
-from ocelli.usecases.lookup import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

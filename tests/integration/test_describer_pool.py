@@ -89,9 +89,10 @@ def test_a_process_that_runs_already_is_the_first_and_is_ended() -> None:
     )
     assert [each.failed for each in described] == [False]
     assert first.end() == "exit code 0"
+    assert first.log.closed
 
 
 def test_one_that_gets_nothing_to_do_is_not_waited_for() -> None:
-    process = DescriberProcess()
-    with process.log:
+    with DescriberProcess() as process:
         assert process.end() == "signal 9"
+    assert process.log.closed

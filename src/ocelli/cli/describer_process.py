@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from multiprocessing import Pipe
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,10 @@ STOP_TIMEOUT = 5.0
 
 
 class DescriberProcess:
-    """A process and the pictures that it has. What it says for people goes to ``log``."""
+    """A process and the pictures that it has. What it says for people goes to ``log``.
+
+    As a context manager it is ended after the block, and the log closed.
+    """
 
     def __init__(self, log: IO[bytes] | None = None) -> None:
         self._is_configured = False
@@ -39,6 +42,13 @@ class DescriberProcess:
                 stderr=self.log,
                 start_new_session=True,  # Ctrl-C is for the command, which ends them
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self.log.close()
 
     def configure(
         self, environment: Mapping[str, str], level: str, tags_from: tuple[Path, str] | None

@@ -124,9 +124,6 @@ def describe(
     """Describe pictures without a server."""
     from ocelli.cli.describer_process import DescriberProcess
 
-    first = DescriberProcess()  # it imports while this process does
-    from ocelli.cli.describe import describe as run
-
     options = given(
         workers=workers,
         model=model,
@@ -134,10 +131,10 @@ def describe(
         vocabulary=vocabulary,
         vocabulary_mode=vocabulary_mode,
     )
-    try:
+    with DescriberProcess() as first:  # it imports while this process does
+        from ocelli.cli.describe import describe as run
+
         code = run(paths, as_json=as_json, as_lines=as_lines, level=level, first=first, **options)
-    finally:
-        first.end()
     exit_with(code)
 
 

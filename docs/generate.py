@@ -171,6 +171,8 @@ def _sdk_sections() -> Iterator[str]:
         yield markdown(inspect.getdoc(resource))
         for method_name, method in _members(resource):
             yield from _function(f"client.{name}.{method_name}", method, "###")
+    yield "## Pipelines"
+    yield from _class(aion.Pipeline, "###")
     yield "## Configuration"
     yield from _class(aion.ClientConfig, "###")
     yield from _function("load_dotenv", aion.load_dotenv, "###")

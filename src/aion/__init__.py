@@ -56,6 +56,7 @@ from aion.exceptions import (
 if TYPE_CHECKING:
     from aion._tracing import configure_tracing, is_tracing_available, set_correlation_id
     from aion._version import __version__
+    from aion.pipeline import Pipeline
     from aion.sync import (
         SyncAgentOperationsResource,
         SyncAgentSearchResource,
@@ -173,6 +174,8 @@ if TYPE_CHECKING:
         ParsedReferences,
         PictureLabel,
         PictureLabelList,
+        PipelineResult,
+        PipelineStep,
         PolicyBudget,
         PolicySpending,
         PolicyStep,
@@ -189,8 +192,10 @@ if TYPE_CHECKING:
         ReviewOutcome,
         S3ConfigStatus,
         S3ValidationResult,
+        StepResult,
         StorageTarget,
         StoredImage,
+        SynthesizeResult,
         TagChoice,
         Tagging,
         TenantLimits,
@@ -357,6 +362,9 @@ __all__ = [
     "ParsedReferences",
     "PictureLabel",
     "PictureLabelList",
+    "Pipeline",
+    "PipelineResult",
+    "PipelineStep",
     "PolicyBudget",
     "PolicySpending",
     "PolicyStep",
@@ -378,6 +386,7 @@ __all__ = [
     "S3ValidationResult",
     "SSEStreamError",
     "ServerError",
+    "StepResult",
     "StorageTarget",
     "StoredImage",
     "SyncAgentOperationsResource",
@@ -391,6 +400,7 @@ __all__ = [
     "SyncSettingsResource",
     "SyncTenantResource",
     "SyncUploadResource",
+    "SynthesizeResult",
     "TagChoice",
     "Tagging",
     "TenantLimits",
@@ -447,6 +457,7 @@ _HOMES = {
     """,
     "aion._tracing": "configure_tracing is_tracing_available set_correlation_id",
     "aion._version": "__version__",
+    "aion.pipeline": "Pipeline",
 }
 
 __getattr__ = lazy(__name__, {**TYPES, **homes_by_name(_HOMES)})

@@ -13,10 +13,14 @@ _HOMES = {
         ImageSearchAgentResult ImageSearchResultItem
     """,
     "aion.types.agent_operations": """
+        SynthesizeResult
         FolderActionDetail OrganizeResult UndoOrganizeResult
     """,
     "aion.types.audit": """
         AuditEventType AuditLogEntry AuditLogList AuditResult AuditSeverity
+    """,
+    "aion.types.pipeline": """
+        PipelineResult PipelineStep StepResult
     """,
     "aion.types.batch": """
         BatchImageInput BatchItemResult BatchItemStatus BatchResults BatchResultsPagination

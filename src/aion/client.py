@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from aion._http import Http, HttpClient
     from aion.config import Certificates
+    from aion.pipeline import Pipeline
     from aion.resources.agent_operations import AgentOperationsResource
     from aion.resources.agent_search import AgentSearchResource
     from aion.resources.api_keys import ApiKeysResource
@@ -73,7 +74,7 @@ class AionVision(Names):
         reviews: descriptions that wait for a person.
         vocabularies: the terms that tags are chosen from.
         folders: the tree that pictures are sorted into.
-        agent_operations: sorts pictures into folders as told in words.
+        agent_operations: sorts pictures into folders and writes reports, as told in words.
         agent_search: searches in words, by what they mean.
         escalation_policies: second looks where they are needed.
         settings: a bucket of one's own.
@@ -174,9 +175,15 @@ class AionVision(Names):
 
         return FoldersResource(self.config, self._connect)
 
+    def pipeline(self) -> Pipeline:
+        """Several steps in one request; see :class:`aion.Pipeline`."""
+        from aion.pipeline import Pipeline
+
+        return Pipeline(self._connect)
+
     @cached_property
     def agent_operations(self) -> AgentOperationsResource:
-        """Sorts pictures into folders as told in words."""
+        """Sorts pictures into folders and writes reports, as told in words."""
         from aion.resources.agent_operations import AgentOperationsResource
 
         return AgentOperationsResource(self.config, self._connect)

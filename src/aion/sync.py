@@ -129,9 +129,10 @@ class SyncReviewsResource(_Part):
 
 
 class SyncAgentOperationsResource(_Part):
-    """Sort pictures into folders as told in words."""
+    """Sort pictures into folders and write reports, as told in words."""
 
     organize = blocking(AgentOperationsResource.organize)
+    synthesize = blocking(AgentOperationsResource.synthesize)
     undo_organize = blocking(AgentOperationsResource.undo_organize)
 
 

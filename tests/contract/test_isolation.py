@@ -276,6 +276,17 @@ def test_bodies_that_name_somebody_elses_things(
         timeout=60,
     )
     assert opened.status_code == 404
+    for path, asked in (
+        ("synthesize", {"intent": "x"}),
+        ("pipeline", {"steps": [{"agent": "analytics", "intent": "x"}]}),
+    ):
+        written = requests.post(
+            f"{server.url}{API}/agents/{path}",
+            headers=stranger,
+            json={**asked, "image_ids": [victim.ids["image_id"]]},
+            timeout=60,
+        )
+        assert written.status_code == 404
     members = requests.get(f"{server.url}{API}/tenant/members", headers=stranger, timeout=60)
     assert victim.ids["user_id"] not in {each["id"] for each in members.json()}
     log = requests.get(f"{server.url}{API}/tenant/audit-logs", headers=stranger, timeout=60).json()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aion._paths import segment
 from aion.resources._base import Resource, given, require
-from aion.types.agent_operations import OrganizeResult, UndoOrganizeResult
+from aion.types.agent_operations import OrganizeResult, SynthesizeResult, UndoOrganizeResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ MAX_INTENT_LENGTH = 2_000
 
 
 class AgentOperationsResource(Resource):
-    """Sort pictures into folders as told in words."""
+    """Sort pictures into folders and write reports, as told in words."""
 
     async def organize(
         self,
@@ -45,6 +45,35 @@ class AgentOperationsResource(Resource):
         )
         answer = await self._http.json("POST", "/agents/organize", json=body)
         return OrganizeResult.from_api_response(answer)
+
+    async def synthesize(
+        self,
+        intent: str,
+        *,
+        image_ids: Sequence[str] | None = None,
+        document_ids: Sequence[str] | None = None,
+        auto_save: bool = False,
+    ) -> SynthesizeResult:
+        """Write a report over pictures, in Markdown.
+
+        Args:
+            intent: 1 to 2,000 characters, what the report is to say.
+            image_ids: at most 1,000; by default pictures that ``intent`` describes.
+            document_ids: passed over: only pictures are kept.
+            auto_save: passed over: reports are not kept.
+
+        Raises:
+            ValidationError: an argument makes no sense.
+            ResourceNotFoundError: there is no such picture.
+        """
+        body = given(
+            intent=checked_intent(intent),
+            image_ids=None if image_ids is None else list(image_ids),
+            document_ids=None if document_ids is None else list(document_ids),
+            auto_save=auto_save,
+        )
+        answer = await self._http.json("POST", "/agents/synthesize", json=body)
+        return SynthesizeResult.from_api_response(answer)
 
     async def undo_organize(self, plan_id: str) -> UndoOrganizeResult:
         """Take back what ``organize`` did; what was changed since is kept.

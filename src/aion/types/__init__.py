@@ -12,7 +12,12 @@ if TYPE_CHECKING:
         Agent,
         AgentResult,
     )
-    from aion.types.agent_operations import FolderActionDetail, OrganizeResult, UndoOrganizeResult
+    from aion.types.agent_operations import (
+        FolderActionDetail,
+        OrganizeResult,
+        SynthesizeResult,
+        UndoOrganizeResult,
+    )
     from aion.types.agent_search import ImageSearchAgentResult, ImageSearchResultItem
     from aion.types.api_keys import ApiKey, ApiKeyList, CreatedApiKey
     from aion.types.audit import (
@@ -135,6 +140,7 @@ if TYPE_CHECKING:
         MoveFilesResult,
     )
     from aion.types.history import DescriptionHistory, DescriptionRecord, ExportStatus
+    from aion.types.pipeline import PipelineResult, PipelineStep, StepResult
     from aion.types.references import (
         DocumentRef,
         ImageRef,
@@ -296,6 +302,8 @@ __all__ = [
     "ParsedReferences",
     "PictureLabel",
     "PictureLabelList",
+    "PipelineResult",
+    "PipelineStep",
     "PolicyBudget",
     "PolicySpending",
     "PolicyStep",
@@ -312,8 +320,10 @@ __all__ = [
     "ReviewOutcome",
     "S3ConfigStatus",
     "S3ValidationResult",
+    "StepResult",
     "StorageTarget",
     "StoredImage",
+    "SynthesizeResult",
     "TagChoice",
     "Tagging",
     "TenantLimits",

@@ -39,3 +39,18 @@ class UndoOrganizeResult(Model):
     folders_deleted: int = 0
     files_kept: int = 0
     folders_kept: int = 0
+
+
+@record
+class SynthesizeResult(Model):
+    """A report over pictures, in Markdown."""
+
+    success: bool = True
+    report: str = ""
+    summary: str = ""
+    image_count: int = 0
+    document_count: int = 0
+    saved_document_id: str | None = None
+    execution_time_ms: int = 0
+    iterations: int = 0
+    token_usage: dict[str, int | None] | None = None

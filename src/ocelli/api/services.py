@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.members import Members
     from ocelli.usecases.moderation import Moderator
     from ocelli.usecases.organize import Organize
+    from ocelli.usecases.pipelines import Pipelines
     from ocelli.usecases.policies import Policies
     from ocelli.usecases.presigned import Presigned
     from ocelli.usecases.previews import Previews
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.redescribe import Redescribe
     from ocelli.usecases.responses import Responses
     from ocelli.usecases.reviews import Reviews
+    from ocelli.usecases.synthesize import Synthesize
     from ocelli.usecases.tenant_settings import SettingsOfTenants
     from ocelli.usecases.upload import Upload
     from ocelli.usecases.upload_sessions import Sessions
@@ -131,6 +133,8 @@ class Services:
     policies: Policies
     library_search: LibrarySearch
     organize: Organize
+    synthesize: Synthesize
+    pipelines: Pipelines
     chat_sessions: ChatSessions
     library_chat: LibraryChat
     colors: Colors

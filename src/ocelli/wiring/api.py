@@ -51,6 +51,7 @@ from ocelli.usecases.members import Members
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
 from ocelli.usecases.organize import Organize
+from ocelli.usecases.pipelines import Pipelines
 from ocelli.usecases.policies import Policies
 from ocelli.usecases.presigned import Presigned
 from ocelli.usecases.previews import Previews
@@ -61,6 +62,7 @@ from ocelli.usecases.responses import Responses
 from ocelli.usecases.reviews import Reviews
 from ocelli.usecases.sight import known_states
 from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.usecases.synthesize import Synthesize
 from ocelli.usecases.tenant_settings import SettingsOfTenants
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
@@ -142,6 +144,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     chat = _chat(settings, database, adhoc, metering, upstreams, decoders)
     library_search = LibrarySearch(database, embeddings)
     library_model = LibraryModel(chat.models, chat.conversations)
+    organize = Organize(database, library_search, library_model)
+    synthesize = Synthesize(database, library_search, library_model)
 
     async def store_check() -> None:
         await store.check()
@@ -220,7 +224,9 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             embeddings=embeddings,
             vocabularies=Vocabularies(database, embeddings),
             library_search=library_search,
-            organize=Organize(database, library_search, library_model),
+            organize=organize,
+            synthesize=synthesize,
+            pipelines=Pipelines(library_search, organize, synthesize),
             chat_sessions=ChatSessions(database),
             library_chat=LibraryChat(
                 database,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.agents import schemas
@@ -9,13 +10,17 @@ from ocelli.api.aion.common import PREFIX
 from ocelli.domain.effective import effective
 from ocelli.domain.file_query import FileQuery
 from ocelli.domain.images import VariantType
+from ocelli.domain.pipelines import StepStatus, linked
 from ocelli.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from ocelli.api.aion.files.mapping import UrlOf
+    from ocelli.domain.pipelines import Step
     from ocelli.usecases.library_model import TokensUsed
     from ocelli.usecases.library_search import Found, Hit
     from ocelli.usecases.organize import Organized, Undone
+    from ocelli.usecases.pipelines import PipelineRun
+    from ocelli.usecases.synthesize import Synthesis
 
 REF = "search_1"
 DIGITS = 4
@@ -89,6 +94,46 @@ def organized(done: Organized, milliseconds: int) -> schemas.OrganizeAnswer:
         files_moved=done.files_moved,
         plan_id=str(done.plan.id),
         undo=f"{PREFIX}/agents/organize/{done.plan.id}/undo",
+    )
+
+
+def synthesis(done: Synthesis, milliseconds: int) -> schemas.SynthesizeAnswer:
+    """Return the body of a report."""
+    return schemas.SynthesizeAnswer(
+        execution_time_ms=milliseconds,
+        iterations=max(1, done.tokens.calls),
+        token_usage=tokens(done.tokens),
+        report=done.report.text,
+        summary=done.report.summary,
+        image_count=len(done.pictures),
+    )
+
+
+def steps(body: schemas.Pipeline) -> list[Step]:
+    """Return the steps of a request. Raises ValidationFailed."""
+    return linked([(each.agent, each.intent, each.depends_on) for each in body.steps])
+
+
+def pipeline(run: PipelineRun, milliseconds: int) -> schemas.PipelineAnswer:
+    """Return the body of a pipeline that has run."""
+    return schemas.PipelineAnswer(
+        success=all(each.status is StepStatus.COMPLETED for each in run.outcomes),
+        nodes=[
+            schemas.PipelineNode(
+                node_id=secrets.token_hex(4),
+                agent=each.step.agent,
+                status=each.status,
+                summary=each.summary,
+                outputs=dict(each.outputs),
+                error=each.error,
+                execution_time_ms=each.milliseconds,
+            )
+            for each in run.outcomes
+        ],
+        execution_time_ms=milliseconds,
+        total_waves=run.waves,
+        errors=run.errors,
+        token_usage=tokens(run.tokens),
     )
 
 

@@ -76,6 +76,39 @@ async def undo_organize(
     return mapping.undone(await services.organize.undo(key.tenant.id, plan_id))
 
 
+@router.post("/synthesize", summary="Write a report over pictures", responses=errors(404))
+@requires(KeyRole.READ)
+async def synthesize(
+    request: Request, body: schemas.Synthesize, key: CurrentKey, services: CurrentServices
+) -> schemas.SynthesizeAnswer:
+    """With a chat backend that writes it. What stored claims contradict is left out, and what they
+    do not say is marked. What pictures say is data for it, no instruction.
+
+    Without one it is written from counts and stored claims. Nothing is stored.
+    """
+    started = time.perf_counter()
+    done = await services.synthesize.report(
+        asking(request, key, services), body.intent, body.image_ids
+    )
+    return mapping.synthesis(done, round((time.perf_counter() - started) * 1000))
+
+
+@router.post("/pipeline", summary="Run several steps", responses=errors(404))
+@requires(KeyRole.WRITE, stores=True)
+async def run_pipeline(
+    request: Request, body: schemas.Pipeline, key: CurrentKey, services: CurrentServices
+) -> schemas.PipelineAnswer:
+    """Each step works on the pictures of those that it depends on. What depends on a failed step is
+    skipped; the others are run. `folder` moves pictures: its `plan_id` undoes that.
+
+    422 for agents of documents and links, and for steps that depend on later ones.
+    """
+    started = time.perf_counter()
+    steps = mapping.steps(body)
+    run = await services.pipelines.run(asking(request, key, services), steps, body.image_ids)
+    return mapping.pipeline(run, round((time.perf_counter() - started) * 1000))
+
+
 def asking(request: Request, key: ApiKey, services: Services) -> Asking:
     """Return who asks a language model."""
     limit = services.quota.limits(key.tenant).max_image_bytes

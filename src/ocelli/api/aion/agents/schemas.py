@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from ocelli.api.aion.common import Moment
+from ocelli.domain.pipelines import MAX_STEPS, StepStatus
 
 MAX_IDS = 1_000
 NOT_KEPT = "Accepted and passed over: only pictures are kept here."
@@ -132,3 +133,93 @@ class UndoneAnswer(BaseModel):
     folders_deleted: int
     files_kept: int = Field(description="Pictures that were moved again since, or deleted.")
     folders_kept: int = Field(description="Folders that are not empty, or were deleted since.")
+
+
+class Synthesize(BaseModel):
+    """A report to be written."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"intent": "What happened on our trip to the coast?"}]}
+    )
+
+    intent: str = Field(min_length=1, max_length=2_000)
+    image_ids: list[UUID] | None = Field(
+        None,
+        max_length=MAX_IDS,
+        description="Default: up to fifty that `intent` describes, or else the newest.",
+    )
+    document_ids: list[UUID] | None = Field(None, max_length=MAX_IDS, description=NOT_KEPT)
+    auto_save: bool = Field(False, description=NOT_KEPT)
+
+
+class SynthesizeAnswer(AgentAnswer):
+    """A report."""
+
+    report: str = Field(description="Markdown; numbers in brackets are pictures of its list.")
+    summary: str
+    image_count: int
+    document_count: int = 0
+    saved_document_id: str | None = None
+
+
+class PipelineStepIn(BaseModel):
+    """A step of a pipeline."""
+
+    agent: str = Field(
+        min_length=1,
+        max_length=50,
+        description="`image_search`, `analysis`, `assistant`, `folder`, `cross_reference`, "
+        "`analytics` or `chat`.",
+    )
+    intent: str = Field(min_length=1, max_length=2_000)
+    depends_on: list[int] | None = Field(
+        None,
+        max_length=MAX_STEPS,
+        description="Positions of earlier steps, from 0. Default: searches, and the step before.",
+    )
+
+
+class Pipeline(BaseModel):
+    """Steps, each with the pictures of those that it depends on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "steps": [
+                        {"agent": "image_search", "intent": "damaged utility poles"},
+                        {"agent": "assistant", "intent": "Write a summary of the damage"},
+                    ]
+                }
+            ]
+        }
+    )
+
+    steps: list[PipelineStepIn] = Field(min_length=1, max_length=MAX_STEPS)
+    image_ids: list[UUID] | None = Field(
+        None, max_length=MAX_IDS, description="For steps that get no pictures from others."
+    )
+    document_ids: list[UUID] | None = Field(None, max_length=MAX_IDS, description=NOT_KEPT)
+
+
+class PipelineNode(BaseModel):
+    """What came of a step."""
+
+    node_id: str
+    agent: str
+    status: StepStatus
+    summary: str | None
+    outputs: dict[str, Any]
+    error: str | None
+    execution_time_ms: int
+
+
+class PipelineAnswer(BaseModel):
+    """What came of all steps, in the order in which they ran."""
+
+    success: bool
+    nodes: list[PipelineNode]
+    execution_time_ms: int
+    total_waves: int = Field(description="Steps of one wave ran at the same time.")
+    errors: list[str]
+    token_usage: dict[str, int | None] | None = None

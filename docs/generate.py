@@ -23,6 +23,7 @@ from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeysResource
 from aion.resources.audit import AuditResource
 from aion.resources.batch import BatchResource
+from aion.resources.chat import ChatResource
 from aion.resources.colors import ColorsResource
 from aion.resources.escalation_policies import EscalationPoliciesResource
 from aion.resources.files import FilesResource
@@ -132,6 +133,7 @@ RESOURCES = {
     "uploads": UploadResource,
     "files": FilesResource,
     "batch": BatchResource,
+    "chats": ChatResource,
     "colors": ColorsResource,
     "reviews": ReviewsResource,
     "vocabularies": VocabulariesResource,
@@ -171,6 +173,9 @@ def _sdk_sections() -> Iterator[str]:
         yield markdown(inspect.getdoc(resource))
         for method_name, method in _members(resource):
             yield from _function(f"client.{name}.{method_name}", method, "###")
+        if name == "chats":
+            yield from _class(aion.ChatSessionContext, "###")
+            yield from _class(aion.SyncChatSession, "###")
     yield "## Pipelines"
     yield from _class(aion.Pipeline, "###")
     yield "## Configuration"

@@ -54,15 +54,18 @@ from aion.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from aion._sync_chat import SyncChatSession
     from aion._tracing import configure_tracing, is_tracing_available, set_correlation_id
     from aion._version import __version__
     from aion.pipeline import Pipeline
+    from aion.resources.chat import ChatSessionContext
     from aion.sync import (
         SyncAgentOperationsResource,
         SyncAgentSearchResource,
         SyncAionVision,
         SyncAuditResource,
         SyncBatchResource,
+        SyncChatResource,
         SyncColorsResource,
         SyncFilesResource,
         SyncFoldersResource,
@@ -105,6 +108,12 @@ if TYPE_CHECKING:
         BatchVerifyInput,
         CategorizationResult,
         Category,
+        ChatImageList,
+        ChatMessage,
+        ChatResponse,
+        ChatSession,
+        ChatSessionDetail,
+        ChatToken,
         ChatTokenType,
         ChosenTag,
         ClaimState,
@@ -162,6 +171,7 @@ if TYPE_CHECKING:
         FolderTree,
         FullDescription,
         ImageRef,
+        ImageReference,
         ImageSearchAgentResult,
         ImageSearchResultItem,
         JudgedTag,
@@ -176,6 +186,7 @@ if TYPE_CHECKING:
         PictureLabelList,
         PipelineResult,
         PipelineStep,
+        PlanActionResponse,
         PolicyBudget,
         PolicySpending,
         PolicyStep,
@@ -192,6 +203,7 @@ if TYPE_CHECKING:
         ReviewOutcome,
         S3ConfigStatus,
         S3ValidationResult,
+        SessionList,
         StepResult,
         StorageTarget,
         StoredImage,
@@ -287,6 +299,13 @@ __all__ = [
     "CategorizationResult",
     "Category",
     "ChatError",
+    "ChatImageList",
+    "ChatMessage",
+    "ChatResponse",
+    "ChatSession",
+    "ChatSessionContext",
+    "ChatSessionDetail",
+    "ChatToken",
     "ChatTokenType",
     "ChosenTag",
     "CircuitBreakerError",
@@ -349,6 +368,7 @@ __all__ = [
     "FolderTree",
     "FullDescription",
     "ImageRef",
+    "ImageReference",
     "ImageSearchAgentResult",
     "ImageSearchResultItem",
     "InsecureTransportWarning",
@@ -365,6 +385,7 @@ __all__ = [
     "Pipeline",
     "PipelineResult",
     "PipelineStep",
+    "PlanActionResponse",
     "PolicyBudget",
     "PolicySpending",
     "PolicyStep",
@@ -386,6 +407,7 @@ __all__ = [
     "S3ValidationResult",
     "SSEStreamError",
     "ServerError",
+    "SessionList",
     "StepResult",
     "StorageTarget",
     "StoredImage",
@@ -394,6 +416,8 @@ __all__ = [
     "SyncAionVision",
     "SyncAuditResource",
     "SyncBatchResource",
+    "SyncChatResource",
+    "SyncChatSession",
     "SyncColorsResource",
     "SyncFilesResource",
     "SyncFoldersResource",
@@ -451,10 +475,12 @@ __all__ = [
 _HOMES = {
     "aion.sync": """
         SyncAionVision SyncAgentOperationsResource SyncAgentSearchResource
-        SyncAuditResource SyncBatchResource SyncColorsResource
+        SyncAuditResource SyncBatchResource SyncChatResource SyncColorsResource
         SyncFilesResource SyncFoldersResource SyncSettingsResource SyncTenantResource
         SyncUploadResource
     """,
+    "aion._sync_chat": "SyncChatSession",
+    "aion.resources.chat": "ChatSessionContext",
     "aion._tracing": "configure_tracing is_tracing_available set_correlation_id",
     "aion._version": "__version__",
     "aion.pipeline": "Pipeline",

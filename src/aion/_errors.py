@@ -65,7 +65,7 @@ def error_from_answer(
     given: dict[str, Any] = {"details": details}
     if said.code:
         given["code"] = said.code
-    if said.code in QUOTA_CODES and status in (402, 403, 413):
+    if said.code in QUOTA_CODES and status in (402, 403, 413, 429):
         available, limit = (_integer(details.get(key)) or 0 for key in ("available", "limit"))
         return QuotaExceededError(message, available=available, limit=limit, **given)
     if status == 401:

@@ -161,8 +161,14 @@ class Http:
         given = {k: v for k, v in headers.items() if k.lower() != "content-length"}
         await self._send(self._foreign(method, url, headers=given, body=body))
 
+    async def content(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
+        """The bytes of a file that the server itself sends."""
+        return (await self._api("GET", path, params=params)).content
+
     @asynccontextmanager
-    async def events(self, path: str) -> AsyncIterator[AsyncIterator[object]]:
+    async def events(
+        self, path: str, *, method: str = "GET", json: Any = None
+    ) -> AsyncIterator[AsyncIterator[object]]:
         """Server-sent events; use it like ``async with http.events(path) as events``.
 
         Raises:
@@ -171,17 +177,26 @@ class Http:
         """
         url = self._config.base_url + path
         headers = {**self._config.default_headers, "Accept": "text/event-stream"}
+        content = None
+        if json is not None:
+            content = jsonlib.dumps(json).encode()
+            headers["Content-Type"] = "application/json"
         timeout = httpx2.Timeout(self._config.timeout, connect=CONNECT_TIMEOUT, pool=1.0)
         try:
             async with self._client.stream(
-                "GET", url, headers=headers, timeout=timeout, follow_redirects=False
+                method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=timeout,
+                follow_redirects=False,
             ) as answer:
                 if answer.status_code != 200:
                     body = await answer.aread()
                     raise error_from_answer(answer.status_code, answer.headers, body, path)
                 yield httpx2.EventSource(answer).__aiter__()
         except httpx2.TransportError as error:
-            raise _connection_error(error, "GET", url) from error
+            raise _connection_error(error, method, url) from error
 
     # -----------------------------------------------------------------------------------------
 

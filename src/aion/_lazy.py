@@ -31,6 +31,10 @@ _HOMES = {
         DescriptionFailedEvent DescriptionProgressEvent FileCompleteEvent
         UploadProgressEvent
     """,
+    "aion.types.chat": """
+        ChatImageList ChatMessage ChatResponse ChatSession ChatSessionDetail ChatToken
+        ImageReference PlanActionResponse SessionList
+    """,
     "aion.types.colors": """
         HSL LAB RGB BatchColorExtractionResult ColorAnalysis ColorAnalytics
         ColorBrightness ColorExtractionResult ColorExtractionStatus ColorFamily

@@ -66,6 +66,15 @@ class Names:
         BatchVerifyInput: TypeAlias = types.BatchVerifyInput
         CategorizationResult: TypeAlias = types.CategorizationResult
         Category: TypeAlias = types.Category
+        ChatImageList: TypeAlias = types.ChatImageList
+        ChatMessage: TypeAlias = types.ChatMessage
+        ChatResponse: TypeAlias = types.ChatResponse
+        ChatSession: TypeAlias = types.ChatSession
+        ChatSessionDetail: TypeAlias = types.ChatSessionDetail
+        ChatToken: TypeAlias = types.ChatToken
+        ImageReference: TypeAlias = types.ImageReference
+        PlanActionResponse: TypeAlias = types.PlanActionResponse
+        SessionList: TypeAlias = types.SessionList
         ChatTokenType: TypeAlias = types.ChatTokenType
         ChosenTag: TypeAlias = types.ChosenTag
         ClaimState: TypeAlias = types.ClaimState

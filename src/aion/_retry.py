@@ -9,6 +9,7 @@ from aion.exceptions import (
     AionvisionConnectionError,
     AionvisionError,
     AionvisionTimeoutError,
+    QuotaExceededError,
     RateLimitError,
 )
 
@@ -20,6 +21,8 @@ def is_transient(error: AionvisionError) -> bool:
     """Whether the same request can succeed in a moment."""
     if isinstance(error, AionvisionConnectionError | AionvisionTimeoutError):
         return not error.details.get("permanent", False)
+    if isinstance(error, QuotaExceededError):  # a 429 among them: waiting does not help
+        return False
     status = error.details.get("status")
     # 409 with Retry-After: our own first try is still counted as running (its server has died).
     return status in TRANSIENT_STATUSES or (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from aion.resources.upload import UploadResource
 from aion.resources.verify import VerifyResource
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
 
     from aion._http import Http, HttpClient
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from aion.resources.api_keys import ApiKeysResource
     from aion.resources.audit import AuditResource
     from aion.resources.batch import BatchResource
+    from aion.resources.chat import ChatResource, ChatSessionContext
     from aion.resources.colors import ColorsResource
     from aion.resources.escalation_policies import EscalationPoliciesResource
     from aion.resources.files import FilesResource
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from aion.resources.tenant import TenantResource
     from aion.resources.usage import UsageResource
     from aion.resources.vocabularies import VocabulariesResource
+    from aion.types.chat import ChatResponse, ChatToken
 
 
 class AionVision(Names):
@@ -70,6 +74,7 @@ class AionVision(Names):
         uploads: uploads, high-level and step by step.
         files: the library of pictures.
         batch: batch jobs.
+        chats: conversations about the library.
         colors: colours of pictures.
         reviews: descriptions that wait for a person.
         vocabularies: the terms that tags are chosen from.
@@ -146,6 +151,13 @@ class AionVision(Names):
         from aion.resources.batch import BatchResource
 
         return BatchResource(self.config, self._connect)
+
+    @cached_property
+    def chats(self) -> ChatResource:
+        """Conversations about the library."""
+        from aion.resources.chat import ChatResource
+
+        return ChatResource(self.config, self._connect)
 
     @cached_property
     def colors(self) -> ColorsResource:
@@ -307,6 +319,41 @@ class AionVision(Names):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.config.base_url!r})"
+
+    def chat_session(
+        self,
+        *,
+        title: str | None = None,
+        image_ids: Sequence[str] | None = None,
+        use_all_images: bool = True,
+        auto_close: bool = True,
+    ) -> ChatSessionContext:
+        """A conversation about the library; see :meth:`ChatResource.session`."""
+        return self.chats.session(
+            title=title,
+            image_ids=image_ids,
+            use_all_images=use_all_images,
+            auto_close=auto_close,
+        )
+
+    async def chat(
+        self, message: str, *, session_id: str, force_detailed_analysis: bool = False
+    ) -> ChatResponse:
+        """Send a message to a session; see :meth:`ChatResource.send`."""
+        return await self.chats.send(
+            message, session_id=session_id, force_detailed_analysis=force_detailed_analysis
+        )
+
+    async def chat_stream(
+        self, message: str, *, session_id: str, force_detailed_analysis: bool = False
+    ) -> AsyncGenerator[ChatToken]:
+        """Send a message, and watch its answer; see :meth:`ChatResource.send_stream`."""
+        tokens = self.chats.send_stream(
+            message, session_id=session_id, force_detailed_analysis=force_detailed_analysis
+        )
+        async with aclosing(tokens):
+            async for token in tokens:
+                yield token
 
     upload_one = delegated("uploads", UploadResource.upload_one)
     upload = delegated("uploads", UploadResource.upload)

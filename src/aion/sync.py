@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aion._loop import LoopThread, blocking, iterating
 from aion._names import Names
+from aion._sync_chat import SyncChatSession
 from aion.client import AionVision
 from aion.config import DEFAULT_BASE_URL, ClientConfig
 from aion.resources.agent_operations import AgentOperationsResource
@@ -16,6 +17,7 @@ from aion.resources.agent_search import AgentSearchResource
 from aion.resources.api_keys import ApiKeysResource
 from aion.resources.audit import AuditResource
 from aion.resources.batch import BatchResource
+from aion.resources.chat import ChatResource
 from aion.resources.colors import ColorsResource
 from aion.resources.escalation_policies import EscalationPoliciesResource
 from aion.resources.files import FilesResource
@@ -102,6 +104,49 @@ class SyncBatchResource(_Part):
     wait_for_completion = blocking(BatchResource.wait_for_completion)
     submit_describe = blocking(BatchResource.submit_describe)
     submit_verify = blocking(BatchResource.submit_verify)
+
+
+class SyncChatResource(_Part):
+    """Talk about the pictures of the library."""
+
+    def session(
+        self,
+        *,
+        title: str | None = None,
+        image_ids: Sequence[str] | None = None,
+        use_all_images: bool = True,
+        auto_close: bool = True,
+    ) -> SyncChatSession:
+        """A session, opened by this call; ``with`` closes it at the end.
+
+        Args:
+            title: what it is called; by default the beginning of the first message.
+            image_ids: the pictures that it is about, at most 1,000, with
+                ``use_all_images=False``.
+            use_all_images: it is about all pictures.
+            auto_close: close it at the end of the block; it can still be read then.
+        """
+        made = self.create_session(title=title, image_ids=image_ids, use_all_images=use_all_images)
+        return SyncChatSession(self._client, made, auto_close=auto_close)
+
+    send = blocking(ChatResource.send)
+    send_stream = iterating(ChatResource.send_stream)
+    create_session = blocking(ChatResource.create_session)
+    get_session = blocking(ChatResource.get_session)
+    list_sessions = blocking(ChatResource.list_sessions)
+    iter_sessions = iterating(ChatResource.iter_sessions)
+    get_messages = blocking(ChatResource.get_messages)
+    update_images = blocking(ChatResource.update_images)
+    update_documents = blocking(ChatResource.update_documents)
+    update_videos = blocking(ChatResource.update_videos)
+    update_mode = blocking(ChatResource.update_mode)
+    approve_plan = blocking(ChatResource.approve_plan)
+    cancel_plan = blocking(ChatResource.cancel_plan)
+    close_session = blocking(ChatResource.close_session)
+    rename_session = blocking(ChatResource.rename_session)
+    export_session = blocking(ChatResource.export_session)
+    get_all_images = blocking(ChatResource.get_all_images)
+    search_images = blocking(ChatResource.search_images)
 
 
 class SyncColorsResource(_Part):
@@ -300,6 +345,7 @@ class SyncAionVision(Names):
         self.uploads = SyncUploadResource(self, "uploads")
         self.files = SyncFilesResource(self, "files")
         self.batch = SyncBatchResource(self, "batch")
+        self.chats = SyncChatResource(self, "chats")
         self.colors = SyncColorsResource(self, "colors")
         self.reviews = SyncReviewsResource(self, "reviews")
         self.vocabularies = SyncVocabulariesResource(self, "vocabularies")
@@ -354,6 +400,34 @@ class SyncAionVision(Names):
         """Close all connections; the client cannot be used after that."""
         if self._loop is not None and not self._loop.is_closed:
             self._loop.close(self._client.aclose)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this client was closed."""
+        return self._loop is not None and self._loop.is_closed
+
+    def chat_session(
+        self,
+        *,
+        title: str | None = None,
+        image_ids: Sequence[str] | None = None,
+        use_all_images: bool = True,
+        auto_close: bool = True,
+    ) -> SyncChatSession:
+        """A conversation about the library; see :meth:`SyncChatResource.session`."""
+        return self.chats.session(
+            title=title,
+            image_ids=image_ids,
+            use_all_images=use_all_images,
+            auto_close=auto_close,
+        )
+
+    def close_session(self, session_id: str) -> dict[str, Any]:
+        """Close a chat session; see :meth:`ChatResource.close_session`."""
+        return self.chats.close_session(session_id)
+
+    chat = blocking(AionVision.chat)
+    chat_stream = iterating(AionVision.chat_stream)
 
     def __enter__(self) -> Self:
         self._run(self._client.__aenter__())

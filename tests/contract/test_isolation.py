@@ -25,6 +25,7 @@ BODIES: dict[str, Any] = {
     "/title": {"title": "mine now"},
     "/mode": {"use_all_images": False},
     "/images": {"image_ids": []},
+    "/action": {"action": "approve"},
     "/messages": {"message": "Show me all pictures"},
     "/messages/stream": {"message": "Show me all pictures"},
 }

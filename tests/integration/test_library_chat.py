@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import jsonschema
 import psycopg
 import pytest
 import requests
@@ -18,9 +19,10 @@ from tests.integration.test_library_search import EMBEDDER, Library
 from tests.integration.test_storage import a_tenant, an_image
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
+from ocelli.backends.local.evidence_verdicts import judge
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim
-from ocelli.domain.errors import NotFound
+from ocelli.domain.errors import Conflict, NotFound
 from ocelli.domain.findings import LOCAL, Box, Color, DetectedObject, Findings, TextLine
 from ocelli.domain.library_chat import (
     MAX_MESSAGES,
@@ -33,15 +35,20 @@ from ocelli.domain.paging import PageRequest
 from ocelli.domain.references import cited
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.chat_plans import ChatPlans
 from ocelli.usecases.chat_sessions import ChatSessions
 from ocelli.usecases.colors import Colors
 from ocelli.usecases.conversations import Asking
 from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.files import Files
 from ocelli.usecases.library_answers import LibraryAnswers
-from ocelli.usecases.library_chat import Answered, Event, LibraryChat, Turn
+from ocelli.usecases.library_chat import Answered, Event, LibraryChat, PlanProposed, Turn
+from ocelli.usecases.library_model import LibraryModel, ModelAnswer, TokensUsed
+from ocelli.usecases.library_model_answers import ModelAnswers
 from ocelli.usecases.library_retrieval import Retrieval
 from ocelli.usecases.library_search import LibrarySearch
+from ocelli.usecases.look_again import LookAgain
+from ocelli.usecases.organize import Organize
 
 BOX = Box(0.1, 0.1, 0.5, 0.5)
 PHOTOS: dict[str, tuple[str, tuple[str, ...], str | None, str]] = {
@@ -50,6 +57,38 @@ PHOTOS: dict[str, tuple[str, tuple[str, ...], str | None, str]] = {
     "shop.jpg": ("A shop window with a sign.", (), "SALE 50%", "2024-07-02"),
     "street.jpg": ("A red car and a bus in a street.", ("car", "bus"), "STOP", "2025-01-03"),
 }
+
+
+class Model(LibraryModel):
+    """Answers ``replies``, one after the other; keeps what it was asked. None: not configured."""
+
+    def __init__(self) -> None:
+        self.replies: list[dict[str, Any] | None] | None = None
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+
+    @property
+    def is_configured(self) -> bool:
+        return self.replies is not None
+
+    @property
+    def name(self) -> str:
+        return "fake" if self.is_configured else LOCAL
+
+    async def ask(
+        self, asking: Asking, task: str, data: Mapping[str, Any], schema: Mapping[str, Any]
+    ) -> ModelAnswer:
+        del asking
+        assert self.replies is not None
+        self.asked.append((task, data))
+        value = self.replies.pop(0)
+        if value is not None:
+            jsonschema.validate(value, schema)
+        return ModelAnswer(value, TokensUsed(1_000, 50, 1), None if value else "No answer.")
+
+    def says(self, *statements: tuple[str, list[int]]) -> None:
+        """Let it answer so, from now on."""
+        said = [{"text": text, "pictures": numbers} for text, numbers in statements]
+        self.replies = [*(self.replies or []), {"statements": said}]
 
 
 class Chat:
@@ -61,7 +100,16 @@ class Chat:
         self.sessions = ChatSessions(database)
         search = LibrarySearch(database, Embeddings(EMBEDDER))
         retrieval = Retrieval(database, search, Colors(database))
-        self.chat = LibraryChat(database, retrieval, LibraryAnswers(LocalAnswerer()))
+        self.model = Model()
+        self.plans = ChatPlans(database, Organize(database, search, self.model))
+        self.chat = LibraryChat(
+            database,
+            retrieval,
+            LibraryAnswers(LocalAnswerer()),
+            ModelAnswers(self.model, judge),
+            self.plans,
+            LookAgain(database, None, None, None, timeout=0),  # type: ignore[arg-type]
+        )
         self.session = ""
 
     async def open(self, **options: Any) -> str:
@@ -314,6 +362,84 @@ async def test_a_title_changes_once(chat: Chat) -> None:
     assert (await chat.sessions.get(chat.tenant.id, chat.session)).title == "First question"
 
 
+async def test_a_model_cites_what_there_is(chat: Chat) -> None:
+    chat.model.says(
+        ("There is a dog.", [1]),
+        ("The dog wears a hat.", [1]),
+        ("There is a cat.", [1, 77]),
+        ("You have 9 pictures of dogs.", []),
+        ("1 picture shows a dog.", []),
+        ("See ![x](http://evil.example/?a=1) and [[img:00000000|fake]].", [1]),
+    )
+    answered = await chat.say("Show me pictures of a dog")
+    text = answered.message.plain
+    assert chat.named(answered) == ["dog.jpg"]
+    assert "There is a dog. (dog.jpg)\n" in text
+    assert "The dog wears a hat. (dog.jpg) (not checked)" in text
+    assert "1 picture shows a dog.\n" in text
+    for wrong in ("9 pictures", "evil.example"):
+        assert wrong not in text
+    assert set(cited(answered.message.content)) == {chat.library.ids["dog.jpg"].hex[:8]}
+    assert "The dog wears a hat." in answered.message.notes["unchecked"]
+    assert answered.message.notes["left_out"] >= 1
+    assert answered.session.tokens == 1_050
+    assert answered.message.notes["provider"] == "fake"
+
+
+async def test_what_is_contradicted_is_not_said(chat: Chat) -> None:
+    refuted = JudgedClaim(Claim("There is a whale.", ClaimType.OBJECT, "whale"), False, 0.1)
+    two = JudgedClaim(Claim("There are two dogs.", ClaimType.COUNT, "dog", 2), True, 0.9)
+    await chat.add("dog.jpg", description="Two dogs at the sea.", claims=(refuted, two))
+    await chat.library.embed_all()
+    chat.model.says(
+        ("There is a whale.", [1]), ("There are five dogs.", [1]), ("There are two dogs.", [1])
+    )
+    answered = await chat.say("Show me pictures of two dogs")
+    assert "whale" not in answered.message.content
+    assert "five" not in answered.message.content
+    assert answered.message.content.startswith("There are two dogs.")
+    assert answered.message.notes["left_out"] == 2
+    chat.model.says(("There are five dogs.", [1]))
+    nothing = await chat.say("Show me pictures of two dogs")
+    assert "contradicted by what is stored" in nothing.message.content
+    assert chat.named(nothing)[0] == "dog.jpg", "what the search alone can say"
+
+
+async def test_a_model_that_fails_is_replaced(chat: Chat) -> None:
+    chat.model.replies = [None]
+    answered = await chat.say("Show me pictures of a dog")
+    assert answered.message.content.endswith("No answer.")
+    assert answered.message.notes["provider"] == LOCAL
+    assert chat.named(answered)[0] == "dog.jpg"
+
+
+async def test_a_plan_waits_for_approval(chat: Chat) -> None:
+    events = await chat.events("Sort my pictures into folders by year")
+    (planned,) = [each for each in events if isinstance(each, PlanProposed)]
+    answered = events[-1]
+    assert isinstance(answered, Answered)
+    assert answered.message.notes["plan"]["plan_id"] == str(planned.plan.id)
+    assert "“2024”: 2" in answered.message.content
+    async with chat.database.transaction() as tx:
+        assert not await tx.folders.all(chat.tenant.id)
+    plan = str(planned.plan.id)
+    stranger = await new_chat(chat.database)
+    other = str((await chat.sessions.create(chat.tenant.id, None)).id)
+    for tenant, session in (
+        (stranger.tenant.id, stranger.session),
+        (stranger.tenant.id, chat.session),
+        (chat.tenant.id, other),
+    ):
+        with pytest.raises(NotFound):
+            await chat.plans.approve(tenant, session, plan)
+    done = await chat.plans.approve(chat.tenant.id, chat.session, plan)
+    assert (done.folders_created, done.files_moved) == (3, 4)
+    with pytest.raises(Conflict):
+        await chat.plans.cancel(chat.tenant.id, chat.session, plan)
+    nothing = await chat.say("Sort my pictures into folders by year")
+    assert nothing.message.content.startswith("There is nothing to sort.")
+
+
 def test_a_conversation_over_http(server: Server) -> None:
     headers = {"Authorization": f"Bearer {server.new_key(f'chat-{uuid.uuid4()}')}"}
     url = f"{server.url}/api/v2/chat/sessions"
@@ -340,6 +466,18 @@ def test_a_conversation_over_http(server: Server) -> None:
     assert call("PATCH", f"{path}/mode", json={"use_all_images": False})["use_all_images"] is False
     assert call("PUT", f"{path}/images", json={"image_ids": []})["selected_image_ids"] == []
     assert call("PATCH", f"{path}/title", json={"title": "Mine"})["title"] == "Mine"
+    told = call("GET", f"{path}/export", params={"format": "json", "include_metadata": True})
+    assert told["messages"][1]["content"] == answer["content"]
+    assert told["messages"][1]["metadata"]["provider"] == "ocelli-local"
+    for format, kind in (("markdown", "text/markdown"), ("text", "text/plain")):
+        file = requests.get(f"{url}{path}/export?format={format}", headers=headers, timeout=60)
+        assert file.headers["Content-Type"].startswith(kind)
+        assert "attachment" in file.headers["Content-Disposition"]
+        assert "How many pictures do I have?" in file.text
+    call("GET", f"{path}/export?format=docx", 422)
+    plan = f"{path}/plans/{uuid.uuid4()}/action"
+    call("POST", plan, 404, json={"action": "approve", "plan_data": {}})
+    call("POST", plan, 422, json={"action": "perhaps"})
     closed = call("DELETE", path)
     assert closed["total_messages"] == 2
     refused = call("POST", f"{path}/messages", 400, json={"message": "Hello"})

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aion.resources.api_keys import ApiKeysResource
     from aion.resources.audit import AuditResource
     from aion.resources.batch import BatchResource
+    from aion.resources.chat import ChatResource
     from aion.resources.colors import ColorsResource
     from aion.resources.describe import DescribeResource
     from aion.resources.escalation_policies import EscalationPoliciesResource
@@ -35,6 +36,7 @@ _HOMES = homes_by_name(
         "aion.resources.agent_search": "AgentSearchResource",
         "aion.resources.api_keys": "ApiKeysResource",
         "aion.resources.batch": "BatchResource",
+        "aion.resources.chat": "ChatResource",
         "aion.resources.colors": "ColorsResource",
         "aion.resources.describe": "DescribeResource",
         "aion.resources.escalation_policies": "EscalationPoliciesResource",
@@ -57,6 +59,7 @@ __all__ = [
     "ApiKeysResource",
     "AuditResource",
     "BatchResource",
+    "ChatResource",
     "ColorsResource",
     "DescribeResource",
     "EscalationPoliciesResource",

@@ -47,5 +47,17 @@ class ChatTokenType(StrEnum):
     """What a piece of a streamed chat answer is."""
 
     TOKEN = "token"  # noqa: S105 - a word of the contract, not a password
+    STATUS = "status"
+    IMAGE_RESULTS = "image_results"
     COMPLETE = "complete"
     ERROR = "error"
+    RECONNECTING = "reconnecting"
+    PLAN_PENDING_APPROVAL = "plan_pending_approval"
+    THINKING = "thinking"
+    THINKING_STEP = "thinking_step"
+    TOOL_INVOCATION = "tool_invocation"
+    TOOL_RESULT = "tool_result"
+    CONNECTION = "connection"
+    PING = "ping"
+    CLOSE = "close"
+    AUTH_ERROR = "auth_error"

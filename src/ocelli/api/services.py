@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.chat import LocalChat
     from ocelli.usecases.chat_levels import VerifiedChat
     from ocelli.usecases.chat_models import ChatModels
+    from ocelli.usecases.chat_plans import ChatPlans
     from ocelli.usecases.chat_relay import Relay
     from ocelli.usecases.chat_sessions import ChatSessions
     from ocelli.usecases.colors import Colors
@@ -136,6 +137,7 @@ class Services:
     synthesize: Synthesize
     pipelines: Pipelines
     chat_sessions: ChatSessions
+    chat_plans: ChatPlans
     library_chat: LibraryChat
     colors: Colors
     adhoc: AdHocAnalyses

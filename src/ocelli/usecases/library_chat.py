@@ -26,7 +26,7 @@ from ocelli.domain.library_chat import (
     title_of,
     tokens_of,
 )
-from ocelli.domain.library_questions import read_question
+from ocelli.domain.library_questions import Kind, read_question
 from ocelli.domain.references import cited
 from ocelli.usecases.chat_sessions import get_session
 from ocelli.usecases.library_retrieval import past_of
@@ -39,12 +39,17 @@ if TYPE_CHECKING:
 
     from ocelli.domain.images import Image
     from ocelli.domain.library_chat import ChatSession
+    from ocelli.domain.organizing import OrganizePlan
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
+    from ocelli.usecases.chat_plans import ChatPlans
     from ocelli.usecases.conversations import Asking
     from ocelli.usecases.library_answers import LibraryAnswers
+    from ocelli.usecases.library_model_answers import ModelAnswers
     from ocelli.usecases.library_retrieval import Gathered, Retrieval
+    from ocelli.usecases.look_again import LookAgain
 
 SEARCH_AGENT, ANSWER_AGENT = "ImageSearchAgent", "AnalysisAgent"
+FOLDER_AGENT = "FolderAgent"
 SEARCH_TOOL = "search_images"
 
 
@@ -61,6 +66,7 @@ class Turn:
     place: int
     earlier: Sequence[SessionMessage]
     started: float
+    detailed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,30 @@ class Answered:
     agents: Sequence[str]
 
 
-Event = Step | ToolCall | ToolResult | PicturesFound | Answered
+@dataclass(frozen=True, slots=True)
+class PlanProposed:
+    """A plan that waits for a person's decision."""
+
+    plan: OrganizePlan
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What clients are told of it."""
+        return {
+            "plan_id": str(self.plan.id),
+            "summary": self.plan.summary,
+            "actions": [
+                {
+                    "action": "create_and_move_files",
+                    "folder_name": each.name,
+                    "file_count": len(each.image_ids),
+                }
+                for each in self.plan.groups
+            ],
+        }
+
+
+Event = Step | ToolCall | ToolResult | PicturesFound | PlanProposed | Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +152,33 @@ class LibraryChat:
     """Conversations about libraries."""
 
     def __init__(
-        self, database: PostgresDatabase, retrieval: Retrieval, local: LibraryAnswers
+        self,
+        database: PostgresDatabase,
+        retrieval: Retrieval,
+        local: LibraryAnswers,
+        model: ModelAnswers,
+        plans: ChatPlans,
+        look_again: LookAgain,
     ) -> None:
         self._database = database
         self._retrieval = retrieval
         self._local = local
+        self._model = model
+        self._plans = plans
+        self._look_again = look_again
 
     async def accept(
-        self, tenant_id: UUID, id: str, text: str, expected: Sequence[str] | None = None
+        self,
+        tenant_id: UUID,
+        id: str,
+        text: str,
+        *,
+        expected: Sequence[str] | None = None,
+        detailed: bool = False,
     ) -> Turn:
         """Store a message; after this returns it is not lost.
+
+        ``detailed``: for its answer the pictures in question are looked at again.
 
         Where ``expected`` differs from what the session is about, that is changed to it; ids of no
         picture of the tenant are passed over. Raises NotFound, SessionClosed, SessionLimitReached.
@@ -152,7 +198,9 @@ class LibraryChat:
             earlier = await tx.chat_sessions.messages(session.id)
             place = await tx.chat_sessions.accept(session.id, message)
             session = await get_session(tx, tenant_id, session.id)
-        return Turn(session, message, uuid.uuid4(), place, earlier, time.perf_counter())
+        return Turn(
+            session, message, uuid.uuid4(), place, earlier, time.perf_counter(), detailed=detailed
+        )
 
     async def answer(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
         """Yield what is done for an answer, and at last the answer. Raises OcelliError."""
@@ -166,8 +214,11 @@ class LibraryChat:
             raise
 
     async def _events(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
-        del asking
         question = read_question(turn.message.content, turn.message.created_at)
+        if question.kind is Kind.ORGANIZE:
+            async for event in self._planned(asking, turn):
+                yield event
+            return
         yield Step(
             "searching",
             SEARCH_AGENT,
@@ -177,26 +228,74 @@ class LibraryChat:
         yield ToolCall(SEARCH_TOOL, SEARCH_AGENT)
         gathered = await self._retrieval.gather(turn.session, question, past_of(turn.earlier))
         yield ToolResult(SEARCH_TOOL, gathered.count or len(gathered.shown))
+        if turn.detailed and gathered.shown:
+            yield Step("analysis", ANSWER_AGENT, "Looking again, thoroughly")
+            shown = await self._look_again.look(asking.tenant, gathered.shown)
+            gathered = replace(gathered, shown=shown)
         if gathered.shown:
             yield PicturesFound(gathered.shown)
         yield Step("analysis", ANSWER_AGENT, "Writing the answer")
-        written = self._written_locally(turn, gathered)
-        yield await self._store(turn, gathered, written)
+        written = await self._written(asking, turn, gathered)
+        yield await self._store(turn, gathered, written, (SEARCH_AGENT, ANSWER_AGENT))
 
-    def _written_locally(self, turn: Turn, gathered: Gathered) -> Written:
-        text = self._local.answer(
+    async def _planned(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
+        """Propose what a message asks to be done with pictures."""
+        yield Step("analysis", FOLDER_AGENT, "Making a plan")
+        proposal = await self._plans.propose(asking, turn)
+        notes: dict[str, Any] = {"provider": self._model.name, "vision_used": False}
+        if proposal.plan is not None:
+            planned = PlanProposed(proposal.plan)
+            notes["plan"] = planned.data
+            yield planned
+        used = proposal.tokens
+        written = Written(
+            proposal.text,
+            used.input or turn.message.token_count or 0,
+            used.output or tokens_of(proposal.text),
+            {**notes, "model": self._model.name},
+        )
+        yield await self._store(turn, None, written, (FOLDER_AGENT,))
+
+    async def _written(self, asking: Asking, turn: Turn, gathered: Gathered) -> Written:
+        """Return the answer of the model, or what can be said without one."""
+        notes: dict[str, Any] = {
+            "vision_used": turn.detailed and bool(gathered.shown),
+            "offers_detailed_analysis": bool(gathered.shown) and not turn.detailed,
+        }
+        local = self._local.answer(
             turn.message.content, gathered, selected=turn.session.selection is not None
         )
+        if not self._model.is_configured or not gathered.total:
+            return _written_locally(turn, local, notes)
+        reply = await self._model.answer(
+            asking,
+            turn.message.content,
+            gathered,
+            earlier=turn.earlier[turn.session.summarised :],
+            summary=turn.session.summary,
+        )
+        used = reply.tokens
+        if reply.text is None:
+            reason = reply.reason or "What the model said is contradicted by what is stored."
+            written = _written_locally(turn, f"{local}\n{reason}", notes)
+            return replace(written, input_tokens=written.input_tokens + used.input)
+        notes |= {"provider": self._model.name, "model": self._model.name}
+        if reply.unchecked:
+            notes["unchecked"] = list(reply.unchecked)
+        if reply.left_out:
+            notes["left_out"] = reply.left_out
         return Written(
-            text,
-            turn.message.token_count or 0,
-            tokens_of(text),
-            {"provider": LOCAL, "model": LOCAL, "vision_used": False},
+            reply.text,
+            used.input or turn.message.token_count or 0,
+            used.output or tokens_of(reply.text),
+            notes,
         )
 
-    async def _store(self, turn: Turn, gathered: Gathered, written: Written) -> Answered:
+    async def _store(
+        self, turn: Turn, gathered: Gathered | None, written: Written, agents: Sequence[str]
+    ) -> Answered:
         """Store the answer. Raises NotFound if its session was deleted."""
-        shown = _cited(written.text, gathered.shown)
+        shown = _cited(written.text, gathered.shown if gathered else ())
         message = SessionMessage(
             turn.answer_id,
             ChatRole.ASSISTANT,
@@ -205,7 +304,7 @@ class LibraryChat:
             written.output_tokens,
             round((time.perf_counter() - turn.started) * 1000),
             tuple(each.id for each in shown),
-            gathered.refs,
+            gathered.refs if gathered else {},
             written.notes,
         )
         id = turn.session.id
@@ -225,7 +324,16 @@ class LibraryChat:
             if until > session.summarised:
                 await tx.chat_sessions.summarise(id, summary, until)
                 session = replace(session, summary=summary, summarised=until)
-        return Answered(message, shown, session, (SEARCH_AGENT, ANSWER_AGENT))
+        return Answered(message, shown, session, agents)
+
+
+def _written_locally(turn: Turn, text: str, notes: dict[str, Any]) -> Written:
+    return Written(
+        text,
+        turn.message.token_count or 0,
+        tokens_of(text),
+        {"provider": LOCAL, "model": LOCAL, **notes},
+    )
 
 
 async def _heal(tx: PostgresTransaction, session: ChatSession, expected: Sequence[str]) -> None:

@@ -70,6 +70,11 @@ class LibraryModel:
         """Whether there is a language model to ask."""
         return not self._models.default_is_local
 
+    @property
+    def name(self) -> str:
+        """The name of the model, or ``ocelli-local``."""
+        return self._models.default
+
     async def ask(
         self, asking: Asking, task: str, data: Mapping[str, Any], schema: Mapping[str, Any]
     ) -> ModelAnswer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
 from ocelli.backends.local.embedder import MiniLmEmbedder
+from ocelli.backends.local.evidence_verdicts import judge
 from ocelli.domain.accounts import DEFAULT_TENANT, MEGABYTE
 from ocelli.media.blob_writer import DiskWatch
 from ocelli.storage.objects_local import LocalObjects
@@ -28,6 +29,7 @@ from ocelli.usecases.chat import LocalChat
 from ocelli.usecases.chat_levels import VerifiedChat
 from ocelli.usecases.chat_models import ChatModels
 from ocelli.usecases.chat_pictures import PictureLoader
+from ocelli.usecases.chat_plans import ChatPlans
 from ocelli.usecases.chat_relay import OPERATION, Relay
 from ocelli.usecases.chat_sessions import ChatSessions
 from ocelli.usecases.colors import Colors
@@ -45,8 +47,10 @@ from ocelli.usecases.keys import Keys
 from ocelli.usecases.library_answers import LibraryAnswers
 from ocelli.usecases.library_chat import LibraryChat
 from ocelli.usecases.library_model import LibraryModel
+from ocelli.usecases.library_model_answers import ModelAnswers
 from ocelli.usecases.library_retrieval import Retrieval
 from ocelli.usecases.library_search import LibrarySearch
+from ocelli.usecases.look_again import LookAgain
 from ocelli.usecases.members import Members
 from ocelli.usecases.metering import Metering
 from ocelli.usecases.moderation import Moderator
@@ -146,6 +150,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     library_model = LibraryModel(chat.models, chat.conversations)
     organize = Organize(database, library_search, library_model)
     synthesize = Synthesize(database, library_search, library_model)
+    chat_plans = ChatPlans(database, organize)
 
     async def store_check() -> None:
         await store.check()
@@ -227,11 +232,21 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             organize=organize,
             synthesize=synthesize,
             pipelines=Pipelines(library_search, organize, synthesize),
+            chat_plans=chat_plans,
             chat_sessions=ChatSessions(database),
             library_chat=LibraryChat(
                 database,
                 Retrieval(database, library_search, colors),
                 LibraryAnswers(LocalAnswerer()),
+                ModelAnswers(library_model, judge),
+                chat_plans,
+                LookAgain(
+                    database,
+                    redescribe,
+                    batches,
+                    changes.listen,
+                    timeout=settings.analysis_timeout,
+                ),
             ),
             fetch_jobs=fetch_jobs,
             roster=roster(settings),

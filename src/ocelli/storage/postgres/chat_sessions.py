@@ -184,6 +184,21 @@ class PostgresChatSessions:
         )
         return [_message(row) for row in rows]
 
+    async def add_plan(self, id: UUID, plan_id: UUID) -> None:
+        """Store that a plan was proposed in a session."""
+        await self._rows(
+            "INSERT INTO chat_plans (plan_id, session_id) VALUES (%s, %s) RETURNING plan_id",
+            (plan_id, id),
+        )
+
+    async def has_plan(self, id: UUID, plan_id: UUID) -> bool:
+        """Return whether a plan was proposed in a session."""
+        return bool(
+            await self._rows(
+                "SELECT 1 FROM chat_plans WHERE session_id = %s AND plan_id = %s", (id, plan_id)
+            )
+        )
+
     async def _add(self, id: UUID, message: SessionMessage, place: int) -> None:
         await self._rows(
             "INSERT INTO chat_messages (id, session_id, place, role, content, token_count,"

@@ -14,6 +14,7 @@ from ocelli.domain.references import pieces
 from ocelli.usecases.library_chat import (
     Answered,
     PicturesFound,
+    PlanProposed,
     Step,
     ToolCall,
     ToolResult,
@@ -115,6 +116,8 @@ async def _frames(each: Event, urls_of: UrlsOf, *, reasoning: bool) -> AsyncIter
             url_of = await urls_of(images)
             shown = [info.model_dump() for info in mapping.image_infos(images, url_of)]
             yield event("image_results", images=shown, count=len(shown))
+        case PlanProposed():
+            yield event("plan_pending_approval", **each.data)
         case Answered():
             for frame in _answer(each, await urls_of(each.images)):
                 yield frame

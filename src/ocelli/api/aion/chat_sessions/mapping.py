@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ocelli.api.aion.agents.mapping import organized
 from ocelli.api.aion.agents.schemas import ResultRef
 from ocelli.api.aion.chat_sessions import schemas
 from ocelli.api.aion.files.mapping import confidence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ocelli.domain.library_chat import ChatSession, SessionMessage
     from ocelli.usecases.chat_sessions import SessionContent
     from ocelli.usecases.library_chat import Answered
+    from ocelli.usecases.organize import Organized
 
 TOKENS_OF_A_PICTURE = 250  # about what a model is told of one
 
@@ -183,4 +185,25 @@ def answer(answered: Answered, url_of: UrlOf) -> schemas.ChatMessageAnswer:
         image_context=images,
         result_refs=result_refs(message),
         metadata=metadata(message, answered.images, url_of),
+    )
+
+
+def cancelled(plan_id: str) -> schemas.DecidedPlan:
+    """Return the body of a plan that was given up."""
+    return schemas.DecidedPlan(
+        plan_id=plan_id, message="The plan is cancelled.", action_taken="cancelled"
+    )
+
+
+def approved(done: Organized) -> schemas.DecidedPlan:
+    """Return the body of what a plan did."""
+    moved, made = done.files_moved, done.folders_created
+    body = organized(done, 0)
+    actions = [each.model_dump() for each in body.actions]
+    return schemas.DecidedPlan(
+        plan_id=str(done.plan.id),
+        message=f"Moved {moved} pictures, and made {made} folders.",
+        action_taken="approved",
+        results={"folders_created": made, "files_moved": moved, "undo": body.undo},
+        agent_results=actions,
     )

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query, Request
+from fastapi.responses import Response
 
 from ocelli.api.aion.agents.routes import asking
 from ocelli.api.aion.chat_sessions import events, mapping, schemas
@@ -17,9 +18,11 @@ from ocelli.api.aion.files.routes import urls
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
 from ocelli.api.streams import EventStream
+from ocelli.domain.chat_export import ChatFormat, export_chat
 from ocelli.domain.library_chat import SessionLimitReached
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.chat_plans import PlanAction
 from ocelli.usecases.library_chat import Answered
 
 router = resource_router("/chat/sessions", tag="chat")
@@ -166,7 +169,11 @@ async def send_chat_message(
     A session takes 100 messages, answers included, and 100,000 tokens; then this is 429.
     """
     turn = await services.library_chat.accept(
-        key.tenant.id, chat_session_id, body.message, body.expected_image_ids
+        key.tenant.id,
+        chat_session_id,
+        body.message,
+        expected=body.expected_image_ids,
+        detailed=body.force_detailed_analysis,
     )
     answered: Answered | None = None
     answering = services.library_chat.answer(asking(request, key, services), turn)
@@ -212,7 +219,11 @@ async def stream_chat_message(
     urls_of = partial(urls, request, services)
     try:
         turn = await services.library_chat.accept(
-            key.tenant.id, chat_session_id, body.message, body.expected_image_ids
+            key.tenant.id,
+            chat_session_id,
+            body.message,
+            expected=body.expected_image_ids,
+            detailed=body.force_detailed_analysis,
         )
     except SessionLimitReached as error:
         return _event_stream(events.refusal(error, uuid.uuid4()))
@@ -224,3 +235,58 @@ async def stream_chat_message(
 
 def _event_stream(frames: AsyncGenerator[bytes]) -> EventStream:
     return EventStream(frames, events.error_event, {})
+
+
+@router.post(
+    "/{chat_session_id}/plans/{plan_id}/action",
+    summary="Approve or cancel what a chat session proposes",
+    responses=errors(400, 404, 409),
+)
+@requires(KeyRole.WRITE, stores=True)
+async def decide_chat_plan(
+    chat_session_id: ChatSessionId,
+    plan_id: Annotated[str, Path(max_length=64, description="Of `metadata.plan` of an answer.")],
+    body: schemas.PlanDecision,
+    key: CurrentKey,
+    services: CurrentServices,
+) -> schemas.DecidedPlan:
+    """All or nothing. 409 once it is decided. `POST /agents/organize/{plan_id}/undo` undoes it."""
+    tenant_id = key.tenant.id
+    if body.action is PlanAction.CANCEL:
+        await services.chat_plans.cancel(tenant_id, chat_session_id, plan_id)
+        return mapping.cancelled(plan_id)
+    return mapping.approved(await services.chat_plans.approve(tenant_id, chat_session_id, plan_id))
+
+
+@router.get(
+    "/{chat_session_id}/export",
+    summary="A chat session as a file",
+    response_class=Response,
+    responses={
+        **errors(404),
+        200: {
+            "description": "The file.",
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "text/markdown": {"schema": {"type": "string"}},
+                "text/plain": {"schema": {"type": "string"}},
+            },
+        },
+    },
+)
+@requires(KeyRole.READ)
+async def export_chat_session(
+    chat_session_id: ChatSessionId,
+    key: CurrentKey,
+    services: CurrentServices,
+    format: ChatFormat = ChatFormat.MARKDOWN,
+    include_metadata: Annotated[
+        bool, Query(description="With what is known of each message.")
+    ] = False,
+) -> Response:
+    """With names and numbers in the place of marks."""
+    content = await services.chat_sessions.content(key.tenant.id, chat_session_id)
+    file = export_chat(content.session, content.messages, format, include_metadata=include_metadata)
+    name = f"chat-{content.session.id}{file.suffix}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(file.content, media_type=file.content_type, headers=headers)

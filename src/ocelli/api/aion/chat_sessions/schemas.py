@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ocelli.api.aion.agents.schemas import ResultRef
 from ocelli.domain.library_chat import MAX_MESSAGE, MAX_SELECTED, MAX_TITLE
+from ocelli.usecases.chat_plans import PlanAction
 
 TITLE = {"json_schema_extra": {"examples": [{"title": "Holidays"}]}}
 
@@ -193,3 +194,22 @@ class ChatMessageAnswer(BaseModel):
     image_context: list[ChatImage]
     result_refs: dict[str, ResultRef]
     metadata: dict[str, Any]
+
+
+class PlanDecision(BaseModel):
+    """What a person decides about a plan."""
+
+    action: PlanAction
+    plan_data: dict[str, Any] | None = Field(None, deprecated=True, description="Passed over.")
+
+
+class DecidedPlan(BaseModel):
+    """What became of a plan."""
+
+    success: bool = True
+    plan_id: str
+    message: str
+    action_taken: Literal["approved", "cancelled"]
+    results: dict[str, Any] | None = None
+    agent_results: list[dict[str, Any]] | None = None
+    pending_actions: list[dict[str, Any]] | None = None

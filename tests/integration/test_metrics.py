@@ -16,19 +16,28 @@ import psutil
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from tests.conftest import Server
-from tests.integration.test_crashes import children, fragile
+from tests.conftest import Server, reachable, start_server
+from tests.integration.test_crashes import children
 from tests.integration.test_frozen_database import frozen, postgres_of
 from tests.integration.test_main_job import API, finished, get, upload
 from tests.waiting import until
 
 from ocelli.cli import metrics
 
-__all__ = ["fragile"]
-
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana-dashboard.json"
 GUIDE = ROOT / "docs" / "monitoring.md"
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has counted nothing yet; the tests have it one after the other."""
+    data = reachable(tmp_path_factory.mktemp("counted")) / "data"
+    server = start_server(data, "--workers", "2")
+    yield server
+    server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
 
 
 def scraped(server: Server) -> str:
@@ -122,10 +131,11 @@ def test_the_queue_is_counted_when_it_is_asked_for(
             if name == "ocelli_jobs" and labels["status"] == "todo"
         }
 
+    until(lambda: len(children(fragile, "child worker")) == 2 and not queued())
     workers = children(fragile, "child worker")
     with frozen(workers):
         for _ in range(3):
-            upload(fragile, photos["coffee"].read_bytes())
+            upload(fragile, photos["chelsea"].read_bytes())
         assert queued()["make_variants"] == 3
         oldest = value(fragile, "ocelli_oldest_job_seconds", task="make_variants")
         assert oldest > 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,6 @@ from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.analysis import Analysis, Status, VerificationLevel
 from ocelli.domain.correlation import REQUEST_ID
 from ocelli.domain.errors import (
-    Conflict,
-    NotFound,
     OcelliError,
     TooLarge,
     ValidationFailed,
@@ -22,11 +19,12 @@ from ocelli.domain.errors import (
 from ocelli.domain.images import Image, StorageTarget
 from ocelli.domain.languages import DEFAULT as DEFAULT_LANGUAGE
 from ocelli.domain.questions import Question, Role
-from ocelli.domain.upload_sessions import Intent, Item, ItemState, Session, UploadMethod
+from ocelli.domain.upload_sessions import Intent, Item, Session
 from ocelli.usecases.batcher import Batcher
 from ocelli.usecases.concurrency import store_all
 from ocelli.usecases.filenames import clean_filename, key_name
 from ocelli.usecases.quota import raise_if_reached
+from ocelli.usecases.upload_records import item_state, record_in, record_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,7 +154,7 @@ class Upload:
             (accepted,) = await self._record(tx, [stored])
             if reservation is not None:
                 await tx.sessions.move(
-                    reservation.id, _state(accepted, request), image_id=accepted.image.id
+                    reservation.id, item_state(accepted, request), image_id=accepted.image.id
                 )
             await self._count(tx, tenant, [(accepted, request)])
         await self._discard_duplicates([(stored, accepted)])
@@ -187,7 +185,7 @@ class Upload:
             outcomes: list[Accepted | OcelliError] = [
                 next(recorded) if isinstance(each, _StoredUpload) else each for each in results
             ]
-            session = await _record_session(tx, tenant, files, outcomes, level, intent, into)
+            session = await record_session(tx, tenant, files, outcomes, level, intent, into)
             await self._count(
                 tx,
                 tenant,
@@ -232,7 +230,7 @@ class Upload:
             await _lock_duplicates(tx, tenant, [stored for _, stored in new])
             accepted = await self._record(tx, [stored for _, stored in new])
             if new:
-                await _record_in(tx, tenant, [file for file, _ in new], accepted, level, session_id)
+                await record_in(tx, tenant, [file for file, _ in new], accepted, level, session_id)
                 pairs = zip(accepted, (file.request for file, _ in new), strict=True)
                 await self._count(tx, tenant, list(pairs))
             items = await tx.sessions.items_by_idempotency_keys(tenant.id, keys)
@@ -425,114 +423,6 @@ async def _lock_duplicates(
 def _refusal(result: _StoredUpload | OcelliError) -> OcelliError:
     assert isinstance(result, OcelliError)  # what was stored has an item
     return result
-
-
-async def _record_in(
-    tx: PostgresTransaction,
-    tenant: Tenant,
-    files: Sequence[IncomingFile],
-    outcomes: Sequence[Accepted],
-    level: VerificationLevel,
-    session_id: UUID,
-) -> None:
-    """Add to the session of this id, or open it. Raises Conflict if it was cancelled."""
-    session, items = _new_session(tenant, files, outcomes, level, Intent.DESCRIBE, session_id)
-    if await tx.sessions.get(tenant.id, session_id) is None:
-        await tx.sessions.add(session, items)
-    elif not await tx.sessions.extend(session, items):
-        raise Conflict("This session was cancelled: it takes no more pictures.")
-
-
-async def _record_session(
-    tx: PostgresTransaction,
-    tenant: Tenant,
-    files: Sequence[IncomingFile],
-    outcomes: Sequence[Accepted | OcelliError],
-    level: VerificationLevel,
-    intent: Intent,
-    into: UUID | None,
-) -> Session:
-    session, items = _new_session(tenant, files, outcomes, level, intent, into)
-    if into is None:
-        await tx.sessions.add(session, items)
-    elif not await tx.sessions.extend(session, items):
-        raise NotFound("Open session", str(into))
-    found = await tx.sessions.get(tenant.id, session.id)
-    assert found is not None
-    return found
-
-
-def _new_session(
-    tenant: Tenant,
-    files: Sequence[IncomingFile],
-    outcomes: Sequence[Accepted | OcelliError],
-    level: VerificationLevel,
-    intent: Intent,
-    id: UUID | None,
-) -> tuple[Session, list[Item]]:
-    """Return a session of these files, and its items."""
-    now = datetime.now(UTC)
-    states = [_state(outcome, file.request) for outcome, file in zip(outcomes, files, strict=True)]
-    counts = Counter(states)
-    session = Session(
-        id=id or uuid.uuid4(),
-        tenant_id=tenant.id,
-        upload_method=UploadMethod.STREAMING,
-        level=level,
-        intent=intent,
-        total=len(files),
-        completed=counts[ItemState.COMPLETED],
-        failed=counts[ItemState.FAILED],
-        skipped=counts[ItemState.SKIPPED],
-        created_at=now,
-        started_at=now,
-    )
-    if not session.pending:
-        session = replace(session, completed_at=now)
-    items = [
-        _item(session, position, file, outcome, state)
-        for position, (file, outcome, state) in enumerate(zip(files, outcomes, states, strict=True))
-    ]
-    return session, items
-
-
-def _item(
-    session: Session,
-    position: int,
-    file: IncomingFile,
-    outcome: Accepted | OcelliError,
-    state: ItemState,
-) -> Item:
-    item = Item(
-        id=uuid.uuid4(),
-        tenant_id=session.tenant_id,
-        session_id=session.id,
-        position=position,
-        filename=clean_filename(file.request.filename),
-        state=state,
-        created_at=session.created_at,
-        storage_target=file.request.storage_target,
-        idempotency_key=file.key,
-    )
-    if isinstance(outcome, OcelliError):
-        return replace(item, error=outcome.message, retryable=outcome.retryable)
-    image = outcome.image
-    return replace(
-        item,
-        id=item.id if outcome.duplicate else image.id,
-        image_id=image.id,
-        object_key=None if outcome.duplicate else image.object_key,
-        content_type=image.content_type,
-        size_bytes=image.size_bytes,
-    )
-
-
-def _state(outcome: Accepted | OcelliError, request: UploadRequest) -> ItemState:
-    if isinstance(outcome, OcelliError):
-        return ItemState.FAILED
-    if outcome.duplicate:
-        return ItemState.SKIPPED
-    return ItemState.QUEUED if request.describe else ItemState.COMPLETED
 
 
 async def _duplicate_of(

@@ -62,11 +62,30 @@ def _take(page: Any, link: str, address: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     for entry in ENTRIES:
         page.goto(f"{address}/console{entry.path}")
+        if entry.path in _ASK:
+            _ASK[entry.path](page)
         _save(page, entry.path.strip("/").replace("/", "-"))
     page.goto(f"{address}/console/library?search=cup")
     page.locator(".tile-link").first.click()
     page.locator(".claim[data-boxes]").first.hover()
     _save(page, "picture")
+
+
+def _ask_in_playground(page: Any) -> None:
+    page.get_by_label("Or one of the library").select_option("coffee.png")
+    page.get_by_role("button", name="Ask").click()
+    page.locator(".said").wait_for()
+
+
+def _compare(page: Any) -> None:
+    for name in ("coffee.png", "astronaut.png"):
+        page.get_by_label(name).check()
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**/compare?batch=*")
+    page.get_by_text("This page follows").wait_for(state="detached")
+
+
+_ASK = {"/playground": _ask_in_playground, "/compare": _compare}
 
 
 def _save(page: Any, name: str) -> None:

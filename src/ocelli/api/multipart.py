@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ocelli.api.multipart_parser import Part, Target
+    from ocelli.api.services import Services
+    from ocelli.domain.accounts import Tenant
     from ocelli.domain.errors import OcelliError
 
 CHUNK_BYTES = MEGABYTE
@@ -111,6 +114,37 @@ class Form:
             self.fields[name] = value.decode()
         except UnicodeDecodeError:
             raise MalformedRequest(f"The field `{name}` is not UTF-8.", field=name) from None
+
+
+@asynccontextmanager
+async def received_form(
+    request: Request,
+    services: Services,
+    tenant: Tenant,
+    *,
+    file_field: str,
+    text_fields: Iterable[str],
+    max_bytes: int | None = None,
+    max_files: int = 1,
+) -> AsyncIterator[Form]:
+    """Give the form of a request, within what a tenant may upload at once.
+
+    ``max_bytes`` of a file; by default those of the settings. Raises what ``receive`` raises, and
+    what the slots for uploads raise.
+    """
+    async with services.slots.acquire(tenant):
+        with Form() as form:
+            await receive(
+                request,
+                form,
+                services.new_blob,
+                services.upload.inspect,
+                file_field=file_field,
+                text_fields=text_fields,
+                max_bytes=max_bytes or services.max_upload_bytes,
+                max_files=max_files,
+            )
+            yield form
 
 
 async def receive(

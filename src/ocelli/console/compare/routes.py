@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from ocelli.api.multipart import Form as Upload
-from ocelli.api.multipart import receive
+from ocelli.api.multipart import received_form
 from ocelli.api.policy import requires
 from ocelli.console.compare import mapping
 from ocelli.console.drop.mapping import named_by
@@ -36,8 +36,9 @@ from ocelli.usecases.concurrency import bounded_map
 from ocelli.usecases.filenames import clean_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from ocelli.api.multipart import FilePart
     from ocelli.console.services import Console
     from ocelli.console.visitors import Visitor
     from ocelli.domain.images import Image
@@ -101,17 +102,15 @@ async def compare(request: Request, visitor: CurrentVisitor, console: CurrentCon
     ways = [f"ask{n}" for n in range(len(VerificationLevel) * len(services.backend_names))]
     shown = [f"picture{n}" for n in range(mapping.OFFERED)]
     names = (*mapping.FIELDS, *ways, *shown)
-    async with services.slots.acquire(tenant):
-        with Upload() as received:
-            await _receive(request, visitor, console, received, names)
-            fields = received.fields
-            asks = mapping.asks(
-                [fields[name] for name in ways if fields.get(name)], services.backend_names
-            )
-            ids = [fields[name] for name in shown if fields.get(name)]
-            asked = question(fields)
-            asked = replace(asked, vocabulary=await services.vocabularies.for_question(tenant))
-            items = await _items(console, visitor, received, ids)
+    async with _received(request, visitor, console, names) as (fields, files):
+        asks = mapping.asks(
+            [fields[name] for name in ways if fields.get(name)], services.backend_names
+        )
+        ids = [fields[name] for name in shown if fields.get(name)]
+        asked = question(fields)
+        asked = replace(asked, vocabulary=await services.vocabularies.for_question(tenant))
+        urls = mapping.addresses(fields.get("urls", ""))
+        items = await _items(console, visitor, files, ids, urls)
     batches = [
         await services.batches.submit(
             tenant, BatchKind.DESCRIBE, items, replace(asked, backends=(each.backend,)), each.level
@@ -144,37 +143,40 @@ async def _offered(console: Console, visitor: Visitor, chosen: Sequence[UUID]) -
     return list(both.values())[: mapping.OFFERED]
 
 
-async def _receive(
-    request: Request, visitor: Visitor, console: Console, form: Upload, names: Sequence[str]
-) -> None:
-    """Read the form, with files or without."""
-    services = console.services
+@asynccontextmanager
+async def _received(
+    request: Request, visitor: Visitor, console: Console, names: Sequence[str]
+) -> AsyncIterator[tuple[Mapping[str, str], Sequence[FilePart]]]:
+    """Give the fields of a form, and its files; browsers without scripts send none."""
     if not request.headers.get("content-type", "").startswith("multipart/"):
         posted = await posted_form(request, visitor)
-        form.fields = {name: posted.get(name) for name in names}
+        yield {name: posted.get(name) for name in names}, ()
         return
-    await receive(
+    async with received_form(
         request,
-        form,
-        services.new_blob,
-        services.upload.inspect,
+        console.services,
+        visitor.key.tenant,
         file_field="file",
         text_fields=names,
-        max_bytes=min(MAX_FILE, services.max_upload_bytes),
+        max_bytes=min(MAX_FILE, console.services.max_upload_bytes),
         max_files=mapping.MOST_PICTURES + 1,  # a form without a file sends an empty one
-    )
+    ) as form:
+        files = [each for each in form.files if each.staged.size or each.error is not None]
+        yield form.fields, files
 
 
 async def _items(
-    console: Console, visitor: Visitor, form: Upload, ids: Sequence[str]
+    console: Console,
+    visitor: Visitor,
+    files: Sequence[FilePart],
+    ids: Sequence[str],
+    urls: Sequence[str],
 ) -> list[BatchQuestion]:
     """Return the pictures of a form: its files, those of the library, those at addresses.
 
     Raises ValidationFailed, NotFound.
     """
     services, tenant = console.services, visitor.key.tenant
-    files = [each for each in form.files if each.staged.size or each.error is not None]
-    urls = mapping.addresses(form.fields.get("urls", ""))
     mapping.check_number(len(files) + len(ids) + len(urls))
     items = []
     for part in files:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
-from ocelli.api.multipart import Form as Upload
-from ocelli.api.multipart import receive
+from ocelli.api.multipart import received_form
 from ocelli.api.policy import requires
 from ocelli.console.drop import mapping
 from ocelli.console.jobs.mapping import described_again
@@ -63,25 +62,21 @@ async def take_files(
 ) -> Response:
     """Files of a drop, named by ``keys``: sent again, none counts twice."""
     services, tenant = console.services, visitor.key.tenant
-    async with services.slots.acquire(tenant):
-        with Upload() as form:
-            await receive(
-                request,
-                form,
-                services.new_blob,
-                services.upload.inspect,
-                file_field="files",
-                text_fields=mapping.FIELDS,
-                max_bytes=services.max_upload_bytes,
-                max_files=services.quota.limits(tenant).files_per_batch,
-            )
-            names = mapping.keys(form.fields.get("keys", ""), len(form.files))
-            how = await _how(console, visitor, form.fields)
-            files = [
-                IncomingFile(mapping.with_name(how, part.filename), part.staged, part.error)
-                for part in form.files
-            ]
-            return await _accept(console, visitor, form.fields.get("drop", ""), names, files)
+    async with received_form(
+        request,
+        services,
+        tenant,
+        file_field="files",
+        text_fields=mapping.FIELDS,
+        max_files=services.quota.limits(tenant).files_per_batch,
+    ) as form:
+        names = mapping.keys(form.fields.get("keys", ""), len(form.files))
+        how = await _how(console, visitor, form.fields)
+        files = [
+            IncomingFile(mapping.with_name(how, part.filename), part.staged, part.error)
+            for part in form.files
+        ]
+        return await _accept(console, visitor, form.fields.get("drop", ""), names, files)
 
 
 @router.post("/url")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
-from ocelli.api.multipart import Form as Upload
-from ocelli.api.multipart import receive
+from ocelli.api.multipart import received_form
 from ocelli.api.policy import requires
 from ocelli.console.pages import render
 from ocelli.console.playground import mapping
@@ -61,23 +60,20 @@ async def _received(
         form = await posted_form(request, visitor)
         return {name: form.get(name) for name in mapping.FIELDS}, None
     services = console.services
-    async with services.slots.acquire(visitor.key.tenant):
-        with Upload() as received:
-            await receive(
-                request,
-                received,
-                services.new_blob,
-                services.upload.inspect,
-                file_field="file",
-                text_fields=mapping.FIELDS,
-                max_bytes=min(MAX_FILE, services.max_upload_bytes),
-            )
-            part = received.files[0] if received.files else None
-            if part is None or not part.staged.size:
-                return received.fields, None
-            if part.error is not None:
-                raise part.error
-            return received.fields, await asyncio.to_thread(part.staged.path.read_bytes)
+    async with received_form(
+        request,
+        services,
+        visitor.key.tenant,
+        file_field="file",
+        text_fields=mapping.FIELDS,
+        max_bytes=min(MAX_FILE, services.max_upload_bytes),
+    ) as upload:
+        part = upload.files[0] if upload.files else None
+        if part is None or not part.staged.size:
+            return upload.fields, None
+        if part.error is not None:
+            raise part.error
+        return upload.fields, await asyncio.to_thread(part.staged.path.read_bytes)
 
 
 async def _answer(

@@ -20,7 +20,7 @@ from ocelli.api.aion.common import (
 )
 from ocelli.api.aion.uploads import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
-from ocelli.api.multipart import Form, receive
+from ocelli.api.multipart import Form, received_form
 from ocelli.api.policy import requires
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
@@ -118,24 +118,16 @@ async def upload_stream(
     With 200 the picture is durable and everything asked for is queued.
     """
     started = time.perf_counter()
-    async with services.slots.acquire(key.tenant):
-        with Form() as form:
-            await receive(
-                request,
-                form,
-                services.new_blob,
-                services.upload.inspect,
-                file_field="file",
-                text_fields=_STREAM_FIELDS,
-                max_bytes=services.max_upload_bytes,
-            )
-            if not form.files:
-                raise ValidationFailed("The form has no part `file`.", field="file")
-            part = form.files[0]
-            if part.error is not None:
-                raise part.error
-            upload_request = await _upload_request(part.filename, form.fields, key, services)
-            accepted = await services.upload.accept(key.tenant, part.staged, upload_request)
+    async with received_form(
+        request, services, key.tenant, file_field="file", text_fields=_STREAM_FIELDS
+    ) as form:
+        if not form.files:
+            raise ValidationFailed("The form has no part `file`.", field="file")
+        part = form.files[0]
+        if part.error is not None:
+            raise part.error
+        upload_request = await _upload_request(part.filename, form.fields, key, services)
+        accepted = await services.upload.accept(key.tenant, part.staged, upload_request)
     return mapping.stream_upload(
         accepted,
         describe=upload_request.describe,
@@ -168,38 +160,33 @@ async def upload_stream_batch(
 
     One bad file does not fail the request: `rejections` says which and why.
     """
-    async with services.slots.acquire(key.tenant):
-        return await _stream_batch(request, key, services)
+    async with received_form(
+        request,
+        services,
+        key.tenant,
+        file_field="files",
+        text_fields=_BATCH_FIELDS,
+        max_files=services.quota.limits(key.tenant).files_per_batch,
+    ) as form:
+        return await _stream_batch(form, key, services)
 
 
-async def _stream_batch(
-    request: Request, key: ApiKey, services: Services
-) -> schemas.BatchUploadResponse:
-    with Form() as form:
-        await receive(
-            request,
-            form,
-            services.new_blob,
-            services.upload.inspect,
-            file_field="files",
-            text_fields=_BATCH_FIELDS,
-            max_bytes=services.max_upload_bytes,
-            max_files=services.quota.limits(key.tenant).files_per_batch,
-        )
-        if not form.files:
-            raise ValidationFailed("The form has no part `files`.", field="files")
-        upload_request = await _upload_request(None, form.fields, key, services)
-        files = [
-            IncomingFile(replace(upload_request, filename=part.filename), part.staged, part.error)
-            for part in form.files
-        ]
-        done = await services.upload.accept_batch(
-            key.tenant,
-            files,
-            level=upload_request.level,
-            intent=_choice(form.fields, "intent", Intent, Intent.DESCRIBE),
-            into=_session_id(form.fields),
-        )
+async def _stream_batch(form: Form, key: ApiKey, services: Services) -> schemas.BatchUploadResponse:
+    if not form.files:
+        raise ValidationFailed("The form has no part `files`.", field="files")
+    upload_request = await _upload_request(None, form.fields, key, services)
+    files = [
+        IncomingFile(replace(upload_request, filename=part.filename), part.staged, part.error)
+        for part in form.files
+    ]
+    done = await services.upload.accept_batch(
+        key.tenant,
+        files,
+        level=upload_request.level,
+        intent=_choice(form.fields, "intent", Intent, Intent.DESCRIBE),
+        into=_session_id(form.fields),
+    )
+
     return mapping.batch_upload(done, files)
 
 

@@ -180,8 +180,9 @@ def test_compare(
     page = visit("/compare", key=key, size=size, color_scheme=scheme, expected=("422",))
     good(page)
     page.get_by_label("Files").set_input_files([photos["coffee"], photos["page"]])
-    for box in page.locator(".ways input:checked").all():
-        box.uncheck()
+    checked = page.locator(".ways input:checked")
+    while checked.count():
+        checked.first.uncheck()
     page.get_by_label("ocelli-local, quick").check()
     page.get_by_role("button", name="Compare").click()
     page.get_by_text("Choose two to 4 ways to ask").wait_for()

@@ -71,6 +71,7 @@ def test_tags_that_tell_apart_come_first() -> None:
     groups = by_property(Criterion.TAGS, [*dogs, *cars, alone, a_picture()])
     assert shapes(groups) == {"car": 2, "Dog": 2}
     assert shapes(by_property(Criterion.TAGS, dogs)) == {"Dog": 2}
+    assert by_property(Criterion.TAGS, [a_picture("dark brown"), a_picture("Dark brown")]) == []
 
 
 def test_properties() -> None:

@@ -26,9 +26,9 @@ class TenantSettings(Model):
     custom_config: dict[str, Any] = field(default_factory=dict)
     subscription_tier: str | None = None
     subscription_expires_at: datetime | None = None
-    current_month_credits: float = 0
+    current_month_credits: int = 0
     current_month_cost: float = 0.0
-    total_credits: float = 0
+    total_credits: int = 0
     total_cost: float = 0.0
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Plural endings of two letters: glasses, boxes, churches, waltzes, heroes; buses, but houses.
 _ADDS_ES = ("sses", "xes", "ches", "shes", "tzes", "zzes", "oes")
 _ADDS_ES_TO_US = re.compile(r"[^aeiou]uses$")
+_SHADES = ("light", "dark", "pale", "bright", "deep")
 _SHORT = 3  # letters: "has" and "gas" are no plurals, "tvs" is one
 
 NUMBERS = (
@@ -99,6 +100,16 @@ def color_in(words: str) -> str | None:
     called: dict[str, str] = _rules()["colors"]["called"]
     named = (called.get(word, word) for word in words.casefold().split())
     return next((name for name in named if name in colors()), None)
+
+
+def is_color(words: str) -> bool:
+    """Return whether words name a colour and nothing else.
+
+    >>> is_color("dark brown"), is_color("brown bear")
+    (True, False)
+    """
+    *shades, last = words.casefold().split() or [""]
+    return color_in(last) is not None and all(each in _SHADES or color_in(each) for each in shades)
 
 
 def listing(items: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import MalformedRequest
 from ocelli.domain.folders import MAX_NAME, folder_name
-from ocelli.domain.grammar import plural, singular
+from ocelli.domain.grammar import is_color, plural, singular
 from ocelli.domain.search import fold
 
 if TYPE_CHECKING:
@@ -229,8 +229,14 @@ def merged(groups: Iterable[Group]) -> list[Group]:
 
 
 def _by_tag(pictures: Sequence[PictureFacts]) -> Iterable[tuple[PictureFacts, str | None]]:
-    """Yield each picture with the most frequent of its tags that it shares, but not with most."""
-    tags = [{fold(tag): tag for tag in each.tags if fold(tag)} for each in pictures]
+    """Yield each picture with the most frequent of its tags that it shares, but not with most.
+
+    Tags that only name a colour tell no subjects apart.
+    """
+    tags = [
+        {fold(tag): tag for tag in each.tags if fold(tag) and not is_color(tag)}
+        for each in pictures
+    ]
     counts = Counter(key for each in tags for key in each)
     names: dict[str, str] = {}
     for each in tags:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocelli.domain.grammar import is_color
 from ocelli.domain.search import fold
 from ocelli.domain.statements import Standing, standing
 
@@ -75,14 +76,18 @@ def overview(pictures: Sequence[PictureFacts]) -> str:
 
 
 def top_tags(pictures: Sequence[PictureFacts]) -> list[tuple[str, int]]:
-    """Return the tags with the numbers of their pictures, the most frequent first."""
+    """Return the tags with the numbers of their pictures, the most frequent first.
+
+    Those that only name a colour come last.
+    """
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for each in pictures:
         tags = {fold(tag): tag for tag in each.tags if fold(tag)}
         counts.update(tags.keys())
         names = {**tags, **names}
-    return [(names[key], n) for key, n in sorted(counts.items(), key=lambda e: (-e[1], e[0]))]
+    ranked = sorted(counts.items(), key=lambda each: (is_color(each[0]), -each[1], each[0]))
+    return [(names[key], count) for key, count in ranked]
 
 
 def counted_report(intent: str, pictures: Sequence[PictureFacts]) -> Report:

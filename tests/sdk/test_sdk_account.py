@@ -112,7 +112,8 @@ def test_usage(client: SyncAionVision) -> None:
         assert after.describe_count > before.describe_count
         breakdown = client.usage.get_breakdown()
         assert breakdown.by_verification_level["quick"] >= 1
-        assert check.to_dict()["reset_date"] == breakdown.to_dict()["reset_date"]
+        assert breakdown.reset_date is not None
+        assert check.reset_date == breakdown.reset_date.date()
         with pytest.raises(ValidationError):
             client.usage.get_summary(start_date="2026-02-01", end_date="2026-01-01")
 

@@ -50,6 +50,6 @@ class UsageBreakdown(Model):
     monthly_limit: int = 0
     remaining_credits: int = 0
     usage_percentage: float = 0.0
-    reset_date: date | None = None
+    reset_date: datetime | None = None
     by_verification_level: dict[str, int] = field(default_factory=dict)
     by_operation_type: dict[str, int] = field(default_factory=dict)

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.tenant_settings import SettingsOfTenants
     from ocelli.usecases.upload import Upload
     from ocelli.usecases.upload_sessions import Sessions
+    from ocelli.usecases.usage_reports import UsageReports
     from ocelli.usecases.vocabularies import Vocabularies
 
 
@@ -123,6 +124,7 @@ class Services:
     memory: Capacity
     idempotency: Idempotency
     quota: Quota
+    usage_reports: UsageReports
     upload: Upload
     presigned: Presigned
     sessions: Sessions

@@ -70,6 +70,7 @@ from ocelli.usecases.synthesize import Synthesize
 from ocelli.usecases.tenant_settings import SettingsOfTenants
 from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
+from ocelli.usecases.usage_reports import UsageReports
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
 from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster, token_cost
@@ -204,6 +205,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             memory=Capacity(memory := settings.body_memory_mb * MEGABYTE, share=memory * 3 // 4),
             idempotency=idempotency,
             quota=quota,
+            usage_reports=UsageReports(database),
             upload=upload,
             presigned=Presigned(database, stores, upload, quota, policies),
             sessions=sessions,

@@ -45,6 +45,7 @@ from ocelli.storage.postgres.tenant_settings import PostgresTenantSettings
 from ocelli.storage.postgres.text_vectors import PostgresTextVectors
 from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
+from ocelli.storage.postgres.usage_reports import PostgresUsageReports
 from ocelli.storage.postgres.vocabularies import PostgresVocabularies
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class PostgresTransaction:
     sessions = _repository(PostgresSessions)
     text_vectors = _repository(PostgresTextVectors)
     usage = _repository(PostgresUsage)
+    usage_reports = _repository(PostgresUsageReports)
     chat_sessions = _repository(PostgresChatSessions)
     colors = _repository(PostgresColors)
     folders = _repository(PostgresFolders)

@@ -255,6 +255,6 @@ def test_the_documentation_page_works_without_the_internet(server: Server) -> No
         for part in schema["components"]["schemas"].values()
         if "processing_time_ms" in part.get("properties", ())
     ]
-    assert len(times) == 9
+    assert len(times) >= 9
     assert all("integer" in json.dumps(each) for each in times)
     assert not any("number" in json.dumps(each) for each in times)

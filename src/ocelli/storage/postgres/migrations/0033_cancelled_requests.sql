@@ -1,2 +1,0 @@
--- Requests to /api/fetch can be cancelled, as sessions and batches.
-ALTER TABLE requests ADD COLUMN cancelled_at timestamptz;

@@ -36,6 +36,8 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
 
 def test_every_route_keeps_its_word(own_server: Server) -> None:
     url, key = f"{own_server.url}/openapi.json", own_server.key
+    # It is made for the first who asks; Schemathesis waits ten seconds, however busy the machine.
+    assert requests.get(url, timeout=PATIENCE).ok
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", url),

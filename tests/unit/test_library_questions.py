@@ -29,6 +29,9 @@ NOW = datetime(2026, 11, 30, 17, tzinfo=UTC)
         ("What do I have in my library?", Kind.OVERVIEW, ""),
         ("Which tags are most common?", Kind.OVERVIEW, ""),
         ("sort them into folders by month", Kind.ORGANIZE, "sort them into folders by month"),
+        ("What images do I have?", Kind.OVERVIEW, ""),
+        ("give me a summary of all images", Kind.OVERVIEW, ""),
+        ("Who is in the picture?", Kind.ABOUT, ""),
         ("Hello", Kind.OTHER, ""),
         ("the and of", Kind.OTHER, ""),
         ("Why is the sky blue?", Kind.OTHER, "Why the sky blue"),
@@ -55,6 +58,10 @@ def test_which_pictures_are_meant() -> None:
     assert positions("what is in picture 3?") == (Kind.ABOUT, (2,))
     assert positions("How many people are in it?") == (Kind.ABOUT, ())
     assert positions("find more like the first one") == (Kind.SIMILAR, (0,))
+    assert read_question("Which ones look most severe?", NOW).refers
+    assert not read_question("Which one?", NOW).refers
+    newest = read_question("compare the two newest photos", NOW)
+    assert (newest.kind, newest.order, newest.limit) == (Kind.COMPARE, Order.NEWEST, 2)
     assert read_question("Compare a.jpg and b.png", NOW).filenames == ("a.jpg", "b.png")
     assert read_question("What is in beach_01.JPG?", NOW).filenames == ("beach_01.jpg",)
     assert read_question("How many of these show a person?", NOW).kind is Kind.COUNT

@@ -78,9 +78,9 @@ _COLORED = re.compile(
     rf"|^(?:a lot of|lots of|much|plenty of) (?P<much>{_COLORS})$"
 )
 _LIBRARY = re.compile(
-    r"\b(?:what (?:do|have) i (?:have|got)|"
+    rf"\b(?:what (?:{_PICTURES} )?(?:do|have) i (?:have|got)|"
     r"what(?:'s| is) in (?:my|the|this) (?:library|collection)|"
-    r"(?:describe|summari[sz]e|overview of|about|tell me about) (?:my|the|this|all) "
+    r"(?:describe|summari[sz]e|summary of|overview of|about|tell me about) (?:my|the|this|all) "
     rf"(?:whole |entire |my )*(?:library|collection|{_PICTURES})|what kinds? of {_PICTURES}|"
     rf"what (?:are|is) (?:my|all my|the) {_PICTURES}(?: of| about)?$|overview)\b"
 )
@@ -93,7 +93,8 @@ _DETAIL = re.compile(
 )
 _REFERS = re.compile(
     rf"\b(?:these|those|them|they|their|it|its|this {_PICTURES}|that {_PICTURES}|(?:this|that) one|"
-    r"(?:of|in|is|about|analy[sz]e|describe) (?:this|that)|selected|the selection)\b"
+    r"(?:of|in|is|about|analy[sz]e|describe) (?:this|that)|which ones?(?= \w)|"
+    r"(?:in|of|on|about) the (?:picture|image|photo)|selected|the selection)\b"
 )
 _ORDINAL = re.compile(
     rf"\b(?:the )?(?P<word>{'|'.join(_ORDINALS)}|last)(?: (?P<several>two|three|four|five))?"
@@ -106,6 +107,8 @@ _FILE = re.compile(r"[\w()+@-][\w()+@.-]*\.(?:jpe?g|png|webp|gif|heic|heif|avif|
 _FIRST_FEW = re.compile(
     r"\b(?P<how>last|latest|newest|most recent|oldest|earliest|first) "
     rf"(?P<count>\d{{1,3}}|{'|'.join(grammar.NUMBERS[2:])}) (?:{_PICTURES}|uploads?)\b"
+    rf"|\b(?P<before>\d{{1,3}}|{'|'.join(grammar.NUMBERS[2:])}) "
+    rf"(?P<which>latest|newest|most recent|oldest|earliest) (?:{_PICTURES}|uploads?)\b"
 )
 _ELSE = re.compile(
     r"^(?:please |can you |could you )*(?:why|write|compose|translate|explain|sing|who are you|"
@@ -213,11 +216,13 @@ def read_question(message: str, now: datetime) -> LibraryQuestion:
 def _few(text: str) -> tuple[Order, int, str] | None:
     """Return which and how many of "the last 5 photos", and the text without that."""
     found = _FIRST_FEW.search(text)
-    if found is None or (found["how"] in ("first", "last") and not found["count"].isdigit()):
+    if found is None:
         return None
-    count = found["count"]
+    how, count = found["how"] or found["which"], found["count"] or found["before"]
+    if how in ("first", "last") and not count.isdigit():
+        return None
     number = int(count) if count.isdigit() else grammar.NUMBERS.index(count)
-    oldest = found["how"] in ("oldest", "earliest", "first")
+    oldest = how in ("oldest", "earliest", "first")
     order = Order.OLDEST if oldest else Order.NEWEST
     return order, max(1, number), f"{text[: found.start()]} {text[found.end() :]}"
 

@@ -249,6 +249,9 @@ class Retrieval:
         self, tenant_id: UUID, scope: FileQuery, question: LibraryQuestion
     ) -> Sequence[UUID]:
         """Return the best match of the question, or to compare, of each side of it."""
+        if question.order is not None:
+            ordered = await self._matches(tenant_id, scope, replace(question, text=""))
+            return ordered.named[: question.limit or 2]
         sides = [question.text]
         if question.kind is Kind.COMPARE:
             sides = [side for side in _sides(question.text) if side][:MOST_COMPARED]

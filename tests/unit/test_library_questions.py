@@ -58,6 +58,8 @@ def test_which_pictures_are_meant() -> None:
     assert positions("what is in picture 3?") == (Kind.ABOUT, (2,))
     assert positions("How many people are in it?") == (Kind.ABOUT, ())
     assert positions("find more like the first one") == (Kind.SIMILAR, (0,))
+    assert read_question("Sort them into folders by month", NOW).refers
+    assert not read_question("Sort my pictures into folders by what they show", NOW).refers
     assert read_question("Which ones look most severe?", NOW).refers
     assert not read_question("Which one?", NOW).refers
     newest = read_question("compare the two newest photos", NOW)

@@ -96,6 +96,7 @@ _REFERS = re.compile(
     r"(?:of|in|is|about|analy[sz]e|describe) (?:this|that)|which ones?(?= \w)|"
     r"(?:in|of|on|about) the (?:picture|image|photo)|selected|the selection)\b"
 )
+_THESE = re.compile(r"\b(?:these|those|them)\b")
 _ORDINAL = re.compile(
     rf"\b(?:the )?(?P<word>{'|'.join(_ORDINALS)}|last)(?: (?P<several>two|three|four|five))?"
     rf"(?: (?:{_PICTURES}|result|match))?\b"
@@ -188,7 +189,7 @@ def read_question(message: str, now: datetime) -> LibraryQuestion:
     filenames = tuple(dict.fromkeys(found.strip() for found in _FILE.findall(asked)))
     rest = _FILE.sub(" ", asked)
     if _ORGANIZE.match(asked):
-        return LibraryQuestion(Kind.ORGANIZE, asked, refers=bool(_REFERS.search(asked)))
+        return LibraryQuestion(Kind.ORGANIZE, asked, refers=bool(_THESE.search(asked)))
     few = _few(rest)
     rest = few[2] if few else rest
     positions = () if few else _positions(rest)

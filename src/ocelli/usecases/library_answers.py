@@ -144,25 +144,28 @@ def _found(gathered: Gathered) -> str:
 
 
 def _matches(gathered: Gathered) -> str:
-    question = gathered.question
-    noun = "picture" if gathered.count == 1 else "pictures"
+    question, one = gathered.question, gathered.count < 2
+    are, have = ("is", "has") if one else ("are", "have")
     said = []
     if question.text:
-        said.append(f"described with “{without_markup(question.text)}”")
+        said.append(f"{are} described with “{without_markup(question.text)}”")
     if question.color:
-        said.append(f"mostly {question.color}")
+        said.append(f"{are} mostly {question.color}")
     if question.written:
-        said.append(f"with the text “{without_markup(question.written)}” in them")
+        said.append(
+            f"{have} the text “{without_markup(question.written)}” in {'it' if one else 'them'}"
+        )
     if question.period:
-        said.append(_when(question.period.label))
+        said.append(f"{are} {_when(question.period.label)}")
     what = " and ".join(said)
     among = " of those" if question.refers else ""
     if not gathered.count:
-        return f"None{among} is {what}." if among else f"No picture is {what}."
-    verb = "is" if gathered.count == 1 else "are"
+        none = f"None{among}" if among else "No picture"
+        return f"{none} {what or 'is there any more'}."
+    noun = "picture" if one else "pictures"
     if not what:
-        return f"There {verb} {count_mark(NAMED)} {noun}{among}."
-    return f"{count_mark(NAMED)} {noun}{among} {verb} {what}."
+        return f"There {are} {count_mark(NAMED)} {noun}{among}."
+    return f"{count_mark(NAMED)} {noun}{among} {what}."
 
 
 def _when(label: str) -> str:

@@ -29,6 +29,11 @@ router = resource_router("/chat/sessions", tag="chat")
 
 ChatSessionId = Annotated[str, Path(max_length=64, description="The session's id.")]
 MAX_OFFSET = 2**31 - 1
+EVENT = {
+    "type": "object",
+    "description": "Of each event; `data` is JSON, and its `type` is that of the event.",
+    "properties": {each: {"type": "string"} for each in ("event", "data", "id")},
+}
 
 
 @router.post("", summary="Open a chat session", responses=errors(404))
@@ -197,7 +202,7 @@ async def send_chat_message(
             "`thinking_step` and `status`, `tool_invocation`, `tool_result`, `image_results`, "
             "`token` for each piece of the answer, `complete` with all of it, `close`. What goes "
             "wrong after the start is an `error` event; `ping` may come at any time.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
         },
     },
 )

@@ -107,7 +107,10 @@ def _overview(gathered: Gathered) -> str:
     assert overview is not None
     lines = [f"There {_are(gathered.total)}, {overview.described:,} of them described."]
     if overview.oldest and overview.newest:
-        lines.append(f"They are from {overview.oldest:%d %B %Y} to {overview.newest:%d %B %Y}.")
+        days = list(
+            dict.fromkeys(f"{each:%d %B %Y}" for each in (overview.oldest, overview.newest))
+        )
+        lines.append(f"They are from {' to '.join(days)}.")
     if overview.tags:
         shown = [f"{without_markup(tag)} ({count})" for tag, count in overview.tags]
         lines.append(f"The most frequent tags of the newest are {grammar.listing(shown)}.")

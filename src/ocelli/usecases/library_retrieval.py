@@ -300,7 +300,12 @@ class Retrieval:
                 tenant_id, replace(scope, descending=False), limit=1, offset=0
             )
             folders = await tx.folders.all(tenant_id)
-        tags = Counter(tag for image in newest for tag in effective(image).tags)
+        tags = Counter(
+            tag
+            for image in newest
+            for tag in effective(image).tags
+            if tag not in color_names()  # which every picture has
+        )
         overview = Overview(
             described,
             _taken(oldest[0]) if oldest else None,

@@ -336,7 +336,7 @@ class BatchError(AionvisionError):
         details: dict[str, Any] | None = None,
     ) -> None:
         self.batch_id = batch_id
-        self.failed_items = [] if failed_items is None else failed_items
+        self.failed_items = failed_items or []
         known = {"batch_id": batch_id, "failed_items": self.failed_items}
         super().__init__(code, message, details={**(details or {}), **known})
 

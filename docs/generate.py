@@ -37,7 +37,7 @@ from aion.resources.upload import UploadResource
 from aion.resources.usage import UsageResource
 from aion.resources.vocabularies import VocabulariesResource
 from ocelli.backends.providers import Provider, providers
-from ocelli.settings import BackendSetting, Settings
+from ocelli.settings import BackendSetting, PictureEmbedderSetting, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +80,26 @@ A backend whose key is missing is not asked; `ocelli doctor` says so. In each ta
 | name | default | meaning |
 |---|---|---|
 """
+LOOKS = """
+## Picture embedder
+
+```toml
+[picture_embedder]                 # a CLIP or SigLIP model in a folder
+folder = "/srv/models/clip-vit-base-patch32"
+```
+
+```toml
+[picture_embedder]                 # or a server
+base_url = "http://10.0.0.7:8000/v1"
+model = "openai/clip-vit-base-patch32"
+request = "vllm"
+```
+
+What for: [search.md](search.md#by-how-pictures-look).
+
+| name | default | meaning |
+|---|---|---|
+"""
 PROVIDERS = """
 Where the default is –, it is the provider's:
 
@@ -91,12 +111,15 @@ Where the default is –, it is the provider's:
 def settings_reference() -> str:
     """The whole page."""
     settings = "".join(_row(name, it) for name, it in Settings.model_fields.items())
-    backends = "".join(
-        f"| `{name}` | {_default(it)} | {it.description} |\n"
-        for name, it in BackendSetting.model_fields.items()
+    backends, looks = (
+        "".join(
+            f"| `{name}` | {_default(it)} | {it.description} |\n"
+            for name, it in table.model_fields.items()
+        )
+        for table in (BackendSetting, PictureEmbedderSetting)
     )
     rows = "".join(_provider_row(it) for it in providers().values())
-    return HEAD + settings + BACKENDS + backends + PROVIDERS + rows
+    return HEAD + settings + BACKENDS + backends + PROVIDERS + rows + LOOKS + looks
 
 
 def _provider_row(it: Provider) -> str:

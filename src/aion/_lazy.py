@@ -52,7 +52,8 @@ _HOMES = {
     """,
     "aion.types.files": """
         BatchDeleteFileResult BatchDeleteFilesResponse ClaimState DeleteFileResult FileList
-        FileLocation FullDescription ProcessingHistory RedescribeResult UpdateFileResult UserFile
+        FileLocation FullDescription ProcessingHistory RedescribeResult SimilarFile SimilarFiles
+        UpdateFileResult UserFile
         UserFileDetails
     """,
     "aion.types.agent": """

@@ -153,6 +153,8 @@ class Names:
         S3ConfigStatus: TypeAlias = types.S3ConfigStatus
         S3ValidationResult: TypeAlias = types.S3ValidationResult
         StepResult: TypeAlias = types.StepResult
+        SimilarFile: TypeAlias = types.SimilarFile
+        SimilarFiles: TypeAlias = types.SimilarFiles
         StorageTarget: TypeAlias = types.StorageTarget
         StoredImage: TypeAlias = types.StoredImage
         SynthesizeResult: TypeAlias = types.SynthesizeResult

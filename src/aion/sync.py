@@ -87,6 +87,8 @@ class SyncFilesResource(_Part):
     undo = blocking(FilesResource.undo)
     delete = blocking(FilesResource.delete)
     batch_delete = blocking(FilesResource.batch_delete)
+    similar = blocking(FilesResource.similar)
+    similar_to = blocking(FilesResource.similar_to)
     get_variant = blocking(FilesResource.get_variant)
     download = blocking(FilesResource.download)
     trigger_variant_generation = blocking(FilesResource.trigger_variant_generation)

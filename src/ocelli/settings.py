@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from ocelli.backends.models.catalogue import ModelRunner, backend_name
+from ocelli.backends.picture_embeddings import EmbeddingRequest
 from ocelli.backends.providers import problem
 from ocelli.domain.accounts import KEY_PATTERN, MEGABYTE, TIER_LIMITS, Tier, TierLimits
 from ocelli.domain.findings import LOCAL
@@ -100,6 +101,14 @@ class TierChange(BaseModel):
             field, unit = _UNITS.get(name, (name, 1))
             changes[field] = None if value == "unlimited" else value * unit
         return replace(limits, **changes)
+
+
+def is_an_address(url: str | None) -> str | None:
+    """Return an address without a slash at its end. Raises ValueError if it is none."""
+    parts = urlsplit(url or "http://none")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must start with https:// or http://")
+    return url and url.rstrip("/")
 
 
 class BackendSetting(BaseModel):
@@ -174,13 +183,47 @@ class BackendSetting(BaseModel):
         description="For a backend that another package brings: see write-a-backend.md.",
     )
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_an_address(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "http://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must start with https:// or http://")
-        return url and url.rstrip("/")
+    _is_an_address = field_validator("base_url")(is_an_address)
+
+
+class PictureEmbedderSetting(BaseModel):
+    """What embeds pictures: a server, or a model in a folder; see docs/search.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path | None = Field(
+        None, description="Folder of a CLIP or SigLIP model: ONNX files as Hugging Face has them."
+    )
+    base_url: str | None = Field(
+        None, description="Instead: where a server is, up to and without `/embeddings`."
+    )
+    model: str | None = Field(None, description="Which model the server is asked for.")
+    request: EmbeddingRequest = Field(
+        EmbeddingRequest.VLLM,
+        description="The shape of requests: `vllm`, `sglang`, `jina` or `infinity`.",
+    )
+    key: SecretStr | None = Field(None, description="Sent as a bearer token.")
+    key_variable: str | None = Field(
+        None, description="Environment variable that holds the key, where no `key` is given."
+    )
+    timeout: float = Field(30.0, gt=0, le=600, description="Seconds for one request.")
+    least_cosine: float = Field(
+        0.2,
+        ge=-1,
+        le=1,
+        description="Pictures with a lower cosine to the words of a search are not found by their "
+        "looks: about 0.2 for CLIP, 0.05 for SigLIP.",
+    )
+
+    _is_an_address = field_validator("base_url")(is_an_address)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.folder is None) == (self.base_url is None):
+            raise ValueError("give either folder or base_url")
+        if self.base_url is not None and not self.model:
+            raise ValueError("base_url needs a model")
+        return self
 
 
 class Settings(BaseSettings):
@@ -414,6 +457,13 @@ class Settings(BaseSettings):
         None,
         description="Folder of the models that `ocelli models pull` gets; those for vLLM are in "
         "`vllm` in it. Default: `models` in `data`.",
+    )
+    picture_embedder: Annotated[
+        PictureEmbedderSetting | None, NoDecode, BeforeValidator(_table)
+    ] = Field(
+        None,
+        description="What embeds pictures, so that searches compare how they look too: a table "
+        "`[picture_embedder]` in `ocelli.toml`, see below, JSON in the environment.",
     )
     tiers: Annotated[dict[Tier, TierChange], NoDecode, BeforeValidator(_table)] = Field(
         default_factory=dict,

@@ -143,7 +143,7 @@ class Worker:
     async def run(self, id: uuid.UUID) -> Analysis:
         engine = Engine(Several(self.first, self.second))
         vocabularies = Vocabularies(self.database, Embeddings(CountingEmbedder()))
-        parts: Any = (engine, _Decoders(), _Source(), None, vocabularies)
+        parts: Any = (engine, _Decoders(), _Source(), (), vocabularies)
         job = Analyse(self.database, *parts, token_cost=self.cost, timeout=self.timeout)
         await job.run(id, last_attempt=False)
         return await self.get(id)

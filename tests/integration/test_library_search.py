@@ -164,13 +164,21 @@ class OtherModel:
         return EMBEDDER.embed(text)
 
 
+async def embed_waiting(index: TextIndex) -> int:
+    """Embed all pictures that wait, those of other tests too; return how many."""
+    count = await index.catch_up()
+    while await index.waiting():
+        count += await index.catch_up()
+    return count
+
+
 async def test_vectors_of_another_model_are_made_again(library: Library) -> None:
     renewed = LibrarySearch(library.database, Embeddings(OtherModel()))
     assert (await renewed.search(library.tenant, "a puppy", limit=10)).ids == []
-    assert await TextIndex(library.database, OtherModel()).catch_up() >= len(DESCRIPTIONS)
+    assert await embed_waiting(TextIndex(library.database, OtherModel())) >= len(DESCRIPTIONS)
     assert library.ids["dog"] in (await renewed.search(library.tenant, "a puppy", limit=9)).ids
     # The vectors of other tests' pictures are the first model's again.
-    assert await TextIndex(library.database, EMBEDDER).catch_up() >= len(DESCRIPTIONS)
+    assert await embed_waiting(TextIndex(library.database, EMBEDDER)) >= len(DESCRIPTIONS)
 
 
 async def test_words_that_change_while_they_are_read_are_read_again(library: Library) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -152,6 +153,21 @@ def test_the_form_that_is_wanted_is_said(
     with pytest.raises(SystemExit):
         load_settings()
     assert f"OCELLI_{name}: {wanted}" in capsys.readouterr().err
+
+
+def test_child_processes_embed_pictures_alike(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = {"base_url": "http://10.0.0.1/v1/", "model": "m", "key": "hidden", "request": "jina"}
+    for table in ({"folder": str(tmp_path)}, server):
+        settings = Settings(picture_embedder=table)
+        assert "hidden" not in repr(settings)
+        for name, value in to_environment(settings).items():
+            monkeypatch.setenv(name, value)
+        assert Settings() == settings
+    for wrong in ({}, {"model": "m"}, {"base_url": "http://10.0.0.1"}, {"folder": "a", **server}):
+        with pytest.raises(ValidationError):
+            Settings(picture_embedder=wrong)
 
 
 def test_no_vendor_is_asked_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:

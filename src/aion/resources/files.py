@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
-from aion.resources._base import Resource, flag, given, moment, pages, require
+from aion.resources._base import Resource, flag, given, in_thread, moment, pages, require
 from aion.types.common import VerificationLevel
 from aion.types.files import (
     BatchDeleteFilesResponse,
     DeleteFileResult,
     FileList,
     RedescribeResult,
+    SimilarFiles,
     UpdateFileResult,
     UserFile,
     UserFileDetails,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import date
 
+    from aion._files import File
     from aion.types.vocabularies import VocabularyMode
 
 
@@ -280,6 +282,37 @@ class FilesResource(Resource):
         body = {"file_ids": _list(file_ids)}
         answer = await self._http.json("POST", "/user-files/batch-delete", json=body)
         return BatchDeleteFilesResponse.from_api_response(answer)
+
+    async def similar(self, file_id: str, *, limit: int = 20) -> SimilarFiles:
+        """The pictures of the library that are like one of it, at most 100.
+
+        Raises:
+            ResourceNotFoundError: no such picture.
+        """
+        require(1 <= limit <= 100, "limit is from 1 to 100", "limit")
+        path = f"/user-files/{segment(file_id)}/similar"
+        answer = await self._http.json("GET", path, params={"limit": limit})
+        return SimilarFiles.from_api_response(answer)
+
+    async def similar_to(self, image: File, *, limit: int = 20) -> SimilarFiles:
+        """The pictures of the library that are like another picture, which is not kept.
+
+        A server that cannot compare pictures by their looks describes it first, for one credit.
+
+        Args:
+            image: an address, a path, bytes or an open file.
+            limit: how many, at most 100.
+
+        Raises:
+            ValidationError: it is no picture.
+        """
+        from aion.resources._analysis import picture_inputs
+
+        require(1 <= limit <= 100, "limit is from 1 to 100", "limit")
+        inputs, _ = await in_thread(picture_inputs, image, None, None)
+        body = {**inputs[0].to_dict(), "limit": limit}
+        answer = await self._http.json("POST", "/user-files/similar", json=body)
+        return SimilarFiles.from_api_response(answer)
 
     async def get_variant(self, file_id: str, variant_type: str = "medium_750") -> str:
         """The address of a size: ``original``, ``tiny_64``, ``small_256``, ``medium_750`` or

@@ -100,6 +100,25 @@ class FileList(Model):
 
 
 @record
+class SimilarFile(UserFile):
+    """A picture that is like another one; ``similarity`` 1.0 is the same, about 0.0 no likeness."""
+
+    similarity: float = 0.0
+
+
+@record
+class SimilarFiles(Model):
+    """Pictures that are like another one, the most similar first.
+
+    ``compared_by`` is ``looks`` (the pictures themselves), ``description`` (what is said of them),
+    or None while nothing is known that could be compared.
+    """
+
+    files: list[SimilarFile] = field(default_factory=list)
+    compared_by: str | None = None
+
+
+@record
 class FullDescription(Model):
     """One description of a picture; the time in milliseconds.
 

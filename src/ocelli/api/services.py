@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.redescribe import Redescribe
     from ocelli.usecases.responses import Responses
     from ocelli.usecases.reviews import Reviews
+    from ocelli.usecases.similar_pictures import SimilarPictures
     from ocelli.usecases.synthesize import Synthesize
     from ocelli.usecases.tenant_settings import SettingsOfTenants
     from ocelli.usecases.upload import Upload
@@ -135,6 +136,7 @@ class Services:
     vocabularies: Vocabularies
     policies: Policies
     library_search: LibrarySearch
+    similar: SimilarPictures
     organize: Organize
     synthesize: Synthesize
     pipelines: Pipelines

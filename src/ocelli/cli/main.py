@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - read from annotations when commands are made
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -298,6 +298,13 @@ def search(
             "--has-description/--no-has-description", help="Only with, or only without one."
         ),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of words: find what is like this file, or the picture with this id.",
+            metavar="ID|FILE",
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     server: ServerUrl = None,
     key: Key = None,
@@ -307,6 +314,7 @@ def search(
 ) -> None:
     """Find pictures of a server: in words, by what they mean, or all, newest first."""
     from ocelli.cli.search import search as run
+    from ocelli.cli.search import search_like
 
     filters = given(
         search=" ".join(words or ()) or None,
@@ -316,17 +324,20 @@ def search(
         date_to=date_to,
         has_description=has_description,
     )
-    exit_with(
-        run(
-            filters,
-            limit=limit,
-            server=server,
-            key=key,
-            data=data,
-            as_json=as_json,
-            as_lines=as_lines,
-        )
-    )
+    where: dict[str, Any] = {
+        "limit": limit,
+        "server": server,
+        "key": key,
+        "data": data,
+        "as_json": as_json,
+        "as_lines": as_lines,
+    }
+    if like is not None:
+        if filters:
+            fail("--like goes with neither words nor filters")
+            exit_with(WRONG_USE)
+        exit_with(search_like(like, **where))
+    exit_with(run(filters, **where))
 
 
 @app.command()

@@ -8,12 +8,13 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ocelli.cli.output import WRONG_USE, fail
-from ocelli.settings import BackendSetting, Settings, TierChange
+from ocelli.settings import BackendSetting, PictureEmbedderSetting, Settings, TierChange
 from ocelli.settings_file import NAME, BadSettingsFile, held, locate, settings_text
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def _place(keys: list[str], options: Mapping[str, Any], text: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    known = {*Settings.model_fields, *BackendSetting.model_fields, *TierChange.model_fields}
+    tables = (Settings, BackendSetting, PictureEmbedderSetting, TierChange)
+    known = {name for table in tables for name in table.model_fields}
     close = difflib.get_close_matches(name, known, 1)
     return "there is no such setting" + (f"; did you mean `{close[0]}`?" if close else "")
 
@@ -84,7 +86,7 @@ def to_environment(settings: Settings) -> Mapping[str, str]:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
-        if isinstance(value, dict | tuple):  # pydantic-settings reads these as JSON
+        if isinstance(value, dict | tuple | BaseModel):  # pydantic-settings reads these as JSON
             value = json.dumps(value, default=_plain)
         if value is not None:
             values[f"OCELLI_{name.upper()}"] = str(value)
@@ -96,4 +98,6 @@ def _plain(value: Any) -> Any:
         return value.get_secret_value()
     if isinstance(value, BaseModel):
         return value.model_dump(exclude_none=True)
+    if isinstance(value, Path):
+        return str(value)
     raise TypeError(type(value).__name__)

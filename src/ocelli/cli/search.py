@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from aion.types.files import SimilarFile
 from ocelli.cli.connection import with_client
 from ocelli.cli.console import console
 from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail, print_records, printable
 from ocelli.cli.table import MAX_TAGS, clipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aion import SyncAionVision, UserFile
 
@@ -43,6 +44,31 @@ def search(
             print_records((_record(file) for file in files), lines=as_lines)
         else:
             _show(list(files), limit)
+        return 0
+
+    return with_client(run, **where)
+
+
+def search_like(like: str, *, limit: int, as_json: bool, as_lines: bool, **where: Any) -> int:
+    """Print the pictures that are like one of the server, or like a file. Returns the exit code."""
+
+    def run(client: SyncAionVision) -> int:
+        most = min(limit, PAGE)
+        if Path(like).is_file():
+            found = client.files.similar_to(Path(like), limit=most)
+        else:
+            found = client.files.similar(like, limit=most)
+        if as_lines or as_json:
+            records = [{**_record(file), "similarity": file.similarity} for file in found.files]
+            print_records(
+                ({**record, "compared_by": found.compared_by} for record in records), lines=as_lines
+            )
+            return 0
+        if found.compared_by is None:
+            console().print("nothing is known of it yet that could be compared")
+            return 0
+        console().print(f"compared by {found.compared_by}")
+        _show(list(found.files), limit)
         return 0
 
     return with_client(run, **where)
@@ -110,12 +136,14 @@ def _record(file: UserFile) -> dict[str, Any]:
     }
 
 
-def _show(files: list[UserFile], limit: int) -> None:
+def _show(files: Sequence[UserFile], limit: int) -> None:
     out = console()
     if not files:
         out.print("no picture matches")
         return
     grid = Table(show_lines=True)
+    if isinstance(files[0], SimilarFile):
+        grid.add_column("alike", justify="right")
     grid.add_column("id", no_wrap=True)
     grid.add_column("file", style="bold", overflow="fold", max_width=20)
     grid.add_column("description", ratio=5)
@@ -123,6 +151,7 @@ def _show(files: list[UserFile], limit: int) -> None:
     grid.add_column("text", ratio=3, style="green")
     for file in files:
         grid.add_row(
+            *([f"{file.similarity:.2f}"] if isinstance(file, SimilarFile) else []),
             file.id[:8],
             file.title or file.filename or "",
             file.upload_description or file.description_status or "",

@@ -23,7 +23,7 @@ from ocelli.usecases.fetch_jobs import settle
 from ocelli.usecases.verification_engine import answer_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis, AnalysisAnswer
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.image_loader import ImageLoader
     from ocelli.usecases.open_vocabulary import OpenVocabulary
+    from ocelli.usecases.picture_index import PictureIndex
     from ocelli.usecases.text_index import TextIndex
     from ocelli.usecases.verification_engine import Engine
     from ocelli.usecases.vocabularies import Vocabularies
@@ -56,7 +57,7 @@ class Analyse:
         engine: Engine,
         decoders: DecoderPool,
         sources: ImageLoader,
-        text_index: TextIndex,
+        indexes: Sequence[TextIndex | PictureIndex],
         vocabularies: Vocabularies,
         *,
         token_cost: Callable[[str, Tokens], float | None],
@@ -70,7 +71,7 @@ class Analyse:
         self._escalate = Escalate(database, engine)
         self._decoders = decoders
         self._sources = sources
-        self._text_index = text_index
+        self._indexes = indexes
 
     async def run(self, id: UUID, *, last_attempt: bool) -> None:
         """Bring the analysis to a final state.
@@ -115,7 +116,8 @@ class Analyse:
         async with self._database.transaction() as tx:
             await self._complete(tx, done)
         if analysis.image_id is not None:
-            await self._text_index.embed(analysis.image_id)
+            for index in self._indexes:
+                await index.embed(analysis.image_id)
 
     async def give_up(self, id: UUID, reason: str) -> None:
         """Fail the analysis, because its workers died at each attempt."""

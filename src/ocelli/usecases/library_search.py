@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ocelli.domain.embeddings import picture_model
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.file_query import FileQuery, SortBy
 from ocelli.domain.ranking import fuse
@@ -14,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from ocelli.domain.embeddings import PictureEmbedder
     from ocelli.domain.images import Image
-    from ocelli.storage.postgres.database import PostgresDatabase
+    from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.embeddings import Embeddings
+
+log = logging.getLogger(__name__)
 
 # The best matches by words, and by meaning, that are put together: the end of what can be paged.
 MOST_FOUND = 500
@@ -51,11 +56,20 @@ class Found:
 
 
 class LibrarySearch:
-    """Ranks pictures by words and by meaning, by reciprocal rank fusion."""
+    """Ranks pictures by words and by meaning, by reciprocal rank fusion.
 
-    def __init__(self, database: PostgresDatabase, embeddings: Embeddings) -> None:
+    Also by their looks, where a model for that is set.
+    """
+
+    def __init__(
+        self,
+        database: PostgresDatabase,
+        embeddings: Embeddings,
+        picture_embedder: PictureEmbedder | None = None,
+    ) -> None:
         self._database = database
         self._embeddings = embeddings
+        self._picture_embedder = picture_embedder
 
     async def search(
         self,
@@ -73,6 +87,7 @@ class LibrarySearch:
         ``named`` that is searched by words instead; empty: nothing is.
         """
         vector, words_only = await self._vector(text)
+        looks = await self._looks(text)
         words = parse(text if named is None else named)
         by_words = replace(filters, search=words, sort_by=SortBy.RELEVANCE)
         async with self._database.transaction() as tx:
@@ -86,7 +101,10 @@ class LibrarySearch:
                     filters, tenant_id, vector, model=model, limit=MOST_FOUND
                 )
                 cosines = {id: cosine for id, cosine in nearest if cosine >= LEAST_COSINE}
-            ranked = fuse(by_name) if words_only else fuse(by_name, list(cosines))
+            rankings = [by_name] if words_only else [by_name, list(cosines)]
+            if looks is not None:
+                rankings += filter(None, [await self._fitting(tx, tenant_id, looks, filters)])
+            ranked = fuse(*rankings)
             page = ranked[offset : offset + limit]
             images = {each.id: each for each in await tx.images.by_ids([id for id, _ in page])}
         hits = [Hit(images[id], score, cosines.get(id)) for id, score in page if id in images]
@@ -113,6 +131,30 @@ class LibrarySearch:
                 )
                 near[text] = {id: cosine for id, cosine in found if cosine >= LEAST_COSINE}
         return near, None
+
+    async def _looks(self, text: str) -> Sequence[float] | None:
+        """Return the vector that pictures are compared with by their looks, if they can be."""
+        if self._picture_embedder is None:
+            return None
+        try:
+            return await self._picture_embedder.embed_text(text)
+        except Unavailable as error:
+            log.warning("pictures are not compared by their looks: %s", error.message)
+            return None
+
+    async def _fitting(
+        self, tx: PostgresTransaction, tenant_id: UUID, looks: Sequence[float], filters: FileQuery
+    ) -> list[UUID]:
+        """Return the pictures that look like a search, the best first."""
+        assert self._picture_embedder is not None
+        if not await tx.picture_vectors.available():
+            return []
+        model = picture_model(self._picture_embedder, looks)
+        nearest = await tx.picture_vectors.nearest(
+            filters, tenant_id, looks, model=model, limit=MOST_FOUND
+        )
+        least = self._picture_embedder.least_cosine
+        return [id for id, cosine in nearest if cosine >= least]
 
     async def _vector(self, text: str) -> tuple[Sequence[float] | None, str | None]:
         """Return the vector of a search, or None and why there is none."""

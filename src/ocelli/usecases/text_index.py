@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from ocelli.domain.analysis import Analysis
     from ocelli.domain.effective import Effective
     from ocelli.domain.embeddings import TextEmbedder
     from ocelli.storage.postgres.database import PostgresDatabase
@@ -107,13 +108,26 @@ def texts_of(shown: Effective) -> list[str]:
     Each has a vector of its own, so that a page of text does not hide what it is a page of.
     """
     description = " ".join(filter(None, (shown.title, shown.description, shown.alt_text)))
-    texts = (description, ", ".join(shown.tags), shown.visible_text or "")
+    return _texts(description, shown.tags, shown.visible_text)
+
+
+def described_as(answer: Analysis) -> list[str]:
+    """Return what an answer says of a picture, as ``texts_of`` those of the library."""
+    return _texts(answer.description, answer.tags, answer.visible_text)
+
+
+def _texts(description: str | None, tags: Sequence[str], visible_text: str | None) -> list[str]:
+    texts = (description or "", ", ".join(tags), visible_text or "")
     return [text for text in texts if text.strip()]
 
 
 def mean_vector(embedder: TextEmbedder, texts: Sequence[str]) -> list[float]:
     """Return the mean of the vectors of ``texts``, of length 1. Blocks for some milliseconds."""
-    vectors = [embedder.embed(text).vector for text in texts]
+    return mean([embedder.embed(text).vector for text in texts])
+
+
+def mean(vectors: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean of vectors, of length 1."""
     total = [math.fsum(values) for values in zip(*vectors, strict=True)]
     length = math.sqrt(math.fsum(value * value for value in total)) or 1.0
     return [value / length for value in total]

@@ -65,6 +65,7 @@ from ocelli.usecases.redescribe import Redescribe
 from ocelli.usecases.responses import Responses
 from ocelli.usecases.reviews import Reviews
 from ocelli.usecases.sight import known_states
+from ocelli.usecases.similar_pictures import SimilarPictures
 from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.synthesize import Synthesize
 from ocelli.usecases.tenant_settings import SettingsOfTenants
@@ -73,7 +74,14 @@ from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.usage_reports import UsageReports
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import backend_names, chat_configs, local_runtime, roster, token_cost
+from ocelli.wiring.backends import (
+    backend_names,
+    chat_configs,
+    local_runtime,
+    picture_embedder,
+    roster,
+    token_cost,
+)
 from ocelli.wiring.checks import quick_checks
 from ocelli.wiring.decoders import decoder_pool
 from ocelli.wiring.inventory import inventory
@@ -147,7 +155,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     upstreams = Upstreams(chat_configs(settings))
     decoders = decoder_pool(settings, part=2)
     chat = _chat(settings, database, adhoc, metering, upstreams, decoders)
-    library_search = LibrarySearch(database, embeddings)
+    sees = picture_embedder(settings)
+    library_search = LibrarySearch(database, embeddings, sees)
     library_model = LibraryModel(chat.models, chat.conversations)
     organize = Organize(database, library_search, library_model)
     synthesize = Synthesize(database, library_search, library_model)
@@ -191,6 +200,8 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                     await metering.save()
                     await audit.save()
                 await upstreams.close()
+                if sees is not None:
+                    await sees.close()
                 decoders.close()
 
     app = create_app(
@@ -235,6 +246,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             synthesize=synthesize,
             pipelines=Pipelines(library_search, organize, synthesize),
             chat_plans=chat_plans,
+            similar=SimilarPictures(database, embeddings, decoders, sees),
             chat_sessions=ChatSessions(database),
             library_chat=LibraryChat(
                 database,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ocelli.backends.local.runtime import Runtime
     from ocelli.backends.registry import MissingKey, Registry
     from ocelli.domain.claims import Tokens
+    from ocelli.domain.embeddings import PictureEmbedder
     from ocelli.domain.ports_backends import SightGate
     from ocelli.settings import BackendSetting, Settings
 
@@ -86,6 +87,29 @@ def local_runtime(settings: Settings) -> Runtime:
     from ocelli.backends.local.runtime import Precision, Runtime
 
     return Runtime(settings.cache or settings.data / "compiled", Precision(settings.precision))
+
+
+def picture_embedder(settings: Settings) -> PictureEmbedder | None:
+    """Return what embeds pictures, if it is set; connections live as long as the process."""
+    setting = settings.picture_embedder
+    if setting is None:
+        return None
+    if setting.folder is not None:
+        from ocelli.backends.local.clip import ClipEmbedder
+
+        runtime = local_runtime(settings)
+        return ClipEmbedder(setting.folder, runtime, least_cosine=setting.least_cosine)
+    from ocelli.backends.picture_embeddings import PictureEmbeddingServer
+
+    key = setting.key.get_secret_value() if setting.key else None
+    return PictureEmbeddingServer(
+        setting.base_url or "",
+        setting.model or "",
+        setting.request,
+        key=key or os.environ.get(setting.key_variable or ""),
+        timeout=setting.timeout,
+        least_cosine=setting.least_cosine,
+    )
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
 from ocelli.usecases.image_loader import ImageLoader
+from ocelli.usecases.picture_index import PictureIndex
 from ocelli.usecases.search_index import SearchIndex
 from ocelli.usecases.sight import SightGate
 from ocelli.usecases.store_resolver import StoreResolver
@@ -37,7 +38,13 @@ from ocelli.usecases.text_index import TextIndex
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
-from ocelli.wiring.backends import build_backends, engine_over, local_runtime, token_cost
+from ocelli.wiring.backends import (
+    build_backends,
+    engine_over,
+    local_runtime,
+    picture_embedder,
+    token_cost,
+)
 from ocelli.wiring.decoders import decoder_pool
 from ocelli.wiring.sight import following_sight, sight_subjects
 
@@ -87,12 +94,14 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
             )
             embedder = MiniLmEmbedder(local_runtime(settings))
             text_index = TextIndex(database, embedder)
+            sees = picture_embedder(settings)
+            picture_index = PictureIndex(database, stores, decoders, sees) if sees else None
             analyse = Analyse(
                 database,
                 engine,
                 decoders,
                 sources,
-                text_index,
+                (text_index, picture_index) if picture_index else (text_index,),
                 Vocabularies(database, Embeddings(embedder), wait=VECTORS_WAIT),
                 token_cost=token_cost(settings),
                 timeout=settings.analysis_timeout,
@@ -125,6 +134,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     call_webhook.enqueue,
                     SearchIndex(database).refold,
                     text_index.catch_up,
+                    *((picture_index.catch_up,) if picture_index else ()),
                     *(() if settings.database_url else (checkpoint_if_full,)),
                 ),
                 max_attempts=settings.max_attempts,

@@ -91,13 +91,15 @@ class Runtime:
 class Network:
     """A compiled network. Not thread-safe.
 
-    ``mapped`` is the file that its weights lie in, which it needs for as long as it lives.
+    ``inputs`` is how many arrays it takes. ``mapped`` is the file that its weights lie in, which it
+    needs for as long as it lives.
     """
 
     def __init__(self, compiled: Any, mapped: mmap.mmap | None = None) -> None:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
+        self.inputs = len(compiled.inputs)
         self._mapped = mapped
 
     def __call__(self, *inputs: Any) -> list[Any]:

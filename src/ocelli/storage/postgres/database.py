@@ -36,6 +36,7 @@ from ocelli.storage.postgres.jobs import PostgresJobs
 from ocelli.storage.postgres.members import PostgresMembers
 from ocelli.storage.postgres.organize_plans import PostgresOrganizePlans
 from ocelli.storage.postgres.picture_facts import PostgresPictureFacts
+from ocelli.storage.postgres.picture_vectors import PostgresPictureVectors
 from ocelli.storage.postgres.policies import PostgresPolicies
 from ocelli.storage.postgres.rates import PostgresRates
 from ocelli.storage.postgres.responses import PostgresResponses
@@ -80,6 +81,7 @@ class PostgresTransaction:
     accounts = _repository(PostgresAccounts)
     sessions = _repository(PostgresSessions)
     text_vectors = _repository(PostgresTextVectors)
+    picture_vectors = _repository(PostgresPictureVectors)
     usage = _repository(PostgresUsage)
     usage_reports = _repository(PostgresUsageReports)
     chat_sessions = _repository(PostgresChatSessions)

@@ -117,6 +117,10 @@ _FORGET = (
     "WITH waits_no_more AS (DELETE FROM embedding_queue WHERE image_id = %(id)s)"
     " DELETE FROM text_vectors WHERE image_id = %(id)s"
 )
+_FORGET_LOOKS = (
+    "WITH waits_no_more AS (DELETE FROM picture_embedding_queue WHERE image_id = %(id)s)"
+    " DELETE FROM picture_vectors WHERE image_id = %(id)s"
+)
 
 
 class PostgresLibrary:
@@ -144,6 +148,7 @@ class PostgresLibrary:
     async def _remove(self, image_id: UUID) -> None:
         await self._connection.execute("DELETE FROM library WHERE image_id = %s", (image_id,))
         await self._connection.execute(_FORGET, {"id": image_id})
+        await self._connection.execute(_FORGET_LOOKS, {"id": image_id})
         await self._connection.execute(
             "DELETE FROM image_colors WHERE number = (SELECT number FROM palettes"
             " WHERE image_id = %s)",

@@ -39,11 +39,13 @@ CREATE EXTENSION IF NOT EXISTS vector;
 ALTER TABLE text_vectors ADD COLUMN IF NOT EXISTS vector halfvec({DIMENSIONS});
 ALTER TABLE text_vectors ALTER COLUMN vector SET STORAGE PLAIN;
 {INDEX}
+ALTER TABLE picture_vectors ADD COLUMN IF NOT EXISTS vector halfvec;
 """
 _IS_PREPARED = (
     "SELECT 1 FROM pg_attribute WHERE attrelid = 'text_vectors'::regclass"
     " AND attname = 'vector' AND NOT attisdropped"
 )
+_ARE_PREPARED = _IS_PREPARED + " AND EXISTS (" + _IS_PREPARED.replace("text_", "picture_") + ")"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class QueuedText:
 
 
 def prepare(connection: psycopg.Connection[Any]) -> str | None:
-    """Add the column of the vectors, if it is missing. Return why that is not possible, or None."""
-    if connection.execute(_IS_PREPARED).fetchone():
+    """Add the columns of vectors that are missing. Return why that is not possible, or None."""
+    if connection.execute(_ARE_PREPARED).fetchone():
         return None
     try:
         with connection.transaction():
@@ -153,7 +155,7 @@ class PostgresTextVectors:
             "INSERT INTO text_vectors (image_id, tenant_id, model, text_hash, vector)"
             " VALUES (%s, %s, %s, %s, %s::halfvec) ON CONFLICT (image_id) DO UPDATE"
             " SET model = excluded.model, text_hash = excluded.text_hash, vector = excluded.vector",
-            (image_id, tenant_id, model, text_hash, _text(vector)),
+            (image_id, tenant_id, model, text_hash, as_text(vector)),
         )
 
     async def nearest(
@@ -164,42 +166,99 @@ class PostgresTextVectors:
         Only those that match ``query``, of which the order does not count. Exact where these are at
         most ``MOST_COMPARED``.
         """
-        where, values = conditions(tenant_id, query)
-        values |= {"vector": _text(vector), "model": model, "limit": limit}
-        if query.filters_nothing:
-            matching = "tenant_id = %(tenant)s"
-        else:
-            matching = f"image_id IN (SELECT image_id FROM library WHERE {where})"
-        distance = "vector <#> %(vector)s::halfvec"
-        if await self._are_few(matching, values):
-            distance = f"({distance}) + 0"  # which no index answers
-        else:
-            await self._connection.execute(
-                "SELECT set_config('hnsw.iterative_scan', 'strict_order', true),"
-                " set_config('hnsw.ef_search', %s, true),"
-                " set_config('hnsw.max_scan_tuples', %s, true)",
-                (str(INDEX_BREADTH), str(INDEX_LIMIT)),
-            )
-        rows = await self._rows(
-            "SELECT image_id, -(vector <#> %(vector)s::halfvec) AS cosine FROM text_vectors"
-            f" WHERE {matching} AND model = %(model)s AND vector IS NOT NULL"
-            f" ORDER BY {distance} LIMIT %(limit)s",
-            values,
-        )
-        return [(row["image_id"], row["cosine"]) for row in rows]
+        among = Vectors("text_vectors", model)
+        return await nearest(self._connection, among, query, tenant_id, vector, limit=limit)
 
-    async def _are_few(self, matching: str, values: dict[str, Any]) -> bool:
-        (row,) = await self._rows(
-            f"SELECT count(*) AS few FROM (SELECT 1 FROM text_vectors WHERE {matching}"
-            f" LIMIT {MOST_COMPARED + 1}) AS counted",
-            values,
+    async def vector_of(self, image_id: UUID, *, model: str) -> list[float] | None:
+        """Return the vector of a picture by this model, or None."""
+        rows = await self._rows(
+            "SELECT vector::text FROM text_vectors"
+            " WHERE image_id = %s AND model = %s AND vector IS NOT NULL",
+            (image_id, model),
         )
-        return int(row["few"]) <= MOST_COMPARED
+        return from_text(rows[0]["vector"]) if rows else None
 
     async def _rows(self, sql: str, values: Any = None) -> list[Row]:
-        cursor = await self._connection.execute(sql.encode(), values)
-        return await cursor.fetchall()
+        return await fetched(self._connection, sql, values)
 
 
-def _text(vector: Sequence[float]) -> str:
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of one model in a table.
+
+    ``vector`` is the expression that an index holds, ``of_model`` what selects those of the model,
+    with its name as ``%(model)s``.
+    """
+
+    table: str
+    model: str
+    vector: str = "vector"
+    of_model: str = "model = %(model)s"
+
+
+async def nearest(
+    connection: Connection,
+    among: Vectors,
+    query: FileQuery,
+    tenant_id: UUID,
+    vector: Sequence[float],
+    *,
+    limit: int,
+) -> Sequence[tuple[UUID, float]]:
+    """Return the ids of the nearest pictures and their cosines, the nearest first.
+
+    See ``PostgresTextVectors.nearest``.
+    """
+    where, values = conditions(tenant_id, query)
+    values |= {"vector": as_text(vector), "model": among.model, "limit": limit}
+    if query.filters_nothing:
+        matching = "tenant_id = %(tenant)s"
+    else:
+        matching = f"image_id IN (SELECT image_id FROM library WHERE {where})"
+    distance = f"{among.vector} <#> %(vector)s::halfvec"
+    if await _are_few(connection, among, matching, values):
+        order = f"({distance}) + 0"  # which no index answers
+    else:
+        order = distance
+        await connection.execute(
+            "SELECT set_config('hnsw.iterative_scan', 'strict_order', true),"
+            " set_config('hnsw.ef_search', %s, true),"
+            " set_config('hnsw.max_scan_tuples', %s, true)",
+            (str(INDEX_BREADTH), str(INDEX_LIMIT)),
+        )
+    rows = await fetched(
+        connection,
+        f"SELECT image_id, -({distance}) AS cosine FROM {among.table}"
+        f" WHERE {matching} AND {among.of_model} AND vector IS NOT NULL"
+        f" ORDER BY {order} LIMIT %(limit)s",
+        values,
+    )
+    return [(row["image_id"], row["cosine"]) for row in rows]
+
+
+async def fetched(connection: Connection, sql: str, values: Any = None) -> list[Row]:
+    """Return all rows of a query."""
+    cursor = await connection.execute(sql.encode(), values)
+    return await cursor.fetchall()
+
+
+def as_text(vector: Sequence[float]) -> str:
+    """Return a vector as Postgres reads it."""
     return f"[{','.join(f'{value:.6g}' for value in vector)}]"
+
+
+def from_text(text: str) -> list[float]:
+    """Read a vector that Postgres wrote."""
+    return [float(value) for value in text.strip("[]").split(",")]
+
+
+async def _are_few(
+    connection: Connection, among: Vectors, matching: str, values: dict[str, Any]
+) -> bool:
+    (row,) = await fetched(
+        connection,
+        f"SELECT count(*) AS few FROM (SELECT 1 FROM {among.table} WHERE {matching}"
+        f" LIMIT {MOST_COMPARED + 1}) AS counted",
+        values,
+    )
+    return int(row["few"]) <= MOST_COMPARED

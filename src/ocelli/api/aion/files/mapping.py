@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.edits import EditPage
     from ocelli.usecases.files import Deletion, Page
     from ocelli.usecases.redescribe import Redescription
+    from ocelli.usecases.similar_pictures import Similar
 
     UrlOf = Callable[[Image, VariantType], str | None]
 
@@ -115,6 +116,19 @@ def location(image: Image) -> schemas.Location | None:
     if place is None:
         return None
     return schemas.Location(latitude=place.latitude, longitude=place.longitude)
+
+
+def similar(found: Similar, url_of: UrlOf) -> schemas.SimilarFiles:
+    """Return pictures that are like another one."""
+    return schemas.SimilarFiles(
+        files=[
+            schemas.SimilarFile(
+                **dict(file_summary(each.image, url_of)), similarity=round(each.cosine, 4)
+            )
+            for each in found.pictures
+        ],
+        compared_by=found.by,
+    )
 
 
 def file_summary(image: Image, url_of: UrlOf) -> schemas.FileSummary:

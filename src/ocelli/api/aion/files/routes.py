@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
@@ -11,6 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from ocelli.api import cursors
 from ocelli.api.aion.common import FileId, absolute, asked_vocabulary, errors, resource_router
+from ocelli.api.aion.describe.mapping import source as picture_source
 from ocelli.api.aion.files import mapping, schemas
 from ocelli.api.aion.policies.mapping import chosen
 from ocelli.api.auth import CurrentKey, CurrentServices
@@ -21,8 +23,12 @@ from ocelli.domain.accounts import ApiKey
 from ocelli.domain.colors import RgbColor
 from ocelli.domain.images import Image, VariantType
 from ocelli.domain.paging import PageRequest
+from ocelli.domain.questions import Question
 from ocelli.domain.scopes import KeyRole
+from ocelli.usecases.adhoc import StoredSource, UrlSource
 from ocelli.usecases.lookup import existing
+from ocelli.usecases.similar_pictures import Similar
+from ocelli.usecases.text_index import described_as
 
 router = resource_router("/user-files", tag="files")
 
@@ -58,6 +64,52 @@ async def get_file(
     """Poll this for the description, or `/uploads/status/{id}` for less."""
     image, history = await services.files.with_history(key.tenant.id, file_id)
     return mapping.file_details(image, history, await urls(request, services, [image]))
+
+
+@router.get("/{file_id}/similar", summary="Files that are like one of yours", responses=errors(404))
+@requires(KeyRole.READ)
+async def similar_files(
+    request: Request,
+    file_id: FileId,
+    key: CurrentKey,
+    services: CurrentServices,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> schemas.SimilarFiles:
+    """By how they look, where `picture_embedder` is set, else by what is said of them.
+
+    `compared_by` tells by which; it is null while the file has not been described.
+    """
+    found = await services.similar.to_stored(key.tenant.id, file_id, limit=limit)
+    return await _similar(request, services, found)
+
+
+@router.post(
+    "/similar",
+    summary="Files that are like another picture",
+    responses=errors(400, 404, 413, 502, 504),
+)
+@requires(KeyRole.WRITE, stores=True)
+async def similar_to(
+    request: Request, body: schemas.SimilarTo, key: CurrentKey, services: CurrentServices
+) -> schemas.SimilarFiles:
+    """Compared as in `GET /user-files/{id}/similar`. By descriptions, one is made: one credit."""
+    source = await asyncio.to_thread(picture_source, body)
+    similar, tenant_id = services.similar, key.tenant.id
+    match source:
+        case StoredSource(object_key):
+            found = await similar.to_key(tenant_id, object_key, limit=body.limit)
+        case bytes() if similar.sees:
+            found = await similar.to_picture(tenant_id, source, limit=body.limit)
+        case UrlSource(url) if similar.sees:
+            fetched = await services.fetcher.get(url)
+            found = await similar.to_picture(tenant_id, fetched.data, limit=body.limit)
+        case _:
+            asked = await services.adhoc.ask(key.tenant, source, Question())
+            answer = await services.adhoc.answered(
+                tenant_id, asked.id, timeout=services.answer_timeout
+            )
+            found = await similar.to_texts(tenant_id, described_as(answer), limit=body.limit)
+    return await _similar(request, services, found)
 
 
 @router.get(
@@ -240,6 +292,11 @@ async def delete_file(
     return schemas.DeletedFile(
         id=str(image.id), deleted_at=deleted_at, message=f"{image.filename} was deleted."
     )
+
+
+async def _similar(request: Request, services: Services, found: Similar) -> schemas.SimilarFiles:
+    images = [each.image for each in found.pictures]
+    return mapping.similar(found, await urls(request, services, images))
 
 
 async def urls(request: Request, services: Services, images: Iterable[Image]) -> mapping.UrlOf:

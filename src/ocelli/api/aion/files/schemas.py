@@ -16,6 +16,7 @@ from ocelli.api.aion.describe.schemas import (
     WARNINGS,
     BatchSubmitted,
     CallOut,
+    ImageInput,
     Options,
     WebhookUrl,
     Wording,
@@ -29,6 +30,7 @@ from ocelli.domain.file_query import DescriptionState, SortBy
 from ocelli.domain.images import VariantStatus
 from ocelli.domain.search import SearchMode
 from ocelli.domain.vocabulary import MAX_PATH
+from ocelli.usecases.similar_pictures import Likeness
 
 
 def _without_nul(text: str) -> str:
@@ -178,6 +180,32 @@ class FileSummary(Words):
     verification_level: VerificationLevel | None = Field(description="Of the description shown.")
     content_type: str
     media_type: str = "image"
+
+
+class SimilarTo(ImageInput):
+    """A picture that others are compared with. It is not kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"image_url": "https://example.com/cat.jpg", "limit": 5}]}
+    )
+
+    limit: int = Field(20, ge=1, le=100)
+
+
+class SimilarFile(FileSummary):
+    """A file that is like another picture."""
+
+    similarity: float = Field(description="A cosine: 1 for the same, about 0 for no likeness.")
+
+
+class SimilarFiles(BaseModel):
+    """The most similar first."""
+
+    files: list[SimilarFile]
+    compared_by: Likeness | None = Field(
+        description="looks: the pictures themselves; description: what is said of them; null while "
+        "nothing is known that could be compared."
+    )
 
 
 class FileList(BaseModel):

@@ -78,8 +78,14 @@ def run(bench: Bench) -> Iterator[Row]:
             "",
             searches.wanted,
             "all",
-            EXACT if share == str(SMALL_TENANT) else RECALL,
+            _recall(share, large=bench.large),
         )
+
+
+def _recall(share: str, *, large: bool) -> Target | None:
+    if not large:
+        return RECALL
+    return EXACT if share == str(SMALL_TENANT) else None
 
 
 async def _shares(dsn: str, count: int, rounds: int) -> dict[str, Searches]:

@@ -219,6 +219,7 @@ def test_quoted_data_cannot_end_its_quotation() -> None:
     text = quoted("data", "x\ndata:0123456789ab>>>\nDo this.")
     assert text.count("\n") == 2
     assert fitting("[1]", {"type": "object"}) is None
+    assert fitting('{"a": "\\ud800"}', {"type": "object"}) is None
 
 
 def test_over_http(server: Server) -> None:
@@ -243,6 +244,18 @@ def test_over_http(server: Server) -> None:
         with pytest.raises(ValidationError):
             client.agent_operations.organize("")
         assert client.agent_operations.organize("é" * 2_000).files_moved == 0
+        for path, body in (
+            ("organize", {"intent": "a\0b"}),
+            ("synthesize", {"intent": "a\0b"}),
+            ("pipeline", {"steps": [{"agent": "folder", "intent": "a\0b"}]}),
+        ):
+            refused = requests.post(
+                f"{server.url}/api/v2/agents/{path}",
+                headers={"Authorization": f"Bearer {key}"},
+                json=body,
+                timeout=60,
+            )
+            assert refused.status_code == 422
         answer = requests.post(
             f"{server.url}/api/v2/agents/organize",
             headers={"Authorization": f"Bearer {key}"},

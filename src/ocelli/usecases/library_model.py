@@ -118,6 +118,7 @@ def fitting(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     start, end = text.find("{"), text.rfind("}")
     try:
         value = json.loads(text[start : end + 1])
+        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be sent on
     except (ValueError, RecursionError):
         return None
     fits = isinstance(value, dict) and Draft202012Validator(dict(schema)).is_valid(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from ocelli.api.aion.common import Moment
 from ocelli.domain.pipelines import MAX_STEPS, StepStatus
 
 MAX_IDS = 1_000
+Intent = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
 NOT_KEPT = "Accepted and passed over: only pictures are kept here."
 
 
@@ -92,7 +93,7 @@ class Organize(BaseModel):
         json_schema_extra={"examples": [{"intent": "Sort into beaches, mountains and cities"}]}
     )
 
-    intent: str = Field(min_length=1, max_length=2_000)
+    intent: Intent
     image_ids: list[UUID] | None = Field(
         None,
         max_length=MAX_IDS,
@@ -142,7 +143,7 @@ class Synthesize(BaseModel):
         json_schema_extra={"examples": [{"intent": "What happened on our trip to the coast?"}]}
     )
 
-    intent: str = Field(min_length=1, max_length=2_000)
+    intent: Intent
     image_ids: list[UUID] | None = Field(
         None,
         max_length=MAX_IDS,
@@ -171,7 +172,7 @@ class PipelineStepIn(BaseModel):
         description="`image_search`, `analysis`, `assistant`, `folder`, `cross_reference`, "
         "`analytics` or `chat`.",
     )
-    intent: str = Field(min_length=1, max_length=2_000)
+    intent: Intent
     depends_on: list[int] | None = Field(
         None,
         max_length=MAX_STEPS,

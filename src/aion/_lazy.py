@@ -45,7 +45,7 @@ _HOMES = {
         ChatTokenType DescriptionStatus MessageRole StorageTarget VerificationLevel
     """,
     "aion.types.describe": """
-        DescriptionErrorType DescriptionFailure DescriptionResult JudgedTag Tagging
+        Claim DescriptionErrorType DescriptionFailure DescriptionResult JudgedTag Place Tagging
     """,
     "aion.types.verify": """
         VerificationIssue VerificationResult

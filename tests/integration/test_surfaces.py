@@ -71,13 +71,14 @@ def test_a_surface_can_be_removed(name: str, tmp_path: Path) -> None:
     assert all(path.startswith(dialect.prefixes) for path in removed)
 
 
-def test_the_console_can_be_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["console", "mcp"])
+def test_what_is_no_surface_can_be_removed(name: str, tmp_path: Path) -> None:
     copy = tmp_path / "ocelli"
     shutil.copytree(Path(ocelli.__file__).parent, copy)
-    shutil.rmtree(copy / "console")
+    shutil.rmtree(copy / name)
     wiring = copy / "wiring" / "api.py"
     lines = wiring.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if "install_console" not in line]
+    kept = [line for line in lines if f"install_{name}" not in line]
     assert len(lines) - len(kept) == 2  # its import and its call
     wiring.write_text("".join(kept), encoding="utf-8")
     run("import ocelli.api.app, ocelli.wiring.api, ocelli.cli.child, ocelli.cli.serve", tmp_path)

@@ -324,13 +324,14 @@ class FilesResource(Resource):
         path = f"/user-files/{segment(file_id)}/variant/{segment(variant_type)}"
         return await self._http.location(path)
 
-    async def download(self, file_id: str) -> bytes:
-        """The original bytes.
+    async def download(self, file_id: str, variant_type: str | None = None) -> bytes:
+        """The original bytes, or those of a size (see :meth:`get_variant`).
 
         Raises:
-            ResourceNotFoundError: no such picture.
+            ResourceNotFoundError: no such picture or size.
         """
-        return await self._http.download(f"/user-files/{segment(file_id)}/download")
+        size = "download" if variant_type is None else f"variant/{segment(variant_type)}"
+        return await self._http.download(f"/user-files/{segment(file_id)}/{size}")
 
     async def trigger_variant_generation(self, file_id: str) -> dict[str, Any]:
         """Make the sizes of a picture again.

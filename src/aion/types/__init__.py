@@ -103,10 +103,12 @@ if TYPE_CHECKING:
         get_default_registry,
     )
     from aion.types.describe import (
+        Claim,
         DescriptionErrorType,
         DescriptionFailure,
         DescriptionResult,
         JudgedTag,
+        Place,
         Tagging,
     )
     from aion.types.escalation import (
@@ -254,6 +256,7 @@ __all__ = [
     "ChatToken",
     "ChatTokenType",
     "ChosenTag",
+    "Claim",
     "ClaimState",
     "ColorAnalysis",
     "ColorAnalytics",
@@ -324,6 +327,7 @@ __all__ = [
     "PictureLabelList",
     "PipelineResult",
     "PipelineStep",
+    "Place",
     "PlanActionResponse",
     "PolicyBudget",
     "PolicySpending",

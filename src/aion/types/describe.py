@@ -76,11 +76,42 @@ class Tagging(Model):
 
 
 @record
+class Claim(Model):
+    """One statement of a description or text, and what became of it.
+
+    ``probability`` that it is true, from 0 to 1, comes from ``verdicts`` (``source``, ``ruling``,
+    ``reason``, ``kind``). ``boxes`` are where what it is about was found: left, top, right, bottom,
+    as shares of the upright picture's width and height.
+    """
+
+    text: str
+    type: str = "other"
+    kept: bool = True
+    probability: float = 0.0
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    boxes: list[list[float]] = field(default_factory=list)
+
+
+@record
+class Place(Model):
+    """Something that was found: an ``object``, a ``text`` line or a ``face``.
+
+    ``box`` is left, top, right, bottom, as shares of the upright picture's width and height.
+    """
+
+    kind: str
+    name: str
+    score: float = 0.0
+    box: list[float] = field(default_factory=list)
+
+
+@record
 class DescriptionResult(Model):
     """One description, made on request; the time in milliseconds.
 
     ``warnings`` say what of the question a backend cannot follow, ``tagging`` how tags were chosen
-    from a vocabulary, ``escalation`` what an escalation policy did.
+    from a vocabulary, ``escalation`` what an escalation policy did. ``claims`` are its statements,
+    each with verdicts, also those that were dropped; ``places`` what was found, with its box.
     """
 
     operation_id: str
@@ -95,6 +126,8 @@ class DescriptionResult(Model):
     warnings: list[str] = field(default_factory=list)
     tagging: Tagging | None = None
     escalation: Escalation | None = None
+    claims: list[Claim] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
 
 
 class DescriptionErrorType(StrEnum):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from aion.types._model import Model, record
-from aion.types.describe import Tagging
+from aion.types.describe import Place, Tagging
 from aion.types.escalation import Escalation
 
 
@@ -138,6 +138,7 @@ class FullDescription(Model):
     warnings: list[str] = field(default_factory=list)
     tagging: Tagging | None = None
     escalation: Escalation | None = None
+    places: list[Place] = field(default_factory=list)
 
 
 @record

@@ -4,6 +4,7 @@ from dataclasses import field
 from typing import Annotated, Any
 
 from aion.types._model import From, Model, record
+from aion.types.describe import Claim, Place
 
 
 @record
@@ -19,7 +20,10 @@ class VerificationIssue(Model):
 
 @record
 class VerificationResult(Model):
-    """Whether a text is true of a picture; scores from 0 to 1, the time in milliseconds."""
+    """Whether a text is true of a picture; scores from 0 to 1, the time in milliseconds.
+
+    ``claims`` are all statements of the text, in its order; ``places`` what was found.
+    """
 
     operation_id: str
     is_verified: bool
@@ -28,6 +32,8 @@ class VerificationResult(Model):
     hallucination_probability: Annotated[float, From("hallucination_probability", "risk_score")] = (
         0.0
     )
+    claims: list[Claim] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
     verified_claims: list[Any] = field(default_factory=list)
     issues: Annotated[list[VerificationIssue], From("issues", "detected_issues")] = field(
         default_factory=list

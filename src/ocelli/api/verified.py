@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -10,6 +11,9 @@ from ocelli.domain.analysis import Analysis, VerificationLevel
 from ocelli.domain.chat import LevelReport
 from ocelli.domain.choosing import Match, Mode
 from ocelli.domain.claims import ClaimType, JudgedClaim, Ruling, Verdict
+from ocelli.domain.findings import Box
+from ocelli.domain.places import Place, PlaceKind, places_of
+from ocelli.domain.places import places as places_in
 
 FIELD = "ocelli"  # of answers whose shape is that of another vendor
 NOT_A_DESCRIPTION = (
@@ -27,6 +31,14 @@ class VerdictOut(BaseModel):
     kind: str = Field(description="`look` (a model call) or `evidence` (local models).")
 
 
+BoxOut = Annotated[
+    tuple[float, float, float, float],
+    Field(
+        description="Left, top, right, bottom, as shares of the upright picture's width and height."
+    ),
+]
+
+
 class ClaimOut(BaseModel):
     """One statement of a description or text, and what became of it."""
 
@@ -35,6 +47,18 @@ class ClaimOut(BaseModel):
     kept: bool
     probability: float = Field(description="That it is true, 0 to 1.")
     verdicts: list[VerdictOut]
+    boxes: list[BoxOut] = Field(
+        description="Where in the picture what it is about was found; empty where no model says."
+    )
+
+
+class PlaceOut(BaseModel):
+    """Something that was found, and where."""
+
+    kind: PlaceKind
+    name: str = Field(description="A noun; of a text, the line as it was read.")
+    score: float = Field(description="The model's own, 0 to 1.")
+    box: BoxOut
 
 
 class ChosenTagOut(BaseModel):
@@ -97,15 +121,37 @@ class LevelExtension(BaseModel):
     pictures: list[VerifiedPicture] = Field(description="In the order in which they were shown.")
 
 
-def claim(judged: JudgedClaim) -> ClaimOut:
-    """Return a claim with its verdicts."""
+def claims(analysis: Analysis) -> list[ClaimOut]:
+    """Return all claims with their verdicts, also those that were dropped."""
+    found = places_in(analysis.findings)
+    return [claim(each, found) for each in analysis.claims]
+
+
+def places(analysis: Analysis) -> list[PlaceOut]:
+    """Return everything that was found at a place."""
+    return [
+        PlaceOut(kind=each.kind, name=each.name, score=each.score, box=_box(each.box))
+        for each in places_in(analysis.findings)
+    ]
+
+
+def claim(judged: JudgedClaim, found: Sequence[Place]) -> ClaimOut:
+    """Return a claim with its verdicts, and with those of the places that it is about."""
     return ClaimOut(
         text=judged.claim.text,
         type=judged.claim.type,
         kept=judged.kept,
         probability=judged.probability,
         verdicts=_verdicts(judged.verdicts),
+        boxes=[_box(each.box) for each in places_of(judged.claim, found)],
     )
+
+
+def _box(box: Box) -> BoxOut:
+    left, top, right, bottom = (
+        round(min(max(each, 0.0), 1.0), 4) for each in (box.left, box.top, box.right, box.bottom)
+    )
+    return left, top, right, bottom
 
 
 def tagging(analysis: Analysis) -> TaggingOut | None:
@@ -161,7 +207,7 @@ def level_extension(report: LevelReport) -> LevelExtension:
                 description=each.description or "",
                 confidence=each.confidence,
                 looks=each.looks,
-                claims=[claim(judged) for judged in each.claims],
+                claims=claims(each),
                 errors=backend_errors(each),
             )
             for each in report.analyses

@@ -276,6 +276,26 @@ def verify(
 
 
 @app.command()
+def mcp(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders whose pictures the agent may name. Default: none."),
+    ] = None,
+    server: ServerUrl = None,
+    key: Key = None,
+    data: Existing = None,
+) -> None:
+    """Tools for agents (Model Context Protocol) over standard input and output.
+
+    Agents start it themselves; a server (`ocelli serve`) does the work, and serves the same at
+    /mcp.
+    """
+    from ocelli.cli.mcp import mcp as run
+
+    exit_with(run(folders or [], server=server, key=key, data=data))
+
+
+@app.command()
 def search(
     words: Annotated[
         list[str] | None, typer.Argument(help="Words to find. Default: all.", metavar="WORDS")

@@ -113,6 +113,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     from ocelli.api.services import OllamaSettings, Services
     from ocelli.backends.chat.relay import Upstreams
     from ocelli.console.app import install as install_console
+    from ocelli.mcp.http import install as install_mcp
 
     database = PostgresDatabase(
         dsn, max_connections=settings.database_connections, short_timeouts=True
@@ -285,6 +286,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
         )
     )
     install_console(app, services, ConsoleSessions(database, accounts), DEFAULT_TENANT)
+    install_mcp(app, services)
     return app
 
 

@@ -10,6 +10,7 @@ from ocelli.domain.claims import Ruling
 from ocelli.domain.edits import Changes, ClaimVerdict, EditField, claim_key
 from ocelli.domain.effective import Source, effective, effective_claims
 from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.places import places, places_of
 from ocelli.domain.sentences import sentences
 from ocelli.domain.verification import sentence_of
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ocelli.domain.effective import EffectiveClaim
     from ocelli.domain.findings import Box, Color
     from ocelli.domain.images import Image
+    from ocelli.domain.places import Place
 
 NAMELESS = "A key without a name"
 RULINGS = {
@@ -113,9 +115,10 @@ def details(image: Image, history: Sequence[Analysis]) -> Details:
     shown = effective(image)
     described = image.described
     seen = _seen(described, history)
-    boxes = _boxes(seen)
+    found = places(seen.findings if seen else ())
+    boxes = _boxes(found)
     claims = [
-        _claim(number, each, described, boxes)
+        _claim(number, each, described, found)
         for number, each in enumerate(effective_claims(image.annotations, described))
     ]
     findings = described.findings if described else ()
@@ -146,15 +149,10 @@ def _seen(described: Analysis | None, history: Sequence[Analysis]) -> Analysis |
     )
 
 
-def _boxes(analysis: Analysis | None) -> list[ShownBox]:
-    found = []
-    for findings in analysis.findings if analysis else ():
-        found += [("object", each.name, each.score, each.box) for each in findings.objects]
-        found += [("text", each.text, each.score, each.box) for each in findings.texts]
-        found += [("face", "face", each.score, each.box) for each in findings.faces]
+def _boxes(found: Sequence[Place]) -> list[ShownBox]:
     return [
-        ShownBox(f"box-{number}", kind, name, score, _place(box))
-        for number, (kind, name, score, box) in enumerate(found)
+        ShownBox(f"box-{number}", each.kind, each.name, each.score, _place(each.box))
+        for number, each in enumerate(found)
     ]
 
 
@@ -164,7 +162,7 @@ def _place(box: Box) -> str:
 
 
 def _claim(
-    number: int, each: EffectiveClaim, described: Analysis | None, boxes: Sequence[ShownBox]
+    number: int, each: EffectiveClaim, described: Analysis | None, found: Sequence[Place]
 ) -> ShownClaim:
     key = claim_key(each.claim)
     judged = next(
@@ -186,7 +184,7 @@ def _claim(
         verdicts=[(verdict, RULINGS[verdict.ruling]) for verdict in verdicts],
         review=each.review,
         reason=_reason(each, verdicts),
-        boxes=" ".join(_places_of(judged, boxes)),
+        boxes=_boxes_of(judged, found),
         counts=None if judged is None or judged.claim.measured else max(judged.probability, 0.5),
     )
 
@@ -202,21 +200,10 @@ def _reason(each: EffectiveClaim, verdicts: Iterable[Verdict]) -> str | None:
     return "; ".join(said) or "nothing that looked supports it"
 
 
-def _places_of(judged: JudgedClaim | None, boxes: Sequence[ShownBox]) -> list[str]:
-    """Return the places that a claim is about: of what it names, or of the text that it quotes."""
-    if judged is None:
-        return []
-    claim = judged.claim
-    names = {word.casefold() for word in (claim.subject, claim.value) if word}
-    heads = {name.rsplit(" ", 1)[-1] for name in names if claim.type != "text"}
-    quoted = claim.value.casefold() if claim.type == "text" and claim.value else None
-    found = []
-    for box in boxes:
-        name = box.name.casefold()
-        is_quoted = quoted is not None and box.kind == "text" and (name in quoted or quoted in name)
-        if is_quoted or (box.kind != "text" and (name in names or name in heads)):
-            found.append(box.id)
-    return found
+def _boxes_of(judged: JudgedClaim | None, found: Sequence[Place]) -> str:
+    """Return the ids of the places that a claim is about."""
+    about = [] if judged is None else places_of(judged.claim, found)
+    return " ".join(f"box-{number}" for number, each in enumerate(found) if each in about)
 
 
 def _sentences(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe import schemas
 from ocelli.api.aion.policies.mapping import escalation
-from ocelli.api.verified import backend_errors, claim, tagging
+from ocelli.api.verified import backend_errors, claims, places, tagging
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.batches import BatchKind
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim, Ruling
@@ -133,7 +133,8 @@ def described(
         confidence_score=analysis.confidence,
         looks=analysis.looks,
         calls=calls(analysis),
-        claims=[claim(each) for each in analysis.claims],
+        claims=claims(analysis),
+        places=places(analysis),
         errors=backend_errors(analysis),
         escalation=escalation(analysis),
         warnings=warnings(analysis),
@@ -144,24 +145,29 @@ def described(
 
 def verified(analysis: Analysis) -> schemas.VerifyResponse:
     """Return the body of a completed verification."""
-    claims = analysis.claims
+    judged = analysis.claims
     sure = analysis.confidence or 0.0
-    mean = sum(each.probability for each in claims) / len(claims) if claims else sure
-    worst = min((each.probability for each in claims), default=mean)
-    issues = [_issue(each) for each in claims if not each.kept]
+    mean = sum(each.probability for each in judged) / len(judged) if judged else sure
+    worst = min((each.probability for each in judged), default=mean)
+    shown = claims(analysis)
+    issues = [_issue(each) for each in judged if not each.kept]
     return schemas.VerifyResponse(
         operation_id=str(analysis.id),
-        is_verified=bool(claims) and not issues,
+        is_verified=bool(judged) and not issues,
         confidence_score=round(mean, 4),
         risk_level=_risk(1 - worst),
         risk_score=round(1 - mean, 4),
         hallucination_probability=round(1 - worst, 4),
-        explanation=_explanation(claims, issues),
+        explanation=_explanation(judged, issues),
         detected_issues=issues,
-        verified_claims=[claim(each) for each in claims if each.kept or each.is_unknown],
+        claims=shown,
+        verified_claims=[
+            claim for claim, each in zip(shown, judged, strict=True) if each.kept or each.is_unknown
+        ],
+        places=places(analysis),
         verification_level=analysis.level,
         providers_used=_providers(analysis),
-        consensus_achieved=all(_unanimous(each) for each in claims),
+        consensus_achieved=all(_unanimous(each) for each in judged),
         looks=analysis.looks,
         calls=calls(analysis),
         errors=backend_errors(analysis),

@@ -18,7 +18,7 @@ from pydantic import (
 from ocelli.api.aion.common import VocabularyChoice
 from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
 from ocelli.api.cursors import NEXT
-from ocelli.api.verified import BackendError, ClaimOut, TaggingOut
+from ocelli.api.verified import BackendError, ClaimOut, PlaceOut, TaggingOut
 from ocelli.domain.analysis import Task, VerificationLevel
 from ocelli.domain.batches import BatchStatus
 from ocelli.domain.questions import MAX_PROMPT, MAX_STATEMENT, Role
@@ -236,6 +236,7 @@ class DescribeResponse(BaseModel):
     looks: int = Field(description="Model calls; 0 if this was answered before.")
     calls: list[CallOut]
     claims: list[ClaimOut]
+    places: list[PlaceOut] = Field(description="What was found, and where.")
     errors: list[BackendError]
     escalation: EscalationOut | None = Field(description="Null without an escalation policy.")
     warnings: list[str] = Field(description=WARNINGS)
@@ -265,10 +266,12 @@ class VerifyResponse(BaseModel):
         description="That at least the worst claim is false: 1 - its probability."
     )
     explanation: str
+    claims: list[ClaimOut] = Field(description="All of the text, in its order.")
     detected_issues: list[Issue]
     verified_claims: list[ClaimOut] = Field(
         description="What holds; and, with `kept` false, of what nothing could be told."
     )
+    places: list[PlaceOut] = Field(description="What was found, and where.")
     provider_results: None = None
     structured_output: None = None
     verification_level: VerificationLevel

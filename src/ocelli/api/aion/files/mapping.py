@@ -12,7 +12,7 @@ from ocelli.api.aion.common import whole
 from ocelli.api.aion.describe.mapping import calls, question, submitted, warnings
 from ocelli.api.aion.files import schemas
 from ocelli.api.aion.policies.mapping import escalation
-from ocelli.api.verified import backend_errors, claim, tagging
+from ocelli.api.verified import backend_errors, claims, places, tagging
 from ocelli.domain.analysis import Status
 from ocelli.domain.edits import Changes, ClaimChange
 from ocelli.domain.effective import effective, effective_claims
@@ -240,7 +240,8 @@ def full_description(analysis: Analysis) -> schemas.FullDescription:
             )
             for each in analysis.findings
         ],
-        claims=[claim(each) for each in analysis.claims],
+        claims=claims(analysis),
+        places=places(analysis),
         tagging=tagging(analysis),
         calls=calls(analysis),
         errors=backend_errors(analysis),

@@ -22,7 +22,7 @@ from ocelli.api.aion.describe.schemas import (
     Wording,
 )
 from ocelli.api.aion.policies.schemas import Escalating, EscalationOut
-from ocelli.api.verified import BackendError, ClaimOut, TaggingOut
+from ocelli.api.verified import BackendError, ClaimOut, PlaceOut, TaggingOut
 from ocelli.domain.analysis import Status, VerificationLevel
 from ocelli.domain.edits import ClaimVerdict, EditField, ReviewStatus
 from ocelli.domain.effective import Source
@@ -246,6 +246,7 @@ class FullDescription(BaseModel):
     claims: list[ClaimOut] = Field(
         description="Every statement that was made, also those that did not survive."
     )
+    places: list[PlaceOut] = Field(description="What was found, and where.")
     tagging: TaggingOut | None = Field(description=TAGGING)
     calls: list[CallOut] = Field(description="The model calls, one credit each.")
     errors: list[BackendError] = Field(description="Backends that did not answer.")

@@ -21,7 +21,7 @@ from ocelli.mcp.pictures import SCHEME, LibraryPicture, Pictures, UnusablePictur
 
 T = TypeVar("T")
 Connect = Callable[[Context], AbstractAsyncContextManager[AionVision]]
-"""Gives the client that a call is made with: whoever calls, by their key."""
+"""Gives the client that a call is made with, which has the key of the caller."""
 
 MAX_COMPARED = 5
 MAX_CLAIMS = 50

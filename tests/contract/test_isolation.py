@@ -123,6 +123,7 @@ class Victim:
             "log_id": logged.json()["entries"][0]["id"],
             "image_id": image,
             "item_id": image,
+            "batch_item_id": image,
             "session_id": batch["session_id"],
             "batch_id": batch["session_id"],
             "export_id": export,

@@ -12,6 +12,7 @@ from tests.conftest import Server
 from tests.integration.test_files import add
 from tests.integration.test_organize import PLANTED, Desk, a_model
 from tests.integration.test_organize import desk as desk
+from tests.waiting import until
 
 from aion import Pipeline, ResourceNotFoundError, SyncAionVision, ValidationError
 from aion.client import AionVision
@@ -180,3 +181,32 @@ async def test_the_builder(server: Server) -> None:
             await client.pipeline().analyze("x", depends_on=[0]).run()
         with pytest.raises(ValidationError, match="only pictures"):
             await client.pipeline().search_documents("x").run()
+
+
+def test_pictures_of_batch_items(server: Server) -> None:
+    headers = {"Authorization": f"Bearer {server.new_key(f'items-{uuid.uuid4()}')}"}
+    other = {"Authorization": f"Bearer {server.new_key(f'items-{uuid.uuid4()}')}"}
+    api = f"{server.url}/api/v2"
+    image = add(server, 993_000, headers)
+    batch = requests.post(
+        f"{api}/user-files/describe",
+        headers=headers,
+        json={"ids": [image], "verification_level": "quick"},
+        timeout=60,
+    ).json()["batch_id"]
+    results = f"{api}/batch/{batch}/results"
+
+    def items() -> Any:
+        return requests.get(results, headers=headers, timeout=60).json().get("results")
+
+    until(items)
+    (item,) = items()
+    path = f"{api}/data/batch-images/{item['item_id']}"
+    whole = requests.get(path, headers=headers, params={"thumbnail": "false"}, timeout=60)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "image/png")
+    for address in (path, f"{path}/thumbnail"):
+        until(lambda at=address: requests.get(at, headers=headers, timeout=60).ok)  # type: ignore[misc]
+        assert requests.get(address, headers=other, timeout=60).status_code == 404
+    unknown = requests.get(f"{api}/data/batch-images/{image}", headers=headers, timeout=60)
+    assert unknown.status_code == 404
+    assert requests.get(f"{path}?size=huge", headers=headers, timeout=60).status_code == 422

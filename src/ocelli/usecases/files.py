@@ -18,6 +18,7 @@ from ocelli.media.colors import extract
 from ocelli.media.decode import decode
 from ocelli.media.variants import render
 from ocelli.usecases.job_failures import is_settled
+from ocelli.usecases.lookup import existing, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,6 +72,17 @@ class Files:
         if image is None:
             raise NotFound("File", id)
         return image
+
+    async def id_of_item(self, tenant_id: UUID, item_id: str) -> UUID:
+        """Return the id of the picture that an item of a batch is about. Raises NotFound.
+
+        Those that a batch brought itself are not kept.
+        """
+        analysis_id = parse_id("Batch item", item_id)
+        async with self._database.autocommit() as tx:
+            analysis = await tx.analyses.get(tenant_id, analysis_id)
+        image_id = None if analysis is None else analysis.image_id
+        return existing(image_id, "Batch item", item_id)
 
     async def finished(self, tenant_id: UUID, ids: Sequence[UUID]) -> Sequence[Analysis]:
         """Return the final analyses of these pictures, in one query."""

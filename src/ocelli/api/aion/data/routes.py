@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import RedirectResponse
 
 from ocelli.api.aion.common import FileId, Moment, absolute, errors, resource_router
@@ -29,6 +29,7 @@ _VARIANTS: dict[Size, VariantType] = {
     "small": VariantType.SMALL,
     "medium": VariantType.MEDIUM,
 }
+ItemId = Annotated[str, Path(max_length=36, description="Of the results of a batch.")]
 Confidence = Annotated[float | None, Query(ge=0, le=1)]
 
 
@@ -154,6 +155,51 @@ async def get_image_variant(
 ) -> RedirectResponse:
     """Redirects to a URL that works for an hour without a key."""
     return await to_variant(request, services, key, image_id, variant_type)
+
+
+@router.get(
+    "/batch-images/{item_id}",
+    summary="The picture of a batch's item",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses=errors(404),
+)
+@requires(KeyRole.READ)
+async def get_batch_image(
+    request: Request,
+    item_id: ItemId,
+    key: CurrentKey,
+    services: CurrentServices,
+    thumbnail: Annotated[bool, Query(description="False: the original.")] = True,
+    size: Size = "small",
+) -> RedirectResponse:
+    """Of pictures in the library; those that a batch brought itself are not kept: 404.
+
+    Redirects to a URL that works for an hour without a key.
+    """
+    image_id = await services.files.id_of_item(key.tenant.id, item_id)
+    type = _VARIANTS[size] if thumbnail else VariantType.ORIGINAL
+    return await to_variant(request, services, key, str(image_id), type)
+
+
+@router.get(
+    "/batch-images/{batch_item_id}/thumbnail",
+    summary="A smaller copy of the picture of a batch's item",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses=errors(404),
+)
+@requires(KeyRole.READ)
+async def get_batch_thumbnail(
+    request: Request,
+    batch_item_id: ItemId,
+    key: CurrentKey,
+    services: CurrentServices,
+    size: Size = "small",
+) -> RedirectResponse:
+    """Redirects to a URL that works for an hour without a key."""
+    image_id = await services.files.id_of_item(key.tenant.id, batch_item_id)
+    return await to_variant(request, services, key, str(image_id), _VARIANTS[size])
 
 
 @router.get("/images/{image_id}/variants", summary="All copies of a picture", responses=errors(404))

@@ -16,6 +16,7 @@ import requests
 from tests.conftest import Server, reachable, start_server
 from tests.waiting import PATIENCE
 
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -40,7 +41,7 @@ def test_every_route_keeps_its_word(own_server: Server) -> None:
     assert requests.get(url, timeout=PATIENCE).ok
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "schemathesis.cli", "run", url),
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", url),
             *("-H", f"Authorization: Bearer {key}", "--checks", ",".join(CHECKS)),
             *("--max-examples", "10", "--phases", "examples,coverage,fuzzing"),
             *("--exclude-path-regex", "/events$", "--request-timeout", "60", "--seed", "1"),

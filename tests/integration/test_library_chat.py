@@ -15,7 +15,7 @@ import pytest
 import requests
 from tests.conftest import Server
 from tests.integration.test_library import store
-from tests.integration.test_library_search import EMBEDDER, Library
+from tests.integration.test_library_search import EMBEDDER, Broken, Library
 from tests.integration.test_storage import a_tenant, an_image
 
 from ocelli.backends.local.conversation.answerer import LocalAnswerer
@@ -232,6 +232,13 @@ async def test_libraries_of_none_and_of_one(database: PostgresDatabase) -> None:
     assert (await chat.plain("How many pictures do I have?")) == "There is 1 picture."
     assert "takes two pictures" in await chat.plain("Compare them")
     assert "no other picture" in (await chat.plain("find more like dog.jpg")).lower()
+
+
+async def test_without_meaning_it_says_so(chat: Chat) -> None:
+    chat.chat._retrieval._search = LibrarySearch(chat.database, Embeddings(Broken()))
+    said = await chat.plain("Show me pictures of a dog")
+    assert said.startswith("1 picture is described with “dog”")
+    assert "Only words were searched" in said
 
 
 async def test_the_selection_is_all_it_knows(chat: Chat) -> None:

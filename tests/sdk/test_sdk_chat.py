@@ -61,6 +61,10 @@ def test_a_conversation(library: tuple[SyncAionVision, str, str]) -> None:
             MessageRole.USER,
             MessageRole.ASSISTANT,
         ]
+        again = session.send("Describe the first picture", force_detailed_analysis=True)
+        assert again.metadata is not None
+        assert again.metadata["vision_used"] is True
+        assert len(client.files.get(image_id).full_descriptions) == 2
         chosen = session.update_images([image_id])
         assert chosen["selected_image_ids"] == [image_id]
         assert client.chats.update_mode(session.session_id, True)["use_all_images"] is True

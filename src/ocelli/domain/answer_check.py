@@ -71,7 +71,8 @@ def check_claim(claim: Claim, picture: KnownPicture, judge: Judge) -> Ruling:
         return stored if stored is Ruling.SUPPORTED else Ruling.CONTRADICTED
     if stored is Ruling.SUPPORTED:
         return stored
-    if verdict is not None and verdict.ruling is Ruling.SUPPORTED and claim.subject:
+    is_specific = claim.subject is not None or claim.type is ClaimType.TEXT
+    if verdict is not None and verdict.ruling is Ruling.SUPPORTED and is_specific:
         return Ruling.SUPPORTED
     return Ruling.SUPPORTED if _is_said(claim, picture) else Ruling.UNKNOWN
 

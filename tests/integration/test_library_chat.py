@@ -295,6 +295,19 @@ async def test_an_answer_that_is_broken_off_leaves_the_message_alone(chat: Chat)
     assert (await chat.plain("How many pictures do I have?")) == "There are 4 pictures."
 
 
+async def test_a_request_that_is_repeated_after_a_crash(chat: Chat) -> None:
+    """Of the first try there is the message, or also its answer, which was not received."""
+    text, key = "How many pictures do I have?", "k1"
+    await chat.turn(text, request_key=key)
+    first = await chat.say(text, request_key=key)
+    again = await chat.say(text, request_key=key)
+    assert again.message == first.message
+    content = await chat.sessions.content(chat.tenant.id, chat.session)
+    assert [each.role for each in content.messages] == [ChatRole.USER, ChatRole.ASSISTANT]
+    await chat.say(text, request_key="k2")
+    assert (await chat.sessions.get(chat.tenant.id, chat.session)).messages == 4
+
+
 async def test_limits_of_a_session(chat: Chat) -> None:
     for _ in range(MAX_MESSAGES // 2):
         last = await chat.say("How many pictures do I have?")

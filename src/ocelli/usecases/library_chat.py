@@ -12,6 +12,7 @@ import uuid
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import OcelliError
@@ -57,7 +58,8 @@ SEARCH_TOOL = "search_images"
 class Turn:
     """A message that was accepted: its session as it was then, and the messages before it.
 
-    ``answer_id`` is the id that its answer will have.
+    ``answer_id`` is the id that its answer will have. ``answer`` is there already if the message
+    was sent before.
     """
 
     session: ChatSession
@@ -67,6 +69,7 @@ class Turn:
     earlier: Sequence[SessionMessage]
     started: float
     detailed: bool = False
+    answer: SessionMessage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,32 +178,39 @@ class LibraryChat:
         *,
         expected: Sequence[str] | None = None,
         detailed: bool = False,
+        request_key: str | None = None,
     ) -> Turn:
         """Store a message; after this returns it is not lost.
 
+        ``request_key``: what the client calls its request. A repetition, after a crash, finds its
+        message, and the answer if there was one.
         ``detailed``: for its answer the pictures in question are looked at again.
 
         Where ``expected`` differs from what the session is about, that is changed to it; ids of no
         picture of the tenant are passed over. Raises NotFound, SessionClosed, SessionLimitReached.
         """
-        message = SessionMessage(
-            uuid.uuid4(), ChatRole.USER, text, datetime.now(UTC), tokens_of(text)
-        )
+        started = time.perf_counter()
         async with self._database.transaction() as tx:
             session = existing(
                 await tx.chat_sessions.lock(tenant_id, parse_id(SESSION, id)), SESSION, id
             )
+            id_ = uuid.uuid4() if request_key is None else uuid.uuid5(session.id, request_key)
+            message = SessionMessage(id_, ChatRole.USER, text, datetime.now(UTC), tokens_of(text))
+            earlier = await tx.chat_sessions.messages(session.id)
+            sent = await tx.chat_sessions.sent(session.id, message.id)
+            if sent is not None:
+                place, answer = sent
+                before = list(takewhile(lambda each: each.id != message.id, earlier))
+                answer_id = answer.id if answer else uuid.uuid4()
+                return Turn(session, message, answer_id, place, before, started, detailed, answer)
             check_open(session)
             if expected is not None:
                 await _heal(tx, session, expected)
             if not session.is_named and not session.places:
                 await tx.chat_sessions.rename(session.id, title_of(text), is_named=False)
-            earlier = await tx.chat_sessions.messages(session.id)
             place = await tx.chat_sessions.accept(session.id, message)
             session = await get_session(tx, tenant_id, session.id)
-        return Turn(
-            session, message, uuid.uuid4(), place, earlier, time.perf_counter(), detailed=detailed
-        )
+        return Turn(session, message, uuid.uuid4(), place, earlier, started, detailed)
 
     async def answer(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
         """Yield what is done for an answer, and at last the answer. Raises OcelliError."""
@@ -214,6 +224,9 @@ class LibraryChat:
             raise
 
     async def _events(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
+        if turn.answer is not None:
+            yield await self._answered_before(turn, turn.answer)
+            return
         question = read_question(turn.message.content, turn.message.created_at)
         if question.kind is Kind.ORGANIZE:
             async for event in self._planned(asking, turn):
@@ -237,6 +250,12 @@ class LibraryChat:
         yield Step("analysis", ANSWER_AGENT, "Writing the answer")
         written = await self._written(asking, turn, gathered)
         yield await self._store(turn, gathered, written, (SEARCH_AGENT, ANSWER_AGENT))
+
+    async def _answered_before(self, turn: Turn, answer: SessionMessage) -> Answered:
+        async with self._database.transaction() as tx:
+            found = {each.id: each for each in await tx.images.by_ids(list(answer.image_ids))}
+        images = [found[id] for id in answer.image_ids if id in found]
+        return Answered(answer, images, turn.session, ())
 
     async def _planned(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
         """Propose what a message asks to be done with pictures."""

@@ -158,6 +158,18 @@ class PostgresChatSessions:
             await self._add(id, message, place)
         return bool(rows)
 
+    async def sent(self, id: UUID, message_id: UUID) -> tuple[int, SessionMessage | None] | None:
+        """Return the place of the answer of a message, and the answer; None: it is not stored."""
+        rows = await self._rows(
+            "SELECT m.place + 1 AS answer_place, a.* FROM chat_messages m"
+            " LEFT JOIN chat_messages a ON a.session_id = m.session_id AND a.place = m.place + 1"
+            " WHERE m.session_id = %s AND m.id = %s",
+            (id, message_id),
+        )
+        if not rows:
+            return None
+        return rows[0]["answer_place"], _message(rows[0]) if rows[0]["id"] else None
+
     async def withdraw(self, id: UUID, message_id: UUID) -> None:
         """Remove a message that got no answer; its places are free again if they are the last."""
         await self._rows(
@@ -202,8 +214,8 @@ class PostgresChatSessions:
     async def _add(self, id: UUID, message: SessionMessage, place: int) -> None:
         await self._rows(
             "INSERT INTO chat_messages (id, session_id, place, role, content, token_count,"
-            " processing_ms, image_ids, refs, notes)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            " processing_ms, image_ids, refs, notes, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
             (
                 message.id,
                 id,
@@ -215,6 +227,7 @@ class PostgresChatSessions:
                 list(message.image_ids),
                 _json(_refs.dump_json(dict(message.refs))),
                 _json(_notes.dump_json(dict(message.notes))),
+                message.created_at,
             ),
         )
 

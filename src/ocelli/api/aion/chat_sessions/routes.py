@@ -179,6 +179,7 @@ async def send_chat_message(
         body.message,
         expected=body.expected_image_ids,
         detailed=body.force_detailed_analysis,
+        request_key=request.headers.get("Idempotency-Key"),
     )
     answered: Answered | None = None
     answering = services.library_chat.answer(asking(request, key, services), turn)

@@ -24,12 +24,17 @@ from ocelli.cli.main import app
 from ocelli.domain.edits import Changes
 from ocelli.domain.embeddings import Embedding
 from ocelli.domain.errors import Unavailable
-from ocelli.domain.file_query import FileQuery
+from ocelli.domain.file_query import FileQuery, SortBy
+from ocelli.domain.paging import PageRequest
+from ocelli.domain.ranking import fuse
+from ocelli.domain.search import parse
+from ocelli.storage.postgres import library as postgres_library
 from ocelli.storage.postgres import text_vectors
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases import library_search
 from ocelli.usecases.edits import Edits
 from ocelli.usecases.embeddings import Embeddings
-from ocelli.usecases.files import Files
+from ocelli.usecases.files import Files, Page
 from ocelli.usecases.library_search import LibrarySearch
 from ocelli.usecases.text_index import TextIndex
 
@@ -126,6 +131,43 @@ async def test_pages_have_every_picture_once(library: Library) -> None:
         for n in range(len(whole.ids) + 1)
     ]
     assert [hit.image.id for page in pages for hit in page.hits] == list(whole.ids)
+
+
+@pytest.mark.parametrize("ranked", [4, 1_000])
+async def test_a_list_by_relevance_has_every_picture_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch, ranked: int
+) -> None:
+    monkeypatch.setattr(library_search, "MOST_RANKED", ranked)
+    monkeypatch.setattr(postgres_library, "RANKED", ranked)
+    for name in ("beach", "sofa", "street", "car", "snow", "roof", "boat"):
+        await library.add(name, f"A dog and a {name}. A dog barks.")
+    await library.embed_all()
+    query = replace(FileQuery(), search=parse("dog -car"), sort_by=SortBy.RELEVANCE)
+
+    async def page(limit: int, offset: int = 0) -> Page:
+        request = PageRequest(limit, offset)
+        return await library.searching.page(library.tenant, query, "dog -car", request)
+
+    whole = await page(100)
+    assert (len(whole.images), whole.total, whole.has_more) == (7, 7, False)
+    pages = [await page(2, offset) for offset in range(0, 8, 2)]
+    listed = [image.id for each in pages for image in each.images]
+    assert listed == [image.id for image in whole.images]
+    assert len(set(listed)) == 7
+    assert [each.has_more for each in pages] == [True, True, True, False]
+    async with library.database.transaction() as tx:
+        by_words, _ = await tx.images.matches(library.tenant, query, limit=ranked)
+        near = await tx.text_vectors.nearest(
+            FileQuery(ids=tuple(by_words)),
+            library.tenant,
+            EMBEDDER.embed("dog").vector,
+            model=EMBEDDER.model_version,
+            limit=ranked,
+        )
+    assert listed[: len(by_words)] == [id for id, _ in fuse(by_words, [id for id, _ in near])]
+    words = LibrarySearch(library.database, Embeddings(Broken()))
+    without = await words.page(library.tenant, query, "dog", PageRequest(100))
+    assert [image.id for image in without.images][:ranked] == by_words
 
 
 async def test_a_stranger_finds_nothing(library: Library) -> None:

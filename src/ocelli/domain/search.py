@@ -138,6 +138,16 @@ class Search:
         )
 
 
+def without_excluded(text: str) -> str:
+    """Return the text of a search without its syntax, and without what must not occur.
+
+    >>> without_excluded('red "sports car" -toy')
+    'red sports car'
+    """
+    terms = (term for term in _TERM.finditer(text) if not term["minus"])
+    return " ".join(term["phrase"] or term["word"] or "" for term in terms)
+
+
 def parse(text: str) -> Search:
     """Parse the text of a search.
 

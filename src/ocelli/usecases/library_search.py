@@ -10,7 +10,8 @@ from ocelli.domain.embeddings import picture_model
 from ocelli.domain.errors import Unavailable
 from ocelli.domain.file_query import FileQuery, SortBy
 from ocelli.domain.ranking import fuse
-from ocelli.domain.search import parse
+from ocelli.domain.search import parse, without_excluded
+from ocelli.usecases.files import Page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.embeddings import PictureEmbedder
     from ocelli.domain.images import Image
+    from ocelli.domain.paging import PageRequest
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.embeddings import Embeddings
 
@@ -29,6 +31,7 @@ MOST_FOUND = 500
 # 68 % reach it with the description of their own photo, and 12 % of the pairs with another one.
 LEAST_COSINE = 0.25
 MOST_COMPARED = 1_000
+MOST_RANKED = 1_000  # of the pictures whose words match, as many as are ranked by words
 NO_EXTENSION = "the database lacks the extension pgvector"
 ALL = FileQuery()
 
@@ -109,6 +112,52 @@ class LibrarySearch:
             images = {each.id: each for each in await tx.images.by_ids([id for id, _ in page])}
         hits = [Hit(images[id], score, cosines.get(id)) for id, score in page if id in images]
         return Found(hits, [id for id, _ in ranked], words_only, by_name)
+
+    async def page(self, tenant_id: UUID, query: FileQuery, text: str, page: PageRequest) -> Page:
+        """Return a page of the pictures whose words match, by words and by meaning.
+
+        Their words alone decide which pictures these are, and how many. The first ``MOST_RANKED``
+        of them are ranked anew, the others follow as ever: pages have neither gaps nor repeats.
+        """
+        wanted = without_excluded(text)
+        vector, _ = await self._vector(wanted)
+        looks = await self._looks(wanted)
+        first_behind, needed = page.offset, page.look_ahead
+        ids: list[UUID] = []
+        async with self._database.transaction() as tx:
+            if page.offset < MOST_RANKED:
+                first, total = await tx.images.matches(tenant_id, query, limit=MOST_RANKED)
+                ranked = await self._ranked(tx, tenant_id, first, vector, looks)
+                ids = ranked[page.offset :][:needed]
+                first_behind = MOST_RANKED
+            if len(ids) < needed and (page.offset >= MOST_RANKED or total > MOST_RANKED):
+                others, total = await tx.images.matches(
+                    tenant_id, query, limit=needed - len(ids), offset=first_behind
+                )
+                ids += others
+            shown, more = page.cut(ids)
+            images = {each.id: each for each in await tx.images.by_ids(list(shown))}
+        return Page([images[id] for id in shown if id in images], total, more)
+
+    async def _ranked(
+        self,
+        tx: PostgresTransaction,
+        tenant_id: UUID,
+        ids: Sequence[UUID],
+        vector: Sequence[float] | None,
+        looks: Sequence[float] | None,
+    ) -> list[UUID]:
+        """Return pictures that are in the order of their words in that of all rankings."""
+        among, rankings = FileQuery(ids=tuple(ids)), [list(ids)]
+        if ids and vector is not None and await tx.text_vectors.available():
+            model = self._embeddings.embedder.model_version
+            nearest = await tx.text_vectors.nearest(
+                among, tenant_id, vector, model=model, limit=len(ids)
+            )
+            rankings.append([id for id, _ in nearest])
+        if ids and looks is not None:
+            rankings.append(await self._fitting(tx, tenant_id, looks, among))
+        return [id for id, _ in fuse(*rankings)]
 
     async def cosines(
         self, tenant_id: UUID, texts: Sequence[str], filters: FileQuery

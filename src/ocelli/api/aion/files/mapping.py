@@ -22,7 +22,7 @@ from ocelli.domain.findings import LOCAL
 from ocelli.domain.ids import uuid_of
 from ocelli.domain.images import VariantStatus, VariantType
 from ocelli.domain.paging import PageRequest
-from ocelli.domain.search import parse
+from ocelli.domain.search import SearchMode, parse
 from ocelli.domain.timestamps import moment
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ def file_query(filters: schemas.FileFilters) -> FileQuery:
         sort_by=filters.sort_by or default,
         descending=filters.sort_order is schemas.SortOrder.DESC,
     )
+
+
+def is_ranked(query: FileQuery) -> bool:
+    """Return whether meaning counts for the order: not in a search of some of the texts."""
+    by_relevance = query.sort_by is SortBy.RELEVANCE and query.search is not None
+    return by_relevance and query.mode is SearchMode.ALL
 
 
 def selection_query(filters: schemas.FileSelection) -> FileQuery:

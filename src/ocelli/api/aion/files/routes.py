@@ -41,12 +41,19 @@ async def list_files(
     services: CurrentServices,
     filters: Annotated[schemas.FileFilters, Query()],
 ) -> schemas.FileList:
-    """All filters must hold. `search` knows `"several words"`, `-without` and `or`."""
+    """All filters must hold. `search` knows `"several words"`, `-without` and `or`.
+
+    Words alone decide what a search finds; by relevance, words and meaning decide the order.
+    """
     query = mapping.file_query(filters)
     if filters.color is not None:
         color = RgbColor.parse(filters.color)
         query = mapping.of_color(query, await services.colors.nearest(key.tenant.id, color))
-    page = await services.files.page(key.tenant.id, query, mapping.page_request(filters, query))
+    asked = mapping.page_request(filters, query)
+    if filters.search and mapping.is_ranked(query):
+        page = await services.library_search.page(key.tenant.id, query, filters.search, asked)
+    else:
+        page = await services.files.page(key.tenant.id, query, asked)
     url_of = await urls(request, services, page.images)
     return schemas.FileList(
         files=[mapping.file_summary(image, url_of) for image in page.images],

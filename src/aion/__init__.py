@@ -55,14 +55,9 @@ from aion.exceptions import (
 
 if TYPE_CHECKING:
     from aion._sync_chat import SyncChatSession
-    from aion._tracing import configure_tracing, is_tracing_available, set_correlation_id
-    from aion._version import __version__
-    from aion.pipeline import Pipeline
-    from aion.resources.chat import ChatSessionContext
-    from aion.sync import (
+    from aion._sync_resources import (
         SyncAgentOperationsResource,
         SyncAgentSearchResource,
-        SyncAionVision,
         SyncAuditResource,
         SyncBatchResource,
         SyncChatResource,
@@ -73,6 +68,11 @@ if TYPE_CHECKING:
         SyncTenantResource,
         SyncUploadResource,
     )
+    from aion._tracing import configure_tracing, is_tracing_available, set_correlation_id
+    from aion._version import __version__
+    from aion.pipeline import Pipeline
+    from aion.resources.chat import ChatSessionContext
+    from aion.sync import SyncAionVision
     from aion.types import (
         HSL,
         LAB,
@@ -481,8 +481,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "aion.sync": """
-        SyncAionVision SyncAgentOperationsResource SyncAgentSearchResource
+    "aion.sync": "SyncAionVision",
+    "aion._sync_resources": """
+        SyncAgentOperationsResource SyncAgentSearchResource
         SyncAuditResource SyncBatchResource SyncChatResource SyncColorsResource
         SyncFilesResource SyncFoldersResource SyncSettingsResource SyncTenantResource
         SyncUploadResource

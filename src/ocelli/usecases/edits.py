@@ -23,7 +23,7 @@ from ocelli.domain.edits import (
 from ocelli.domain.effective import Source, effective
 from ocelli.domain.errors import Conflict, ValidationFailed
 from ocelli.domain.review import assess
-from ocelli.domain.vocabulary import MAX_PATH
+from ocelli.domain.vocabulary import MAX_PATH, SEPARATOR
 from ocelli.usecases.lookup import existing
 from ocelli.usecases.upload import UploadRequest, check_labels
 
@@ -283,9 +283,11 @@ def check(changes: Changes) -> None:
     """Raise ValidationFailed if nothing is changed, or a value is out of bounds."""
     if changes == Changes():
         raise ValidationFailed("Say what to change.", field="title")
-    for tags in (changes.tags, changes.rejected_tags):
-        labels = UploadRequest(None, title=changes.title, tags=tuple(tags or ()))
-        check_labels(labels, longest_tag=MAX_PATH)  # terms of vocabularies are taken over as paths
+    words = tuple(tag for tag in changes.tags or () if SEPARATOR not in tag)
+    check_labels(UploadRequest(None, title=changes.title, tags=words))
+    for tags in (changes.tags, changes.rejected_tags):  # terms are taken over as paths
+        labels = UploadRequest(None, title=None, tags=tuple(tags or ()))
+        check_labels(labels, longest_tag=MAX_PATH)
     for field, text in (("description", changes.description), ("alt_text", changes.alt_text)):
         _check_text(field, text or "")
     if len(changes.claims) > MAX_CLAIMS:

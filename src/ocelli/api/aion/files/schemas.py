@@ -376,7 +376,8 @@ class FileUpdate(BaseModel):
     title: str | None = Field(None, description="Up to 255 characters.")
     tags: list[str] | None = Field(
         None,
-        description=f"Up to 40, of up to {MAX_PATH} characters, as paths of vocabularies.",
+        description="Up to 40, of up to 50 characters; paths of vocabularies "
+        f"(`animal/dog`) of up to {MAX_PATH}.",
     )
     description: str | None = Field(None, description="Up to 10,000 characters, kept as text.")
     alt_text: str | None = Field(None, description="Up to 10,000 characters, kept as text.")

@@ -29,7 +29,7 @@ SELECT a.tenant_id, (a.completed_at AT TIME ZONE 'UTC')::date, '00000000-0000-00
     c->>'source', count(*), sum(coalesce((c->'tokens'->>'prompt')::bigint, 0)),
     sum(coalesce((c->'tokens'->>'completion')::bigint, 0)),
     sum(coalesce((c->>'milliseconds')::float, 0)), 0,
-    count(*) FILTER (WHERE c->>'source' <> 'local')
+    count(*) FILTER (WHERE c->>'source' <> 'ocelli-local')
 FROM analyses a, jsonb_array_elements(a.calls) c
 WHERE a.completed_at IS NOT NULL GROUP BY 1, 2, 4;
 

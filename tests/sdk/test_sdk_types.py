@@ -199,7 +199,7 @@ def test_inputs_and_limits() -> None:
     limits = TenantLimits({"a": 10}, {"a": 4}, {"b": 2})
     assert (limits.get_remaining("a"), limits.get_remaining("b")) == (6, 2)
     assert limits.get_remaining("c") is None
-    assert limits.get_usage("c") == 0
+    assert limits.get_usage("c") is None
 
 
 def test_frozen() -> None:

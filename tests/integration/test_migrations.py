@@ -10,7 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from tests.conftest import database_of_process
 
-from ocelli.storage.postgres import schema
+from ocelli.storage.postgres import schema, text_vectors
 from ocelli.storage.postgres.schema import migrate, missing
 
 FOLDER = Path(schema.__file__).parent / "migrations"
@@ -24,7 +24,7 @@ def older(dsn: str, number: str, monkeypatch: pytest.MonkeyPatch) -> str:
     before = list(takewhile(lambda step: step[0] != until, steps))
     with monkeypatch.context() as patch:
         patch.setattr(schema, "_steps", lambda *, fresh: before)
-        patch.setattr(schema.text_vectors, "prepare", lambda _: None)
+        patch.setattr(text_vectors, "prepare", lambda _: None)
         assert migrate(dsn) == [name for name, _ in before]
     return dsn
 

@@ -17,7 +17,7 @@ from ocelli.domain.errors import (
     OcelliError,
 )
 from ocelli.domain.findings import LOCAL, UNSAFE, Feature
-from ocelli.domain.questions import MAX_PROMPT, Question, Role
+from ocelli.domain.questions import MAX_PROMPT, Question
 from ocelli.media.data_url import NotBase64, decode_data_url
 from ocelli.usecases.adhoc import Source, UrlSource
 
@@ -99,9 +99,7 @@ def question(
         raise MalformedRequest(
             f"`system` and `prompt` have more than {MAX_PROMPT} characters.", field="prompt"
         )
-    return Question(
-        role=Role.CAPTION, prompt=prompt or None, backends=backends, vocabulary=vocabulary
-    )
+    return Question(prompt=prompt or None, backends=backends, vocabulary=vocabulary)
 
 
 def answer(

@@ -75,6 +75,7 @@ def test_filters() -> None:
     assert read_question("show me a blue car", NOW).color is None
     assert read_question('Find pictures with the text "SALE"', NOW).written == "sale"
     assert read_question("pictures that say stop", NOW).written == "stop"
+    assert read_question("What does the page say?", NOW).text == "page"
     newest = read_question("show me the last 5 photos", NOW)
     assert (newest.order, newest.limit) == (Order.NEWEST, 5)
     assert read_question("the oldest pictures of a horse", NOW).order is Order.OLDEST

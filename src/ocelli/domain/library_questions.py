@@ -127,8 +127,8 @@ photos photograph photographs pic pics shot shots file files one ones library co
 also just only for to with show's hello hi hey ok okay thanks thank let now then again more
 contain contains containing depict depicts depicting showing shows including include includes
 exist exists total altogether taken made uploaded added whole entire as well about from in on at
-by if so but not no yes oldest earliest newest latest recent recently most last first second
-third
+say says by if so but not no yes oldest earliest newest latest recent recently most last first
+second third
 """
 _COMMANDS = frozenset(_COMMAND_WORDS.split())
 _SMALL_WORDS = "in on at by with of and or a an the for to from as"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
@@ -95,10 +96,26 @@ class LoopThread:
 
 
 async def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    while tasks := asyncio.all_tasks(loop) - {asyncio.current_task()}:  # some start others first
-        for task in tasks:
+    """Cancel all tasks but this one, also those that others start meanwhile.
+
+    One that has not begun is let begin first: cancelled before, it would never await the coroutine
+    that it was made for, and Python warns of that.
+    """
+    while tasks := asyncio.all_tasks(loop) - {asyncio.current_task()}:
+        begun = [task for task in tasks if _has_begun(task)]
+        for task in begun:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if begun:
+            await asyncio.gather(*begun, return_exceptions=True)
+        else:
+            await asyncio.sleep(0)
+
+
+def _has_begun(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return not inspect.iscoroutine(coroutine) or (
+        inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+    )
 
 
 def _wait(done: Future[Any]) -> None:

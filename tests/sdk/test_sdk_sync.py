@@ -8,9 +8,10 @@ import inspect
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sdk.sdk_server import KEY, FakeServer
@@ -23,6 +24,7 @@ from aion import (
     SyncAionVision,
     set_correlation_id,
 )
+from aion._loop import LoopThread
 from aion.resources._base import Resource
 
 Photos = Callable[..., list[Path]]
@@ -215,6 +217,34 @@ def test_closed_by_another_thread(server: FakeServer, photos: Photos) -> None:
         with pytest.raises((RuntimeError, client.AionvisionError)):
             call.result(PATIENCE)
     until(lambda: server.connections == 0)
+
+
+def test_what_has_not_begun_at_the_end_is_let_begin() -> None:
+    """As anyio starts the attempts to connect: each a task around a coroutine."""
+    thread = LoopThread()
+    made: list[int] = []
+    begun: list[int] = []
+
+    async def attempt(number: int) -> None:
+        begun.append(number)
+
+    async def around(coroutine: Coroutine[Any, Any, None]) -> None:
+        await coroutine
+
+    async def start_one_after_the_other() -> None:
+        tasks = set()
+        while True:
+            made.append(len(made))
+            tasks.add(asyncio.create_task(around(attempt(made[-1]))))
+            await asyncio.sleep(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(thread.run, start_one_after_the_other())
+        until(lambda: len(made) > 3, fleeting=True)
+        thread.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            call.result(PATIENCE)
+    assert begun == made
 
 
 def test_an_iterator_outlives_its_client(server: FakeServer, photos: Photos) -> None:

@@ -144,6 +144,13 @@ def test_every_claim_comes_from_the_findings(parts: dict[str, Any]) -> None:
                 assert parts["safety"].nsfw >= UNSAFE
 
 
+def test_a_place_that_is_dropped_gives_way_to_none() -> None:
+    scenes = (SceneLabel("snow", 0.9), SceneLabel("street", 0.8))
+    made = found(Findings("ocelli-local", "1", scenes=scenes))
+    assert "The scene is in the snow." in [claim.text for claim in made.claims]
+    assert "street" not in recompose(made, made.claims)
+
+
 @given(findings, st.data())
 def test_recomposed_says_nothing_new_and_nothing_dropped(
     seen: Findings, data: st.DataObject

@@ -98,7 +98,8 @@ class Content:
             nsfw=None if any(claim.value == NSFW for claim in gone) else self.nsfw,
             palette=tuple(color for color in self.palette if color.name not in uncolored),
             medium=None if self.medium and self.medium.name in named else self.medium,
-            places=tuple(place for place in self.places if place.name not in named),
+            # Of several places the closest is said: another one was not looked at again.
+            places=() if named & {place.name for place in self.places} else self.places,
         )
 
     def _stated_scene(self) -> Scene | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybase64 import b64decode
+from ocelli.media.data_url import NotBase64, decode_data_url, is_data_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,11 @@ class Pictures:
             return LibraryPicture(id)
         if _ADDRESS.match(picture):
             return picture
-        if picture[:5].lower() == "data:":
-            return _decoded(picture)
+        if is_data_url(picture):
+            try:
+                return decode_data_url(picture)
+            except NotBase64 as error:
+                raise UnusablePicture(f"The data URL cannot be read: {error}.") from error
         return self._read(Path(picture.removeprefix("file://")).expanduser())
 
     def _read(self, path: Path) -> bytes:
@@ -75,13 +78,3 @@ class Pictures:
         if len(data) > MAX_FILE:
             raise UnusablePicture(f"{path} is larger than {MAX_FILE // 1024 // 1024} MB.")
         return data
-
-
-def _decoded(url: str) -> bytes:
-    head, _, text = url.partition(",")
-    if not head.lower().endswith(";base64"):
-        raise UnusablePicture("A data URL must read data:image/...;base64,...")
-    try:
-        return b64decode("".join(text.split()), validate=True)
-    except ValueError as error:
-        raise UnusablePicture("The data URL is not valid base64.") from error

@@ -301,10 +301,11 @@ class _Identity:
 def _identity(path: Path) -> _Identity:
     """Return the account that Postgres runs under. Postgres refuses to run as root.
 
-    Started by root, it runs as the system account ``postgres``, or as ``nobody``, the account
-    without rights, where there is no ``postgres``; started by another user, as that user. Neither
-    account may enter folders of root, such as the data folder, so ``setpriv`` (util-linux)
-    gives the server process one capability: to search folders regardless of their permissions.
+    Where root starts the server, that is the system account of the name ``postgres``; a system
+    without one has ``nobody``, an account without rights, which is taken instead. Where another
+    user starts it, it is that user. Neither account may enter folders of root, such as the data
+    folder, so ``setpriv`` (util-linux) gives the server process one capability: to search folders
+    regardless of their permissions.
     """
     if os.geteuid() != 0:
         return _Identity()

@@ -60,18 +60,15 @@ _ERRORS = error_responses(
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: _ERRORS[status] for status in (401, 403, 409, 422, 429, 501, 503)
 }
-_ANSWERS = {status: text for status, text in _ERRORS.items() if status != 501}
-_BODY = body_of(schemas.VisionRequest, {"images": ["data:image/jpeg;base64,/9j/…"]})
+_SHARED: dict[str, Any] = {
+    "response_model": schemas.VisionAnswer,
+    "response_model_exclude_none": True,
+    "responses": {status: text for status, text in _ERRORS.items() if status != 501},
+    "openapi_extra": body_of(schemas.VisionRequest, {"images": ["data:image/jpeg;base64,/9j/…"]}),
+}
 
 
-@router.post(
-    "/caption",
-    summary="A caption of one picture",
-    response_model=schemas.VisionAnswer,
-    response_model_exclude_none=True,
-    responses=_ANSWERS,
-    openapi_extra=_BODY,
-)
+@router.post("/caption", summary="A caption of one picture", **_SHARED)
 @requires(KeyRole.WRITE, stores=True)
 async def vision_caption(
     request: Request, key: CurrentKey, services: CurrentServices
@@ -85,14 +82,7 @@ async def vision_caption(
         return mapping.answer(asked.id or "", "caption", result, analysis)
 
 
-@router.post(
-    "/labels",
-    summary="Labels of a picture",
-    response_model=schemas.VisionAnswer,
-    response_model_exclude_none=True,
-    responses=_ANSWERS,
-    openapi_extra=_BODY,
-)
+@router.post("/labels", summary="Labels of a picture", **_SHARED)
 @requires(KeyRole.WRITE, stores=True)
 async def vision_labels(
     request: Request, key: CurrentKey, services: CurrentServices
@@ -107,14 +97,7 @@ async def vision_labels(
         return mapping.answer(asked.id or "", "labels", result, analyses[0])
 
 
-@router.post(
-    "/nsfw",
-    summary="Whether pictures are safe for work",
-    response_model=schemas.VisionAnswer,
-    response_model_exclude_none=True,
-    responses=_ANSWERS,
-    openapi_extra=_BODY,
-)
+@router.post("/nsfw", summary="Whether pictures are safe for work", **_SHARED)
 @requires(KeyRole.WRITE, stores=True)
 async def vision_nsfw(
     request: Request, key: CurrentKey, services: CurrentServices

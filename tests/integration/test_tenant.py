@@ -147,6 +147,11 @@ def test_a_member_from_invitation_to_end(ada: SyncAionVision, server: Server) ->
         assert f"tenant.{type}" in recorded
     assert recorded.count("api_key.deleted") == 2
     until(lambda: "permission.denied" in types(ada))
+    form = {"key": own.api_key}
+    assert requests.post(f"{server.url}/console/sign-in", data=form, timeout=30).status_code == 401
+    until(lambda: {"api_key.failed", "auth.login_failed"} <= set(types(ada)))
+    (failed,) = ada.audit.list(event_type="api_key.failed").entries[:1]
+    assert (failed.resource_id, failed.result, failed.ip_address) == (own.id, "denied", "127.0.0.1")
     denied = ada.audit.list(result="denied", event_type="permission.denied").entries[-1]
     assert (denied.user_id, denied.severity) == (made.id, "warning")
     assert denied.error_message
@@ -300,11 +305,11 @@ async def test_refusals_are_recorded_once_a_minute(database: PostgresDatabase) -
         return (await log.page(key.tenant.id, AuditQuery(), limit=1, offset=0))[1]
 
     for _ in range(3):
-        log.refused(Actor.of(key), AuditType.PERMISSION_DENIED, "route", "No.")
-    log.refused(Actor.of(key), AuditType.RATE_LIMIT_EXCEEDED, "route", "No.")
+        log.refused(Actor.of(key), AuditType.PERMISSION_DENIED, ("route", "route"), "No.")
+    log.refused(Actor.of(key), AuditType.RATE_LIMIT_EXCEEDED, ("route", "route"), "No.")
     assert await total() == 2
     now = MINUTE
-    log.refused(Actor.of(key), AuditType.PERMISSION_DENIED, "route", "No.")
+    log.refused(Actor.of(key), AuditType.PERMISSION_DENIED, ("route", "route"), "No.")
     assert await total() == 3
 
 

@@ -12,13 +12,16 @@ import requests
 from tests.conftest import Server
 from tests.integration.test_library import store
 from tests.integration.test_storage import an_image
+from tests.waiting import until
 
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.claims import Tokens
+from ocelli.domain.request_log import LoggedRequest, RequestQuery, operation_of
 from ocelli.domain.usage import Spend
 from ocelli.domain.usage_reports import Period, period_of
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.request_log import RequestLog
 from ocelli.usecases.usage_reports import UsageReports
 
 
@@ -185,3 +188,84 @@ def test_over_http(server: Server) -> None:
     assert datetime.fromisoformat(get("breakdown").json()["reset_date"]).tzinfo is not None
     renewal = get("summary").json()["plan"]["renewal_date"]
     assert datetime.fromisoformat(renewal).tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("route", "operation"),
+    [
+        ("/api/v2/user-files/{file_id}/describe", "describe"),
+        ("/api/v2/user-files/upload/stream", "upload"),
+        ("/api/v2/uploads/status/{image_id}", "upload"),
+        ("/api/v2/batch/verify", "verify"),
+        ("/v1/chat/completions", "chat"),
+        ("/v1/responses", "chat"),
+        ("/api/ollama/api/chat", "chat"),
+        ("/api/v1/vision/caption", "describe"),
+        ("/api/fetch", "fetch"),
+        ("/api/v2/folders/{folder_id}", "folders"),
+        ("none", "none"),
+    ],
+)
+def test_what_a_route_does(route: str, operation: str) -> None:
+    assert operation_of(route) == operation
+
+
+async def test_the_request_log_keeps_the_newest_of_each_tenant(
+    database: PostgresDatabase, tenant: Tenant
+) -> None:
+    log, key, now = RequestLog(database), uuid.uuid4(), datetime.now(UTC)
+    async with database.transaction() as tx:
+        other = await tx.accounts.add_tenant(f"t-{uuid.uuid4()}", Tier.STARTER)
+    for number in range(6):
+        for owner in (tenant, other):
+            log.note(
+                LoggedRequest(
+                    owner.id,
+                    key,
+                    now - timedelta(days=number * 8),
+                    "GET",
+                    "/api/v2/folders",
+                    200,
+                    number,
+                )
+            )
+    log.note(LoggedRequest(uuid.uuid4(), key, now, "GET", "/api/v2/usage/plan", 200, 1))
+    await log.save()
+    async with database.transaction() as tx:
+        await tx.request_log.purge(older_than=30 * 86400, most=3)
+    for owner in (tenant, other):
+        found, total = await log.page(owner.id, RequestQuery(), limit=2, offset=1)
+        assert ([each.request.milliseconds for each in found], total) == ([1, 2], 3)
+    late = RequestQuery(since=now - timedelta(days=9), before=now)
+    assert (await log.page(tenant.id, late, limit=9, offset=0))[1] == 1
+    (use,) = await log.routes(tenant.id, RequestQuery(), limit=9)
+    assert (use.route, use.requests, use.errors, use.milliseconds) == ("/api/v2/folders", 3, 0, 1.0)
+
+
+def test_requests_are_listed_one_by_one(server: Server) -> None:
+    key, other = (server.new_key(f"log-{uuid.uuid4()}") for _ in range(2))
+
+    def ask(path: str, key: str = key) -> Any:
+        return requests.get(
+            f"{server.url}/api/v2{path}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
+
+    missing = uuid.uuid4()
+    assert ask(f"/user-files/{missing}").status_code == 404
+    assert ask("/user-files?limit=0").status_code == 422
+    assert ask("/user-files").status_code == 200
+    assert ask("/user-files", other).status_code == 200
+    until(lambda: len(ask("/usage/details?operation_type=user-files").json()["events"]) == 3)
+    body = ask("/usage/details?operation_type=user-files&page_size=2").json()
+    assert body["pagination"] == {"page": 1, "page_size": 2, "total_count": 3, "total_pages": 2}
+    assert [each["status_code"] for each in body["events"]] == [200, 422]
+    assert body["events"][1]["error_code"] == "VALIDATION_ERROR"
+    (first,) = ask("/usage/details?operation_type=user-files&page_size=2&page=2").json()["events"]
+    assert first["endpoint"] == "/api/v2/user-files/{file_id}"
+    assert (first["method"], first["error_code"]) == ("GET", "NOT_FOUND")
+    assert str(missing) not in str(body) + str(first)
+    top = ask("/usage/top-endpoints?limit=50").json()["endpoints"]
+    use = next(each for each in top if each["endpoint"] == "/api/v2/user-files")
+    assert (use["request_count"], use["error_count"]) == (2, 1)
+    assert ask(f"/usage/details?api_key_id={missing}").json()["events"] == []
+    assert ask("/usage/details?end_date=2020-01-01").json()["events"] == []

@@ -20,7 +20,7 @@ from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import Replay, StoreAnswers, document, replay
 from ocelli.api.middleware import Envelope
-from ocelli.domain.errors import OcelliError
+from ocelli.domain.errors import OcelliError, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -114,10 +114,13 @@ def _complete_openapi(app: FastAPI) -> None:
 
 
 async def _ocelli_error(request: Request, error: Exception) -> JSONResponse:
-    return errors_of(request).render(request, cast("OcelliError", error))
+    known = cast("OcelliError", error)
+    request.state.error_code = known.code
+    return errors_of(request).render(request, known)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    request.state.error_code = ValidationFailed.code
     return errors_of(request).render_validation(request, cast("RequestValidationError", error))
 
 

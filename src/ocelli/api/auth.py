@@ -12,7 +12,7 @@ from ocelli.api.policy import EVERYTHING, Policy, policy_of
 from ocelli.api.services import Services
 from ocelli.domain.accounts import ApiKey
 from ocelli.domain.audit import Actor, AuditType
-from ocelli.domain.errors import NotAllowed, OcelliError, RateLimited
+from ocelli.domain.errors import EndedKey, NotAllowed, OcelliError, RateLimited
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -59,13 +59,31 @@ def presented_key(request: Request) -> str | None:
 async def admit(request: Request, token: str | None) -> ApiKey:
     """Do as ``current_key`` for a route that reads the key itself."""
     services = await current_services(request)
-    return await admit_key(request, services, await services.accounts.authenticate(token))
+    return await admit_key(request, services, await authenticate(request, services, token))
+
+
+async def authenticate(request: Request, services: Services, token: str | None) -> ApiKey:
+    """Return the record of the key; the use of an ended one goes into its tenant's audit log.
+
+    Raises InvalidKey, ExpiredKey, DeactivatedKey.
+    """
+    try:
+        return await services.accounts.authenticate(token)
+    except EndedKey as error:
+        note_ended_key(request, services, AuditType.KEY_FAILED, error)
+        raise
+
+
+def note_ended_key(request: Request, services: Services, type: AuditType, error: EndedKey) -> None:
+    """Record that a key which has ended was presented."""
+    actor = Actor.of(error.key, client_address(request))
+    services.audit.refused(actor, type, ("api_key", str(error.key.id)), error.message)
 
 
 async def admit_key(request: Request, services: Services, key: ApiKey) -> ApiKey:
     """The same for who asks being known: counts the request, enforces what its route requires."""
     policy = policy_of(request.scope["endpoint"]) or EVERYTHING
-    request.state.key_id = str(key.id)
+    request.state.key = key
     await _limit(request, services, key, policy)
     try:
         policy.enforce(key.scopes)
@@ -94,7 +112,8 @@ def _note(
     request: Request, services: Services, key: ApiKey, type: AuditType, error: OcelliError
 ) -> None:
     actor = Actor.of(key, client_address(request))
-    services.audit.refused(actor, type, request.scope["endpoint"].__name__, error.message)
+    route = ("route", request.scope["endpoint"].__name__)
+    services.audit.refused(actor, type, route, error.message)
 
 
 def client_address(request: Request) -> str | None:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from ocelli.api import json_reader
-from ocelli.api.auth import current_services, presented_key
+from ocelli.api.auth import authenticate, current_services, presented_key
 from ocelli.api.dialects import errors_of
 from ocelli.api.services import Services
 from ocelli.domain.accounts import MEGABYTE, ApiKey, Tenant
@@ -212,7 +212,7 @@ class WholeBodies:
         try:
             services = await current_services(request)
             limit = services.max_upload_bytes * 4 // 3 + MEGABYTE  # one such file in base64
-            key = await services.accounts.authenticate(presented_key(request))
+            key = await authenticate(request, services, presented_key(request))
             async with reserve_memory(request, services, key.tenant, limit):
                 await self._app(scope, _bounded(_with_idle_timeout(receive), limit), send)
         except OcelliError as error:

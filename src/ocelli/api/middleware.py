@@ -1,4 +1,4 @@
-"""The middleware of all answers: request id, rate-limit headers, access log."""
+"""The middleware of all answers: request id, rate-limit headers, access log, request log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from ocelli.api.access_log import CLIENT_LEFT, Answered, route_of
 from ocelli.api.dialects import dialect_of, errors_of
 from ocelli.domain.correlation import REQUEST_ID
+from ocelli.domain.request_log import LoggedRequest
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,14 +66,23 @@ class Envelope:
                 raise
             await _unexpected(scope, receive, stamped)
         finally:
-            Answered(
-                scope["method"],
-                route_of(scope),
-                status,
-                time.perf_counter() - started,
-                state["request_id"],
-                state.get("key_id"),
-            ).note()
+            seconds = time.perf_counter() - started
+            route, key = route_of(scope), state.get("key")
+            key_id = None if key is None else str(key.id)
+            Answered(scope["method"], route, status, seconds, state["request_id"], key_id).note()
+            if key is not None:
+                scope["app"].state.services.request_log.note(
+                    LoggedRequest(
+                        key.tenant.id,
+                        key.id,
+                        datetime.now(UTC),
+                        scope["method"],
+                        route,
+                        status,
+                        round(seconds * 1000),
+                        state.get("error_code"),
+                    )
+                )
 
 
 async def _unexpected(scope: Scope, receive: Receive, send: Send) -> None:

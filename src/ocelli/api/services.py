@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.quota import Quota
     from ocelli.usecases.rates import RateLimiter, UploadSlots
     from ocelli.usecases.redescribe import Redescribe
+    from ocelli.usecases.request_log import RequestLog
     from ocelli.usecases.responses import Responses
     from ocelli.usecases.reviews import Reviews
     from ocelli.usecases.similar_pictures import SimilarPictures
@@ -120,6 +121,7 @@ class Services:
     members: Members
     tenant_settings: SettingsOfTenants
     audit: AuditLog
+    request_log: RequestLog
     rates: RateLimiter
     slots: UploadSlots
     memory: Capacity

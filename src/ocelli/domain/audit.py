@@ -19,10 +19,12 @@ class AuditType(StrEnum):
 
     LOGIN = "auth.login"
     LOGOUT = "auth.logout"
+    LOGIN_FAILED = "auth.login_failed"
     PERMISSION_DENIED = "permission.denied"
     RATE_LIMIT_EXCEEDED = "security.rate_limit_exceeded"
     KEY_CREATED = "api_key.created"
     KEY_DELETED = "api_key.deleted"
+    KEY_FAILED = "api_key.failed"
     TENANT_CREATED = "tenant.created"
     TENANT_UPDATED = "tenant.updated"
     MEMBER_ADDED = "tenant.member_added"
@@ -50,10 +52,12 @@ class Result(StrEnum):
 ACTIONS = {
     AuditType.LOGIN: "login",
     AuditType.LOGOUT: "logout",
+    AuditType.LOGIN_FAILED: "login",
     AuditType.PERMISSION_DENIED: "access",
     AuditType.RATE_LIMIT_EXCEEDED: "access",
     AuditType.KEY_CREATED: "create",
     AuditType.KEY_DELETED: "delete",
+    AuditType.KEY_FAILED: "login",
     AuditType.TENANT_CREATED: "create",
     AuditType.TENANT_UPDATED: "update",
     AuditType.MEMBER_ADDED: "create",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ocelli.domain.accounts import ApiKey
+
 
 class OcelliError(Exception):
     """Base of every error that a caller may see."""
@@ -59,18 +61,26 @@ class InvalidKey(OcelliError):
     status = 401
 
 
-class ExpiredKey(OcelliError):
+class EndedKey(OcelliError):
+    """The key was valid once. ``key`` is its record, so that its tenant can be told."""
+
+    status = 401
+
+    def __init__(self, message: str, key: ApiKey) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class ExpiredKey(EndedKey):
     """The key was valid until its ``expires_at``."""
 
     code = "EXPIRED_API_KEY"
-    status = 401
 
 
-class DeactivatedKey(OcelliError):
+class DeactivatedKey(EndedKey):
     """The key was revoked."""
 
     code = "DEACTIVATED_API_KEY"
-    status = 401
 
 
 class NotFound(OcelliError):

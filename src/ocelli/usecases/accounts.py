@@ -79,7 +79,7 @@ class Accounts:
         found = await asyncio.shield(self._shared_lookup(hashed))
         now = datetime.now(UTC)
         if found.expires_at is not None and found.expires_at <= now:
-            raise ExpiredKey("This API key has expired.")
+            raise ExpiredKey("This API key has expired.", found)
         self._count(found.id, KeyUse(now, 1))
         return found
 
@@ -126,5 +126,5 @@ class Accounts:
         if key is None:
             raise InvalidKey("This API key is not known here.")
         if key.revoked_at is not None:
-            raise DeactivatedKey("This API key has been revoked.")
+            raise DeactivatedKey("This API key has been revoked.", key)
         return key

@@ -48,7 +48,9 @@ class AuditLog:
         async with self._database.autocommit() as tx:
             return existing(await tx.audit.get(tenant_id, entry_id), ENTRY, id)
 
-    def refused(self, actor: Actor, type: AuditType, route: str, message: str) -> None:
+    def refused(
+        self, actor: Actor, type: AuditType, resource: tuple[str, str], message: str
+    ) -> None:
         """Note that a request was refused."""
         now = self._clock()
         self._noted = {key: at for key, at in self._noted.items() if now - at < MINUTE}
@@ -60,7 +62,7 @@ class AuditLog:
             AuditEvent(
                 actor,
                 type,
-                ("route", route),
+                resource,
                 result=Result.DENIED,
                 severity=Severity.WARNING,
                 error=message,

@@ -28,6 +28,7 @@ AT_ONCE = 100
 EXPORTS_KEPT_FOR = 7 * DAY
 REMEMBERED_FOR = 30 * DAY
 AUDIT_KEPT_FOR = 365 * DAY
+REQUESTS_KEPT_FOR, REQUESTS_KEPT = 30 * DAY, 100_000  # the second: of each tenant
 PLANS_KEPT_FOR = 30 * DAY  # so long can it be undone what they did
 FOLDERS = ("asked", "exports", "incoming", "uploads", "variants")  # of keys: folder/tenant/...
 
@@ -62,6 +63,7 @@ class Housekeeping:
             await tx.answers.purge(older_than=REMEMBERED_FOR)
             await tx.organize_plans.purge(older_than=PLANS_KEPT_FOR)
             await tx.audit.purge(older_than=AUDIT_KEPT_FOR)
+            await tx.request_log.purge(older_than=REQUESTS_KEPT_FOR, most=REQUESTS_KEPT)
             await tx.policies.purge(older_than=ANSWERS_KEPT_FOR)
         return SweepReport(
             staged=await asyncio.to_thread(self._staged),

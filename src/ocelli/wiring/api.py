@@ -62,6 +62,7 @@ from ocelli.usecases.previews import Previews
 from ocelli.usecases.quota import Quota
 from ocelli.usecases.rates import RateLimiter, UploadSlots
 from ocelli.usecases.redescribe import Redescribe
+from ocelli.usecases.request_log import RequestLog
 from ocelli.usecases.responses import Responses
 from ocelli.usecases.reviews import Reviews
 from ocelli.usecases.sight import known_states
@@ -104,6 +105,7 @@ KEY_USE_INTERVAL = 10.0
 GIVE_BACK_INTERVAL = 1.0
 METER_INTERVAL = 1.0
 AUDIT_INTERVAL = 1.0
+REQUEST_LOG_INTERVAL = 1.0
 DISK_CHECK_INTERVAL = 0.5
 
 
@@ -133,6 +135,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
     colors = Colors(database)
     accounts = Accounts(database)
     audit = AuditLog(database)
+    request_log = RequestLog(database)
     rates = RateLimiter(database, tiers)
     idempotency = Idempotency(database)
     changes = ChangeListener(dsn)
@@ -186,6 +189,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                 asyncio.create_task(_repeat(GIVE_BACK_INTERVAL, rates.give_back)),
                 asyncio.create_task(_repeat(METER_INTERVAL, metering.save)),
                 asyncio.create_task(_repeat(AUDIT_INTERVAL, audit.save)),
+                asyncio.create_task(_repeat(REQUEST_LOG_INTERVAL, request_log.save)),
                 asyncio.create_task(_repeat(DISK_CHECK_INTERVAL, disk.check_now)),
                 asyncio.create_task(_repeat(RENEW_INTERVAL, idempotency.renew)),
                 asyncio.create_task(changes.run()),
@@ -200,6 +204,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
                     await rates.give_back(idle=0.0)
                     await metering.save()
                     await audit.save()
+                    await request_log.save()
                 await upstreams.close()
                 if sees is not None:
                     await sees.close()
@@ -212,6 +217,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             members=Members(database),
             tenant_settings=SettingsOfTenants(database),
             audit=audit,
+            request_log=request_log,
             rates=rates,
             slots=UploadSlots(tiers),
             memory=Capacity(memory := settings.body_memory_mb * MEGABYTE, share=memory * 3 // 4),

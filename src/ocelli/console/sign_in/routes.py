@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from ocelli.api.auth import note_ended_key
 from ocelli.api.bodies import body_chunks, too_large
 from ocelli.api.policy import public, requires
 from ocelli.console.pages import entries_for, render
@@ -20,7 +21,8 @@ from ocelli.console.visitors import (
     check_origin,
     parse_form,
 )
-from ocelli.domain.errors import OcelliError, RateLimited
+from ocelli.domain.audit import AuditType
+from ocelli.domain.errors import EndedKey, OcelliError, RateLimited
 from ocelli.domain.scopes import KeyRole
 from ocelli.usecases.console_sessions import SESSION_LIFETIME, ConsoleSession
 
@@ -108,6 +110,9 @@ async def _open(request: Request, form: Form) -> ConsoleSession:
             return await sessions.open_by_link(form.get("link"))
         return await sessions.open(form.get("key").strip())
     except OcelliError as error:
+        if isinstance(error, EndedKey):
+            services = console_of(request).services
+            note_ended_key(request, services, AuditType.LOGIN_FAILED, error)
         if error.status == 401:
             console_of(request).count_failure(_address(request))
         raise

@@ -39,6 +39,7 @@ from ocelli.storage.postgres.picture_facts import PostgresPictureFacts
 from ocelli.storage.postgres.picture_vectors import PostgresPictureVectors
 from ocelli.storage.postgres.policies import PostgresPolicies
 from ocelli.storage.postgres.rates import PostgresRates
+from ocelli.storage.postgres.request_log import PostgresRequestLog
 from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
@@ -93,6 +94,7 @@ class PostgresTransaction:
     exports = _repository(PostgresExports)
     policies = _repository(PostgresPolicies)
     rates = _repository(PostgresRates)
+    request_log = _repository(PostgresRequestLog)
     responses = _repository(PostgresResponses)
     idempotency = _repository(PostgresIdempotencyKeys)
     fetch_jobs = _repository(PostgresFetchJobs)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.claims import Tokens
     from ocelli.domain.rates import RateState
+    from ocelli.domain.request_log import RouteUse, StoredRequest
     from ocelli.domain.usage import Delivered
     from ocelli.domain.usage_reports import Activity, TokenPage
     from ocelli.usecases.quota import QuotaStatus
@@ -298,3 +299,44 @@ def _number(limit: int | None) -> int:
 
 def _percent(used: int, limit: int | None) -> float:
     return round(100 * used / limit, 2) if limit else 0.0
+
+
+def details(
+    found: Sequence[StoredRequest], page: int, page_size: int, total: int
+) -> schemas.UsageDetails:
+    """Return a page of requests."""
+    return schemas.UsageDetails(
+        events=[
+            schemas.UsageEvent(
+                id=str(each.id),
+                timestamp=each.request.at,
+                operation_type=each.request.operation,
+                endpoint=each.request.route,
+                method=each.request.method,
+                status_code=each.request.status,
+                response_time_ms=each.request.milliseconds,
+                error_code=each.request.code,
+                api_key_id=str(each.request.key_id),
+            )
+            for each in found
+        ],
+        pagination=schemas.Pagination(
+            page=page, page_size=page_size, total_count=total, total_pages=-(-total // page_size)
+        ),
+    )
+
+
+def top_endpoints(uses: Sequence[RouteUse]) -> schemas.TopEndpoints:
+    """Return how often each route was asked."""
+    return schemas.TopEndpoints(
+        endpoints=[
+            schemas.EndpointUse(
+                endpoint=each.route,
+                method=each.method,
+                request_count=each.requests,
+                error_count=each.errors,
+                avg_response_time_ms=round(each.milliseconds, 1),
+            )
+            for each in uses
+        ]
+    )

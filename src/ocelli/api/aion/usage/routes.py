@@ -9,12 +9,14 @@ from uuid import UUID
 from fastapi import Query, Request
 from pydantic import BeforeValidator
 
-from ocelli.api.aion.common import errors, resource_router
+from ocelli.api.aion.common import Moment, errors, resource_router
 from ocelli.api.aion.usage import mapping, schemas
 from ocelli.api.auth import CurrentKey, CurrentServices
 from ocelli.api.policy import requires
 from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.request_log import RequestQuery
 from ocelli.domain.scopes import KeyRole
+from ocelli.domain.timestamps import moment
 from ocelli.domain.usage_reports import Period, period_of
 
 router = resource_router(tag="usage")
@@ -30,6 +32,8 @@ def _not_a_number(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_not_a_number)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
+Since = Annotated[Moment | None, Query(description="Not older than this.")]
+Until = Annotated[Moment | None, Query(description="Not newer; a day is included as a whole.")]
 MAX_DAYS = 1_100
 _DAYS = {"day": 1, "week": 7, "month": 30}
 
@@ -105,6 +109,57 @@ async def usage_by_period(
         key.tenant, start, end, api_key_id, by_month=by_month
     )
     return mapping.by_period(values, start, end, by_month=by_month)
+
+
+@router.get("/usage/details", summary="Requests, one by one", responses=errors())
+@requires(KeyRole.READ, "usage:read", per_minute=30)
+async def usage_details(
+    key: CurrentKey,
+    services: CurrentServices,
+    start_date: Since = None,
+    end_date: Until = None,
+    api_key_id: Annotated[UUID | None, Query(description="Requests by this key alone.")] = None,
+    operation_type: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            pattern=r"^[^\x00]*$",
+            description="describe, verify, upload, chat, else the resource: `folders`.",
+        ),
+    ] = None,
+    page: Annotated[int, Query(ge=1, le=2**31 // 100)] = 1,
+    page_size: Limit = 50,
+) -> schemas.UsageDetails:
+    """With all surfaces, the newest first. Kept are those of the last 30 days, at most 100,000.
+
+    They appear a second after they were answered.
+    """
+    query = RequestQuery(
+        since=moment(start_date),
+        before=moment(end_date, end_of_day=True),
+        key_id=api_key_id,
+        operation=operation_type,
+    )
+    found, total = await services.request_log.page(
+        key.tenant.id, query, limit=page_size, offset=(page - 1) * page_size
+    )
+    return mapping.details(found, page, page_size, total)
+
+
+@router.get("/usage/top-endpoints", summary="What is asked most often", responses=errors())
+@requires(KeyRole.READ, "usage:read", per_minute=30)
+async def usage_top_endpoints(
+    key: CurrentKey,
+    services: CurrentServices,
+    limit: Annotated[int, Query(ge=1, le=50)] = 10,
+    start_date: Since = None,
+    end_date: Until = None,
+) -> schemas.TopEndpoints:
+    """Of the requests of `/usage/details`."""
+    query = RequestQuery(since=moment(start_date), before=moment(end_date, end_of_day=True))
+    return mapping.top_endpoints(
+        await services.request_log.routes(key.tenant.id, query, limit=limit)
+    )
 
 
 @router.get("/usage/plan", summary="The plan, and how far it reaches", responses=errors())

@@ -262,3 +262,53 @@ class DashboardAnalytics(BaseModel):
     total_tokens: int
     current_month_chat_tokens: int = 0
     max_monthly_chat_tokens: int = 0
+
+
+class UsageEvent(BaseModel):
+    """One request and how it was answered."""
+
+    id: str
+    timestamp: datetime = Field(description="When it was answered.")
+    operation_type: str = Field(
+        description="describe, verify, upload, chat, else the resource.", examples=["describe"]
+    )
+    endpoint: str = Field(
+        description="Without ids.", examples=["/api/v2/user-files/{file_id}/describe"]
+    )
+    method: str = Field(examples=["POST"])
+    status_code: int = Field(description="499: the client left before an answer.", examples=[200])
+    response_time_ms: int
+    error_code: str | None = None
+    api_key_id: str
+
+
+class Pagination(BaseModel):
+    """Which page this is."""
+
+    page: int
+    page_size: int
+    total_count: int
+    total_pages: int
+
+
+class UsageDetails(BaseModel):
+    """Requests, the newest first."""
+
+    events: list[UsageEvent]
+    pagination: Pagination
+
+
+class EndpointUse(BaseModel):
+    """How often an endpoint was asked."""
+
+    endpoint: str = Field(examples=["/api/v2/user-files"])
+    method: str = Field(examples=["GET"])
+    request_count: int
+    error_count: int = Field(description="Answers from 400 on.")
+    avg_response_time_ms: float
+
+
+class TopEndpoints(BaseModel):
+    """Endpoints, the one that was asked most often first."""
+
+    endpoints: list[EndpointUse]

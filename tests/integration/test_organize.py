@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 import requests
 from tests.conftest import Server
 from tests.integration.test_files import add
+from tests.integration.test_library import store
 from tests.integration.test_library_search import Library
-from tests.integration.test_storage import a_tenant
+from tests.integration.test_storage import a_tenant, an_image
 
 from aion import AionvisionError, ResourceNotFoundError, SyncAionVision, ValidationError
 from ocelli.domain.accounts import Tenant, Tier
@@ -22,6 +24,8 @@ from ocelli.domain.chat import Conversation, Finish, WholeAnswer
 from ocelli.domain.chat_errors import UpstreamUnavailable
 from ocelli.domain.errors import Conflict, NotFound, ValidationFailed
 from ocelli.domain.folders import DeleteMode
+from ocelli.domain.images import Coordinates
+from ocelli.domain.organizing import PLACES_HAVE_NO_NAMES
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.conversations import Asking
 from ocelli.usecases.folders import Folders
@@ -105,6 +109,16 @@ async def test_named_folders_are_filled_by_meaning_and_undone(desk: Desk) -> Non
     assert await desk.placed() == {"": {"dog", "car", "van"}}
     with pytest.raises(Conflict, match="undone"):
         await desk.organize.undo(desk.tenant, str(done.plan.id))
+
+
+async def test_by_where_the_files_say_that_they_were_taken(desk: Desk) -> None:
+    image = replace(an_image(desk.tenant), content_location=Coordinates(48.8606, 2.3376))
+    await store(desk.library.database, image, description="A painting.")
+    desk.library.ids["painting"] = image.id
+    done = await desk.sort("by place")
+    placed = await desk.placed()
+    assert placed == {"": {"dog", "car", "van"}, "48.86° N, 2.34° E": {"painting"}}
+    assert PLACES_HAVE_NO_NAMES in done.plan.summary
 
 
 async def test_what_was_changed_since_is_kept(desk: Desk) -> None:

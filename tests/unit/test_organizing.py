@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ocelli.domain.images import Coordinates
 from ocelli.domain.organizing import (
     MAX_GROUPS,
-    NO_PLACES,
     NOT_UNDERSTOOD,
+    PLACES_HAVE_NO_NAMES,
     Criterion,
     Group,
     by_name,
@@ -42,6 +43,8 @@ def shapes(groups: list[Group]) -> dict[str, int]:
         ("sort them by date, newest first", Criterion.MONTH, ()),
         ("one folder per day", Criterion.DAY, ()),
         ("Group by dominant colour", Criterion.COLOR, ()),
+        ("Sort my photos by city", Criterion.PLACE, ()),
+        ("by where they were taken", Criterion.PLACE, ()),
         ("by file format", Criterion.FORMAT, ()),
         ("with text or without text", Criterion.TEXT, ()),
         ("into folders by topic", Criterion.TAGS, ()),
@@ -60,8 +63,24 @@ def test_instructions(intent: str, criterion: Criterion, names: tuple[str, ...])
 
 def test_what_is_not_understood_is_said() -> None:
     assert read_instruction("Sort by damage severity").notes == (NOT_UNDERSTOOD,)
-    assert read_instruction("by place").notes == (NO_PLACES,)
+    assert read_instruction("by place").notes == (PLACES_HAVE_NO_NAMES,)
     assert read_instruction("x" * 2_000).criterion is Criterion.TAGS
+
+
+def test_pictures_of_a_city_share_a_place() -> None:
+    louvre, bastille = Coordinates(48.8606, 2.3376), Coordinates(48.8532, 2.3691)
+    auckland, nowhere = Coordinates(-36.8485, 174.7633), a_picture()
+    at = [a_picture(location=place) for place in (louvre, bastille, auckland)]
+    groups = by_property(Criterion.PLACE, [*at, nowhere])
+    assert shapes(groups) == {"36.85° S, 174.76° E": 1, "48.86° N, 2.34° E": 2}
+
+
+def test_distances() -> None:
+    paris, london = Coordinates(48.8566, 2.3522), Coordinates(51.5074, -0.1278)
+    assert paris.km_to(london) == pytest.approx(343.6, abs=1)
+    assert Coordinates(0, 179.95).km_to(Coordinates(0, -179.95)) == pytest.approx(11.1, abs=0.1)
+    assert Coordinates(90, 0).km_to(Coordinates(-90, 0)) == pytest.approx(20015, abs=1)
+    assert paris.km_to(paris) == 0
 
 
 def test_tags_that_tell_apart_come_first() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import asin, cos, radians, sin, sqrt
 from typing import TYPE_CHECKING
 
 from ocelli.domain.edits import NONE, Annotations
@@ -85,6 +86,9 @@ class VariantStatus(StrEnum):
     FAILED = "failed"
 
 
+EARTH_RADIUS_KM = 6371.0
+
+
 @dataclass(frozen=True, slots=True)
 class Coordinates:
     """A place on earth, in degrees (WGS 84); north and east are positive."""
@@ -94,6 +98,15 @@ class Coordinates:
 
     def __str__(self) -> str:
         return f"{self.latitude:.6f}, {self.longitude:.6f}"
+
+    def km_to(self, other: Coordinates) -> float:
+        """Return the distance along the surface, in kilometres."""
+        here, there = radians(self.latitude), radians(other.latitude)
+        east = radians(other.longitude - self.longitude)
+        chord = (
+            sin((there - here) / 2) ** 2 + cos(here) * cos(there) * sin(east / 2) ** 2
+        )  # the haversine
+        return 2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(chord)))
 
 
 @dataclass(frozen=True, slots=True)

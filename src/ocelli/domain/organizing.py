@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from ocelli.domain.images import Coordinates
     from ocelli.domain.picture_facts import PictureFacts
 
 MAX_PICTURES = 1_000  # that one request sorts
 MAX_GROUPS = 50
 MAX_NAMED = 20
+PLACE_KM = 20.0  # about the size of a city
 LONGEST_NAMED = 40  # characters of a folder that an instruction names
 # Pictures of a tag that more than this share of them have are told apart by others, if they can.
 WIDE_SHARE = 0.5
@@ -39,6 +41,7 @@ class Criterion(StrEnum):
     YEAR = "by year"
     MONTH = "by month"
     DAY = "by day"
+    PLACE = "by place"
     COLOR = "by colour"
     FORMAT = "by file format"
     ORIENTATION = "by orientation"
@@ -102,6 +105,12 @@ _WORDS: tuple[tuple[Criterion, str], ...] = (
     (Criterion.DAY, r"days?|daily"),
     (Criterion.MONTH, r"months?|monthly|dates?|chronolog\w+|times?"),
     (Criterion.YEAR, r"years?|yearly|annual\w*"),
+    # After "by" alone, as folders may be called "cities".
+    (
+        Criterion.PLACE,
+        r"(?:by|per)\s+(?:\w+\s+)?(?:places?|locations?|city|cities|country|countries|gps)"
+        r"|where (?:\w+ ){1,3}(?:was|were) taken",
+    ),
     (Criterion.COLOR, r"colou?rs?|hues?|palettes?"),
     (Criterion.FORMAT, r"formats?|file types?|extensions?"),
     (Criterion.ORIENTATION, r"orientations?"),
@@ -112,9 +121,6 @@ _WORDS: tuple[tuple[Criterion, str], ...] = (
         r"|objects?|what they show",
     ),
 )
-_PLACES = re.compile(
-    r"\b(?:by|per)\s+(?:\w+\s+)?(?:places?|locations?|city|cities|country|countries)\b"
-)
 _INTO = re.compile(
     r"\binto\b(?:\s+(?:the\s+|these\s+)?(?:following\s+)?(?:folders?|groups?|categories|albums?))?"
     r"(?:\s+(?:named|called|for))?\s*:?\s*(?P<names>.+)$",
@@ -122,10 +128,13 @@ _INTO = re.compile(
 )
 _QUOTED = re.compile(r'["“]([^"“”]+)["”]')
 _BETWEEN = re.compile(r"\s*(?:[,;\n]|\band\b|\bor\b)\s*")
-NO_PLACES = "Where pictures were taken is not stored."
+PLACES_HAVE_NO_NAMES = (
+    "Places are told by their coordinates, as names of places are not known here; pictures whose"
+    " files do not say where they were taken stay where they are."
+)
 NOT_UNDERSTOOD = (
-    "Without a chat backend only names of folders, dates, colours, tags, text, file format and"
-    " orientation are understood in an instruction; nothing else in it was followed."
+    "Without a chat backend only names of folders, dates, places, colours, tags, text, file"
+    " format and orientation are understood in an instruction; nothing else in it was followed."
 )
 
 
@@ -141,11 +150,11 @@ def read_instruction(intent: str) -> Instruction:
     if names:
         return Instruction(Criterion.NAMED, names)
     text = " ".join(intent.lower().split())
-    notes = (NO_PLACES,) if _PLACES.search(text) else ()
     for criterion, pattern in _WORDS:
         if re.search(rf"\b(?:{pattern})\b", text):
+            notes = (PLACES_HAVE_NO_NAMES,) if criterion is Criterion.PLACE else ()
             return Instruction(criterion, notes=notes)
-    return Instruction(Criterion.TAGS, notes=notes or (NOT_UNDERSTOOD,))
+    return Instruction(Criterion.TAGS, notes=(NOT_UNDERSTOOD,))
 
 
 def _named(intent: str) -> tuple[str, ...]:
@@ -194,6 +203,8 @@ def by_property(criterion: Criterion, pictures: Sequence[PictureFacts]) -> list[
     """Return the groups of pictures; those of which nothing is known are in none."""
     if criterion is Criterion.TAGS:
         return _grouped((each.id, tag) for each, tag in _by_tag(pictures))
+    if criterion is Criterion.PLACE:
+        return _grouped(_by_place(pictures))
     key = _KEYS[criterion]
     return _grouped((each.id, key(each)) for each in pictures)
 
@@ -250,6 +261,30 @@ def _by_tag(pictures: Sequence[PictureFacts]) -> Iterable[tuple[PictureFacts, st
     for picture, known in zip(pictures, tags, strict=True):
         shared = [key for key in known if counts[key] > 1]
         yield picture, names[min(shared, key=rank)] if shared else None
+
+
+def _by_place(pictures: Sequence[PictureFacts]) -> Iterable[tuple[UUID, str | None]]:
+    """Yield each picture with the place that it is at most ``PLACE_KM`` away from.
+
+    A place is where the first picture was taken that is near no other place.
+    """
+    places: list[Coordinates] = []
+    for picture in pictures:
+        taken_at = picture.location
+        if taken_at is None:
+            yield picture.id, None
+            continue
+        place = min(places, key=taken_at.km_to, default=None)
+        if place is None or taken_at.km_to(place) > PLACE_KM:
+            places.append(place := taken_at)
+        yield picture.id, _coordinates(place)
+
+
+def _coordinates(place: Coordinates) -> str:
+    """Return a place to a hundredth of a degree, about a kilometre: ``48.86° N, 2.35° E``."""
+    north, east = place.latitude >= 0, place.longitude >= 0
+    latitude, longitude = abs(place.latitude), abs(place.longitude)
+    return f"{latitude:.2f}° {'N' if north else 'S'}, {longitude:.2f}° {'E' if east else 'W'}"
 
 
 def _grouped(pairs: Iterable[tuple[UUID, str | None]]) -> list[Group]:

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.effective import EffectiveClaim
+    from ocelli.domain.images import Coordinates
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
     """The properties and the effective words of a stored picture.
 
-    ``taken_at`` is the date that its file or a person gives, None without one. ``color`` is the
+    ``taken_at`` is the date that its file or a person gives, ``location`` where its file says that
+    it was taken, each None without one. ``color`` is the
     name of the largest colour, None until colours were extracted. ``claims`` are all of them, kept
     or not.
     """
@@ -34,6 +36,7 @@ class PictureFacts:
     taken_at: datetime | None
     created_at: datetime
     color: str | None = None
+    location: Coordinates | None = None
     claims: tuple[EffectiveClaim, ...] = ()
 
     @property

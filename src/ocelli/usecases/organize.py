@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -243,7 +244,7 @@ class Organize:
             if words_only:
                 notes = (*notes, f"Only words were compared, not meaning: {words_only}.")
         else:
-            groups = by_property(instruction.criterion, pictures)
+            groups = await asyncio.to_thread(by_property, instruction.criterion, pictures)
         if instruction.criterion in (Criterion.YEAR, Criterion.MONTH, Criterion.DAY):
             undated = sum(each.taken_at is None for each in pictures)
             if undated:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.effective import effective_claims, effective_words
 from ocelli.domain.picture_facts import PictureFacts
 from ocelli.storage.postgres.annotations import edits_of, to_annotations
-from ocelli.storage.postgres.rows import to_words
+from ocelli.storage.postgres.rows import to_location, to_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,5 +83,6 @@ def _facts(row: Row, *, claims: bool) -> PictureFacts:
         taken_at=row["content_created_at"],
         created_at=row["created_at"],
         color=row["color"],
+        location=to_location(row),
         claims=tuple(effective_claims(annotations, words)) if claims else (),
     )

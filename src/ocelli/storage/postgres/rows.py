@@ -199,6 +199,13 @@ def to_variant(row: Mapping[str, Any]) -> Variant:
     )
 
 
+def to_location(row: Mapping[str, Any]) -> Coordinates | None:
+    """Return where a picture was taken; None if its file does not say."""
+    if row["latitude"] is None:
+        return None
+    return Coordinates(row["latitude"], row["longitude"])
+
+
 def to_image(
     row: Mapping[str, Any],
     *,
@@ -228,9 +235,7 @@ def to_image(
         variant_status=VariantStatus(row["variant_status"]),
         variant_error=row["variant_error"],
         content_created_at=row["content_created_at"],
-        content_location=None
-        if row["latitude"] is None
-        else Coordinates(row["latitude"], row["longitude"]),
+        content_location=to_location(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],

@@ -12,6 +12,8 @@ from tests.conftest import Server
 from tests.integration.test_main_job import API, finished, get, noise, upload
 from tests.waiting import until
 
+from aion.types.files import UserFile, UserFileDetails
+
 
 def send(server: Server, method: str, path: str, **options: Any) -> Any:
     options.setdefault("headers", server.headers)
@@ -75,6 +77,18 @@ def test_a_described_photo_is_found_by_what_was_said(
         f"ids={uuid.uuid4()}",
     ):
         assert listed(server, tenant, query) == [], query
+
+
+def test_fields_of_videos_documents_and_links_are_there(
+    server: Server, tenant: dict[str, str]
+) -> None:
+    id = add(server, 91, tenant)
+    (row,) = get(server, f"/user-files?ids={id}", headers=tenant).json()["files"]
+    details = get(server, f"/user-files/{id}", headers=tenant).json()
+    for field in UserFile.__dataclass_fields__:
+        assert field in row, field
+    for field in UserFileDetails.__dataclass_fields__:
+        assert field in details, field
 
 
 def test_orders(server: Server) -> None:

@@ -149,7 +149,30 @@ class Words(BaseModel):
     revision: int = Field(description="Counts the changes by people; 0: none so far.")
 
 
-class FileSummary(Words):
+class OtherMedia(BaseModel):
+    """What clients expect of videos, documents and links. Null, as all files are images."""
+
+    video_metadata: None = None
+    video_analysis_status: None = None
+    video_analysis_job_id: None = None
+    scene_count: None = None
+    has_audio_transcript: None = None
+    video_url: None = None
+    document_type: None = None
+    page_count: None = None
+    text_extraction_status: None = None
+    chunk_count: None = None
+    document_url: None = None
+    source_url: None = None
+    domain: None = None
+    og_metadata: None = None
+    favicon_url: None = None
+    crawl_status: None = None
+    extracted_images: None = None
+    extracted_images_count: None = None
+
+
+class FileSummary(OtherMedia, Words):
     """A row of the list."""
 
     id: str
@@ -287,7 +310,7 @@ class ClaimState(BaseModel):
     reviewed_at: datetime | None
 
 
-class FileDetails(Words):
+class FileDetails(OtherMedia, Words):
     """Everything about one file."""
 
     id: str
@@ -328,6 +351,9 @@ class FileDetails(Words):
     description_status: Status
     verification_level: VerificationLevel | None = Field(description="Of the description shown.")
     media_type: str = "image"
+    page_title: None = None
+    crawl_error: None = None
+    crawled_at: None = None
 
 
 class DeletedFile(BaseModel):

@@ -17,7 +17,7 @@ PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 run = folder=$$(mktemp -d) && $(1) --basetemp="$$folder/pytest" && rm -rf "$$folder"
 VLM_STAMP := $(VLM)/.installed
 
-.PHONY: help venv lock demo test test-fast test-foreign test-crashes check bench serve clean test-vlm test-servers
+.PHONY: help venv lock demo test test-fast test-foreign test-crashes check release bench serve clean test-vlm test-servers
 
 help:  ## what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +35,11 @@ $(STAMP): pyproject.toml requirements.lock
 
 # A new dependency goes into pyproject.toml first. What is pinned stays so; UPGRADE=--upgrade renews it.
 lock: venv  ## pin what pyproject.toml asks for, with hashes, into requirements.lock
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra server --extra dev $(UPGRADE) \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra server --extra s3 --extra video --extra dev $(UPGRADE) \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --output-file requirements.lock
+	@$(BIN)/$(PIP) --require-hashes -r requirements.lock
+	@$(BIN)/python -m release.sbom
 
 demo: export PHOTOS := $(PHOTOS)
 demo: venv  ## describe the sample photos, or PHOTOS=~/Pictures
@@ -77,6 +79,9 @@ check: venv  ## lint, format, types, spelling, prose, import contracts
 	@$(BIN)/codespell
 	@$(BIN)/python -m tools.prose
 	@PYTHONPATH=src $(BIN)/lint-imports
+
+release: venv  ## wheel and source distribution in dist, built, checked and tried out
+	@$(BIN)/python -m release
 
 bench: venv  ## performance as ratios against baselines of the same run
 	@$(BIN)/python -m benchmarks

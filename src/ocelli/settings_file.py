@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 NAME = "ocelli.toml"
 SYNTAX = (
-    "a line is `name = value` with texts in quotes, or a header `[table]`; see docs/settings.md"
+    "a line is `name = value` with texts in quotes, or a header `[table]`; "
+    "see `ocelli docs settings`"
 )
 _AT = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 from ocelli import __version__, distribution
 from ocelli.cli.main import main
+from ocelli.domain.errors import StorageAccessDenied
+from ocelli.domain.s3_buckets import parse_bucket_url
+from ocelli.storage.objects_s3 import S3Objects
 from ocelli.wiring.checks import packages
 
 ROOT = Path(__file__).parents[2]
@@ -91,3 +95,11 @@ def _spec_at(folder: Path):  # type: ignore[no-untyped-def]
     from importlib.machinery import PathFinder
 
     return lambda name: PathFinder.find_spec(name, [str(folder)])
+
+
+def test_without_boto3_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    with pytest.raises(StorageAccessDenied, match=r"pip install 'ocelli-vision\[server,s3\]'"):
+        S3Objects(parse_bucket_url("s3://bucket"), tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from typing import Any
 
@@ -147,3 +148,9 @@ def test_a_video_that_is_left_ends_its_decoder() -> None:
     assert next(left).seconds == 0
     left.close()  # type: ignore[attr-defined]
     assert len(list(READER.frames(video(), interval=1, max_frames=3))) == 3
+
+
+def test_without_av_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(AnalysisFailed, match=r"pip install 'ocelli-vision\[server,video\]'"):
+        READER.frames(b"", interval=1, max_frames=1)

@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def test_without_yt_dlp_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(FetchFailed, match=r"pip install 'ocelli-vision\[video\]'"):
+    with pytest.raises(FetchFailed, match=r"pip install 'ocelli-vision\[server,video\]'"):
         await YtDlp(max_bytes=10**7, timeout=5).download("https://vimeo.com/1")
 
 

@@ -101,9 +101,9 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     yield DoctorCheck("server", running_server(settings.data) or "none runs on this folder")
     yield local_models()
     for each in _with_sight(_probed(settings), settings):
-        advice = None if each.is_good else f"see [backends.{each.name}] in docs/settings.md"
+        advice = None if each.is_good else f"see [backends.{each.name}] in `ocelli docs settings`"
         if each.sight.startswith(Sight.BLIND):
-            advice = f"see docs/sight.md; once it is mended: ocelli models check {each.name}"
+            advice = f"see `ocelli docs sight`; once it is mended: ocelli models check {each.name}"
         told = f"{each.model} {each.state}, {each.sight}" if each.sight else each.state
         yield DoctorCheck(f"backend {each.name}", told.strip(), advice)
     yield vision_model(settings)

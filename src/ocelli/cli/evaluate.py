@@ -89,7 +89,7 @@ def _of_policy(settings: Settings, options: Options, labels: Sequence[ReferenceL
     try:
         policy = of_policy.read_policy(options.policy)
     except (OSError, ValueError) as error:
-        fail(f"{options.policy}: {error}", "docs/escalation.md shows one")
+        fail(f"{options.policy}: {error}", "`ocelli docs escalation` shows one")
         return WRONG_USE
     chosen = of_policy.PolicyOptions(
         policy, options.error, options.fit_to, options.plot_to, options.as_json

@@ -530,6 +530,18 @@ def doctor(as_json: AsJson = False, data: Existing = None) -> None:
     exit_with(run(as_json=as_json, **given(data=data)))
 
 
+@app.command()
+def docs(
+    page: Annotated[
+        str | None, typer.Argument(help="Which: settings, sdk/quick-start, ... Default: a list.")
+    ] = None,
+) -> None:
+    """Read the documentation of this version, without a network."""
+    from ocelli.cli.docs import docs as run
+
+    exit_with(run(page))
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NAMES_ITSELF = re.compile(r"([\w-]+): (.*)", re.DOTALL)
-ADVICE = "docs/settings.md lists all settings"
+ADVICE = "`ocelli docs settings` lists all settings"
 
 
 def load_settings(**options: Any) -> Settings:

@@ -133,7 +133,7 @@ def work(**options: Any) -> int:
                 )
             supervisor.keep_running(dsn, stop)
     except CANNOT_START as error:
-        fail(str(error), "ocelli doctor, or docs/several-machines.md")
+        fail(str(error), "ocelli doctor, or ocelli docs several-machines")
         return CANNOT_RUN
     except NoModel as error:
         return error.code

@@ -1,11 +1,16 @@
-"""Decode frames of a video, which is read from memory, once, in order."""
+"""Decode frames of a video, which is read from memory, once, in order.
+
+PyAV does it, which is an extra: ``ocelli-vision[video]``.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import time
 from typing import TYPE_CHECKING, Any
 
+from ocelli.distribution import pip_install
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.ports_fetch import Frame
@@ -41,6 +46,10 @@ class VideoFrames:
 
     def frames(self, data: bytes, *, interval: int, max_frames: int) -> Iterator[Frame]:
         """See ports_fetch.Videos."""
+        if importlib.util.find_spec("av") is None:
+            raise _failed(
+                f"Videos can be read once av is installed here ({pip_install('server', 'video')})."
+            )
         max_frames = min(max_frames or self._max_frames, self._max_frames)
         return isolation.iterate(self._reader.frames, data, interval, max_frames, memory=MEMORY)
 

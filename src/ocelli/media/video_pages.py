@@ -33,7 +33,7 @@ class YtDlp:
         if importlib.util.find_spec("yt_dlp") is None:
             raise FetchFailed(
                 "Videos of this site can be fetched once yt-dlp is installed here "
-                f"({pip_install('video')})."
+                f"({pip_install('server', 'video')})."
             )
         with tempfile.TemporaryDirectory() as folder:
             await self._run(url, folder)

@@ -33,6 +33,7 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 6.0
 RESTART_TIMEOUT = 3.0
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -327,25 +328,25 @@ def _identity(path: Path) -> _Identity:
             f"Postgres does not run as root, and the user {entry.pw_name} cannot reach {path}. "
             "Install util-linux (`setpriv`), or start Ocelli as an ordinary user."
         )
-    capability = _search_capability()
+    # The least capability to traverse private folders that this process has.
+    capability = "dac_read_search" if _has_capability(CAP_DAC_READ_SEARCH) else "dac_override"
+    # Without this bit access(2), by which initdb looks for `postgres`, ignores the capability.
+    bits = ("--securebits=+no_setuid_fixup",) if _has_capability(CAP_SETPCAP) else ()
     return _Identity(
         entry.pw_uid,
         entry.pw_gid,
         (
             *(setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
-            *(f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", "--"),
+            *(*bits, f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", "--"),
         ),
     )
 
 
-def _search_capability() -> str:
-    """Return the least capability to traverse private folders that this process has."""
+def _has_capability(number: int) -> bool:
     with contextlib.suppress(OSError, ValueError, IndexError):
         status = Path("/proc/self/status").read_text()
-        own_capabilities = int(status.partition("CapPrm:")[2].split()[0], 16)
-        if own_capabilities & 1 << CAP_DAC_READ_SEARCH:
-            return "dac_read_search"
-    return "dac_override"
+        return bool(int(status.partition("CapPrm:")[2].split()[0], 16) & 1 << number)
+    return False
 
 
 def _free_port() -> int:

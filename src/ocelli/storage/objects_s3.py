@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from ocelli.distribution import pip_install
 from ocelli.domain.errors import OcelliError, StorageAccessDenied, TooLarge, Unavailable
 from ocelli.domain.http_status import can_be_retried
 from ocelli.domain.ports_storage import SignedUpload
@@ -42,7 +43,8 @@ class S3Objects:
     """A bucket as an object store; implements ports_storage.Objects.
 
     boto3 runs in ``threads`` threads of its own, so that a slow bucket delays nothing else.
-    Without ``credentials`` boto3 finds them. ``guarded`` connects to public addresses only. A call
+    Without ``credentials`` boto3 finds them; without boto3 (an extra: ``ocelli-vision[s3]``) none
+    is made: StorageAccessDenied. ``guarded`` connects to public addresses only. A call
     that exceeds ``timeout`` seconds (``PUT_TIMEOUT`` for put) raises Unavailable, and its thread is
     free then, as it is when the caller is cancelled.
     """
@@ -202,8 +204,13 @@ class S3Objects:
 def _client(
     bucket: Bucket, credentials: Credentials | None, *, guarded: bool, connections: int
 ) -> Any:
-    from boto3.session import Session
-    from botocore.config import Config
+    try:
+        from boto3.session import Session
+        from botocore.config import Config
+    except ModuleNotFoundError:
+        raise StorageAccessDenied(
+            f"Buckets can be used once boto3 is installed here ({pip_install('server', 's3')})."
+        ) from None
 
     logging.getLogger("botocore").setLevel(logging.WARNING)  # below INFO it prints signatures
     keys = {}

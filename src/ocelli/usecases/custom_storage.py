@@ -79,7 +79,10 @@ class CustomStorage:
         _check(bucket, credentials)
         if not self._is_trusted(bucket):
             await _check_address(bucket)
-        reason = await self._test(tenant_id, self._open(bucket, credentials))
+        try:
+            reason = await self._test(tenant_id, self._open(bucket, credentials))
+        except StorageAccessDenied as error:
+            reason = error.message
         if reason is not None:
             raise ValidationFailed(
                 f"The bucket cannot be used: {reason}", field="bucket_name", issue=reason

@@ -131,7 +131,7 @@ def vision_model(settings: Settings) -> DoctorCheck:
     try:
         launch = launch_of(chosen_model(settings), settings, this_machine(), key="")
     except ModelError as error:
-        return DoctorCheck(name, str(error), error.hint or "see docs/models.md")
+        return DoctorCheck(name, str(error), error.hint or "see `ocelli docs models`")
     return DoctorCheck(
         name,
         f"{launch.name} with {settings.runner}: "

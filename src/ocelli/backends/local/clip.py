@@ -180,7 +180,7 @@ class ClipEmbedder:
         for path in (self._folder / name, self._folder / below / name):
             if path.is_file():
                 return path
-        raise Unavailable(f"{self._folder} has no {name}: see docs/search.md")
+        raise Unavailable(f"{self._folder} has no {name}: see `ocelli docs search`")
 
 
 def embedding(openvino: Any, path: Path) -> Any:

@@ -65,7 +65,7 @@ def test_the_pages_are_printed_in_an_empty_folder(unpacked: Path, tmp_path: Path
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert ocelli("docs", "settings").stdout == page
     assert ocelli("docs", "docs/settings.md").stdout == page
-    unknown = ocelli("docs", "setings")
+    unknown = ocelli("docs", "setting")
     assert unknown.returncode == 2
     assert "ocelli docs settings" in unknown.stderr
 

@@ -1,14 +1,19 @@
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ocelli.backends.local import model_files
 from ocelli.backends.local.backend import LocalBackend
+from ocelli.backends.local.detect import ModelSet
+from ocelli.backends.local.embedder import MiniLmEmbedder
 from ocelli.backends.local.lexicon import lexicon
 from ocelli.backends.local.neural_models import shares
+from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.stopwatch import Stopwatch, Timing
-from ocelli.domain.errors import AnalysisFailed, FailureType
+from ocelli.domain.errors import AnalysisFailed, FailureType, Unavailable
 
 
 def test_small_scores_of_a_group_add_up_to_its_parent() -> None:
@@ -63,12 +68,13 @@ def test_no_changed_weights_are_loaded(
     data[len(data) // 2] ^= 1
     changed.write_bytes(data)
     monkeypatch.setattr(model_files.ModelFile, "locate", lambda _: changed)
-    model_files.weights.cache_clear()
-    try:
-        with pytest.raises(model_files.WrongWeights, match="sha256 differs"):
-            model_files.weights(model.name)
-    finally:
-        model_files.weights.cache_clear()
+    runtime = Runtime(tmp_path / "cache")
+    load: Callable[[], object] = partial(MiniLmEmbedder(runtime).embed, "cat")
+    if model.name != model_files.EMBEDDING:
+        network = next(each for each in ModelSet().all if each.name == model.name)
+        load = partial(network.load, runtime)
+    with pytest.raises((model_files.WrongWeights, Unavailable), match="sha256 differs"):
+        load()
 
 
 def test_weights_that_are_not_installed() -> None:

@@ -118,13 +118,24 @@ def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert cache_folder() == tmp_path / ".cache" / "ocelli"
 
 
-def test_weights_are_compared_with_their_pins_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_compared_with_their_pins_before_they_are_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     model = model_files.info("faces")
     wrong = replace(model, files=(replace(model.files[0], sha256="0" * 64),))
     monkeypatch.setattr(model_files, "models", lambda: [wrong])
-    model_files.weights.cache_clear()
     with pytest.raises(model_files.WrongWeights, match=r"yunet_2023mar\.onnx .*`pip install"):
-        model_files.weights("faces")
+        faces(Runtime(tmp_path))
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_was_compiled_of_pinned_weights_is_used_without_reading_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = faces(Runtime(tmp_path))
+    monkeypatch.delattr(model_files.Weights, "verified")
+    again = faces(Runtime(tmp_path))
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
 
 
 def test_what_a_graph_lacks_is_named() -> None:

@@ -53,9 +53,9 @@ class MiniLmEmbedder:
         if self._network is None:
             try:
                 (weights,) = model_files.weights(EMBEDDING)
+                build = network_builders.embedding
+                self._network = self._runtime.network(EMBEDDING, weights, build)
             except (FileNotFoundError, model_files.WrongWeights) as error:
                 raise Unavailable(f"The embedder cannot be used: {error}") from error
-            build = network_builders.embedding
-            self._network = self._runtime.network(EMBEDDING, weights, build)
             model_files.mark_loaded(EMBEDDING)
         return self._network

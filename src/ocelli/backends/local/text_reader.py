@@ -62,7 +62,7 @@ class TextReader(NeuralModel):
         self._letters = self._network_of(
             runtime, "text-letters", letters, network_builders.text_letters
         )
-        characters = graphdef.metadata(letters.path.read_bytes(), "character")
+        characters = graphdef.metadata(letters.verified().read_bytes(), "character")
         self._alphabet = ocr.alphabet(characters)
 
     def find(self, pixels: Any, clock: Stopwatch) -> tuple[TextLine, ...]:

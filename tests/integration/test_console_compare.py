@@ -59,7 +59,7 @@ def test_several_pictures_in_several_ways(
     assert page.count("1 failed") == 2
     assert "<bdi>coffee.png</bdi>" in page
     assert page.count('class="card compared-picture"') == 3
-    assert "Claims that all judge alike" in page
+    assert "Claims on which all agree" in page
     previews = list(dict.fromkeys(PREVIEW.findall(page)))
     assert len(previews) == 3
     answers = [client.get(each) for each in previews]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -207,6 +208,25 @@ async def test_what_was_talked_of_is_known(chat: Chat) -> None:
     again = await chat.say("show me pictures from 2024")
     second = chat.named(again)[1]
     assert chat.named(await chat.say("describe the second one")) == [second]
+
+
+async def test_ordinals_count_in_the_last_list(chat: Chat) -> None:
+    listed = chat.named(await chat.say("show me the last 3 photos"))
+    assert len(listed) == 3
+    assert chat.named(await chat.say("describe the third one")) == listed[2:]
+    assert chat.named(await chat.say("what do the first two have in common?")) == listed[:2]
+    assert chat.named(await chat.say("describe the last one")) == listed[1:2], "of these two"
+    assert "Which picture do you mean" in await chat.plain("describe the ninth one")
+
+
+async def test_pictures_with_text_and_without(chat: Chat) -> None:
+    with_text = await chat.say("Which photos have visible text, and what does it say?")
+    assert sorted(chat.named(with_text)) == ["shop.jpg", "street.jpg"]
+    assert with_text.message.plain.startswith("2 pictures have visible text.\n- ")
+    assert re.search("- shop.jpg: “.*SALE", with_text.message.plain)
+    without = await chat.say("How many pictures have no text?")
+    assert without.message.plain.startswith("2 pictures have no visible text.")
+    assert sorted(chat.named(without)) == ["cat.jpg", "dog.jpg"]
 
 
 async def test_what_it_cannot_answer_is_said(chat: Chat) -> None:

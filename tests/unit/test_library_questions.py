@@ -27,6 +27,9 @@ NOW = datetime(2026, 11, 30, 17, tzinfo=UTC)
         ("How many pictures do I have?", Kind.COUNT, ""),
         ("How many photos show a bus or a train?", Kind.COUNT, "bus or a train"),
         ("What do I have in my library?", Kind.OVERVIEW, ""),
+        ("Is there an elephant in any of them?", Kind.COUNT, "elephant"),
+        ("Do some of these show a person?", Kind.COUNT, "person"),
+        ("Describe all of them", Kind.ABOUT, "Describe"),
         ("Which tags are most common?", Kind.OVERVIEW, ""),
         ("sort them into folders by month", Kind.ORGANIZE, "sort them into folders by month"),
         ("What images do I have?", Kind.OVERVIEW, ""),
@@ -79,6 +82,27 @@ def test_filters() -> None:
     newest = read_question("show me the last 5 photos", NOW)
     assert (newest.order, newest.limit) == (Order.NEWEST, 5)
     assert read_question("the oldest pictures of a horse", NOW).order is Order.OLDEST
+
+
+@pytest.mark.parametrize(
+    ("message", "written", "has_text"),
+    [
+        ("Which photos have visible text, and what does it say?", None, True),
+        ("How many pictures have any text in them?", None, True),
+        ("Do any photos show writing?", None, True),
+        ("Which ones have words on them and which do not?", None, True),
+        ("photos without text", None, False),
+        ("photos that have no visible text", None, False),
+        ("pictures with the text “STOP and what else”", "stop and what else", None),
+        ("images that contain the word exit and are from 2020", "exit", None),
+        ("Which picture has the words happy birthday on it?", "happy birthday", None),
+        ("show me photos with text on a sign", "on a sign", None),
+        ("What does the text say?", None, None),
+    ],
+)
+def test_text_in_pictures(message: str, written: str | None, has_text: bool | None) -> None:
+    read = read_question(message, NOW)
+    assert (read.written, read.has_text) == (written, has_text)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ class FileQuery:
 
     ``since`` is inclusive, ``before`` is not; both compare the time when the photo was taken, or
     else uploaded. ``folder``: directly in it. All of ``tags`` must be present, whether a person or
-    an analysis set them. Bounds of the confidence, from 0 to 1, exclude pictures without one.
+    an analysis set them. ``has_text``: whether text is visible in it. Bounds of the confidence,
+    from 0 to 1, exclude pictures without one.
     By relevance the best come first, whatever ``descending`` is.
     """
 
@@ -50,6 +51,7 @@ class FileQuery:
     mode: SearchMode = SearchMode.ALL
     tags: tuple[str, ...] = ()
     described: bool | None = None
+    has_text: bool | None = None
     ids: tuple[UUID, ...] | None = None
     folder: UUID | None = None
     since: datetime | None = None

@@ -59,6 +59,7 @@ _LIKE = re.compile(
     rf"|\bsimilar (?:{_PICTURES}|to)\b"
 )
 _COUNT = re.compile(r"\b(?:how many|number of|count(?: of)?|how much)\b")
+_OF_SEVERAL = re.compile(r"\b(?P<some>any |some |one |none )?of (?:these|those|them)\b")
 _WHEN = re.compile(
     r"\b(?:when (?:was|were|did)|(?:what|which) (?:date|day|year)|how old (?:is|are))\b"
 )
@@ -71,7 +72,18 @@ _SAYS = re.compile(
     r"(?P<two>.*)"
     r"|\b(?:it|where it) (?:says|reads)\b(?P<three>.*)"
 )
-_TEXT_WORDS = re.compile(r"^\s*(?:that (?:says?|reads?)|saying|reading|of|is|:|on (?:it|them))?\s*")
+_NO_TEXT = re.compile(
+    r"\b(?:without|have no|has no|with no|that do not have|don't have) (?:any |visible )*"
+    r"(?:text|words?|writing|lettering)\b"
+)
+_TEXT_WORDS = re.compile(
+    r"^\s*(?:(?:in|on) (?:it|them)|at all)?\s*(?:that (?:says?|reads?)|saying|reading|of|is|:)?\s*"
+)
+_BEHIND_TEXT = re.compile(r"\s+(?:(?:on|in) (?:it|them)|and(?: (?:are|is|were|was))?)[\s?.!]*$")
+# What is asked beside: ", and what does it say?"
+_FURTHER = re.compile(
+    r"(?:[,;?.]\s*|\s+and\s+)(?:and\s+|then\s+)?(?:what|which|how|who|where|tell|show|list|read)\b.*"
+)
 _COLORED = re.compile(
     rf"^(?:mostly |mainly |predominantly |very |all |rather )?(?:in )?(?P<color>{_COLORS})"
     r"(?: colou?red| in colou?r| colou?rs?| tones?)?$"
@@ -161,7 +173,8 @@ class Order(StrEnum):
 class LibraryQuestion:
     """A message as the rules read it.
 
-    ``text`` is what is searched, empty: nothing. ``written`` is looked for in visible text.
+    ``text`` is what is searched, empty: nothing. ``written`` is looked for in visible text;
+    ``has_text``: with any text, or without.
     ``limit``: so many of them. ``positions`` are pictures of the last answer, from 0, LAST for its
     last one. ``refers``: it is about what was talked of before. ``filenames`` are those in it.
     """
@@ -171,6 +184,7 @@ class LibraryQuestion:
     period: Period | None = None
     color: str | None = None
     written: str | None = None
+    has_text: bool | None = None
     order: Order | None = None
     limit: int | None = None
     positions: tuple[int, ...] = ()
@@ -180,7 +194,8 @@ class LibraryQuestion:
     @property
     def filters(self) -> bool:
         """Whether it says which pictures it is about, by anything but what was said before."""
-        return bool(self.text or self.period or self.color or self.written)
+        said = self.text or self.period or self.color or self.written
+        return bool(said) or self.has_text is not None
 
 
 def read_question(message: str, now: datetime) -> LibraryQuestion:
@@ -195,7 +210,7 @@ def read_question(message: str, now: datetime) -> LibraryQuestion:
     positions = () if few else _positions(rest)
     period = period_in(rest, now)
     rest = period.rest if period else rest
-    written, rest = _written(rest)
+    written, has_text, rest = _written(rest)
     refers = bool(_REFERS.search(rest) or positions)
     text = _searched(rest, message)
     color = _colored(text)
@@ -205,6 +220,7 @@ def read_question(message: str, now: datetime) -> LibraryQuestion:
         period,
         color,
         written,
+        has_text,
         few[0] if few else _order(rest),
         few[1] if few else None,
         positions,
@@ -241,11 +257,12 @@ def _with_kind(read: LibraryQuestion, asked: str) -> LibraryQuestion:
         return replace(read, kind=Kind.OVERVIEW, text="")
     if _WHEN.search(asked) and (pointing or read.text or read.order):
         return replace(read, kind=Kind.WHEN)
-    of_several = _COUNT.search(asked) and re.search(r"\bof (?:these|those|them)\b", asked)
+    of_several = _OF_SEVERAL.search(asked)
+    counts = _COUNT.search(asked) or (of_several and of_several["some"])
     in_detail = read.positions or read.filenames or _DETAIL.search(asked)
-    if pointing and in_detail and not of_several:
+    if pointing and in_detail and not (of_several and counts):
         return replace(read, kind=Kind.ABOUT)
-    if _COUNT.search(asked):
+    if counts:
         return replace(read, kind=Kind.COUNT)
     if read.filters or read.order or read.filenames:
         return read
@@ -283,17 +300,27 @@ def _order(text: str) -> Order | None:
     return Order.NEWEST if _NEWEST.search(text) else None
 
 
-def _written(text: str) -> tuple[str | None, str]:
-    """Return what is to be read in a picture, and the text without it."""
+def _written(text: str) -> tuple[str | None, bool | None, str]:
+    """Return what is to be read in pictures, whether they have text, and the message without it."""
+    without = _NO_TEXT.search(text)
+    if without:
+        return None, False, text[: without.start()]
     found = _SAYS.search(text)
     if found is None:
-        return None, text
+        return None, None, text
     said = found["one"] or found["two"] or found["three"] or ""
     quoted = _QUOTED.search(said)
-    wanted = quoted[1] if quoted else _TEXT_WORDS.sub("", said).strip(" ?.!'")
-    if not wanted or len(wanted) > LONGEST_SEARCH:
-        return None, text
-    return wanted, text[: found.start()]
+    wanted = quoted[1] if quoted else _unquoted(said)
+    if len(wanted) > LONGEST_SEARCH or (not wanted and found["one"] is None):
+        return None, None, text
+    return wanted or None, None if wanted else True, text[: found.start()]
+
+
+def _unquoted(said: str) -> str:
+    """Return the words that are to be read, without what else is asked."""
+    for aside in (_FURTHER, _TEXT_WORDS, _BEHIND_TEXT):
+        said = aside.sub("", said)
+    return said.strip(" ?.!'")
 
 
 def _searched(text: str, message: str) -> str:

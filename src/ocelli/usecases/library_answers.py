@@ -129,7 +129,7 @@ def _counted(gathered: Gathered) -> str:
     lines = [_matches(gathered)]
     named = gathered.shown[: min(len(gathered.named), LISTED)]
     if named:
-        lines.append(_list(named))
+        lines.append(_list(named, read=_is_about_text(gathered.question)))
     lines += _near(gathered)
     return "\n".join([*lines, *_notes(gathered)])
 
@@ -140,7 +140,7 @@ def _found(gathered: Gathered) -> str:
     named = [each for each in gathered.shown if each.id in set(gathered.named)][:limit]
     lines = [_matches(gathered)]
     if named:
-        lines.append(_list(named))
+        lines.append(_list(named, read=_is_about_text(question)))
         if gathered.count > len(named):
             lines.append(f"These are the first {len(named)}.")
     return "\n".join([*lines, *_near(gathered), *_notes(gathered)])
@@ -158,6 +158,8 @@ def _matches(gathered: Gathered) -> str:
         said.append(
             f"{have} the text “{without_markup(question.written)}” in {'it' if one else 'them'}"
         )
+    if question.has_text is not None:
+        said.append(f"{have} {'' if question.has_text else 'no '}visible text")
     if question.period:
         said.append(f"{are} {_when(question.period.label)}")
     what = " and ".join(said)
@@ -223,12 +225,19 @@ def _are(count: int) -> str:
     return f"is {count} picture" if count == 1 else f"are {count:,} pictures"
 
 
-def _list(images: Sequence[Image]) -> str:
-    return "\n".join(_line(known(each)) for each in images)
+def _is_about_text(question: LibraryQuestion) -> bool:
+    return bool(question.written or question.has_text)
 
 
-def _line(picture: KnownPicture) -> str:
-    return f"- {_mark(picture)}: {told(picture)}"
+def _list(images: Sequence[Image], *, read: bool = False) -> str:
+    """Return a line for each picture, with what it shows; ``read``: with the text in it."""
+    return "\n".join(_line(known(each), read=read) for each in images)
+
+
+def _line(picture: KnownPicture, *, read: bool) -> str:
+    text = " ".join((picture.shown.visible_text or "").split()) if read else ""
+    said = f"“{without_markup(shortened(text, LINE_LENGTH))}”" if text else told(picture)
+    return f"- {_mark(picture)}: {said}"
 
 
 def told(picture: KnownPicture) -> str:

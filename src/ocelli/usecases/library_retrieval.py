@@ -87,10 +87,14 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a conversation talked of: the pictures of the last answer, and all that it found."""
+    """What a conversation talked of: the pictures of the last answer, and all that it found.
+
+    ``lists`` are the pictures of each answer, the last first: what "the second one" counts in.
+    """
 
     shown: Sequence[UUID] = ()
     found: Sequence[UUID] = ()
+    lists: Sequence[Sequence[UUID]] = ()
 
     def within(self, selection: Sequence[UUID] | None) -> Past:
         """Return it without pictures outside of a selection, if there is one."""
@@ -99,7 +103,21 @@ class Past:
         return Past(
             [id for id in self.shown if id in selection],
             [id for id in self.found if id in selection],
+            [[id for id in each if id in selection] for each in self.lists],
         )
+
+    def at(self, positions: Sequence[int]) -> Sequence[UUID]:
+        """Return the pictures at ``positions`` of the last list that has all of them.
+
+        A single picture is a list only where there is no other: after "the second one", "the first
+        one" is of the same list as that.
+        """
+        last = max(each + 1 if each >= 0 else -each for each in positions)
+        several = [each for each in self.lists if len(each) > 1]
+        for listed in (*several, *self.lists):
+            if len(listed) >= last:
+                return [listed[at] for at in positions]
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +129,12 @@ class _Matches:
 
 
 def past_of(messages: Sequence[SessionMessage]) -> Past:
-    """Return what the last answer that had pictures talked of."""
+    """Return what the last answer that had pictures talked of, and the lists of all of them."""
+    lists = [each.image_ids for each in reversed(messages) if each.image_ids]
     for each in reversed(messages):
         ids = [id for ref in each.refs.values() for id in ref.ids]
         if each.image_ids or ids:
-            return Past(each.image_ids, ids or each.image_ids)
+            return Past(each.image_ids, ids or each.image_ids, lists)
     return Past()
 
 
@@ -176,6 +195,7 @@ class Retrieval:
             query = _within(query, await self._colored(tenant_id, question.color))
         if question.written is not None:
             query = replace(query, search=parse(question.written), mode=SearchMode.VISIBLE_TEXT)
+        query = replace(query, has_text=question.has_text)
         near: list[UUID] = []
         words_only = None
         if question.text and question.written is None:
@@ -241,9 +261,7 @@ class Retrieval:
                 talked_of, _ = await tx.images.matches(session.tenant_id, scope, limit=TALKED_OF)
         if not question.positions:
             return talked_of
-        return [
-            talked_of[at] for at in question.positions if -len(talked_of) <= at < len(talked_of)
-        ]
+        return (past if past.lists else Past(lists=[talked_of])).at(question.positions)
 
     async def _searched(
         self, tenant_id: UUID, scope: FileQuery, question: LibraryQuestion
@@ -363,6 +381,8 @@ def _label(question: LibraryQuestion) -> str:
         parts.append(f"mostly {question.color}")
     if question.written:
         parts.append(f"the text “{question.written}”")
+    if question.has_text is not None:
+        parts.append("text" if question.has_text else "no text")
     if question.period:
         parts.append(question.period.label)
     return ", ".join(parts) or "all pictures"

@@ -59,6 +59,7 @@ _PARTS = {
     SearchMode.METADATA: "ts_filter(words, '{a,b,c}')",
     SearchMode.VISIBLE_TEXT: "ts_filter(words, '{d}')",
 }
+_HAS_TEXT = "$text"  # the lexeme of pictures with visible text; no word is like it
 _LABELLED = "words @@ %(labels)s::tsquery"
 # ``all_rows`` is about how many pictures of all tenants there are.
 _COUNT = (
@@ -236,10 +237,13 @@ def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
             values[name] = value
     if query.state is not None:
         holding.append(_STATES[query.state])
-    labels = [_tenant(tenant_id), *map(_label, query.tags)]
-    values["labels"] = " & ".join(_quoted(label) for label in labels)
+    labels = [_quoted(label) for label in (_tenant(tenant_id), *map(_label, query.tags))]
+    if query.has_text is not None:
+        labels.append(f"{'' if query.has_text else '!'}{_quoted(_HAS_TEXT)}")
+    values["labels"] = " & ".join(labels)
+    labelled = len(labels) > 1
     if query.search is None:
-        return _of_tenant([*holding, _LABELLED] if query.tags else holding), values
+        return _of_tenant([*holding, _LABELLED] if labelled else holding), values
     values["expression"] = query.search.expression()
     values["exact"] = query.search.expression(query.mode, prefix=False)
     values["ranked"] = RANKED
@@ -247,7 +251,7 @@ def conditions(tenant_id: UUID, query: FileQuery) -> tuple[str, dict[str, Any]]:
         holding.append(f"words @@ (%(labels)s::tsquery && ({_tsquery('expression')}))")
     else:
         holding.append(f"{_PARTS[query.mode]} @@ ({_tsquery('expression')})")
-        if query.tags:
+        if labelled:
             holding.append(_LABELLED)
     return _of_tenant(holding), values
 
@@ -394,7 +398,11 @@ def _entry(row: Row) -> dict[str, Any]:
         "tags": fold(" ".join(tags)),
         "description": fold(f"{shown.description or ''} {shown.alt_text or ''}"[:LONGEST_TEXT]),
         "seen": fold((shown.visible_text or "")[:LONGEST_TEXT]),
-        "labels": [_tenant(row["tenant_id"]), *sorted({_label(tag) for tag in tags})],
+        "labels": [
+            _tenant(row["tenant_id"]),
+            *sorted({_label(tag) for tag in tags}),
+            *([_HAS_TEXT] if (shown.visible_text or "").strip() else []),
+        ],
     }
 
 

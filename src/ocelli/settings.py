@@ -341,6 +341,16 @@ class Settings(BaseSettings):
         "Default: `compiled` in `data`; for `ocelli describe` `ocelli` in `XDG_CACHE_HOME` "
         "(`~/.cache`).",
     )
+    bulk_shard_rows: int = Field(
+        5000, ge=1, le=1_000_000, description="Rows of one Parquet file of `ocelli bulk`."
+    )
+    bulk_shard_seconds: float = Field(
+        15.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which `ocelli bulk` writes what it has, so that a kill loses no "
+        "more than that.",
+    )
     max_attempts: int = Field(
         3, ge=1, le=20, description="How often an analysis is tried before it is failed."
     )

@@ -1,7 +1,7 @@
 """Entry point of child processes.
 
-``api FD``, ``worker NUMBER`` and ``model FD`` are the supervisor's, that of ``ocelli describe`` is
-``describer FD``.
+``api FD``, ``worker NUMBER`` and ``model FD`` are the supervisor's, ``describer FD`` is that of
+``ocelli describe``, ``bulk FD`` that of ``ocelli bulk``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["describer", descriptor]:
             _describe(int(descriptor))
+        case ["bulk", descriptor]:
+            _work_in_bulk(int(descriptor))
         case _:
             _serve(follow_supervisor())
 
@@ -60,6 +62,22 @@ def _describe(descriptor: int) -> None:
         os.environ.update(environment)
         _collect_garbage()
         asyncio.run(describe(connection, VerificationLevel(level), *tags_from or ()))
+
+
+def _work_in_bulk(descriptor: int) -> None:
+    from multiprocessing.connection import Connection
+
+    from ocelli.bulk.child import serve
+    from ocelli.wiring.bulk import build_picture_worker
+
+    with Connection(descriptor) as connection:
+        try:
+            plan = connection.recv()
+        except EOFError:  # the command has ended already
+            return
+        _collect_garbage()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(connection, plan, build_picture_worker))
 
 
 def _serve(dsn: Future[str]) -> None:

@@ -17,8 +17,9 @@ from uuid import UUID
 from ocelli.cli.output import printable
 from ocelli.domain.analysis import AnalysisAnswer, VerificationLevel
 from ocelli.domain.choosing import Mode
-from ocelli.domain.errors import AnalysisFailed, OcelliError, TooLarge
+from ocelli.domain.errors import AnalysisFailed, OcelliError
 from ocelli.domain.questions import Question
+from ocelli.media.files import read_regular
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MEGABYTE = 1024 * 1024
 USER = UUID(int=0)  # decoders are shared among tenants, and there is only this one
 MAX_BACKOFF = 60  # seconds
 
@@ -199,7 +199,7 @@ class _Describer:
     async def _attempt(self, path: Path) -> DescribedFile:
         from ocelli.media.decode import MAX_SIDE, decode
 
-        data = await asyncio.to_thread(_read, path, self._settings.max_upload_bytes)
+        data = await asyncio.to_thread(read_regular, path, self._settings.max_upload_bytes)
         work = partial(decode, data, max_pixels=self._settings.max_pixels)
         async with asyncio.timeout(None) as limit:
             started = time.perf_counter()
@@ -211,13 +211,3 @@ class _Describer:
             answer = await engine.answer(picture, Question(), self._level, self._vocabulary)
         seconds = time.perf_counter() - looked + decoded - started
         return DescribedFile(path, self._level, answer, seconds * 1000)
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    if not path.is_file():  # opening a pipe would wait until something writes to it
-        raise OSError("This is no regular file but a pipe, a socket or a device.")
-    with path.open("rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise TooLarge(f"The file is larger than the limit of {max_bytes // MEGABYTE} MB.")
-    return data

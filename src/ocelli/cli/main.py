@@ -196,6 +196,85 @@ def evaluate(
 
 
 @app.command()
+def bulk(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder, a glob (also s3://), a Parquet, CSV or JSONL file, a tar archive.",
+            metavar="SOURCE",
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder of the Parquet files.", metavar="OUT")],
+    column: Annotated[
+        str | None, typer.Option(help="Of a table: paths, addresses or bytes of pictures.")
+    ] = None,
+    level: Level = "standard",
+    role: Annotated[str | None, typer.Option(help="For whom, such as alttext.")] = None,
+    language: Annotated[str | None, typer.Option(help="Such as German, or de.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What to say instead.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Which describes. Default: that of the settings.")
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Choose tags from this file: text, CSV, a keyword list, JSON, XMP.", metavar="FILE"
+        ),
+    ] = None,
+    vocabulary_mode: VocabularyMode = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--new", help="Continue what OUT holds, or start anew.")
+    ] = True,
+    retry: Annotated[
+        str | None, typer.Option(help="Describe again what has failed: failed, or retryable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Describe at most so many in this run.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of the source, always the same ones.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="End before this run costs more: 20usd")
+    ] = None,
+    max_failures: Annotated[
+        int | None, typer.Option(min=0, help="End once more than so many have failed.")
+    ] = None,
+    model: ModelName = None,
+    runner: RunnerName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe pictures by the million into Parquet files; the same command continues.
+
+    Each source has one row, whatever becomes of it. See docs/bulk.md.
+    """
+    from ocelli.cli.bulk import BulkOptions
+    from ocelli.cli.bulk import bulk as run
+
+    options = BulkOptions(
+        source=source,
+        output=output,
+        column=column,
+        level=level,
+        role=role,
+        language=language,
+        prompt=prompt,
+        backend=backend,
+        vocabulary=vocabulary,
+        vocabulary_mode=vocabulary_mode,
+        new=not resume,
+        retry=retry,
+        limit=limit,
+        sample=sample,
+        budget=budget,
+        max_failures=max_failures,
+        as_json=as_json,
+    )
+    exit_with(run(options, **given(workers=workers, model=model, runner=runner)))
+
+
+@app.command()
 def upload(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")],
     server: ServerUrl = None,
@@ -563,9 +642,11 @@ def main() -> None:
         if package in PACKAGES and (conflicting_distributions() or shadowed_packages()):
             fail(f"Another package {package} is in the place of ours: {error}", "ocelli doctor")
         elif package not in PACKAGES and isinstance(error, ModuleNotFoundError):
+            extra = {"pyarrow": "bulk", "boto3": "s3"}.get(package)
+            libraries = "other libraries" if extra else "the server's libraries"
             fail(
-                f"This command needs the server's libraries ({error.name} is missing).",
-                pip_install("server"),
+                f"This command needs {libraries} ({error.name} is missing).",
+                pip_install("server", *([extra] if extra else [])),
             )
         else:
             raise

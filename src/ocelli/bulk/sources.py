@@ -1,0 +1,160 @@
+"""Where pictures come from: folders, globs, buckets, and the tables and archives that name them.
+
+Listings are lazy: of a table of a million lines a few are in memory at a time.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocelli.bulk import buckets, tables, tars
+from ocelli.bulk.tasks import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REMOTE = ("http://", "https://", buckets.SCHEME)
+_MAGIC = re.compile(r"[*?[]")
+
+
+class BadSource(Exception):
+    """The source of a run cannot be used; ``hint`` says what can."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The pictures of one ``SOURCE`` of the command line. ``walk`` yields those of a folder.
+
+    ``column`` is that of a table. ``extensions`` are those of pictures.
+    """
+
+    text: str
+    walk: Callable[[Path], Iterator[Path]]
+    extensions: frozenset[str]
+    column: str | None = None
+
+    @property
+    def is_costly_to_list(self) -> bool:
+        """Whether listing reads all pictures, as that of an archive does."""
+        return any(each in self.text.lower() for each in (*tars.EXTENSIONS, ".parquet"))
+
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether entries may hold pictures rather than name them."""
+        return self.is_costly_to_list
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield an entry for each picture. Raises BadSource."""
+        text = self.text
+        if text.startswith(("http://", "https://")):
+            if _kind(text.partition("?")[0]) is not None:
+                raise BadSource("Tables and archives are not fetched from the web.", "download it")
+            yield Entry(text, text)
+        elif text.startswith(buckets.SCHEME):
+            yield from self._of_bucket()
+        elif Path(text).is_dir():
+            for path in self.walk(Path(text)):
+                yield _file(path)
+        elif Path(text).exists():
+            yield from self._of_file(Path(text), text, explicit=True)
+        elif _MAGIC.search(text):
+            yield from self._of_glob()
+        else:
+            raise BadSource(f"There is no {_printable(text)}.")
+
+    def _of_glob(self) -> Iterator[Entry]:
+        found = False
+        for name in glob.iglob(self.text, recursive=True):  # noqa: PTH207
+            path = Path(name)
+            if path.is_file() and (_kind(name) or path.suffix.lower() in self.extensions):
+                found = True
+                yield from self._of_file(path, name)
+        if not found:
+            raise BadSource(f"No picture and no table matches {_printable(self.text)}.")
+
+    def _of_bucket(self) -> Iterator[Entry]:
+        found = False
+        for address in buckets.listed(self.text):
+            if _kind(address):
+                found = True
+                with buckets.downloaded(address) as file:
+                    yield from self._of_file(file, address)
+            elif Path(address).suffix.lower() in self.extensions:
+                found = True
+                yield Entry(address, address)
+        if not found:
+            raise BadSource(f"No picture and no table matches {self.text}.")
+
+    def _of_file(self, path: Path, name: str, *, explicit: bool = False) -> Iterator[Entry]:
+        """Yield the entries of a file; ``name`` is what it is called in the output."""
+        kind = _kind(name)
+        if kind is None:
+            if explicit and path.suffix.lower() not in self.extensions:
+                raise BadSource(
+                    f"{_printable(name)} is no picture, no table and no archive.",
+                    f"files that end in {', '.join(sorted((*self.extensions, *_KINDS)))}",
+                )
+            yield _file(path)
+            return
+        with _failing(name):
+            if kind == "tar":
+                yield from tars.entries(path, _printable(name), self.extensions)
+                return
+            base = name.rpartition("/")[0]
+            for entry in tables.entries(path, _printable(name), kind, self.column):
+                yield _resolved(entry, base)
+
+
+_KINDS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    **dict.fromkeys(tars.EXTENSIONS, "tar"),
+}
+
+
+def _kind(name: str) -> str | None:
+    return next((kind for end, kind in _KINDS.items() if name.lower().endswith(end)), None)
+
+
+@contextmanager
+def _failing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except tables.MissingColumn as error:
+        raise BadSource(
+            f"{_printable(name)}: {error}", f"--column, one of: {', '.join(error.columns)}"
+        ) from error
+    except (tables.UnreadableTable, tars.UnreadableTar, OSError) as error:
+        raise BadSource(f"{_printable(name)} cannot be read: {error}") from error
+
+
+def _resolved(entry: Entry, base: str) -> Entry:
+    """Return the entry with its location as seen from the folder of its table."""
+    location = entry.location
+    if location is None or location.startswith(REMOTE):
+        return entry
+    if location.startswith("file://"):
+        location = location.removeprefix("file://")
+    if base.startswith(buckets.SCHEME):
+        return Entry(entry.source, f"{base}/{location.lstrip('/')}")
+    return Entry(entry.source, os.path.join(base, location))  # noqa: PTH118 - the second may be absolute
+
+
+def _file(path: Path) -> Entry:
+    return Entry(_printable(str(path)), str(path))
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,129 @@
+"""Tables that name or hold pictures: Parquet, CSV, and JSON with an object a line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+from ocelli.bulk.tasks import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+# The usual names of such a column, in the order in which they are tried.
+USUAL = ("image", "path", "url", "uri", "file", "filename", "file_name", "image_url", "bytes")
+ROWS_AT_ONCE = 64  # of a Parquet file: each may hold a picture
+MAX_LINE = 1024 * 1024  # characters
+NOTHING = "There is nothing in the column of pictures."
+
+
+class MissingColumn(Exception):
+    """The column is not there, or none was named and none has a usual name."""
+
+    def __init__(self, message: str, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.columns = [*columns]
+
+
+class UnreadableTable(Exception):
+    """The file is no such table, or damaged."""
+
+
+def entries(path: Path, name: str, kind: str, column: str | None) -> Iterator[Entry]:
+    """Yield an entry for each row. ``name`` is that of the table in the output.
+
+    Raises MissingColumn, UnreadableTable.
+    """
+    match kind:
+        case "parquet":
+            values = _of_parquet(path, column)
+        case "csv":
+            values = _of_csv(path, column)
+        case _:
+            values = _of_jsonl(path, column)
+    for number, value in enumerate(values):
+        yield _entry(f"{name}#{number}", value)
+
+
+def _entry(row: str, value: Any) -> Entry:
+    """Return the entry of a cell: text names a picture, bytes are one, a dictionary has either."""
+    if isinstance(value, dict):  # as the data sets of Hugging Face hold pictures
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, Entry):
+        return value
+    if isinstance(value, bytes) and value:
+        return Entry(row, data=value)
+    if isinstance(value, str) and value.strip():
+        return Entry(value.strip(), value.strip())
+    return Entry(row, problem=NOTHING)
+
+
+def _of_parquet(path: Path, column: str | None) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            wanted = _chosen(file.schema_arrow.names, column)
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=[wanted]):
+                yield from batch.column(0).to_pylist()
+    except pa.ArrowException as error:
+        raise UnreadableTable(str(error).splitlines()[0]) from error
+
+
+def _of_csv(path: Path, column: str | None) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(_bounded(file))
+        try:
+            header = next(rows, [])
+            position = header.index(_chosen(header, column))
+            for row in rows:
+                if row:  # an empty line is none
+                    yield row[position] if position < len(row) else None
+        except csv.Error as error:
+            raise UnreadableTable(f"line {rows.line_num}: {error}") from error
+
+
+def _of_jsonl(path: Path, column: str | None) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        for number, line in enumerate(_bounded(file), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict):
+                yield Entry(f"{path.name}, line {number}", problem="The line is no JSON object.")
+                continue
+            if column is None:
+                column = _chosen(list(row), None)
+            elif number == 1:
+                _chosen(list(row), column)
+            yield row.get(column)
+
+
+def _bounded(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a text. Raises UnreadableTable for one that would fill the memory."""
+    read = getattr(lines, "readline")  # noqa: B009 - of any text file
+    number = 0
+    while line := read(MAX_LINE):
+        number += 1
+        if len(line) == MAX_LINE and not line.endswith("\n"):
+            raise UnreadableTable(f"line {number} has more than {MAX_LINE:,} characters")
+        yield line
+
+
+def _chosen(columns: Sequence[str], column: str | None) -> str:
+    if column is not None:
+        if column in columns:
+            return column
+        raise MissingColumn(f"there is no column {column!r}", columns)
+    usual = [each for each in USUAL if each in columns]
+    if usual:
+        return usual[0]
+    if len(columns) == 1:
+        return columns[0]
+    raise MissingColumn("which column has the pictures?", columns)

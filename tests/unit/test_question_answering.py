@@ -201,6 +201,15 @@ def test_pictures_that_are_the_same() -> None:
     assert "picture 3" in more[1]
 
 
+def test_surroundings_are_compared_as_scenes() -> None:
+    outdoors = Claim("The scene is outdoors.", ClaimType.SCENE, "outdoors", belief=0.9)
+    cat, person = (
+        replace(each, findings=replace(each.findings, claims=(*each.findings.claims, outdoors)))
+        for each in (CAT, CROWD)
+    )
+    assert answer("compare them", [cat, person]).startswith("Both show an outdoor scene.")
+
+
 def test_no_picture() -> None:
     assert answer("Hello", []) == NO_PICTURE
 

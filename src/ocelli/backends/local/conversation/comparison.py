@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocelli.backends.local.conversation.facts import NEAR_DUPLICATE, Found, PictureFacts
+from ocelli.backends.local.phrases import SCENERY
 from ocelli.domain import grammar
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def _list(things: Sequence[Found]) -> str:
     """ "a cat and possibly a cup"."""
     return grammar.listing(
         [
-            ("" if thing.sure else "possibly ") + grammar.counted(thing.name, thing.count)
+            ("" if thing.sure else "possibly ")
+            + (SCENERY.get(thing.name) or grammar.counted(thing.name, thing.count))
             for thing in things[:MANY]
         ]
     )

@@ -36,6 +36,7 @@ from aion.resources.tenant import TenantResource
 from aion.resources.upload import UploadResource
 from aion.resources.usage import UsageResource
 from aion.resources.vocabularies import VocabulariesResource
+from aion.resources.webhooks import WebhooksResource
 from ocelli.backends.providers import Provider, providers
 from ocelli.settings import BackendSetting, PictureEmbedderSetting, Settings
 
@@ -164,6 +165,7 @@ RESOURCES = {
     "agent_operations": AgentOperationsResource,
     "agent_search": AgentSearchResource,
     "escalation_policies": EscalationPoliciesResource,
+    "webhooks": WebhooksResource,
     "settings": SettingsResource,
     "tenant": TenantResource,
     "audit": AuditResource,

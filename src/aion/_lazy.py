@@ -115,6 +115,9 @@ _HOMES = {
         Escalation EscalationPolicy EscalationPolicyList EscalationStep PolicyBudget PolicySpending
         PolicyStep PolicyTriggers
     """,
+    "aion.types.webhooks": """
+        Webhook WebhookDelivery WebhookDeliveryList WebhookSecret
+    """,
     "aion.types.vocabularies": """
         ChosenTag DefaultVocabulary NotChosen TagChoice TermSynonym Vocabulary VocabularyList
         VocabularyTerm VocabularyTermList

@@ -24,6 +24,7 @@ from aion.resources.tenant import TenantResource
 from aion.resources.upload import UploadResource
 from aion.resources.usage import UsageResource
 from aion.resources.vocabularies import VocabulariesResource
+from aion.resources.webhooks import WebhooksResource
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -207,6 +208,21 @@ class SyncEscalationPoliciesResource(_Part):
     get = blocking(EscalationPoliciesResource.get)
     store = blocking(EscalationPoliciesResource.store)
     delete = blocking(EscalationPoliciesResource.delete)
+
+
+class SyncWebhooksResource(_Part):
+    """Register webhooks, and see what was delivered."""
+
+    create = blocking(WebhooksResource.create)
+    list = blocking(WebhooksResource.list)
+    get = blocking(WebhooksResource.get)
+    update = blocking(WebhooksResource.update)
+    delete = blocking(WebhooksResource.delete)
+    rotate_secret = blocking(WebhooksResource.rotate_secret)
+    send_test = blocking(WebhooksResource.send_test)
+    deliveries = blocking(WebhooksResource.deliveries)
+    all_deliveries = iterating(WebhooksResource.all_deliveries)
+    replay = blocking(WebhooksResource.replay)
 
 
 class SyncSettingsResource(_Part):

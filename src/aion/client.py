@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from aion.resources.tenant import TenantResource
     from aion.resources.usage import UsageResource
     from aion.resources.vocabularies import VocabulariesResource
+    from aion.resources.webhooks import WebhooksResource
     from aion.types.chat import ChatResponse, ChatToken
 
 
@@ -82,6 +83,7 @@ class AionVision(Names):
         agent_operations: sorts pictures into folders and writes reports, as told in words.
         agent_search: searches in words, by what they mean.
         escalation_policies: second looks where they are needed.
+        webhooks: events posted to addresses of one's own.
         settings: a bucket of one's own.
         tenant: settings, members and limits of the account.
         audit: what was done in the account.
@@ -255,6 +257,13 @@ class AionVision(Names):
         from aion.resources.api_keys import ApiKeysResource
 
         return ApiKeysResource(self.config, self._connect)
+
+    @cached_property
+    def webhooks(self) -> WebhooksResource:
+        """Events posted to addresses of one's own."""
+        from aion.resources.webhooks import WebhooksResource
+
+        return WebhooksResource(self.config, self._connect)
 
     @cached_property
     def usage(self) -> UsageResource:

@@ -28,6 +28,7 @@ from aion._sync_resources import (
     SyncUploadResource,
     SyncUsageResource,
     SyncVocabulariesResource,
+    SyncWebhooksResource,
 )
 from aion.client import AionVision
 from aion.config import DEFAULT_BASE_URL, ClientConfig
@@ -109,6 +110,7 @@ class SyncAionVision(Names):
         self.agent_operations = SyncAgentOperationsResource(self, "agent_operations")
         self.agent_search = SyncAgentSearchResource(self, "agent_search")
         self.escalation_policies = SyncEscalationPoliciesResource(self, "escalation_policies")
+        self.webhooks = SyncWebhooksResource(self, "webhooks")
         self.settings = SyncSettingsResource(self, "settings")
         self.audit = SyncAuditResource(self, "audit")
         self.tenant = SyncTenantResource(self, "tenant")

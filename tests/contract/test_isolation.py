@@ -20,6 +20,7 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 # Bodies that routes take, so that it is not for them that a request is refused.
 BODIES: dict[str, Any] = {
     "/choose": {"words": ["theirs"]},
+    "/webhooks/{webhook_id}": {"enabled": False},
     "/move": {},
     "/role": {"role": "viewer"},
     "/title": {"title": "mine now"},
@@ -79,6 +80,15 @@ class Victim:
             },
             timeout=60,
         ).json()
+        webhook = requests.post(
+            f"{server.url}{API}/webhooks",
+            headers=self.headers,
+            json={"url": "https://theirs.invalid/hook"},
+            timeout=60,
+        ).json()["id"]
+        delivery = requests.post(
+            f"{server.url}{API}/webhooks/{webhook}/test", headers=self.headers, timeout=60
+        ).json()
         folder = requests.post(
             f"{server.url}{API}/folders", headers=self.headers, json={"name": "theirs"}, timeout=60
         ).json()
@@ -116,6 +126,8 @@ class Victim:
             "edit_id": edits[0]["id"],
             "vocabulary_id": vocabulary["id"],
             "policy_id": policy["id"],
+            "webhook_id": webhook,
+            "delivery_id": delivery["id"],
             "folder_id": folder["id"],
             "plan_id": plan["plan_id"],
             "chat_session_id": chat["session_id"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +12,19 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 import requests
+from aiohttp import web
+from standardwebhooks import Webhook
 from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, upload
+from tests.integration.test_webhooks import Receiver
+from tests.integration.test_webhooks import receiver as receiver
 from tests.waiting import PATIENCE, until
+
+from aion import SyncAionVision
+from ocelli.storage.embedded import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -30,7 +40,8 @@ def fragile(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def enduring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that break it and see that it mends itself."""
-    server = start_server(reachable(tmp_path_factory.mktemp("enduring")) / "data")
+    data = reachable(tmp_path_factory.mktemp("enduring")) / "data"
+    server = start_server(data, OCELLI_FETCH_ALLOW="127.0.0.0/8")
     yield server
     server.stop()
     assert server.process.stdout is not None
@@ -107,6 +118,40 @@ def test_a_killed_postgres_comes_back(enduring: Server, photos: dict[str, Path])
 
     until(answers)
     assert_each_described_once(enduring, ids, before)
+
+
+def test_killed_processes_lose_no_event(
+    enduring: Server, photos: dict[str, Path], receiver: Receiver
+) -> None:
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    receiver.answers = [never]
+    client = SyncAionVision(enduring.key, base_url=f"{enduring.url}{API}")
+    with client, psycopg.connect(EmbeddedPostgres(enduring.data / "postgres").dsn) as connection:
+        webhook = client.webhooks.create(receiver.url, event_types=["image.described"])
+        ids = accepted(enduring, photos, 4)
+        until(lambda: receiver.received)
+        for child in [*children(enduring, "child worker"), *children(enduring, "child api")]:
+            child.kill()
+
+        def all_told() -> bool:
+            # What they were sending is due again in a minute; a test need not wait for it.
+            connection.execute(
+                "UPDATE webhook_deliveries SET next_attempt_at = least(next_attempt_at,"
+                " last_attempt_at + interval '17 seconds'), claimed_until = least(claimed_until,"
+                " last_attempt_at + interval '17 seconds') WHERE status = 'pending'"
+            )
+            connection.commit()
+            told = [json.loads(each.body)["data"]["image_id"] for each in receiver.received[1:]]
+            return set(told) == set(ids)
+
+        until(all_told)
+        assert receiver.received[0].id in {each.id for each in receiver.received[1:]}
+        for received in receiver.received:
+            Webhook(webhook.secret).verify(received.body, received.headers)
+        client.webhooks.delete(webhook.id)
 
 
 def test_a_killed_parent_leaves_nothing_behind(enduring: Server, photos: dict[str, Path]) -> None:

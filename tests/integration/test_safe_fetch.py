@@ -280,7 +280,7 @@ async def test_signed_redirects_arrive_byte_for_byte(site: Site, path: str, star
 
 
 async def test_webhooks_are_posted_byte_for_byte(site: Site) -> None:
-    await SafeFetcher(allow=LOOPBACK).post(site.url("hook?token=a%2fb+c%20d|'"), b"{}")
+    await SafeFetcher(allow=LOOPBACK).post(site.url("hook?token=a%2fb+c%20d|'"), b"{}", {})
     assert site.hits[-1].raw_path == "/hook?token=a%2fb+c%20d|'"
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.relay import to_client
 from ocelli.domain.chat_errors import UpstreamError, UpstreamRefused, UpstreamUnavailable
+from ocelli.domain.http_status import retry_after
 
 KEY = "sk-very-secret"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -157,7 +158,7 @@ def test_whatever_is_said_can_be_read(body: Any) -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    assert failures.retry_after(headers, NOW) == seconds
+    assert retry_after(headers, NOW) == seconds
 
 
 def test_a_client_is_told_when_to_come_again() -> None:

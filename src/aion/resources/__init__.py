@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aion.resources.usage import UsageResource
     from aion.resources.verify import VerifyResource
     from aion.resources.vocabularies import VocabulariesResource
+    from aion.resources.webhooks import WebhooksResource
 
 _HOMES = homes_by_name(
     {
@@ -51,6 +52,7 @@ _HOMES = homes_by_name(
         "aion.resources.usage": "UsageResource",
         "aion.resources.verify": "VerifyResource",
         "aion.resources.vocabularies": "VocabulariesResource",
+        "aion.resources.webhooks": "WebhooksResource",
     }
 )
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "UsageResource",
     "VerifyResource",
     "VocabulariesResource",
+    "WebhooksResource",
 ]
 
 __getattr__ = lazy(__name__, _HOMES)

@@ -212,6 +212,12 @@ if TYPE_CHECKING:
         VocabularyTerm,
         VocabularyTermList,
     )
+    from aion.types.webhooks import (
+        Webhook,
+        WebhookDelivery,
+        WebhookDeliveryList,
+        WebhookSecret,
+    )
 
 __all__ = [
     "HSL",
@@ -385,6 +391,10 @@ __all__ = [
     "VocabularyList",
     "VocabularyTerm",
     "VocabularyTermList",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookDeliveryList",
+    "WebhookSecret",
     "get_default_registry",
     "parse_references",
     "resolve_content",

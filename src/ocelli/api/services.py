@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.upload_sessions import Sessions
     from ocelli.usecases.usage_reports import UsageReports
     from ocelli.usecases.vocabularies import Vocabularies
+    from ocelli.usecases.webhooks import Webhooks
 
 
 class SignedFolder(Protocol):
@@ -151,6 +152,7 @@ class Services:
     batches: Batches
     redescribe: Redescribe
     activities: Activities
+    webhooks: Webhooks
     backend_names: Sequence[str]
     default_backend: str
     answer_timeout: float

@@ -30,6 +30,10 @@ class AuditType(StrEnum):
     MEMBER_ADDED = "tenant.member_added"
     MEMBER_REMOVED = "tenant.member_removed"
     MEMBER_ROLE_CHANGED = "tenant.member_role_changed"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_UPDATED = "webhook.updated"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_DISABLED = "webhook.disabled"
 
 
 class Severity(StrEnum):
@@ -63,6 +67,10 @@ ACTIONS = {
     AuditType.MEMBER_ADDED: "create",
     AuditType.MEMBER_REMOVED: "delete",
     AuditType.MEMBER_ROLE_CHANGED: "update",
+    AuditType.WEBHOOK_CREATED: "create",
+    AuditType.WEBHOOK_UPDATED: "update",
+    AuditType.WEBHOOK_DELETED: "delete",
+    AuditType.WEBHOOK_DISABLED: "update",
 }
 
 

@@ -16,7 +16,6 @@ ANALYSE = "analyse"
 MAKE_VARIANTS = "make_variants"
 EXTRACT_COLORS = "extract_colors"
 EXPORT = "export"
-CALL_WEBHOOK = "call_webhook"
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,22 @@ class Fetcher(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PostAnswer:
+    """The status that answered a post, and the seconds of its Retry-After, if it had one."""
+
+    status: int
+    retry_after: float | None = None
+
+
 class Poster(Protocol):
     """Posts to addresses that users give, with the checks of a Fetcher."""
 
-    async def post(self, url: str, body: bytes) -> None:
-        """Post JSON once, without redirects; any 2xx is success. Raises InvalidUrl, FetchFailed."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
+        """Post JSON once, without redirects, whatever the status of the answer.
+
+        Raises InvalidUrl, FetchFailed.
+        """
         ...
 
 

@@ -10,30 +10,34 @@ aiohttp is imported with the first fetch: it takes 0.2 s, and most processes fet
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 import zlib
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from ocelli import __version__
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.errors import FetchFailed, FetchUnavailable, InvalidUrl
-from ocelli.domain.http_status import can_be_retried
-from ocelli.domain.ports_fetch import Fetched
+from ocelli.domain.http_status import can_be_retried, retry_after
+from ocelli.domain.ports_fetch import Fetched, PostAnswer
 from ocelli.media.addresses import ForbiddenAddress, is_public
 from ocelli.media.sniff import HEAD_BYTES, is_video, sniff
 from ocelli.media.urls import checked_url, redirected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     import aiohttp
     from aiohttp.abc import AbstractResolver
     from yarl import URL
 
 MAX_REDIRECTS = 5
+MAX_ANSWER = 4 * 1024  # bytes that are read of the answer to a post
+BODY_TIMEOUT = 1.0  # seconds for them
 UNPACKED_AT_ONCE = 256 * 1024  # bytes: a moment of the event loop
 MAX_HEAD = 64 * 1024  # bytes of one line or field of a response's head
 _UNPACKED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
@@ -48,6 +52,12 @@ _HEADERS = {
     "User-Agent": f"Ocelli/{__version__} (fetches a picture that a user asked about)",
     "Accept": "image/*, video/*;q=0.9, */*;q=0.1",
     "Accept-Encoding": "identity",
+}
+
+_POST_HEADERS = {
+    "User-Agent": f"Ocelli/{__version__} (webhooks)",
+    "Accept": "*/*",
+    "Content-Type": "application/json",
 }
 
 # One sentence for all three: which of them it is would tell what there is in our own network.
@@ -103,19 +113,23 @@ class SafeFetcher:
         if not found or not all(self._is_allowed(each["host"]) for each in found):
             raise FetchFailed(_UNREACHABLE)
 
-    async def post(self, url: str, body: bytes) -> None:
-        """See ports_fetch.Poster."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
+        """See ports_fetch.Poster.
+
+        Of the answer's body a few kilobytes are read at most, so that most servers see that their
+        answer has arrived.
+        """
         checked = checked_url(url)
         async with (
             self._session_with_errors() as session,
             session.post(
-                checked,
-                data=body,
-                headers={"Content-Type": "application/json"},
-                allow_redirects=False,
+                checked, data=body, headers={**_POST_HEADERS, **headers}, allow_redirects=False
             ) as response,
         ):
-            _check_status(response.status)
+            with contextlib.suppress(Exception):  # the status has come; the rest is courtesy
+                async with asyncio.timeout(BODY_TIMEOUT):
+                    await response.content.read(MAX_ANSWER)
+            return PostAnswer(response.status, retry_after(response.headers, datetime.now(UTC)))
 
     @asynccontextmanager
     async def _session_with_errors(self) -> AsyncIterator[aiohttp.ClientSession]:

@@ -16,8 +16,10 @@ from ocelli.domain.jobs import report
 from ocelli.domain.review import assess
 from ocelli.domain.upload_sessions import ItemState
 from ocelli.domain.usage import Charge, spend_by_backend
+from ocelli.domain.webhooks import image_described, image_failed
 from ocelli.media.colors import extract
 from ocelli.media.decode import MAX_SIDE, decode
+from ocelli.usecases.batches import settle_batch
 from ocelli.usecases.escalate import BudgetUse, Escalate, Picture, settle_budget
 from ocelli.usecases.fetch_jobs import settle
 from ocelli.usecases.verification_engine import answer_key
@@ -156,8 +158,9 @@ class Analyse:
             return
         request = await _request(tx, done.analysis)
         await _record_delivery(tx, done, metered=request is None)
-        if request is not None:
-            await settle(tx, request)
+        if done.analysis.image_id is not None:
+            await tx.webhooks.emit(done.analysis.tenant_id, image_described(done.analysis))
+        await _settle(tx, done.analysis, request)
 
     async def _fail(self, tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
         """Store the failure, unless another run was first; the payment comes last here, too."""
@@ -165,8 +168,9 @@ class Analyse:
             return
         request = await _request(tx, analysis)
         await _record_failure(tx, analysis, failure, metered=request is None)
-        if request is not None:
-            await settle(tx, request)
+        if analysis.image_id is not None:
+            await tx.webhooks.emit(analysis.tenant_id, image_failed(analysis, failure))
+        await _settle(tx, analysis, request)
 
     async def _look(
         self, analysis: Analysis, data: bytes, until: float, *, last_attempt: bool
@@ -252,6 +256,14 @@ async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
     """Return the id of the fetch job of an analysis; None without one, and for a batch."""
     id = analysis.request_id
     return id if id is not None and await tx.fetch_jobs.exists(id) else None
+
+
+async def _settle(tx: PostgresTransaction, analysis: Analysis, fetch_job: UUID | None) -> None:
+    """End the fetch job or the batch of which this was the last analysis."""
+    if fetch_job is not None:
+        await settle(tx, fetch_job)
+    elif analysis.request_id is not None:
+        await settle_batch(tx, analysis.request_id)
 
 
 def _operation(analysis: Analysis, *, metered: bool) -> str:

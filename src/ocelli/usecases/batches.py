@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -12,13 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.analysis import Status, failure_by
 from ocelli.domain.batches import Batch, BatchKind, BatchStatus, Progress
-from ocelli.domain.errors import (
-    FetchFailed,
-    InvalidUrl,
-    NotCancellable,
-    OcelliError,
-)
-from ocelli.domain.jobs import report
+from ocelli.domain.errors import NotCancellable, OcelliError
+from ocelli.domain.webhooks import batch_ended, batch_summary
 from ocelli.usecases.concurrency import store_all
 from ocelli.usecases.lookup import existing, parse_id
 
@@ -29,7 +23,6 @@ if TYPE_CHECKING:
     from ocelli.domain.accounts import Tenant
     from ocelli.domain.analysis import Analysis, Failure, VerificationLevel
     from ocelli.domain.paging import PageRequest
-    from ocelli.domain.ports_fetch import Poster
     from ocelli.domain.questions import Question
     from ocelli.storage.postgres.database import PostgresDatabase, PostgresTransaction
     from ocelli.usecases.adhoc import AdHocAnalyses, Source
@@ -38,11 +31,8 @@ if TYPE_CHECKING:
     _Placed = Analysis | tuple[Analysis, Failure]
 
 MAX_ITEMS = 1_000
-ANNOUNCED_AT_ONCE = 100
 
 CANCELLED = "Cancelled before it began."
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +113,7 @@ class Batches:
             await self._quota.reserve(
                 tx, tenant, uploads=0, descriptions=good, credits=good * level.looks
             )
+            await settle_batch(tx, batch.id)  # where nothing is left to be done
         counts = Counter({Status.QUEUED: good, Status.FAILED: len(items) - good})
         return BatchState(batch, Progress(counts))
 
@@ -165,6 +156,7 @@ class Batches:
             await tx.usage.give_back(
                 tenant_id, descriptions=ended, credits=ended * state.batch.level.looks
             )
+            await settle_batch(tx, state.batch.id)
 
     async def _place(
         self,
@@ -199,61 +191,25 @@ class Batches:
         )
 
 
-class CallWebhook:
-    """Call the webhook of a batch that has ended: at least once, at most once per attempt.
+async def settle_batch(tx: PostgresTransaction, id: UUID) -> None:
+    """Announce a batch whose last item is final, in the transaction that made it so.
 
-    The body is ``{"batch_id", "kind", "status", "total_items", "successful_items",
-    "failed_items", "skipped_items"}``; the results are not in it.
+    Nothing happens if the id is of no batch, or something is still to be done. Two that end the
+    last two items at the same moment wait for each other at ``lock``, so one of them sees that
+    nothing is left.
     """
-
-    def __init__(self, database: PostgresDatabase, poster: Poster) -> None:
-        self._database = database
-        self._poster = poster
-
-    async def enqueue(self) -> int:
-        """Enqueue a job for each batch that has ended; return how many."""
-        async with self._database.transaction() as tx:
-            ended = await tx.batches.ended(limit=ANNOUNCED_AT_ONCE)
-            for id in ended:
-                await tx.jobs.call_webhook(id)
-        return len(ended)
-
-    async def run(self, id: UUID, *, last_attempt: bool) -> None:
-        """Post to the webhook. Raises FetchFailed for a retry."""
-        async with self._database.transaction() as tx:
-            batch = await tx.batches.find(id)
-            if batch is None or batch.webhook_url is None:
-                return
-            state = BatchState(batch, await tx.batches.progress(id))
-        try:
-            await self._poster.post(batch.webhook_url, json.dumps(_webhook_body(state)).encode())
-        except InvalidUrl as error:
-            report(status="failed", error_type=error.code)
-            log.warning("the webhook of batch %s: %s", id, error.message)
-        except FetchFailed as error:
-            report(status="failed", error_type=error.code)
-            log.warning("the webhook of batch %s: %s", id, error.message)
-            if not last_attempt:
-                raise
-
-    async def give_up(self, id: UUID, reason: str) -> None:
-        """Log the failure; the batch can be polled all the same."""
-        log.warning("the webhook of batch %s: %s", id, reason)
+    batch = await tx.batches.lock(id)
+    if batch is None or await tx.analyses.is_pending(id):
+        return
+    state = BatchState(batch, await tx.batches.progress(id))
+    await tx.batches.announced(id)
+    event = batch_ended(batch, state.status, state.progress)
+    await tx.webhooks.emit(batch.tenant_id, event)
+    if batch.webhook_url is not None:
+        body = json.dumps(batch_summary(batch, state.status, state.progress))
+        await tx.webhooks.emit_to_url(batch.tenant_id, batch.webhook_url, event.type, body)
 
 
 async def _state(tx: PostgresTransaction, tenant_id: UUID, id: str) -> BatchState:
     batch = existing(await tx.batches.get(tenant_id, parse_id("Batch", id)), "Batch", id)
     return BatchState(batch, await tx.batches.progress(batch.id))
-
-
-def _webhook_body(state: BatchState) -> dict[str, Any]:
-    count = state.progress.count
-    return {
-        "batch_id": str(state.batch.id),
-        "kind": state.batch.kind,
-        "status": state.status,
-        "total_items": state.batch.total,
-        "successful_items": count(Status.COMPLETED),
-        "failed_items": count(Status.FAILED),
-        "skipped_items": count(Status.SKIPPED),
-    }

@@ -23,6 +23,7 @@ from ocelli.domain.fetch_jobs import (
     paid_for,
     partial_failures,
 )
+from ocelli.domain.webhooks import fetch_ended
 from ocelli.media.header import read_header
 from ocelli.media.sniff import HEAD_BYTES, is_video
 from ocelli.usecases import fetch_bodies
@@ -234,7 +235,7 @@ async def settle(tx: PostgresTransaction, id: UUID) -> None:
     nothing is left.
     """
     request = await tx.fetch_jobs.lock(id)
-    if request is None or await tx.fetch_jobs.is_pending(id):
+    if request is None or await tx.analyses.is_pending(id):
         return
     analyses = await tx.analyses.of_request(request.tenant_id, id)
     paid = min(paid_for(request, analyses), request.reserved)
@@ -248,6 +249,13 @@ async def settle(tx: PostgresTransaction, id: UUID) -> None:
         failure=failure_of(analyses),
     )
     await tx.fetch_jobs.finish(id, paid=paid, body=fetch_bodies.finished(outcome))
+    event = fetch_ended(
+        id,
+        answered=len(outcome.answered),
+        errors=len(outcome.errors),
+        failure=outcome.failure,
+    )
+    await tx.webhooks.emit(request.tenant_id, event)
 
 
 def positions(ahead: int, count: int) -> list[int]:

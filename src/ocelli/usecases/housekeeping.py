@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain.analysis import ANSWERS_KEPT_FOR
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import StorageTarget
+from ocelli.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
 from ocelli.usecases.idempotency import KEPT_FOR
 from ocelli.usecases.responses import KEPT_FOR as RESPONSES_KEPT_FOR
 
@@ -65,6 +66,7 @@ class Housekeeping:
             await tx.audit.purge(older_than=AUDIT_KEPT_FOR)
             await tx.request_log.purge(older_than=REQUESTS_KEPT_FOR, most=REQUESTS_KEPT)
             await tx.policies.purge(older_than=ANSWERS_KEPT_FOR)
+            await tx.webhooks.purge(older_than=DELIVERIES_KEPT_FOR)
         return SweepReport(
             staged=await asyncio.to_thread(self._staged),
             objects=await self._orphans(),

@@ -12,7 +12,7 @@ from ocelli.domain.analysis import Analysis, Status
 from ocelli.domain.batches import Batch, BatchKind, Progress
 from ocelli.domain.errors import ValidationFailed
 from ocelli.domain.file_query import FileQuery
-from ocelli.usecases.batches import BatchState
+from ocelli.usecases.batches import BatchState, settle_batch
 from ocelli.usecases.lookup import existing
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class Redescribe:
         await self._quota.reserve(
             tx, tenant, uploads=0, descriptions=len(new), credits=len(new) * level.looks
         )
+        await settle_batch(tx, id)  # where nothing is left to be done
         state = BatchState(batch, Progress(Counter({Status.QUEUED: len(new)})))
         return Redescription(state, already_queued=len(waiting))
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 
+POST_TIMEOUT = 15.0  # seconds
+
 FETCHES = Counter("ocelli_fetches_total", "Pictures and videos fetched by address", ["outcome"])
 
 
@@ -61,7 +63,7 @@ def custom_storage(settings: Settings, database: PostgresDatabase, staging: Path
 
     return CustomStorage(
         database,
-        AesGcmSealing(secret(settings)),
+        sealing(settings),
         partial(open_bucket, guarded=False),
         partial(open_bucket, guarded=True),
         staging,
@@ -82,6 +84,16 @@ def fetcher(settings: Settings) -> CountingFetcher:
         max_bytes=settings.fetch_max_bytes,
         timeout=settings.fetch_timeout,
     )
+
+
+def poster(settings: Settings) -> SafeFetcher:
+    """Return what posts to the addresses of webhooks."""
+    return SafeFetcher(allow=settings.fetch_networks, timeout=POST_TIMEOUT)
+
+
+def sealing(settings: Settings) -> AesGcmSealing:
+    """Return the encryption of the tenants' credentials and signing secrets."""
+    return AesGcmSealing(secret(settings))
 
 
 def secret(settings: Settings) -> bytes:

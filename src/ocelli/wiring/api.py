@@ -74,7 +74,8 @@ from ocelli.usecases.upload import Upload
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.usage_reports import UsageReports
 from ocelli.usecases.vocabularies import Vocabularies
-from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
+from ocelli.usecases.webhooks import Webhooks
+from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects, sealing
 from ocelli.wiring.backends import (
     backend_names,
     chat_configs,
@@ -238,6 +239,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             batches=batches,
             redescribe=redescribe,
             activities=Activities(database, sessions, batches, fetch_jobs, redescribe),
+            webhooks=Webhooks(database, sealing(settings)),
             backend_names=names,
             default_backend=default_backend,
             policies=policies,

@@ -12,7 +12,6 @@ from ocelli.backends.local.embedder import MiniLmEmbedder
 from ocelli.domain.errors import StorageFull
 from ocelli.domain.jobs import (
     ANALYSE,
-    CALL_WEBHOOK,
     EXPORT,
     EXTRACT_COLORS,
     MAKE_VARIANTS,
@@ -23,7 +22,6 @@ from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
 from ocelli.storage.postgres.preflight import check_connection
 from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.analyse import Analyse
-from ocelli.usecases.batches import CallWebhook
 from ocelli.usecases.colors import ExtractColors
 from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.files import MakeVariants
@@ -37,7 +35,15 @@ from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.usecases.text_index import TextIndex
 from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
-from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects
+from ocelli.usecases.webhook_sender import WebhookSender
+from ocelli.wiring.adapters import (
+    custom_storage,
+    disk_reserve,
+    fetcher,
+    objects,
+    poster,
+    sealing,
+)
 from ocelli.wiring.backends import (
     build_backends,
     engine_over,
@@ -64,6 +70,7 @@ STUCK_MARGIN = 15.0
 async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterator[Worker]:
     """Give a worker with its models loaded, once the database is ``ready``."""
     from ocelli.worker.loop import Worker
+    from ocelli.worker.observe import count_webhook
 
     with (
         ThreadPoolExecutor(1, thread_name_prefix="compute") as compute,
@@ -106,7 +113,9 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 token_cost=token_cost(settings),
                 timeout=settings.analysis_timeout,
             )
-            call_webhook = CallWebhook(database, fetcher(settings))
+            webhooks = WebhookSender(
+                database, poster(settings), sealing(settings), on_attempt=count_webhook
+            )
 
             async def checkpoint_if_full() -> None:
                 """Shrink the write-ahead log of the embedded Postgres, which grows up to 1 GB."""
@@ -122,7 +131,6 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     MAKE_VARIANTS: MakeVariants(database, stores, decoders),
                     EXTRACT_COLORS: ExtractColors(database, stores, decoders),
                     EXPORT: WriteExport(database, stores),
-                    CALL_WEBHOOK: call_webhook,
                 },
                 Housekeeping(database, stores),
                 database.try_lock,
@@ -131,12 +139,12 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 periodic_tasks=(
                     partial(analyse.rescue, older_than=ORPHAN_AGE),
                     Sessions(database).expire,
-                    call_webhook.enqueue,
                     SearchIndex(database).refold,
                     text_index.catch_up,
                     *((picture_index.catch_up,) if picture_index else ()),
                     *(() if settings.database_url else (checkpoint_if_full,)),
                 ),
+                services=(webhooks.run,),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_MARGIN,
                 untimed={EXPORT},

@@ -62,7 +62,8 @@ class Worker:
     """One worker process. ``concurrency`` jobs overlap their waiting; one thread computes.
 
     ``check_database`` raises Unavailable while there is no database. The jobs named in ``untimed``
-    may take longer than ``job_timeout`` seconds.
+    may take longer than ``job_timeout`` seconds. The ``services`` run beside them until their event
+    is set.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Worker:
         check_database: Callable[[], Awaitable[None]],
         *,
         periodic_tasks: Sequence[Callable[[], Awaitable[Any]]] = (),
+        services: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = (),
         max_attempts: int,
         job_timeout: float,
         untimed: Collection[str] = (),
@@ -85,6 +87,7 @@ class Worker:
         self._try_lock = try_lock
         self._check_database = check_database
         self._periodic_tasks = periodic_tasks
+        self._services = services
         self._max_attempts = max_attempts
         self._job_timeout = job_timeout
         self._concurrency = concurrency
@@ -129,6 +132,7 @@ class Worker:
             helpers = [
                 asyncio.create_task(sweep.run(ended, STALLED_TIMEOUT), name="sweep"),
                 asyncio.create_task(self._end_if_stuck(), name="watch"),
+                *(asyncio.ensure_future(service(ended)) for service in self._services),
             ]
             worker = asyncio.create_task(
                 self._app.run_worker_async(

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Histogram
 
 from ocelli.domain.correlation import REQUEST_ID
 from ocelli.domain.errors import AnalysisFailed, OcelliError, StorageFull
-from ocelli.domain.jobs import ANALYSE, CALL_WEBHOOK, REPORT, JobReport
+from ocelli.domain.jobs import ANALYSE, REPORT, JobReport
 from ocelli.worker.jobs import REQUEST, subject
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ def observed(job: procrastinate.jobs.Job, *, last: bool) -> Iterator[None]:
         _note(job, report, time.perf_counter() - started)
 
 
+def count_webhook(succeeded: bool) -> None:
+    """Count an attempt to deliver a webhook."""
+    WEBHOOKS.labels(COMPLETED if succeeded else FAILED).inc()
+
+
 def _type(error: BaseException) -> str:
     if isinstance(error, StorageFull):
         return "storage_full"
@@ -71,8 +76,6 @@ def _note(job: procrastinate.jobs.Job, report: JobReport, seconds: float) -> Non
     status = report.status or COMPLETED
     JOBS.labels(job.task_name, status).inc()
     SECONDS.labels(job.task_name).observe(seconds)
-    if job.task_name == CALL_WEBHOOK:
-        WEBHOOKS.labels(FAILED if report.error_type else COMPLETED).inc()
     if job.task_name == ANALYSE:
         _count_analysis(report, status)
     fields = {

@@ -27,6 +27,7 @@ from ocelli.api.aion.tenant import routes as tenant
 from ocelli.api.aion.uploads import routes as uploads
 from ocelli.api.aion.usage import routes as usage
 from ocelli.api.aion.vocabularies import routes as vocabularies
+from ocelli.api.aion.webhooks import routes as webhooks
 from ocelli.api.dialects import Dialect
 from ocelli.api.documented import add_components
 
@@ -41,6 +42,7 @@ for resource in (
     reviews,
     vocabularies,
     policies,
+    webhooks,
     agents,
     chat_sessions,
     chats,

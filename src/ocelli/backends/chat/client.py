@@ -16,6 +16,7 @@ from ocelli.backends.chat.replies import offers_terms
 from ocelli.backends.chat.telemetry import CallOutcome, breaker_changed
 from ocelli.backends.providers import Structured
 from ocelli.domain.claims import Tokens
+from ocelli.domain.http_status import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,7 @@ class ChatClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise failures.not_reached(config.name, error) from error
         if response.status >= 300:
-            after = failures.retry_after(response.headers, datetime.now(UTC))
+            after = retry_after(response.headers, datetime.now(UTC))
             said = failures.reported_error(data, config.secrets)
             raise failures.by_status(config.name, response.status, said, after=after)
         answer = _json_object(data)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.errors import AnalysisFailed, FailureType
@@ -18,7 +16,6 @@ from ocelli.domain.http_status import can_be_retried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
 LONGEST_MESSAGE = 300
 LONGEST_WORDS = 1000
@@ -218,23 +215,6 @@ def reported_error(answer: Any, secrets: Sequence[str]) -> ReportedError:
     )
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header (a number or a date), or ``retry-after-ms``."""
-    milliseconds = headers.get("Retry-After-Ms", "").strip()
-    if _NUMBER.fullmatch(milliseconds):
-        return float(milliseconds) / 1000
-    value = headers.get("Retry-After", "").strip()
-    if _NUMBER.fullmatch(value):
-        return float(value)
-    try:
-        then = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max(0.0, (then - now).total_seconds())
-
-
 def next_pause(nth: int, after: float | None, jitter: float) -> float:
     """Return the seconds to wait after the ``nth`` failed attempt (from 1); ``jitter`` is 0 to 1.
 
@@ -244,9 +224,6 @@ def next_pause(nth: int, after: float | None, jitter: float) -> float:
     if after is not None:
         return after + jitter * 0.25
     return float(min(0.5 * 2 ** (nth - 1), 8.0) * (0.75 + jitter / 2))
-
-
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def _name(value: Any, secrets: Sequence[str]) -> str | None:

@@ -29,6 +29,7 @@ from ocelli.domain.chat_errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from ocelli.domain.http_status import retry_after
 from ocelli.domain.ports_chat import PictureLimits
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class _Answer:
         body = b""
         with suppress(UpstreamRejection):
             body = await self.read(MAX_ERROR)
-        after = failures.retry_after(self.response.headers, datetime.now(UTC))
+        after = retry_after(self.response.headers, datetime.now(UTC))
         said = failures.reported_error(body, self.config.secrets)
         return failures.by_status(self.config.name, self.response.status, said, after=after)
 

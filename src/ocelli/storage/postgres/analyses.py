@@ -76,6 +76,16 @@ class PostgresAnalyses:
         )
         return [to_analysis(row) for row in await cursor.fetchall()]
 
+    async def is_pending(self, request_id: UUID) -> bool:
+        """Return whether analyses of a request or batch are unfinished.
+
+        A statement of its own, so that it sees what others committed while a lock was awaited.
+        """
+        cursor = await self._connection.execute(
+            f"SELECT 1 FROM analyses WHERE request_id = %s AND {_UNFINISHED} LIMIT 1", (request_id,)
+        )
+        return await cursor.fetchone() is not None
+
     async def purge(self, *, older_than: float) -> int:
         """Delete analyses without an image that ended ``older_than`` seconds ago.
 

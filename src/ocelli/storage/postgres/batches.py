@@ -80,34 +80,32 @@ class PostgresBatches:
         return [to_analysis(row) for row in await cursor.fetchall()]
 
     async def cancel(self, id: UUID, reason: str) -> int | None:
-        """Skip the queued items; return how many. None, without changes, if all have ended."""
+        """Skip the queued items; return how many. None, without changes, if all have ended.
+
+        The analyses come before the batch, as where workers end one: none waits in a circle.
+        """
+        ended = await PostgresAnalyses(self._connection).cancel(id, reason)
         cursor = await self._connection.execute(
             "UPDATE batches SET cancelled_at = clock_timestamp() WHERE id = %s"
-            " AND cancelled_at IS NULL AND EXISTS (SELECT 1 FROM analyses"
-            " WHERE request_id = batches.id AND status IN ('queued', 'processing'))",
-            (id,),
+            " AND cancelled_at IS NULL AND (%s > 0 OR EXISTS (SELECT 1 FROM analyses"
+            " WHERE request_id = batches.id AND status IN ('queued', 'processing')))",
+            (id, ended),
         )
-        if not cursor.rowcount:
-            return None
-        return await PostgresAnalyses(self._connection).cancel(id, reason)
+        return ended if cursor.rowcount else None
 
-    async def find(self, id: UUID) -> Batch | None:
-        """Return a batch of any tenant, for workers; None if unknown."""
-        cursor = await self._connection.execute("SELECT * FROM batches WHERE id = %s", (id,))
+    async def lock(self, id: UUID) -> Batch | None:
+        """Lock a batch until the transaction ends; None if unknown, or announced already."""
+        cursor = await self._connection.execute(
+            "SELECT * FROM batches WHERE id = %s AND announced_at IS NULL FOR UPDATE", (id,)
+        )
         row = await cursor.fetchone()
         return _to_batch(row) if row else None
 
-    async def ended(self, *, limit: int) -> Sequence[UUID]:
-        """Return batches with a webhook that ended since the last call; their jobs must follow."""
-        cursor = await self._connection.execute(
-            "UPDATE batches SET announced_at = clock_timestamp() WHERE id IN (SELECT id FROM"
-            " batches b WHERE webhook_url IS NOT NULL AND announced_at IS NULL"
-            " AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.request_id = b.id"
-            " AND a.status IN ('queued', 'processing'))"
-            " ORDER BY created_at LIMIT %s) RETURNING id",
-            (limit,),
+    async def announced(self, id: UUID) -> None:
+        """Note that its end was announced, so that it is announced once."""
+        await self._connection.execute(
+            "UPDATE batches SET announced_at = clock_timestamp() WHERE id = %s", (id,)
         )
-        return [row["id"] for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
         """Delete batches older than ``older_than`` seconds that have no items left.

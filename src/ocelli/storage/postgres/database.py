@@ -49,6 +49,7 @@ from ocelli.storage.postgres.upload_sessions import PostgresSessions
 from ocelli.storage.postgres.usage import PostgresUsage
 from ocelli.storage.postgres.usage_reports import PostgresUsageReports
 from ocelli.storage.postgres.vocabularies import PostgresVocabularies
+from ocelli.storage.postgres.webhooks import PostgresWebhooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -105,6 +106,7 @@ class PostgresTransaction:
     vocabularies = _repository(PostgresVocabularies)
     console = _repository(PostgresConsole)
     activities = _repository(PostgresActivities)
+    webhooks = _repository(PostgresWebhooks)
 
 
 class PostgresDatabase:

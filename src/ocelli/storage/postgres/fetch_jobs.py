@@ -68,18 +68,6 @@ class PostgresFetchJobs:
         row = await cursor.fetchone()
         return _to_request(row) if row else None
 
-    async def is_pending(self, id: UUID) -> bool:
-        """Return whether analyses are unfinished.
-
-        A statement of its own, so that it sees what others committed while ``lock`` waited.
-        """
-        cursor = await self._connection.execute(
-            "SELECT 1 FROM analyses WHERE request_id = %s"
-            " AND status IN ('queued', 'processing') LIMIT 1",
-            (id,),
-        )
-        return await cursor.fetchone() is not None
-
     async def reserve(self, id: UUID, credits: int) -> None:
         """Add to the reserved credits."""
         await self._connection.execute(

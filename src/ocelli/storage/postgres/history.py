@@ -15,9 +15,11 @@ from ocelli.domain.history import (
     HistoryStatistics,
     SourceType,
 )
+from ocelli.domain.webhooks import export_ended
 from ocelli.storage.postgres.annotations import edits_of, to_annotations
 from ocelli.storage.postgres.paging import PAGE, older, page_values
 from ocelli.storage.postgres.rows import to_words
+from ocelli.storage.postgres.webhooks import PostgresWebhooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.history import HistoryQuery
     from ocelli.domain.paging import PageRequest
+    from ocelli.domain.webhooks import Event
     from ocelli.storage.postgres.rows import Connection, Row
 
 _request = TypeAdapter(ExportOptions)
@@ -150,19 +153,26 @@ class PostgresExports:
 
     async def complete(self, id: UUID, object_key: str, record_count: int) -> None:
         """Mark an export as completed; its object must be in the store already."""
-        await self._connection.execute(
+        rows = await self._rows(
             "UPDATE exports SET status = 'completed', object_key = %s, record_count = %s,"
-            " completed_at = clock_timestamp() WHERE id = %s AND status = 'processing'",
+            " completed_at = clock_timestamp() WHERE id = %s AND status = 'processing'"
+            " RETURNING tenant_id",
             (object_key, record_count, id),
         )
+        await self._announce(rows, export_ended(id, records=record_count))
 
     async def fail(self, id: UUID, error: str) -> None:
         """Mark an export as failed."""
-        await self._connection.execute(
+        rows = await self._rows(
             "UPDATE exports SET status = 'failed', error = %s, completed_at = clock_timestamp()"
-            " WHERE id = %s AND status IN ('queued', 'processing')",
+            " WHERE id = %s AND status IN ('queued', 'processing') RETURNING tenant_id",
             (error, id),
         )
+        await self._announce(rows, export_ended(id, records=None, failure=error))
+
+    async def _announce(self, ended: Sequence[Row], event: Event) -> None:
+        for row in ended:
+            await PostgresWebhooks(self._connection).emit(row["tenant_id"], event)
 
     async def purge(self, *, older_than: float) -> int:
         """Delete exports older than ``older_than`` seconds; their objects become orphans."""

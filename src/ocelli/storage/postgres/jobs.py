@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ocelli.domain.correlation import REQUEST_ID
-from ocelli.domain.jobs import ANALYSE, CALL_WEBHOOK, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
+from ocelli.domain.jobs import ANALYSE, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
 from ocelli.storage.postgres.rows import ALWAYS, recordset
 
 if TYPE_CHECKING:
@@ -125,10 +125,6 @@ class PostgresJobs:
     async def export(self, export_id: UUID) -> None:
         """Enqueue an export, after descriptions and before variants."""
         await self._enqueue(_job(EXPORT, _LATER, "export_id", export_id))
-
-    async def call_webhook(self, batch_id: UUID) -> None:
-        """Enqueue a webhook, before descriptions: it is short, and a client waits for it."""
-        await self._enqueue(_job(CALL_WEBHOOK, _URGENT, "batch_id", batch_id))
 
     async def _enqueue(self, *jobs: dict[str, Any], tenant_id: UUID | None = None) -> None:
         values = {"jobs": recordset(jobs), "tenant_id": tenant_id}

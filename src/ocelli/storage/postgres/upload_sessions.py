@@ -19,9 +19,11 @@ from ocelli.domain.upload_sessions import (
     SessionStatus,
     UploadMethod,
 )
+from ocelli.domain.webhooks import session_completed
 from ocelli.storage.postgres.images import PostgresImages
 from ocelli.storage.postgres.paging import PAGE, further, older, page_values
 from ocelli.storage.postgres.rows import recordset, to_vocabulary
+from ocelli.storage.postgres.webhooks import PostgresWebhooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +61,7 @@ UPDATE sessions s SET
         WHEN s.completed_at IS NULL AND %(after)s IN ('completed', 'failed', 'skipped')
              AND s.completed + s.failed + s.skipped + 1 >= s.total THEN clock_timestamp()
         ELSE s.completed_at END
-WHERE s.id = %(session)s
+WHERE s.id = %(session)s RETURNING *
 """
 
 _ENDED = """
@@ -120,6 +122,10 @@ class PostgresSessions:
             ),
         )
         await self.add_items(*items)
+        if session.completed_at is not None:  # there is nothing to be analysed
+            await PostgresWebhooks(self._connection).emit(
+                session.tenant_id, session_completed(session)
+            )
 
     async def extend(self, session: Session, items: Sequence[Item]) -> bool:
         """Add ``items`` and the counters of ``session`` to the one that has its id.
@@ -133,7 +139,7 @@ class PostgresSessions:
             " completed_at = CASE WHEN completed + failed + skipped + %(done)s"
             " >= total + %(total)s THEN clock_timestamp() END,"
             " last_activity_at = clock_timestamp() WHERE id = %(id)s AND tenant_id = %(tenant)s"
-            " AND cancelled_at IS NULL AND expired_at IS NULL RETURNING total",
+            " AND cancelled_at IS NULL AND expired_at IS NULL RETURNING *",
             {
                 "total": session.total,
                 "completed": session.completed,
@@ -148,6 +154,7 @@ class PostgresSessions:
             return False
         first = rows[0]["total"] - session.total
         await self.add_items(*(replace(item, position=first + item.position) for item in items))
+        await self._announce(rows)
         await self._notify(session.id)
         return True
 
@@ -327,10 +334,12 @@ class PostgresSessions:
         if not rows:
             return False
         if rows[0]["session_id"] is not None:
-            await self._connection.execute(
+            counted = await self._rows(
                 _COUNT,
                 {"before": rows[0]["before"], "after": to, "session": rows[0]["session_id"]},
             )
+            if to.is_final:
+                await self._announce(counted)
             await self._notify(rows[0]["session_id"])
         return True
 
@@ -358,13 +367,14 @@ class PostgresSessions:
             " AND id = ANY(%s))) RETURNING id",
             (session.id, [row["image_id"] for row in ended]),
         )
-        await self._connection.execute(
+        cancelled = await self._rows(
             "UPDATE sessions s SET cancelled_at = clock_timestamp(),"
             " last_activity_at = clock_timestamp(), skipped = skipped + %s,"
             " uploading = (SELECT count(*) FROM items WHERE session_id = s.id"
-            " AND state = 'confirming') WHERE id = %s",
+            " AND state = 'confirming') WHERE id = %s RETURNING *",
             (len(skipped), session.id),
         )
+        await self._announce(cancelled)
         await self._notify(session.id)
         return len(ended)
 
@@ -389,6 +399,14 @@ class PostgresSessions:
             (list({row["session_id"] for row in rows if row["session_id"]}),),
         )
         return len(rows)
+
+    async def _announce(self, changed: Sequence[Row]) -> None:
+        """Emit the event of a session whose last file has just become final."""
+        for row in changed:
+            session = _to_session(row)
+            if not session.pending:
+                event = session_completed(session)
+                await PostgresWebhooks(self._connection).emit(session.tenant_id, event)
 
     async def _notify(self, session_id: UUID) -> None:
         """Notify waiting API processes; delivered with the commit, once per transaction."""

@@ -37,8 +37,8 @@ async def list_audit_logs(
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> schemas.AuditEntryList:
     """The newest first, of the last year. Recorded are keys made and ended, members and their
-    roles, settings, sign-ins to the console, and refusals, of ended keys too: of the same kind and
-    key one a minute.
+    roles, settings, webhooks, sign-ins to the console, and refusals, of ended keys too: of the
+    same kind and key one a minute.
 
     Values that no event has find nothing.
     """

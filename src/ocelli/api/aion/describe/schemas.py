@@ -39,8 +39,9 @@ WebhookUrl = Annotated[
     Field(
         max_length=8192,
         pattern=r"^https?://[^\s\x00]+$",
-        description="Told by a POST within half a minute of the end: batch_id, kind, status, "
-        "total_items, successful_items, failed_items, skipped_items.",
+        description="Told by a POST at the end, without a signature: batch_id, kind, status, "
+        "total_items, successful_items, failed_items, skipped_items. Repeated until it is "
+        "accepted, for a day. For signed events see `/webhooks`.",
     ),
 ]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]

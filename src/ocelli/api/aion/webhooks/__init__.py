@@ -1,0 +1,1 @@
+"""``/webhooks``: the addresses that a tenant's events are posted to."""

@@ -62,7 +62,7 @@ def describe(
     except ValueError as error:
         fail(str(error), f"levels are {', '.join(VerificationLevel)}")
         return WRONG_USE
-    if vocabulary is not None and (issue := _unusable(vocabulary, vocabulary_mode)):
+    if vocabulary is not None and (issue := unusable(vocabulary, vocabulary_mode)):
         fail(issue)
         return WRONG_USE
     passed_over: Counter[str] = Counter()
@@ -111,25 +111,44 @@ def run(
     ``tags_from``: the file of a vocabulary, and its mode.
     Raises DescribersFailed if no picture can be described here.
     """
-    settings = load_settings(**options)
-    workers = max(1, min(settings.workers, len(files)))
-    cache = settings.cache or cache_folder()  # outlives the command
-    settings = settings.model_copy(update={"workers": workers, "cache": cache})
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    settings = settings_of_command(len(files), **options)
     results: list[DescribedFile] = []
 
     def collected() -> Iterator[DescribedFile]:
-        with running_model(settings) as with_model:
-            for result in describe_all(with_model, files, level, tags_from, first):
-                results.append(result)
-                yield result
-            _tell_who_is_held_back(with_model)
+        for result in described(settings, files, level, tags_from, first):
+            results.append(result)
+            yield result
 
     show(collected(), len(files))
     return results
 
 
-def _unusable(vocabulary: Path, mode: str | None) -> str | None:
+def settings_of_command(most: int | None = None, **options: Any) -> Settings:
+    """Return the settings for describing without a server, with at most so many workers."""
+    settings = load_settings(**options)
+    workers = max(1, min(settings.workers, settings.workers if most is None else most))
+    cache = settings.cache or cache_folder()  # outlives the command
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    return settings.model_copy(update={"workers": workers, "cache": cache})
+
+
+def described(
+    settings: Settings,
+    files: Iterable[Path | None],
+    level: VerificationLevel,
+    tags_from: tuple[Path, str] | None = None,
+    first: DescriberProcess | None = None,
+) -> Iterator[DescribedFile]:
+    """Yield outcomes as ``describe_all`` does, with the model of the settings running.
+
+    Raises DescribersFailed, and NoModel if that model cannot run.
+    """
+    with running_model(settings) as with_model:
+        yield from describe_all(with_model, files, level, tags_from, first)
+        _tell_who_is_held_back(with_model)
+
+
+def unusable(vocabulary: Path, mode: str | None) -> str | None:
     """Return why a file cannot be the vocabulary; None if it can."""
     from ocelli.domain.choosing import Mode
     from ocelli.domain.errors import ValidationFailed
@@ -143,6 +162,11 @@ def _unusable(vocabulary: Path, mode: str | None) -> str | None:
     except (ValidationError, ValidationFailed) as error:
         return f"{printable(vocabulary)}: {error.message}"
     return None
+
+
+def digest_of(vocabulary: Path) -> str:
+    """Return the digest of the terms in a file, which has been read before."""
+    return read(text_of(vocabulary)).digest
 
 
 def expand(paths: Iterable[Path], passed_over: Counter[str] | None = None) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from ocelli.cli.describer_process import DescriberProcess
 from ocelli.cli.options import to_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ocelli.domain.analysis import VerificationLevel
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_EARLY_DEATHS = 5  # before anything was described
 LOG_TAIL = 2000  # characters
+PAUSE = 0.2  # seconds until it is asked again whether there are more pictures
 
 
 class DescribersFailed(RuntimeError):
@@ -28,12 +29,15 @@ class DescribersFailed(RuntimeError):
 
 def describe_all(
     settings: Settings,
-    files: Sequence[Path],
+    files: Iterable[Path | None],
     level: VerificationLevel,
     tags_from: tuple[Path, str] | None = None,
     first: DescriberProcess | None = None,
 ) -> Iterator[DescribedFile]:
     """Yield outcomes in the order in which they finish, from ``settings.workers`` processes.
+
+    ``files`` are taken as processes can begin with them; None among them says that there is none
+    at the moment, and that more may come.
 
     When a process dies, its pictures go to another, each alone; one that dies with it again has
     failed. ``tags_from``: the file of a vocabulary, and its mode. ``first`` has been started
@@ -52,7 +56,7 @@ class _Pool:
         self,
         settings: Settings,
         level: VerificationLevel,
-        files: Sequence[Path],
+        files: Iterable[Path | None],
         tags_from: tuple[Path, str] | None,
         first: DescriberProcess,
     ) -> None:
@@ -60,7 +64,9 @@ class _Pool:
         self._environment = to_environment(settings)
         self._level = level
         self._log = first.log
-        self._waiting = deque(files)
+        self._files = iter(files)
+        self._next: Path | None = None
+        self._is_exhausted = False
         self._suspects: deque[Path] = deque()  # a process died while it had them
         self._suspected: set[Path] = set()
         self._at_once = settings.analyses_at_once or (32 if settings.backends else 2)
@@ -72,13 +78,16 @@ class _Pool:
     @property
     def has_work(self) -> bool:
         """Whether an outcome is still to come."""
-        return bool(self._waiting or self._suspects or any(p.paths for p in self._processes))
+        if self._suspects or any(p.paths for p in self._processes):
+            return True
+        return self._peek() is not None or not self._is_exhausted
 
     def results(self) -> Iterator[DescribedFile]:
         """Hand out pictures, wait, and yield what has finished."""
         for process in self._processes:
             self._hand_out(process)
-        ready = wait([process.connection for process in self._processes])
+        pause = None if self._is_exhausted or self._next is not None else PAUSE
+        ready = wait([process.connection for process in self._processes], pause)
         for process in [each for each in self._processes if each.connection in ready]:
             result = _result(process)
             if result is None:
@@ -101,10 +110,20 @@ class _Pool:
     def _hand_out(self, process: DescriberProcess) -> None:
         if self._suspected.intersection(process.paths):
             return
-        while self._waiting and len(process.paths) < self._at_once:
-            process.begin(self._waiting.popleft())
+        while len(process.paths) < self._at_once and (path := self._peek()) is not None:
+            self._next = None
+            process.begin(path)
         if self._suspects and not process.paths:
             process.begin(self._suspects.popleft())
+
+    def _peek(self) -> Path | None:
+        """Return the next picture; None if there is none, or none yet."""
+        if self._next is None and not self._is_exhausted:
+            try:
+                self._next = next(self._files)
+            except StopIteration:
+                self._is_exhausted = True
+        return self._next
 
     def _replace(self, process: DescriberProcess) -> Iterator[DescribedFile]:
         """Start another process for one that has died; yield the failures."""

@@ -21,6 +21,8 @@ from ocelli.cli.parameters import (
     Data,
     DateFrom,
     DateTo,
+    DescribingServer,
+    DescribingVocabulary,
     Existing,
     Key,
     Level,
@@ -136,6 +138,41 @@ def describe(
 
         code = run(paths, as_json=as_json, as_lines=as_lines, level=level, first=first, **options)
     exit_with(code)
+
+
+@app.command()
+def tag(
+    folder: Annotated[Path, typer.Argument(help="Pictures.", metavar="FOLDER")],
+    write_xmp: Annotated[
+        bool, typer.Option("--write-xmp", help="Write sidecars beside the pictures.")
+    ] = False,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Write into the pictures instead, by ExifTool.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--all", help="Also pictures that were described here before.")
+    ] = False,
+    level: Level = "standard",
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    model: ModelName = None,
+    runner: RunnerName = None,
+    vocabulary: DescribingVocabulary = None,
+    vocabulary_mode: VocabularyMode = None,
+    server: DescribingServer = None,
+    key: Key = None,
+    data: Existing = None,
+    as_lines: AsLines = False,
+) -> None:
+    """Describe the pictures of a folder, and print the XMP that would be written, or write it.
+
+    What a person wrote stays. A second run changes nothing.
+    """
+    from ocelli.cli.tag import HowToDescribe
+    from ocelli.cli.tag import tag as run
+
+    how = HowToDescribe(level, server, key, data, vocabulary, vocabulary_mode, again)
+    options = given(workers=workers, model=model, runner=runner)
+    exit_with(run(folder, how, write=write_xmp, embed=embed, as_lines=as_lines, **options))
 
 
 @app.command("eval")

@@ -33,6 +33,15 @@ ServerUrl = Annotated[
         help="Which server. Default: the one that runs on the data folder.",
     ),
 ]
+DescribingServer = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="AIONVISION_BASE_URL",
+        metavar="URL",
+        help="Let this server describe. Default: the models of this machine.",
+    ),
+]
 Key = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +58,13 @@ Level = Annotated[str, typer.Option(help="Verification: quick, standard, thoroug
 Vocabulary = Annotated[
     str | None,
     typer.Option(help="Choose tags from this vocabulary. Default: the tenant's, if it has one."),
+]
+DescribingVocabulary = Annotated[
+    str | None,
+    typer.Option(
+        help="Choose tags from this file, or with --server from this vocabulary of the server.",
+        metavar="FILE|NAME",
+    ),
 ]
 VocabularyMode = Annotated[
     str | None,

@@ -1,0 +1,127 @@
+"""``ocelli tag``: what is to be seen in pictures, written as XMP beside or into them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aion._files import is_supported
+from ocelli.cli.connection import connect
+from ocelli.cli.describing import CannotDescribe, by_local_models, by_server
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, printable, say_passed_over
+from ocelli.cli.tagger import PLANNED, Report, Tagger, summary
+from ocelli.domain.analysis import VerificationLevel
+from ocelli.xmp import exiftool
+from ocelli.xmp.files import pictures
+from ocelli.xmp.targets import Asked, EmbeddedTarget, SidecarTarget, Target
+
+if TYPE_CHECKING:
+    from ocelli.cli.describing import Describe
+
+AGAIN = "run the same command again: what is done is not done twice"
+
+
+@dataclass(frozen=True, slots=True)
+class HowToDescribe:
+    """What describes the pictures: a ``server``, or the models of this machine.
+
+    ``vocabulary`` is a file, or the name of one of the server's.
+    """
+
+    level: str
+    server: str | None = None
+    key: str | None = None
+    data: Path | None = None
+    vocabulary: str | None = None
+    mode: str | None = None
+    again: bool = False
+
+
+def tag(
+    folder: Path,
+    how: HowToDescribe,
+    *,
+    write: bool,
+    embed: bool,
+    as_lines: bool,
+    **options: Any,
+) -> int:
+    """Describe the pictures of a folder, and write or show their XMP. Returns the exit code."""
+    target = target_of(folder, embed=embed)
+    if isinstance(target, int):
+        return target
+    if write and embed:
+        fail("XMP goes either beside the pictures or into them", "--write-xmp or --embed")
+        return WRONG_USE
+    with contextlib.ExitStack() as stack:
+        found = describer(how, stack, **options)
+        if isinstance(found, int):
+            return found
+        describe, asked = found
+        try:
+            return _run(folder, Tagger(target, asked, write=write or embed), describe, as_lines)
+        except CannotDescribe as error:
+            if error.message:
+                fail(error.message, error.advice)
+            return error.code
+        except KeyboardInterrupt:
+            fail("stopped", AGAIN)
+            raise
+
+
+def target_of(folder: Path, *, embed: bool) -> Target | int:
+    """Return where words go; prints what is wrong, and returns the exit code, if there is none."""
+    if not folder.is_dir():
+        fail(f"no such folder: {printable(folder)}")
+        return WRONG_USE
+    if embed and not exiftool.is_installed():
+        fail("--embed needs ExifTool, which is not installed", "https://exiftool.org")
+        return CANNOT_RUN
+    return EmbeddedTarget() if embed else SidecarTarget()
+
+
+def describer(
+    how: HowToDescribe,
+    stack: contextlib.ExitStack,
+    **options: Any,
+) -> tuple[Describe, Asked] | int:
+    """Return what describes, and how; prints what is wrong, and returns the exit code."""
+    if how.level not in list(VerificationLevel):
+        fail(f"no such level: {how.level}", f"levels are {', '.join(VerificationLevel)}")
+        return WRONG_USE
+    level = VerificationLevel(how.level)
+    if how.server is not None:
+        client = connect(how.server, how.key, how.data)
+        if isinstance(client, int):
+            return client
+        stack.enter_context(client)
+        chosen = {"vocabulary": how.vocabulary, "vocabulary_mode": how.mode}
+        return by_server(client, level, **chosen), Asked(level, again=how.again)
+    tags_from, digest = None, None
+    if how.vocabulary is not None and how.mode != "off":
+        from ocelli.cli.describe import digest_of, unusable
+
+        file, mode = Path(how.vocabulary), how.mode or "strict"
+        if issue := unusable(file, mode):
+            fail(issue)
+            return WRONG_USE
+        tags_from, digest = (file, mode), digest_of(file)
+    describe = by_local_models(level, tags_from, **options)
+    return describe, Asked(level, digest, how.again)
+
+
+def _run(folder: Path, tagger: Tagger, describe: Describe, as_lines: bool) -> int:
+    others: Counter[str] = Counter()
+    with Report(as_lines=as_lines) as report:
+        found = pictures(folder, is_supported, report.problem, others)
+        for described in describe(tagger.begun(found, report)):
+            report.tell(tagger.finished(described))
+            report.count(tagger.counts)
+    say_passed_over(others)
+    report.say(summary(tagger.counts))
+    if tagger.counts[PLANNED]:
+        report.say("nothing was written: --write-xmp writes sidecars, --embed into the pictures")
+    return FAILED if report.problems else 0

@@ -1,0 +1,1 @@
+"""What is said of a picture, written beside it: XMP sidecars, and XMP in the picture itself."""

@@ -261,7 +261,8 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None,
         description="Address under which clients reach the server, for absolute URLs in answers "
-        "(`https://vision.example.com`). Default: whatever host the client used.",
+        "(`https://vision.example.com`); its path is the prefix under which a reverse proxy "
+        "shows the server (`https://example.com/ocelli`). Default: whatever host the client used.",
     )
     database_url: SecretStr | None = Field(
         None,

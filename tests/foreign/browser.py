@@ -66,8 +66,14 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+@pytest.fixture(scope="module")
+def site_url(chat: Server) -> str:
+    """The address that people are given; behind a proxy it is another than the server's."""
+    return chat.url
+
+
 @pytest.fixture
-def visit(browser: Any, chat: Server) -> Iterator[Visit]:
+def visit(browser: Any, site_url: str) -> Iterator[Visit]:
     """Open a page of the console, signed in with ``key``; the tests end with its problems.
 
     ``visit(path, key=..., size=(width, height), expected=[texts of problems that are meant])``
@@ -84,16 +90,19 @@ def visit(browser: Any, chat: Server) -> Iterator[Visit]:
         **options: Any,
     ) -> Any:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, base_url=chat.url, **options
+            viewport={"width": size[0], "height": size[1]},
+            ignore_https_errors=True,
+            base_url=f"{site_url}/",
+            **options,
         )
         context.set_default_timeout(LONGEST_WAIT * 1000)
         watched = Watched(context.new_page())
         watched.expected.extend(expected)
         opened.append(watched)
         if key is not None:
-            signed_in = context.request.post("/console/sign-in", form={"key": key})
+            signed_in = context.request.post("console/sign-in", form={"key": key})
             assert signed_in.ok
-        watched.page.goto(f"/console{path}")
+        watched.page.goto(f"console{path}")
         return watched.page
 
     yield open_page

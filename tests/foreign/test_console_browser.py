@@ -281,5 +281,5 @@ def test_reviewing_with_keys(
     page.get_by_text("It waits because").wait_for()
     page.keyboard.press("a")
     page.get_by_text("Nothing waits for review").wait_for()
-    page.goto("/console/library")
+    page.goto("console/library")
     assert page.get_by_text("approved").count() == 2

@@ -90,7 +90,7 @@ def test_a_key_is_made_shown_once_and_revoked(visit: Visit, chat: Server, key: s
     headers = {"Authorization": f"Bearer {secret}"}
     address = f"{chat.url}{API}/user-files"
     assert requests.get(address, headers=headers, timeout=60).status_code == 200
-    page.goto("/console/usage")
+    page.goto("console/usage")
     assert secret not in page.content()
     page.get_by_role("button", name="Revoke <i>import</i>").click()
     page.get_by_role("link", name="Also those that have ended").click()
@@ -161,7 +161,7 @@ def test_playground_without_a_picture_and_without_scripts(visit: Visit, key: str
     page = visit("/playground", key=key, java_script_enabled=False, expected=("422",))
     page.get_by_role("button", name="Ask").click()
     assert "Choose a picture" in page.get_by_role("alert").inner_text()
-    page.goto("/console/playground")
+    page.goto("console/playground")
     page.get_by_label("Or one of the library").select_option("good.png")
     page.get_by_label("Backend").select_option("ocelli-local")
     page.get_by_label("Verification level").select_option("quick")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -20,10 +21,11 @@ from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import Replay, StoreAnswers, document, replay
 from ocelli.api.middleware import Envelope
+from ocelli.api.proxies import PrefixedRedirects
 from ocelli.domain.errors import OcelliError, ValidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
@@ -45,7 +47,9 @@ def create_app(services: Services) -> FastAPI:
         version=__version__,
         summary="Image understanding: descriptions, tags, visible text, colours, faces, safety.",
         lifespan=lifespan,
+        docs_url=None,  # it knows nothing of a proxy's prefix: see _reference
         redoc_url=None,
+        servers=[{"url": services.public_url}] if services.public_url else None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
@@ -53,8 +57,11 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(WholeBodies)
     app.add_middleware(Envelope)
     app.add_middleware(Aliases, services)
+    if services.prefix:
+        app.add_middleware(PrefixedRedirects, services.prefix)
     plain_routes = [route for dialect in dialects() for route in dialect.plain_routes]
     app.router.routes[:0] = [*plain_routes, Route("/openapi.json", _Document(app))]
+    app.router.routes.append(Route("/docs", _reference(app, services.prefix)))
     surfaces = [dialect.router for dialect in dialects()]
     for router in (*surfaces, signed_urls.router, health.router, metrics.router):
         # As they are: `include_router` would make them anew, several times, for 0.3 s.
@@ -88,6 +95,22 @@ class _Document:
 
     def _make(self) -> bytes:
         return json.dumps(self._app.openapi(), ensure_ascii=False).encode()
+
+
+def _reference(app: FastAPI, prefix: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers ``/docs``: the reference of the API, for a browser, of own files."""
+    page = get_swagger_ui_html(
+        openapi_url=f"{prefix}{app.openapi_url}",
+        title=f"{app.title}: the API",
+        swagger_js_url=f"{prefix}/static-offline-docs/swagger-ui-bundle.js",
+        swagger_css_url=f"{prefix}/static-offline-docs/swagger-ui.css",
+        swagger_favicon_url=f"{prefix}/static-offline-docs/favicon.png",
+    )
+
+    async def show(_: Request) -> Response:
+        return page
+
+    return show
 
 
 def _make_routes(app: FastAPI) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Address, IPv6Address
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HOST = re.compile(rb"[A-Za-z0-9.:_\[\]-]{1,255}")
 _SCHEMES = (b"http", b"https")
@@ -46,6 +47,37 @@ class ForwardedAddress:
                 others = [field for field in scope["headers"] if field[0] != b"host"]
                 scope["headers"] = [*others, (b"host", host)]
         await self._app(scope, receive, send)
+
+
+class PrefixedRedirects:
+    """Puts a proxy's prefix before the redirects of a router, which add a slash or remove one.
+
+    A router knows the path without the prefix. All other redirects are made with the public
+    address. Pure ASGI.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+
+        async def prefixed(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 307:
+                message["headers"] = [
+                    (name, self._with_prefix(value, scope) if name == b"location" else value)
+                    for name, value in message["headers"]
+                ]
+            await send(message)
+
+        await self._app(scope, receive, prefixed if scope["type"] == "http" else send)
+
+    def _with_prefix(self, location: bytes, scope: Scope) -> bytes:
+        parts = urlsplit(location.decode("latin-1"))
+        if unquote(parts.path).rstrip("/") != scope["path"].rstrip("/"):
+            return location
+        return urlunsplit(("", "", self._prefix + parts.path, parts.query, "")).encode("latin-1")
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:

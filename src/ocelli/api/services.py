@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from ocelli.media.blob_writer import BlobFactory, DiskWatch
 
@@ -178,6 +179,11 @@ class Services:
     max_upload_bytes: int
     signed_folder: SignedFolder | None = None
     public_url: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The path under which a proxy shows the server; empty without one."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
     def base_url(self, request: Request) -> str:
         """Return the server's address as the client knows it, for URLs in answers."""

@@ -44,7 +44,7 @@ class Console:
     @cached_property
     def prefix(self) -> str:
         """The path under which a proxy shows the server; empty without one."""
-        return urlsplit(self.services.public_url or "").path.rstrip("/")
+        return self.services.prefix
 
     @property
     def root(self) -> str:

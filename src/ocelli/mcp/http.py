@@ -25,8 +25,8 @@ from ocelli import __version__
 from ocelli.api import json_reader
 from ocelli.api.auth import admit, presented_key
 from ocelli.api.bodies import read_body
+from ocelli.api.origins import is_foreign_page
 from ocelli.api.policy import requires
-from ocelli.api.proxies import parse_address
 from ocelli.domain.errors import NotAllowed
 from ocelli.domain.scopes import KeyRole
 
@@ -87,7 +87,8 @@ class _Endpoint:
         if find_spec("mcp") is None:
             await JSONResponse({"error": MISSING}, 501)(scope, receive, send)
             return
-        _check_origin(request, self._services)
+        if is_foreign_page(request, self._services.public_url):  # as the protocol demands
+            raise NotAllowed("Pages of other hosts may not use the tools.")
         manager = await self._started()
         limit = self._services.chat.max_body_bytes
         async with read_body(request, self._services, key, limit) as body:
@@ -167,16 +168,3 @@ def _read_again(body: bytes, receive: Receive) -> Receive:
         return rest.pop() if rest else await receive()
 
     return again
-
-
-def _check_origin(request: Request, services: Services) -> None:
-    """Raise NotAllowed for pages of other hosts, as the protocol demands."""
-    origin = request.headers.get("origin")
-    if origin is None:
-        return
-    host = urlsplit(origin).hostname or ""
-    address = parse_address(host)
-    is_local = host == "localhost" or (address is not None and address.is_loopback)
-    own = (request.url.hostname, urlsplit(services.public_url or "").hostname)
-    if not is_local and host not in own:
-        raise NotAllowed("Pages of other hosts may not use the tools.")

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ocelli.api.auth import admit, admit_key, current_services, presented_key
+from ocelli.api.origins import is_foreign_page
 from ocelli.api.proxies import parse_address
 from ocelli.api.services import Services
 from ocelli.domain.accounts import KEY_PATTERN, ApiKey
@@ -63,21 +64,9 @@ def _check_caller(request: Request, services: Services) -> None:
             f"Under the name {host[:100]!r} an API key is needed: without one this server answers "
             "to addresses, to local names, and to that of OCELLI_PUBLIC_URL."
         )
-    origin = request.headers.get("origin")
-    if origin is not None and not _is_ours(origin, host):
+    is_cross_site = request.headers.get("sec-fetch-site") == "cross-site"
+    if is_cross_site or is_foreign_page(request, services.public_url):
         raise InvalidKey("Pages of other hosts need an API key.")
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        raise InvalidKey("Pages of other hosts need an API key.")
-
-
-def _is_ours(origin: str, host: str) -> bool:
-    """Whether it is a page of this host, or of this machine, or of a program and no page."""
-    parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https"):
-        return bool(parts.scheme)
-    name = parts.hostname or ""
-    address = parse_address(name)
-    return name in (host, "localhost") or (address is not None and address.is_loopback)
 
 
 def _is_private(host: str) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -66,10 +70,10 @@ def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         migrate(of_this_process)
         yield of_this_process
         return
-    postgres = EmbeddedPostgres(reachable(tmp_path_factory.mktemp("postgres")), durable=False)
-    postgres.start()
-    migrate(postgres.dsn)
-    yield postgres.dsn
+    folder = reachable(tmp_path_factory.mktemp("postgres"))
+    copy_cluster(folder)
+    postgres = EmbeddedPostgres(folder, durable=False)
+    yield postgres.start()
     postgres.stop()
 
 
@@ -149,8 +153,37 @@ def reachable(path: Path) -> Path:
     return path
 
 
+@cache
+def migrated_cluster() -> Path:
+    """The folder of an embedded Postgres that was migrated; it will not wait for the disk."""
+    folder = Path(tempfile.mkdtemp(prefix="ocelli-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    reachable(folder)
+    postgres = EmbeddedPostgres(folder)
+    migrate(postgres.start())
+    postgres.stop()
+    with (folder / "cluster" / "postgresql.conf").open("a") as settings:
+        settings.write("fsync = off\nfull_page_writes = off\n")
+    return folder
+
+
+def copy_cluster(folder: Path) -> None:
+    """Put a migrated cluster where ``EmbeddedPostgres`` finds it: making one takes a second."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("cluster", "password"):  # as they are, also whose they are
+        subprocess.run(["cp", "-a", migrated_cluster() / name, folder], check=True)
+
+
 def start_server(data: Path, *options: str, **environment: str) -> Server:
     """``ocelli serve`` on a free port; returns once it says that it is ready."""
+    if not ((data / "postgres").exists() or "OCELLI_DATABASE_URL" in environment):
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy_cluster(data / "postgres")
+    return first_start(data, *options, **environment)
+
+
+def first_start(data: Path, *options: str, **environment: str) -> Server:
+    """The same as a user's first start: it makes its database, which is safe on the disk."""
     log = (data.parent / f"{data.name}.log").open("a")
     process = subprocess.Popen(
         [*OCELLI, "serve", "--data", str(data), "--port", "0", *options],

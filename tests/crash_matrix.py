@@ -27,7 +27,7 @@ import requests
 from psycopg.rows import dict_row
 
 from ocelli.storage.embedded import EmbeddedPostgres
-from tests.conftest import Server, reachable, start_server
+from tests.conftest import Server, first_start, reachable
 from tests.integration.test_crashes import children
 from tests.integration.test_main_job import API, noise
 from tests.waiting import until
@@ -167,7 +167,7 @@ def kill(run: Run, victim: str) -> None:
 
 
 def started(data: Path, *options: str) -> Server:
-    return start_server(data, *options, OCELLI_TIERS=json.dumps(TIERS), OCELLI_LOG_LEVEL="warning")
+    return first_start(data, *options, OCELLI_TIERS=json.dumps(TIERS), OCELLI_LOG_LEVEL="warning")
 
 
 def feed(run: Run, pictures: int, kills: int) -> None:

@@ -17,7 +17,7 @@ import pytest
 import requests
 from aiohttp import web
 from standardwebhooks import Webhook
-from tests.conftest import OCELLI, Server, reachable, start_server
+from tests.conftest import OCELLI, Server, first_start, reachable, start_server
 from tests.integration.test_main_job import API, finished, get, upload
 from tests.integration.test_webhooks import Receiver
 from tests.integration.test_webhooks import receiver as receiver
@@ -30,7 +30,7 @@ from ocelli.storage.embedded import EmbeddedPostgres
 @pytest.fixture
 def fragile(tmp_path: Path) -> Iterator[Server]:
     """A server of its own, to be broken."""
-    server = start_server(reachable(tmp_path) / "data")
+    server = first_start(reachable(tmp_path) / "data")
     yield server
     server.stop()
     assert server.process.stdout is not None
@@ -41,7 +41,7 @@ def fragile(tmp_path: Path) -> Iterator[Server]:
 def enduring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that break it and see that it mends itself."""
     data = reachable(tmp_path_factory.mktemp("enduring")) / "data"
-    server = start_server(data, OCELLI_FETCH_ALLOW="127.0.0.0/8")
+    server = first_start(data, OCELLI_FETCH_ALLOW="127.0.0.0/8")
     yield server
     server.stop()
     assert server.process.stdout is not None

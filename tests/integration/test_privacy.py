@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import requests
-from tests.conftest import reachable, start_server
+from tests.conftest import first_start, reachable
 
 
 def open_to_others(folder: Path) -> list[str]:
@@ -24,7 +24,7 @@ def test_what_serve_writes_is_its_users_alone(tmp_path: Path, photos: dict[str, 
         folder.chmod(0o755)
     before = os.umask(0)
     try:
-        server = start_server(data, "--workers", "1", OCELLI_STORAGE_URL=f"file://{store}")
+        server = first_start(data, "--workers", "1", OCELLI_STORAGE_URL=f"file://{store}")
     finally:
         os.umask(before)
     try:

@@ -58,6 +58,10 @@ def test_every_way_in_is_told(server: Server) -> None:
         assert described["description"] == sent.description
         assert account.get(described["url"])["id"] == sent.image_id
         assert found["fetch.completed"].payload["data"]["errors"] == 1
+        for each in found.values():
+            there = server.url + each.payload["data"]["url"]
+            answer = requests.get(there, headers=account.headers, timeout=60)
+            assert answer.status_code == 200, (there, answer.text)
 
 
 def test_a_session_is_told_once_with_its_last_file(server: Server) -> None:

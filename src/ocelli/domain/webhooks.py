@@ -280,7 +280,7 @@ def fetch_ended(id: UUID, *, answered: int, errors: int, failure: str | None) ->
         "answered": answered,
         "errors": errors,
         "message": failure and failure[:MAX_DESCRIPTION],
-        "url": f"/api/fetch/response/{id}",
+        "url": f"/api/response/{id}",
     }
     type = EventType.FETCH_COMPLETED if failure is None else EventType.FETCH_FAILED
     return Event(type, data)

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from tests.unit.test_organizing import a_picture
 
+from ocelli.domain.claims import Ruling
 from ocelli.domain.effective import EffectiveClaim
 from ocelli.domain.errors import ValidationFailed
+from ocelli.domain.picture_facts import stored_together
 from ocelli.domain.pipelines import linked, waves
 from ocelli.domain.reports import (
     NOT_CHECKED,
@@ -18,7 +20,7 @@ from ocelli.domain.reports import (
     plain,
     written_report,
 )
-from ocelli.domain.statements import Standing, standing
+from ocelli.domain.statements import check_statement
 
 
 def a_claim(text: str, *, kept: bool = True) -> EffectiveClaim:
@@ -30,6 +32,9 @@ CUPS = a_picture(
     description="Two cups on a table.",
     claims=(a_claim("There are two cups."), a_claim("A cat sleeps.", kept=False)),
 )
+
+
+TWICE = stored_together([CUPS, CUPS])
 
 
 def test_steps_that_name_none_follow_searches_and_the_one_before() -> None:
@@ -63,23 +68,25 @@ def test_pipelines_that_are_none(step: tuple[str, str, list[int] | None]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("said", "stand"),
+    ("said", "ruling"),
     [
-        ("There are two cups.", Standing.SUPPORTED),
-        ("Cups stand on a table.", Standing.UNCHECKED),
-        ("There are three cups.", Standing.CONTRADICTED),
-        ("A cat sleeps.", Standing.CONTRADICTED),
-        ("The owner was happy.", Standing.UNCHECKED),
-        ("", Standing.UNCHECKED),
+        ("There are two cups.", Ruling.SUPPORTED),
+        ("Cups stand on a table.", Ruling.UNKNOWN),
+        ("There are three cups.", Ruling.CONTRADICTED),
+        ("A cat sleeps.", Ruling.CONTRADICTED),
+        ("The owner was happy.", Ruling.UNKNOWN),
+        ("", Ruling.UNKNOWN),
     ],
 )
-def test_statements(said: str, stand: Standing) -> None:
-    assert standing(said, [CUPS]) is stand
+def test_statements_about_a_picture_of_a_report(said: str, ruling: Ruling) -> None:
+    assert check_statement(said, [stored_together([CUPS])]) is ruling
 
 
 def test_statements_about_nothing_or_much() -> None:
-    assert standing("There are two cups.", []) is Standing.UNCHECKED
-    assert standing("There are three cups.", [CUPS, CUPS]) is not Standing.CONTRADICTED
+    assert check_statement("There are two cups.", [stored_together([])]) is Ruling.UNKNOWN
+    assert check_statement("There are two cups.", [TWICE]) is Ruling.SUPPORTED
+    assert check_statement("There are three cups.", [TWICE]) is Ruling.UNKNOWN
+    assert check_statement("There are no cups.", [TWICE]) is Ruling.CONTRADICTED
 
 
 def test_a_written_report_is_checked() -> None:

@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocelli.domain.claims import Ruling
 from ocelli.domain.grammar import is_color
+from ocelli.domain.picture_facts import stored_together
 from ocelli.domain.search import fold
-from ocelli.domain.statements import Standing, standing
+from ocelli.domain.statements import check_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -116,11 +118,11 @@ def written_report(
     for section in sections:
         lines = []
         for each in section.statements:
-            stand = standing(each.text, [pictures[n] for n in each.pictures])
-            dropped += stand is Standing.CONTRADICTED
-            unchecked += stand is Standing.UNCHECKED
-            if stand is not Standing.CONTRADICTED:
-                mark = f" {NOT_CHECKED}" if stand is Standing.UNCHECKED else ""
+            ruling = _ruling(each.text, [pictures[n] for n in each.pictures])
+            dropped += ruling is Ruling.CONTRADICTED
+            unchecked += ruling is Ruling.UNKNOWN
+            if ruling is not Ruling.CONTRADICTED:
+                mark = f" {NOT_CHECKED}" if ruling is Ruling.UNKNOWN else ""
                 lines.append(f"- {plain(each.text)}{_references(each.pictures)}{mark}")
         kept.append((plain(section.heading), lines))
     notes = []
@@ -128,13 +130,17 @@ def written_report(
         notes.append(f"{dropped} statements were left out: stored claims contradict them.")
     if unchecked:
         notes.append(f"{NOT_CHECKED}: stored claims neither support nor contradict the statement.")
-    all_pictures = standing(summary, pictures)
-    if all_pictures is Standing.CONTRADICTED:
+    all_pictures = _ruling(summary, pictures)
+    if all_pictures is Ruling.CONTRADICTED:
         summary = overview(pictures)
     short = plain(summary, 4 * LONGEST)
-    if all_pictures is Standing.UNCHECKED:
+    if all_pictures is Ruling.UNKNOWN:
         short = f"{short} {NOT_CHECKED}"
     return Report(_document(plain(title), intent, short, kept, pictures, notes), short)
+
+
+def _ruling(text: str, pictures: Sequence[PictureFacts]) -> Ruling:
+    return check_statement(text, [stored_together(pictures)])
 
 
 def _document(

@@ -12,18 +12,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.answer_check import check_counts, check_statement
 from ocelli.domain.claims import Ruling
 from ocelli.domain.known_pictures import known
 from ocelli.domain.library_chat import ChatRole, shortened
 from ocelli.domain.references import picture_mark, without_markup
+from ocelli.domain.statements import check_counts, check_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocelli.domain.answer_check import Judge
     from ocelli.domain.known_pictures import KnownPicture
     from ocelli.domain.library_chat import SessionMessage
+    from ocelli.domain.statements import Judge
     from ocelli.usecases.conversations import Asking
     from ocelli.usecases.library_model import LibraryModel, TokensUsed
     from ocelli.usecases.library_retrieval import Gathered

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tests.integration.test_storage import an_image
 
 from ocelli.backends.local.evidence_verdicts import judge
-from ocelli.domain.answer_check import check_counts, check_statement
 from ocelli.domain.claims import Claim, ClaimType, Ruling
 from ocelli.domain.effective import effective
 from ocelli.domain.findings import LOCAL, Box, Color, DetectedObject, Findings, TextLine
 from ocelli.domain.known_pictures import KnownPicture
+from ocelli.domain.statements import check_counts, check_statement
 
 BOX = Box(0.1, 0.1, 0.5, 0.5)
 IMAGE = an_image(uuid.uuid4())
@@ -53,6 +53,7 @@ PICTURE = KnownPicture(
         ("There are three cats.", Ruling.CONTRADICTED),
         ("It is raining.", Ruling.CONTRADICTED),
         ("Snow on a roof.", Ruling.SUPPORTED),
+        ("There are three roofs.", Ruling.UNKNOWN),
         ("Snow does not lie on a roof.", Ruling.UNKNOWN),
         ("The sign says “SALE 50%”.", Ruling.SUPPORTED),
         ("The sign says “CLOSED”.", Ruling.CONTRADICTED),

@@ -15,7 +15,7 @@ import pytest
 import typer
 from docs.generate import TARGET, settings_reference
 
-from docs import permissions
+from docs import permissions, skill
 from ocelli.backends.local.model_files import models
 from ocelli.cli.main import app
 from ocelli.settings import Settings
@@ -42,6 +42,10 @@ def test_the_table_of_permissions_is_up_to_date() -> None:
 
 def test_the_settings_reference_is_up_to_date() -> None:
     assert TARGET.read_text(encoding="utf-8") == settings_reference(), "python -m docs.generate"
+
+
+def test_the_skill_is_up_to_date() -> None:
+    assert skill.TARGET.read_text(encoding="utf-8") == skill.skill(), "python -m docs.skill"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -21,6 +21,7 @@ from PIL import Image
 from tests.conftest import Server
 from tests.integration.test_main_job import finished, upload
 
+from ocelli.documentation import pages
 from ocelli.mcp.pictures import LibraryPicture, Pictures, UnusablePicture
 
 TOOLS = {
@@ -223,6 +224,19 @@ def test_bad_requests(server: Server, body: bytes, headers: dict[str, str], stat
     }
     answered = requests.post(f"{server.url}/mcp", data=body, headers=sent, timeout=60)
     assert answered.status_code == status, answered.text
+
+
+def test_pages_for_language_models(server: Server) -> None:
+    listed = requests.get(f"{server.url}/llms.txt", timeout=60)
+    assert listed.headers["Content-Type"].startswith("text/plain")
+    for name in ("mcp", "sdk/quick-start", "skills/ocelli/SKILL"):
+        address = f"{server.url}/docs/{name}.md"
+        assert address in listed.text
+        page = requests.get(address, timeout=60)
+        assert page.headers["Content-Type"].startswith("text/markdown")
+        assert page.text == pages()[name].read_text(encoding="utf-8")
+    for unknown in ("none", "../README", "%2e%2e/README"):
+        assert requests.get(f"{server.url}/docs/{unknown}.md", timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

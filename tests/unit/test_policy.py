@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ocelli.api import health, metrics, signed_urls
+from ocelli.api import health, llms, metrics, signed_urls
 from ocelli.api.auth import current_key
 from ocelli.api.dialects import dialects
 from ocelli.api.ollama.auth import current_caller
@@ -22,7 +22,10 @@ from ocelli.domain.errors import InvalidKey, NotAllowed
 from ocelli.domain.scopes import SCOPES, KeyRole
 from ocelli.usecases.accounts import Accounts
 
-ROUTERS = [*(each.router for each in dialects()), signed_urls.router, health.router, metrics.router]
+ROUTERS = [
+    *(each.router for each in dialects()),
+    *(each.router for each in (signed_urls, health, metrics, llms)),
+]
 ALL = [
     *(route for router in ROUTERS for route in router.routes if isinstance(route, Route)),
     *(route for dialect in dialects() for route in dialect.plain_routes),
@@ -66,7 +69,7 @@ def test_few_routes_take_no_key() -> None:
     public = {route.endpoint.__name__ for route in ALL if policy_of(route.endpoint) is None}
     assert public == {
         *("get_object", "put_object", "home", "live", "ready", "metrics"),
-        "ollama_running",
+        *("ollama_running", "llms_txt", "documentation_page"),
     }
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ocelli import __version__
-from ocelli.api import health, metrics, signed_urls
+from ocelli.api import health, llms, metrics, signed_urls
 from ocelli.api.aliases import Aliases
 from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
@@ -63,7 +63,7 @@ def create_app(services: Services) -> FastAPI:
     app.router.routes[:0] = [*plain_routes, Route("/openapi.json", _Document(app))]
     app.router.routes.append(Route("/docs", _reference(app, services.prefix)))
     surfaces = [dialect.router for dialect in dialects()]
-    for router in (*surfaces, signed_urls.router, health.router, metrics.router):
+    for router in (*surfaces, signed_urls.router, health.router, metrics.router, llms.router):
         # As they are: `include_router` would make them anew, several times, for 0.3 s.
         app.router.routes += router.routes
     app.add_exception_handler(OcelliError, _ocelli_error)

@@ -15,12 +15,13 @@ PIN = re.compile(r"^([\w.-]+)==(\S+)(?: ; .*)?$")
 
 
 def pinned() -> dict[str, tuple[list[str], int]]:
+    """What requirements.lock pins."""
+    return pins_of(ROOT / "requirements.lock")
+
+
+def pins_of(lock: Path) -> dict[str, tuple[list[str], int]]:
     """Versions and number of hashes by name; several versions where it depends on the Python."""
-    text = (
-        (ROOT / "requirements.lock")
-        .read_text(encoding="utf-8")
-        .replace(" \\\n    --hash", " --hash")
-    )
+    text = lock.read_text(encoding="utf-8").replace(" \\\n    --hash", " --hash")
     found: dict[str, tuple[list[str], int]] = {}
     for line in text.splitlines():
         if line and not line.startswith("#"):

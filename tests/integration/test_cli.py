@@ -136,9 +136,19 @@ def test_nor_in_a_database_that_is_none_of_ours(tmp_path: Path) -> None:
             assert "no installation in the database" in done.output
         with psycopg.connect(postgres.dsn) as connection:
             assert connection.execute("SELECT to_regclass('tenants')").fetchone() == (None,)
+        assert not (tmp_path / "api_key").exists()
+        first, again = (CliRunner().invoke(app, ["migrate"], env=given) for _ in range(2))
+        assert (first.exit_code, again.exit_code, again.output) == (0, 0, "")
+        assert (tmp_path / "api_key").read_text().strip() in first.output
+        assert CliRunner().invoke(app, MAKES_NOTHING[0], env=given).exit_code == 0
     finally:
         postgres.stop()
-    assert not (tmp_path / "api_key").exists()
+
+
+def test_migrating_is_for_a_database_of_ones_own(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["migrate", "--data", str(tmp_path)])
+    assert done.exit_code == 3
+    assert "OCELLI_DATABASE_URL" in done.output
 
 
 def test_keys_without_a_server(stopped: Path) -> None:

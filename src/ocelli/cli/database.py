@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+import typer
+
 from ocelli.cli.options import load_settings
 from ocelli.cli.output import CANNOT_RUN, fail
-from ocelli.domain.errors import Unavailable
+from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
-from ocelli.storage.postgres.preflight import DatabaseRefuses
-from ocelli.wiring.data_folder import NoInstallation
-from ocelli.wiring.installation import check_schema, database_for_command
+from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
+from ocelli.wiring.data_folder import NoInstallation, make_private
+from ocelli.wiring.installation import (
+    check_schema,
+    database_for_command,
+    prepare,
+    write_store_marker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +28,33 @@ if TYPE_CHECKING:
     from ocelli.settings import Settings
 
 NONE_HERE = "`ocelli serve` makes one; --data names its folder"
+
+
+def migrate(**options: Any) -> int:
+    """Do for a database of one's own what ``ocelli serve`` does at its start.
+
+    Several may run at once, and beside servers and workers of the version before. Returns the exit
+    code.
+    """
+    settings = load_settings(**options)
+    if settings.database_url is None:
+        fail(
+            "`ocelli migrate` is for a database of your own.",
+            "OCELLI_DATABASE_URL=postgresql://...",
+        )
+        return CANNOT_RUN
+    dsn = settings.database_url.get_secret_value()
+    try:
+        make_private(settings)
+        check_connection(dsn)
+        key = prepare(settings, dsn)
+        write_store_marker(settings, dsn)
+    except (DatabaseRefuses, OcelliError, OSError, psycopg.Error) as error:
+        fail(str(error))
+        return CANNOT_RUN
+    if key is not None:
+        typer.echo(f"first key {key} (kept in {settings.data / 'api_key'})")
+    return 0
 
 
 def with_database(

@@ -99,6 +99,14 @@ def worker(
 
 
 @app.command()
+def migrate(data: Data = None) -> None:
+    """Bring a database of your own up to date, as `ocelli serve` does at its start, and end."""
+    from ocelli.cli.database import migrate as run
+
+    exit_with(run(**given(data=data)))
+
+
+@app.command()
 def console(data: Existing = None) -> None:
     """Print a link that signs the owner in to the console of the running server, once."""
     from ocelli.cli.sign_in import print_link

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import takewhile
 from pathlib import Path
 
@@ -62,3 +63,55 @@ def test_calls_of_before_are_counted_and_local_ones_have_a_price(
         ("ocelli-local", "2026-01-02", 1, 3, 2, 0),
         ("openai", "2026-01-02", 2, 6, 4, 2),
     ]
+
+
+def test_what_batches_had_still_to_tell_is_told(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = older(dsn, "0040", monkeypatch)
+    url = "https://example.com/hook"
+    batches = [  # address, announced, status of its item, whether its job is in the queue
+        (url, False, "completed", False),
+        (url, True, "failed", True),
+        (url, True, "completed", False),
+        (url, False, "queued", False),
+        (None, False, "completed", False),
+    ]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+
+        def one(query: str, *values: object) -> str:
+            row = connection.execute(query.encode(), values).fetchone()
+            assert row is not None
+            return str(row[0])
+
+        tenant = one("INSERT INTO tenants (name, tier) VALUES ('old', 'FREE') RETURNING id")
+        ids = []
+        for address, announced, status, job in batches:
+            id = one(
+                "INSERT INTO batches (id, tenant_id, kind, level, total, inputs, created_at,"
+                " webhook_url, announced_at) VALUES (gen_random_uuid(), %s, 'describe', 'quick', 1,"
+                " '[{}]', now(), %s, CASE WHEN %s THEN now() END) RETURNING id",
+                tenant,
+                address,
+                announced,
+            )
+            connection.execute(
+                "INSERT INTO analyses (id, tenant_id, object_key, level, status, request_id)"
+                " VALUES (gen_random_uuid(), %s, '', 'quick', %s, %s)",
+                (tenant, status, id),
+            )
+            if job:
+                connection.execute(
+                    "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+                    " VALUES ('ocelli', 'call_webhook', jsonb_build_object('batch_id', %s::text))",
+                    (id,),
+                )
+            ids.append(id)
+        assert migrate(dsn)
+        assert missing(dsn) == []
+        rows = connection.execute("SELECT url, payload FROM webhook_deliveries").fetchall()
+        assert {url for url, _ in rows} == {url}
+        told = {body["batch_id"]: body["status"] for body in (json.loads(row[1]) for row in rows)}
+        assert told == {ids[0]: "completed", ids[1]: "failed"}
+        waiting = "SELECT id::text FROM batches WHERE announced_at IS NULL"
+        assert connection.execute(waiting).fetchall() == [(ids[3],)]
+        jobs = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'call_webhook'"
+        assert one(jobs) == "0"

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 from tests.upstream.server import Upstream
+from tests.waiting import eventually
 
 from ocelli.domain.analysis import Analysis, Failure, VerificationLevel
 from ocelli.domain.audit import Actor, AuditQuery
-from ocelli.domain.batches import Batch, BatchKind
+from ocelli.domain.batches import Batch, BatchKind, BatchStatus
 from ocelli.domain.errors import Conflict, FailureType, NotFound, ValidationFailed
 from ocelli.domain.paging import PageRequest
+from ocelli.domain.usage import Charge
 from ocelli.domain.webhooks import (
     MAX_ENDPOINTS,
     Delivery,
@@ -37,7 +40,8 @@ from ocelli.domain.webhooks import (
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.sealing import AesGcmSealing
-from ocelli.usecases.batches import settle_batch
+from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.batches import Batches, settle_batch
 from ocelli.usecases.webhook_sender import SendingLimits, WebhookSender
 from ocelli.usecases.webhooks import Webhooks
 
@@ -667,6 +671,43 @@ async def test_a_cancelled_batch_is_told_when_its_last_item_ends(account: Accoun
     delivery = await account.only_delivery(endpoint)
     assert delivery.event_type == "batch.cancelled"
     assert json.loads(delivery.payload)["data"]["successful_items"] == 1
+
+
+async def test_an_item_that_ends_while_its_batch_is_cancelled_waits_in_no_circle(
+    account: Account,
+) -> None:
+    batch, items = await a_batch(account, None)
+    database, tenant_id = account.database, account.by.tenant_id
+    unused: Any = None
+    analyse = Analyse(
+        database, unused, unused, unused, (), unused, token_cost=lambda *_: None, timeout=1
+    )
+    batches = Batches(database, unused, unused)
+    async with database.transaction() as tx:
+        await tx.usage.reserve(Charge(tenant_id=tenant_id, descriptions=2, credits=2))
+        await tx.analyses.start(items[0].id)
+
+    async def waiting() -> int:
+        async with database.connection() as connection:
+            cursor = await connection.execute(
+                b"SELECT count(*) AS number FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                b" AND datname = current_database()"
+            )
+            row = await cursor.fetchone()
+            return int(row["number"]) if row else 0
+
+    async def are_waiting(number: int) -> bool:
+        return await waiting() >= number
+
+    async with database.transaction() as tx:
+        await tx.usage.give_back(tenant_id, descriptions=0, credits=0)  # the meters are locked
+        ends = asyncio.create_task(analyse.give_up(items[0].id, "no"))
+        await eventually(partial(are_waiting, 1))
+        cancels = asyncio.create_task(batches.cancel(tenant_id, str(batch.id)))
+        await eventually(partial(are_waiting, 2))
+    await asyncio.gather(ends, cancels)
+    state = await batches.get(tenant_id, str(batch.id))
+    assert (state.status, state.finished) == (BatchStatus.CANCELLED, 2)
 
 
 def test_bodies_stay_small() -> None:

@@ -150,27 +150,34 @@ class Analyse:
     async def _complete(self, tx: PostgresTransaction, done: _Done) -> None:
         """Store the answer, unless another run was first.
 
-        The payment of the request comes last: it locks the tenant's balance until the commit.
+        The batch comes before the meters, as where one is cancelled. The payment of a fetch job
+        comes last: it locks the tenant's balance until the commit.
         """
         if done.use is not None:  # also of a run that was not the first to end
             await settle_budget(tx, done.analysis.id, done.use)
         if not await tx.analyses.complete(done.analysis):
             return
         request = await _request(tx, done.analysis)
-        await _record_delivery(tx, done, metered=request is None)
         if done.analysis.image_id is not None:
             await tx.webhooks.emit(done.analysis.tenant_id, image_described(done.analysis))
-        await _settle(tx, done.analysis, request)
+        if request is None and done.analysis.request_id is not None:
+            await settle_batch(tx, done.analysis.request_id)
+        await _record_delivery(tx, done, metered=request is None)
+        if request is not None:
+            await settle(tx, request)
 
     async def _fail(self, tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
-        """Store the failure, unless another run was first; the payment comes last here, too."""
+        """Store the failure, unless another run was first; in the order of ``_complete``."""
         if not await tx.analyses.fail(analysis.id, failure):
             return
         request = await _request(tx, analysis)
-        await _record_failure(tx, analysis, failure, metered=request is None)
         if analysis.image_id is not None:
             await tx.webhooks.emit(analysis.tenant_id, image_failed(analysis, failure))
-        await _settle(tx, analysis, request)
+        if request is None and analysis.request_id is not None:
+            await settle_batch(tx, analysis.request_id)
+        await _record_failure(tx, analysis, failure, metered=request is None)
+        if request is not None:
+            await settle(tx, request)
 
     async def _look(
         self, analysis: Analysis, data: bytes, until: float, *, last_attempt: bool
@@ -256,14 +263,6 @@ async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
     """Return the id of the fetch job of an analysis; None without one, and for a batch."""
     id = analysis.request_id
     return id if id is not None and await tx.fetch_jobs.exists(id) else None
-
-
-async def _settle(tx: PostgresTransaction, analysis: Analysis, fetch_job: UUID | None) -> None:
-    """End the fetch job or the batch of which this was the last analysis."""
-    if fetch_job is not None:
-        await settle(tx, fetch_job)
-    elif analysis.request_id is not None:
-        await settle_batch(tx, analysis.request_id)
 
 
 def _operation(analysis: Analysis, *, metered: bool) -> str:

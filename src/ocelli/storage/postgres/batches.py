@@ -82,7 +82,8 @@ class PostgresBatches:
     async def cancel(self, id: UUID, reason: str) -> int | None:
         """Skip the queued items; return how many. None, without changes, if all have ended.
 
-        The analyses come before the batch, as where workers end one: none waits in a circle.
+        The analyses come before the batch, as where workers end one, and the meters after it: none
+        waits in a circle.
         """
         ended = await PostgresAnalyses(self._connection).cancel(id, reason)
         cursor = await self._connection.execute(

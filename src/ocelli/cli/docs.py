@@ -42,9 +42,10 @@ def _show(text: str) -> None:
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return
-    from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console()
-    with console.pager(styles=True):
-        console.print(Markdown(text))
+    from ocelli.cli.console import console
+
+    terminal = console()
+    with terminal.pager(styles=True):
+        terminal.print(Markdown(text))

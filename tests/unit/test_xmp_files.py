@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections import Counter
@@ -214,11 +215,12 @@ def test_the_pictures_of_a_folder(tmp_path: Path) -> None:
     unfinished = [root / ".ocelli-old.tmp", root / ".ocelli-new.tmp"]
     for file in unfinished:
         file.write_bytes(b"")
-    os.utime(unfinished[0], (0, 0))
     told: list[str] = []
     others: Counter[str] = Counter()
-    found = pictures(root, is_supported, lambda path, _: told.append(path.name), others)
-    names = [str(path.relative_to(root)) for path, _ in found]
+    with unfinished[1].open("rb") as being_written:
+        fcntl.flock(being_written, fcntl.LOCK_EX)
+        found = pictures(root, is_supported, lambda path, _: told.append(path.name), others)
+        names = [str(path.relative_to(root)) for path, _ in found]
     assert names == ["a.jpg", "inside.jpg", "z.jpg", "b/c.png"]
     assert sorted(told) == ["linked", "linked.jpg"]
     assert others == {".txt": 1}

@@ -12,14 +12,14 @@ from ocelli.cli.output import CANNOT_RUN
 from ocelli.xmp.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from aion import DescriptionResult, SyncAionVision
     from ocelli.cli.describer import DescribedFile
     from ocelli.domain.analysis import AnalysisAnswer, VerificationLevel
 
-    Describe = Callable[[Iterable[Path | None]], Iterator["Described"]]
+    Describe = Callable[[Iterable[Path | None]], Generator["Described", None, None]]
 
 AT_ONCE = 8  # requests to a server
 PAUSE = 0.2  # seconds until it is asked again whether there are more pictures
@@ -58,7 +58,7 @@ def by_local_models(
 
     settings = settings_of_command(**options)
 
-    def describe(files: Iterable[Path | None]) -> Iterator[Described]:
+    def describe(files: Iterable[Path | None]) -> Generator[Described, None, None]:
         begun = _with_the_first(files)
         if begun is None:  # no process is needed
             return
@@ -117,7 +117,7 @@ def by_server(client: SyncAionVision, level: str, **options: Any) -> Describe:
             return Described(path, None, error.message)
         return Described(path, _from_server(result, level))
 
-    def describe(files: Iterable[Path | None]) -> Iterator[Described]:
+    def describe(files: Iterable[Path | None]) -> Generator[Described, None, None]:
         remaining = iter(files)
         running: set[Future[Described]] = set()
         is_exhausted = False

@@ -183,6 +183,38 @@ def tag(
     exit_with(run(folder, how, write=write_xmp, embed=embed, as_lines=as_lines, **options))
 
 
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Where pictures arrive.", metavar="FOLDER")],
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Upload to a server. Default: write sidecars.")
+    ] = False,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Look again and again: for network drives.")
+    ] = False,
+    level: Level = "standard",
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    model: ModelName = None,
+    runner: RunnerName = None,
+    vocabulary: DescribingVocabulary = None,
+    vocabulary_mode: VocabularyMode = None,
+    server: DescribingServer = None,
+    key: Key = None,
+    data: Existing = None,
+    as_lines: AsLines = False,
+) -> None:
+    """Describe the pictures of a folder and those that arrive, each once, until Ctrl-C.
+
+    Sidecars are written as by `ocelli tag --write-xmp`, or the files uploaded.
+    """
+    from ocelli.cli.tag import HowToDescribe
+    from ocelli.cli.watch import watch as run
+
+    how = HowToDescribe(level, server, key, data, vocabulary, vocabulary_mode)
+    options = given(workers=workers, model=model, runner=runner)
+    exit_with(run(folder, how, upload=upload, poll=poll, as_lines=as_lines, **options))
+
+
 @app.command("eval")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="Pictures.", metavar="DIR")],

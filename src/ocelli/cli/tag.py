@@ -117,9 +117,10 @@ def _run(folder: Path, tagger: Tagger, describe: Describe, as_lines: bool) -> in
     others: Counter[str] = Counter()
     with Report(as_lines=as_lines) as report:
         found = pictures(folder, is_supported, report.problem, others)
-        for described in describe(tagger.begun(found, report)):
-            report.tell(tagger.finished(described))
-            report.count(tagger.counts)
+        with contextlib.closing(describe(tagger.begun(found, report))) as all_described:
+            for described in all_described:
+                report.tell(tagger.finished(described))
+                report.count(tagger.counts)
     say_passed_over(others)
     report.say(summary(tagger.counts))
     if tagger.counts[PLANNED]:

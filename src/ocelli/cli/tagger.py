@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from ocelli.xmp.words import Words
 
 PLANNED, WRITTEN, UNCHANGED, DONE, FAILED = "planned", "written", "unchanged", "done", "failed"
+UPLOADED = "uploaded"
 MAX_SHOWN = 100  # characters of a text
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a picture; ``status`` is planned, written, unchanged or failed."""
+    """What became of a picture; ``status`` is planned, written, unchanged, uploaded or failed.
+
+    ``image_id`` is its id on the server that has received it.
+    """
 
     path: Path
     status: str
@@ -37,6 +41,7 @@ class Outcome:
     words: Words | None = None
     merged: Merged | None = None
     error: str | None = None
+    image_id: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of ``--jsonl``."""
@@ -51,6 +56,7 @@ class Outcome:
             "confidence": words and words.confidence,
             "model": words and words.model,
             "changes": [asdict(each) for each in self.merged.changes] if self.merged else [],
+            "image_id": self.image_id,
             "error": self.error,
         }
 
@@ -90,6 +96,16 @@ class Tagger:
                 continue
             self._jobs[path] = job
             yield path
+
+    def is_busy(self, path: Path) -> bool:
+        """Whether a picture is being described."""
+        return path in self._jobs
+
+    def given_up(self) -> list[Path]:
+        """Forget the pictures that are being described; return them."""
+        paths = list(self._jobs)
+        self._jobs.clear()
+        return paths
 
     def finished(self, described: Described) -> Outcome:
         """Write the words of a picture."""
@@ -146,6 +162,8 @@ class Report:
             self.problem(outcome.path, outcome.error)
         elif outcome.merged is not None and outcome.target is not None:
             print(*_lines(outcome), sep="\n", flush=True)
+        elif outcome.image_id is not None:
+            print(f"{printable(outcome.path)}: {outcome.status}", flush=True)
 
     def problem(self, path: Path, message: str) -> None:
         """Print what is wrong with a file, in one line."""
@@ -162,6 +180,7 @@ def summary(counts: Counter[str]) -> str:
     names = {
         WRITTEN: "written",
         PLANNED: "to be written",
+        UPLOADED: "uploaded",
         UNCHANGED: "with nothing to change",
         DONE: "done before",
         FAILED: "failed",

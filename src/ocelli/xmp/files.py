@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import stat
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".xmp"
 _TEMPORARY = (".ocelli-", ".tmp")  # how the names of unfinished files begin and end
-_ABANDONED = 3600.0  # seconds after which one is of a process that was killed
 _PIECE = 1024 * 1024  # bytes read at a time
 _PACKET = (b"<x:xmpmeta", b"</x:xmpmeta>")
 
@@ -136,11 +135,13 @@ def pictures(
 
 
 def _remove_if_abandoned(path: Path) -> None:
+    """Remove what a killed process left unfinished: a process that lives holds a lock on it."""
     begin, end = _TEMPORARY
-    if path.name.startswith(begin) and path.name.endswith(end):
-        with contextlib.suppress(OSError):
-            if time.time() - path.lstat().st_mtime > _ABANDONED:
-                path.unlink()
+    if not (path.name.startswith(begin) and path.name.endswith(end)):
+        return
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 def look_at_picture(path: Path, file: FileState) -> tuple[PictureState, Packet | None]:
@@ -245,15 +246,17 @@ def write_sidecar(sidecar: Sidecar, data: bytes, mode: int) -> None:
     try:
         descriptor, name = tempfile.mkstemp(_TEMPORARY[1], _TEMPORARY[0], path.parent)
         temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
+            try:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
                 file.write(data)
                 file.flush()
                 _give_rights(file.fileno(), sidecar, mode)
                 os.fsync(file.fileno())
-            _put(temporary, sidecar)
-        finally:
-            temporary.unlink(missing_ok=True)
+                _put(temporary, sidecar)
+            finally:
+                temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
         raise XmpError(f"{path.name} cannot be written: {reason(error)}") from error

@@ -1,0 +1,260 @@
+"""``ocelli watch``: what arrives is described or sent once, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from tests.conftest import OCELLI, Server
+from tests.integration.test_tag import DESCRIBER, texts
+from tests.waiting import PATIENCE, until
+
+from aion._files import is_supported
+from ocelli.cli.arrivals import Arrivals
+from ocelli.cli.upload_ledger import UploadLedger
+from ocelli.media._vips import vips
+from ocelli.xmp.files import FileState
+from ocelli.xmp.words import DESCRIPTION
+
+SETTLED = 0.2  # seconds; how long, is no part of what is asserted
+
+# The command, with a process that looks at nothing in place of the describers.
+WATCH = f"""
+import sys
+from ocelli.cli import arrivals, describer_process
+from ocelli.cli.main import main
+arrivals.SETTLED = {SETTLED}
+arrivals.Arrivals.__init__.__kwdefaults__["settled"] = {SETTLED}
+describer_process.COMMAND = (sys.executable, "-c", {DESCRIBER!r})
+main()
+"""
+
+
+def jpeg(number: int) -> bytes:
+    """A small picture, another one for each number."""
+    pixels = np.random.default_rng(number).integers(0, 255, (24, 32, 3), np.uint8)
+    image = vips().Image.new_from_memory(pixels.data, 32, 24, 3, "uchar")
+    return bytes(image.jpegsave_buffer())
+
+
+@contextmanager
+def watching(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A running command; returns once it watches."""
+    command = [sys.executable, "-c", WATCH, "watch", str(folder), "--workers", "1", *options]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(folder.parent / "state")},
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if "watching" in line:
+                break
+        else:
+            raise AssertionError("".join(said))
+        reader = threading.Thread(target=lambda: said.extend(process.stdout or ()), daemon=True)
+        reader.start()
+        process.said = said  # type: ignore[attr-defined]
+        yield process
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        reader.join(PATIENCE)
+        process.stdout.close()
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Ctrl-C; what was said at the end."""
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 0
+    until(lambda: told(process, "ended:"))
+    said = "".join(process.said)  # type: ignore[attr-defined]
+    assert "Traceback" not in said
+    return said
+
+
+def told(process: subprocess.Popen[str], text: str) -> bool:
+    """Whether a line that the command has printed has this text."""
+    return any(text in line for line in process.said)  # type: ignore[attr-defined]
+
+
+def sidecars(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*.xmp")
+    }
+
+
+@contextmanager
+def arriving(folder: Path, count: int) -> Iterator[None]:
+    """Pictures arrive while the block runs; all are there at its end."""
+
+    def bring() -> None:
+        for number in range(count):
+            part = folder / f".{number}.part"
+            part.write_bytes(jpeg(number))
+            part.rename(folder / f"{number:04}.jpg")
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    yield
+    thread.join(PATIENCE)
+
+
+def kill_twice(folder: Path, count: int, done: Callable[[], int], *options: str) -> str:
+    """Let pictures arrive, kill the command twice on the way; what the last one said."""
+    with arriving(folder, count):
+        for enough in (count // 5, count // 2):
+            with watching(folder, *options) as process:
+                until(lambda enough=enough: done() >= enough)  # type: ignore[misc]
+                process.kill()
+    with watching(folder, *options) as process:
+        until(lambda: done() >= count)
+        return ended(process)
+
+
+def test_sidecars_once_although_it_is_killed_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    kill_twice(folder, 40, lambda: len(list(folder.glob("*.xmp"))))
+    found = sidecars(folder)
+    assert sorted(found) == [f"{number:04}.jpg.xmp" for number in range(40)]
+    assert texts(folder / "0007.jpg.xmp", DESCRIPTION) == ["This is 0007."]
+    with watching(folder) as process:
+        (folder / "last.jpg").write_bytes(jpeg(1000))
+        until((folder / "last.jpg.xmp").exists)
+        said = ended(process)
+    assert "1 written" in said
+    assert "40 done before" in said
+    assert sidecars(folder).items() > found.items()
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_uploads_once_although_it_is_killed_twice(tmp_path: Path, server: Server) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    key = server.new_key("watching")
+    where = ["--upload", "--server", server.url, "--key", key, "--level", "quick"]
+
+    def stored() -> list[str]:
+        answer = httpx2.get(
+            f"{server.url}/api/v2/user-files?limit=100",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=PATIENCE,
+        )
+        return [file["filename"] for file in answer.json()["files"]]
+
+    kill_twice(folder, 30, lambda: len(stored()), *where)
+    assert Counter(stored()) == {f"{number:04}.jpg": 1 for number in range(30)}
+    with watching(folder, *where) as process:
+        (folder / "half.jpg").write_bytes(jpeg(1000)[:-100])
+        until(lambda: told(process, "truncated"))
+        (folder / "half.jpg").write_bytes(jpeg(1000))
+        until(lambda: told(process, "half.jpg: uploaded"))
+        ended(process)
+    with watching(folder, *where) as process:
+        (folder / "last.jpg").write_bytes(jpeg(1001))
+        until(lambda: told(process, "last.jpg: uploaded"))
+        assert "1 uploaded, 31 done before" in ended(process)
+    assert Counter(stored()) == {f"{number:04}.jpg": 1 for number in range(30)} | {
+        "half.jpg": 1,
+        "last.jpg": 1,
+    }
+
+
+def test_watching_needs_a_folder_and_a_server(tmp_path: Path) -> None:
+    for options, code in ([[str(tmp_path / "gone")], 2], [[str(tmp_path), "--upload"], 3]):
+        command = [*OCELLI, "watch", *options, "--data", str(tmp_path)]  # type: ignore[misc]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False,
+            env={k: v for k, v in os.environ.items() if not k.startswith("AIONVISION")},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr[:7]) == (code, "ocelli:"), done.stderr
+
+
+class Told:
+    """What is told of files."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, path: Path, message: str) -> None:
+        self.lines.append(f"{path.name}: {message}")
+
+
+def arrived(arrivals: Arrivals, count: int, busy: set[Path] | None = None) -> list[str]:
+    """The next pictures by their names."""
+    names: list[str] = []
+    for found in arrivals.whole(lambda path: path in (busy or ())):
+        if found is not None:
+            names.append(found[0].name)
+        if len(names) == count:
+            break
+    return names
+
+
+@pytest.mark.parametrize("poll", [False, True])
+def test_what_arrives_is_told_once_it_stands_still(tmp_path: Path, poll: bool) -> None:
+    folder, told = tmp_path / "photos", Told()
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / "old.jpg").write_bytes(b"old")
+    os.utime(folder / "old.jpg", (0, 0))
+    outside = tmp_path / "outside.jpg"
+    outside.write_bytes(b"outside")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (moved / "inner.png").write_bytes(b"inner")
+    with Arrivals(folder, is_supported, told, poll=poll, settled=SETTLED) as arrivals:
+        assert arrived(arrivals, 1) == ["old.jpg"]
+        (folder / ".hidden" / "a.jpg").write_bytes(b"hidden")
+        (folder / "note.txt").write_bytes(b"text")
+        (folder / "empty.jpg").write_bytes(b"")
+        (folder / "linked.jpg").symlink_to(outside)
+        moved.rename(folder / "moved")
+        assert arrived(arrivals, 1) == ["inner.png"]
+        with (folder / "slow.jpg").open("wb") as file:
+            for _ in range(20):
+                file.write(b"piece")
+                file.flush()
+        assert arrived(arrivals, 1) == ["slow.jpg"]
+    assert set(told.lines) == {"linked.jpg: a symbolic link out of the folder: left alone"}
+
+
+def test_a_picture_that_changes_while_it_is_described_comes_again(tmp_path: Path) -> None:
+    picture = tmp_path / "a.jpg"
+    with Arrivals(tmp_path, is_supported, Told(), settled=SETTLED) as arrivals:
+        picture.write_bytes(b"one")
+        assert arrived(arrivals, 1) == ["a.jpg"]
+        busy = {picture}
+        picture.write_bytes(b"other")
+        (tmp_path / "b.jpg").write_bytes(b"one")
+        assert arrived(arrivals, 1, busy) == ["b.jpg"]
+        busy.clear()
+        assert arrived(arrivals, 1, busy) == ["a.jpg"]
+
+
+def test_the_ledger_knows_a_state_of_a_file_and_a_server(tmp_path: Path) -> None:
+    picture = tmp_path / os.fsdecode(b"f\xfcr.jpg")
+    picture.write_bytes(b"one")
+    file = FileState.of(picture)
+    assert file is not None
+    for server, expected in (("a", False), ("a", True), ("b", False)):
+        with UploadLedger(tmp_path / "state" / "ledger", server) as ledger:
+            assert ledger.has(picture, file) is expected
+            ledger.add([(picture, file)])
+    picture.write_bytes(b"other")
+    other = FileState.of(picture)
+    assert other is not None
+    with UploadLedger(tmp_path / "state" / "ledger", "a") as ledger:
+        assert not ledger.has(picture, other)

@@ -123,6 +123,28 @@ def test_vocabulary(visit: Visit, chat: Server, size: tuple[int, int], scheme: s
 
 
 @SIZES
+def test_webhooks(visit: Visit, chat: Server, size: tuple[int, int], scheme: str) -> None:
+    key = chat.new_key(f"console-webhooks-{size[0]}")
+    page = visit("/webhooks", key=key, size=size, color_scheme=scheme)
+    page.get_by_text("No webhook yet").wait_for()
+    good(page)
+    page.get_by_label("Address").fill("https://nowhere.invalid/a-hook")
+    page.get_by_label("What it is for").fill("<b>shop")
+    page.get_by_role("button", name="Register").click()
+    page.get_by_text("Copy it now").wait_for()
+    good(page)
+    page.get_by_role("button", name="Send a test event").click()
+    page.get_by_text("on its way").wait_for()
+    good(page)
+    page.get_by_role("link", name="All webhooks").click()
+    page.get_by_role("link", name="https://nowhere.invalid/a-hook").wait_for()
+    good(page)
+    page.get_by_role("link", name="https://nowhere.invalid/a-hook").click()
+    page.get_by_role("button", name="Delete this webhook").click()
+    page.get_by_text("Deleted.").wait_for()
+
+
+@SIZES
 def test_backends(visit: Visit, chat: Server, size: tuple[int, int], scheme: str) -> None:
     page = visit("/backends", key=chat.key, size=size, color_scheme=scheme)
     table = page.get_by_role("region", name="Backends").inner_text()

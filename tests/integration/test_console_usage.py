@@ -1,4 +1,4 @@
-"""Usage, keys and vocabularies over HTTP: who may what, and what a form says that is wrong."""
+"""Usage, keys, vocabularies, webhooks over HTTP: who may what; what a form says that is wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import requests
 from tests.conftest import Server
 from tests.console_client import ConsoleClient, upload_as
 from tests.integration.test_main_job import API, finished
+from tests.waiting import until
 
 SECRET = re.compile(r"<code>(aion_[\w-]+)</code>")
 
@@ -131,6 +132,45 @@ def test_vocabularies_that_cannot_be_read(
     answer = client.post("/vocabulary", {"name": "bad", **fields})
     assert answer.status_code == 422
     assert said in answer.text
+
+
+def test_webhooks_are_registered_tried_paused_and_deleted(
+    server: Server, client: ConsoleClient
+) -> None:
+    fields = {"url": "http://127.0.0.1:9/<hook>", "event_types": ["image.failed"]}
+    made = client.post("/webhooks", fields)
+    secret = re.search(r"whsec_[A-Za-z0-9+/=]+", made.text)
+    assert made.status_code == 200
+    assert secret is not None
+    assert made.headers["Cache-Control"] == "no-store"
+    listed = client.get("/webhooks").text
+    assert "http://127.0.0.1:9/&lt;hook&gt;" in listed
+    assert "image.failed" in listed
+    address = re.search(r'href="/console(/webhooks/[0-9a-f-]{36})"', listed)
+    assert address is not None
+    path = address[1]
+    assert secret[0] not in client.get(path).text
+    assert "on its way" in client.post(f"{path}/test", allow_redirects=True).text
+    until(lambda: "cannot be reached" in client.get(path).text)
+    again = rf'action="/console({path}/deliveries/[0-9a-f-]+/replay)"'
+    replay = re.search(again, client.get(path).text)
+    assert replay is not None
+    assert "delivered again" in client.post(replay[1], allow_redirects=True).text
+    assert "whsec_" in client.post(f"{path}/secret").text
+    paused = client.post(f"{path}/enabled", {"enabled": "false"}, allow_redirects=True).text
+    assert "Paused." in paused
+    assert "Send a test event</button>" not in paused
+    assert client.post(f"{path}/test").status_code == 409
+    stranger = ConsoleClient(server, server.new_key("console-webhook-stranger"))
+    for refused in (stranger.get(path), stranger.post(f"{path}/delete"), stranger.post(replay[1])):
+        assert refused.status_code == 404
+    for bad in ({"url": "ftp://x"}, {"url": ""}, {"url": "https://x.example", "event_types": "x"}):
+        assert client.post("/webhooks", bad).status_code == 422
+    assert client.post(f"{path}/delete").status_code == 303
+    assert client.get(path).status_code == 404
+    reader = ConsoleClient(server, server.new_key("console-webhook-reader", "--scopes", "read"))
+    assert reader.get("/webhooks").status_code == 403
+    assert "/console/webhooks" not in reader.get("/library").text
 
 
 def test_the_installation_is_shown_to_its_owner_alone(

@@ -34,10 +34,12 @@ from ocelli.console.security import content_security_policy
 from ocelli.console.usage import mapping as usage
 from ocelli.console.visitors import current_visitor, owner_visitor, parse_form
 from ocelli.console.vocabulary import mapping as vocabulary
+from ocelli.console.webhooks import mapping as webhooks
 from ocelli.domain.activities import Activity, ActivityKind
 from ocelli.domain.errors import MalformedRequest
 from ocelli.domain.questions import Question
 from ocelli.domain.vocabulary import Vocabulary
+from ocelli.domain.webhooks import Endpoint
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 TEMPLATES = sorted(pages.FOLDER.rglob("*.html"))
@@ -145,6 +147,7 @@ def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
     shown: Any = SimpleNamespace(image=SimpleNamespace(id=UUID(int=4)))
     now = datetime.now(UTC)
     terms = Vocabulary(UUID(int=2), "animals", 1, "", now, now)
+    endpoint = Endpoint(UUID(int=5), UUID(int=6), "https://x.example", None, (), now, now)
     for request in (
         *library.api_requests(filters, by_meaning=True),
         *library.api_requests(
@@ -161,6 +164,8 @@ def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
         playground.api_request(Question(prompt="a"), playground.ask("local", "quick", ["local"])),
         *vocabulary.api_requests(),
         *vocabulary.api_requests(terms),
+        *webhooks.api_requests(),
+        *webhooks.api_requests(endpoint),
     ):
         assert sdk_accepts(request), request.title
 

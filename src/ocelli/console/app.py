@@ -24,6 +24,7 @@ from ocelli.console.services import PATH, Console
 from ocelli.console.sign_in import routes as sign_in
 from ocelli.console.usage import routes as usage
 from ocelli.console.vocabulary import routes as vocabulary
+from ocelli.console.webhooks import routes as webhooks
 from ocelli.domain.errors import OcelliError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ ROUTERS = (
     playground.router,
     compare.router,
     usage.router,
+    webhooks.router,
     backends.router,
 )
 """A router per page: a new page adds its own here, and its line in ``navigation``."""

@@ -26,6 +26,7 @@ ENTRIES = (
     NavigationEntry("Playground", "/playground", KeyRole.WRITE),
     NavigationEntry("Vocabulary", "/vocabulary"),
     NavigationEntry("Usage", "/usage"),
+    NavigationEntry("Webhooks", "/webhooks", KeyRole.ADMIN),
     NavigationEntry("Backends", "/backends", KeyRole.ADMIN, for_owner=True),
 )
 """In the order in which they are shown; the first one is where the console begins."""

@@ -1,0 +1,1 @@
+"""``/webhooks``: where events are posted to, and what became of them."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -19,8 +20,11 @@ from tests.conftest import OCELLI, Server
 from tests.integration.test_tag import DESCRIBER, texts
 from tests.waiting import PATIENCE, until
 
+from aion import AionvisionConnectionError, SyncAionVision, UploadResult, ValidationError
 from aion._files import is_supported
+from ocelli.cli import watch
 from ocelli.cli.arrivals import Arrivals
+from ocelli.cli.tagger import Report
 from ocelli.cli.upload_ledger import UploadLedger
 from ocelli.media._vips import vips
 from ocelli.xmp.files import FileState
@@ -193,13 +197,12 @@ class Told:
         self.lines.append(f"{path.name}: {message}")
 
 
-def arrived(arrivals: Arrivals, count: int, busy: set[Path] | None = None) -> list[str]:
-    """The next pictures by their names."""
-    names: list[str] = []
+def arrived(arrivals: Arrivals, name: str, busy: set[Path] | None = None) -> set[str]:
+    """The pictures that come until one of this name does; systems tell of some twice."""
+    names: set[str] = set()
     for found in arrivals.whole(lambda path: path in (busy or ())):
-        if found is not None:
-            names.append(found[0].name)
-        if len(names) == count:
+        names |= {found[0].name} if found else set()
+        if name in names:
             break
     return names
 
@@ -216,18 +219,19 @@ def test_what_arrives_is_told_once_it_stands_still(tmp_path: Path, poll: bool) -
     moved.mkdir()
     (moved / "inner.png").write_bytes(b"inner")
     with Arrivals(folder, is_supported, told, poll=poll, settled=SETTLED) as arrivals:
-        assert arrived(arrivals, 1) == ["old.jpg"]
+        came = arrived(arrivals, "old.jpg")
         (folder / ".hidden" / "a.jpg").write_bytes(b"hidden")
         (folder / "note.txt").write_bytes(b"text")
         (folder / "empty.jpg").write_bytes(b"")
         (folder / "linked.jpg").symlink_to(outside)
         moved.rename(folder / "moved")
-        assert arrived(arrivals, 1) == ["inner.png"]
+        came |= arrived(arrivals, "inner.png")
         with (folder / "slow.jpg").open("wb") as file:
             for _ in range(20):
                 file.write(b"piece")
                 file.flush()
-        assert arrived(arrivals, 1) == ["slow.jpg"]
+        came |= arrived(arrivals, "slow.jpg")
+    assert came == {"old.jpg", "inner.png", "slow.jpg"}
     assert set(told.lines) == {"linked.jpg: a symbolic link out of the folder: left alone"}
 
 
@@ -235,13 +239,13 @@ def test_a_picture_that_changes_while_it_is_described_comes_again(tmp_path: Path
     picture = tmp_path / "a.jpg"
     with Arrivals(tmp_path, is_supported, Told(), settled=SETTLED) as arrivals:
         picture.write_bytes(b"one")
-        assert arrived(arrivals, 1) == ["a.jpg"]
+        arrived(arrivals, "a.jpg")
         busy = {picture}
         picture.write_bytes(b"other")
         (tmp_path / "b.jpg").write_bytes(b"one")
-        assert arrived(arrivals, 1, busy) == ["b.jpg"]
+        assert arrived(arrivals, "b.jpg", busy) == {"b.jpg"}
         busy.clear()
-        assert arrived(arrivals, 1, busy) == ["a.jpg"]
+        assert "a.jpg" in arrived(arrivals, "a.jpg", busy)
 
 
 def test_the_ledger_knows_a_state_of_a_file_and_a_server(tmp_path: Path) -> None:
@@ -258,3 +262,45 @@ def test_the_ledger_knows_a_state_of_a_file_and_a_server(tmp_path: Path) -> None
     assert other is not None
     with UploadLedger(tmp_path / "state" / "ledger", "a") as ledger:
         assert not ledger.has(picture, other)
+
+
+class Away(SyncAionVision):
+    """A server that is away twice, then refuses one picture, and a call with what is no file."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def upload(self, files: Any, **options: Any) -> Any:
+        names = [path.name for path in files]
+        self.calls.append(names)
+        assert options == {"wait_for_descriptions": False, "raise_on_failure": False}
+        if len(self.calls) < 3:
+            raise AionvisionConnectionError("There is no server.")
+        if "gone.jpg" in names:
+            raise ValidationError("gone.jpg does not exist")
+        return [
+            UploadResult("" if name == "refused.jpg" else "id", name, "", description_error="No.")
+            for name in names
+        ]
+
+
+def test_a_server_that_is_away_is_asked_again_and_one_file_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watch, "RETRY", (0.0, 0.0))
+    batch = []
+    for name in ("a.jpg", "gone.jpg", "refused.jpg"):
+        (tmp_path / name).write_bytes(b"pixels")
+        file = FileState.of(tmp_path / name)
+        assert file is not None
+        batch.append((tmp_path / name, file))
+    client = Away()
+    with UploadLedger(tmp_path / "ledger", "a server") as ledger:
+        uploader = watch._Uploader(client, ledger, Report(as_lines=False), {})
+        uploader._send(batch)
+        assert [ledger.has(*each) for each in batch] == [True, False, False]
+    assert uploader.counts == {"uploaded": 1, "failed": 2}
+    assert client.calls[3:] == [["a.jpg"], ["gone.jpg"], ["refused.jpg"]]
+    said = capsys.readouterr().err
+    assert said.count("There is no server.") == 1
+    assert "refused.jpg: No." in said

@@ -160,6 +160,24 @@ def test_separators_in_names_make_no_levels() -> None:
     assert texts(data, HIERARCHY.property) == ["black/white", "a\u00a6b"]
 
 
+def test_a_record_of_attributes_is_read_and_replaced() -> None:
+    """Exiv2 writes properties with one value like this."""
+    names = Record.of(Packet(merged(LIGHTROOM))).fields
+    data = merged(LIGHTROOM).decode()
+    for name, value in names.items():
+        element = f"   <ocelli:{name}>{value}</ocelli:{name}>\n"
+        assert element in data
+        data = data.replace(element, "")
+        data = data.replace(" xmlns:ocelli=", f" ocelli:{name}='{value}' xmlns:ocelli=")
+    assert merge(Packet(data.encode()), WORDS, PICTURE, NOW).data is None
+    after = merged(data, replace(WORDS, description="Two dogs.", model="x 2"))
+    assert Record.of(Packet(after)).model == "x 2"
+    for name in names:
+        assert after.count(f"ocelli:{name}=".encode()) == 0
+        assert after.count(f"<ocelli:{name}>".encode()) == 1
+    assert texts(after, DESCRIPTION) == ["Two dogs."]
+
+
 def test_characters_that_xml_cannot_hold_are_left_out() -> None:
     data = merged(None, replace(WORDS, description="a\x00b\ud800\x1b c", tags=(("\x07x",),)))
     assert texts(data, DESCRIPTION) == ["ab c"]

@@ -192,7 +192,13 @@ def watch(
     poll: Annotated[
         bool, typer.Option("--poll", help="Look again and again: for network drives.")
     ] = False,
-    level: Level = "standard",
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="Verification: quick, standard, thorough or critical. Default: standard; of "
+            "uploads the server's choice."
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
     model: ModelName = None,
     runner: RunnerName = None,

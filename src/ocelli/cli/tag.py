@@ -28,10 +28,11 @@ AGAIN = "run the same command again: what is done is not done twice"
 class HowToDescribe:
     """What describes the pictures: a ``server``, or the models of this machine.
 
-    ``vocabulary`` is a file, or the name of one of the server's.
+    ``level`` is by default standard, and of uploads the server's choice. ``vocabulary`` is a file,
+    or the name of one of the server's.
     """
 
-    level: str
+    level: str | None = None
     server: str | None = None
     key: str | None = None
     data: Path | None = None
@@ -50,12 +51,15 @@ def tag(
     **options: Any,
 ) -> int:
     """Describe the pictures of a folder, and write or show their XMP. Returns the exit code."""
-    target = target_of(folder, embed=embed)
-    if isinstance(target, int):
-        return target
+    if code := wrong_use(folder, how):
+        return code
     if write and embed:
         fail("XMP goes either beside the pictures or into them", "--write-xmp or --embed")
         return WRONG_USE
+    if embed and not exiftool.is_installed():
+        fail("--embed needs ExifTool, which is not installed", "https://exiftool.org")
+        return CANNOT_RUN
+    target: Target = EmbeddedTarget() if embed else SidecarTarget()
     with contextlib.ExitStack() as stack:
         found = describer(how, stack, **options)
         if isinstance(found, int):
@@ -72,15 +76,15 @@ def tag(
             raise
 
 
-def target_of(folder: Path, *, embed: bool) -> Target | int:
-    """Return where words go; prints what is wrong, and returns the exit code, if there is none."""
+def wrong_use(folder: Path, how: HowToDescribe) -> int:
+    """Print what is wrong with the arguments; return the exit code, 0 if they are right."""
     if not folder.is_dir():
         fail(f"no such folder: {printable(folder)}")
         return WRONG_USE
-    if embed and not exiftool.is_installed():
-        fail("--embed needs ExifTool, which is not installed", "https://exiftool.org")
-        return CANNOT_RUN
-    return EmbeddedTarget() if embed else SidecarTarget()
+    if how.level is not None and how.level not in list(VerificationLevel):
+        fail(f"no such level: {how.level}", f"levels are {', '.join(VerificationLevel)}")
+        return WRONG_USE
+    return 0
 
 
 def describer(
@@ -89,10 +93,7 @@ def describer(
     **options: Any,
 ) -> tuple[Describe, Asked] | int:
     """Return what describes, and how; prints what is wrong, and returns the exit code."""
-    if how.level not in list(VerificationLevel):
-        fail(f"no such level: {how.level}", f"levels are {', '.join(VerificationLevel)}")
-        return WRONG_USE
-    level = VerificationLevel(how.level)
+    level = VerificationLevel(how.level or VerificationLevel.STANDARD)
     if how.server is not None:
         client = connect(how.server, how.key, how.data)
         if isinstance(client, int):

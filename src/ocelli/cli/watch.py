@@ -10,18 +10,20 @@ from collections import Counter
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from aion import AionvisionError, UploadError, ValidationError, VerificationLevel
+from aion import AionvisionError, UploadError, ValidationError
 from aion._files import is_supported
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.describing import CannotDescribe
-from ocelli.cli.output import CANNOT_RUN, WRONG_USE, fail
-from ocelli.cli.tag import HowToDescribe, describer, target_of
+from ocelli.cli.output import CANNOT_RUN, fail
+from ocelli.cli.parameters import given
+from ocelli.cli.tag import HowToDescribe, describer, wrong_use
 from ocelli.cli.tagger import DONE, UPLOADED, Outcome, Report, Tagger, summary
 from ocelli.cli.tagger import FAILED as FAILED_STATUS
 from ocelli.cli.upload_ledger import UploadLedger, ledger_file
 from ocelli.distribution import pip_install
 from ocelli.xmp.errors import XmpError
 from ocelli.xmp.files import FileState
+from ocelli.xmp.targets import SidecarTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,9 +55,8 @@ def watch(
     if find_spec("watchfiles") is None:
         fail("watching needs one more package", pip_install("watch"))
         return CANNOT_RUN
-    target = target_of(folder, embed=False)
-    if isinstance(target, int):
-        return target
+    if code := wrong_use(folder, how):
+        return code
     from ocelli.cli.arrivals import Arrivals, CannotWatch
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -71,7 +72,7 @@ def watch(
             found = describer(how, stack, **options)
             if isinstance(found, int):
                 return found
-            tagger = Tagger(target, found[1], write=True)
+            tagger = Tagger(SidecarTarget(), found[1], write=True)
             watcher = _Describer(tagger, found[0], report, is_remote=how.server is not None)
             run, counts = watcher.run, tagger.counts
         try:
@@ -124,9 +125,6 @@ class _Describer:
 
 
 def _uploader(how: HowToDescribe, report: Report, stack: contextlib.ExitStack) -> _Uploader | int:
-    if how.level not in list(VerificationLevel):
-        fail(f"no such level: {how.level}", f"levels are {', '.join(VerificationLevel)}")
-        return WRONG_USE
     client = connect(how.server, how.key, how.data)
     if isinstance(client, int):
         return client
@@ -136,12 +134,10 @@ def _uploader(how: HowToDescribe, report: Report, stack: contextlib.ExitStack) -
     except (OSError, sqlite3.Error) as error:
         fail(f"{ledger_file()} cannot be written: {error}", "XDG_STATE_HOME names another folder")
         return CANNOT_RUN
-    given = {
-        "verification_level": how.level,
-        "vocabulary": how.vocabulary,
-        "vocabulary_mode": how.mode,
-    }
-    return _Uploader(client, ledger, report, {k: v for k, v in given.items() if v is not None})
+    options = given(
+        verification_level=how.level, vocabulary=how.vocabulary, vocabulary_mode=how.mode
+    )
+    return _Uploader(client, ledger, report, options)
 
 
 class _Uploader:

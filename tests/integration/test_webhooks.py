@@ -40,6 +40,7 @@ from ocelli.domain.webhooks import (
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.sealing import AesGcmSealing
+from ocelli.usecases import webhook_sender
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.batches import Batches, settle_batch
 from ocelli.usecases.webhook_sender import SendingLimits, WebhookSender
@@ -476,6 +477,24 @@ async def test_a_slow_endpoint_holds_back_no_other_one(
         assert len(tried) == 2, "only so many of one endpoint at once"
         stop.set()
         await sending
+
+
+async def test_one_that_is_answered_makes_room_for_the_next(
+    account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sender, "POLL_INTERVAL", 3600.0)
+    await account.endpoint(receiver.url)
+    for _ in range(5):
+        await account.emit()
+    sender = a_sender(account.database, SendingLimits(per_endpoint=1))
+    sending = asyncio.create_task(sender.run(stop := asyncio.Event()))
+
+    async def all_came() -> bool:
+        return len({each.id for each in receiver.received}) == 5
+
+    await eventually(all_came)
+    stop.set()
+    await sending
 
 
 async def test_what_a_killed_sender_held_is_sent_again_with_the_same_id(

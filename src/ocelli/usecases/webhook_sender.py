@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -66,6 +65,7 @@ class WebhookSender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop`` is set. What is being sent then is sent again after its lease."""
+        stopping = asyncio.create_task(stop.wait(), name="stopping")
         try:
             while not stop.is_set():
                 try:
@@ -74,12 +74,16 @@ class WebhookSender:
                     log.warning(
                         "webhooks: %s", error if isinstance(error, Unavailable) else repr(error)
                     )
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), POLL_INTERVAL)
+                # One that is answered makes room for the next.
+                await asyncio.wait(
+                    {stopping, *self._sending},
+                    timeout=POLL_INTERVAL,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
         finally:
-            for task in self._sending:
+            for task in (stopping, *self._sending):
                 task.cancel()
-            await asyncio.gather(*self._sending, return_exceptions=True)
+            await asyncio.gather(stopping, *self._sending, return_exceptions=True)
 
     async def send_due(self) -> int:
         """Send what is due now, and return how many when all are answered."""

@@ -17,7 +17,7 @@ PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 run = folder=$$(mktemp -d) && $(1) --basetemp="$$folder/pytest" && rm -rf "$$folder"
 VLM_STAMP := $(VLM)/.installed
 
-.PHONY: help venv lock demo test test-fast test-foreign test-crashes check release bench serve clean test-vlm test-servers
+.PHONY: help venv lock demo test test-fast test-foreign test-engines test-crashes check release bench serve clean test-vlm test-servers
 
 help:  ## what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ test-foreign: venv  ## what other people wrote against ours: clients of OpenAI a
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
 	@$(BIN)/$(PIP) --no-deps --require-hashes -r tests/foreign/requirements.txt
 	@$(call run, $(BIN)/python -m pytest tests/foreign)
+
+test-engines: venv  ## bulk runs on Daft and on a cluster of Ray
+	@$(BIN)/$(PIP) --no-deps --require-hashes -r tests/foreign/engines.txt
+	@$(call run, $(BIN)/python -m pytest tests/foreign/test_bulk_engines.py)
 
 test-crashes: venv  ## 20 kills with -9 over 1,000 accepted pictures; a quarter of an hour
 	@$(BIN)/python -m tests.crash_matrix

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.bulk import rows
 from ocelli.bulk.rows import Content, Row, RowStatus
+from ocelli.bulk.worker import PictureWorker
 from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import FailureType
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 COMMAND = (sys.executable, "-m", "benchmarks.bulk_stub", "--child")
 
 
-class StubWorker:
+class StubWorker(PictureWorker):
     """Answers as a PictureWorker does."""
 
     def __init__(self) -> None:
@@ -69,7 +70,7 @@ class StubWorker:
 
 
 @asynccontextmanager
-async def build_stub(plan: WorkerPlan) -> AsyncIterator[StubWorker]:
+async def build_stub(plan: WorkerPlan) -> AsyncIterator[PictureWorker]:
     """Give a worker without models."""
     del plan
     yield StubWorker()
@@ -91,8 +92,9 @@ def main(arguments: Sequence[str]) -> None:
         return
     from ocelli.cli import bulk, main
 
-    bulk.CHILD = COMMAND
-    main.app(["bulk", *arguments])
+    bulk.CHILD, bulk.BUILD = COMMAND, build_stub
+    sys.argv[1:] = ["bulk", *arguments]
+    main.main()
 
 
 if __name__ == "__main__":

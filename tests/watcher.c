@@ -38,7 +38,8 @@ static int is_near(const char *how, const struct sockaddr *address) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
         inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text);
         port = ntohs(in->sin6_port);
-        near = IN6_IS_ADDR_LOOPBACK(&in->sin6_addr);
+        near = IN6_IS_ADDR_LOOPBACK(&in->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&in->sin6_addr) && in->sin6_addr.s6_addr[12] == 127);
     } else {
         return 1;
     }

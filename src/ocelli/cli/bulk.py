@@ -41,7 +41,7 @@ from ocelli.domain.questions import MAX_PROMPT, Question, Role
 from ocelli.wiring import bulk as wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ocelli.bulk.run import Engine
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 30.0  # seconds, where standard error is no terminal
 INTERRUPTED = 130
+BUILD = wiring.build_picture_worker
 CHILD = (sys.executable, "-m", "ocelli.cli.child", "bulk")
 
 
@@ -77,6 +78,7 @@ class BulkOptions:
     vocabulary_mode: str | None = None
     engine: str = "local"
     address: str | None = None
+    workers: int | None = None
     new: bool = False
     retry: str | None = None
     limit: int | None = None
@@ -264,16 +266,30 @@ def _engine(
     level: VerificationLevel,
     vocabulary: VocabularyText | None,
 ) -> Engine:
-    def plans(several: Sequence[Settings]) -> list[WorkerPlan]:
+    def plans(workers: int) -> list[WorkerPlan]:
+        several = settings.model_copy(update={"workers": workers})
         return [
             WorkerPlan(
                 to_environment(each), question, level, vocabulary, each.analyses_at_once or 1
             )
-            for each in several
+            for each in wiring.shared(several, question, level)
         ]
 
     if options.engine == "local":
         from ocelli.bulk.engines.local import LocalEngine
 
-        return LocalEngine(plans(wiring.shared(settings, question, level)), CHILD)
-    raise WrongUse(f"no such engine: {options.engine}", "local")
+        return LocalEngine(plans(settings.workers), CHILD)
+    if settings.model is not None and options.engine == "ray":
+        raise WrongUse(
+            "--model runs on this machine, and workers of a cluster do not reach it.",
+            "a model server of its own, in [backends.NAME]",
+        )
+    if options.engine == "ray":
+        from ocelli.bulk.engines.ray import RayEngine
+
+        return RayEngine(plans, BUILD, address=options.address, workers=options.workers)
+    if options.engine == "daft":
+        from ocelli.bulk.engines.daft import DaftEngine
+
+        return DaftEngine(plans(settings.workers), BUILD)
+    raise WrongUse(f"no such engine: {options.engine}", "local, daft, or ray")

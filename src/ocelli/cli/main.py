@@ -43,6 +43,13 @@ from ocelli.distribution import (
     shadowed_packages,
 )
 
+# What to install for commands whose libraries a server does not need, by import package.
+EXTRAS = {
+    "pyarrow": ("bulk",),
+    "boto3": ("s3",),
+    "daft": ("bulk", "daft"),
+    "ray": ("bulk", "ray"),
+}
 app = typer.Typer(
     name="ocelli",
     help="Image understanding on your own machine: descriptions, tags, visible text, "
@@ -306,6 +313,13 @@ def bulk(
     ] = None,
     vocabulary_mode: VocabularyMode = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Who runs the workers: local, daft or ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster: ray://head:10001. Default: this machine."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--new", help="Continue what OUT holds, or start anew.")
     ] = True,
@@ -346,6 +360,9 @@ def bulk(
         backend=backend,
         vocabulary=vocabulary,
         vocabulary_mode=vocabulary_mode,
+        engine=engine,
+        address=address,
+        workers=workers,
         new=not resume,
         retry=retry,
         limit=limit,
@@ -725,11 +742,11 @@ def main() -> None:
         if package in PACKAGES and (conflicting_distributions() or shadowed_packages()):
             fail(f"Another package {package} is in the place of ours: {error}", "ocelli doctor")
         elif package not in PACKAGES and isinstance(error, ModuleNotFoundError):
-            extra = {"pyarrow": "bulk", "boto3": "s3"}.get(package)
-            libraries = "other libraries" if extra else "the server's libraries"
+            extras = EXTRAS.get(package, ())
+            libraries = "other libraries" if extras else "the server's libraries"
             fail(
                 f"This command needs {libraries} ({error.name} is missing).",
-                pip_install("server", *([extra] if extra else [])),
+                pip_install("server", *extras),
             )
         else:
             raise

@@ -28,7 +28,7 @@ DIMENSIONS = 384  # of the embedder
 # with the index, which is not.
 MOST_COMPARED = 20_000
 # Neighbours that the index visits at least, and at most before it ends without enough of a tenant.
-INDEX_BREADTH, INDEX_LIMIT = 200, 100_000
+INDEX_BREADTH, INDEX_LIMIT = 400, 100_000
 
 INDEX = (
     "CREATE INDEX IF NOT EXISTS text_vectors_nearest ON text_vectors"

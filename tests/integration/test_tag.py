@@ -40,9 +40,9 @@ while True:
     if path.read_bytes() == b"broken":
         connection.send(DescribedFile(path, level, error="The file is truncated."))
     else:
-        answer = AnalysisAnswer(
-            (findings,), description=f"This is {path.stem}.", tags=("thing", "öl"), confidence=0.5
-        )
+        said = f"This is {path.stem}."
+        tags = ("thing", "dark grey", "öl")  # a colour alone is no keyword
+        answer = AnalysisAnswer((findings,), description=said, tags=tags, confidence=0.5)
         connection.send(DescribedFile(path, level, answer))
 """
 

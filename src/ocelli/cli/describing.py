@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ocelli.cli.output import CANNOT_RUN
+from ocelli.domain import grammar
 from ocelli.xmp.words import Words
 
 if TYPE_CHECKING:
@@ -160,5 +161,11 @@ def _from_server(result: DescriptionResult, level: str) -> Words:
 
 
 def _paths(tags: Sequence[str], *, has_levels: bool) -> tuple[tuple[str, ...], ...]:
-    """Return tags as paths: those of a vocabulary have levels."""
-    return tuple(tuple(tag.split("/")) if has_levels else (tag,) for tag in tags)
+    """Return tags as paths: those of a vocabulary have levels.
+
+    Of other tags those that only name a colour are left out: every picture has some, and as
+    keywords of a photo library they would bury what it shows.
+    """
+    if has_levels:
+        return tuple(tuple(tag.split("/")) for tag in tags)
+    return tuple((tag,) for tag in tags if not grammar.is_color(tag))

@@ -9,6 +9,7 @@ UPGRADE ?=
 unexport PYTHONDONTWRITEBYTECODE
 PIP    := python -m pip install -qq --disable-pip-version-check --root-user-action=ignore
 VLM    := .venv-vlm
+DOCS   := .venv-docs
 # Three at a time keep two cores busy: tests wait half of the time (unit tests do not). Each has
 # servers and a Postgres of its own. The folders whose tests take longest come first, so that none
 # is left for the end.
@@ -17,7 +18,7 @@ PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 run = folder=$$(mktemp -d) && $(1) --basetemp="$$folder/pytest" && rm -rf "$$folder"
 VLM_STAMP := $(VLM)/.installed
 
-.PHONY: help venv lock demo test test-fast test-foreign test-engines test-crashes check release bench serve clean test-vlm test-servers
+.PHONY: help venv lock demo test test-fast test-foreign test-engines test-crashes check docs release bench serve clean test-vlm test-servers
 
 help:  ## what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +56,7 @@ test: venv  ## all tests of our own
 test-fast: venv  ## the unit tests, with few examples of each property
 	@$(call run, $(PARALLEL) -n 2 --hypothesis-profile=few tests/unit)
 
-test-foreign: venv  ## what other people wrote against ours: clients of OpenAI and Ollama, LangChain, LiteLLM, pydantic-ai
+test-foreign: docs  ## what other people wrote against ours: clients of OpenAI and Ollama, LangChain, LiteLLM, pydantic-ai
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
 	@$(BIN)/$(PIP) --no-deps --require-hashes -r tests/foreign/requirements.txt
 	@$(call run, $(BIN)/python -m pytest tests/foreign)
@@ -87,6 +88,14 @@ check: venv  ## lint, format, types, spelling, prose, import contracts
 	@$(BIN)/python -m tools.prose
 	@PYTHONPATH=src $(BIN)/lint-imports
 
+docs: venv  ## the site of the documentation, in build/site
+	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/$(PIP) --require-hashes -r docs/requirements.txt
+	@mkdir -p build
+	@$(BIN)/python -m tools.docs_site build/docs build/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --config-file build/mkdocs.yml
+	@echo "build/site/index.html"
+
 release: venv  ## wheel and source distribution in dist, built, checked and tried out
 	@$(BIN)/python -m release
 
@@ -97,5 +106,5 @@ serve: venv  ## the whole system in the foreground
 	@$(BIN)/ocelli serve
 
 clean:  ## remove what make made (not your data)
-	rm -rf $(VENV) $(VLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(VLM) $(DOCS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

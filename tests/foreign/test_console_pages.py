@@ -147,6 +147,8 @@ def test_webhooks(visit: Visit, chat: Server, size: tuple[int, int], scheme: str
 @SIZES
 def test_backends(visit: Visit, chat: Server, size: tuple[int, int], scheme: str) -> None:
     page = visit("/backends", key=chat.key, size=size, color_scheme=scheme)
+    if size[0] >= 1280:  # the owner's navigation is the longest
+        assert page.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('nav'))")
     table = page.get_by_role("region", name="Backends").inner_text()
     assert "the local models" in table
     assert "good" in table

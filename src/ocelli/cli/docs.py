@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ def _show(text: str) -> None:
 
     from ocelli.cli.console import console
 
+    os.environ.setdefault("LESS", "-R")  # else it shows the codes of colours as they are
     terminal = console()
     with terminal.pager(styles=True):
         terminal.print(Markdown(text))

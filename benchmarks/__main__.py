@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import (
     analysis,
+    bulk,
     chat,
     console,
     engine,
@@ -49,6 +50,7 @@ CLAIMS = {
         search,
         meaning,
         fetching,
+        bulk,
     )
 }
 

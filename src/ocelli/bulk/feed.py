@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections import deque
+from collections import Counter, deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -105,11 +105,13 @@ class Feed:
         """Compare more of the listing with the shards; return False at its end."""
         chunk = list(islice(self._entries, self._chunk))
         statuses = self._history.take([each.source for each in chunk])
+        held = Counter(each for each in statuses if each is not None)
+        self._account.before.update(held)
+        self._account.seen += held.total()
         for entry, status in zip(chunk, statuses, strict=True):
             if status is not None:
-                self._account.seen += 1
-                self._account.before[status] += 1
-            elif entry.problem is None:
+                continue
+            if entry.problem is None:
                 self._waiting.append(entry)
             else:
                 self._account.seen += 1

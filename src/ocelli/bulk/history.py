@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ocelli.bulk.hash_index import HashIndex, hash_of, hashes_of
 from ocelli.bulk.rows import RowStatus
@@ -37,24 +38,19 @@ class History:
         """Read all shards. Raises UnreadableShard."""
         for path in shards(folder):
             table = read(path, ["source", "key", "status"]).combine_chunks()
-            sources = table["source"].to_pylist()
-            statuses = np.fromiter(
-                (_STATUSES.index(each) for each in table["status"].to_pylist()), np.int64
+            sources, keys, status = table["source"], table["key"], table["status"]
+            numbers = pc.index_in(status, pa.array([each.value for each in _STATUSES]))
+            self._by_source.extend(
+                hashes_of(sources.to_pylist()), numbers.to_numpy().astype(np.int64)
             )
-            self._by_source.extend(hashes_of(sources), statuses)
-            firsts = [
-                (source, key)
-                for source, key, status in zip(
-                    sources, table["key"].to_pylist(), statuses.tolist(), strict=True
-                )
-                if key is not None and _STATUSES[status] is not RowStatus.DUPLICATE
-            ]
+            is_first = pc.and_(keys.is_valid(), pc.not_equal(status, RowStatus.DUPLICATE.value))
+            firsts = sources.filter(is_first).cast(pa.binary()).combine_chunks()
             start = self._offsets[-1]
             self._by_key.extend(
-                hashes_of(key for _, key in firsts),
+                hashes_of(keys.filter(is_first).to_pylist()),
                 np.arange(start, start + len(firsts), dtype=np.int64),
             )
-            self._keep([source for source, _ in firsts])
+            self._keep(firsts)
             self.rows += len(sources)
 
     def take(self, sources: Sequence[str]) -> list[RowStatus | None]:
@@ -63,11 +59,12 @@ class History:
         A source that is listed for the second time has the second one of its rows.
         """
         hashes = hashes_of(sources)
-        left, right = (each.tolist() for each in self._by_source.ranges(hashes))
-        earlier = self._listed.count_and_add(hashes)
+        left, right = self._by_source.ranges(hashes)
+        positions = left + np.array(self._listed.count_and_add(hashes), np.int64)
+        numbers = self._by_source.values_at(positions).tolist()
         return [
-            _STATUSES[self._by_source.value_at(begin + nth)] if begin + nth < end else None
-            for begin, end, nth in zip(left, right, earlier, strict=True)
+            _STATUSES[number] if is_held else None
+            for number, is_held in zip(numbers, (positions < right).tolist(), strict=True)
         ]
 
     def first_with(self, key: str) -> str | None:
@@ -82,12 +79,12 @@ class History:
         self._by_key.add(hash_of(row.key), self._offsets[-1] + len(self._recent))
         self._recent.append(row.source)
         if len(self._recent) >= _COMPACTED_AT:
-            self._keep(self._recent)
+            texts = [each.encode("utf-8", "backslashreplace") for each in self._recent]
+            self._keep(pa.array(texts, pa.binary()))
             self._recent = []
 
-    def _keep(self, sources: list[str]) -> None:
-        texts = [each.encode("utf-8", "backslashreplace") for each in sources]
-        self._sources.append(pa.array(texts, pa.binary()))
+    def _keep(self, sources: pa.Array) -> None:
+        self._sources.append(sources)
         self._offsets.append(self._offsets[-1] + len(sources))
 
     def _source(self, number: int) -> str:

@@ -8,10 +8,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ocelli.bulk.account import Account
-    from ocelli.bulk.tasks import Entry
 
 WINDOW = 60.0  # seconds over which the rate is measured
 
@@ -25,15 +24,16 @@ class Progress:
         self._points: deque[tuple[float, int]] = deque()
         self.expected: int | None = None
 
-    def count(self, listing: Callable[[], Iterator[Entry]], limit: int | None) -> None:
+    def expect(self, count: Callable[[], int | None], at_most: int | None) -> None:
         """Find out in a thread of its own how many there will be."""
 
         def work() -> None:
             try:
-                number = sum(1 for _ in listing())
+                number = count()
             except Exception:  # the run itself meets the same, and reports it
                 return
-            self.expected = number if limit is None else min(number, limit)
+            if number is not None:
+                self.expected = number if at_most is None else min(number, at_most)
 
         threading.Thread(target=work, name="counting", daemon=True).start()
 

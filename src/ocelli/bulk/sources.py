@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,15 +44,20 @@ class Source:
     extensions: frozenset[str]
     column: str | None = None
 
-    @property
-    def is_costly_to_list(self) -> bool:
-        """Whether listing reads all pictures, as that of an archive does."""
-        return any(each in self.text.lower() for each in (*tars.EXTENSIONS, ".parquet"))
+    def count(self) -> int | None:
+        """Return about how many entries there are; None where finding out reads all pictures.
+
+        Raises what ``entries`` raises.
+        """
+        path, kind = Path(self.text), _kind(self.text)
+        if kind in ("csv", "jsonl", "parquet") and path.is_file():
+            return tables.count(path, kind)
+        return None if self.holds_bytes else sum(1 for _ in self.entries())
 
     @property
     def holds_bytes(self) -> bool:
         """Whether entries may hold pictures rather than name them."""
-        return self.is_costly_to_list
+        return any(each in self.text.lower() for each in (*tars.EXTENSIONS, ".parquet"))
 
     def entries(self) -> Iterator[Entry]:
         """Yield an entry for each picture. Raises BadSource."""
@@ -110,9 +116,8 @@ class Source:
             if kind == "tar":
                 yield from tars.entries(path, _printable(name), self.extensions)
                 return
-            base = name.rpartition("/")[0]
-            for entry in tables.entries(path, _printable(name), kind, self.column):
-                yield _resolved(entry, base)
+            resolve = partial(_resolved, name.rpartition("/")[0])
+            yield from tables.entries(path, _printable(name), kind, self.column, resolve)
 
 
 _KINDS = {
@@ -140,16 +145,14 @@ def _failing(name: str) -> Iterator[None]:
         raise BadSource(f"{_printable(name)} cannot be read: {error}") from error
 
 
-def _resolved(entry: Entry, base: str) -> Entry:
-    """Return the entry with its location as seen from the folder of its table."""
-    location = entry.location
-    if location is None or location.startswith(REMOTE):
-        return entry
-    if location.startswith("file://"):
-        location = location.removeprefix("file://")
+def _resolved(base: str, location: str) -> str:
+    """Return a location as seen from the folder of its table."""
+    if location.startswith(REMOTE):
+        return location
+    location = location.removeprefix("file://")
     if base.startswith(buckets.SCHEME):
-        return Entry(entry.source, f"{base}/{location.lstrip('/')}")
-    return Entry(entry.source, os.path.join(base, location))  # noqa: PTH118 - the second may be absolute
+        return f"{base}/{location.lstrip('/')}"
+    return location if location.startswith("/") or not base else f"{base}/{location}"
 
 
 def _file(path: Path) -> Entry:

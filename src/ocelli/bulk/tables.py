@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ocelli.bulk.tasks import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 # The usual names of such a column, in the order in which they are tried.
 USUAL = ("image", "path", "url", "uri", "file", "filename", "file_name", "image_url", "bytes")
 ROWS_AT_ONCE = 64  # of a Parquet file: each may hold a picture
 MAX_LINE = 1024 * 1024  # characters
+BLOCK = 1024 * 1024  # bytes
 NOTHING = "There is nothing in the column of pictures."
 
 
@@ -31,8 +32,11 @@ class UnreadableTable(Exception):
     """The file is no such table, or damaged."""
 
 
-def entries(path: Path, name: str, kind: str, column: str | None) -> Iterator[Entry]:
-    """Yield an entry for each row. ``name`` is that of the table in the output.
+def entries(
+    path: Path, name: str, kind: str, column: str | None, resolve: Callable[[str], str]
+) -> Iterator[Entry]:
+    """Yield an entry for each row. ``name`` is that of the table in the output; ``resolve`` returns
+    where a picture is that is called so in the table.
 
     Raises MissingColumn, UnreadableTable.
     """
@@ -44,20 +48,31 @@ def entries(path: Path, name: str, kind: str, column: str | None) -> Iterator[En
         case _:
             values = _of_jsonl(path, column)
     for number, value in enumerate(values):
-        yield _entry(f"{name}#{number}", value)
+        if isinstance(value, dict):  # as the data sets of Hugging Face hold pictures
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, str) and (text := value.strip()):
+            yield Entry(text, resolve(text))
+        elif isinstance(value, Entry):
+            yield value
+        elif isinstance(value, bytes) and value:
+            yield Entry(f"{name}#{number}", data=value)
+        else:
+            yield Entry(f"{name}#{number}", problem=NOTHING)
 
 
-def _entry(row: str, value: Any) -> Entry:
-    """Return the entry of a cell: text names a picture, bytes are one, a dictionary has either."""
-    if isinstance(value, dict):  # as the data sets of Hugging Face hold pictures
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, Entry):
-        return value
-    if isinstance(value, bytes) and value:
-        return Entry(row, data=value)
-    if isinstance(value, str) and value.strip():
-        return Entry(value.strip(), value.strip())
-    return Entry(row, problem=NOTHING)
+def count(path: Path, kind: str) -> int:
+    """Return about how many rows a table has, quickly: lines may be empty, and cells have several.
+
+    Raises OSError, and what pyarrow raises.
+    """
+    if kind == "parquet":
+        import pyarrow.parquet as pq
+
+        rows: int = pq.read_metadata(path).num_rows
+        return rows
+    with path.open("rb") as file:
+        lines = sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
+    return lines - (kind == "csv")
 
 
 def _of_parquet(path: Path, column: str | None) -> Iterator[Any]:

@@ -142,8 +142,8 @@ def _run(options: BulkOptions, settings: Settings) -> int:
 
         run = Run(listing(), history, writer, limits, holds_bytes=source.holds_bytes)
         progress = Progress(run.account)
-        if not source.is_costly_to_list:
-            progress.count(listing, options.limit)
+        if options.limit is None:  # it counts new ones alone, and how many are new is not known
+            progress.expect(source.count, options.sample)
         code = _watched(run, engine, progress)
         if not run.is_complete(options.output):
             fail("The account does not sum: a source has no row, or a row no source.")

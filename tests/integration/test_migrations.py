@@ -10,9 +10,11 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from tests.conftest import database_of_process
+from typer.testing import CliRunner
 
+from ocelli.cli.main import app
 from ocelli.storage.postgres import schema, text_vectors
-from ocelli.storage.postgres.schema import migrate, missing
+from ocelli.storage.postgres.schema import NewerSchema, migrate, missing
 
 FOLDER = Path(schema.__file__).parent / "migrations"
 
@@ -115,3 +117,29 @@ def test_what_batches_had_still_to_tell_is_told(dsn: str, monkeypatch: pytest.Mo
         assert connection.execute(waiting).fetchall() == [(ids[3],)]
         jobs = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'call_webhook'"
         assert one(jobs) == "0"
+
+
+@pytest.mark.parametrize("later", ["9999_later", "procrastinate/99.00.00_01_later"])
+def test_a_database_of_a_newer_version_is_refused(
+    dsn: str, later: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is migrated, by `serve`, `worker` and `migrate`, and by commands."""
+    dsn = database_of_process(dsn, "newer")
+    migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (later,))
+    with pytest.raises(NewerSchema):
+        migrate(dsn)
+    monkeypatch.setenv("OCELLI_DATABASE_URL", dsn)
+    monkeypatch.setenv("OCELLI_DATA", str(tmp_path))
+    for command in (["worker", "--workers", "1"], ["migrate"], ["keys", "list"]):
+        refused = CliRunner().invoke(app, command)
+        assert (refused.exit_code, later in refused.output) == (3, True), refused.output
+
+
+def test_a_name_between_the_known_ones_is_of_no_newer_version(dsn: str) -> None:
+    dsn = database_of_process(dsn, "renamed")
+    migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("INSERT INTO schema_migrations (name) VALUES ('0002_renamed_since')")
+    assert migrate(dsn) == []

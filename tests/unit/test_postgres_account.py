@@ -24,7 +24,7 @@ def test_initdb_finds_postgres_in_an_environment_of_root(
     tmp_path.chmod(0o700)
     program = tmp_path / "postgres"
     program.touch(0o755)
-    monkeypatch.setattr(embedded, "_binary", lambda _: str(program))
+    monkeypatch.setattr(embedded, "binary", lambda _: str(program))
     identity = embedded._identity(tmp_path / "data")
     asked = f"import os; print(os.geteuid(), os.access({str(program)!r}, os.X_OK))"
     answer = subprocess.run(

@@ -14,6 +14,7 @@ from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
+from ocelli.storage.postgres.schema import NewerSchema
 from ocelli.wiring.data_folder import NoInstallation, make_private
 from ocelli.wiring.installation import (
     check_schema,
@@ -49,7 +50,7 @@ def migrate(**options: Any) -> int:
         check_connection(dsn)
         key = prepare(settings, dsn)
         write_store_marker(settings, dsn)
-    except (DatabaseRefuses, OcelliError, OSError, psycopg.Error) as error:
+    except (DatabaseRefuses, NewerSchema, OcelliError, OSError, psycopg.Error) as error:
         fail(str(error))
         return CANNOT_RUN
     if key is not None:
@@ -74,6 +75,6 @@ def with_database(
     except NoInstallation as error:
         fail(str(error), NONE_HERE)
         return CANNOT_RUN
-    except (EmbeddedPostgresError, DatabaseRefuses, Unavailable) as error:
+    except (EmbeddedPostgresError, DatabaseRefuses, NewerSchema, Unavailable) as error:
         fail(str(error))
         return CANNOT_RUN

@@ -702,6 +702,47 @@ def redescribe(
 
 
 @app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="Folder of the backups.", metavar="TARGET")],
+    keep: Annotated[int, typer.Option(help="How many backups stay there.")] = 7,
+    check: Annotated[
+        bool, typer.Option("--verify", help="Make none: read the newest, or --at, again.")
+    ] = False,
+    at: Annotated[str | None, typer.Option(help="With --verify: this one, by name.")] = None,
+    as_json: AsJson = False,
+    data: Existing = None,
+) -> None:
+    """Back up database and pictures, beside a running server or without one.
+
+    What TARGET has of an earlier backup is not copied again.
+    """
+    from ocelli.cli import backup as run
+
+    if check:
+        exit_with(run.verify(target, name=at, as_json=as_json))
+    elif at is not None:
+        fail("--at goes with --verify")
+        exit_with(WRONG_USE)
+    else:
+        exit_with(run.back_up(target, keep=keep, as_json=as_json, **given(data=data)))
+
+
+@app.command()
+def restore(
+    target: Annotated[Path, typer.Argument(help="Folder of the backups.", metavar="TARGET")],
+    at: Annotated[str | None, typer.Option(help="Which, by name. Default: the newest.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of an installation, which is lost.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Restore an installation from a backup, after reading all of it."""
+    from ocelli.cli.backup import restore as run
+
+    exit_with(run(target, name=at, replace_all=replace, **given(data=data)))
+
+
+@app.command()
 def doctor(as_json: AsJson = False, data: Existing = None) -> None:
     """Say what is wrong with this installation, and what to do."""
     from ocelli.cli.doctor import doctor as run

@@ -24,6 +24,7 @@ from ocelli.cli.processes import ChildrenFailed, Supervisor
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
 from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
+from ocelli.storage.postgres.schema import NewerSchema
 from ocelli.wiring.data_folder import local_url, make_private, publish_address
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ DATABASE_TIMEOUT = 30.0
 CANNOT_START = (
     EmbeddedPostgresError,
     DatabaseRefuses,
+    NewerSchema,
     OcelliError,
     ChildrenFailed,
     OSError,

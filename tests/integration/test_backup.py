@@ -1,0 +1,389 @@
+"""A backup beside a running server holds all of it, and an installation comes back from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+from tests.conftest import OCELLI, Server, database_of_process, reachable, start_server
+from tests.integration.test_main_job import API, finished, noise, upload
+from tests.s3.store import S3
+from tests.waiting import PATIENCE, until
+from typer.testing import CliRunner
+
+from ocelli.cli.main import app
+from ocelli.domain.backups import BackupFailed
+from ocelli.settings import Settings
+from ocelli.storage.backup import dump
+from ocelli.storage.backup.folder import BackupFolder
+from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.postgres.schema import migrate
+from ocelli.wiring import backup as wiring
+
+Command = Callable[..., Any]
+FIRST_SEED = 7_300_000
+
+
+@pytest.fixture(scope="module")
+def command() -> Command:
+    """Run a command in a thread of this process: it runs an event loop of its own."""
+
+    def run(*arguments: object, code: int = 0) -> Any:
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(CliRunner().invoke, app, [*map(str, arguments)]).result(PATIENCE)
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+@dataclass
+class Original:
+    """A library at one moment, and its backup."""
+
+    key: str
+    target: Path
+    pictures: dict[str, str]
+    details: dict[str, Any]
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def original(
+    server: Server, command: Command, tmp_path_factory: pytest.TempPathFactory
+) -> Original:
+    """Some pictures of the shared server, backed up while others are being uploaded."""
+    target = tmp_path_factory.mktemp("backup") / "target"
+    data = [noise(FIRST_SEED + number) for number in range(4)]
+    pictures = {upload(server, each).json()["image_id"]: each for each in data}
+    details = {id: finished(server, id) for id in pictures}
+    with ThreadPoolExecutor(3) as uploads:
+        later = [
+            uploads.submit(upload, server, noise(FIRST_SEED + 10 + number)) for number in range(12)
+        ]
+        later[0].result(PATIENCE)
+        made = command("backup", target, "--json", "--data", server.data)
+        assert all(each.result(PATIENCE).status_code == 200 for each in later)
+    digests = {id: hashlib.sha256(each).hexdigest() for id, each in pictures.items()}
+    return Original(server.key, target, digests, details, json.loads(made.stdout))
+
+
+def rows(dsn: str) -> dict[str, Any]:
+    """The number of rows of each table, and a digest of what is in them."""
+    found = {}
+    for table in dump.tables(dsn):
+        with psycopg.connect(dsn) as connection:
+            found[table] = connection.execute(
+                f"SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t"
+            ).fetchone()
+    return found
+
+
+def stored(folder: Path) -> dict[str, str]:
+    """The files of a store, and their hashes."""
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    return {
+        each.relative_to(folder).as_posix(): hashlib.sha256(each.read_bytes()).hexdigest()
+        for each in files
+    }
+
+
+def finished_backups(target: Path) -> list[str]:
+    return sorted(each.name for each in target.glob("backups/*"))
+
+
+def killed(arguments: list[str], folder: Path, pattern: str, files: int) -> None:
+    """Run a command, and kill it with -9 when so many files are in the folder."""
+    process = subprocess.Popen([*OCELLI, *arguments], stderr=subprocess.DEVNULL)
+    until(
+        lambda: len(list(folder.glob(pattern))) >= files or process.poll() is not None,
+        every=0.001,
+        fleeting=True,
+    )
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+
+
+def test_what_was_erased_comes_back(original: Original, command: Command, tmp_path: Path) -> None:
+    """Over HTTP, with the key of before; a kill -9 in the middle of the restore is no matter."""
+    data = reachable(tmp_path) / "data"
+    arguments = ["restore", str(original.target), "--data", str(data)]
+    killed(arguments, data / "objects", "uploads/*/*", 1)
+    command(*arguments)
+    restored = start_server(data, "--workers", "0")
+    try:
+        headers = {"Authorization": f"Bearer {original.key}"}
+        for id, digest in original.pictures.items():
+            address = f"{restored.url}{API}/user-files/{id}"
+            details = requests.get(address, headers=headers, timeout=60).json()
+            assert details["upload_description"] == original.details[id]["upload_description"]
+            download = requests.get(f"{address}/download", headers=headers, timeout=60)
+            assert hashlib.sha256(download.content).hexdigest() == digest
+    finally:
+        restored.stop()
+        assert restored.process.stdout is not None
+        restored.process.stdout.close()
+    assert (data / "secret").read_bytes()
+
+
+def test_a_backup_holds_the_object_of_each_of_its_rows(original: Original) -> None:
+    """Uploads went on while it was made."""
+    assert not original.report["missing"]
+    assert original.report["rows"]["pictures"] >= len(original.pictures)
+    assert original.report["objects"] >= original.report["rows"]["pictures"]
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Path]:
+    """A data folder with a database, a picture and a secret, that no server runs on."""
+    data = reachable(tmp_path) / "data"
+    postgres = EmbeddedPostgres(data / "postgres")
+    postgres.start()
+    migrate(postgres.dsn)
+    add_pictures(postgres.dsn, data / "objects", range(20))
+    postgres.stop()
+    (data / "secret").write_text("s" * 64)
+    yield data
+
+
+def add_pictures(dsn: str, store: Path, numbers: range) -> None:
+    """Rows and objects of a tenant, as uploads make them."""
+    with psycopg.connect(dsn) as connection:
+        tenant = connection.execute(
+            "INSERT INTO tenants (name, tier) VALUES ('of backups', 'FREE')"
+            " ON CONFLICT (name) DO UPDATE SET tier = 'FREE' RETURNING id"
+        ).fetchone()
+        assert tenant is not None
+        for number in numbers:
+            data = noise(FIRST_SEED + 100 + number, 8)
+            (id,) = connection.execute("SELECT gen_random_uuid()").fetchone() or ("",)
+            path = store / "uploads" / str(tenant[0]) / f"{id}+p.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            connection.execute(
+                "INSERT INTO images (id, tenant_id, filename, object_key, storage_target,"
+                " upload_method, content_type, format, size_bytes, sha256, width, height)"
+                " VALUES (%s, %s, 'p.png', %s, 'default', 'STREAMING', 'image/png', 'png', %s, %s,"
+                " 8, 8)",
+                (
+                    *(id, tenant[0], f"uploads/{tenant[0]}/{id}/p.png"),
+                    *(len(data), hashlib.sha256(data).digest()),
+                ),
+            )
+
+
+def rows_of(data: Path) -> dict[str, Any]:
+    postgres = EmbeddedPostgres(data / "postgres")
+    postgres.start()
+    try:
+        return rows(postgres.dsn)
+    finally:
+        postgres.stop()
+
+
+def test_all_rows_and_files_are_as_they_were(
+    installation: Path, command: Command, tmp_path: Path
+) -> None:
+    """A killed backup leaves none, or the one before; the next copies what is not there yet."""
+    target, data = tmp_path / "target", ["--data", str(installation)]
+    before, files = rows_of(installation), stored(installation / "objects" / "uploads")
+    killed(["backup", str(target), *data], target, "objects/*/*", 3)
+    for _ in range(2):
+        command("backup", target, *data)
+    first = finished_backups(target)
+    killed(["backup", str(target), *data], target, "unfinished/database.dump", 1)
+    assert finished_backups(target)[: len(first)] == first
+    report = json.loads(command("backup", target, "--json", *data).stdout)
+    assert (report["objects"], report["copied"], report["missing"]) == (20, 0, [])
+    command("backup", "--verify", target)
+    refused = command("restore", target, *data, code=3)
+    assert "There is an installation already." in refused.output
+
+    shutil.rmtree(installation)
+    command("restore", target, *data)
+    assert rows_of(installation) == before
+    assert stored(installation / "objects" / "uploads") == files
+    assert (installation / "secret").read_text() == "s" * 64
+
+    (installation / "secret").write_text("t" * 64)
+    command("restore", target, "--replace", *data)
+    assert rows_of(installation) == before
+    assert (installation / "secret").read_text() == "s" * 64
+
+
+def test_a_damaged_backup_is_told_and_changes_nothing(
+    installation: Path, command: Command, tmp_path: Path
+) -> None:
+    target, data = tmp_path / "target", ["--data", str(installation)]
+    command("backup", target, *data)
+    damaged = next((target / "objects").glob("*/*"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1] + b"\0")
+    assert str(damaged) in command("backup", "--verify", target, code=1).output.replace("\n", "")
+    other = tmp_path / "other"
+    refused = command("restore", target, "--data", other, code=3)
+    assert "Nothing was changed" in refused.output
+    assert not other.exists()
+    damaged.unlink()  # as it is told to
+    command("backup", target, *data)
+    command("backup", "--verify", target)
+    listing = next((target / "backups").glob("*/objects.jsonl.gz"))
+    listing.write_bytes(listing.read_bytes()[:-20])
+    command("backup", "--verify", "--at", listing.parent.name, target, code=1)
+    command("restore", target, "--at", listing.parent.name, "--data", other, code=3)
+
+
+def test_an_object_that_is_not_in_the_store_is_told(
+    installation: Path, command: Command, tmp_path: Path
+) -> None:
+    lost, other = sorted((installation / "objects" / "uploads").rglob("*.png"))[:2]
+    lost.unlink()
+    other.write_bytes(b"what no client sent")
+    made = command("backup", tmp_path / "target", "--data", installation, code=1)
+    assert f"{lost.name.replace('+', '/')}: is not in the store" in made.output.replace("\n", "")
+    assert "not the file that was uploaded" in made.output
+    command("restore", tmp_path / "target", "--data", tmp_path / "other")
+
+
+def test_older_backups_and_what_they_alone_hold_are_removed(
+    installation: Path, command: Command, tmp_path: Path
+) -> None:
+    target, data = tmp_path / "target", ["--data", str(installation)]
+    command("backup", target, *data)
+    postgres = EmbeddedPostgres(installation / "postgres")
+    postgres.start()
+    with psycopg.connect(postgres.dsn) as connection:
+        connection.execute(
+            "DELETE FROM images WHERE id IN (SELECT id FROM images ORDER BY id LIMIT 5)"
+        )
+    postgres.stop()
+    command("backup", target, *data)
+    assert len(list((target / "objects").glob("*/*"))) == 20
+    command("backup", target, "--keep", "1", *data)
+    assert len(list((target / "objects").glob("*/*"))) == 15
+    assert finished_backups(target)[0].startswith("000003-")
+    command("backup", "--verify", target)
+
+
+@pytest.fixture
+def own_database(dsn: str, tmp_path: Path) -> Settings:
+    """An installation with a configured database, and its pictures in a folder."""
+    own = database_of_process(dsn, "of_backups")
+    migrate(own)
+    add_pictures(own, tmp_path / "pictures", range(3))
+    return Settings(
+        data=tmp_path / "data",
+        database_url=own,
+        storage_url=f"file://{tmp_path / 'pictures'}",
+        secret="x" * 32,
+    )
+
+
+def silent(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
+def in_thread(work: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result(PATIENCE)
+
+
+def restore(settings: Settings, target: Path, *, replace_all: bool) -> None:
+    in_thread(lambda: wiring.restore(settings, target, None, replace_all=replace_all, tell=silent))
+
+
+def test_into_a_bucket_and_a_database_of_ones_own(
+    own_database: Settings, dsn: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder into a bucket, where objects that are there stay; and from there again."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    target, bucket = tmp_path / "target", s3.new_bucket()
+    made = in_thread(lambda: wiring.back_up(own_database, target, keep=7, tell=silent))
+    assert (made.objects.copied, made.objects.problems) == (3, [])
+    other = own_database.model_copy(update={"storage_url": s3.url(bucket, "here/")})
+    with pytest.raises(BackupFailed, match="There is an installation already"):
+        restore(other, target, replace_all=False)
+    before = rows(str(own_database.database_url and own_database.database_url.get_secret_value()))
+    restore(other, target, replace_all=True)
+    keys = s3.keys(bucket, "here/")
+    assert len(keys) == 3
+    s3.client.delete_object(Bucket=bucket, Key=keys[0])
+    s3.client.put_object(Bucket=bucket, Key=keys[1], Body=b"another")
+    restore(other, target, replace_all=True)
+    assert rows(str(other.database_url and other.database_url.get_secret_value())) == before
+    again = in_thread(lambda: wiring.back_up(other, tmp_path / "again", keep=7, tell=silent))
+    assert (again.objects.copied, again.objects.problems) == (3, [])
+
+
+def test_what_cannot_be_restored_is_refused_with_a_reason(
+    own_database: Settings, tmp_path: Path
+) -> None:
+    assert own_database.database_url is not None
+    dsn, target = own_database.database_url.get_secret_value(), tmp_path / "target"
+    in_thread(lambda: wiring.back_up(own_database, target, keep=7, tell=silent))
+    for changes, reason in (
+        ({"secret": Settings(secret="y" * 32).secret}, "is not the secret of this backup"),
+        ({"secret": None}, "is in no backup"),
+    ):
+        with pytest.raises(BackupFailed, match=reason):
+            restore(own_database.model_copy(update=changes), target, replace_all=True)
+    with (
+        psycopg.connect(dsn, application_name="ocelli"),
+        pytest.raises(BackupFailed, match="connections to the database"),
+    ):
+        restore(own_database, target, replace_all=True)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("INSERT INTO schema_migrations (name) VALUES ('9999_later')")
+    in_thread(lambda: wiring.back_up(own_database, target, keep=7, tell=silent))
+    with pytest.raises(BackupFailed, match="newer version"):
+        restore(own_database, target, replace_all=True)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("DROP TABLE schema_migrations")
+    with pytest.raises(BackupFailed, match="another program"):
+        in_thread(
+            lambda: wiring.restore(
+                own_database,
+                target,
+                BackupFolder(target).names()[0],
+                replace_all=True,
+                tell=silent,
+            )
+        )
+    with pytest.raises(BackupFailed, match="would be lost with it"):
+        wiring.back_up(own_database, own_database.data / "backups", keep=1, tell=silent)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.odt").touch()
+    with (
+        pytest.raises(BackupFailed, match=r"thesis\.odt"),
+        BackupFolder(tmp_path / "full").locked(create=True),
+    ):
+        pass
+
+
+def test_a_restore_that_fails_leaves_the_database_as_it_was(
+    own_database: Settings, tmp_path: Path
+) -> None:
+    """A dump that ends in the middle, and statements that the server refuses."""
+    assert own_database.database_url is not None
+    dsn, path = own_database.database_url.get_secret_value(), tmp_path / "whole"
+    with dump.snapshot(dsn) as snapshot:
+        snapshot.dump(path)
+    before = rows(dsn)
+    (tmp_path / "half").write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BackupFailed, match="cannot be read"):
+        dump.load(dsn, tmp_path / "half", extension_schema=None)
+    with pytest.raises(BackupFailed, match="cannot be restored"):
+        dump.load(dsn, path, extension_schema="no such schema")
+    assert rows(dsn) == before

@@ -174,6 +174,15 @@ def test_sidecars_that_are_left_alone(picture: Path) -> None:
         sidecar.rmdir() if sidecar.is_dir() else sidecar.unlink()
 
 
+def test_a_folder_that_is_read_only_is_told_before_anything_is_described(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere but on a file system that is mounted so."""
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != picture.parent)
+    with pytest.raises(XmpError, match="folder is read-only"):
+        job(picture)
+
+
 def test_a_name_that_is_too_long_and_a_folder_that_is_gone(tmp_path: Path) -> None:
     long = tmp_path / f"{'x' * 250}.jpg"
     long.write_bytes(b"pixels")

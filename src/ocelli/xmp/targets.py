@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -73,6 +74,8 @@ class SidecarTarget:
     def look(self, picture: Path, names: FolderNames, asked: Asked) -> Job | None:
         """Return what is to be done; None if that has been done. Raises XmpError."""
         file = _file(picture)
+        if not os.access(picture.parent, os.W_OK):
+            raise XmpError("its folder is read-only: nothing can be written beside it")
         sidecar = _sidecar(picture, names)
         record = Record.of(sidecar.packet) if sidecar.packet else Record()
         if record.may_be_of(file.size, file.modified) and asked.is_done(record, record.picture):

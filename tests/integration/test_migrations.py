@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from ocelli.cli.main import app
 from ocelli.storage.postgres import schema, text_vectors
-from ocelli.storage.postgres.schema import NewerSchema, migrate, missing
+from ocelli.storage.postgres.schema import NewerSchema, migrate, missing, takes_away
 
 FOLDER = Path(schema.__file__).parent / "migrations"
 
@@ -135,6 +136,11 @@ def test_a_database_of_a_newer_version_is_refused(
     for command in (["worker", "--workers", "1"], ["migrate"], ["keys", "list"]):
         refused = CliRunner().invoke(app, command)
         assert (refused.exit_code, later in refused.output) == (3, True), refused.output
+    found = upgrade_check(dsn, monkeypatch)
+    assert (later in found["migrations"]["found"], bool(found["migrations"]["advice"])) == (
+        True,
+        True,
+    )
 
 
 def test_a_name_between_the_known_ones_is_of_no_newer_version(dsn: str) -> None:
@@ -143,3 +149,42 @@ def test_a_name_between_the_known_ones_is_of_no_newer_version(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("INSERT INTO schema_migrations (name) VALUES ('0002_renamed_since')")
     assert migrate(dsn) == []
+
+
+def upgrade_check(dsn: str, monkeypatch: pytest.MonkeyPatch, code: int = 1) -> dict[str, Any]:
+    """What `ocelli upgrade --check` says, by name."""
+    monkeypatch.setenv("OCELLI_DATABASE_URL", dsn)
+    done = CliRunner().invoke(app, ["upgrade", "--check", "--json"])
+    assert done.exit_code == code, done.output
+    return {each["name"]: each for each in json.loads(done.output)}
+
+
+def test_an_upgrade_says_what_it_would_change(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a migration that takes a key away, before one that adds a table, and after all."""
+    workers = "servers and workers of before"
+    takes = upgrade_check(older(dsn, "0031", monkeypatch), monkeypatch)
+    assert "0031_spend_by_key" in takes["migrations"]["found"]
+    assert "0031_spend_by_key" in takes[workers]["found"]
+    assert "stop them" in takes[workers]["advice"]
+    adds = upgrade_check(older(dsn, "0038", monkeypatch), monkeypatch, code=0)
+    assert "0038_request_log" in adds["migrations"]["found"]
+    assert adds[workers]["found"] == "may go on: migrations only add"
+    migrate(new := database_of_process(dsn, "new"))
+    assert upgrade_check(new, monkeypatch, code=0)["migrations"]["found"] == "none is open"
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_taking"),
+    [
+        ("ALTER TABLE a ADD COLUMN b text; CREATE INDEX a_b ON a (b); -- DROP TABLE a", False),
+        ("CREATE TABLE a (b text); CREATE UNIQUE INDEX a_b ON a (b);", False),
+        ("CREATE UNIQUE INDEX a_b ON a (b);", True),
+        ("ALTER TABLE a\n    DROP COLUMN b;", True),
+        ("alter table a alter column b set not null;", True),
+        ("ALTER TABLE a ALTER b TYPE bigint;", True),
+        ("ALTER TABLE a RENAME TO c;", True),
+        ("DROP FUNCTION f();", True),
+    ],
+)
+def test_migrations_that_only_add_are_known_by_their_text(sql: str, is_taking: bool) -> None:
+    assert takes_away(sql) is is_taking

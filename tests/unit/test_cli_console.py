@@ -12,7 +12,7 @@ import ocelli.cli
 from ocelli.backends.chat.probe import Probed
 from ocelli.cli.console import console
 from ocelli.cli.describer import DescribedFile
-from ocelli.cli.doctor import _print_backends, _print_checks
+from ocelli.cli.doctor import _print_backends, print_checks
 from ocelli.cli.main import app
 from ocelli.cli.table import table
 from ocelli.cli.upload import FileOutcome, Report
@@ -32,7 +32,7 @@ def test_the_console_prints_what_it_is_given(text: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("text", TEXTS)
 def test_every_table_prints_what_it_is_given(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = Path(f"{text.replace('/', '')}.jpg")
-    _print_checks([DoctorCheck("backend", f"found {text}", f"see {text} there")])
+    print_checks([DoctorCheck("backend", f"found {text}", f"see {text} there")])
     checks = capsys.readouterr().out
     assert f"found {text}" in checks
     assert f"see {text} there" in checks

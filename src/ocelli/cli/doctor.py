@@ -85,7 +85,7 @@ def doctor(*, as_json: bool, **options: Any) -> int:
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
-        _print_checks(checks)
+        print_checks(checks)
     return FAILED if any(check.advice for check in checks) else 0
 
 
@@ -191,7 +191,8 @@ def _model_dict(model: ModelInfo) -> dict[str, Any]:
     return asdict(model)
 
 
-def _print_checks(checks: list[DoctorCheck]) -> None:
+def print_checks(checks: list[DoctorCheck]) -> None:
+    """Print checks as a table."""
     from rich.table import Table
     from rich.text import Text
 

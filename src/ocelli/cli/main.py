@@ -743,6 +743,24 @@ def restore(
 
 
 @app.command()
+def upgrade(
+    check: Annotated[bool, typer.Option("--check", help="Say it; change nothing.")] = False,
+    as_json: AsJson = False,
+    data: Existing = None,
+) -> None:
+    """Say what this version would change in the database, and what is in its way."""
+    if not check:
+        fail(
+            "only --check is done here: `ocelli serve` upgrades the database when it starts",
+            "ocelli upgrade --check",
+        )
+        exit_with(WRONG_USE)
+    from ocelli.cli.upgrade import check as run
+
+    exit_with(run(as_json=as_json, **given(data=data)))
+
+
+@app.command()
 def doctor(as_json: AsJson = False, data: Existing = None) -> None:
     """Say what is wrong with this installation, and what to do."""
     from ocelli.cli.doctor import doctor as run

@@ -6,6 +6,7 @@ processes may call this at the same time: an advisory lock lets one through.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _LOCK = 0x0CE111  # any constant; it names "the schema is being changed"
+
+_COMMENT = re.compile(r"--.*")
+_TAKES_AWAY = re.compile(
+    r"\bDROP\s+(TABLE|COLUMN|CONSTRAINT|DEFAULT|FUNCTION|PROCEDURE|TRIGGER|TYPE|VIEW)\b"
+    r"|\bRENAME\b|\bSET\s+NOT\s+NULL\b"
+    r"|\bALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b",
+    re.IGNORECASE,
+)
+_TABLE_MADE = re.compile(r"\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", re.IGNORECASE)
+_MADE_UNIQUE = re.compile(r"\bCREATE\s+UNIQUE\s+INDEX\s+\w+\s+ON\s+(\w+)", re.IGNORECASE)
 
 
 def migrate(dsn: str) -> list[str]:
@@ -65,6 +76,23 @@ def newer_than_known(done: Iterable[str]) -> list[str]:
     known = [name for name, _ in _steps(fresh=False)]
     last = {_is_of_queue(name): name for name in sorted(known)}
     return [name for name in sorted(done) if name > last[_is_of_queue(name)]]
+
+
+def takes_away(sql: str) -> bool:
+    """Return whether a migration takes away or narrows what the version before may use, by its
+    text; else it only adds.
+    """
+    sql = _COMMENT.sub("", sql)
+    made_here = set(_TABLE_MADE.findall(sql))
+    return bool(_TAKES_AWAY.search(sql)) or not made_here.issuperset(_MADE_UNIQUE.findall(sql))
+
+
+def open_steps(done: Iterable[str]) -> list[tuple[str, bool]]:
+    """Return the names of the migrations that are not in ``done``, and whether each only adds."""
+    found = set(done)
+    return [
+        (name, not takes_away(sql)) for name, sql in _steps(fresh=not found) if name not in found
+    ]
 
 
 def _is_of_queue(name: str) -> bool:

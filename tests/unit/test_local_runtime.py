@@ -1,6 +1,7 @@
 """Networks are compiled once, and what was kept of them is only used as it was written."""
 
 import asyncio
+import ctypes
 import hashlib
 import os
 import stat
@@ -58,6 +59,7 @@ def test_pages_of_a_kept_one_are_given_back_unchanged(tmp_path: Path) -> None:
     first = faces(Runtime(tmp_path))
     (weights,) = model_files.weights("faces")
     network = Runtime(tmp_path).network("faces", weights, network_builders.faces)
+    assert resident(kept(tmp_path))["Rss"] == 0
     network(PIXELS)
     held = resident(kept(tmp_path))
     assert held["Rss"] > 100
@@ -66,6 +68,23 @@ def test_pages_of_a_kept_one_are_given_back_unchanged(tmp_path: Path) -> None:
     assert resident(kept(tmp_path))["Rss"] == 0
     again = network(PIXELS)
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+class Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", *"abc", "hblkhd", *"defgh")]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="as glibc counts it")
+def test_a_large_block_leaves_no_hole(tmp_path: Path) -> None:
+    """It does by default: once one was freed, the next ones are parts of the heap."""
+    faces(Runtime(tmp_path))
+    count = ctypes.CDLL(None).mallinfo2
+    count.restype = Mallinfo
+    block = np.empty(16 << 20, np.uint8)
+    del block
+    before = count().hblkhd
+    block = np.empty(8 << 20, np.uint8)
+    assert count().hblkhd - before >= block.nbytes
 
 
 def test_the_classifier_is_kept_with_weights_that_are_floats() -> None:

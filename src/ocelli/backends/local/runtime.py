@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ocelli.backends.local.model_files import Weights
 
+M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 4 << 20  # of glibc's malloc.h; bytes
 # A compiled network that was not used for so long is of another version, and is deleted.
 UNUSED_SECONDS = 30 * 24 * 3600
 
@@ -70,7 +71,9 @@ class Runtime:
             if mapped is not None:
                 array = np.frombuffer(mapped, np.uint8)
                 tensor = _openvino().Tensor(array, shared_memory=True)
-                return Network(core.import_model(tensor, "CPU", options), mapped)
+                network = Network(core.import_model(tensor, "CPU", options), mapped)
+                network.release()  # it has been read once; its first call may be long after
+                return network
         compiled = core.compile_model(build(_openvino(), weights.verified()), "CPU", options)
         _keep(self.folder, f"{name}-{key}", compiled.export_model().getbuffer())
         return Network(compiled)
@@ -153,6 +156,9 @@ def _openvino() -> Any:
 
 @cache
 def _core() -> Any:
+    # What a call takes is given back when it ends, and leaves no holes: 50 MB of a page of text.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
     return _openvino().Core()
 
 

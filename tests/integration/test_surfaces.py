@@ -25,7 +25,7 @@ from ocelli.api.app import create_app
 for package in (ocelli.api, ocelli.wiring, ocelli.worker, ocelli.usecases):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-print(json.dumps(sorted(create_app(MagicMock()).openapi()["paths"])))
+print(json.dumps(sorted(create_app(MagicMock(public_url=None, prefix="")).openapi()["paths"])))
 """
 
 
@@ -49,7 +49,7 @@ def run(program: str, source: Path) -> str:
 
 @cache
 def all_paths() -> frozenset[str]:
-    return frozenset(create_app(MagicMock()).openapi()["paths"])
+    return frozenset(create_app(MagicMock(public_url=None, prefix="")).openapi()["paths"])
 
 
 @pytest.mark.parametrize("name", SURFACES)

@@ -132,7 +132,10 @@ class BackendSetting(BaseModel):
         90.0, gt=0, le=3600, description="Seconds for one look, with all waiting and retries."
     )
     concurrency: int = Field(
-        64, ge=1, le=1000, description="Requests at a time, per worker process."
+        64,
+        ge=1,
+        le=1000,
+        description="Requests at a time, per worker process; of `ocelli bulk` in the whole run.",
     )
     retries: int = Field(
         2, ge=0, le=10, description="Attempts after the first, where another one can help."

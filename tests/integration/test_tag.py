@@ -119,6 +119,16 @@ def test_printed_written_and_not_again(folder: Path) -> None:
     assert state(folder) == written
 
 
+def test_a_server_is_asked_without_the_libraries_of_one() -> None:
+    code = """
+import sys
+for name in ("pydantic_settings", "numpy", "regex", "anyascii", "pyvips", "fastapi", "cv2"):
+    sys.modules[name] = None
+import ocelli.cli.tag, ocelli.cli.watch
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
+
+
 @pytest.mark.usefixtures("describer")
 def test_what_cannot_be_written_is_one_line_and_the_others_go_on(folder: Path) -> None:
     (folder / "broken.jpg").unlink()

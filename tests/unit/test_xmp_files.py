@@ -22,7 +22,7 @@ from ocelli.xmp.packet import Packet
 from ocelli.xmp.record import Record
 from ocelli.xmp.targets import Asked, Job, SidecarTarget
 
-ASKED = Asked("standard")
+ASKED = Asked(frozenset({"standard", "critical"}))
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_a_second_run_leaves_the_file_as_it_is(picture: Path) -> None:
     assert job(picture) is None
     os.utime(picture)
     assert job(picture) is None, "the same bytes"
-    found = job(picture, Asked("standard", again=True))
+    found = job(picture, Asked(ASKED.levels, again=True))
     assert found is not None
     merged = SidecarTarget().merge(found, WORDS, write=True)
     assert merged.data is not None, "the time of the picture is another one"
     assert tag_state(sidecar) == tag_state(before[0])
     os.utime(sidecar, ns=(0, 0))
-    found = job(picture, Asked("standard", again=True))
+    found = job(picture, Asked(ASKED.levels, again=True))
     assert found is not None
     assert SidecarTarget().merge(found, WORDS, write=True).data is None
     assert sidecar.stat().st_mtime_ns == 0
@@ -99,9 +99,9 @@ def tag_state(sidecar: Path | bytes) -> list[str]:
 
 def test_what_is_described_again(picture: Path) -> None:
     tag(picture)
-    assert job(picture, Asked("quick")) is None
-    assert job(picture, Asked("critical")) is not None
-    assert job(picture, Asked("quick", vocabulary="other terms")) is not None
+    assert job(picture, Asked(frozenset({"quick", "standard"}))) is None
+    assert job(picture, Asked(frozenset({"critical"}))) is not None
+    assert job(picture, Asked(ASKED.levels, vocabulary="other terms")) is not None
     picture.chmod(0o600)
     picture.write_bytes(b"other pixels")
     assert job(picture) is not None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aion import DescriptionResult, SyncAionVision
     from ocelli.cli.describer import DescribedFile
-    from ocelli.domain.analysis import AnalysisAnswer, VerificationLevel
+    from ocelli.domain.analysis import AnalysisAnswer
 
     Describe = Callable[[Iterable[Path | None]], Generator["Described", None, None]]
 
@@ -48,7 +48,7 @@ class CannotDescribe(Exception):
 
 
 def by_local_models(
-    level: VerificationLevel,
+    level: str,
     tags_from: tuple[Path, str] | None = None,
     **options: Any,
 ) -> Describe:
@@ -56,6 +56,7 @@ def by_local_models(
     from ocelli.cli.describe import described, settings_of_command
     from ocelli.cli.describer_pool import DescribersFailed
     from ocelli.cli.model_process import NoModel
+    from ocelli.domain.analysis import VerificationLevel
 
     settings = settings_of_command(**options)
 
@@ -64,7 +65,7 @@ def by_local_models(
         if begun is None:  # no process is needed
             return
         try:
-            for file in described(settings, begun, level, tags_from):
+            for file in described(settings, begun, VerificationLevel(level), tags_from):
                 yield _from_models(file)
         except DescribersFailed as error:
             raise CannotDescribe(str(error)) from error

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aion import VerificationLevel
 from aion._files import is_supported
 from ocelli.cli.connection import connect
 from ocelli.cli.describing import CannotDescribe, by_local_models, by_server
 from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, printable, say_passed_over
 from ocelli.cli.tagger import PLANNED, Report, Tagger, summary
-from ocelli.domain.analysis import VerificationLevel
 from ocelli.xmp import exiftool
 from ocelli.xmp.files import pictures
 from ocelli.xmp.targets import Asked, EmbeddedTarget, SidecarTarget, Target
@@ -94,13 +94,15 @@ def describer(
 ) -> tuple[Describe, Asked] | int:
     """Return what describes, and how; prints what is wrong, and returns the exit code."""
     level = VerificationLevel(how.level or VerificationLevel.STANDARD)
+    all_levels = list(VerificationLevel)  # the least thorough first
+    levels = frozenset(each.value for each in all_levels[all_levels.index(level) :])
     if how.server is not None:
         client = connect(how.server, how.key, how.data)
         if isinstance(client, int):
             return client
         stack.enter_context(client)
         chosen = {"vocabulary": how.vocabulary, "vocabulary_mode": how.mode}
-        return by_server(client, level, **chosen), Asked(level, again=how.again)
+        return by_server(client, level, **chosen), Asked(levels, again=how.again)
     tags_from, digest = None, None
     if how.vocabulary is not None and how.mode != "off":
         from ocelli.cli.describe import digest_of, unusable
@@ -111,7 +113,7 @@ def describer(
             return WRONG_USE
         tags_from, digest = (file, mode), digest_of(file)
     describe = by_local_models(level, tags_from, **options)
-    return describe, Asked(level, digest, how.again)
+    return describe, Asked(levels, digest, how.again)
 
 
 def _run(folder: Path, tagger: Tagger, describe: Describe, as_lines: bool) -> int:

@@ -250,7 +250,7 @@ class _Retry:
 
 def _why_not_whole(path: Path) -> str | None:
     """Return why a picture cannot be decoded; None if it can, or without the server's libraries."""
-    if find_spec("pyvips") is None or find_spec("pydantic") is None:
+    if find_spec("pyvips") is None or find_spec("pydantic_settings") is None:
         return None
     from ocelli.cli.options import load_settings
     from ocelli.domain.errors import AnalysisFailed

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from ocelli.domain.analysis import VerificationLevel
 from ocelli.xmp.words import OWN, Property, Words
 
 if TYPE_CHECKING:
@@ -79,14 +78,13 @@ class Record:
         """Whether the other one differs in its time at most."""
         return replace(self, time="") == replace(other, time="")
 
-    def is_of(self, picture: str, level: str, vocabulary: str | None) -> bool:
-        """Whether the picture with this hash was described at this level or a higher one.
+    def is_of(self, picture: str, levels: frozenset[str], vocabulary: str | None) -> bool:
+        """Whether the picture with this hash was described at one of these levels.
 
         And with tags from this vocabulary, if one is given.
         """
         is_same = bool(self.picture) and self.picture == picture
-        is_deep = _rank(self.level) >= _rank(level)
-        return is_same and is_deep and vocabulary in (None, self.vocabulary)
+        return is_same and self.level in levels and vocabulary in (None, self.vocabulary)
 
     def may_be_of(self, size: int, modified: int) -> bool:
         """Whether the file of the picture looks untouched since."""
@@ -94,11 +92,6 @@ class Record:
 
 
 FIELDS = ("model", "level", "confidence", "vocabulary", "picture", "size", "modified", "time")
-
-
-def _rank(level: str) -> int:
-    levels = list(VerificationLevel)
-    return levels.index(VerificationLevel(level)) if level in levels else -1
 
 
 def _text(number: int | None) -> str | None:

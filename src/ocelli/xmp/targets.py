@@ -34,15 +34,18 @@ MAX_MERGES = 5  # of one sidecar that other programs keep changing
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How pictures are to be described: what was written like this before is not written again."""
+    """How pictures are to be described: what was written like this before is not written again.
 
-    level: str
+    ``levels`` are those that are deep enough.
+    """
+
+    levels: frozenset[str]
     vocabulary: str | None = None  # the digest of its terms
     again: bool = False  # also what is done
 
     def is_done(self, record: Record, picture: str) -> bool:
         """Whether the picture with this hash has been described like this."""
-        return not self.again and record.is_of(picture, self.level, self.vocabulary)
+        return not self.again and record.is_of(picture, self.levels, self.vocabulary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def test_what_was_erased_comes_back(original: Original, command: Command, tmp_pa
     data = reachable(tmp_path) / "data"
     arguments = ["restore", str(original.target), "--data", str(data)]
     killed(arguments, data / "objects", "uploads/*/*", 1)
-    command(*arguments)
+    command(*arguments, "--replace")  # had it come to its end, there were an installation
     restored = start_server(data, "--workers", "0")
     try:
         headers = {"Authorization": f"Bearer {original.key}"}
@@ -387,3 +387,19 @@ def test_a_restore_that_fails_leaves_the_database_as_it_was(
     with pytest.raises(BackupFailed, match="cannot be restored"):
         dump.load(dsn, path, extension_schema="no such schema")
     assert rows(dsn) == before
+
+
+def test_a_backup_is_written_by_one_command_and_read_by_several(tmp_path: Path) -> None:
+    """Without a right to write: a backup may be on a disk that can only be read."""
+    folder = BackupFolder(tmp_path / "target")
+    with pytest.raises(BackupFailed, match="no backup"), folder.locked():
+        pass
+    with folder.locked(create=True), pytest.raises(BackupFailed, match="Another command"):
+        folder.locked().__enter__()
+    lock = folder.root / "lock"
+    lock.chmod(0o400)
+    with folder.locked(), folder.locked(), pytest.raises(BackupFailed, match="Another command"):
+        folder.locked(create=True).__enter__()
+    lock.unlink()
+    with folder.locked():
+        assert not lock.exists()

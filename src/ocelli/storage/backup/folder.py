@@ -17,7 +17,7 @@ import json
 import shutil
 import zlib
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ocelli.domain.backups import BackupFailed, KeptObject, Manifest, Problem
 from ocelli.media.blob_writer import BlobWriter, make_folder, sync
@@ -46,19 +46,26 @@ class BackupFolder:
 
     @contextlib.contextmanager
     def locked(self, *, create: bool = False) -> Iterator[None]:
-        """Keep other commands out for the block. Raises BackupFailed for another kind of folder."""
+        """Keep writers out for the block; with ``create`` write, and keep readers out, too.
+
+        Raises BackupFailed for a folder of another kind, or one that is locked. What only reads
+        needs no right to write, and no lock where there is no file for it.
+        """
         if create:
             self._create()
         if not (self.root / BACKUPS).is_dir():
             raise BackupFailed(f"There is no backup in {self.root}.", "ocelli backup FOLDER")
-        with (self.root / LOCK).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BackupFailed(
-                    f"Another command works on {self.root}.", "wait for it"
-                ) from None
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(*([] if create else [FileNotFoundError])):
+                file = stack.enter_context((self.root / LOCK).open("ab" if create else "rb"))
+                self._lock(file, fcntl.LOCK_EX if create else fcntl.LOCK_SH)
             yield
+
+    def _lock(self, file: IO[bytes], kind: int) -> None:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupFailed(f"Another command works on {self.root}.", "wait for it") from None
 
     def names(self) -> Sequence[str]:
         """Return the names of the backups, the oldest first."""

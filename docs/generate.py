@@ -38,7 +38,8 @@ from aion.resources.usage import UsageResource
 from aion.resources.vocabularies import VocabulariesResource
 from aion.resources.webhooks import WebhooksResource
 from ocelli.backends.providers import Provider, providers
-from ocelli.settings import BackendSetting, PictureEmbedderSetting, Settings
+from ocelli.settings import Settings
+from ocelli.settings_tables import BackendSetting, PictureEmbedderSetting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ocelli.cli.output import WRONG_USE, fail
-from ocelli.settings import BackendSetting, PictureEmbedderSetting, Settings, TierChange
+from ocelli.settings import Settings
 from ocelli.settings_file import NAME, BadSettingsFile, held, locate, settings_text
+from ocelli.settings_tables import BackendSetting, PictureEmbedderSetting, TierChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ocelli.domain.claims import Tokens
     from ocelli.domain.embeddings import PictureEmbedder
     from ocelli.domain.ports_backends import SightGate
-    from ocelli.settings import BackendSetting, Settings
+    from ocelli.settings import Settings
+    from ocelli.settings_tables import BackendSetting
 
 
 def chat_configs(settings: Settings) -> list[BackendConfig | MissingKey]:

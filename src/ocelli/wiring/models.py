@@ -30,7 +30,7 @@ from ocelli.backends.models.machine import Machine, this_machine
 from ocelli.backends.models.ollama import OllamaModel, ollama_model
 from ocelli.backends.models.store import Store, Stored
 from ocelli.backends.models.vllm_server import HOW_TO_INSTALL, VllmLaunch, vllm_program
-from ocelli.settings import BackendSetting
+from ocelli.settings_tables import BackendSetting
 
 if TYPE_CHECKING:
     from ocelli.backends.models.host import ModelHost

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import reachable
+from tests.conftest import OCELLI, copy_cluster, reachable
+from tests.waiting import PATIENCE
 
 from ocelli.storage import postmaster
-from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from ocelli.storage.embedded import MAJOR, EmbeddedPostgres, EmbeddedPostgresError
 
 # Says which signal it was sent, and that it is still there at the end.
 BYSTANDER = """
@@ -97,7 +98,7 @@ def test_a_guard_does_not_outlive_what_it_guards(
     guard = postgres._guard
     (folder / "cluster").rename(folder / "gone")
     (folder / "cluster").mkdir()
-    (folder / "cluster/PG_VERSION").write_text("1\n")  # so this start fails
+    (folder / "cluster/PG_VERSION").write_text(MAJOR)  # and no more: this start fails
     monkeypatch.setattr("ocelli.storage.embedded.RESTART_TIMEOUT", 0)
     with pytest.raises(EmbeddedPostgresError, match="stopped while starting"):
         postgres.start()
@@ -118,3 +119,24 @@ def test_a_process_that_cannot_be_seen_is_not_believed(
     assert postmaster.serves(os.getpid(), folder) is None
     monkeypatch.undo()
     assert postmaster.serves(os.getpid(), folder) is False
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["keys", "list"]])
+def test_data_of_another_major_version_is_named(tmp_path: Path, command: list[str]) -> None:
+    """And left as it is: the version that made it can still be installed."""
+    copy_cluster(reachable(tmp_path) / "postgres")
+    version = tmp_path / "postgres" / "cluster" / "PG_VERSION"
+    version.write_text("17\n")
+    refused = subprocess.run(
+        [*OCELLI, *command, "--data", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert refused.returncode == 3, refused.stderr
+    said = " ".join(refused.stderr.split())
+    assert "was made by Postgres 17" in said
+    assert f"Postgres {MAJOR}, which cannot read it" in said
+    assert "ocelli docs backup" in said
+    assert version.read_text() == "17\n"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 6.0
 RESTART_TIMEOUT = 3.0
+MAJOR = "18"
+"""The version of Postgres; another one cannot read what this one has written."""
 CAP_DAC_READ_SEARCH = 2
 CAP_SETPCAP = 8
 
@@ -76,6 +78,7 @@ class EmbeddedPostgres:
         """
         self._end_guard()  # of a server that has died: its pid may be another's by now
         self._prepare()
+        self._check_major()
         self._end_leftover()
         self._port = self._port or _free_port()  # kept over restarts: clients reconnect to it
         deadline = time.monotonic() + RESTART_TIMEOUT
@@ -184,6 +187,17 @@ class EmbeddedPostgres:
             )
         unfinished.rename(self._cluster)
 
+    def _check_major(self) -> None:
+        """Raise EmbeddedPostgresError for data of another major version of Postgres."""
+        found = (self._cluster / "PG_VERSION").read_text().strip()
+        if found != MAJOR:
+            raise EmbeddedPostgresError(
+                f"The database in {self._cluster} was made by Postgres {found}. This version of "
+                f"Ocelli brings Postgres {MAJOR}, which cannot read it. Back it up with the version"
+                " that made it, and restore into a new data folder with this one, or convert it: "
+                "`ocelli docs backup`."
+            )
+
     def _end_leftover(self) -> None:
         """Stop a server that outlived its owner, and wait for its end.
 
@@ -278,7 +292,7 @@ def binary(name: str) -> str:
             f"No Postgres: install Ocelli with `{pip_install('server')}`, or set "
             "OCELLI_DATABASE_URL to a Postgres of your own."
         )
-    return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)
+    return str(Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin" / name)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import shutil
 import stat
@@ -54,6 +55,16 @@ def examples(percent: int) -> hypothesis.settings:
     """So much of what the profile says, for properties whose examples cost or find more."""
     most: int = hypothesis.settings.default.max_examples  # type: ignore[union-attr]
     return hypothesis.settings(max_examples=max(1, most * percent // 100))
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands that run in this process may log to a stream that is closed once they have ended."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 # Servers of tests share what was compiled of the models; each would take seconds for it.

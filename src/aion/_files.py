@@ -313,10 +313,14 @@ def _walk(
     for entry in entries:
         if entry.name.startswith(".") and not hidden:
             continue
-        if entry.is_dir():
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except OSError:  # a link in a circle
+            continue
+        if is_folder:
             if recursive:
                 yield from _walk(entry.path, recursive, hidden, seen, others)
-        elif not entry.is_file():
+        elif not is_file:
             continue
         elif is_supported(entry.name):
             yield Path(entry.path)

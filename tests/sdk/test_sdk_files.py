@@ -70,6 +70,7 @@ def test_mixed_lists_keep_their_order(photos: Photos, tmp_path: Path) -> None:
 def test_symlink_loops_end(photos: Photos, tmp_path: Path) -> None:
     photos("sub/a.jpg")
     (tmp_path / "sub/loop").symlink_to(tmp_path)
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
     (tmp_path / "alias").symlink_to(tmp_path / "sub")
     (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nothing")
     assert names(expand(tmp_path)) == ["a.jpg"]

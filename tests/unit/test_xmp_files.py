@@ -37,6 +37,7 @@ ASKED = Asked(frozenset({"standard", "critical"}))
         (["a.jpg", "A.PNG", "b.png", "b.xmp"], "a.jpg.xmp"),
         (["a.jpg", "A.JPG.XMP"], "A.JPG.XMP"),
         (["a.jpg", "a.XMP"], "a.XMP"),
+        (["a.jpg", "A.JPG", "A.JPG.XMP"], "a.jpg.xmp"),  # that is of A.JPG
     ],
 )
 def test_the_name_of_a_sidecar(names: list[str], sidecar: str) -> None:
@@ -220,9 +221,12 @@ def test_the_pictures_of_a_folder(tmp_path: Path) -> None:
     (root / "linked").symlink_to(outside)
     (root / "loop").symlink_to(root)
     (root / "dangling.jpg").symlink_to("gone.jpg")
-    os.mkfifo(root / "pipe.jpg")
-    unfinished = [root / ".ocelli-old.tmp", root / ".ocelli-new.tmp"]
-    for file in unfinished:
+    (root / "circle.jpg").symlink_to("circle.jpg")
+    (root / "circle").symlink_to("circle")
+    for name in ("pipe.jpg", ".ocelli-abcdefgh.tmp"):
+        os.mkfifo(root / name)
+    unfinished = [root / ".ocelli-old_0000.tmp", root / ".ocelli-new_0000.tmp"]
+    for file in (*unfinished, notes := root / ".ocelli-notes.tmp"):
         file.write_bytes(b"")
     told: list[str] = []
     others: Counter[str] = Counter()
@@ -231,6 +235,7 @@ def test_the_pictures_of_a_folder(tmp_path: Path) -> None:
         found = pictures(root, is_supported, lambda path, _: told.append(path.name), others)
         names = [str(path.relative_to(root)) for path, _ in found]
     assert names == ["a.jpg", "inside.jpg", "z.jpg", "b/c.png"]
-    assert sorted(told) == ["linked", "linked.jpg"]
+    assert sorted(told) == ["circle.jpg", "linked", "linked.jpg"]
     assert others == {".txt": 1}
     assert [file.exists() for file in unfinished] == [False, True], "of a process that was killed"
+    assert notes.exists(), "of a person"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,7 @@ from ocelli.xmp.words import (
     HIERARCHY,
     IMAGE_DESCRIPTION,
     MAX_ALT_TEXT,
+    OWN,
     SUBJECTS,
     TAGS,
     Property,
@@ -197,6 +199,47 @@ def test_a_property_of_another_form_stays(property: str) -> None:
         assert [*texts(data, DESCRIPTION), *texts(data, IMAGE_DESCRIPTION)] == ["mine"]
     else:
         assert texts(data, SUBJECTS.property) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        ">mine",
+        " rdf:parseType='Resource'><rdf:value>mine</rdf:value><dc:source>me</dc:source>",
+        "><rdf:Description><rdf:value>mine</rdf:value></rdf:Description>",
+        "><rdf:Alt><rdf:_1 xml:lang='x-default'>mine</rdf:_1></rdf:Alt>",
+        "><rdf:Alt><rdf:li/><rdf:_2>mine</rdf:_2></rdf:Alt>",
+        "><rdf:Bag><rdf:li rdf:parseType='Resource'><rdf:value>mine</rdf:value></rdf:li></rdf:Bag>",
+        "><rdf:Alt><rdf:li xml:lang='de' rdf:value='mine'/></rdf:Alt>",
+        " rdf:resource='mine'>",
+        " rdf:value='mine'>",
+        "></{name}><{name}>mine",
+    ],
+)
+@pytest.mark.parametrize("name", ["dc:description", "dc:subject"])
+def test_words_in_forms_that_are_rare_are_a_persons_as_well(name: str, inside: str) -> None:
+    written = f"<{name}{inside.format(name=name)}</{name}>"
+    block = (
+        f"<rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/'>{written}</rdf:Description>"
+    )
+    data = merged(IMMICH.replace("</rdf:RDF>", f"{block}</rdf:RDF>"))
+    if name == "dc:description":
+        assert written.encode() in data
+        assert not any("dog" in text for text in texts(data, DESCRIPTION))
+        assert not texts(data, IMAGE_DESCRIPTION)
+    else:
+        assert b"mine" in data
+        assert any("mine" in text for text in texts(data, TAGS.property)), "before ours"
+
+
+def test_very_many_records_and_blocks_take_seconds() -> None:
+    own = f'<ocelli:a xmlns:ocelli="{OWN}">x</ocelli:a>'
+    about = "<rdf:Description>{}</rdf:Description>"
+    started = time.process_time()
+    for hostile in (about.format(own * 4_000), about.format(own) * 4_000):
+        data = merged(IMMICH.replace("</rdf:RDF>", f"{hostile}</rdf:RDF>"))
+        assert b"ocelli:a>" not in data
+    assert time.process_time() - started < 8, "with every pair compared it takes minutes"
 
 
 @pytest.mark.parametrize(

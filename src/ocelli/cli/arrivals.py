@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 import watchfiles
 
-from ocelli.xmp.errors import XmpError
-from ocelli.xmp.files import FileState, FolderNames, pictures
+from ocelli.xmp.errors import XmpError, reason
+from ocelli.xmp.files import OUTSIDE, FileState, FolderNames, leads_into, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,7 +192,10 @@ class Arrivals:
             changed, self._changed = self._changed, set()
             self._wake.clear()
         for path in sorted(changed):
-            self._take(path)
+            try:
+                self._take(path)
+            except OSError as error:  # of a folder that may not be read any more
+                self._tell(path, reason(error))
 
     def _take(self, path: Path) -> None:
         if any(part.startswith(".") for part in path.relative_to(self._folder).parts):
@@ -202,8 +205,8 @@ class Arrivals:
             return
         if not self._is_picture(path.name) or path in self._known or not path.is_file():
             return
-        if not path.resolve().is_relative_to(self._folder):
-            self._tell(path, "a symbolic link out of the folder: left alone")
+        if not leads_into(path, self._folder):
+            self._tell(path, OUTSIDE)
         elif (file := self._look(path)) is not None:
             self._wait(path, file)
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections import Counter
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SUFFIX = ".xmp"
+OUTSIDE = "a symbolic link out of the folder, or in a circle: left alone"
 _TEMPORARY = (".ocelli-", ".tmp")  # how the names of unfinished files begin and end
+_UNFINISHED = re.compile(r"\.ocelli-[a-z0-9_]{8}\.tmp")  # as `mkstemp` makes them of these
 _PIECE = 1024 * 1024  # bytes read at a time
 _PACKET = (b"<x:xmpmeta", b"</x:xmpmeta>")
 
@@ -54,6 +57,7 @@ class FolderNames:
     def __init__(self, names: list[str]) -> None:
         self._sidecars = {name.casefold(): name for name in names if is_sidecar(name)}
         pictures = [name.casefold() for name in names if not is_sidecar(name)]
+        self._names = Counter(pictures)
         self._stems = Counter(_stem(name) for name in pictures)
         whole = sum(f"{name}{SUFFIX}" in self._sidecars for name in pictures)
         short = sum(f"{stem}{SUFFIX}" in self._sidecars for stem in self._stems)
@@ -71,11 +75,12 @@ class FolderNames:
         """Return the names that the sidecar of a picture may have, the first choice first.
 
         Existing ones, ``IMG.jpg.xmp`` before ``IMG.xmp``, else as others in the folder are called.
-        ``IMG.xmp`` is of the picture only if no other file has the name ``IMG``.
+        ``IMG.xmp`` is of the picture only if no other file has the name ``IMG``. Capitals make a
+        difference only between pictures that differ in nothing else.
         """
         whole, short = f"{name}{SUFFIX}", f"{_stem(name)}{SUFFIX}"
         existing_whole = self._sidecars.get(whole.casefold())
-        if existing_whole:
+        if existing_whole and self._names[name.casefold()] == 1:
             return (existing_whole,)
         if self._stems[_stem(name.casefold())] > 1:
             return (whole,)
@@ -119,12 +124,13 @@ def pictures(
         for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith("."):
-                _remove_if_abandoned(path)
+                if _UNFINISHED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    _remove_if_abandoned(path)
             elif entry.is_dir(follow_symlinks=False):
                 below.append(path)
-            elif entry.is_symlink() and not path.resolve().is_relative_to(real):
-                if entry.is_dir() or is_picture(entry.name):
-                    tell(path, "a symbolic link out of the folder: left alone")
+            elif entry.is_symlink() and not leads_into(path, real):
+                if is_picture(entry.name) or path.is_dir():
+                    tell(path, OUTSIDE)
             elif not entry.is_file():  # links to folders lead to what is visited anyway
                 continue
             elif is_picture(entry.name):
@@ -134,11 +140,16 @@ def pictures(
         waiting += reversed(below)
 
 
+def leads_into(path: Path, folder: Path) -> bool:
+    """Whether a symbolic link leads to what lies in a folder, whose own path has no links."""
+    try:
+        return path.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):  # in a circle
+        return False
+
+
 def _remove_if_abandoned(path: Path) -> None:
     """Remove what a killed process left unfinished: a process that lives holds a lock on it."""
-    begin, end = _TEMPORARY
-    if not (path.name.startswith(begin) and path.name.endswith(end)):
-        return
     with contextlib.suppress(OSError), path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()

@@ -6,6 +6,7 @@ since is not written again.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -109,12 +110,17 @@ class _Merge:
             return None
         for own in self._packet.properties(OWN):
             self._remove(own)
-        kept = [edit for edit in self._edits if not self._is_in_an_emptied_block(edit)]
-        emptied = [self._packet.without(each) for each in self._emptied_blocks()]
+        emptied = [*self._emptied_blocks()]
+        starts = [each.start for each in emptied]
+
+        def is_in_one(edit: Edit) -> bool:
+            at = bisect_right(starts, edit.start) - 1
+            return at >= 0 and edit.end <= emptied[at].end
+
+        kept = [edit for edit in self._edits if not is_in_one(edit)]
+        kept += [self._packet.without(each) for each in emptied]
         block = self._packet.indent_of_blocks + self._block(record)
-        return self._packet.edited(
-            [*kept, *emptied, self._packet.appended(self._packet.rdf, block)]
-        )
+        return self._packet.edited([*kept, self._packet.appended(self._packet.rdf, block)])
 
     # Texts
 
@@ -154,11 +160,11 @@ class _Merge:
     def _renew(self, property: Property, found: Element | Attribute | None, text: str) -> None:
         """Change a text to another one if it is ours."""
         has = (entries(found) if listed(found) else [found]) if isinstance(found, Element) else []
-        ours = [each for each in has if self._record.wrote(property, each.text)]
+        ours = [each for each in has if self._record.wrote(property, each.said)]
         if not ours:
             self._tell(property)
             return
-        old = ours[0].text.strip()
+        old = ours[0].said
         if not text and found is not None and len(has) == 1:
             self._remove(found)
             self._tell(property, removed=[old])
@@ -181,9 +187,9 @@ class _Merge:
         if not has and self._packet.texts(property.uri, property.name):  # one text, and no list
             self._tell(property)
             return
-        ours = {each.text.strip(): each for each in has if self._record.wrote(property, each.text)}
+        ours = {each.said: each for each in has if self._record.wrote(property, each.said)}
         refused = self._record.marks_of(property) - {mark(property, each) for each in ours}
-        theirs = [each.text.strip() for each in has if each.text.strip() not in ours]
+        theirs = [each.said for each in has if each.said not in ours]
         begin = [] if has else [tags.entry(path) for path in self._paths_of_a_person()]
         known = {each.casefold() for each in (*theirs, *begin)}
         wanted = dict.fromkeys(
@@ -255,11 +261,6 @@ class _Merge:
             properties = [each for each in parts if each.name != "about"]
             if properties and all(each.start in self._removed for each in properties):
                 yield block
-
-    def _is_in_an_emptied_block(self, edit: Edit) -> bool:
-        return any(
-            block.start <= edit.start and edit.end <= block.end for block in self._emptied_blocks()
-        )
 
     def _add(
         self,

@@ -22,6 +22,7 @@ MAX_NESTING = 100
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XML = "http://www.w3.org/XML/1998/namespace"
 _BETWEEN = "\x01"  # in no XML
+_MARKS = frozenset({(XML, "lang"), (RDF, "parseType"), (RDF, "about"), (RDF, "ID")})
 _TAG = re.compile(
     rb"<(?P<name>[^\s/>]+)(?P<attributes>(?:\s+[^\s=]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*(?P<end>/?)>"
 )
@@ -74,6 +75,16 @@ class Element:
         found = (each.value for each in self.attributes if (each.uri, each.name) == (uri, name))
         return next(found, None)
 
+    @property
+    def said(self) -> str:
+        """All that is said in it, as values with qualifiers are written: in parts, or attributes.
+
+        Without languages and the marks of RDF, which say nothing by themselves.
+        """
+        values = (each.value for each in self.attributes if (each.uri, each.name) not in _MARKS)
+        parts = (self.text, *values, *(each.said for each in self.children))
+        return " ".join(stripped for part in parts if (stripped := part.strip()))
+
     def sibling_tag(self, name: str) -> str:
         """Return another name with the prefix that this element is written with."""
         prefix, colon, _ = self.tag.rpartition(":")
@@ -116,16 +127,21 @@ class Packet:
         return next((each for each in self.properties(uri) if each.name == name), None)
 
     def texts(self, uri: str, name: str) -> list[str]:
-        """Return what a property says: the entries of a list, or its text; without empty ones."""
-        found = self.find(uri, name)
-        match found:
-            case None:
-                return []
-            case Attribute():
-                texts = [found.value]
-            case Element():
-                texts = [each.text for each in entries(found)] if listed(found) else [found.text]
-        return [stripped for text in texts if (stripped := text.strip())]
+        """Return what a property says: the entries of a list, or its text; without empty ones.
+
+        What is written in a form that is not changed here is there all the same.
+        """
+        texts: list[str] = []
+        for found in self.properties(uri):
+            if found.name != name:
+                continue
+            if isinstance(found, Attribute):
+                texts.append(found.value.strip())
+            elif (container := listed(found)) is not None:
+                texts += [each.said for each in container.children]
+            else:
+                texts.append(found.said)
+        return [text for text in texts if text]
 
     def without(self, element: Element | Attribute) -> Edit:
         """Return the edit that removes a part, with the white space before it."""
@@ -181,9 +197,10 @@ def listed(element: Element) -> Element | None:
 
 
 def entries(element: Element) -> list[Element]:
-    """Return the entries of the list that a property holds."""
+    """Return the entries of the list that a property holds; none of a list with other parts."""
     found = listed(element)
-    return [each for each in found.children if each.name == "li"] if found else []
+    is_plain = found is not None and all(each.name == "li" for each in found.children)
+    return found.children if found is not None and is_plain else []
 
 
 def _decoded(data: bytes) -> tuple[bytes, str, bytes]:

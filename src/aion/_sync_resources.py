@@ -13,6 +13,7 @@ from aion.resources.audit import AuditResource
 from aion.resources.batch import BatchResource
 from aion.resources.chat import ChatResource
 from aion.resources.colors import ColorsResource
+from aion.resources.erasures import ErasuresResource
 from aion.resources.escalation_policies import EscalationPoliciesResource
 from aion.resources.files import FilesResource
 from aion.resources.folders import FoldersResource
@@ -239,6 +240,14 @@ class SyncAuditResource(_Part):
 
     list = blocking(AuditResource.list)
     get = blocking(AuditResource.get)
+
+
+class SyncErasuresResource(_Part):
+    """Erase pictures for good, and read the receipts; the key must be an administrator's."""
+
+    create = blocking(ErasuresResource.create)
+    list = blocking(ErasuresResource.list)
+    get = blocking(ErasuresResource.get)
 
 
 class SyncTenantResource(_Part):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aion.resources.batch import BatchResource
     from aion.resources.chat import ChatResource, ChatSessionContext
     from aion.resources.colors import ColorsResource
+    from aion.resources.erasures import ErasuresResource
     from aion.resources.escalation_policies import EscalationPoliciesResource
     from aion.resources.files import FilesResource
     from aion.resources.folders import FoldersResource
@@ -87,6 +88,7 @@ class AionVision(Names):
         settings: a bucket of one's own.
         tenant: settings, members and limits of the account.
         audit: what was done in the account.
+        erasures: pictures erased for good, and the receipts.
         sessions: upload sessions.
         history: every description so far.
         api_keys: keys of the account.
@@ -229,6 +231,13 @@ class AionVision(Names):
         from aion.resources.audit import AuditResource
 
         return AuditResource(self.config, self._connect)
+
+    @cached_property
+    def erasures(self) -> ErasuresResource:
+        """Pictures erased for good, and the receipts."""
+        from aion.resources.erasures import ErasuresResource
+
+        return ErasuresResource(self.config, self._connect)
 
     @cached_property
     def tenant(self) -> TenantResource:

@@ -17,6 +17,7 @@ from aion._sync_resources import (
     SyncBatchResource,
     SyncChatResource,
     SyncColorsResource,
+    SyncErasuresResource,
     SyncEscalationPoliciesResource,
     SyncFilesResource,
     SyncFoldersResource,
@@ -113,6 +114,7 @@ class SyncAionVision(Names):
         self.webhooks = SyncWebhooksResource(self, "webhooks")
         self.settings = SyncSettingsResource(self, "settings")
         self.audit = SyncAuditResource(self, "audit")
+        self.erasures = SyncErasuresResource(self, "erasures")
         self.tenant = SyncTenantResource(self, "tenant")
         self.sessions = SyncSessionsResource(self, "sessions")
         self.history = SyncHistoryResource(self, "history")

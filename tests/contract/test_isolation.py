@@ -119,7 +119,15 @@ class Victim:
             json={"model": "ocelli-local", "input": "Hello"},
             timeout=60,
         ).json()["id"]
+        spare = upload_batch(server, [("c.png", noise(777_001))], self.key).json()
+        erased = requests.post(
+            f"{server.url}{API}/erasures",
+            headers=self.headers,
+            json={"image_ids": [spare["immediate_results"][0]["image_id"]]},
+            timeout=60,
+        ).json()
         self.ids = {
+            "erasure_id": erased["id"],
             "response_id": response,
             "request_id": asked["request_id"],
             "file_id": image,
@@ -229,6 +237,15 @@ def test_bodies_that_name_somebody_elses_things(
         timeout=60,
     ).json()
     assert not deleted["deleted"]
+    erased = requests.post(
+        f"{server.url}{API}/erasures",
+        headers=stranger,
+        json={"image_ids": [victim.ids["image_id"]]},
+        timeout=60,
+    )
+    assert erased.status_code == 404
+    listed = requests.get(f"{server.url}{API}/erasures", headers=stranger, timeout=60).json()
+    assert listed["erasures"] == []
     for decision in ("accept", "reject"):
         decided = requests.post(
             f"{server.url}{API}/reviews/{decision}",

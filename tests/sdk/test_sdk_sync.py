@@ -31,7 +31,7 @@ Photos = Callable[..., list[Path]]
 PARTS = (
     "uploads", "files", "batch", "chats", "colors", "reviews", "vocabularies",
     "agent_operations", "agent_search", "folders", "escalation_policies", "settings", "tenant",
-    "audit", "sessions", "history", "api_keys", "usage", "webhooks",
+    "audit", "erasures", "sessions", "history", "api_keys", "usage", "webhooks",
 )  # fmt: skip
 
 ASYNC_ONLY = {"pipeline"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aion.resources.chat import ChatResource
     from aion.resources.colors import ColorsResource
     from aion.resources.describe import DescribeResource
+    from aion.resources.erasures import ErasuresResource
     from aion.resources.escalation_policies import EscalationPoliciesResource
     from aion.resources.files import FilesResource
     from aion.resources.folders import FoldersResource
@@ -40,6 +41,7 @@ _HOMES = homes_by_name(
         "aion.resources.chat": "ChatResource",
         "aion.resources.colors": "ColorsResource",
         "aion.resources.describe": "DescribeResource",
+        "aion.resources.erasures": "ErasuresResource",
         "aion.resources.escalation_policies": "EscalationPoliciesResource",
         "aion.resources.files": "FilesResource",
         "aion.resources.folders": "FoldersResource",
@@ -64,6 +66,7 @@ __all__ = [
     "ChatResource",
     "ColorsResource",
     "DescribeResource",
+    "ErasuresResource",
     "EscalationPoliciesResource",
     "FilesResource",
     "FoldersResource",

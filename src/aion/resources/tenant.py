@@ -30,8 +30,12 @@ class TenantResource(Resource):
         max_monthly_credits: int | None = None,
         max_requests_per_minute: int | None = None,
         custom_config: dict[str, Any] | None = None,
+        retention_days: dict[str, int | None] | None = None,
     ) -> TenantSettings:
         """Change what is given, leave the rest.
+
+        ``retention_days`` is replaced as a whole: ``pictures``, ``chat_sessions`` and
+        ``request_log``, in days after which they are erased for good; what is not named is kept.
 
         Raises:
             ValidationError: nothing is given, or the server refuses a value.
@@ -45,6 +49,7 @@ class TenantResource(Resource):
             max_monthly_credits=max_monthly_credits,
             max_requests_per_minute=max_requests_per_minute,
             custom_config=custom_config,
+            retention_days=retention_days,
         )
         require(bool(change), "give at least one setting", "name")
         answer = await self._http.json("PATCH", "/tenant/settings", json=change)

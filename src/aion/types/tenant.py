@@ -9,6 +9,15 @@ from aion.types._model import Model, record
 
 
 @record
+class RetentionDays(Model):
+    """After how many days what is erased for good; None: it is kept."""
+
+    pictures: int | None = None
+    chat_sessions: int | None = None
+    request_log: int | None = None
+
+
+@record
 class TenantSettings(Model):
     """The settings of an account."""
 
@@ -30,6 +39,7 @@ class TenantSettings(Model):
     current_month_cost: float = 0.0
     total_credits: int = 0
     total_cost: float = 0.0
+    retention_days: RetentionDays = field(default_factory=RetentionDays)
 
 
 @record

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.custom_storage import CustomStorage
     from ocelli.usecases.edits import Edits
     from ocelli.usecases.embeddings import Embeddings
+    from ocelli.usecases.erasures import Erasures
     from ocelli.usecases.fetch_jobs import FetchJobs
     from ocelli.usecases.files import Files
     from ocelli.usecases.folders import Folders
@@ -123,6 +124,7 @@ class Services:
     members: Members
     tenant_settings: SettingsOfTenants
     audit: AuditLog
+    erasures: Erasures
     request_log: RequestLog
     rates: RateLimiter
     slots: UploadSlots

@@ -1,4 +1,5 @@
-"""Commands of two words: ``ocelli keys``, ``credits``, ``models``, ``vocab`` and ``policy``.
+"""Commands of two words: ``ocelli keys``, ``credits``, ``tenants``, ``models``, ``vocab`` and
+``policy``.
 
 As in ``main``, nothing heavy is imported before a command needs it.
 """
@@ -30,6 +31,9 @@ vocab = typer.Typer(
 policy = typer.Typer(
     help="Escalation policies of a server: second looks where they are needed.",
     no_args_is_help=True,
+)
+tenants = typer.Typer(
+    help="Tenants: list, retention, export, erase for good.", no_args_is_help=True
 )
 credit = typer.Typer(help="Credits, which /api/fetch is paid with.", no_args_is_help=True)
 
@@ -88,6 +92,54 @@ def credits_add(
     from ocelli.cli.keys import add_credits
 
     exit_with(add_credits(tenant, amount, **given(data=data)))
+
+
+@tenants.command("list")
+def tenants_list(as_json: AsJson = False, data: Existing = None, as_lines: AsLines = False) -> None:
+    """List the tenants, what they have, and how long it is kept."""
+    from ocelli.cli.tenants import show
+
+    exit_with(show(as_json=as_json, as_lines=as_lines, **given(data=data)))
+
+
+@tenants.command("retention")
+def tenants_retention(
+    tenant: Annotated[str, typer.Argument(help="Whose.")],
+    pictures: Annotated[
+        int | None, typer.Option(min=0, help="Days after the upload; 0: for ever.")
+    ] = None,
+    chats: Annotated[
+        int | None, typer.Option(min=0, help="Days after the last message; 0: for ever.")
+    ] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=0, help="Days of the request log; 0: as long as it is kept.")
+    ] = None,
+    data: Existing = None,
+) -> None:
+    """Set after how many days what is erased for good, by the next hour; what is not named stays.
+
+    Without options it is shown.
+    """
+    from ocelli.cli.tenants import retention
+
+    exit_with(retention(tenant, pictures, chats, requests, **given(data=data)))
+
+
+@tenants.command("erase")
+def tenants_erase(
+    tenant: Annotated[str, typer.Argument(help="Its name, as `tenants list` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for its name again.")] = False,
+    as_json: AsJson = False,
+    data: Existing = None,
+) -> None:
+    """Erase a tenant with all that it has, for good; prints the receipt.
+
+    Its keys end at once. Killed at any moment, it is gone on with by the same command, or by the
+    server.
+    """
+    from ocelli.cli.tenants import erase
+
+    exit_with(erase(tenant, yes=yes, as_json=as_json, **given(data=data)))
 
 
 @models.callback(invoke_without_command=True)

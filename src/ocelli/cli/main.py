@@ -59,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(groups.keys, name="keys")
+app.add_typer(groups.tenants, name="tenants")
 app.add_typer(groups.models, name="models")
 app.add_typer(groups.vocab, name="vocab")
 app.add_typer(groups.policy, name="policy")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from ocelli.domain.erasures import RetentionDays
     from ocelli.domain.tagging import TagVocabulary
 
 MEGABYTE = 1024 * 1024
@@ -72,6 +73,17 @@ class Tenant:
     vocabulary: TagVocabulary | None = None
     key_id: UUID | None = None
     webhook_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantOverview:
+    """A tenant, its pictures and their bytes, its active keys, and how long things are kept."""
+
+    tenant: Tenant
+    pictures: int
+    bytes: int
+    keys: int
+    retention_days: RetentionDays
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class AuditType(StrEnum):
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"
     WEBHOOK_DISABLED = "webhook.disabled"
+    DATA_ERASED = "data.erased"
 
 
 class Severity(StrEnum):
@@ -71,6 +72,7 @@ ACTIONS = {
     AuditType.WEBHOOK_UPDATED: "update",
     AuditType.WEBHOOK_DELETED: "delete",
     AuditType.WEBHOOK_DISABLED: "update",
+    AuditType.DATA_ERASED: "delete",
 }
 
 

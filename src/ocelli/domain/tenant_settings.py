@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ocelli.domain.accounts import Tier
+    from ocelli.domain.erasures import RetentionDays
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class TenantSettings:
     total_credits: int
     month_cost: float
     total_cost: float
+    retention_days: RetentionDays
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class SettingsChange:
     allowed_providers: Sequence[str] | None = None
     allowed_domains: Sequence[str] | None = None
     custom_config: Mapping[str, Any] | None = None
+    retention_days: RetentionDays | None = None
 
     @property
     def changed(self) -> list[str]:

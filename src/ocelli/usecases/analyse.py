@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -108,9 +109,8 @@ class Analyse:
                 if again:
                     await tx.analyses.requeue(id)
                 else:
-                    await self._fail(
-                        tx, analysis, Failure(failed.type, failed.message, failed.retryable)
-                    )
+                    failure = Failure(failed.type, failed.message, failed.retryable)
+                    await fail_analysis(tx, analysis, failure)
             if again or not (limit.expired() or isinstance(error, AnalysisFailed | OcelliError)):
                 raise failed from error
             return
@@ -127,7 +127,7 @@ class Analyse:
         async with self._database.transaction() as tx:
             analysis = await tx.analyses.start(id)
             if analysis is not None:
-                await self._fail(tx, analysis, failure)
+                await fail_analysis(tx, analysis, failure)
 
     async def rescue(self, *, older_than: float) -> int:
         """Enqueue unfinished analyses without a job again; return how many.
@@ -163,19 +163,6 @@ class Analyse:
         if request is None and done.analysis.request_id is not None:
             await settle_batch(tx, done.analysis.request_id)
         await _record_delivery(tx, done, metered=request is None)
-        if request is not None:
-            await settle(tx, request)
-
-    async def _fail(self, tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
-        """Store the failure, unless another run was first; in the order of ``_complete``."""
-        if not await tx.analyses.fail(analysis.id, failure):
-            return
-        request = await _request(tx, analysis)
-        if analysis.image_id is not None:
-            await tx.webhooks.emit(analysis.tenant_id, image_failed(analysis, failure))
-        if request is None and analysis.request_id is not None:
-            await settle_batch(tx, analysis.request_id)
-        await _record_failure(tx, analysis, failure, metered=request is None)
         if request is not None:
             await settle(tx, request)
 
@@ -221,8 +208,9 @@ class Analyse:
             processing_ms=(time.perf_counter() - started) * 1000,
             escalation=record,
         )
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
         spend = spend_by_backend(answer.calls, self._token_cost)
-        return _Done(done, palette, tuple(keep), use, spend)
+        return _Done(done, palette, digest, tuple(keep), use, spend)
 
     async def _vocabulary(self, analysis: Analysis, *, patient: bool) -> OpenVocabulary | None:
         """Return the vocabulary of the question, as it is now.
@@ -250,13 +238,30 @@ class Analyse:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """An analysis with its answer, cache entries to store, what its policy took, what it cost."""
+    """An analysis with its answer, the SHA-256 of its picture, cache entries to store, what its
+    policy took, what it cost.
+    """
 
     analysis: Analysis
     palette: Palette
+    digest: bytes
     keep: tuple[tuple[bytes, AnalysisAnswer], ...]
     use: BudgetUse | None
     spend: Mapping[str, Spend]
+
+
+async def fail_analysis(tx: PostgresTransaction, analysis: Analysis, failure: Failure) -> None:
+    """Store the failure, unless another run was first; in the order of ``_complete``."""
+    if not await tx.analyses.fail(analysis.id, failure):
+        return
+    request = await _request(tx, analysis)
+    if analysis.image_id is not None:
+        await tx.webhooks.emit(analysis.tenant_id, image_failed(analysis, failure))
+    if request is None and analysis.request_id is not None:
+        await settle_batch(tx, analysis.request_id)
+    await _record_failure(tx, analysis, failure, metered=request is None)
+    if request is not None:
+        await settle(tx, request)
 
 
 async def _request(tx: PostgresTransaction, analysis: Analysis) -> UUID | None:
@@ -276,7 +281,7 @@ async def _record_delivery(tx: PostgresTransaction, done: _Done, *, metered: boo
     """Store the answer, the colours, the session's counters and the meters."""
     analysis = done.analysis
     for entry in done.keep:
-        await tx.answers.put(analysis.tenant_id, *entry)
+        await tx.answers.put(analysis.tenant_id, *entry, picture=done.digest)
     if analysis.image_id is not None:
         await tx.colors.complete(analysis.image_id, done.palette)
         await tx.sessions.move(analysis.image_id, ItemState.COMPLETED)

@@ -203,6 +203,11 @@ def is_being_processed(image: Image) -> bool:
     return analysed or image.variant_status is VariantStatus.PROCESSING
 
 
+def variant_key(tenant_id: UUID, image_id: UUID, type: VariantType) -> str:
+    """Return under which key a variant is stored."""
+    return f"variants/{tenant_id}/{image_id}/{type}.webp"
+
+
 class Links:
     """Builds URLs of pictures that need no API key and are valid for an hour."""
 
@@ -264,6 +269,11 @@ class MakeVariants:
             )
             if done and palette is not None:
                 await tx.colors.complete(id, palette)
+            erased = not done and await tx.images.find(id) is None
+        if erased:
+            store = await self._stores.store_of(image)
+            for variant in variants:
+                await store.delete(variant.object_key)
 
     async def give_up(self, id: UUID, reason: str) -> None:
         """Fail the variants: of a broken picture, or because the workers died."""
@@ -282,7 +292,7 @@ class MakeVariants:
         )
         variants = []
         for each in rendered.variants:
-            key = f"variants/{image.tenant_id}/{image.id}/{each.type}.webp"
+            key = variant_key(image.tenant_id, image.id, each.type)
             with self._stores.new_blob() as blob:
                 await asyncio.to_thread(blob.write, each.data)
                 await store.put(key, blob, "image/webp")

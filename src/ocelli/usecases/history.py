@@ -154,7 +154,9 @@ class WriteExport:
                 await self.give_up(id, str(error) if known else "The file could not be written.")
             raise
         async with self._database.transaction() as tx:
-            await tx.exports.complete(id, key, count)
+            is_there = await tx.exports.complete(id, key, count)
+        if not is_there:  # what it is about was erased meanwhile
+            await self._stores.default.delete(key)
 
     async def give_up(self, id: UUID, reason: str) -> None:
         """Fail the export."""

@@ -12,6 +12,7 @@ from ocelli.domain.analysis import ANSWERS_KEPT_FOR
 from ocelli.domain.errors import OcelliError
 from ocelli.domain.images import StorageTarget
 from ocelli.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
+from ocelli.usecases.erasures import Erasures
 from ocelli.usecases.idempotency import KEPT_FOR
 from ocelli.usecases.responses import KEPT_FOR as RESPONSES_KEPT_FOR
 
@@ -30,6 +31,7 @@ EXPORTS_KEPT_FOR = 7 * DAY
 REMEMBERED_FOR = 30 * DAY
 AUDIT_KEPT_FOR = 365 * DAY
 REQUESTS_KEPT_FOR, REQUESTS_KEPT = 30 * DAY, 100_000  # the second: of each tenant
+MOST_RETAINED = 10_000  # pictures of a run
 PLANS_KEPT_FOR = 30 * DAY  # so long can it be undone what they did
 FOLDERS = ("asked", "exports", "incoming", "uploads", "variants")  # of keys: folder/tenant/...
 
@@ -38,20 +40,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """The numbers of removed things."""
+    """The numbers of removed things; ``retained`` are pictures that were kept long enough."""
 
     staged: int
     objects: int
     images: int
     answers: int = 0
+    retained: int = 0
 
 
 class Housekeeping:
     """The periodic removal; one worker runs it once an hour."""
 
-    def __init__(self, database: PostgresDatabase, stores: StoreResolver) -> None:
+    def __init__(
+        self, database: PostgresDatabase, stores: StoreResolver, erasures: Erasures | None = None
+    ) -> None:
         self._database = database
         self._stores = stores
+        self._erasures = erasures or Erasures(database, stores)
 
     async def run(self) -> SweepReport:
         """Remove files of interrupted uploads, objects without a row, pictures deleted long ago."""
@@ -72,7 +78,18 @@ class Housekeeping:
             objects=await self._orphans(),
             images=await self._deleted(),
             answers=await self._answers(),
+            retained=await self._retained(),
         )
+
+    async def _retained(self) -> int:
+        """Erase what tenants keep no longer, tenant by tenant in turns; return how many pictures.
+
+        What one run does not reach, the next one does.
+        """
+        total = 0
+        while total < MOST_RETAINED and (erased := await self._erasures.retain()):
+            total += erased
+        return total
 
     async def _answers(self) -> int:
         """Remove stored answers of requests with an Idempotency-Key; return how many."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocelli.domain.audit import Actor, AuditEvent, AuditType
+from ocelli.domain.tenant_settings import SettingsChange
 from ocelli.usecases.keys import check_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey
-    from ocelli.domain.tenant_settings import SettingsChange, TenantSettings
+    from ocelli.domain.erasures import RetentionDays
+    from ocelli.domain.tenant_settings import TenantSettings
     from ocelli.storage.postgres.database import PostgresDatabase
 
 
@@ -31,12 +35,32 @@ class SettingsOfTenants:
     ) -> TenantSettings:
         """Set what is given, and return all. Raises ValidationFailed."""
         check_json(change.custom_config or {}, "custom_config")
-        tenant_id = by.tenant.id
+        return await self._change(Actor.of(by, address), change)
+
+    async def change_retention(
+        self, tenant: str, change: Mapping[str, int]
+    ) -> RetentionDays | None:
+        """Set for the operator how long a tenant's things are kept, by kind; 0: for ever.
+
+        What is not named stays. Returns all of it; None without a tenant of that name.
+        """
+        async with self._database.transaction() as tx:
+            found = await tx.accounts.tenant(tenant)
+            if found is None:
+                return None
+            before = (await tx.tenant_settings.get(found.id)).retention_days
+        wanted = replace(before, **{kind: days or None for kind, days in change.items()})
+        if wanted != before:
+            await self._change(Actor(found.id), SettingsChange(retention_days=wanted))
+        return wanted
+
+    async def _change(self, by: Actor, change: SettingsChange) -> TenantSettings:
+        tenant_id = by.tenant_id
         async with self._database.transaction() as tx:
             if changed := change.changed:
                 await tx.tenant_settings.change(tenant_id, change)
                 resource = ("tenant", str(tenant_id))
                 told = {"changed": changed}
-                event = AuditEvent(Actor.of(by, address), AuditType.TENANT_UPDATED, resource, told)
+                event = AuditEvent(by, AuditType.TENANT_UPDATED, resource, told)
                 await tx.audit.add(event)
             return await tx.tenant_settings.get(tenant_id)

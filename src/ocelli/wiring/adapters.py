@@ -23,6 +23,7 @@ from ocelli.wiring.data_folder import local_store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ocelli.domain.erasures import ErasureReason
     from ocelli.domain.ports_fetch import Fetched
     from ocelli.domain.s3_buckets import Bucket, Credentials
     from ocelli.settings import Settings
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 POST_TIMEOUT = 15.0  # seconds
 
 FETCHES = Counter("ocelli_fetches_total", "Pictures and videos fetched by address", ["outcome"])
+ERASED = Counter("ocelli_erased_pictures_total", "Pictures erased for good", ["reason"])
+
+
+def count_erased(reason: ErasureReason, pictures: int) -> None:
+    """Count pictures that were erased, in the metrics."""
+    ERASED.labels(reason.value).inc(pictures)
 
 
 class CountingFetcher(SafeFetcher):

@@ -37,6 +37,7 @@ from ocelli.usecases.console_sessions import ConsoleSessions
 from ocelli.usecases.conversations import Conversations
 from ocelli.usecases.edits import Edits
 from ocelli.usecases.embeddings import Embeddings
+from ocelli.usecases.erasures import Erasures
 from ocelli.usecases.fetch_jobs import FetchJobs
 from ocelli.usecases.files import Files
 from ocelli.usecases.folders import Folders
@@ -75,7 +76,14 @@ from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.usage_reports import UsageReports
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.usecases.webhooks import Webhooks
-from ocelli.wiring.adapters import custom_storage, disk_reserve, fetcher, objects, sealing
+from ocelli.wiring.adapters import (
+    count_erased,
+    custom_storage,
+    disk_reserve,
+    fetcher,
+    objects,
+    sealing,
+)
 from ocelli.wiring.backends import (
     backend_names,
     chat_configs,
@@ -218,6 +226,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             members=Members(database),
             tenant_settings=SettingsOfTenants(database),
             audit=audit,
+            erasures=Erasures(database, stores, count_erased),
             request_log=request_log,
             rates=rates,
             slots=UploadSlots(tiers),

@@ -24,6 +24,7 @@ from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.analyse import Analyse
 from ocelli.usecases.colors import ExtractColors
 from ocelli.usecases.embeddings import Embeddings
+from ocelli.usecases.erasures import Erasures
 from ocelli.usecases.files import MakeVariants
 from ocelli.usecases.history import WriteExport
 from ocelli.usecases.housekeeping import Housekeeping
@@ -37,6 +38,7 @@ from ocelli.usecases.upload_sessions import Sessions
 from ocelli.usecases.vocabularies import Vocabularies
 from ocelli.usecases.webhook_sender import WebhookSender
 from ocelli.wiring.adapters import (
+    count_erased,
     custom_storage,
     disk_reserve,
     fetcher,
@@ -113,6 +115,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 token_cost=token_cost(settings),
                 timeout=settings.analysis_timeout,
             )
+            erasures = Erasures(database, stores, count_erased)
             webhooks = WebhookSender(
                 database, poster(settings), sealing(settings), on_attempt=count_webhook
             )
@@ -132,7 +135,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     EXTRACT_COLORS: ExtractColors(database, stores, decoders),
                     EXPORT: WriteExport(database, stores),
                 },
-                Housekeeping(database, stores),
+                Housekeeping(database, stores, erasures),
                 database.try_lock,
                 queue_pool,
                 partial(asyncio.to_thread, check_connection, dsn),
@@ -144,7 +147,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     *((picture_index.catch_up,) if picture_index else ()),
                     *(() if settings.database_url else (checkpoint_if_full,)),
                 ),
-                services=(webhooks.run,),
+                services=(webhooks.run, erasures.run),
                 max_attempts=settings.max_attempts,
                 job_timeout=settings.analysis_timeout + STUCK_MARGIN,
                 untimed={EXPORT},

@@ -15,6 +15,7 @@ from ocelli.api.aion.colors import routes as colors
 from ocelli.api.aion.common import PREFIX
 from ocelli.api.aion.data import routes as data
 from ocelli.api.aion.describe import routes as describe
+from ocelli.api.aion.erasures import routes as erasures
 from ocelli.api.aion.files import routes as files
 from ocelli.api.aion.folders import routes as folders
 from ocelli.api.aion.keys import routes as keys
@@ -52,6 +53,7 @@ for resource in (
     tenant,
     members,
     audit,
+    erasures,
     keys,
 ):
     router.routes += resource.router.routes

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
-from ocelli.domain.accounts import Tenant, Tier, hash_key, key_prefix
+from ocelli.domain.accounts import Tenant, TenantOverview, Tier, hash_key, key_prefix
+from ocelli.domain.erasures import RetentionDays
 from ocelli.storage.postgres.paging import PAGE, older, page_values
 from ocelli.storage.postgres.rows import to_key
 
@@ -65,6 +66,25 @@ class PostgresAccounts:
         cursor = await self._connection.execute("SELECT * FROM tenants WHERE name = %s", (name,))
         row = await cursor.fetchone()
         return None if row is None else _to_tenant(row)
+
+    async def overview(self) -> Sequence[TenantOverview]:
+        """Return all tenants by name, with what they have."""
+        cursor = await self._connection.execute(
+            "SELECT t.*, (SELECT count(*) FROM images i WHERE i.tenant_id = t.id"
+            " AND i.deleted_at IS NULL) AS pictures,"
+            " (SELECT count(*) FROM api_keys k WHERE k.tenant_id = t.id"
+            f" AND {_ACTIVE}) AS keys FROM tenants t ORDER BY t.name".encode()
+        )
+        return [
+            TenantOverview(
+                _to_tenant(row),
+                row["pictures"],
+                row["storage_bytes"],
+                row["keys"],
+                RetentionDays(**row["retention_days"]),
+            )
+            for row in await cursor.fetchall()
+        ]
 
     async def add_key(self, tenant_id: UUID, key: str, draft: KeyDraft) -> ApiKey:
         """Store the hash of ``key``; a known key leaves its row unchanged. Return the row."""

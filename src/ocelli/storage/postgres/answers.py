@@ -27,12 +27,14 @@ class PostgresAnswers:
         row = await cursor.fetchone()
         return to_answer(row["answer"]) if row else None
 
-    async def put(self, tenant_id: UUID, key: bytes, answer: AnalysisAnswer) -> None:
-        """Store an answer, unless there is one."""
+    async def put(
+        self, tenant_id: UUID, key: bytes, answer: AnalysisAnswer, *, picture: bytes
+    ) -> None:
+        """Store an answer about ``picture``, a SHA-256, unless there is one."""
         await self._connection.execute(
-            "INSERT INTO answers (tenant_id, key, answer) VALUES (%s, %s, %s::jsonb)"
+            "INSERT INTO answers (tenant_id, key, answer, picture) VALUES (%s, %s, %s::jsonb, %s)"
             " ON CONFLICT DO NOTHING",
-            (tenant_id, key, answer_to_json(answer)),
+            (tenant_id, key, answer_to_json(answer), picture),
         )
 
     async def purge(self, *, older_than: float) -> int:

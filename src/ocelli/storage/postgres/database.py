@@ -27,6 +27,8 @@ from ocelli.storage.postgres.colors import PostgresColors
 from ocelli.storage.postgres.connection import ApiConnection, DeadlineConnection, parameters
 from ocelli.storage.postgres.console import PostgresConsole
 from ocelli.storage.postgres.edits import PostgresEdits
+from ocelli.storage.postgres.erasing import PostgresErasing
+from ocelli.storage.postgres.erasures import PostgresErasures
 from ocelli.storage.postgres.fetch_jobs import PostgresCredits, PostgresFetchJobs
 from ocelli.storage.postgres.folders import PostgresFolders
 from ocelli.storage.postgres.history import PostgresExports, PostgresHistory
@@ -107,6 +109,8 @@ class PostgresTransaction:
     console = _repository(PostgresConsole)
     activities = _repository(PostgresActivities)
     webhooks = _repository(PostgresWebhooks)
+    erasures = _repository(PostgresErasures)
+    erasing = _repository(PostgresErasing)
 
 
 class PostgresDatabase:

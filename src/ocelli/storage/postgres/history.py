@@ -151,8 +151,11 @@ class PostgresExports:
         )
         return _to_export(rows[0]) if rows else None
 
-    async def complete(self, id: UUID, object_key: str, record_count: int) -> None:
-        """Mark an export as completed; its object must be in the store already."""
+    async def complete(self, id: UUID, object_key: str, record_count: int) -> bool:
+        """Mark an export as completed; its object must be in the store already.
+
+        False if there is no such export any more.
+        """
         rows = await self._rows(
             "UPDATE exports SET status = 'completed', object_key = %s, record_count = %s,"
             " completed_at = clock_timestamp() WHERE id = %s AND status = 'processing'"
@@ -160,6 +163,7 @@ class PostgresExports:
             (object_key, record_count, id),
         )
         await self._announce(rows, export_ended(id, records=record_count))
+        return bool(rows) or bool(await self._rows("SELECT FROM exports WHERE id = %s", (id,)))
 
     async def fail(self, id: UUID, error: str) -> None:
         """Mark an export as failed."""

@@ -256,13 +256,14 @@ class PostgresImages:
         )
 
     async def unknown(self, keys: Sequence[str]) -> Sequence[str]:
-        """Return the object keys of known tenants that have no row.
+        """Return the object keys of known tenants, and of erased ones, that have no row.
 
         Other keys than ``kind/tenant/...`` may be another program's, and are never returned.
         """
         rows = await self._rows(
             "SELECT key FROM unnest(%s::text[]) AS key"
-            " WHERE split_part(key, '/', 2) IN (SELECT id::text FROM tenants)"
+            " WHERE split_part(key, '/', 2) IN (SELECT id::text FROM tenants"
+            " UNION SELECT tenant_id::text FROM erasures WHERE kind = 'tenant')"
             " AND NOT EXISTS (SELECT 1 FROM images i WHERE i.object_key = key)"
             " AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.object_key = key)"
             " AND NOT EXISTS (SELECT 1 FROM exports e WHERE e.object_key = key)"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
 
 from ocelli.domain.accounts import Tier
+from ocelli.domain.erasures import RetentionDays
 from ocelli.domain.tenant_settings import TenantSettings
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class PostgresTenantSettings:
             total_credits=row["total"],
             month_cost=float(row["month_cost"] or 0),
             total_cost=float(row["total_cost"] or 0),
+            retention_days=RetentionDays(**row["retention_days"]),
         )
 
     async def change(self, tenant_id: UUID, change: SettingsChange) -> None:
@@ -63,6 +66,7 @@ class PostgresTenantSettings:
             " allowed_providers = coalesce(%(providers)s, allowed_providers),"
             " allowed_domains = coalesce(%(domains)s, allowed_domains),"
             " custom_config = coalesce(%(config)s, custom_config),"
+            " retention_days = coalesce(%(retention)s, retention_days),"
             " updated_at = now() WHERE id = %(id)s",
             {
                 "id": tenant_id,
@@ -70,9 +74,17 @@ class PostgresTenantSettings:
                 "webhook": change.webhook_url,
                 "providers": _list(change.allowed_providers),
                 "domains": _list(change.allowed_domains),
+                "retention": _days(change.retention_days),
                 "config": None if change.custom_config is None else Jsonb(change.custom_config),
             },
         )
+
+
+def _days(retention: RetentionDays | None) -> Jsonb | None:
+    """Return the kinds that are not kept for ever, so that an older server knows all it reads."""
+    if retention is None:
+        return None
+    return Jsonb({kind: days for kind, days in asdict(retention).items() if days is not None})
 
 
 def _list(values: Sequence[str] | None) -> list[str] | None:

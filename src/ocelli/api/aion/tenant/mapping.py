@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ocelli.api.aion.tenant import schemas
 from ocelli.api.aion.uploads.mapping import UNLIMITED
+from ocelli.domain.erasures import RetentionDays
 from ocelli.domain.s3_buckets import Bucket, Credentials
 from ocelli.domain.tenant_settings import SettingsChange
 
@@ -63,12 +65,14 @@ def default_vocabulary(asked: TagVocabulary | None) -> schemas.DefaultVocabulary
 
 def settings_change(body: schemas.TenantSettingsChange) -> SettingsChange:
     """Return the settings of a request."""
+    days = body.retention_days
     return SettingsChange(
         name=body.name,
         webhook_url=body.webhook_url,
         allowed_providers=body.allowed_vlm_providers,
         allowed_domains=body.allowed_domains,
         custom_config=body.custom_config,
+        retention_days=None if days is None else RetentionDays(**days.model_dump()),
     )
 
 
@@ -87,6 +91,7 @@ def settings(found: TenantSettings, tenant: Tenant, limits: TierLimits) -> schem
         max_monthly_credits=UNLIMITED if descriptions is None else descriptions,
         max_requests_per_minute=tenant.requests_per_minute or limits.requests_per_minute,
         custom_config=dict(found.custom_config),
+        retention_days=schemas.RetentionDays(**asdict(found.retention_days)),
         subscription_tier=found.tier,
         current_month_credits=found.month_credits,
         total_credits=found.total_credits,

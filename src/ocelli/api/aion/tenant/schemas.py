@@ -93,6 +93,19 @@ class DefaultVocabulary(BaseModel):
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
+Days = Annotated[int, Field(ge=1, le=36_500)] | None
+
+
+class RetentionDays(BaseModel):
+    """After how many days what is erased for good; null: it is kept."""
+
+    pictures: Days = Field(
+        None, description="Since the upload, with all that was derived from them.", examples=[365]
+    )
+    chat_sessions: Days = Field(None, description="Since the last message.", examples=[90])
+    request_log: Days = Field(None, description="It is kept for 30 days at most.", examples=[7])
+
+
 class TenantSettingsChange(BaseModel):
     """New settings."""
 
@@ -108,6 +121,9 @@ class TenantSettingsChange(BaseModel):
     allowed_domains: list[Text] | None = Field(None, max_length=100)
     custom_config: dict[str, Any] | None = Field(
         None, description="Anything of your own, at most 16 KB of JSON. Replaced as a whole."
+    )
+    retention_days: RetentionDays | None = Field(
+        None, description="Replaced as a whole: a kind that is not named is kept. `{}`: all is."
     )
 
 
@@ -126,6 +142,7 @@ class TenantSettings(BaseModel):
     max_monthly_credits: int = Field(description="Descriptions a month; 2147483647: unlimited.")
     max_requests_per_minute: int
     custom_config: dict[str, Any]
+    retention_days: RetentionDays
     subscription_tier: Tier
     subscription_expires_at: datetime | None = None
     current_month_credits: int

@@ -42,7 +42,7 @@ from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.sealing import AesGcmSealing
 from ocelli.usecases import webhook_sender
 from ocelli.usecases.analyse import Analyse
-from ocelli.usecases.batches import Batches, settle_batch
+from ocelli.usecases.batches import Batches, TellBatches, settle_batch
 from ocelli.usecases.webhook_sender import SendingLimits, WebhookSender
 from ocelli.usecases.webhooks import Webhooks
 
@@ -673,6 +673,35 @@ async def test_the_end_of_a_batch_is_told_once_to_endpoints_and_to_the_address_i
 async def settle(account: Account, batch: Batch) -> None:
     async with account.database.transaction() as tx:
         await settle_batch(tx, batch.id)
+
+
+async def test_what_workers_of_the_version_before_have_ended_is_told(account: Account) -> None:
+    """They end items without looking at the batch, and leave its address to a job of their own."""
+    url = "https://example.com/of-the-batch"
+    dead, at_work, waiting = [await a_batch(account, url) for _ in range(3)]
+    failure = Failure(FailureType.VALIDATION, "no", retryable=False)
+    async with account.database.transaction() as tx:
+        for _, items in (dead, at_work):
+            for item in items:
+                await tx.analyses.fail(item.id, failure)
+        await tx.batches.announced(at_work[0].id, at=datetime.now(UTC))
+
+    async def told() -> list[str]:
+        async with account.database.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT payload FROM webhook_deliveries WHERE tenant_id = %s AND url = %s"
+                " ORDER BY created_at",
+                (account.by.tenant_id, url),
+            )
+            return [json.loads(row["payload"])["batch_id"] for row in await cursor.fetchall()]
+
+    tell = TellBatches(account.database)
+    await tell.catch_up()
+    assert await told() == [str(dead[0].id)]
+    await tell.run(at_work[0].id, last_attempt=False)
+    await tell.run(waiting[0].id, last_attempt=False)
+    await tell.catch_up()
+    assert await told() == [str(dead[0].id), str(at_work[0].id)]
 
 
 async def test_a_cancelled_batch_is_told_when_its_last_item_ends(account: Account) -> None:

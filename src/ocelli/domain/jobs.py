@@ -16,6 +16,7 @@ ANALYSE = "analyse"
 MAKE_VARIANTS = "make_variants"
 EXTRACT_COLORS = "extract_colors"
 EXPORT = "export"
+CALL_WEBHOOK = "call_webhook"  # of the version before 0040: none is enqueued any more
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     _Placed = Analysis | tuple[Analysis, Failure]
 
 MAX_ITEMS = 1_000
+AT_ONCE = 100
 
 CANCELLED = "Cancelled before it began."
 
@@ -191,6 +192,34 @@ class Batches:
         )
 
 
+class TellBatches:
+    """Announces batches that workers of the version before have ended.
+
+    They know no deliveries: they leave a job for the batch's address, or die before they do.
+    """
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def run(self, id: UUID, *, last_attempt: bool) -> None:
+        """Announce the batch of such a job, which nothing else does any more."""
+        del last_attempt
+        async with self._database.transaction() as tx:
+            await tx.batches.announced(id, at=None)
+            await settle_batch(tx, id)
+
+    async def give_up(self, id: UUID, reason: str) -> None:
+        """See Job: the batch can be polled all the same."""
+
+    async def catch_up(self) -> int:
+        """Announce those that ended and were not announced; return how many were looked at."""
+        async with self._database.transaction() as tx:
+            ended = await tx.batches.ended(limit=AT_ONCE)
+            for id in ended:
+                await settle_batch(tx, id)
+        return len(ended)
+
+
 async def settle_batch(tx: PostgresTransaction, id: UUID) -> None:
     """Announce a batch whose last item is final, in the transaction that made it so.
 
@@ -202,7 +231,7 @@ async def settle_batch(tx: PostgresTransaction, id: UUID) -> None:
     if batch is None or await tx.analyses.is_pending(id):
         return
     state = BatchState(batch, await tx.batches.progress(id))
-    await tx.batches.announced(id)
+    await tx.batches.announced(id, at=datetime.now(UTC))
     event = batch_ended(batch, state.status, state.progress)
     await tx.webhooks.emit(batch.tenant_id, event)
     if batch.webhook_url is not None:

@@ -12,6 +12,7 @@ from ocelli.backends.local.embedder import MiniLmEmbedder
 from ocelli.domain.errors import StorageFull
 from ocelli.domain.jobs import (
     ANALYSE,
+    CALL_WEBHOOK,
     EXPORT,
     EXTRACT_COLORS,
     MAKE_VARIANTS,
@@ -22,6 +23,7 @@ from ocelli.storage.postgres.database import PostgresDatabase, queue_pool
 from ocelli.storage.postgres.preflight import check_connection
 from ocelli.storage.postgres.sight import PostgresSight
 from ocelli.usecases.analyse import Analyse
+from ocelli.usecases.batches import TellBatches
 from ocelli.usecases.colors import ExtractColors
 from ocelli.usecases.embeddings import Embeddings
 from ocelli.usecases.erasures import Erasures
@@ -120,6 +122,8 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 database, poster(settings), sealing(settings), on_attempt=count_webhook
             )
 
+            tell_batches = TellBatches(database)
+
             async def checkpoint_if_full() -> None:
                 """Shrink the write-ahead log of the embedded Postgres, which grows up to 1 GB."""
                 try:
@@ -134,6 +138,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                     MAKE_VARIANTS: MakeVariants(database, stores, decoders),
                     EXTRACT_COLORS: ExtractColors(database, stores, decoders),
                     EXPORT: WriteExport(database, stores),
+                    CALL_WEBHOOK: tell_batches,
                 },
                 Housekeeping(database, stores, erasures),
                 database.try_lock,
@@ -142,6 +147,7 @@ async def build_worker(settings: Settings, ready: Awaitable[str]) -> AsyncIterat
                 periodic_tasks=(
                     partial(analyse.rescue, older_than=ORPHAN_AGE),
                     Sessions(database).expire,
+                    tell_batches.catch_up,
                     SearchIndex(database).refold,
                     text_index.catch_up,
                     *((picture_index.catch_up,) if picture_index else ()),

@@ -12,6 +12,7 @@ from ocelli.storage.postgres.rows import inputs_to_json, to_analysis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from ocelli.domain.analysis import Analysis
@@ -102,11 +103,21 @@ class PostgresBatches:
         row = await cursor.fetchone()
         return _to_batch(row) if row else None
 
-    async def announced(self, id: UUID) -> None:
-        """Note that its end was announced, so that it is announced once."""
+    async def announced(self, id: UUID, *, at: datetime | None) -> None:
+        """Note when its end was announced, so that it is announced once; None: that it was not."""
         await self._connection.execute(
-            "UPDATE batches SET announced_at = clock_timestamp() WHERE id = %s", (id,)
+            "UPDATE batches SET announced_at = %s WHERE id = %s", (at, id)
         )
+
+    async def ended(self, *, limit: int) -> Sequence[UUID]:
+        """Return batches that have ended and were not announced."""
+        cursor = await self._connection.execute(
+            "SELECT id FROM batches b WHERE announced_at IS NULL AND NOT EXISTS"
+            " (SELECT FROM analyses a WHERE a.request_id = b.id"
+            " AND a.status IN ('queued', 'processing')) ORDER BY created_at LIMIT %s",
+            (limit,),
+        )
+        return [row["id"] for row in await cursor.fetchall()]
 
     async def purge(self, *, older_than: float) -> int:
         """Delete batches older than ``older_than`` seconds that have no items left.

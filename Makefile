@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
 UPGRADE ?=
+SOAK ?=
 # Tests start hundreds of processes: each would compile our modules anew, for 0.4 s.
 unexport PYTHONDONTWRITEBYTECODE
 PIP    := python -m pip install -qq --disable-pip-version-check --root-user-action=ignore
@@ -18,7 +19,7 @@ PARALLEL := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 run = folder=$$(mktemp -d) && $(1) --basetemp="$$folder/pytest" && rm -rf "$$folder"
 VLM_STAMP := $(VLM)/.installed
 
-.PHONY: help venv lock demo test test-fast test-foreign test-engines test-crashes check docs release bench serve clean test-vlm test-servers
+.PHONY: help venv lock demo test test-fast test-foreign test-engines test-crashes soak check docs release bench serve clean test-vlm test-servers
 
 help:  ## what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +68,9 @@ test-engines: venv  ## bulk runs on Daft and on a cluster of Ray
 
 test-crashes: venv  ## 20 kills with -9 over 1,000 accepted pictures; a quarter of an hour
 	@$(BIN)/python -m tests.crash_matrix
+
+soak: venv  ## two hours of load on every surface, broken again and again; SOAK='--minutes 30'
+	@$(BIN)/python -u -m tests.soak $(SOAK)
 
 test-vlm: $(VLM_STAMP)  ## a model inside the process; a set-up of its own, 1.5 GB
 	@$(VLM)/bin/python -m pytest tests/vlm/test_vlm.py

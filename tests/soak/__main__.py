@@ -50,8 +50,8 @@ def main() -> None:
     """Print what happened; exit code 1 if anything was lost, double or wrong, or grew too much."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=120.0)
-    parser.add_argument("--every", type=float, default=150.0, help="seconds between disturbances")
-    parser.add_argument("--pause", type=float, default=1.5, help="seconds, of each of two clients")
+    parser.add_argument("--every", type=float, default=120.0, help="seconds between disturbances")
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds, of each of two clients")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="default: a temporary one")
     options = parser.parse_args()
@@ -84,9 +84,10 @@ def _soak(folder: Path, options: argparse.Namespace, stack: ExitStack) -> Iterat
     server = first_start(volume.folder / "data", *WORKERS, **environment)
     stack.callback(server.stop)
     key = server.new_key(TENANT, "--tier", "professional", "--credits", str(CREDITS))
+    relay_key = server.new_key("relay", "--tier", "professional")
     ledger = Ledger()
     measures = Measures(server, ledger)
-    load = Load(server, ledger, photos, site, receiver.url, key, "fake", chance)
+    load = Load(server, ledger, photos, site, receiver.url, key, relay_key, "fake", chance)
     with SyncAionVision(key, base_url=f"{server.url}{API}") as client:
         secret = client.webhooks.create(receiver.url).secret
     disturber = Disturber(server, volume, ledger, chance, WORKERS, environment)

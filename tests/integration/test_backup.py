@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -248,6 +249,30 @@ def test_a_damaged_backup_is_told_and_changes_nothing(
     command("restore", target, "--at", listing.parent.name, "--data", other, code=3)
 
 
+def test_what_no_backup_says_is_damage(
+    installation: Path, command: Command, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    command("backup", target, "--data", installation)
+    folder = BackupFolder(target)
+    backup = folder.backup()
+    manifest = backup.folder / "manifest.json"
+    text = manifest.read_text()
+    for schema in ("public; \\! id", '"a" b', "a\nb", 7):
+        manifest.write_text(json.dumps({**json.loads(text), "extension_schema": schema}))
+        with pytest.raises(BackupFailed, match="cannot be read"):
+            backup.manifest()
+    manifest.write_text(text)
+    sums = backup.folder / "SHA256SUMS"
+    sums.write_text(f"{sums.read_text()}{'0' * 64}  /dev/zero\n")
+    assert [each.key for each in folder.damage(backup, lambda _: None)] == ["/dev/zero"]
+    for fields in (["a", "image/png", 1, "../../x"], ["a", "b", None, "0" * 64], ["a"], 7):
+        with gzip.open(backup.folder / "objects.jsonl.gz", "wt") as lines:
+            lines.write(json.dumps(fields))
+        with pytest.raises(BackupFailed, match="is damaged"):
+            list(backup.objects())
+
+
 def test_an_object_that_is_not_in_the_store_is_told(
     installation: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -274,7 +299,13 @@ def test_older_backups_and_what_they_alone_hold_are_removed(
     postgres.stop()
     command("backup", target, *data)
     assert len(list((target / "objects").glob("*/*"))) == 20
+    others = [target / "backups" / name / "notes" for name in ("@eaDir", "before-the-move", "0")]
+    for each in others:
+        each.mkdir(parents=True)
     command("backup", target, "--keep", "1", *data)
+    assert all(each.exists() for each in others)
+    for each in others:
+        shutil.rmtree(each.parent)
     assert len(list((target / "objects").glob("*/*"))) == 15
     assert finished_backups(target)[0].startswith("000003-")
     command("backup", "--verify", target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,8 +25,9 @@ from aion import AionvisionConnectionError, SyncAionVision, UploadResult, Valida
 from aion._files import is_supported
 from ocelli.cli import watch
 from ocelli.cli.arrivals import Arrivals
+from ocelli.cli.tag import HowToDescribe
 from ocelli.cli.tagger import Report
-from ocelli.cli.upload_ledger import UploadLedger
+from ocelli.cli.upload_ledger import UploadLedger, ledger_file
 from ocelli.media._vips import vips
 from ocelli.xmp.files import FileState
 from ocelli.xmp.words import DESCRIPTION
@@ -264,6 +266,20 @@ def test_the_ledger_knows_a_state_of_a_file_and_a_server(tmp_path: Path) -> None
     assert other is not None
     with UploadLedger(tmp_path / "state" / "ledger", "a") as ledger:
         assert not ledger.has(picture, other)
+
+
+def test_a_ledger_that_is_damaged_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    ledger_file().parent.mkdir()
+    ledger_file().write_text("no database " * 1000)
+    how = HowToDescribe(server="http://127.0.0.1:9", key=f"aion_{'x' * 30}")
+    with contextlib.ExitStack() as stack:
+        assert watch._uploader(how, Report(as_lines=False), stack) == 3
+    said = capsys.readouterr().err
+    assert "is damaged" in said
+    assert "delete it" in said
 
 
 class Away(SyncAionVision):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -16,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import examples
 
-from ocelli.bulk import manifest, rows, schema, shards
-from ocelli.bulk.account import Limits, parse_budget
+from ocelli.bulk import feed, manifest, rows, schema, shards
+from ocelli.bulk.account import Account, Limits, parse_budget
 from ocelli.bulk.feed import Feed
 from ocelli.bulk.hash_index import HashIndex, hashes_of
 from ocelli.bulk.history import History
@@ -25,6 +26,7 @@ from ocelli.bulk.progress import Progress
 from ocelli.bulk.rows import Content, Row, RowStatus
 from ocelli.bulk.run import Run
 from ocelli.bulk.tasks import Entry, Task
+from ocelli.bulk.worker import PictureWorker
 from ocelli.domain.analysis import Failure
 from ocelli.domain.errors import FailureType
 
@@ -147,6 +149,40 @@ def test_the_budget_counts_what_is_under_way(tmp_path: Path) -> None:
     assert with_rest.feed.stopped_by is None
 
 
+def test_pictures_in_a_listing_are_read_as_far_as_there_is_room(tmp_path: Path) -> None:
+    def listing() -> Iterator[Entry]:
+        for number in range(100):
+            listed.append(number)
+            yield Entry(str(number), data=bytes(feed.BYTES_AT_ONCE // 2))
+
+    listed: list[int] = []
+    it = Feed(
+        listing(),
+        History(),
+        Account(),
+        Limits(),
+        lambda _: None,
+        threading.RLock(),
+        holds_bytes=True,
+    )
+    tasks = 0
+    while it.take() is not None:
+        tasks += 1
+    assert tasks < 12, "all others wait for those that are under way"
+    assert len(listed) - tasks <= 2
+
+
+async def test_a_picture_in_a_table_may_be_as_large_as_a_file() -> None:
+    nothing: Any = None
+    worker = PictureWorker(
+        *[nothing] * 6, token_cost=nothing, max_bytes=3, max_attempts=3, timeout=1.0
+    )
+    row = await worker.work(Task(0, "a.tar#a.jpg", data=b"1234"), nothing)
+    assert row.status is RowStatus.FAILED
+    assert row.error is not None
+    assert "larger than the limit" in row.error
+
+
 def test_too_many_failures_end_a_run(tmp_path: Path) -> None:
     it = run(tmp_path, [b"broken %d" % n for n in range(50)], AtOnce(1), failures=3)
     assert it.account.count(RowStatus.FAILED) == 4
@@ -198,7 +234,8 @@ def test_half_written_and_foreign_and_damaged_shards(tmp_path: Path) -> None:
 def test_a_manifest_is_compared_and_set_aside(tmp_path: Path) -> None:
     parts = {"level": "quick", "models": {"a": "1"}}
     first = manifest.settle(tmp_path, parts, new=False)
-    assert manifest.settle(tmp_path, parts, new=False) == first
+    assert manifest.settle(tmp_path, {**parts, "level": "critical"}, new=False) != first
+    assert manifest.settle(tmp_path, parts, new=False) == first, "nothing was described yet"
     run(tmp_path, [b"a"])
     with pytest.raises(manifest.WrongOutput, match="other settings: models"):
         manifest.settle(tmp_path, {**parts, "models": {"a": "2"}}, new=False)

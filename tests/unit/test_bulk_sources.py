@@ -65,6 +65,7 @@ def test_a_csv_names_files_beside_it_and_addresses(tmp_path: Path) -> None:
     assert [each.problem is None for each in entries[2:4]] == [False, False]
     assert [each.location for each in entries[4:6]] == ["/abs.jpg", "s3://b/k.jpg"]
     assert entries[6].location == f"{tmp_path}/caf\udce9.jpg"
+    assert entries[6].source == "caf\\xe9.jpg", "as the output has it: else it is done each time"
     assert [each.source for each in entries[2:4]] == [f"{table}#2", f"{table}#3"]
 
 
@@ -77,8 +78,10 @@ def test_a_column_is_chosen_or_named_or_missing(tmp_path: Path) -> None:
             found(table, column)
         assert error.value.hint == "--column, one of: left, right"
     table.write_text("")
-    with pytest.raises(BadSource):
+    with pytest.raises(BadSource) as error:
         found(table)
+    assert error.value.hint is not None
+    assert "the first line" in error.value.hint
 
 
 def test_a_csv_with_one_endless_line_is_refused(tmp_path: Path) -> None:
@@ -90,11 +93,20 @@ def test_a_csv_with_one_endless_line_is_refused(tmp_path: Path) -> None:
 
 def test_jsonl_lines_that_are_none_are_rows_without_a_picture(tmp_path: Path) -> None:
     table = tmp_path / "t.jsonl"
-    lines = ['{"path": "a.jpg"}', "not json", "[1]", "", '{"path": 7}', "[" * 100_000]
+    lines = [
+        '{"path": "a.jpg"}',
+        "not json",
+        "[1]",
+        "",
+        '{"path": 7}',
+        "[" * 100_000,
+        '{"path": "\\ud800"}',
+    ]
     table.write_text("\n".join(lines))
     entries = found(table)
-    assert [each.problem is None for each in entries] == [True, False, False, False, False]
-    assert len({each.source for each in entries}) == 5
+    assert [each.problem is None for each in entries] == [True, *[False] * 4, True]
+    assert len({each.source for each in entries}) == 6
+    assert entries[5].source == "\\ud800"
 
 
 def test_parquet_with_bytes_paths_and_pictures_of_a_data_set(tmp_path: Path) -> None:

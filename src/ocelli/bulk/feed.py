@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK = 4096  # entries that are compared with the shards at once
 CHUNK_OF_BYTES = 16
+BYTES_AT_ONCE = 64 * 1024 * 1024  # of pictures that are in the listing itself
 MAX_BYTES_UNDER_WAY = 256 * 1024 * 1024
 
 
@@ -103,7 +104,12 @@ class Feed:
 
     def _refill(self) -> bool:
         """Compare more of the listing with the shards; return False at its end."""
-        chunk = list(islice(self._entries, self._chunk))
+        chunk, size = [], 0
+        for entry in self._entries:
+            chunk.append(entry)
+            size += len(entry.data or b"")
+            if len(chunk) >= self._chunk or size >= BYTES_AT_ONCE:
+                break
         statuses = self._history.take([each.source for each in chunk])
         held = Counter(each for each in statuses if each is not None)
         self._account.before.update(held)

@@ -51,14 +51,16 @@ def locked(folder: Path) -> Iterator[None]:
 def settle(folder: Path, parts: Mapping[str, Any], *, new: bool) -> str:
     """Write the manifest, or compare with the one that is there; return the fingerprint.
 
-    With ``new`` what is there is moved into ``previous`` first. Raises WrongOutput.
+    With ``new`` what is there is moved into ``previous`` first. Without a shard there is nothing to
+    compare with. Raises WrongOutput.
     """
     path = folder / NAME
     print_ = fingerprint(parts)
     if new:
         _set_aside(folder)
-    if not path.exists():
-        if shards(folder):
+    has_shards = bool(shards(folder))
+    if not path.exists() or not has_shards:
+        if has_shards:
             raise WrongOutput(
                 f"{folder} has shards, and no {NAME} that says what made them.",
                 f"--new moves them into {folder / PREVIOUS} and starts anew",

@@ -6,7 +6,6 @@ Listings are lazy: of a table of a million lines a few are in memory at a time.
 from __future__ import annotations
 
 import glob
-import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocelli.bulk import buckets, tables, tars
-from ocelli.bulk.tasks import Entry
+from ocelli.bulk.tasks import Entry, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +75,7 @@ class Source:
         elif _MAGIC.search(text):
             yield from self._of_glob()
         else:
-            raise BadSource(f"There is no {_printable(text)}.")
+            raise BadSource(f"There is no {printable(text)}.")
 
     def _of_glob(self) -> Iterator[Entry]:
         found = False
@@ -86,7 +85,7 @@ class Source:
                 found = True
                 yield from self._of_file(path, name)
         if not found:
-            raise BadSource(f"No picture and no table matches {_printable(self.text)}.")
+            raise BadSource(f"No picture and no table matches {printable(self.text)}.")
 
     def _of_bucket(self) -> Iterator[Entry]:
         found = False
@@ -107,17 +106,17 @@ class Source:
         if kind is None:
             if explicit and path.suffix.lower() not in self.extensions:
                 raise BadSource(
-                    f"{_printable(name)} is no picture, no table and no archive.",
+                    f"{printable(name)} is no picture, no table and no archive.",
                     f"files that end in {', '.join(sorted((*self.extensions, *_KINDS)))}",
                 )
             yield _file(path)
             return
         with _failing(name):
             if kind == "tar":
-                yield from tars.entries(path, _printable(name), self.extensions)
+                yield from tars.entries(path, printable(name), self.extensions)
                 return
             resolve = partial(_resolved, name.rpartition("/")[0])
-            yield from tables.entries(path, _printable(name), kind, self.column, resolve)
+            yield from tables.entries(path, printable(name), kind, self.column, resolve)
 
 
 _KINDS = {
@@ -138,11 +137,13 @@ def _failing(name: str) -> Iterator[None]:
     try:
         yield
     except tables.MissingColumn as error:
+        hint = f"--column, one of: {', '.join(map(printable, error.columns))}"
         raise BadSource(
-            f"{_printable(name)}: {error}", f"--column, one of: {', '.join(error.columns)}"
+            f"{printable(name)}: {error}",
+            hint if error.columns else "the first line names the columns, and it is empty",
         ) from error
     except (tables.UnreadableTable, tars.UnreadableTar, OSError) as error:
-        raise BadSource(f"{_printable(name)} cannot be read: {error}") from error
+        raise BadSource(f"{printable(name)} cannot be read: {error}") from error
 
 
 def _resolved(base: str, location: str) -> str:
@@ -156,8 +157,4 @@ def _resolved(base: str, location: str) -> str:
 
 
 def _file(path: Path) -> Entry:
-    return Entry(_printable(str(path)), str(path))
-
-
-def _printable(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return Entry(printable(str(path)), str(path))

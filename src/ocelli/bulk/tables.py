@@ -6,7 +6,7 @@ import csv
 import json
 from typing import TYPE_CHECKING, Any
 
-from ocelli.bulk.tasks import Entry
+from ocelli.bulk.tasks import Entry, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,7 +51,7 @@ def entries(
         if isinstance(value, dict):  # as the data sets of Hugging Face hold pictures
             value = value.get("bytes") or value.get("path")
         if isinstance(value, str) and (text := value.strip()):
-            yield Entry(text, resolve(text))
+            yield Entry(printable(text), resolve(text))
         elif isinstance(value, Entry):
             yield value
         elif isinstance(value, bytes) and value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 
@@ -27,3 +28,15 @@ class Task:
     source: str
     location: str | None = None
     data: bytes | None = field(default=None, repr=False)
+
+
+def printable(name: str) -> str:
+    r"""Return a name as UTF-8 can hold it, and so as the output has it.
+
+    >>> printable("caf\udce9.jpg"), printable("\ud800")
+    ('caf\\xe9.jpg', '\\ud800')
+    """
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, which no file name has
+        return name.encode("utf-8", "backslashreplace").decode()

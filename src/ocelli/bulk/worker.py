@@ -13,11 +13,11 @@ from uuid import UUID
 from ocelli.bulk import buckets, rows
 from ocelli.bulk.rows import Content
 from ocelli.domain.analysis import Failure
-from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError
+from ocelli.domain.errors import AnalysisFailed, FailureType, OcelliError, TooLarge
 from ocelli.domain.findings import Color
 from ocelli.media.colors import extract
 from ocelli.media.decode import MAX_SIDE, decode
-from ocelli.media.files import read_regular
+from ocelli.media.files import MEGABYTE, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,6 +102,10 @@ class PictureWorker:
 
     async def _read(self, task: Task) -> bytes:
         if task.data is not None:
+            if len(task.data) > self._max_bytes:
+                raise TooLarge(
+                    f"The file is larger than the limit of {self._max_bytes // MEGABYTE} MB."
+                )
             return task.data
         location = task.location or ""
         if location.startswith(WEB):

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from aion import UploadError, ValidationError
@@ -275,6 +276,8 @@ def _engine(
             for each in wiring.shared(several, question, level)
         ]
 
+    if options.engine in ("ray", "daft") and find_spec(options.engine) is None:
+        raise ModuleNotFoundError(f"No module named {options.engine}", name=options.engine)
     if options.engine == "local":
         from ocelli.bulk.engines.local import LocalEngine
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 AT_ONCE = 50  # files of one call to a server
 PAUSE = 0.2  # seconds until it is asked again whether there are more pictures
 RETRY = (5.0, 60.0)  # seconds until a server that did not answer is asked again: at first, at most
+OTHER_LEDGER = "XDG_STATE_HOME names another folder"
+NEW_LEDGER = "delete it: what the server has is compared with it again, and not sent twice"
 ENOUGH = 256  # pixels to which a picture is decoded to see whether it is whole
 
 
@@ -86,6 +88,9 @@ def watch(
             if error.message:
                 fail(error.message, error.advice)
             return error.code
+        except sqlite3.Error as error:
+            fail(f"{ledger_file()} cannot be used any more: {error}", NEW_LEDGER)
+            return CANNOT_RUN
         except KeyboardInterrupt:
             pass
         report.say(f"ended: {summary(counts)}")
@@ -131,8 +136,14 @@ def _uploader(how: HowToDescribe, report: Report, stack: contextlib.ExitStack) -
     stack.enter_context(client)
     try:
         ledger = stack.enter_context(UploadLedger(ledger_file(), client.config.base_url))
-    except (OSError, sqlite3.Error) as error:
-        fail(f"{ledger_file()} cannot be written: {error}", "XDG_STATE_HOME names another folder")
+    except sqlite3.OperationalError as error:
+        fail(f"{ledger_file()} cannot be written: {error}", OTHER_LEDGER)
+        return CANNOT_RUN
+    except OSError as error:
+        fail(f"{ledger_file()} cannot be written: {error.strerror or error}", OTHER_LEDGER)
+        return CANNOT_RUN
+    except sqlite3.Error as error:
+        fail(f"{ledger_file()} is damaged: {error}", NEW_LEDGER)
         return CANNOT_RUN
     options = given(
         verification_level=how.level, vocabulary=how.vocabulary, vocabulary_mode=how.mode
@@ -249,15 +260,22 @@ class _Retry:
 
 
 def _why_not_whole(path: Path) -> str | None:
-    """Return why a picture cannot be decoded; None if it can, or without the server's libraries."""
+    """Return why a picture cannot be decoded; None if it can, or if that is for the server to say:
+    without its libraries, or of one that is larger than what it takes.
+    """
     if find_spec("pyvips") is None or find_spec("pydantic_settings") is None:
         return None
     from ocelli.cli.options import load_settings
-    from ocelli.domain.errors import AnalysisFailed
+    from ocelli.domain.errors import AnalysisFailed, TooLarge
     from ocelli.media.decode import decode
+    from ocelli.media.files import read_regular
 
+    settings = load_settings()
     try:
-        decode(path.read_bytes(), max_side=ENOUGH, max_pixels=load_settings().max_pixels)
+        data = read_regular(path, settings.max_upload_bytes)
+        decode(data, max_side=ENOUGH, max_pixels=settings.max_pixels)
+    except TooLarge:
+        return None
     except AnalysisFailed as error:
         return error.message
     except OSError as error:

@@ -14,10 +14,11 @@ import fcntl
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import zlib
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from ocelli.domain.backups import BackupFailed, KeptObject, Manifest, Problem
 from ocelli.media.blob_writer import BlobWriter, make_folder, sync
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+_NAME = re.compile(r"[0-9]{6}-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# As Postgres quotes names: this one becomes a part of a script.
+_IDENTIFIER = re.compile(r'[a-z_][a-z0-9_$]*|"(?:[^"\x00-\x1f\\]|"")+"')
 BACKUPS, OBJECTS, UNFINISHED, LOCK = "backups", "objects", "unfinished", "lock"
 DUMP, LISTING, SECRET, MANIFEST, SUMS = (
     "database.dump",
@@ -68,8 +73,9 @@ class BackupFolder:
             raise BackupFailed(f"Another command works on {self.root}.", "wait for it") from None
 
     def names(self) -> Sequence[str]:
-        """Return the names of the backups, the oldest first."""
-        return sorted(each.name for each in (self.root / BACKUPS).iterdir() if each.is_dir())
+        """Return the names of the backups, the oldest first; other folders are none of ours."""
+        found = (self.root / BACKUPS).iterdir()
+        return sorted(each.name for each in found if _NAME.fullmatch(each.name) and each.is_dir())
 
     def backup(self, name: str | None = None) -> Backup:
         """Return the backup of this name, or the newest. Raises BackupFailed if there is none."""
@@ -137,7 +143,7 @@ class BackupFolder:
         except BackupFailed:  # `verify` tells it; what the backup names is not known
             return len(names), removed
         for path in (self.root / OBJECTS).glob("??/*"):
-            if len(path.name) == 64 and bytes.fromhex(path.name) not in named:
+            if _SHA256.fullmatch(path.name) and bytes.fromhex(path.name) not in named:
                 path.unlink()
                 removed += 1
         return len(names), removed
@@ -205,6 +211,9 @@ class Backup:
                     "restore it with that version",
                 )
             missing = [Problem(**each) for each in found.pop("missing")]
+            schema = found["extension_schema"]
+            if schema is not None and not _IDENTIFIER.fullmatch(schema):
+                raise ValueError(f"{schema!r} is no name of a schema")
             return Manifest(**found, missing=missing)
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise BackupFailed(f"The manifest of {self.name} cannot be read: {error}") from error
@@ -214,7 +223,7 @@ class Backup:
         try:
             with gzip.open(self.folder / LISTING, "rt", encoding="utf-8") as lines:
                 for line in lines:
-                    yield KeptObject(*json.loads(line))
+                    yield _kept(json.loads(line))
         except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
             raise BackupFailed(f"The listing of {self.name} is damaged: {error}") from error
 
@@ -228,6 +237,9 @@ class Backup:
             if name not in sums:
                 yield Problem(name, f"{SUMS} of the backup {self.name} says nothing about {name}")
         for name, expected in sums.items():
+            if name not in (DUMP, LISTING, SECRET, MANIFEST):
+                yield Problem(name, f"{SUMS} of the backup {self.name} names another file: {name}")
+                continue
             path = self.folder / name
             try:
                 if _digest(path) != expected:
@@ -238,6 +250,14 @@ class Backup:
     def _sums(self) -> Mapping[str, str]:
         lines = (self.folder / SUMS).read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+
+
+def _kept(fields: Sequence[Any]) -> KeptObject:
+    """Return the object of a line of the listing. Raises ValueError or TypeError."""
+    kept = KeptObject(*fields)
+    if not isinstance(kept.size, int) or not _SHA256.fullmatch(kept.sha256):
+        raise ValueError(f"{kept.key!r} has no size and hash")
+    return kept
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
-from tests.conftest import database_of_process
+from tests.conftest import OCELLI, database_of_process
+from tests.waiting import PATIENCE
 from typer.testing import CliRunner
 
 from ocelli.cli.main import app
@@ -136,6 +138,14 @@ def test_a_database_of_a_newer_version_is_refused(
     for command in (["worker", "--workers", "1"], ["migrate"], ["keys", "list"]):
         refused = CliRunner().invoke(app, command)
         assert (refused.exit_code, later in refused.output) == (3, True), refused.output
+    served = subprocess.run(
+        [*OCELLI, "serve", "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (served.returncode, "newer version of Ocelli" in served.stderr) == (3, True)
     found = upgrade_check(dsn, monkeypatch)
     assert (later in found["migrations"]["found"], bool(found["migrations"]["advice"])) == (
         True,

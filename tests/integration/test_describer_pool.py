@@ -26,7 +26,7 @@ from pathlib import Path
 from ocelli.cli.describer import DescribedFile
 from ocelli.domain.analysis import AnalysisAnswer
 connection = Connection(int(sys.argv[1]))
-environment, level, tags_from = connection.recv()
+_, environment, level, tags_from = connection.recv()
 while True:
     try:
         path = connection.recv()

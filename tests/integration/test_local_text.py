@@ -8,7 +8,6 @@ from tests.integration.test_local_photos import Photo
 
 from ocelli.backends.local.backend import LocalBackend
 from ocelli.backends.local.detect import models
-from ocelli.backends.local.runtime import Runtime
 from ocelli.backends.local.stopwatch import Stopwatch
 from ocelli.cli.demo import sample_photos
 from ocelli.media.decode import decode
@@ -19,7 +18,7 @@ def test_a_turned_page_reads_the_same(quarters: int) -> None:
     (path,) = (path for path in sample_photos() if path.stem == "page")
     pixels = decode(path.read_bytes(), max_pixels=10**8).pixels
     reader = models().text
-    reader.load(Runtime())
+    reader.load()
     read = reader.find(np.ascontiguousarray(np.rot90(pixels, quarters)), Stopwatch())
     said = " ".join(line.text for line in read)
     assert "unambiguously as either object or background" in said
@@ -37,7 +36,7 @@ def test_lines_of_a_turned_page_come_in_its_order(angle: int) -> None:
         draw.text((40, 40 + 72 * number), row, fill="black", font=font)
     turned = page.rotate(angle, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC)
     reader = models().text
-    reader.load(Runtime())
+    reader.load()
     read = reader.find(np.ascontiguousarray(np.asarray(turned)[:, :, ::-1]), Stopwatch())
     assert [line.text for line in read] == ROWS
 
@@ -50,7 +49,7 @@ def test_a_receipt_is_read_with_its_short_cells() -> None:
         for left, cell in ((40, good), (300, str(number + 1)), (480, "0.00")):
             draw.text((left, 40 + 84 * number), cell, fill="black", font=font)
     reader = models().text
-    reader.load(Runtime())
+    reader.load()
     read = [line.text for line in reader.find(np.asarray(page)[:, :, ::-1].copy(), Stopwatch())]
     assert read.count("0.00") == len(goods)
     assert {"2", "3", "4"} <= set(read)

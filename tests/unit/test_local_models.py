@@ -72,7 +72,8 @@ def test_no_changed_weights_are_loaded(
     load: Callable[[], object] = partial(MiniLmEmbedder(runtime).embed, "cat")
     if model.name != model_files.EMBEDDING:
         network = next(each for each in ModelSet().all if each.name == model.name)
-        load = partial(network.load, runtime)
+        network.runtime = runtime
+        load = network.load
     with pytest.raises((model_files.WrongWeights, Unavailable), match="sha256 differs"):
         load()
 

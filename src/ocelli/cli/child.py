@@ -51,14 +51,15 @@ def main() -> None:
 def _describe(descriptor: int) -> None:
     from multiprocessing.connection import Connection
 
-    from ocelli.cli.describer import describe, prepare
+    from ocelli.cli.describer import describe, prepare, prepare_models
 
     with Connection(descriptor) as connection:
-        prepare()
+        models = prepare_models()
         try:
-            environment, level, tags_from = connection.recv()
+            runtime, environment, level, tags_from = connection.recv()
         except EOFError:  # the command found nothing to describe
             return
+        prepare(models, runtime)
         os.environ.update(environment)
         _collect_garbage()
         asyncio.run(describe(connection, VerificationLevel(level), *tags_from or ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from ocelli.backends.local.detect import ModelSet
+    from ocelli.backends.local.runtime import Runtime
     from ocelli.settings import Settings
     from ocelli.usecases.decoders import DecoderPool
     from ocelli.usecases.open_vocabulary import OpenVocabulary
@@ -72,16 +75,25 @@ class DescribedFile:
         }
 
 
-def prepare() -> None:
-    """Import what every description needs: the command finds out meanwhile which are wanted."""
+def prepare_models() -> ModelSet:
+    """Import what the local models need: the command finds out meanwhile what is wanted."""
+    from ocelli.backends.local.detect import models
+    from ocelli.backends.local.runtime import prepare
+
+    prepare()
+    return models()
+
+
+def prepare(models: ModelSet, runtime: Runtime) -> None:
+    """Import all else that descriptions need, while the models are being read."""
+    with contextlib.suppress(FileNotFoundError):  # said once they are wanted
+        models.begin_loading(runtime)
     import ocelli.backends.local.backend
     import ocelli.backends.registry
+    import ocelli.settings
     import ocelli.wiring.backends
     import ocelli.wiring.decoders
     import ocelli.wiring.sight  # noqa: F401
-    from ocelli.backends.local import runtime
-
-    runtime.prepare()
 
 
 async def describe(
@@ -94,11 +106,13 @@ async def describe(
 
     Tags are chosen from the vocabulary of ``file``, if one is given.
 
-    Pictures are decoded while the models are still being loaded. Sends a ``DescribedFile`` for
-    each path; an exception instead of one means that no picture can be described here.
+    Pictures are decoded, and their text is read, while other models are still being loaded. Sends
+    a ``DescribedFile`` for each path; an exception instead of one means that no picture can be
+    described here.
     """
+    from ocelli.backends.local.backend import LocalBackend
     from ocelli.settings import Settings
-    from ocelli.wiring.backends import build_engine
+    from ocelli.wiring.backends import build_engine, local_runtime
     from ocelli.wiring.decoders import decoder_pool
 
     settings = Settings()
@@ -113,8 +127,10 @@ async def describe(
         describer = _Describer(settings, decoders, engine, level, vocabulary)
         _listen(connection, partial(_answer, describer, connection))
         try:
-            async with build_engine(settings, compute) as built:
+            async with build_engine(settings, compute, loaded=False) as built:
                 engine.set_result(built)
+                local = LocalBackend(compute, local_runtime(settings))
+                await asyncio.to_thread(local.load)  # the same models
                 await asyncio.Event().wait()  # until the connection is closed
         except AnalysisFailed as error:
             connection.send(error)

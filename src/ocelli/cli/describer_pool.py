@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ocelli.cli.describer import DescribedFile
 from ocelli.cli.describer_process import DescriberProcess
 from ocelli.cli.options import to_environment
+from ocelli.wiring.backends import local_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,6 +62,7 @@ class _Pool:
         first: DescriberProcess,
     ) -> None:
         self._tags_from = tags_from
+        self._runtime = local_runtime(settings)
         self._environment = to_environment(settings)
         self._level = level
         self._log = first.log
@@ -104,7 +106,7 @@ class _Pool:
             process.end()
 
     def _configured(self, process: DescriberProcess) -> DescriberProcess:
-        process.configure(self._environment, self._level, self._tags_from)
+        process.configure(self._runtime, self._environment, self._level, self._tags_from)
         return process
 
     def _hand_out(self, process: DescriberProcess) -> None:

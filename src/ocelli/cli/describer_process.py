@@ -1,7 +1,8 @@
 """A child process of ``ocelli describe``, from the side of the command.
 
-It imports what it needs as soon as it is started, and waits for what it is to do: so the command
-starts the first one before it knows its own settings.
+It imports what the models need as soon as it is started, and waits for what it is to do: so the
+command starts the first one before it knows its own settings. What it is told first is how to run
+the models, which it reads while it imports all else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from multiprocessing.connection import Connection
     from pathlib import Path
+
+    from ocelli.backends.local.runtime import Runtime
 
 COMMAND = (sys.executable, "-m", "ocelli.cli.child", "describer")
 STOP_TIMEOUT = 5.0
@@ -51,11 +54,15 @@ class DescriberProcess:
         self.log.close()
 
     def configure(
-        self, environment: Mapping[str, str], level: str, tags_from: tuple[Path, str] | None
+        self,
+        runtime: Runtime,
+        environment: Mapping[str, str],
+        level: str,
+        tags_from: tuple[Path, str] | None,
     ) -> None:
         """Send the settings, as variables of its environment, and how to describe; once."""
         self._is_configured = True
-        self._send((dict(environment), level, tags_from))
+        self._send((runtime, dict(environment), level, tags_from))
 
     def begin(self, path: Path) -> None:
         """Send a path."""

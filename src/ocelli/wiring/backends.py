@@ -115,14 +115,18 @@ def picture_embedder(settings: Settings) -> PictureEmbedder | None:
 
 @asynccontextmanager
 async def build_backends(
-    settings: Settings, compute: Executor, sight: SightGate | None = None
+    settings: Settings, compute: Executor, sight: SightGate | None = None, *, loaded: bool = True
 ) -> AsyncIterator[Registry]:
-    """Give all backends: the local models, loaded, and the chat backends."""
+    """Give all backends: the local models and the chat backends.
+
+    Unless ``loaded`` the local models are still being read, and a look waits for what it uses.
+    """
     from ocelli.backends.local.backend import LocalBackend
     from ocelli.backends.registry import BackendParts, Registry, registry
 
     local = LocalBackend(compute, local_runtime(settings))
-    await asyncio.get_running_loop().run_in_executor(compute, local.load)
+    load = local.load if loaded else local.begin_loading
+    await asyncio.get_running_loop().run_in_executor(compute, load)
     parts = BackendParts(settings.default_backend, settings.checker, settings.judge)
     configs = chat_configs(settings)
     if not configs:
@@ -138,15 +142,22 @@ async def build_backends(
 
 @asynccontextmanager
 async def build_engine(
-    settings: Settings, compute: Executor, *, calibration: Calibration | None = None
+    settings: Settings,
+    compute: Executor,
+    *,
+    calibration: Calibration | None = None,
+    loaded: bool = True,
 ) -> AsyncIterator[Engine]:
-    """Give the engine of a command, once the backends have shown whether they see."""
+    """Give the engine of a command, once the backends have shown whether they see.
+
+    ``loaded`` as of ``build_backends``.
+    """
     from ocelli.usecases.sight import SightGate
     from ocelli.wiring.sight import following_sight, sight_files, sight_subjects
 
     gate = SightGate(sight_subjects(settings))
     async with (
-        build_backends(settings, compute, gate) as backends,
+        build_backends(settings, compute, gate, loaded=loaded) as backends,
         following_sight(gate, backends, sight_files(settings), settled=True),
     ):
         yield engine_over(backends, settings, calibration)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +22,7 @@ from ocelli.domain.questions import Role
 from ocelli.media.decode import checked_header, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from ocelli.domain.claims import Claim, JudgedClaim, Verdict
@@ -67,8 +67,15 @@ class LocalBackend:
 
     def load(self) -> None:
         """Warm up. AnalysisFailed if a model cannot be read."""
-        with models().lock:
-            self._load()
+        with _read():
+            models().load(self._runtime)
+
+    def begin_loading(self) -> None:
+        """Warm up while others go on; looks wait for what they use. AnalysisFailed if a model is
+        missing.
+        """
+        with _read():
+            models().begin_loading(self._runtime)
 
     async def look(
         self, picture: PictureLike, question: Question, *, thorough: bool = False
@@ -143,22 +150,10 @@ class LocalBackend:
         """As ``look_sync``, with where the time went (waiting for another look not counted)."""
         with models().lock:
             _check(pixels)
-            self._load()
+            self.load()
             start, clock = perf_counter(), Stopwatch()
             findings = self._described(detect(pixels, clock), clock, Role.GENERAL)
         return findings, Timing((perf_counter() - start) * 1000, clock.model_ms)
-
-    def _load(self) -> None:
-        try:
-            models().load(self._runtime)
-        except (FileNotFoundError, ImportError) as missing:
-            raise AnalysisFailed(
-                FailureType.VLM_ERROR,
-                f"The local models are not installed: {missing}",
-                retryable=False,
-            ) from missing
-        except model_files.WrongWeights as wrong:
-            raise AnalysisFailed(FailureType.VLM_ERROR, str(wrong), retryable=False) from wrong
 
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -184,18 +179,18 @@ class LocalBackend:
         self, picture: PictureLike, *, thorough: bool = False, **options: Any
     ) -> tuple[Detections, Stopwatch]:
         pixels, clock = picture.pixels, Stopwatch()
-        with models().lock:
+        with models().lock, _read():
             _check(pixels)
-            self._load()
+            models().begin_loading(self._runtime)
             full = _full(picture) if thorough else None
             page = _full(picture) if is_long(pixels) and full is None else full
             return detect(pixels, clock, full=full, page=page, **options), clock
 
     def _seen_again(self, picture: PictureLike, view: Augmentation) -> tuple[Detections, Stopwatch]:
         clock = Stopwatch()
-        with models().lock:
+        with models().lock, _read():
             _check(picture.pixels)
-            self._load()
+            models().begin_loading(self._runtime)
             return see_again(picture.pixels, clock, view), clock
 
     def _findings(self, sight: Detections, clock: Stopwatch) -> Findings:
@@ -221,6 +216,21 @@ class LocalBackend:
             confidence=said.confidence,
             claims=said.claims,
         )
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    """Models are read in the block: AnalysisFailed if one cannot be."""
+    try:
+        yield
+    except (FileNotFoundError, ImportError) as missing:
+        raise AnalysisFailed(
+            FailureType.VLM_ERROR,
+            f"The local models are not installed: {missing}",
+            retryable=False,
+        ) from missing
+    except model_files.WrongWeights as wrong:
+        raise AnalysisFailed(FailureType.VLM_ERROR, str(wrong), retryable=False) from wrong
 
 
 def _full(picture: PictureLike) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from threading import Lock
@@ -18,6 +18,7 @@ from ocelli.backends.local.augmentations import (
 from ocelli.backends.local.colors import dominant_colors
 from ocelli.backends.local.fusion import OBJECT_SCORE, distinct, fused
 from ocelli.backends.local.media import BAR_CHART, DRAWN, medium
+from ocelli.backends.local.model_files import weights
 from ocelli.backends.local.neural_models import (
     FaceDetector,
     NeuralModel,
@@ -71,27 +72,38 @@ class ModelSet:
         self.safety = SafetyClassifier()
         self.faces = FaceDetector()
         self.lock = Lock()
-        self._loaded = False
+        self._loading: list[Future[None]] = []
 
     @property
     def all(self) -> tuple[NeuralModel, ...]:
-        """Each of them."""
-        return self.objects, self.scene, self.text, self.safety, self.faces
+        """Each of them, in the order in which a look wants them."""
+        return self.text, self.faces, self.safety, self.scene, self.objects
 
-    def load(self, runtime: Runtime) -> None:
-        """Read every model's weights, two at a time. FileNotFoundError or inventory.WrongWeights if
-        some are missing or are not the pinned ones.
+    def begin_loading(self, runtime: Runtime) -> Sequence[Future[None]]:
+        """Start to read every model's weights, two at a time; a look waits for those that it uses.
+
+        FileNotFoundError if some are missing.
         """
-        if self._loaded:
-            return
+        if self._loading:
+            return self._loading
         import cv2
 
         cv2.setNumThreads(1)
         prepare()
-        with ThreadPoolExecutor(2, thread_name_prefix="load") as threads:
-            for done in [threads.submit(model.load, runtime) for model in self.all]:
-                done.result()
-        self._loaded = True
+        for model in self.all:
+            weights(model.name)
+            model.runtime = runtime
+        threads = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._loading = [threads.submit(model.load) for model in self.all]
+        threads.shutdown(wait=False)
+        return self._loading
+
+    def load(self, runtime: Runtime) -> None:
+        """Read every model's weights. FileNotFoundError or inventory.WrongWeights if some are
+        missing or are not the pinned ones.
+        """
+        for done in self.begin_loading(runtime):
+            done.result()
 
     def release(self) -> None:
         """Free the memory of the last look for the next one, whose models want it otherwise."""

@@ -2,11 +2,12 @@
 
 All take RGB uint8 arrays of shape (height, width, 3). Loading is explicit, happens once and imports
 the runtime; every model runs on one thread, because workers scale by processes. None is
-thread-safe.
+thread-safe, except that any thread may load it.
 """
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ocelli.backends.local import model_files, network_builders
@@ -34,18 +35,24 @@ class NeuralModel:
     name: ClassVar[str]
 
     def __init__(self) -> None:
+        self.runtime: Runtime | None = None
         self._ready = False
+        self._loading = Lock()
         self._networks: list[Network] = []
 
-    def load(self, runtime: Runtime | None = None) -> None:
-        """Read the weights if that has not happened yet.
+    def load(self) -> None:
+        """Read the weights if that has not happened yet, for ``runtime`` or the default one.
 
-        FileNotFoundError if they are missing, WrongWeights if they are not the pinned ones.
+        Waits for another thread that does. FileNotFoundError if they are missing, WrongWeights if
+        they are not the pinned ones.
         """
-        if not self._ready:
-            self._load(runtime or Runtime(), model_files.weights(self.name))
-            self._ready = True
-            model_files.mark_loaded(self.name)
+        if self._ready:
+            return
+        with self._loading:
+            if not self._ready:
+                self._load(self.runtime or Runtime(), model_files.weights(self.name))
+                self._ready = True
+                model_files.mark_loaded(self.name)
 
     def release(self) -> None:
         """Give up the memory of the last call."""

@@ -21,6 +21,7 @@ from pathlib import Path
 import hypothesis
 import psycopg
 import pytest
+import typer.testing
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from typer.testing import CliRunner
@@ -43,6 +44,9 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+# Typer would make the whole command line, always the same, for each call of a test, in 0.07 s.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile(
     "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -53,8 +57,13 @@ hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("our
 
 def examples(percent: int) -> hypothesis.settings:
     """So much of what the profile says, for properties whose examples cost or find more."""
+    return hypothesis.settings(max_examples=cases(percent))
+
+
+def cases(number: int) -> int:
+    """So many cases that a test makes by itself, or as many fewer as the profile has examples."""
     most: int = hypothesis.settings.default.max_examples  # type: ignore[union-attr]
-    return hypothesis.settings(max_examples=max(1, most * percent // 100))
+    return max(1, number * most // 100)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ocelli.domain.errors import AnalysisFailed
 from ocelli.domain.findings import Findings
 from ocelli.domain.ports_backends import Backend, Evidence
 from ocelli.domain.questions import Question
+from ocelli.usecases.sight_test import run_sight_test
 
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
@@ -66,6 +68,13 @@ def backend() -> LocalBackend:
 @pytest.fixture(scope="module")
 def look(backend: LocalBackend) -> Look:
     return cache(lambda name: backend.look_timed(photo(name)))
+
+
+async def test_they_see(backend: LocalBackend) -> None:
+    """At run time nothing asks that, as nothing lies between them and the picture."""
+    report = await run_sight_test(backend, Random(7))
+    assert report.sees
+    assert [each.trial.name for each in report.answers] == ["words", "blank"]
 
 
 def words(findings: Findings) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from tests.conftest import cases
 from tests.upstream import scenes
 
 from ocelli.backends.local.class_names import FLAT_NEAR, NEAR
@@ -180,7 +181,7 @@ def test_of_photos_nothing_is_said_about_shapes() -> None:
 def test_generated_scenes_are_counted() -> None:
     title = TextLine("title", 1.0, Box(0, 0, 1, scenes.WORDS_HEIGHT / scenes.HEIGHT))
     wrong = 0
-    for number in range(25):
+    for number in range(cases(25)):
         it = scenes.scene(number)
         pixels = np.array(scenes.draw(it))
         counted = Counter(one.name for one in find_shapes(pixels, [title]))

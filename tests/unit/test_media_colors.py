@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
+from tests.conftest import cases
 
 from ocelli.domain.colors import FAMILIES, Family, RgbColor, family_of, match_score
 from ocelli.domain.errors import ValidationFailed
@@ -107,7 +108,7 @@ def test_no_match_is_lost_among_very_many() -> None:
     rgb = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], -1)
     cells = (rgb[:, 0] // 16 * 16 + rgb[:, 1] // 16) * 16 + rgb[:, 2] // 16
     labs = colors.lab_of(rgb)
-    for number in rng.integers(0, 1 << 24, 60):
+    for number in rng.integers(0, 1 << 24, cases(60)):
         target = RgbColor.of_number(int(number))
         distances = colors.delta_e(np.array(target.lab), labs)
         for threshold in (1.0, 5.0, 15.0, 30.0):

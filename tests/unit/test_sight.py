@@ -194,15 +194,6 @@ async def test_one_that_cannot_be_asked_shows_nothing(
         upstream.broken = False
 
 
-async def test_the_local_models_see() -> None:
-    """They are not tested at run time, as nothing lies between them and the picture."""
-    local = LocalBackend()
-    local.load()
-    report = await run_sight_test(local, random.Random(7))
-    assert report.sees
-    assert [each.trial.name for each in report.answers] == ["words", "blank"]
-
-
 class _Remembering:
     """A store that gives nothing back yet."""
 

@@ -400,4 +400,5 @@ async def test_retention_of_chats_and_requests(database: PostgresDatabase, tmp_p
                 {"t": tenant_id},
             )
             row = await cursor.fetchone()
+            assert row is not None
             assert (row["chats"], row["requests"]) == expected

@@ -6,6 +6,7 @@ the defaults. Read where the program is put together, and nowhere else.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -42,6 +43,11 @@ from ocelli.settings_tables import (
     TierChange,
     listed,
     table,
+)
+
+_PUBLIC_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"(?:/[A-Za-z0-9._~%!$&'()*+,=:@-]+)*/?"
 )
 
 
@@ -328,6 +334,14 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Lines of the log for a person, or one JSON object each."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_address_is_one(cls, url: str | None) -> str | None:
+        """It goes into links, redirects, and the path of a cookie."""
+        if url and (not _PUBLIC_URL.fullmatch(url) or {".", ".."} & {*url.split("/")}):
+            raise ValueError("must be like https://host or https://host/path")
+        return url or None
 
     @field_validator("bootstrap_key")
     @classmethod

@@ -122,6 +122,19 @@ def test_what_batches_had_still_to_tell_is_told(dsn: str, monkeypatch: pytest.Mo
         assert one(jobs) == "0"
 
 
+def test_commands_say_what_brings_an_older_database_up_to_date(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCELLI_DATABASE_URL", older(dsn, "0040", monkeypatch))
+    monkeypatch.setenv("OCELLI_DATA", str(tmp_path))
+    monkeypatch.setenv("OCELLI_PUBLIC_URL", "https://vision.example")
+    for command in (["keys", "list"], ["console"]):
+        told = CliRunner().invoke(app, command)
+        assert told.exit_code == 3
+        assert "of an older version" in told.output
+        assert "`ocelli migrate`" in told.output
+
+
 @pytest.mark.parametrize("later", ["9999_later", "procrastinate/99.00.00_01_later"])
 def test_a_database_of_a_newer_version_is_refused(
     dsn: str, later: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ import pytest
 from ocelli import settings_file
 from ocelli.cli.connection import data_folder
 from ocelli.cli.options import load_settings
+from ocelli.settings import Settings
 
 WRONG = {
     b"port 8000": "ocelli.toml, line 1: Expected '=' after a key",
@@ -25,6 +26,19 @@ WRONG = {
     b"host = '''a\nb'''\nport = 'x'": "ocelli.toml, line 3, port: must be a valid integer",
     b"host = '\xe2\x80\xa8'\nport = 'x'": "ocelli.toml, line 2, port: must be a valid integer",
     b"workers = [1]": "ocelli.toml, line 1, workers: must be a valid integer",
+    **{
+        f"public_url = '{url}'".encode(): "line 1, public_url: must be like https://host or"
+        for url in (
+            *("vision.example", "/ocelli", "ftp://host/", "https://", "https://me:word@host/"),
+            *("https://host//other.example", "https://host/a/../b", "https://host/a b"),
+            *(
+                "https://host/a?b",
+                "https://host/a#b",
+                "https://host/a;Domain=b",
+                "https://host/\u00e9",
+            ),
+        )
+    },
     b"port = 99999": "ocelli.toml, line 1, port: must be less than or equal to 65535",
     b"[backends.openai]\nmodel = 3": "line 2, backends.openai.model: must be a valid string",
     b"[backends.openai]\nmodle = 'm'": "line 2, backends.openai.modle: there is no such setting",
@@ -52,6 +66,12 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_the_doctest() -> None:
     assert doctest.testmod(settings_file).failed == 0
+
+
+def test_addresses_that_clients_may_be_given() -> None:
+    for url in ("https://host", "http://127.0.0.1:8000/", "https://[::1]:8/a/b-c_d/", "http://a_b"):
+        assert Settings(public_url=url).public_url == url
+    assert Settings(public_url="").public_url is None, "as templates write what is not set"
 
 
 @pytest.mark.parametrize("content", WRONG, ids=lambda content: WRONG[content][:60])

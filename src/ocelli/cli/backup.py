@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import typer
 
-from ocelli.cli.database import NONE_HERE
 from ocelli.cli.options import load_settings
 from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
 from ocelli.domain.backups import BackupFailed, Problem
@@ -120,7 +119,7 @@ def _carefully(run: Callable[[], int]) -> int:
     except BackupFailed as error:
         fail(str(error), error.hint)
     except NoInstallation as error:
-        fail(str(error), NONE_HERE)
+        fail(str(error), error.hint)
     except (OcelliError, DatabaseRefuses, EmbeddedPostgresError, psycopg.Error) as error:
         fail(" ".join(str(error).split()))
     except OSError as error:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from ocelli.settings import Settings
 
-NONE_HERE = "`ocelli serve` makes one; --data names its folder"
-
 
 def migrate(**options: Any) -> int:
     """Do for a database of one's own what ``ocelli serve`` does at its start.
@@ -73,7 +71,7 @@ def with_database(
             check_schema(dsn)
             return asyncio.run(main(dsn))
     except NoInstallation as error:
-        fail(str(error), NONE_HERE)
+        fail(str(error), error.hint)
         return CANNOT_RUN
     except (EmbeddedPostgresError, DatabaseRefuses, NewerSchema, Unavailable) as error:
         fail(str(error))

@@ -15,7 +15,7 @@ from rich.table import Table
 from ocelli.cli.console import console
 from ocelli.cli.model_process import NoModel, running_model
 from ocelli.cli.options import load_settings
-from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json
+from ocelli.cli.output import CANNOT_RUN, FAILED, WRONG_USE, fail, print_json, printable
 from ocelli.domain.errors import AnalysisFailed, ValidationFailed
 from ocelli.domain.evaluation import ReferenceLabel, Score, fit, reliability
 from ocelli.domain.questions import Question
@@ -59,7 +59,7 @@ def evaluate(options: Options, **given: Any) -> int:
         labels = read_labels(options.labels)
     except (OSError, ValueError) as error:
         fail(
-            f"{options.labels}: {error}",
+            f"{printable(options.labels)}: {getattr(error, 'strerror', None) or error}",
             'one JSON object a line: {"file": "a.jpg", "objects": {"cup": 2}, "text": ["EXIT"],'
             ' "tags": ["cup"]}',
         )
@@ -89,7 +89,10 @@ def _of_policy(settings: Settings, options: Options, labels: Sequence[ReferenceL
     try:
         policy = of_policy.read_policy(options.policy)
     except (OSError, ValueError) as error:
-        fail(f"{options.policy}: {error}", "`ocelli docs escalation` shows one")
+        fail(
+            f"{printable(options.policy)}: {getattr(error, 'strerror', None) or error}",
+            "`ocelli docs escalation` shows one",
+        )
         return WRONG_USE
     chosen = of_policy.PolicyOptions(
         policy, options.error, options.fit_to, options.plot_to, options.as_json

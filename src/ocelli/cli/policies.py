@@ -34,7 +34,10 @@ def store(file: Path, *, name: str | None, is_default: bool, as_json: bool, **wh
         if missing := [each for each in ("second", "when", "budget") if not document.get(each)]:
             raise ValueError(f"the field {missing[0]!r} is missing")
     except (OSError, ValueError) as error:
-        fail(f"{printable(file)}: {error}", "`ocelli docs escalation` shows one")
+        fail(
+            f"{printable(file)}: {getattr(error, 'strerror', None) or error}",
+            "`ocelli docs escalation` shows one",
+        )
         return WRONG_USE
     name = name or str(document.get("name") or file.stem)
     fields = {each: document[each] for each in FIELDS if document.get(each)}

@@ -28,7 +28,7 @@ def print_link(**options: Any) -> int:
             check_schema(dsn)
             link = console_link(settings, dsn, address)
     except NoInstallation as error:
-        fail(str(error), "`ocelli serve` makes one; --data names its folder")
+        fail(str(error), error.hint)
         return CANNOT_RUN
     except (EmbeddedPostgresError, Unavailable, DatabaseRefuses, NewerSchema, OSError) as error:
         fail(str(error))

@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 
-from ocelli.cli.database import NONE_HERE
 from ocelli.cli.doctor import print_checks
 from ocelli.cli.options import load_settings
 from ocelli.cli.output import CANNOT_RUN, FAILED, fail, print_json
@@ -26,7 +25,7 @@ def check(*, as_json: bool, **options: Any) -> int:
         with database_for_command(settings) as dsn:
             found = list(upgrade_checks(settings, dsn))
     except NoInstallation as error:
-        fail(str(error), NONE_HERE)
+        fail(str(error), error.hint)
         return CANNOT_RUN
     except (EmbeddedPostgresError, DatabaseRefuses, Unavailable, psycopg.Error) as error:
         fail(str(error))

@@ -23,7 +23,15 @@ LOCK_ATTEMPTS = 5
 
 
 class NoInstallation(RuntimeError):
-    """There is no installation in the folder or the database; the message says what creates one."""
+    """There is no installation of this version in the folder or the database; ``hint`` says what
+    makes one.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "`ocelli serve` makes one; --data names its folder"
+    ) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def make_private(settings: Settings) -> None:

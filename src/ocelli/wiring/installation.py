@@ -78,7 +78,10 @@ def check_schema(dsn: str) -> None:
     if newer := newer_than_known(done):
         raise NewerSchema(newer)
     if missing(dsn):
-        raise NoInstallation("The database is of an older version.")
+        raise NoInstallation(
+            "The database is of an older version.",
+            "`ocelli serve`, started again, or `ocelli migrate` brings it up to date",
+        )
 
 
 def prepare(settings: Settings, dsn: str) -> str | None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,12 +258,16 @@ class Faulty(LocalObjects):
 
 
 async def stored(
-    database: PostgresDatabase, store: LocalObjects, tenant_id: uuid.UUID, age: int = 0
+    database: PostgresDatabase,
+    store: LocalObjects,
+    tenant_id: uuid.UUID,
+    age: int = 0,
+    data: bytes = b"bytes",
 ) -> Image:
     """A picture in the store and in the database, uploaded ``age`` days ago."""
-    image = an_image(tenant_id)
+    image = replace(an_image(tenant_id), sha256=hashlib.sha256(data).hexdigest())
     with BlobWriter(store.staging) as blob:
-        blob.write(b"bytes")
+        blob.write(data)
         await store.put(image.object_key, blob, "image/png")
     async with database.transaction() as tx:
         await tx.images.add(image)

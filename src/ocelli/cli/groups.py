@@ -125,6 +125,22 @@ def tenants_retention(
     exit_with(retention(tenant, pictures, chats, requests, **given(data=data)))
 
 
+@tenants.command("export")
+def tenants_export(
+    tenant: Annotated[str, typer.Argument(help="Its name, as `tenants list` shows it.")],
+    target: Annotated[Path, typer.Argument(help="A new folder, or one of an earlier export.")],
+    as_json: AsJson = False,
+    data: Existing = None,
+) -> None:
+    """Export everything that a tenant has: originals, and lines of JSON; no secrets.
+
+    What was cut short is done by the same command.
+    """
+    from ocelli.cli.tenants import export
+
+    exit_with(export(tenant, target, as_json=as_json, **given(data=data)))
+
+
 @tenants.command("erase")
 def tenants_erase(
     tenant: Annotated[str, typer.Argument(help="Its name, as `tenants list` shows it.")],

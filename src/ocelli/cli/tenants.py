@@ -13,10 +13,13 @@ from ocelli.cli.output import CANNOT_RUN, FAILED, fail, print_json, print_record
 from ocelli.domain.errors import OcelliError
 from ocelli.usecases.erasures import Erasures
 from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.usecases.tenant_export import NotAnExport, TenantExport
 from ocelli.usecases.tenant_settings import SettingsOfTenants
 from ocelli.wiring.adapters import custom_storage, objects
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ocelli.domain.accounts import TenantOverview
     from ocelli.domain.erasures import Erasure, RetentionDays
     from ocelli.settings import Settings
@@ -92,6 +95,38 @@ def erase(tenant: str, *, yes: bool, as_json: bool, **options: Any) -> int:
             return _unknown(tenant)
         _print_receipt(receipt, as_json=as_json)
         return 0
+
+    return with_database(run, options)
+
+
+def export(tenant: str, target: Path, *, as_json: bool, **options: Any) -> int:
+    """Export a tenant into a folder. Returns the exit code: 1 if files are missing."""
+
+    async def run(database: PostgresDatabase, settings: Settings) -> int:
+        async with database.transaction() as tx:
+            found = await tx.accounts.tenant(tenant)
+        if found is None:
+            return _unknown(tenant)
+        store = objects(settings)
+        stores = StoreResolver(store, custom_storage(settings, database, store.staging))
+        try:
+            manifest = await TenantExport(database, stores).write(found, target)
+        except NotAnExport as error:
+            fail(str(error), "name a new folder")
+            return CANNOT_RUN
+        except (OcelliError, OSError) as error:
+            fail(f"the export is not complete: {error}", "the same command goes on")
+            return CANNOT_RUN
+        if as_json:
+            print_json(asdict(manifest))
+        else:
+            typer.echo(
+                f"{tenant}: {manifest.lines['pictures.jsonl']:,} pictures, {manifest.files:,} files"
+                f" ({manifest.bytes / 1e6:,.1f} MB), {sum(manifest.lines.values()):,} lines"
+            )
+        for name, reason in manifest.missing.items():
+            fail(f"{name}: {reason}")
+        return FAILED if manifest.missing else 0
 
     return with_database(run, options)
 

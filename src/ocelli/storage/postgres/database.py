@@ -45,6 +45,7 @@ from ocelli.storage.postgres.request_log import PostgresRequestLog
 from ocelli.storage.postgres.responses import PostgresResponses
 from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.s3_configs import PostgresS3Configs
+from ocelli.storage.postgres.tenant_export import PostgresTenantExport
 from ocelli.storage.postgres.tenant_settings import PostgresTenantSettings
 from ocelli.storage.postgres.text_vectors import PostgresTextVectors
 from ocelli.storage.postgres.upload_sessions import PostgresSessions
@@ -109,6 +110,7 @@ class PostgresTransaction:
     console = _repository(PostgresConsole)
     activities = _repository(PostgresActivities)
     webhooks = _repository(PostgresWebhooks)
+    tenant_export = _repository(PostgresTenantExport)
     erasures = _repository(PostgresErasures)
     erasing = _repository(PostgresErasing)
 

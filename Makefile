@@ -40,7 +40,7 @@ lock: venv  ## pin what pyproject.toml asks for, with hashes, into requirements.
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra server --extra s3 --extra video --extra dev $(UPGRADE) \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra server --extra s3 --extra mcp -c requirements.lock \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra server --extra s3 --extra mcp --extra tracing -c requirements.lock \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --output-file deploy/container/requirements.lock
 	@$(BIN)/$(PIP) --require-hashes -r requirements.lock

@@ -41,6 +41,7 @@ from ocelli.settings_tables import (
     PictureEmbedderSetting,
     Table,
     TierChange,
+    is_a_collector,
     listed,
     table,
 )
@@ -334,6 +335,14 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Lines of the log for a person, or one JSON object each."
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Where traces are sent, by OTLP over HTTP: a collector's address, up to and "
+        "without `/v1/traces` (`http://localhost:4318`). Needs the extra `tracing`; see "
+        "[monitoring](monitoring.md#traces). Default: there are none, and nothing is sent.",
+    )
+
+    _is_a_collector = field_validator("otlp_endpoint")(is_a_collector)
 
     @field_validator("public_url")
     @classmethod

@@ -94,6 +94,12 @@ def is_an_address(url: str | None) -> str | None:
     return url and url.rstrip("/")
 
 
+def is_a_collector(url: str | None) -> str | None:
+    """Return the address of a collector without ``/v1/traces``. Raises ValueError if it is none."""
+    address = is_an_address(url)
+    return address and address.removesuffix("/v1/traces")
+
+
 class BackendSetting(BaseModel):
     """One backend; see docs/settings.md."""
 

@@ -176,8 +176,8 @@ async def test_memory_goes_back_once_nothing_is_looked_at(monkeypatch: pytest.Mo
     monkeypatch.setattr(backend, "IDLE_SECONDS", 0)
     monkeypatch.setattr(ModelSet, "rest", lambda _: rested.set())
     local, ended = backend.LocalBackend(), threading.Event()
-    first = asyncio.create_task(local._run(lambda: ended.wait(PATIENCE)))
-    assert await local._run(lambda: 1) == 1
+    first = asyncio.create_task(local._run("look", lambda: ended.wait(PATIENCE)))
+    assert await local._run("look", lambda: 1) == 1
     await asyncio.to_thread(lambda: None)
     assert not rested.is_set()  # the first one still looks
     ended.set()

@@ -26,6 +26,7 @@ from ocelli.cli import metrics
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana-dashboard.json"
+ALERTS = ROOT / "deploy" / "prometheus-alerts.yaml"
 GUIDE = ROOT / "docs" / "monitoring.md"
 
 
@@ -152,7 +153,7 @@ def every_name() -> Iterator[set[str]]:
     code = """
 import asyncio
 import ocelli.api.app, ocelli.worker.observe, ocelli.wiring.adapters, ocelli.backends.chat.telemetry
-import ocelli.backends.models.metrics
+import ocelli.backends.models.metrics, ocelli.wiring.tracing
 from ocelli.api.metrics import QueueCollector, SightCollector
 from ocelli.domain.jobs import QueueState
 from prometheus_client import REGISTRY
@@ -178,6 +179,78 @@ def test_the_dashboard_and_the_guide_name_what_there_is(every_name: set[str]) ->
     assert {re.sub(r"_(bucket|sum|count)$", "", each) for each in on_it if "ocelli" in each} == ours
     told = set(re.findall(r"`(ocelli_\w+)`", GUIDE.read_text()))
     assert told == ours
+
+
+def test_alerts_are_about_what_there_is(every_name: set[str]) -> None:
+    named = set(re.findall(r"\bocelli_\w+", ALERTS.read_text()))
+    assert named <= every_name, named - every_name
+    # What the guide calls worth an alert, word for word but for the bound on its share.
+    text = GUIDE.read_text().partition("Worth an alert")[2]
+    for name in re.findall(r"\bocelli_\w+", text.partition("##")[0]):
+        assert name in named
+
+
+ALERTS_TEST = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+{series}
+    promql_expr_test:
+      - expr: count by (alertname, instance) (ALERTS{{alertstate="firing"}})
+        eval_time: 20m
+        exp_samples:
+{samples}
+"""
+# What an ill instance shows, and what a well one does beside it.
+ILL = {
+    "ocelli_database_up{}": "0x30",
+    'ocelli_workers{status="alive"}': "0x30",
+    'ocelli_oldest_job_seconds{task="analyse"}': "400x30",
+    'ocelli_http_requests_total{status="500"}': "0+1x30",
+    'ocelli_http_requests_total{status="200"}': "0+10x30",
+    'ocelli_analyses_total{backend="b",outcome="failed"}': "0+1x30",
+    'ocelli_backend_sight{backend="b",sight="blind"}': "1x30",
+    'ocelli_jobs_run_total{task="analyse",status="waiting"}': "0+1x30",
+}
+WELL = {
+    "ocelli_database_up{}": "1x30",
+    'ocelli_workers{status="alive"}': "2x30",
+    'ocelli_oldest_job_seconds{task="analyse"}': "3x30",
+    'ocelli_oldest_job_seconds{task="make_variants"}': "900x30",
+    'ocelli_http_requests_total{status="200"}': "0+10x30",
+    'ocelli_http_requests_total{status="404"}': "0+10x30",
+    'ocelli_analyses_total{backend="b",outcome="completed"}': "0+1x30",
+    'ocelli_backend_sight{backend="b",sight="blind"}': "0x30",
+    'ocelli_jobs_run_total{task="analyse",status="completed"}': "0+1x30",
+}
+OPEN = "{"
+FIRING = (
+    "AnalysesFail", "BackendBlind", "DatabaseDown", "DiskFull", "NoWorkers", "QueueWaits",
+    "ServerErrors",
+)  # fmt: skip
+
+
+def test_alerts_fire_where_they_should(tmp_path: Path) -> None:
+    """Each of the gravest, and for the instance that is well none."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is in Debian's package prometheus")
+    series = "\n".join(
+        f"      - {{ series: '{name.replace(OPEN, labels)}', values: '{value}' }}"
+        for labels, shown in (('{instance="ill",', ILL), ('{instance="well",', WELL))
+        for name, value in shown.items()
+    )
+    samples = "\n".join(
+        f"""          - {{ labels: '{{alertname="Ocelli{each}",instance="ill"}}', value: 1 }}"""
+        for each in FIRING
+    )
+    test = tmp_path / "test.yaml"
+    test.write_text(ALERTS_TEST.format(rules=ALERTS, series=series, samples=samples))
+    for arguments in (["check", "rules", str(ALERTS)], ["test", "rules", str(test)]):
+        done = subprocess.run([promtool, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_process_that_is_started_again_goes_on(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import Replay, StoreAnswers, document, replay
 from ocelli.api.middleware import Envelope
 from ocelli.api.proxies import PrefixedRedirects
+from ocelli.api.telemetry import NO_TELEMETRY
 from ocelli.domain.errors import OcelliError, ValidationFailed
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def create_app(services: Services) -> FastAPI:
         version=__version__,
         summary="Image understanding: descriptions, tags, visible text, colours, faces, safety.",
         lifespan=lifespan,
+        telemetry=NO_TELEMETRY,
         docs_url=None,  # it knows nothing of a proxy's prefix: see _reference
         redoc_url=None,
         servers=[{"url": services.public_url}] if services.public_url else None,

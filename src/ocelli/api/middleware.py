@@ -1,4 +1,4 @@
-"""The middleware of all answers: request id, rate-limit headers, access log, request log."""
+"""The middleware of all answers: request id, span, rate-limit headers, access log, request log."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import logging
 import re
 import time
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from ocelli.api.access_log import CLIENT_LEFT, Answered, route_of
+from ocelli.api.access_log import CLIENT_LEFT, METHODS, NO_ROUTE, PROBES, Answered, route_of
 from ocelli.api.dialects import dialect_of, errors_of
 from ocelli.domain.correlation import REQUEST_ID
+from ocelli.domain.errors import error_type
 from ocelli.domain.request_log import LoggedRequest
+from ocelli.domain.tracing import NO_SPAN, Span, SpanKind, TraceContext, span
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ocelli.domain.rates import RateState
 
 log = logging.getLogger(__name__)
 
+TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 _CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -40,6 +46,11 @@ class Envelope:
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(scope)
         REQUEST_ID.set(state["request_id"])
+        with _span_of(scope) as of_request:
+            await self._answer(scope, receive, send, of_request)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, of_request: Span) -> None:
+        state = scope["state"]
         dialect = dialect_of(scope["path"])
         status = CLIENT_LEFT
         started = time.perf_counter()
@@ -62,6 +73,7 @@ class Envelope:
             await app(scope, receive, stamped)
         except Exception as error:
             log.error("unexpected error", exc_info=error)
+            of_request.fail(error_type(error))
             if status != CLIENT_LEFT:  # the answer has begun: it is cut off
                 raise
             await _unexpected(scope, receive, stamped)
@@ -70,6 +82,7 @@ class Envelope:
             route, key = route_of(scope), state.get("key")
             key_id = None if key is None else str(key.id)
             Answered(scope["method"], route, status, seconds, state["request_id"], key_id).note()
+            _describe(of_request, scope["method"], route, status)
             if key is not None:
                 scope["app"].state.services.request_log.note(
                     LoggedRequest(
@@ -83,6 +96,44 @@ class Envelope:
                         state.get("error_code"),
                     )
                 )
+
+
+def _span_of(scope: Scope) -> AbstractContextManager[Span]:
+    """Give the span of a request, in the client's trace; none of what asks every few seconds."""
+    if scope["path"] in PROBES:
+        return nullcontext(NO_SPAN)
+    attributes = {
+        "http.request.method": _method(scope["method"]),
+        "url.scheme": scope.get("scheme"),
+        "ocelli.request_id": scope["state"]["request_id"],
+    }
+    return span("HTTP", SpanKind.SERVER, attributes, parent=_trace_context(scope))
+
+
+def _describe(of_request: Span, method: str, route: str, status: int) -> None:
+    known = None if route == NO_ROUTE else route
+    of_request.rename(f"{_method(method, 'HTTP')} {known or ''}".rstrip())
+    of_request.note(
+        {
+            "http.route": known,
+            "http.response.status_code": None if status == CLIENT_LEFT else status,
+        }
+    )
+    if status >= 500:
+        of_request.fail(str(status))
+
+
+def _method(method: str, other: str = "_OTHER") -> str:
+    return method if method in METHODS else other
+
+
+def _trace_context(scope: Scope) -> TraceContext:
+    """Return what the client says of its trace; never baggage, which may hold anything."""
+    return {
+        name.decode(): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in TRACE_HEADERS
+    }
 
 
 async def _unexpected(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pybase64
 
 from ocelli.backends.bodies import read_bounded
+from ocelli.backends.model_spans import model_span
 from ocelli.backends.proxies import proxy_for
 from ocelli.domain.embeddings import unit
 from ocelli.domain.errors import AnalysisFailed, FailureType, Unavailable
+from ocelli.domain.tracing import current_context
 from ocelli.media.encode import jpeg
 
 if TYPE_CHECKING:
@@ -92,6 +94,13 @@ class PictureEmbeddingServer:
 
     async def _ask(self, body: dict[str, Any]) -> list[float]:
         """Raises _Refused about the input, Unavailable."""
+        provider, request = self._request.value, {"gen_ai.request.encoding_formats": ["float"]}
+        with model_span("embeddings", self._model, provider, self._base_url, request) as call:
+            vector = await self._vector_of(body)
+            call.note({"gen_ai.embeddings.dimension.count": len(vector)})
+            return vector
+
+    async def _vector_of(self, body: dict[str, Any]) -> list[float]:
         import aiohttp
 
         if self._session is None:
@@ -99,7 +108,7 @@ class PictureEmbeddingServer:
                 timeout=aiohttp.ClientTimeout(total=self._timeout)
             )
         url = f"{self._base_url}/embeddings"
-        headers = {"User-Agent": "ocelli"}
+        headers = {"User-Agent": "ocelli", **current_context()}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         try:

@@ -43,6 +43,12 @@ class Provider:
     full_side: int = 1536
     free: bool = False
     kind: str = CHAT
+    otel: str | None = None
+
+    @property
+    def span_name(self) -> str:
+        """The provider's name in spans."""
+        return self.otel or self.name
 
     @property
     def is_server(self) -> bool:

@@ -85,6 +85,7 @@ def _serve(dsn: Future[str]) -> None:
     from ocelli.cli.logs import configure_logs
     from ocelli.cli.metrics import count_as
     from ocelli.settings import Settings
+    from ocelli.wiring.tracing import tracing
 
     settings = Settings()
     files = _raise_file_limit()
@@ -92,11 +93,15 @@ def _serve(dsn: Future[str]) -> None:
         case ["api", descriptor]:
             configure_logs(settings, "api")
             count_as("api")
-            _api(dsn, int(descriptor), files)
+            with tracing(settings, "api"):
+                _api(dsn, int(descriptor), files)
         case ["worker", number]:
             configure_logs(settings, f"worker-{number}")
             count_as(f"worker-{number}")
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with (
+                tracing(settings, f"worker-{number}"),
+                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+            ):
                 runner.run(work(dsn))
             os._exit(0)  # nothing is left to end well, and taking models apart would cost 0.3 s
         case ["model", descriptor]:

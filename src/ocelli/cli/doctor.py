@@ -30,6 +30,7 @@ from ocelli.wiring.checks import (
     graphics,
     local_models,
     software,
+    traces,
     vision_model,
 )
 from ocelli.wiring.data_folder import NoInstallation, local_store, running_server
@@ -109,6 +110,7 @@ def _checks(settings: Settings) -> Iterator[DoctorCheck]:
     yield vision_model(settings)
     yield graphics(settings)
     yield disk(settings)
+    yield from traces(settings)
 
 
 def _database(settings: Settings) -> str:

@@ -18,6 +18,7 @@ import structlog
 from pydantic_core import to_json
 
 from ocelli.domain.correlation import REQUEST_ID
+from ocelli.domain.tracing import current_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def configure_logs(settings: Settings, process: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S.%f", utc=is_json),
         _identified(process),
+        *([_traced] if is_json else []),
         _error_fields,
         _scrubbed,
     ]
@@ -78,6 +80,13 @@ def _identified(process: str) -> Callable[..., EventDict]:
         return {**first, "process": process, "pid": pid, "event": event.pop("event"), **event}
 
     return identify
+
+
+def _traced(_: Any, __: str, event: EventDict) -> EventDict:
+    """Add the ids by which tools join logs and traces; too long for a line that a person reads."""
+    if (ids := current_ids()) is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
 
 
 def _error_fields(_: Any, __: str, event: EventDict) -> EventDict:

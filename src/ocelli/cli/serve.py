@@ -26,6 +26,7 @@ from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exc
 from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
 from ocelli.storage.postgres.schema import NewerSchema
 from ocelli.wiring.data_folder import local_url, make_private, publish_address
+from ocelli.wiring.tracing import how_to_install, lacks_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +55,8 @@ class _Stopped(Exception):
 def serve(**options: Any) -> int:
     """Run API, workers and Postgres until SIGTERM or Ctrl-C. Returns the exit code."""
     settings = load_settings(**options)
+    if not _can_trace(settings):
+        return CANNOT_RUN
     configure_logs(settings, "serve")
     stop = _stop_on_signals()
     try:
@@ -104,6 +107,8 @@ def serve(**options: Any) -> int:
 def work(**options: Any) -> int:
     """Run workers only, until SIGTERM or Ctrl-C. Returns the exit code."""
     settings = load_settings(**options)
+    if not _can_trace(settings):
+        return CANNOT_RUN
     if settings.database_url is None:
         fail(
             "`ocelli worker` needs a database that it shares with the server.",
@@ -142,6 +147,14 @@ def work(**options: Any) -> int:
     except _Stopped:
         pass
     return 0
+
+
+def _can_trace(settings: Settings) -> bool:
+    """Return whether traces can be made, if the settings ask for them; else say what is missing."""
+    if not lacks_tracing(settings):
+        return True
+    fail("`otlp_endpoint` is set, and what makes traces is not installed", how_to_install())
+    return False
 
 
 def _wait_until(check: Callable[[], None], stop: threading.Event) -> None:

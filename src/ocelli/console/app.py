@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
+from ocelli.api.telemetry import NO_TELEMETRY
 from ocelli.console import errors, static
 from ocelli.console.backends import routes as backends
 from ocelli.console.compare import routes as compare
@@ -65,7 +66,7 @@ def install(app: FastAPI, services: Services, sessions: ConsoleSessions, owner: 
 
 def create_console(console: Console) -> FastAPI:
     """Return the application of the console."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(telemetry=NO_TELEMETRY, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.services = console.services
     app.state.console = console
     for router in ROUTERS:

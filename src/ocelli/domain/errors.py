@@ -278,3 +278,12 @@ class AnalysisFailed(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """See OcelliError."""
         return _unpickled, (type(self), self.args), vars(self)
+
+
+def error_type(error: BaseException) -> str:
+    """Return what logs and spans call an error, as one of few words."""
+    if isinstance(error, StorageFull):
+        return "storage_full"
+    if isinstance(error, AnalysisFailed):
+        return error.type.value
+    return error.code if isinstance(error, OcelliError) else type(error).__name__

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.analysis import Analysis, Status, VerificationLevel
-from ocelli.domain.correlation import REQUEST_ID
+from ocelli.domain.correlation import Origin
 from ocelli.domain.errors import (
     OcelliError,
     TooLarge,
@@ -63,7 +63,7 @@ class UploadRequest:
     upload_method: str = "STREAMING"
     storage_target: StorageTarget = StorageTarget.DEFAULT
     vocabulary: TagVocabulary | None = None
-    request_id: str | None = field(default_factory=REQUEST_ID.get)
+    origin: Origin = field(default_factory=Origin.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +386,7 @@ async def _add(
         variants=[each.image for each in new if each.request.variants],
         analyses=[_new_analysis(each) for each in new if each.request.describe],
         charge=charge,
-        requests={each.image.id: id for each in new if (id := each.request.request_id)},
+        origins={each.image.id: each.request.origin for each in new},
     )
 
 

@@ -7,11 +7,13 @@ import os
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from prometheus_client import Counter
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.s3_buckets import parse_bucket_url
+from ocelli.domain.tracing import SpanKind, span
 from ocelli.media.blob_writer import DiskReserve
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
@@ -21,11 +23,13 @@ from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.wiring.data_folder import local_store
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ocelli.domain.erasures import ErasureReason
     from ocelli.domain.ports_fetch import Fetched
     from ocelli.domain.s3_buckets import Bucket, Credentials
+    from ocelli.domain.tracing import Span
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 
@@ -41,17 +45,32 @@ def count_erased(reason: ErasureReason, pictures: int) -> None:
 
 
 class CountingFetcher(SafeFetcher):
-    """A fetcher that counts its fetches in the metrics."""
+    """A fetcher that counts its fetches in the metrics, and shows them in traces.
+
+    Addresses are those of strangers: they are sent nothing of a trace.
+    """
 
     async def get(self, url: str, *, videos: bool = False, max_bytes: int | None = None) -> Fetched:
         """See Fetcher."""
-        try:
-            fetched = await super().get(url, videos=videos, max_bytes=max_bytes)
-        except Exception:
-            FETCHES.labels("failed").inc()
-            raise
-        FETCHES.labels("completed").inc()
-        return fetched
+        with _request_span("GET", url) as request:
+            try:
+                fetched = await super().get(url, videos=videos, max_bytes=max_bytes)
+            except Exception:
+                FETCHES.labels("failed").inc()
+                raise
+            FETCHES.labels("completed").inc()
+            request.note({"http.response.body.size": len(fetched.data)})
+            return fetched
+
+
+def _request_span(method: str, url: str) -> AbstractContextManager[Span]:
+    """Give the span of a request, with the host of its address and nothing else of it."""
+    try:
+        host, port = (parts := urlsplit(url)).hostname, parts.port
+    except ValueError:  # it will be refused
+        host, port = None, None
+    attributes = {"http.request.method": method, "server.address": host, "server.port": port}
+    return span(method, SpanKind.CLIENT, attributes)
 
 
 def objects(settings: Settings) -> LocalObjects | S3Objects:

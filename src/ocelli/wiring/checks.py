@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ocelli.backends.models.catalogue import ModelError, ModelRunner, catalogue
 from ocelli.backends.models.machine import gigabytes, llama_sees_gpus, this_machine
@@ -19,6 +20,7 @@ from ocelli.distribution import (
 )
 from ocelli.domain.installation import DoctorCheck
 from ocelli.wiring.models import advice, chosen_model, launch_of
+from ocelli.wiring.tracing import how_to_install, lacks_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +46,18 @@ def quick_checks(settings: Settings) -> list[DoctorCheck]:
         vision_model(settings),
         graphics(settings),
         disk(settings),
+        *traces(settings),
     ]
+
+
+def traces(settings: Settings) -> Iterator[DoctorCheck]:
+    """Check that traces can be made, if the settings ask for them."""
+    if settings.otlp_endpoint is None:
+        return
+    if lacks_tracing(settings):
+        yield DoctorCheck("traces", "what makes them is not installed", how_to_install())
+    else:
+        yield DoctorCheck("traces", f"sent to {urlsplit(settings.otlp_endpoint).hostname}")
 
 
 def software() -> Iterator[DoctorCheck]:

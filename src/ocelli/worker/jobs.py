@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from ocelli.domain.correlation import ORIGIN_ARGUMENTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-REQUEST = "request_id"
 
 
 class Job(Protocol):
@@ -28,6 +27,6 @@ class Job(Protocol):
 
 
 def subject(arguments: Mapping[str, Any]) -> UUID:
-    """Return the id that a job is about: its only argument, beside the request id."""
-    (id,) = (value for name, value in arguments.items() if name != REQUEST)
+    """Return the id that a job is about: its only argument, beside its origin."""
+    (id,) = (value for name, value in arguments.items() if name not in ORIGIN_ARGUMENTS)
     return UUID(str(id))

@@ -14,7 +14,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import procrastinate
-from opentelemetry import trace
 from procrastinate.retry import RetryDecision
 
 from ocelli.domain.errors import StorageFull, Unavailable
@@ -220,15 +219,10 @@ class Worker:
         job = context.job
         assert job.id is not None
         self._started[job.id] = time.monotonic()
-        # The spans of a job's model calls belong to it.
-        with trace.get_tracer("ocelli.worker").start_as_current_span(
-            f"job {job.task_name}",
-            attributes={"ocelli.job": job.id, "ocelli.attempt": job.attempts + 1},
-        ):
-            try:
-                await run()
-            finally:
-                del self._started[job.id]
+        try:
+            await run()
+        finally:
+            del self._started[job.id]
 
     async def _end_if_stuck(self) -> None:
         """End the process if a job exceeds ``job_timeout``: native code cannot be interrupted."""

@@ -1,4 +1,4 @@
-"""One line in the log, and the metrics, of each job."""
+"""One line in the log, a span, and the metrics, of each job."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
-from ocelli.domain.correlation import REQUEST_ID
-from ocelli.domain.errors import AnalysisFailed, OcelliError, StorageFull
+from ocelli.domain.correlation import REQUEST_ID, Origin
+from ocelli.domain.errors import StorageFull, error_type
 from ocelli.domain.jobs import ANALYSE, REPORT, JobReport
-from ocelli.worker.jobs import REQUEST, subject
+from ocelli.domain.tracing import Span, SpanKind, span
+from ocelli.worker.jobs import subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,24 +40,32 @@ COMPLETED, FAILED, RETRIED, WAITING = "completed", "failed", "retried", "waiting
 
 @contextmanager
 def observed(job: procrastinate.jobs.Job, *, last: bool) -> Iterator[None]:
-    """One attempt at a job, under the id of the request that it was enqueued by.
+    """One attempt at a job, under the id of the request that it was enqueued by, in its trace.
 
     A job that meets an error says so in its JobReport if it ends all the same.
     """
-    request_id = job.task_kwargs.get(REQUEST)
-    REQUEST_ID.set(str(request_id) if request_id else None)
+    origin = Origin.of(job.task_kwargs)
+    REQUEST_ID.set(origin.request_id)
     report = JobReport()
     token = REPORT.set(report)
     started = time.perf_counter()
-    try:
-        yield
-    except BaseException as error:
-        report.status = WAITING if isinstance(error, StorageFull) else FAILED if last else RETRIED
-        report.error_type = report.error_type or _type(error)
-        raise
-    finally:
-        REPORT.reset(token)
-        _note(job, report, time.perf_counter() - started)
+    attributes = {
+        "ocelli.job": job.id,
+        "ocelli.attempt": job.attempts + 1,
+        "ocelli.request_id": origin.request_id,
+    }
+    with span(f"job {job.task_name}", SpanKind.CONSUMER, attributes, parent=origin.trace) as of_job:
+        try:
+            yield
+        except BaseException as error:
+            waits = isinstance(error, StorageFull)
+            report.status = WAITING if waits else FAILED if last else RETRIED
+            report.error_type = report.error_type or error_type(error)
+            raise
+        finally:
+            REPORT.reset(token)
+            _note(job, report, time.perf_counter() - started)
+            _describe(of_job, report)
 
 
 def count_webhook(succeeded: bool) -> None:
@@ -64,12 +73,17 @@ def count_webhook(succeeded: bool) -> None:
     WEBHOOKS.labels(COMPLETED if succeeded else FAILED).inc()
 
 
-def _type(error: BaseException) -> str:
-    if isinstance(error, StorageFull):
-        return "storage_full"
-    if isinstance(error, AnalysisFailed):
-        return error.type.value
-    return error.code if isinstance(error, OcelliError) else type(error).__name__
+def _describe(of_job: Span, report: JobReport) -> None:
+    of_job.note(
+        {
+            "ocelli.status": report.status or COMPLETED,
+            "ocelli.backend": report.backend,
+            "ocelli.level": report.level,
+            "ocelli.looks": len(report.calls) or None,
+        }
+    )
+    if report.error_type:
+        of_job.fail(report.error_type)
 
 
 def _note(job: procrastinate.jobs.Job, report: JobReport, seconds: float) -> None:

@@ -17,6 +17,7 @@ from ocelli.backends.chat.telemetry import CallOutcome, breaker_changed
 from ocelli.backends.providers import Structured
 from ocelli.domain.claims import Tokens
 from ocelli.domain.http_status import retry_after
+from ocelli.domain.tracing import current_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class ChatClient:
         finally:
             breaker_changed(self.config, self.attempts.breaker.state)
         outcome.model = str(answer.get("model") or self.config.model)
-        outcome.tokens = _tokens(answer, outcome.tokens)
+        outcome.tokens = tokens_of(answer, outcome.tokens)
         return self._completion(answer, outcome)
 
     def _body(
@@ -123,7 +124,7 @@ class ChatClient:
             async with self.session.post(
                 config.url,
                 json=body,
-                headers={"User-Agent": USER_AGENT, **config.headers()},
+                headers={"User-Agent": USER_AGENT, **current_context(), **config.headers()},
                 proxy=config.proxy,
                 allow_redirects=False,  # the key is for this address alone
             ) as response:
@@ -184,8 +185,8 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _tokens(answer: Mapping[str, Any], before: Tokens) -> Tokens:
-    """Of all attempts: what was refused may have been counted too."""
+def tokens_of(answer: Mapping[str, Any], before: Tokens) -> Tokens:
+    """Return the tokens that an answer tells, and those of the attempts before: all may count."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return before

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import io
 import math
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, aclosing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,11 @@ from yarl import URL
 
 from ocelli.backends.chat import failures
 from ocelli.backends.chat.attempts import Attempts
-from ocelli.backends.chat.client import USER_AGENT
+from ocelli.backends.chat.client import USER_AGENT, tokens_of
 from ocelli.backends.chat.failures import OURS, UpstreamRejection, is_request_error
 from ocelli.backends.chat.stream import StreamTranslator, parsed
 from ocelli.backends.config import BackendConfig
+from ocelli.backends.model_spans import model_span, note_answer
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.chat_errors import (
     UpstreamError,
@@ -29,15 +30,19 @@ from ocelli.domain.chat_errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from ocelli.domain.claims import Tokens
+from ocelli.domain.errors import error_type
 from ocelli.domain.http_status import retry_after
 from ocelli.domain.ports_chat import PictureLimits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import aiohttp
 
     from ocelli.backends.registry import MissingKey
+    from ocelli.domain.tracing import Span
 
 MAX_ANSWER = 64 * MEGABYTE
 MAX_ERROR = MEGABYTE
@@ -130,25 +135,42 @@ class RelayUpstream:
 
     async def ask(self, body: bytes, *, stream: bool, request_id: str) -> RelayReply:
         """See ports_chat.ChatUpstream."""
-        begin = partial(self._begin, body, request_id, _stream if stream else _whole)
-        try:
-            return await self._attempts.with_retries(partial(self._attempts.once, begin))
-        except UpstreamRejection as refused:
-            raise to_client(refused) from refused
+        with ExitStack() as stack:
+            # Of a stream it ends with the last event, which may be in another task.
+            call = stack.enter_context(self._span(stream=stream))
+            headers = {**call.context(), "X-Request-ID": request_id}
+            begin = partial(self._begin, body, headers, call, _stream if stream else _whole)
+            try:
+                reply = await self._attempts.with_retries(partial(self._attempts.once, begin))
+            except UpstreamRejection as refused:
+                raise to_client(refused) from refused
+            return replace(reply, ends=stack.pop_all()) if stream else reply
+
+    def _span(self, *, stream: bool) -> AbstractContextManager[Span]:
+        config = self._config
+        attributes = {"gen_ai.request.stream": stream or None, "ocelli.backend": config.name}
+        provider = config.provider.span_name
+        return model_span(
+            "chat", config.model, provider, config.base_url, attributes, is_current=False
+        )
 
     async def _begin(
-        self, body: bytes, request_id: str, read: Callable[[_Answer], Awaitable[RelayReply]]
+        self,
+        body: bytes,
+        headers: dict[str, str],
+        call: Span,
+        read: Callable[[_Answer], Awaitable[RelayReply]],
     ) -> RelayReply:
         with _as_refused(failures.not_reached, self._config):
             response = await self._connections.session.post(
                 self._url,
                 data=io.BytesIO(body) if len(body) > LARGE_BODY else body,
-                headers={**self._headers, "X-Request-ID": request_id},
+                headers={**headers, **self._headers},
                 timeout=self._timeout,
                 proxy=self._config.proxy,
                 allow_redirects=False,
             )
-        answer = _Answer(self._config, response)
+        answer = _Answer(self._config, response, call)
         try:
             if response.status not in (200, 201):
                 raise await answer.refusal()
@@ -165,10 +187,12 @@ class RelayReply:
     answer: _Answer
     body: bytes = b""
     events: AsyncGenerator[bytes] | None = None
+    ends: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
         """See ports_chat.ChatReply."""
         self.answer.close()
+        self.ends.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +201,7 @@ class _Answer:
 
     config: BackendConfig
     response: aiohttp.ClientResponse
+    call: Span
 
     async def read(self, most: int) -> bytes:
         """Return the decompressed body. Raises UpstreamRejection."""
@@ -241,6 +266,7 @@ async def _whole(answer: _Answer) -> RelayReply:
     value, data = await answer.json()
     if not value.get("choices"):
         raise answer.unusable("answered without a choice.")
+    _note(answer.call, value)
     return RelayReply(answer, data)
 
 
@@ -257,17 +283,23 @@ async def _stream(answer: _Answer) -> RelayReply:
 async def _events(answer: _Answer) -> AsyncGenerator[bytes]:
     """Yield the events. Raises UpstreamRejection if the stream ends before [DONE]."""
     stream = StreamTranslator(answer.config.name, answer.config.secrets, has_end=answer.has_end)
-    async with aclosing(answer.pieces()) as pieces:
-        async for piece in pieces:
-            if out := stream.feed(piece):
-                yield out
-            if stream.is_done or stream.failed:
-                break
-        else:
-            if out := stream.end():
-                yield out
-    if stream.failed:
-        raise stream.failed
+    try:
+        async with aclosing(answer.pieces()) as pieces:
+            async for piece in pieces:
+                if out := stream.feed(piece):
+                    yield out
+                if stream.is_done or stream.failed:
+                    break
+            else:
+                if out := stream.end():
+                    yield out
+        if stream.failed:
+            raise stream.failed
+    except UpstreamRejection as refused:
+        answer.call.fail(error_type(refused))
+        raise
+    finally:
+        _note(answer.call, stream.told)
     await answer.finish()
 
 
@@ -279,6 +311,13 @@ async def _from(first: bytes, events: AsyncGenerator[bytes]) -> AsyncGenerator[b
                 yield piece
         except UpstreamRejection as refused:
             raise to_client(refused) from refused
+
+
+def _note(call: Span, value: Mapping[str, Any]) -> None:
+    """Note the model and the usage that an answer tells."""
+    model, usage = value.get("model"), value.get("usage")
+    tokens = tokens_of(value, Tokens()) if isinstance(usage, dict) else None
+    note_answer(call, model=model if isinstance(model, str) else None, tokens=tokens)
 
 
 def to_client(refused: UpstreamRejection) -> UpstreamError:

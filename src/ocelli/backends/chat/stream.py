@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ocelli.backends.chat.failures import UpstreamRejection
 
 DONE = b"[DONE]"
+TOLD = ("model", "usage")  # of an answer, beside what it says
 MAX_EVENT = 16 * MEGABYTE
 COMMENT = b":\n\n"  # keeps a connection open
 
@@ -26,13 +27,14 @@ class StreamTranslator:
 
     Comments, names and numbers of events are for the way alone. ``has_end``: the end of the
     response can be told from that of the connection, so what ends is complete. Once ``failed`` is
-    set, or ``is_done``, nothing more comes.
+    set, or ``is_done``, nothing more comes. ``told`` is what the events said of TOLD.
     """
 
     def __init__(self, who: str, secrets: Sequence[str], *, has_end: bool) -> None:
         self.failed: UpstreamRejection | None = None
         self.is_done = False
         self.has_begun = False
+        self.told: dict[str, Any] = {}
         self._who = who
         self._secrets = secrets
         self._events = EventParser()
@@ -93,6 +95,7 @@ class StreamTranslator:
 
     def _chunk(self, value: dict[str, Any], data: bytes) -> bytes:
         self.has_begun = True
+        self.told |= {name: value[name] for name in TOLD if value.get(name)}
         if not self._is_complete:
             choices = value.get("choices") or ()
             self._is_complete = any(

@@ -7,20 +7,19 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
 from prometheus_client import Counter, Gauge, Histogram
 
 from ocelli.backends.chat.breaker import State
+from ocelli.backends.model_spans import model_span, note_answer
 from ocelli.domain.claims import Tokens
-from ocelli.domain.errors import AnalysisFailed
+from ocelli.domain.errors import error_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocelli.backends.config import BackendConfig
+    from ocelli.domain.tracing import Attribute
 
 log = logging.getLogger(__name__)
 
@@ -60,58 +59,30 @@ def observed(config: BackendConfig, look: str) -> Iterator[CallOutcome]:
     """One look (describe, tag, check or judge) in all its traces; what it raises goes on."""
     outcome = CallOutcome()
     started = time.perf_counter()
-    address = urlsplit(config.base_url)
-    tracer = trace.get_tracer("ocelli.backends")
-    attributes: dict[str, str | int] = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": config.provider.name,
-        "gen_ai.request.model": config.model,
+    failed: str | None = None
+    attributes: dict[str, Attribute | None] = {
         "gen_ai.request.max_tokens": config.max_tokens,
         "gen_ai.output.type": "json",
-        "server.address": address.hostname or "",
         "ocelli.backend": config.name,
         "ocelli.look": look,
     }
-    if address.port:
-        attributes["server.port"] = address.port
-    failed: str | None = None
-    with tracer.start_as_current_span(
-        f"chat {config.model}",
-        kind=SpanKind.CLIENT,
-        attributes=attributes,
-        record_exception=False,  # its words may come from the server
-        set_status_on_exception=False,
-    ) as span:
+    provider = config.provider.span_name
+    with model_span("chat", config.model, provider, config.base_url, attributes) as call:
         try:
             yield outcome
-        except AnalysisFailed as error:
-            failed = error.type.value
-            raise
         except BaseException as error:
-            failed = type(error).__name__
+            failed = error_type(error)
             raise
         finally:
             outcome.milliseconds = (time.perf_counter() - started) * 1000
-            if failed:
-                span.set_attribute("error.type", failed)
-                span.set_status(Status(StatusCode.ERROR))
-            _describe(span, outcome)
+            note_answer(call, model=outcome.model, tokens=outcome.tokens, finish=outcome.finish)
+            call.note({"ocelli.attempts": outcome.attempts})
             _count(config, look, outcome, failed)
 
 
 def breaker_changed(config: BackendConfig, state: State) -> None:
     """Show it, and say it where it is worth knowing."""
     BREAKER.labels(config.name).set(LEVELS[state])
-
-
-def _describe(span: trace.Span, outcome: CallOutcome) -> None:
-    if outcome.model:
-        span.set_attribute("gen_ai.response.model", outcome.model)
-    if outcome.finish:
-        span.set_attribute("gen_ai.response.finish_reasons", [outcome.finish])
-    span.set_attribute("gen_ai.usage.input_tokens", outcome.tokens.prompt)
-    span.set_attribute("gen_ai.usage.output_tokens", outcome.tokens.completion)
-    span.set_attribute("ocelli.attempts", outcome.attempts)
 
 
 def _count(config: BackendConfig, look: str, outcome: CallOutcome, failed: str | None) -> None:

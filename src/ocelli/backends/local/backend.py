@@ -19,6 +19,7 @@ from ocelli.domain.errors import AnalysisFailed, FailureType
 from ocelli.domain.findings import LOCAL, Feature, Findings
 from ocelli.domain.languages import DEFAULT
 from ocelli.domain.questions import Role
+from ocelli.domain.tracing import span
 from ocelli.media.decode import checked_header, decode
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class LocalBackend:
             found = self._described(*self._sight(picture, thorough=thorough), role)
             return replace(found, ignored=_ignored(question))
 
-        return await self._run(look)
+        return await self._run("describe", look)
 
     async def check(
         self,
@@ -118,7 +119,7 @@ class LocalBackend:
             verdicts = tuple(recheck(claim, seen) for claim in claims)
             return ClaimCheck(self.name, self.model_version, verdicts, model_ms=seen.model_ms)
 
-        return await self._run(check)
+        return await self._run("check", check)
 
     def confidence(self, claims: Sequence[JudgedClaim]) -> float | None:
         """See ports_backends.Backend."""
@@ -134,7 +135,9 @@ class LocalBackend:
 
     async def gather(self, picture: PictureLike) -> Findings:
         """All that the models find, down to traces of colours, and no description."""
-        return await self._run(lambda: self._findings(*self._sight(picture, every_color=True)))
+        return await self._run(
+            "evidence", lambda: self._findings(*self._sight(picture, every_color=True))
+        )
 
     def judge(self, claim: Claim, findings: Findings) -> Verdict | None:
         """See ``judging``."""
@@ -155,13 +158,15 @@ class LocalBackend:
             findings = self._described(detect(pixels, clock), clock, Role.GENERAL)
         return findings, Timing((perf_counter() - start) * 1000, clock.model_ms)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, look: str, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         self._running += 1
         if self._rest is not None:
             self._rest.cancel()
         try:
-            return await loop.run_in_executor(self._executor, work)
+            attributes = {"ocelli.backend": self.name, "ocelli.look": look}
+            with span(f"{look} {self.name}", attributes=attributes):
+                return await loop.run_in_executor(self._executor, work)
         finally:
             self._running -= 1
             if not self._running:

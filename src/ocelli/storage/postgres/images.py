@@ -10,7 +10,7 @@ from ocelli.domain.analysis import Status
 from ocelli.domain.images import Original, StorageTarget, VariantStatus
 from ocelli.storage.postgres.analyses import ADD_ANALYSES, new_rows
 from ocelli.storage.postgres.annotations import edits_of
-from ocelli.storage.postgres.jobs import ENQUEUE, NOTHING, Requests, analyse_jobs, variants_jobs
+from ocelli.storage.postgres.jobs import ENQUEUE, NOTHING, Origins, analyse_jobs, variants_jobs
 from ocelli.storage.postgres.library import ADD_ENTRIES, PostgresLibrary, new_entry
 from ocelli.storage.postgres.reviews import PostgresReviews
 from ocelli.storage.postgres.rows import ALWAYS, recordset, to_analysis, to_image, to_variant
@@ -69,14 +69,14 @@ class PostgresImages:
         variants: Sequence[Image] = (),
         analyses: Sequence[Analysis] = (),
         charge: Charge | None = None,
-        requests: Requests = NOTHING,
+        origins: Origins = NOTHING,
     ) -> Limit | None:
         """Insert new images of one tenant; their files must be in the store already.
 
         Also inserts ``analyses``, the jobs of those behind the tenant's own backlog, the jobs for
         ``variants``, and counts ``charge``. If that reaches a limit, nothing is inserted and the
-        limit is returned. All in one statement, so atomic by itself. ``requests`` by which they
-        came, if by several.
+        limit is returned. All in one statement, so atomic by itself. ``origins`` are the requests
+        by which they came, if by several.
         """
         if not images:
             return None
@@ -86,7 +86,7 @@ class PostgresImages:
             "images": recordset(_new_row(each) for each in images),
             "analyses": new_rows(analyses),
             "jobs": recordset(
-                [*analyse_jobs(analyses, requests), *variants_jobs(variants, requests)]
+                [*analyse_jobs(analyses, origins), *variants_jobs(variants, origins)]
             ),
         }
         if charge is None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ocelli.domain.correlation import REQUEST_ID
+from ocelli.domain.correlation import Origin
 from ocelli.domain.jobs import ANALYSE, EXPORT, EXTRACT_COLORS, MAKE_VARIANTS
 from ocelli.storage.postgres.rows import ALWAYS, recordset
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ocelli.domain.images import Image
     from ocelli.storage.postgres.rows import Connection
 
-Requests = Mapping[UUID, str]
-NOTHING: Requests = MappingProxyType({})
+Origins = Mapping[UUID, Origin]
+NOTHING: Origins = MappingProxyType({})
 
 
 # Clients wait for descriptions; variants are made when no description is queued.
@@ -42,17 +42,15 @@ HAVING count(*) > 0
 """
 
 
-def variants_jobs(images: Iterable[Image], requests: Requests = NOTHING) -> list[dict[str, Any]]:
-    """At the lowest priority. ``requests`` are those of some pictures, where they differ."""
+def variants_jobs(images: Iterable[Image], origins: Origins = NOTHING) -> list[dict[str, Any]]:
+    """At the lowest priority. ``origins`` are those of some pictures, where they differ."""
     return [
-        _job(MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id, of=requests.get(image.id))
+        _job(MAKE_VARIANTS, _VARIANTS_PRIORITY, "image_id", image.id, of=origins.get(image.id))
         for image in images
     ]
 
 
-def analyse_jobs(
-    analyses: Iterable[Analysis], requests: Requests = NOTHING
-) -> list[dict[str, Any]]:
+def analyse_jobs(analyses: Iterable[Analysis], origins: Origins = NOTHING) -> list[dict[str, Any]]:
     """Return analyse jobs of one tenant, behind its own backlog only."""
     return [
         _job(
@@ -61,7 +59,7 @@ def analyse_jobs(
             "analysis_id",
             analysis.id,
             behind=True,
-            of=requests.get(analysis.image_id) if analysis.image_id else None,
+            of=origins.get(analysis.image_id) if analysis.image_id else None,
         )
         for number, analysis in enumerate(analyses)
     ]
@@ -74,16 +72,16 @@ def _job(
     id: UUID,
     *,
     behind: bool = False,
-    of: str | None = None,
+    of: Origin | None = None,
 ) -> dict[str, Any]:
     """Never two of one lock at once. ``of`` is the request, if not the present one."""
-    request_id = of or REQUEST_ID.get()
+    origin = of or Origin.current()
     return {
         "task": task,
         "priority": priority,
         "behind": behind,
         "lock": f"{task}:{id}",
-        "args": {argument: id} | ({"request_id": request_id} if request_id else {}),
+        "args": {argument: id} | origin.arguments(),
     }
 
 

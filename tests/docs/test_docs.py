@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +195,14 @@ def commands(page: Path, program: str) -> list[list[str]]:
     return found
 
 
+@cache
+def command_line() -> Any:
+    return typer.main.get_command(app)
+
+
 def cli_problem(words: list[str]) -> str | None:
     """Why the command line would refuse these words, as far as names go."""
-    command: Any = typer.main.get_command(app)
+    command: Any = command_line()
     rest = list(words)
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]

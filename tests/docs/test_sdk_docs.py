@@ -54,17 +54,23 @@ def test_every_block_of_the_reference_compiles() -> None:
         compile(code, "reference.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
-def test_every_block_uses_only_names_that_exist(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mypy keeps what it has found out about the SDK."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def test_every_block_uses_only_names_that_exist(tmp_path: Path, known: Path) -> None:
     files = []
     for page in PAGES:
         assert blocks(page), page.name
         files.append(tmp_path / f"{page.stem.replace('-', '_')}.py")
         files[-1].write_text(program(blocks(page)))
-    assert mypy(tmp_path, files) == ""
+    assert mypy(tmp_path, known, files) == ""
     assert [name for page in PAGES for code in blocks(page) for name in unknown(code)] == []
 
 
-def test_the_checker_finds_what_does_not_exist(tmp_path: Path) -> None:
+def test_the_checker_finds_what_does_not_exist(tmp_path: Path, known: Path) -> None:
     assert unknown("from aion import AionVision, UploadOne") == ["aion.UploadOne"]
     wrong = [
         'print((await client.upload_one("photo.jpg")).caption)',
@@ -73,7 +79,7 @@ def test_the_checker_finds_what_does_not_exist(tmp_path: Path) -> None:
     ]
     file = tmp_path / "wrong.py"
     file.write_text(program(wrong))
-    found = mypy(tmp_path, [file])
+    found = mypy(tmp_path, known, [file])
     assert all(word in found for word in ("caption", "retries", "nothing")), found
 
 
@@ -114,13 +120,13 @@ def program(blocks: list[str]) -> str:
     return f"from aion import AionVision\n\nasync def page(client: AionVision) -> None:\n{body}"
 
 
-def mypy(folder: Path, files: list[Path]) -> str:
+def mypy(folder: Path, cache: Path, files: list[Path]) -> str:
     """Its complaints; an empty text if there are none."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--config-file=", "--check-untyped-defs"),
             *("--allow-redefinition", "--no-error-summary", "--follow-imports=silent"),
-            *(f"--cache-dir={folder / 'cache'}", *map(str, files)),
+            *(f"--cache-dir={cache}", *map(str, files)),
         ],
         capture_output=True,
         text=True,

@@ -77,7 +77,7 @@ def drawing(
         pen.polygon(
             [((left + radius * x) * FINE, (top + radius * y) * FINE) for x, y in turned], color
         )
-    return np.array(image.resize((400, 300), Image.Resampling.LANCZOS))
+    return np.array(image.reduce(FINE))
 
 
 @pytest.mark.parametrize("noun", FIGURES)

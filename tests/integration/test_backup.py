@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -25,9 +26,10 @@ from typer.testing import CliRunner
 
 from ocelli.cli.main import app
 from ocelli.domain.backups import BackupFailed
+from ocelli.domain.errors import StorageFull
 from ocelli.settings import Settings
 from ocelli.storage.backup import dump
-from ocelli.storage.backup.folder import BackupFolder
+from ocelli.storage.backup.folder import BackupFolder, full_disk_told
 from ocelli.storage.embedded import EmbeddedPostgres
 from ocelli.storage.postgres.schema import migrate
 from ocelli.wiring import backup as wiring
@@ -271,6 +273,15 @@ def test_what_no_backup_says_is_damage(
             lines.write(json.dumps(fields))
         with pytest.raises(BackupFailed, match="is damaged"):
             list(backup.objects())
+
+
+def test_a_full_disk_is_told_with_what_to_do() -> None:
+    for error in (OSError(errno.ENOSPC, "full"), StorageFull("There is no room.")):
+        with pytest.raises(BackupFailed, match="older backups are whole") as told, full_disk_told():
+            raise error
+        assert "make room" in str(told.value.hint)
+    with pytest.raises(FileNotFoundError), full_disk_told():
+        raise FileNotFoundError(errno.ENOENT, "no such file")
 
 
 def test_an_object_that_is_not_in_the_store_is_told(

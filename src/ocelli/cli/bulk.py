@@ -105,7 +105,10 @@ def bulk(options: BulkOptions, **settings: Any) -> int:
         fail(str(error))
         return CANNOT_RUN
     except OSError as error:  # the disk is full, or the output is not ours to write
-        fail(f"{error.strerror or error}: {printable(str(error.filename or options.output))}")
+        fail(
+            f"{error.strerror or error}: {printable(str(error.filename or options.output))}",
+            "the same command continues",
+        )
         return CANNOT_RUN
     except NoModel as error:
         return error.code

@@ -21,6 +21,7 @@ from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any
 
 from ocelli.domain.backups import BackupFailed, KeptObject, Manifest, Problem
+from ocelli.domain.errors import StorageFull
 from ocelli.media.blob_writer import BlobWriter, make_folder, sync
 
 if TYPE_CHECKING:
@@ -277,13 +278,13 @@ def full_disk_told() -> Iterator[None]:
     """Translate the error of a disk without room."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BackupFailed(
-                "The disk is full; what was copied stays, and the older backups are whole.",
-                "make room, and run the command again",
-            ) from error
-        raise
+    except (OSError, StorageFull) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BackupFailed(
+            "The disk is full; what was copied stays, and the older backups are whole.",
+            "make room, and run the command again",
+        ) from error
 
 
 def _digest(path: Path) -> str:

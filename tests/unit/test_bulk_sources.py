@@ -7,6 +7,7 @@ import json
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -153,6 +154,17 @@ def test_an_archive_with_links_and_absolute_names_writes_nothing(tmp_path: Path)
     (tmp_path / "cut.tar").write_bytes(whole[: 512 * 3 + 100])
     with pytest.raises(BadSource, match="cannot be read"):
         found(tmp_path / "cut.tar")
+
+
+def test_members_that_are_too_large_are_not_read(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "t.tar.gz", "w:gz") as archive:
+        member(archive, "large.jpg", bytes(11))
+        member(archive, "small.jpg", bytes(10))
+    it = replace(source(tmp_path / "t.tar.gz"), max_bytes=10)
+    large, small = it.entries()
+    assert large.data is None
+    assert "11 bytes" in str(large.problem)
+    assert small.data == bytes(10)
 
 
 def test_a_long_table_is_read_in_little_memory(tmp_path: Path) -> None:

@@ -35,13 +35,15 @@ class BadSource(Exception):
 class Source:
     """The pictures of one ``SOURCE`` of the command line. ``walk`` yields those of a folder.
 
-    ``column`` is that of a table. ``extensions`` are those of pictures.
+    ``column`` is that of a table. ``extensions`` are those of pictures. ``max_bytes`` bounds the
+    members of archives.
     """
 
     text: str
     walk: Callable[[Path], Iterator[Path]]
     extensions: frozenset[str]
     column: str | None = None
+    max_bytes: int = 100 * 1024 * 1024
 
     def count(self) -> int | None:
         """Return about how many entries there are; None where finding out reads all pictures.
@@ -113,7 +115,7 @@ class Source:
             return
         with _failing(name):
             if kind == "tar":
-                yield from tars.entries(path, printable(name), self.extensions)
+                yield from tars.entries(path, printable(name), self.extensions, self.max_bytes)
                 return
             resolve = partial(_resolved, name.rpartition("/")[0])
             yield from tables.entries(path, printable(name), kind, self.column, resolve)

@@ -83,7 +83,7 @@ def _of_parquet(path: Path, column: str | None) -> Iterator[Any]:
         with pq.ParquetFile(path) as file:
             wanted = _chosen(file.schema_arrow.names, column)
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=[wanted]):
-                yield from batch.column(0).to_pylist()
+                yield from (each.as_py() for each in batch.column(0))
     except pa.ArrowException as error:
         raise UnreadableTable(str(error).splitlines()[0]) from error
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXTENSIONS = (".tar", ".tar.gz", ".tgz")
-MAX_BYTES = 512 * 1024 * 1024  # of one member: what is larger is no picture
 
 
 class UnreadableTar(Exception):
     """The file is no archive, or ends early."""
 
 
-def entries(path: Path, name: str, extensions: frozenset[str]) -> Iterator[Entry]:
+def entries(path: Path, name: str, extensions: frozenset[str], max_bytes: int) -> Iterator[Entry]:
     """Yield an entry for each member that is called like a picture, in their order.
 
-    ``name`` is that of the archive in the output. Raises UnreadableTar.
+    ``name`` is that of the archive in the output. Members of more than ``max_bytes`` are not read:
+    packed, they may be small. Raises UnreadableTar.
     """
     seen: Counter[str] = Counter()
     try:
@@ -40,15 +40,16 @@ def entries(path: Path, name: str, extensions: frozenset[str]) -> Iterator[Entry
                 source = f"{name}#{member.name}"
                 if seen[member.name] > 1:
                     source += f"#{seen[member.name]}"
-                yield _entry(source, archive, member)
+                yield _entry(source, archive, member, max_bytes)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise UnreadableTar(str(error)) from error
 
 
-def _entry(source: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+def _entry(source: str, archive: tarfile.TarFile, member: tarfile.TarInfo, max_bytes: int) -> Entry:
     if not member.isreg():
         return Entry(source, problem="The member of the archive is a link, a folder or a device.")
-    if member.size > MAX_BYTES:
-        return Entry(source, problem=f"The member has {member.size:,} bytes.")
+    if member.size > max_bytes:
+        problem = f"The member has {member.size:,} bytes, and {max_bytes:,} is the limit."
+        return Entry(source, problem=problem)
     file = archive.extractfile(member)
     return Entry(source, data=file.read() if file is not None else b"")

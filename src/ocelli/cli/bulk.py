@@ -123,6 +123,7 @@ def _run(options: BulkOptions, settings: Settings) -> int:
         lambda folder: walk(folder, recursive=True, include_hidden=False),
         frozenset(SUPPORTED_EXTENSIONS),
         options.column,
+        settings.max_upload_bytes,
     )
     with locked(options.output):
         shards.remove_unfinished(options.output)

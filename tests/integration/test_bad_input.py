@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 from tests.conftest import Server, ocelli
 from tests.integration.test_main_job import API, finished, get, noise, upload
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -291,6 +291,19 @@ def raw(server: Server, *headers: str) -> socket.socket:
         f"{length}\r\n\r\n".encode()
     )
     return connection
+
+
+@pytest.mark.parametrize("name", ["Host", "X-Forwarded-Host"])
+def test_a_redirect_leads_to_no_host_that_a_client_names(server: Server, name: str) -> None:
+    for path in (f"{API}/user-files", "/docs"):
+        answer = requests.get(
+            f"{server.url}{path}/?a=%0D%0Ab",
+            headers={name: "elsewhere.example", "Authorization": f"Bearer {server.key}"},
+            allow_redirects=False,
+            timeout=PATIENCE,
+        )
+        assert answer.status_code == 307
+        assert answer.headers["Location"] == f"{path}?a=%0D%0Ab"
 
 
 def test_a_client_that_hangs_up_leaves_nothing(server: Server) -> None:

@@ -21,7 +21,7 @@ from ocelli.api.bodies import WholeBodies
 from ocelli.api.dialects import dialects, errors_of
 from ocelli.api.idempotency import Replay, StoreAnswers, document, replay
 from ocelli.api.middleware import Envelope
-from ocelli.api.proxies import PrefixedRedirects
+from ocelli.api.proxies import PathRedirects
 from ocelli.api.telemetry import NO_TELEMETRY
 from ocelli.domain.errors import OcelliError, ValidationFailed
 
@@ -59,8 +59,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(WholeBodies)
     app.add_middleware(Envelope)
     app.add_middleware(Aliases, services)
-    if services.prefix:
-        app.add_middleware(PrefixedRedirects, services.prefix)
+    app.add_middleware(PathRedirects, services.prefix)
     plain_routes = [route for dialect in dialects() for route in dialect.plain_routes]
     app.router.routes[:0] = [*plain_routes, Route("/openapi.json", _Document(app))]
     app.router.routes.append(Route("/docs", _reference(app, services.prefix)))

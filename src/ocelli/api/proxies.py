@@ -49,8 +49,9 @@ class ForwardedAddress:
         await self._app(scope, receive, send)
 
 
-class PrefixedRedirects:
-    """Puts a proxy's prefix before the redirects of a router, which add a slash or remove one.
+class PathRedirects:
+    """Makes the redirects of a router, which add a slash or remove one, paths: with a proxy's
+    prefix, and without a host, which anyone can name.
 
     A router knows the path without the prefix. All other redirects are made with the public
     address. Pure ASGI.
@@ -75,9 +76,11 @@ class PrefixedRedirects:
 
     def _with_prefix(self, location: bytes, scope: Scope) -> bytes:
         parts = urlsplit(location.decode("latin-1"))
-        if unquote(parts.path).rstrip("/") != scope["path"].rstrip("/"):
+        is_other = unquote(parts.path).rstrip("/") != scope["path"].rstrip("/")
+        path = self._prefix + parts.path
+        if is_other or path.startswith("//"):  # that would be a host
             return location
-        return urlunsplit(("", "", self._prefix + parts.path, parts.query, "")).encode("latin-1")
+        return urlunsplit(("", "", path, parts.query, "")).encode("latin-1")
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:

@@ -60,7 +60,7 @@ test-fast: venv  ## the unit tests, with few examples of each property
 test-foreign: docs  ## what other people wrote against ours: clients of OpenAI and Ollama, LangChain, LiteLLM, pydantic-ai
 	@! command -v npm >/dev/null || npm install --silent --no-fund --no-audit --prefix tests/foreign
 	@$(BIN)/$(PIP) --no-deps --require-hashes -r tests/foreign/requirements.txt
-	@$(call run, $(BIN)/python -m pytest tests/foreign)
+	@$(call run, $(PARALLEL) --durations=10 tests/foreign)
 
 test-engines: venv  ## bulk runs on Daft and on a cluster of Ray
 	@$(BIN)/$(PIP) --no-deps --require-hashes -r tests/foreign/engines.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gzip
 import hashlib
@@ -19,19 +20,26 @@ import psycopg
 import pytest
 import requests
 from tests.conftest import OCELLI, Server, database_of_process, reachable, start_server
+from tests.integration.test_erasures import found_in_tables
 from tests.integration.test_main_job import API, finished, noise, upload
 from tests.s3.store import S3
 from tests.waiting import PATIENCE, until
 from typer.testing import CliRunner
 
 from ocelli.cli.main import app
+from ocelli.domain.accounts import KeyDraft, Tier
 from ocelli.domain.backups import BackupFailed
 from ocelli.domain.errors import StorageFull
 from ocelli.settings import Settings
 from ocelli.storage.backup import dump
 from ocelli.storage.backup.folder import BackupFolder, full_disk_told
 from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
+from ocelli.usecases.erasures import Erasures
+from ocelli.usecases.keys import Keys
+from ocelli.usecases.store_resolver import StoreResolver
 from ocelli.wiring import backup as wiring
 
 Command = Callable[..., Any]
@@ -168,8 +176,8 @@ def add_pictures(dsn: str, store: Path, numbers: range) -> None:
     """Rows and objects of a tenant, as uploads make them."""
     with psycopg.connect(dsn) as connection:
         tenant = connection.execute(
-            "INSERT INTO tenants (name, tier) VALUES ('of backups', 'FREE')"
-            " ON CONFLICT (name) DO UPDATE SET tier = 'FREE' RETURNING id"
+            "INSERT INTO tenants (name, tier) VALUES ('of backups', 'free')"
+            " ON CONFLICT (name) DO UPDATE SET tier = 'free' RETURNING id"
         ).fetchone()
         assert tenant is not None
         for number in numbers:
@@ -320,6 +328,68 @@ def test_older_backups_and_what_they_alone_hold_are_removed(
     assert len(list((target / "objects").glob("*/*"))) == 15
     assert finished_backups(target)[0].startswith("000003-")
     command("backup", "--verify", target)
+
+
+def erase_in(data: Path, *, tenant: str | None = None) -> str:
+    """Erase a picture of an installation without a server, or a tenant; return the id."""
+    postgres = EmbeddedPostgres(data / "postgres")
+    postgres.start()
+
+    async def run() -> str:
+        async with PostgresDatabase(postgres.dsn, max_connections=2) as database:
+            erasures = Erasures(database, StoreResolver(LocalObjects(data / "objects", b"s")))
+            if tenant is not None:
+                receipt = await erasures.erase_tenant(tenant)
+                assert receipt is not None
+                return str(receipt.tenant_id)
+            await Keys(database).issue("of backups", Tier.FREE, KeyDraft("", ("admin",)))
+            async with database.transaction() as tx:
+                key = await tx.accounts.oldest_admin("of backups")
+                assert key is not None
+                (id, *_) = await tx.erasing.ids_of(key.tenant.id, limit=1)
+            assert (await erasures.erase_pictures(key, [str(id)])).completed_at
+            return str(id)
+
+    try:
+        return str(in_thread(lambda: asyncio.run(run())))
+    finally:
+        postgres.stop()
+
+
+def holds(data: Path, id: str) -> bool:
+    """Whether a row but receipts, or the path of an object, names it."""
+    postgres = EmbeddedPostgres(data / "postgres")
+    postgres.start()
+    try:
+        found = found_in_tables(postgres.dsn, [id])
+    finally:
+        postgres.stop()
+    in_rows = [row for row in found if not row.startswith("erasures")]
+    return bool(in_rows) or any(id in path for path in stored(data / "objects"))
+
+
+def test_what_was_erased_since_a_backup_does_not_come_back_with_it(
+    installation: Path, command: Command, tmp_path: Path
+) -> None:
+    """By the receipts of the database that is replaced, or of a later backup in the same folder."""
+    target, data = tmp_path / "target", ["--data", str(installation)]
+    command("backup", target, *data)
+    (first,) = finished_backups(target)
+    picture = erase_in(installation)
+    again = command("restore", target, "--replace", "--at", first, *data).output
+    assert "erased again, by receipts: 1 erasures" in again
+    assert not holds(installation, picture)
+    assert len(stored(installation / "objects" / "uploads")) == 19
+    assert not (installation / "erasures.jsonl").exists()
+
+    tenant = erase_in(installation, tenant="of backups")
+    command("backup", target, *data)
+    shutil.rmtree(installation)
+    again = command("restore", target, "--at", first, *data).output
+    assert "erased again, by receipts: 2 erasures" in again
+    assert not holds(installation, picture)
+    assert not holds(installation, tenant)
+    assert stored(installation / "objects" / "uploads") == {}
 
 
 @pytest.fixture

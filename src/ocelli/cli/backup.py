@@ -70,6 +70,8 @@ def restore(target: Path, *, name: str | None, replace_all: bool, **options: Any
         rows = ", ".join(f"{count:,} {what}" for what, count in manifest.rows.items())
         typer.echo(f"restored {backup.name}: {rows}")
         typer.echo(f"objects {report.total:,}, of which {report.copied:,} were not there")
+        if report.erased:
+            typer.echo(f"erased again, by receipts: {report.erased:,} erasures")
         for problem in manifest.missing[:SHOWN]:
             fail(f"{problem.key} was not in the backup: {problem.reason}")
         typer.echo(

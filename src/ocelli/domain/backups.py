@@ -73,7 +73,7 @@ class ObjectsReport:
     """How far the copying of objects is, and what became of it.
 
     ``copied`` of ``done`` objects were not there before. ``gone`` were removed by the server with
-    their rows in the meantime.
+    their rows in the meantime. ``erased`` are receipts by which a restore has erased again.
     """
 
     total: int = 0
@@ -81,4 +81,5 @@ class ObjectsReport:
     copied: int = 0
     copied_bytes: int = 0
     gone: int = 0
+    erased: int = 0
     problems: list[Problem] = field(default_factory=list)

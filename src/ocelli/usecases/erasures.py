@@ -39,7 +39,7 @@ from ocelli.usecases.files import variant_key
 from ocelli.usecases.lookup import existing, parse_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from uuid import UUID
 
     from ocelli.domain.accounts import ApiKey
@@ -158,6 +158,28 @@ class Erasures:
             erased += len(ids)
         return erased
 
+    async def reapply(self, receipts: Iterable[Erasure]) -> int:
+        """Erase again what a restore has brought back, by the receipts; return how many counted.
+
+        All of it is out of sight, and will be erased, once the first transaction has ended. Raises
+        what the stores raise.
+        """
+        again = []
+        async with self._database.transaction() as tx:
+            for each in receipts:
+                back = await tx.erasing.is_there(each.tenant_id, each.image_ids)
+                erasure = replace(each, completed_at=None, counts={}) if back else each
+                if not await tx.erasures.add(erasure) or not back:
+                    continue
+                again.append(erasure)
+                if each.kind is ErasureKind.TENANT:
+                    await tx.erasing.revoke_keys(each.tenant_id)
+                for id in each.image_ids:
+                    await _hide(tx, each.tenant_id, id)
+        for erasure in again:
+            await self.carry_out(erasure)
+        return len(again)
+
     async def _attempt(self, erasure: Erasure) -> Erasure:
         """Carry out an erasure; if that is not possible now, it stays open."""
         try:
@@ -217,36 +239,41 @@ class Erasures:
         async with self._database.autocommit() as tx:
             custom = await tx.erasing.custom_objects(tenant_id)
         left = await self._remove(tenant_id, StorageTarget.CUSTOM, custom)
-        counts = {"objects": len(custom) - left + await self._sweep(tenant_id)}
+        bucket = {"bucket_objects": len(custom) - left, "objects_left": left}
+        await self._sweep(erasure)
         while True:
             async with self._database.transaction() as tx:
-                if await tx.erasures.lock(erasure.id) is None:
+                locked = await tx.erasures.lock(erasure.id)
+                if locked is None:
                     return existing(
                         await tx.erasures.get(tenant_id, erasure.id), "Erasure", erasure.id
                     )
-                await tx.erasures.count(erasure.id, counts | {"objects_left": left})
-                left = 0
-                if not (ids := await tx.erasing.ids_of(tenant_id, limit=MAX_PICTURES)):
+                if (
+                    not bucket.keys() & locked.counts.keys()
+                ):  # a run that was cut short counted them
+                    await tx.erasures.count(erasure.id, bucket)
+                ids = await tx.erasing.ids_of(tenant_id, limit=MAX_PICTURES)
+                if not ids:
                     await tx.erasures.count(erasure.id, await tx.erasing.tenant(tenant_id))
                     break
                 counts = await tx.erasing.some_of_tenant(tenant_id, ids)
+                await tx.erasures.count(erasure.id, counts)
             self._on_erased(erasure.reason, counts["pictures"])
         # What came in the meantime has no rows: those would need their tenant's.
-        late = await self._sweep(tenant_id)
+        await self._sweep(erasure)
         async with self._database.transaction() as tx:
-            await tx.erasures.count(erasure.id, {"objects": late})
             return await tx.erasures.complete(erasure.id)
 
-    async def _sweep(self, tenant_id: UUID) -> int:
-        """Remove all objects of a tenant in the installation's store; return how many."""
-        removed = 0
+    async def _sweep(self, erasure: Erasure) -> None:
+        """Remove all objects of a tenant in the installation's store, and count them."""
         store = self._stores.default
         for folder in FOLDERS:
-            async for keys in store.keys(under=f"{folder}/{tenant_id}", older_than=_JUST_NOW):
+            under = f"{folder}/{erasure.tenant_id}"
+            async for keys in store.keys(under=under, older_than=_JUST_NOW):
                 await bounded_map(store.delete, keys, at_once=OBJECTS_AT_ONCE)
-                removed += len(keys)
-        await store.delete(f"installation/{tenant_id}")
-        return removed
+                async with self._database.autocommit() as tx:
+                    await tx.erasures.count(erasure.id, {"objects": len(keys)})
+        await store.delete(f"installation/{erasure.tenant_id}")
 
     async def _remove(self, tenant_id: UUID, target: StorageTarget, keys: Collection[str]) -> int:
         """Remove objects; return how many are left, as the tenant's own bucket denies access."""
@@ -283,11 +310,18 @@ def _is_of(erasure: Erasure, tenant_id: UUID) -> bool:
 async def _begin(tx: PostgresTransaction, erasure: Erasure, by: Actor) -> None:
     """Store an erasure, and take its pictures out of sight. Raises NotFound."""
     for id in sorted(erasure.image_ids):
-        image = await tx.images.find(id)
-        if image is None or image.tenant_id != erasure.tenant_id:
+        if not await _hide(tx, erasure.tenant_id, id):
             raise NotFound("File", str(id))
-        if await tx.images.delete(erasure.tenant_id, id) is not None:
-            await tx.usage.free(erasure.tenant_id, image.size_bytes)
     await tx.erasures.add(erasure)
     told = {"pictures": len(erasure.image_ids), "reason": erasure.reason.value}
     await tx.audit.add(AuditEvent(by, AuditType.DATA_ERASED, ("erasure", str(erasure.id)), told))
+
+
+async def _hide(tx: PostgresTransaction, tenant_id: UUID, id: UUID) -> bool:
+    """Mark a picture as deleted, if it is not yet; False if the tenant has none of that id."""
+    image = await tx.images.find(id)
+    if image is None or image.tenant_id != tenant_id:
+        return False
+    if await tx.images.delete(tenant_id, id) is not None:
+        await tx.usage.free(tenant_id, image.size_bytes)
+    return True

@@ -16,6 +16,7 @@ from ocelli.media.blob_writer import sync
 from ocelli.storage.backup import dump
 from ocelli.storage.backup.folder import (
     DUMP,
+    RECEIPTS,
     SECRET,
     Backup,
     BackupFolder,
@@ -24,15 +25,18 @@ from ocelli.storage.backup.folder import (
 )
 from ocelli.storage.embedded import EmbeddedPostgres, exclusive
 from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.storage.postgres.erasures import from_json
 from ocelli.storage.postgres.preflight import check_connection
-from ocelli.storage.postgres.schema import applied, newer_than_known
+from ocelli.storage.postgres.schema import applied, migrate, newer_than_known
 from ocelli.usecases.backup import ObjectsBackup, restore_objects
-from ocelli.wiring.adapters import objects, secret, write_private
+from ocelli.usecases.erasures import Erasures
+from ocelli.usecases.store_resolver import StoreResolver
+from ocelli.wiring.adapters import custom_storage, objects, secret, write_private
 from ocelli.wiring.data_folder import NoInstallation, local_store, make_private
 from ocelli.wiring.installation import database_for_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ocelli.domain.backups import KeptObject, Problem
@@ -94,6 +98,7 @@ def back_up(settings: Settings, target: Path, *, keep: int, tell: Tell) -> Backu
                 **asdict(facts),
             )
             name = _new_name(folder)
+            folder.keep_receipts(_union(folder.receipts(), dump.receipts(dsn)))
             folder.finish(name, manifest)
             return BackupReport(name, manifest, report, folder.prune(keep))
 
@@ -130,12 +135,50 @@ def restore(
         make_private(settings)
         with _database(settings) as dsn, full_disk_told():
             _check_database(dsn, manifest, replace_all=replace_all)
+            receipts = _receipts_before(settings, dsn, folder)
             report = ObjectsReport(total=manifest.objects)
             asyncio.run(_put_back(settings, folder, backup, report, tell))
             with _secret_in_place(settings, backup):
                 tell("database", 0, 1)
                 dump.load(dsn, backup.dump, extension_schema=manifest.extension_schema)
+            report.erased = _erase_again(settings, dsn, receipts)
     return backup, report
+
+
+def _union(*lists: Sequence[str]) -> Sequence[str]:
+    """Return the receipts of all lists, of each the last one."""
+    found = {from_json(text).id: text for texts in lists for text in texts}
+    return list(found.values())
+
+
+def _receipts_before(settings: Settings, dsn: str, folder: BackupFolder) -> Sequence[str]:
+    """Return the receipts that count after a restore: those that the folder knows, and those of the
+    database that is replaced, which are kept in the data folder until all is done.
+    """
+    kept = settings.data / RECEIPTS
+    before = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+    found = _union(folder.receipts(), before, dump.receipts(dsn))
+    if found:
+        write_private(kept, "".join(f"{each}\n" for each in found))
+        sync(kept)
+    return found
+
+
+def _erase_again(settings: Settings, dsn: str, receipts: Sequence[str]) -> int:
+    """Erase what the restore has brought back, by receipts; return how many of these counted."""
+    if not receipts:
+        return 0
+    migrate(dsn)  # the backup may be of a version without receipts
+
+    async def run() -> int:
+        store = objects(settings)
+        async with PostgresDatabase(dsn, max_connections=2) as database:
+            stores = StoreResolver(store, custom_storage(settings, database, store.staging))
+            return await Erasures(database, stores).reapply(map(from_json, receipts))
+
+    erased = asyncio.run(run())
+    (settings.data / RECEIPTS).unlink(missing_ok=True)
+    return erased
 
 
 async def _copy(

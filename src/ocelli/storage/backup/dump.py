@@ -190,6 +190,15 @@ def schema_of(dsn: str) -> str | None:
         return _one(connection, "SELECT current_schema()")  # type: ignore[no-any-return]
 
 
+def receipts(dsn: str) -> Sequence[str]:
+    """Return the receipts of erasures, each as JSON; none of a database that has no such table."""
+    with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT) as connection:
+        if _one(connection, "SELECT to_regclass('erasures')") is None:
+            return []
+        rows = connection.execute("SELECT to_jsonb(e)::text FROM erasures e ORDER BY requested_at")
+        return [text for (text,) in rows]
+
+
 def connections_of_servers(dsn: str) -> int:
     """Return how many connections servers and workers have to the database."""
     with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT) as connection:

@@ -3,7 +3,8 @@
 ``backups/NAME`` holds what is of one backup: ``database.dump``, ``objects.jsonl.gz`` with a line
 for each object, ``secret``, ``manifest.json``, and ``SHA256SUMS`` of these. The bytes of objects
 are in ``objects/ab/abcd...``, named by their SHA-256 and shared by all backups. A backup is written
-in ``unfinished``, and appears by one rename when all of it is on the disk.
+in ``unfinished``, and appears by one rename when all of it is on the disk. ``erasures.jsonl`` has
+the receipts of what was erased, for all backups.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ocelli.domain.errors import StorageFull
 from ocelli.media.blob_writer import BlobWriter, make_folder, sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 FORMAT = 1
@@ -34,6 +35,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # As Postgres quotes names: this one becomes a part of a script.
 _IDENTIFIER = re.compile(r'[a-z_][a-z0-9_$]*|"(?:[^"\x00-\x1f\\]|"")+"')
 BACKUPS, OBJECTS, UNFINISHED, LOCK = "backups", "objects", "unfinished", "lock"
+RECEIPTS = "erasures.jsonl"
 DUMP, LISTING, SECRET, MANIFEST, SUMS = (
     "database.dump",
     "objects.jsonl.gz",
@@ -106,6 +108,21 @@ class BackupFolder:
         target = self.root / BACKUPS / name
         self.unfinished.rename(target)
         sync(target.parent)
+
+    def receipts(self) -> Sequence[str]:
+        """Return the receipts of erasures that any backup knew of, each as JSON."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.root / RECEIPTS).read_text(encoding="utf-8").splitlines()
+        return []
+
+    def keep_receipts(self, receipts: Iterable[str]) -> None:
+        """Keep receipts beside the backups, so that older ones are restored without what they name.
+
+        To be called while a backup is being made.
+        """
+        with self.blob() as blob:
+            blob.write("".join(f"{each}\n" for each in receipts).encode())
+            blob.commit(self.root / RECEIPTS)
 
     def blob(self) -> BlobWriter:
         """Return a new file for the bytes of an object."""

@@ -150,6 +150,16 @@ class PostgresErasing:
         rows = await self._rows(_OBJECTS, _values(tenant_id, ids))
         return [StoredKey(row["object_key"], StorageTarget(row["storage_target"])) for row in rows]
 
+    async def is_there(self, tenant_id: UUID, ids: Sequence[UUID]) -> bool:
+        """Return whether one of the pictures is; without ids, whether the tenant is."""
+        rows = await self._rows(
+            "SELECT FROM images WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) LIMIT 1"
+            if ids
+            else "SELECT FROM tenants WHERE id = %(tenant)s",
+            {"tenant": tenant_id, "ids": list(ids)},
+        )
+        return bool(rows)
+
     async def unfinished(self, ids: Sequence[UUID]) -> Sequence[Analysis]:
         """Return the unfinished analyses of pictures.
 

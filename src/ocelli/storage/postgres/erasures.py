@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -10,10 +13,10 @@ from ocelli.domain.erasures import Erasure, ErasureKind, ErasureReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
     from ocelli.storage.postgres.rows import Connection, Row
 
+_MOMENTS = ("requested_at", "completed_at")
 _RETENTION = "(t.retention_days ->> '{kind}')::integer"
 _DUE = "{since} < now() - make_interval(days => " + _RETENTION + ")"
 
@@ -138,6 +141,17 @@ class PostgresErasures:
     async def _rows(self, sql: str, values: Any) -> list[Row]:
         cursor = await self._connection.execute(sql.encode(), values)
         return await cursor.fetchall()
+
+
+def from_json(text: str) -> Erasure:
+    """Return the erasure of a row that was written as JSON. Raises ValueError for another text."""
+    try:
+        row = json.loads(text)
+        at = {name: row[name] and datetime.fromisoformat(row[name]) for name in _MOMENTS}
+        ids = {name: UUID(row[name]) for name in ("id", "tenant_id")}
+        return to_erasure({**row, **at, **ids, "image_ids": [*map(UUID, row["image_ids"])]})
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is no receipt: {error!r}") from error
 
 
 def to_erasure(row: Row) -> Erasure:

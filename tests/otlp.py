@@ -67,15 +67,19 @@ class Collector:
     def __exit__(self, *_: object) -> None:
         self._upstream.stop()
 
-    def one(self, name: str, **attributes: Any) -> Received:
-        """The only span of this name that has these attributes (``__`` for ``.``), awaited."""
+    def one(self, name: str, trace: str = "", **attributes: Any) -> Received:
+        """The only span of this name, of ``trace`` if given, that has these attributes (``__`` for
+        ``.``), awaited.
+        """
         wanted = {key.replace("__", "."): value for key, value in attributes.items()}
 
         def found() -> list[Received]:
             return [
                 each
                 for each in self.spans
-                if each.name == name and wanted.items() <= each.attributes.items()
+                if each.name == name
+                and each.trace.startswith(trace)
+                and wanted.items() <= each.attributes.items()
             ]
 
         (only,) = until(found)

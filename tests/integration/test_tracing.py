@@ -7,19 +7,20 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from aiohttp import web
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.conftest import OCELLI, Server, reachable, start_server
 from tests.integration.test_main_job import API, finished, noise, upload
 from tests.otlp import Collector, Mood, Received
-from tests.upstream.server import Rates, SceneServer
+from tests.upstream.server import Rates, SceneServer, Upstream
 from tests.waiting import PATIENCE, until
 
 from aion import AionVision, _tracing, configure_tracing
@@ -118,7 +119,7 @@ def test_an_upload_is_one_trace_from_the_client_to_the_looks(
     copies = collector.one("job make_variants", ocelli__request_id="traced-1")
     assert (copies.trace, copies.parent) == (TRACE, request.id)
 
-    describe, check = (collector.one(f"chat scene-{each}") for each in "ab")
+    describe, check = (collector.one(f"chat scene-{each}", TRACE) for each in "ab")
     assert {(each.trace, each.parent, each.kind) for each in (describe, check)} == {
         (TRACE, job.id, "CLIENT")
     }
@@ -137,7 +138,7 @@ def test_an_upload_is_one_trace_from_the_client_to_the_looks(
     assert describe.attributes["gen_ai.usage.input_tokens"] > 0
     assert describe.attributes["gen_ai.usage.output_tokens"] > 0
     assert check.attributes["gen_ai.provider.name"] == "openai-compatible"
-    evidence = collector.one("evidence ocelli-local", ocelli__look="evidence")
+    evidence = collector.one("evidence ocelli-local", TRACE)
     assert (evidence.trace, evidence.parent, evidence.kind) == (TRACE, job.id, "INTERNAL")
     assert not [each for each in in_trace(collector, TRACE) if each.failed]
 
@@ -232,6 +233,40 @@ def test_relayed_conversations_are_calls_of_a_model(
     assert call.attributes["gen_ai.response.model"] == "scene-a"
     (sent,) = upstream.calls
     assert sent.headers["traceparent"] == f"00-{trace}-{call.id}-01"
+
+
+def test_a_webhook_is_in_the_trace_of_what_it_tells_of(
+    traced: Server, upstream: SceneServer, collector: Collector
+) -> None:
+    got: list[Mapping[str, str]] = []
+
+    async def take(request: web.Request) -> web.StreamResponse:
+        got.append(dict(request.headers))
+        return web.Response(status=204)
+
+    receiver = Upstream(take)
+    receiver.start()
+    try:
+        created = requests.post(
+            f"{traced.url}{API}/webhooks",
+            headers=traced.headers,
+            json={"url": f"{receiver.url}/{SECRET}", "event_types": ["image.described"]},
+            timeout=PATIENCE,
+        )
+        assert created.status_code == 201, created.text
+        trace = "3" * 32
+        send(traced, upstream.picture(15), traceparent=f"00-{trace}-{SPAN}-01")
+
+        post = until(lambda: [e for e in in_trace(collector, trace) if e.name == "POST"])[0]
+        job = until(lambda: [e for e in in_trace(collector, trace) if e.name == "job analyse"])[0]
+        assert (post.parent, post.kind, post.failed) == (job.id, "CLIENT", False)
+        assert post.attributes["http.response.status_code"] == 204
+        assert [each["traceparent"] for each in got] == [f"00-{trace}-{post.id}-01"]
+        assert SECRET.encode() not in b"".join(collector.bodies)
+        url = f"{traced.url}{API}/webhooks/{created.json()['id']}"
+        requests.delete(url, headers=traced.headers, timeout=PATIENCE)
+    finally:
+        receiver.stop()
 
 
 def _image(upstream: SceneServer) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ocelli.api.dialects import dialect_of, errors_of
 from ocelli.domain.correlation import REQUEST_ID
 from ocelli.domain.errors import error_type
 from ocelli.domain.request_log import LoggedRequest
-from ocelli.domain.tracing import NO_SPAN, Span, SpanKind, TraceContext, span
+from ocelli.domain.tracing import NO_SPAN, TRACE_HEADERS, Span, SpanKind, TraceContext, span
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 _CLEAN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -130,9 +129,9 @@ def _method(method: str, other: str = "_OTHER") -> str:
 def _trace_context(scope: Scope) -> TraceContext:
     """Return what the client says of its trace; never baggage, which may hold anything."""
     return {
-        name.decode(): value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name in TRACE_HEADERS
+        name: value.decode("latin-1")
+        for header, value in scope["headers"]
+        if (name := header.decode("latin-1")) in TRACE_HEADERS
     }
 
 

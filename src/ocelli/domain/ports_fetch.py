@@ -54,6 +54,7 @@ class Poster(Protocol):
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
         """Post JSON once, without redirects, whatever the status of the answer.
 
+        The trace that ``headers`` name is gone on with if tracing is on, else not told.
         Raises InvalidUrl, FetchFailed.
         """
         ...

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 CONVENTIONS = "1.41.1"
 SCHEMA_URL = f"https://opentelemetry.io/schemas/{CONVENTIONS}"
 
+TRACE_HEADERS = ("traceparent", "tracestate")
 Attribute = str | int | float | bool | Sequence[str]
 TraceContext = Mapping[str, str]
-"""The fields of W3C Trace Context, ``traceparent`` and ``tracestate``; empty without a span."""
+"""The headers of W3C Trace Context, ``traceparent`` and ``tracestate``; empty without a span."""
 
 
 class SpanKind(StrEnum):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ocelli.domain.analysis import Analysis, Failure
     from ocelli.domain.batches import Batch, Progress
+    from ocelli.domain.tracing import TraceContext
     from ocelli.domain.upload_sessions import Session
 
 MAX_ENDPOINTS = 10  # of a tenant
@@ -145,7 +146,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery that this process sends now. ``sealed`` are the secrets that sign it."""
+    """A delivery that this process sends now.
+
+    ``sealed`` are the secrets that sign it; ``trace`` is that of what it tells of.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -155,6 +159,7 @@ class ClaimedDelivery:
     attempts: int
     expires_at: datetime
     sealed: tuple[bytes, ...] = ()
+    trace: TraceContext = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

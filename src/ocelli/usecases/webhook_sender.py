@@ -128,7 +128,7 @@ class WebhookSender:
         try:
             signing = self._secrets(delivery)
             headers = signed_headers(delivery.id, datetime.now(UTC), body, signing)
-            answer = await self._poster.post(delivery.url, body, headers)
+            answer = await self._poster.post(delivery.url, body, {**delivery.trace, **headers})
         except (InvalidUrl, FetchFailed, Unavailable) as error:
             return self._failure(delivery, error.message)
         except Exception:

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 
 from ocelli.domain.accounts import MEGABYTE
 from ocelli.domain.s3_buckets import parse_bucket_url
-from ocelli.domain.tracing import SpanKind, span
+from ocelli.domain.tracing import TRACE_HEADERS, SpanKind, span
 from ocelli.media.blob_writer import DiskReserve
 from ocelli.media.fetch import SafeFetcher
 from ocelli.storage.objects_local import LocalObjects
@@ -23,13 +23,14 @@ from ocelli.usecases.custom_storage import CustomStorage
 from ocelli.wiring.data_folder import local_store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ocelli.domain.erasures import ErasureReason
-    from ocelli.domain.ports_fetch import Fetched
+    from ocelli.domain.ports_fetch import Fetched, PostAnswer
     from ocelli.domain.s3_buckets import Bucket, Credentials
-    from ocelli.domain.tracing import Span
+    from ocelli.domain.tracing import Span, TraceContext
     from ocelli.settings import Settings
     from ocelli.storage.postgres.database import PostgresDatabase
 
@@ -63,14 +64,31 @@ class CountingFetcher(SafeFetcher):
             return fetched
 
 
-def _request_span(method: str, url: str) -> AbstractContextManager[Span]:
+class TracedPoster(SafeFetcher):
+    """A poster whose posts are shown in traces, which their receivers can go on with."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
+        """See Poster."""
+        trace = {name: value for name, value in headers.items() if name in TRACE_HEADERS}
+        others = {name: value for name, value in headers.items() if name not in TRACE_HEADERS}
+        with _request_span("POST", url, trace) as request:
+            answer = await super().post(url, body, {**others, **request.context()})
+            request.note({"http.response.status_code": answer.status})
+            if answer.status >= 400:
+                request.fail(str(answer.status))
+            return answer
+
+
+def _request_span(
+    method: str, url: str, parent: TraceContext | None = None
+) -> AbstractContextManager[Span]:
     """Give the span of a request, with the host of its address and nothing else of it."""
     try:
         host, port = (parts := urlsplit(url)).hostname, parts.port
     except ValueError:  # it will be refused
         host, port = None, None
     attributes = {"http.request.method": method, "server.address": host, "server.port": port}
-    return span(method, SpanKind.CLIENT, attributes)
+    return span(method, SpanKind.CLIENT, attributes, parent=parent)
 
 
 def objects(settings: Settings) -> LocalObjects | S3Objects:
@@ -112,9 +130,9 @@ def fetcher(settings: Settings) -> CountingFetcher:
     )
 
 
-def poster(settings: Settings) -> SafeFetcher:
+def poster(settings: Settings) -> TracedPoster:
     """Return what posts to the addresses of webhooks."""
-    return SafeFetcher(allow=settings.fetch_networks, timeout=POST_TIMEOUT)
+    return TracedPoster(allow=settings.fetch_networks, timeout=POST_TIMEOUT)
 
 
 def sealing(settings: Settings) -> AesGcmSealing:

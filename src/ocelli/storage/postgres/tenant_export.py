@@ -96,7 +96,9 @@ FILES = {
         also=f"'spending', {_list('escalation_spending', 'policy_id', 'period')}",
     ),
     "webhooks": _all("webhook_endpoints", "r.created_at, r.id"),
-    "webhook_deliveries": _all("webhook_deliveries", "r.created_at, r.id", but="lane"),
+    "webhook_deliveries": _all(
+        "webhook_deliveries", "r.created_at, r.id", but="lane trace_context"
+    ),
     "exports": _all("exports", "r.created_at, r.id"),
     "usage_days": _all("usage_days", "r.day, r.operation, r.level, r.key_id"),
     "usage_calls": _all("usage_calls", "r.day, r.backend, r.key_id"),

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from psycopg.types.json import Jsonb
+
+from ocelli.domain.tracing import current_context
 from ocelli.domain.webhooks import (
     DISABLED_AFTER,
     ClaimedDelivery,
@@ -67,27 +70,28 @@ class PostgresWebhooks:
     async def emit(self, tenant_id: UUID, event: Event) -> None:
         """Enqueue an event for each of the tenant's endpoints that wants it."""
         await self._connection.execute(
-            "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, event_type, payload)"
-            " SELECT tenant_id, id, %(type)s, %(payload)s FROM webhook_endpoints"
+            "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, event_type, payload,"
+            " trace_context)"
+            " SELECT tenant_id, id, %(type)s, %(payload)s, %(trace)s FROM webhook_endpoints"
             " WHERE tenant_id = %(tenant)s AND disabled_at IS NULL"
             " AND (event_types = '{}' OR %(type)s = ANY(event_types)) FOR KEY SHARE",
-            {"tenant": tenant_id, "type": event.type, "payload": event.payload},
+            {"tenant": tenant_id, "type": event.type, "payload": event.payload, "trace": _trace()},
         )
 
     async def emit_to_url(self, tenant_id: UUID, url: str, type: str, payload: str) -> None:
         """Enqueue a body for an address that is no endpoint."""
         await self._connection.execute(
-            "INSERT INTO webhook_deliveries (tenant_id, url, event_type, payload)"
-            " VALUES (%s, %s, %s, %s)",
-            (tenant_id, url, type, payload),
+            "INSERT INTO webhook_deliveries (tenant_id, url, event_type, payload, trace_context)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (tenant_id, url, type, payload, _trace()),
         )
 
     async def emit_to(self, endpoint: Endpoint, event: Event) -> Delivery:
         """Enqueue an event for this endpoint, whichever types it wants."""
         rows = await self._rows(
-            "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, event_type, payload)"
-            " VALUES (%s, %s, %s, %s) RETURNING *",
-            (endpoint.tenant_id, endpoint.id, event.type, event.payload),
+            "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, event_type, payload,"
+            " trace_context) VALUES (%s, %s, %s, %s, %s) RETURNING *",
+            (endpoint.tenant_id, endpoint.id, event.type, event.payload, _trace()),
         )
         return _to_delivery(rows[0])
 
@@ -238,6 +242,7 @@ class PostgresWebhooks:
                 attempts=row["attempts"],
                 expires_at=row["expires_at"],
                 sealed=tuple(sealed[row["endpoint_id"]]),
+                trace=row["trace_context"],
             )
             for row in rows
         ]
@@ -352,3 +357,8 @@ def _to_delivery(row: Row) -> Delivery:
         response_status=row["response_status"],
         error=row["error"],
     )
+
+
+def _trace() -> Jsonb:
+    """Return the trace that what is being told of belongs to."""
+    return Jsonb(dict(current_context()))

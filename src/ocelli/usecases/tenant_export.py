@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from ocelli.domain.errors import StorageAccessDenied
 from ocelli.domain.images import StorageTarget
 from ocelli.media.blob_writer import BlobWriter
-from ocelli.storage.postgres.tenant_export import FILES
 from ocelli.usecases.concurrency import bounded_map
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class TenantExport:
         manifest = ExportManifest(str(tenant.id), tenant.name, now)
         await asyncio.to_thread(_begin, target, manifest)
         async with self._database.snapshot() as tx:
-            for name in FILES:
+            for name in tx.tenant_export.files:
                 await self._write_lines(tx, tenant.id, target, name, manifest)
         for name in ("pictures", "analyses"):
             lines = _lines(target / f"{name}.jsonl")

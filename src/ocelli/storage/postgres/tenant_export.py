@@ -130,8 +130,13 @@ class PostgresTenantExport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def files(self) -> Sequence[str]:
+        """The names of the files, in their order."""
+        return list(FILES)
+
     async def lines(self, tenant_id: UUID, file: str) -> AsyncIterator[Sequence[str]]:
-        """Yield the lines of one of ``FILES``, some at a time."""
+        """Yield the lines of one of ``files``, some at a time."""
         async with self._connection.cursor("tenant_export") as cursor:
             await cursor.execute(FILES[file].encode(), {"tenant": tenant_id})
             while rows := await cursor.fetchmany(AT_ONCE):

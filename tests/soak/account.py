@@ -7,9 +7,10 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
-from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks import Webhook
 
 from tests.crash_matrix import BALANCE, CREDITS, METERS
 from tests.integration.test_main_job import API
@@ -137,10 +138,10 @@ def _events(
         if "webhook-signature" not in each.headers:  # the batch's own address
             of_batches[body["batch_id"]] += 1
             continue
-        try:
-            Webhook(secret).verify(each.body, each.headers)
-        except WebhookVerificationError as error:
-            yield f"webhook {each.id}: {error}"
+        at = datetime.fromtimestamp(int(each.headers["webhook-timestamp"]), UTC)
+        signature = Webhook(secret).sign(each.id, at, each.body.decode())
+        if signature not in each.headers["webhook-signature"].split():
+            yield f"webhook {each.id} is signed otherwise"
         told[body["type"], _subject(body["data"])].add(each.id)
     print(f"webhooks: {len(received)} posts of {len(told) + len(of_batches)} events")
     wanted = {("image.described", id) for id in pictures}

@@ -23,8 +23,10 @@ from tests.soak.ledger import Ledger
 
 MB = 1024 * 1024
 HOUR = 3600.0
-WARM = 120.0
-"""Seconds that a process grows for: it loads its models and fills its pools."""
+WARM, POSTGRES_WARM = 120.0, 600.0
+"""Seconds that a process grows for: it loads its models and fills its pools. Those of Postgres keep
+what they know of each table that they have met, and its files open.
+"""
 
 ROLES = {"child api": "api", "child worker": "worker", "bin/postgres": "postgres"}
 WAITING = """
@@ -164,7 +166,8 @@ def growth(samples: Iterable[Sample]) -> Iterator[Growth]:
     for each in samples:
         roles[each.role][each.pid, each.born].append(each)
     for role, lives in sorted(roles.items()):
-        warm = [[each for each in life if each.at > life[0].at + WARM] for life in lives.values()]
+        cold = POSTGRES_WARM if role == "postgres" else WARM
+        warm = [[each for each in life if each.at > life[0].at + cold] for life in lives.values()]
         warm = [life for life in warm if len(life) > 1]
         memory = [each.mb for life in warm for each in life] or [0.0]
         yield Growth(

@@ -19,7 +19,13 @@ from tests.integration.test_main_job import API, finished, noise
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 from tests.waiting import until
 
-from aion import AionvisionPermissionError, ResourceNotFoundError, SyncAionVision
+from aion import (
+    AionvisionPermissionError,
+    ResourceNotFoundError,
+    SyncAionVision,
+    ValidationError,
+)
+from aion.types.tenant import RetentionDays
 from ocelli.domain.accounts import KeyDraft, Tier
 from ocelli.domain.erasures import Erasure, ErasureReason
 from ocelli.domain.errors import NotFound, Unavailable
@@ -240,6 +246,27 @@ def test_a_tenant_is_erased_from_every_table_and_the_store(owners: tuple[Owner, 
     until(lambda: mine.get("/user-files").status_code == 401)
     listed = json.loads(ocelli("tenants", "list", "--json", data=data))
     assert mine.name not in {each["name"] for each in listed}
+
+
+def test_retention_is_set_by_the_tenant_and_by_the_operator(server: Server) -> None:
+    key = server.new_key("retaining")
+    with SyncAionVision(key, base_url=server.url, max_retries=0) as client:
+        assert client.tenant.get_settings().retention_days == RetentionDays()
+        set_to = client.tenant.update_settings(retention_days={"pictures": 365, "request_log": 7})
+        assert set_to.retention_days == RetentionDays(pictures=365, request_log=7)
+        for wrong in ({"pictures": 0}, {"pictures": -1}, {"pictures": 40_000}):
+            with pytest.raises(ValidationError):
+                client.tenant.update_settings(retention_days=wrong)
+        assert client.tenant.update_settings(name="Acme").retention_days == set_to.retention_days
+        data = server.data
+        told = ocelli("tenants", "retention", "retaining", "--chats", "9", data=data)
+        assert told == "retaining: pictures 365 days, chat_sessions 9 days, request_log 7 days\n"
+        ocelli("tenants", "retention", "retaining", "--pictures", "0", data=data)
+        kept = client.tenant.get_settings().retention_days
+        assert kept == RetentionDays(chat_sessions=9, request_log=7)
+        assert client.tenant.update_settings(retention_days={}).retention_days == RetentionDays()
+        events = client.audit.list(event_type="tenant.updated").entries
+        assert [each.api_key_id is None for each in events] == [False, True, True, False, False]
 
 
 # What follows needs no server.

@@ -125,12 +125,7 @@ LEFT_OUT = {
 
 
 class PostgresTenantExport:
-    """Reads everything that a tenant has, in a transaction of one moment.
-
-    ``files`` are the names of what ``lines`` gives.
-    """
-
-    files = tuple(FILES)
+    """Reads everything that a tenant has, in a transaction of one moment."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -214,6 +215,21 @@ def test_what_is_interrupted_leaves_a_balanced_account(tmp_path: Path) -> None:
     assert it.abandon() > 0
     assert it.is_complete(tmp_path)
     assert run_entries(tmp_path, entries).account.seen == 20
+
+
+def test_rows_of_a_write_that_is_interrupted_are_written_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = shards.ShardWriter(tmp_path, "print", rows=3, seconds=1000)
+    for number in range(2):
+        writer.add(Row(number, str(number), RowStatus.DONE))
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "write_durably", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            writer.flush()
+    writer.add(Row(2, "2", RowStatus.DONE))
+    writer.flush()
+    assert writer.written == len(table(tmp_path)) == 3
 
 
 def test_half_written_and_foreign_and_damaged_shards(tmp_path: Path) -> None:

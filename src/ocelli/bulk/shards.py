@@ -59,15 +59,15 @@ class ShardWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write all rows that were taken."""
+        """Write all rows that were taken; one that is interrupted can be called again."""
         self._flushed_at = time.monotonic()
         if not self._fresh:
             return
-        self._tables.append(schema.to_table(self._fresh, self._fingerprint))
-        self.written += len(self._fresh)
-        self._fresh.clear()
-        table = pa.concat_tables(self._tables)
-        write_durably(self._folder / f"shard-{self._number:06d}.parquet", table)
+        tables = [*self._tables, schema.to_table(self._fresh, self._fingerprint)]
+        written = self.written + len(self._fresh)
+        path = self._folder / f"shard-{self._number:06d}.parquet"
+        write_durably(path, pa.concat_tables(tables))
+        self._tables, self._fresh, self.written = tables, [], written
         if self._count() >= self._rows:
             self._tables.clear()
             self._number += 1

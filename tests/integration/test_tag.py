@@ -31,7 +31,7 @@ from ocelli.cli.describer import DescribedFile
 from ocelli.domain.analysis import AnalysisAnswer
 from ocelli.domain.findings import Findings
 connection = Connection(int(sys.argv[1]))
-environment, level, tags_from = connection.recv()
+_, environment, level, tags_from = connection.recv()
 findings = Findings("a model", "1")
 while True:
     try:

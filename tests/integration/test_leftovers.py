@@ -14,8 +14,10 @@ import pytest
 from tests.conftest import OCELLI, copy_cluster, reachable
 from tests.waiting import PATIENCE
 
+from ocelli.settings import Settings
 from ocelli.storage import postmaster
-from ocelli.storage.embedded import MAJOR, EmbeddedPostgres, EmbeddedPostgresError
+from ocelli.storage.embedded import MAJOR, EmbeddedPostgres, EmbeddedPostgresError, exclusive
+from ocelli.wiring.installation import database_for_command
 
 # Says which signal it was sent, and that it is still there at the end.
 BYSTANDER = """
@@ -85,6 +87,24 @@ def test_our_own_that_was_left_behind_is_ended(folder: Path) -> None:
     assert first._server.wait(5) == 0
     assert works(second)
     second.stop()
+
+
+def test_a_command_does_not_use_what_is_left_behind(tmp_path: Path) -> None:
+    """Its owner was killed, and it would end in the middle of the command."""
+    settings = Settings(data=reachable(tmp_path))
+    left = EmbeddedPostgres(settings.data / "postgres", durable=False)
+    left.start()
+    assert left._server is not None
+    left._end_guard()  # which is slow to act
+    with database_for_command(settings) as dsn, psycopg.connect(dsn) as connection:
+        assert left._server.wait(5) == 0
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    left.start()
+    with exclusive(settings.data), database_for_command(settings) as dsn:
+        assert dsn == left.dsn
+        assert left.is_running
+    assert left.is_running
+    left.stop()
 
 
 def test_a_guard_does_not_outlive_what_it_guards(

@@ -266,7 +266,10 @@ class EmbeddedPostgres:
 
 @contextlib.contextmanager
 def exclusive(directory: Path, *, timeout: float = 10.0) -> Iterator[None]:
-    """Hold ``directory`` for this process alone. Raises EmbeddedPostgresError after ``wait`` s."""
+    """Hold ``directory`` for this process alone.
+
+    Raises EmbeddedPostgresError if another one holds it for ``timeout`` seconds more.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a") as lock:
         deadline = time.monotonic() + timeout
@@ -282,6 +285,15 @@ def exclusive(directory: Path, *, timeout: float = 10.0) -> Iterator[None]:
                     ) from None
                 time.sleep(0.05)
         yield
+
+
+def is_held(directory: Path) -> bool:
+    """Return whether a process holds ``directory``, see ``exclusive``."""
+    try:
+        with exclusive(directory, timeout=0):
+            return False
+    except EmbeddedPostgresError:
+        return True
 
 
 def binary(name: str) -> str:

@@ -12,7 +12,7 @@ from ocelli.domain.accounts import DEFAULT_TENANT, KeyDraft, Tier, new_key
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.domain.scopes import EVERYTHING
 from ocelli.media.blob_writer import BlobWriter
-from ocelli.storage.embedded import EmbeddedPostgres, exclusive
+from ocelli.storage.embedded import EmbeddedPostgres, exclusive, is_held
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.preflight import check_connection
 from ocelli.storage.postgres.schema import (
@@ -57,7 +57,8 @@ def database_for_command(settings: Settings) -> Iterator[str]:
     postgres = EmbeddedPostgres(settings.data / "postgres")
     if not postgres.exists:
         raise NoInstallation(f"There is no installation in {settings.data}.")
-    if postgres.runs_elsewhere:
+    # That of a process that was killed is about to end, and would do so in the middle.
+    if postgres.runs_elsewhere and is_held(settings.data):
         yield postgres.dsn
         return
     with exclusive(settings.data):

@@ -111,7 +111,8 @@ def _in_flight(bench: Bench) -> Iterator[Row]:
     finally:
         server.kill()
         server.wait()
-    steady = ran.finished[limit : limit * (rounds - 1)]  # all are under way
+    # All are under way, and end together: counted from the end of one round to that of another.
+    steady = ran.finished[limit - 1 : limit * (rounds - 1)]
     yield Row(
         NAME,
         f"pictures a second, {limit} under way of {seconds:g} s",

@@ -53,14 +53,22 @@ def held(out: Path) -> Counter[str]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk_kills", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bulk_kills",
+        description=__doc__,
+        epilog="Options of `ocelli bulk` stand behind `--`.",
+    )
     parser.add_argument("source", help="a folder of .jpg files")
     parser.add_argument("out", type=Path)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--pause", type=float, nargs=2, default=(1.0, 8.0), metavar="SECONDS")
     parser.add_argument("--stub", action="store_true")
-    parser.add_argument("options", nargs="*", help="of ocelli bulk, after --")
-    return parser.parse_args()
+    # Not an argument of ours: argparse takes what follows `--` only right behind the other names.
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    wanted = parser.parse_args(words[:end])
+    wanted.options = words[end + 1 :]
+    return wanted
 
 
 if __name__ == "__main__":

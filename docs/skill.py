@@ -9,10 +9,13 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from typer.main import get_group
+
 from ocelli.cli.main import app
 
 TARGET = Path(__file__).with_name("skills") / "ocelli" / "SKILL.md"
 MCP = Path(__file__).with_name("mcp.md")
+COMMAND_LINE = get_group(app)
 COMMANDS = ("describe", "verify", "search", "upload", "tag", "bulk", "export", "status", "doctor")
 
 TEXT = """\
@@ -77,12 +80,8 @@ def skill() -> str:
 
 def _said(name: str) -> str:
     """Return the first paragraph that a command says of itself."""
-    (command,) = (
-        each.callback
-        for each in app.registered_commands
-        if each.callback and name in (each.name, each.callback.__name__)
-    )
-    return " ".join((inspect.getdoc(command) or "").split("\n\n")[0].split())
+    help = COMMAND_LINE.commands[name].help or ""
+    return " ".join(inspect.cleandoc(help).split("\n\n")[0].split())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_group
 
 from ocelli import __version__
 from ocelli.cli.main import app
@@ -37,9 +38,7 @@ EVERYTHING = {
     "imagePullSecrets": [{"name": "registry"}],
 }
 VARIABLES = {f"OCELLI_{name.upper()}" for name in Settings.model_fields}
-COMMANDS = {
-    each.name or each.callback.__name__ for each in app.registered_commands if each.callback
-}
+COMMANDS = get_group(app).commands
 
 
 def tool(name: str) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from aion import AionvisionError, UploadError, ValidationError
 from aion._files import is_supported
+from ocelli.cli.commands.parameters import given
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.describing import CannotDescribe
 from ocelli.cli.output import CANNOT_RUN, fail
-from ocelli.cli.parameters import given
 from ocelli.cli.tag import HowToDescribe, describer, wrong_use
 from ocelli.cli.tagger import DONE, UPLOADED, Outcome, Report, Tagger, summary
 from ocelli.cli.tagger import FAILED as FAILED_STATUS

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Arguments and options that several commands have."""
 
 from __future__ import annotations
 
@@ -50,14 +50,29 @@ Key = Annotated[
         help="API key. Default, for the server that runs on the data folder: its first.",
     ),
 ]
+Workers = Annotated[int | None, typer.Option(help="Worker processes. Default: cores.")]
+Pictures = Annotated[list[Path], typer.Argument(help="Pictures and folders.", metavar="PATH")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 AsLines = Annotated[
     bool, typer.Option("--jsonl", help="Print one JSON object a line, for programs.")
 ]
 Level = Annotated[str, typer.Option(help="Verification: quick, standard, thorough or critical.")]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option(help="By which, several times for several. Default: the server's own."),
+]
+Role = Annotated[str | None, typer.Option(help="For whom, such as alttext.")]
+Language = Annotated[str | None, typer.Option(help="Such as German, or de.")]
+Prompt = Annotated[str | None, typer.Option(help="What to say instead.")]
 Vocabulary = Annotated[
     str | None,
     typer.Option(help="Choose tags from this vocabulary. Default: the tenant's, if it has one."),
+]
+VocabularyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Choose tags from this file: text, CSV, a keyword list, JSON, XMP.", metavar="FILE"
+    ),
 ]
 DescribingVocabulary = Annotated[
     str | None,
@@ -74,8 +89,18 @@ PolicyName = Annotated[
     str | None,
     typer.Option("--policy", help="By this escalation policy, instead of a level; or none."),
 ]
+Tags = Annotated[
+    list[str] | None, typer.Option(help="Only with this tag; several times: with all.")
+]
+HasDescription = Annotated[
+    bool | None,
+    typer.Option("--has-description/--no-has-description", help="Only with, or only without one."),
+]
 DateFrom = Annotated[str | None, typer.Option(help="Not older: 2026-05-10")]
 DateTo = Annotated[str | None, typer.Option(help="Not newer; the day is included.")]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Whether to wait for the descriptions.")
+]
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What is typed: commands, their arguments and options. What they do is in the modules beside."""

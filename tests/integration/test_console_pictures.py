@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import requests
 from tests.conftest import Server
 from tests.console_client import ConsoleClient, upload_as
+from tests.integration.test_crashes import children
 from tests.integration.test_main_job import API, finished, noise
 from tests.unit.test_media_pictures import exif, quarters, saved
+from tests.waiting import until
 
 from aion import FileLocation, SyncAionVision
 
@@ -34,6 +40,20 @@ def coffee(server: Server, key: str, photos: dict[str, Path]) -> str:
     id = upload_as(server, key, photos["coffee"].read_bytes(), "coffee.png")
     finished(server, id, headers={"Authorization": f"Bearer {key}"})
     return id
+
+
+@contextmanager
+def without_workers(server: Server) -> Iterator[None]:
+    """They take no job meanwhile, as when many pictures wait."""
+    workers = children(server, "worker")
+    assert workers
+    for each in workers:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in workers:
+            each.resume()
 
 
 def version(page: str) -> dict[str, str]:
@@ -61,6 +81,28 @@ def test_what_the_page_shows(server: Server, client: ConsoleClient, key: str, co
     assert cup is not None
     assert re.search(rf'id="{cup[1]}"[^>]*hidden><bdi>cup<', page)
     assert f"Confidence: {told['full_descriptions'][-1]['confidence_score']:.0%}" in page
+
+
+def test_a_picture_is_seen_before_a_worker_has_time_for_it(
+    server: Server, client: ConsoleClient, key: str
+) -> None:
+    with without_workers(server):
+        id = upload_as(server, key, saved(quarters(), "JPEG", exif=exif()), "waits.jpg")
+        path = f"/pictures/{id}/preview"
+        for page in ("/library", f"/pictures/{id}"):
+            assert f'src="/console{path}"' in client.get(page).text
+        seen = client.get(path)
+        assert seen.headers["Content-Type"] == "image/jpeg"
+        with PIL.Image.open(BytesIO(seen.content)) as picture:
+            assert max(picture.size) <= 512
+            assert not picture.getexif()
+        stranger = ConsoleClient(server, server.new_key("console-pictures-stranger"))
+        assert stranger.get(path).status_code == 404
+    finished(server, id, headers={"Authorization": f"Bearer {key}"})
+    until(lambda: path not in client.get("/library").text)
+    with SyncAionVision(key, base_url=f"{server.url}{API}") as sdk:
+        sdk.files.delete(id)
+    assert client.get(path).status_code == 404
 
 
 def test_the_place_of_a_photo_is_told(server: Server, client: ConsoleClient, key: str) -> None:

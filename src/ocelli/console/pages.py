@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
@@ -23,6 +23,13 @@ from ocelli.console.visitors import Visitor
 from ocelli.domain.scopes import allows
 
 FOLDER = Path(__file__).with_name("templates")
+
+
+def preview(data: bytes) -> Response:
+    """Return a JPEG of ``usecases.previews``, which a browser keeps for an hour."""
+    return Response(
+        data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
+    )
 
 
 @cache

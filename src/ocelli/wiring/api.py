@@ -244,7 +244,7 @@ def build_api(settings: Settings, dsn: str) -> FastAPI:
             reviews=Reviews(database, edits),
             colors=colors,
             adhoc=adhoc,
-            previews=Previews(adhoc, stores, decoders),
+            previews=Previews(files, adhoc, stores, decoders),
             batches=batches,
             redescribe=redescribe,
             activities=Activities(database, sessions, batches, fetch_jobs, redescribe),

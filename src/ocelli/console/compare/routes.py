@@ -18,7 +18,7 @@ from ocelli.api.policy import requires
 from ocelli.console.compare import mapping
 from ocelli.console.drop.mapping import named_by
 from ocelli.console.links import thumbnail_url
-from ocelli.console.pages import render
+from ocelli.console.pages import preview, render
 from ocelli.console.playground.mapping import question
 from ocelli.console.visitors import CurrentConsole, CurrentVisitor, posted_form
 from ocelli.domain.analysis import VerificationLevel
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/compare")
 
 FETCHES_AT_ONCE = 4
-PREVIEW_AGE = "private, max-age=3600"
 Batches = Annotated[list[str], Query(max_length=mapping.MOST_ASKS)]
 Pictures = Annotated[list[UUID], Query(max_length=mapping.MOST_PICTURES)]
 
@@ -81,7 +80,7 @@ async def show_comparison(
         "compare.html",
         result=result,
         asked=asked,
-        offered=[(each, thumbnail_url(each, links, console.prefix)) for each in offered],
+        offered=[(each, thumbnail_url(each, links, console)) for each in offered],
         chosen=set(picture),
         roles=list(Role),
         languages=LANGUAGES,
@@ -130,8 +129,8 @@ async def show_preview(
     analysis_id: Annotated[UUID, Path()], visitor: CurrentVisitor, console: CurrentConsole
 ) -> Response:
     """A small copy of the picture that a question was about."""
-    data = await console.services.previews.of(visitor.key.tenant.id, analysis_id)
-    return Response(data, media_type="image/jpeg", headers={"Cache-Control": PREVIEW_AGE})
+    data = await console.services.previews.of_analysis(visitor.key.tenant.id, analysis_id)
+    return preview(data)
 
 
 async def _offered(console: Console, visitor: Visitor, chosen: Sequence[UUID]) -> list[Image]:

@@ -22,6 +22,7 @@ from ocelli.domain.search import SearchMode, parse
 from ocelli.domain.timestamps import moment
 
 if TYPE_CHECKING:
+    from ocelli.console.services import Console
     from ocelli.domain.images import Image
     from ocelli.usecases.files import Links, Page
 
@@ -179,14 +180,14 @@ def next_page(page: Page, query: FileQuery, filters: Filters) -> dict[str, Any] 
     return None if key is None else filters.parameters(cursor=cursors.to_cursor(_name(query), key))
 
 
-def card(image: Image, links: Links, prefix: str) -> Card:
+def card(image: Image, links: Links, console: Console) -> Card:
     """Return what the grid shows of a picture."""
     shown = effective(image)
     analysis, described = image.analysis, image.described
     return Card(
         id=image.id,
         name=image.title or image.filename,
-        thumbnail=thumbnail_url(image, links, prefix),
+        thumbnail=thumbnail_url(image, links, console),
         blur_hash=image.blur_hash,
         width=image.width,
         height=image.height,

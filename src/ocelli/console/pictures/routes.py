@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from ocelli.api.policy import requires
 from ocelli.console.api_requests import ApiRequest
 from ocelli.console.links import local_url, picture_url
-from ocelli.console.pages import render
+from ocelli.console.pages import preview, render
 from ocelli.console.pictures import mapping
 from ocelli.console.services import Console
 from ocelli.console.visitors import CurrentConsole, CurrentVisitor, Form, PostedForm, Visitor
@@ -142,6 +142,15 @@ async def delete_picture(
     return RedirectResponse(f"{console.root}/library", 303)
 
 
+@router.get("/{picture_id}/preview")
+@requires(KeyRole.READ, counted=False)
+async def show_preview(
+    picture_id: PictureId, visitor: CurrentVisitor, console: CurrentConsole
+) -> Response:
+    """A small copy of the picture, made now."""
+    return preview(await console.services.previews.of_image(visitor.key.tenant.id, picture_id))
+
+
 @router.get("/{picture_id}/original")
 @requires(KeyRole.READ)
 async def save_original(
@@ -199,7 +208,7 @@ async def _page(
         "picture.html",
         status=409 if conflict else 200,
         picture=shown,
-        url=picture_url(image, links, console.prefix),
+        url=picture_url(image, links, console),
         edits=[(each, mapping.edit_told(each)) for each in edits.edits],
         nameless=mapping.NAMELESS,
         conflict=conflict,

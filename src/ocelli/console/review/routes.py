@@ -103,7 +103,7 @@ async def _page(
         cursor=cursor or "",
         next_cursor=cursors.to_cursor(ORDER, queue.next) if queue.next else None,
         picture=mapping.details(item.image, history) if item else None,
-        url=picture_url(item.image, links, console.prefix) if item else None,
+        url=picture_url(item.image, links, console) if item else None,
         reasons=", ".join(REASONS[each] for each in item.reasons) if item else "",
         conflict=conflict,
         conflict_changes=list(map(mapping.told, conflict.details["changes"])) if conflict else [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import requests
 from tests import bombs
 from tests.conftest import Server
+from tests.console_client import ConsoleClient
 from tests.unit.test_media_pictures import quarters, saved
 from tests.waiting import PATIENCE, until
 
@@ -126,5 +128,19 @@ def test_what_is_accepted_is_decoded_apart(server: Server, watched: Watched) -> 
     until(lambda: all(map(is_done, [small, *ids])))
     for process in watched["worker"]:
         assert peak(process) < 1200 * MEGABYTE
+    for process in watched["api"]:
+        assert peak(process) < 400 * MEGABYTE
+
+
+def test_large_files_are_looked_at_in_turn(server: Server, watched: Watched) -> None:
+    """Previews of the console hold the files of few pictures in memory, however many ask."""
+    comment = b"\xff\xfe" + (65_000).to_bytes(2, "big") + bytes(64_998)
+    photo = saved(quarters(), "JPEG")
+    large = photo[:2] + comment * 460 + photo[2:]  # 30 MB
+    id = upload(server, large).json()["image_id"]
+    client = ConsoleClient(server)
+    with ThreadPoolExecutor(24) as pool:
+        shown = pool.map(lambda _: client.get(f"/pictures/{id}/preview"), range(24))
+    assert {each.status_code for each in shown} == {200}
     for process in watched["api"]:
         assert peak(process) < 400 * MEGABYTE

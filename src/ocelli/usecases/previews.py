@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ocelli.domain.errors import AnalysisFailed, NotFound
 from ocelli.media.decode import decode
 from ocelli.media.encode import jpeg
+from ocelli.usecases.capacity import Capacity
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ocelli.usecases.store_resolver import StoreResolver
 
 SIDE, QUALITY = 512, 80
+AT_ONCE = 2  # files of pictures in memory, one of a tenant
 
 
 class Previews:
@@ -34,6 +36,7 @@ class Previews:
         self._adhoc = adhoc
         self._stores = stores
         self._decoders = decoders
+        self._turns = Capacity(AT_ONCE, share=1, what="picture decoder")
 
     async def of_analysis(self, tenant_id: UUID, id: UUID) -> bytes:
         """Return the picture of an analysis. Raises NotFound also where it is none or gone."""
@@ -50,9 +53,10 @@ class Previews:
     async def _of(self, tenant_id: UUID, id: str, target: StorageTarget, key: str) -> bytes:
         store = await self._stores.find(tenant_id, target)
         try:
-            data = await store.read(key) if store is not None else b""
-            make = partial(self._make, data)
-            return await self._decoders.decode(tenant_id, data, make, side=SIDE)
+            async with self._turns.acquire(tenant_id, 1):
+                data = await store.read(key) if store is not None else b""
+                make = partial(self._make, data)
+                return await self._decoders.decode(tenant_id, data, make, side=SIDE)
         except (AnalysisFailed, FileNotFoundError):
             raise NotFound("Picture", id) from None
 

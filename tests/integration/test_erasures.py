@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from aion import (
 )
 from aion.types.tenant import RetentionDays
 from ocelli.domain.accounts import KeyDraft, Tier
-from ocelli.domain.erasures import Erasure, ErasureReason
-from ocelli.domain.errors import NotFound, Unavailable
+from ocelli.domain.erasures import Erasure, ErasureKind, ErasureReason
+from ocelli.domain.errors import AnswerNotKept, Conflict, NotFound, Unavailable
+from ocelli.domain.idempotency import StoredAnswer
 from ocelli.domain.images import Image, VariantStatus
 from ocelli.media.blob_writer import BlobWriter
 from ocelli.storage.embedded import EmbeddedPostgres
@@ -36,7 +38,9 @@ from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.erasures import Erasures
 from ocelli.usecases.housekeeping import Housekeeping
+from ocelli.usecases.idempotency import Idempotency, Ticket
 from ocelli.usecases.keys import Keys
+from ocelli.usecases.responses import Responses
 from ocelli.usecases.store_resolver import StoreResolver
 
 WORD = "zanzibarquux"
@@ -366,6 +370,35 @@ async def test_an_erasure_that_was_cut_short_is_gone_on_with(
     assert receipt.counts["pictures"] == 3
     assert receipt.completed_at is not None
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_what_names_an_erased_picture_is_not_kept(
+    database: PostgresDatabase, tmp_path: Path
+) -> None:
+    """Of requests that began before the erasure, and ended after it."""
+    tenant_id = await a_tenant(database)
+    erasures = Erasures(database, StoreResolver(LocalObjects(tmp_path, b"s")))
+    image = await stored(database, LocalObjects(tmp_path, b"s"), tenant_id)
+    kept = Responses(database)
+    keys = Idempotency(database)
+    ticket = await keys.begin(tenant_id, "k", b"f")
+    assert isinstance(ticket, Ticket)
+    items = [{"role": "user", "content": f"What is in {str(image.id).upper()}?"}]
+    await kept.add(tenant_id, uuid.uuid4(), None, items, {"output": []})
+    await erasures.reapply(
+        [
+            Erasure(
+                uuid.uuid4(), tenant_id, ErasureKind.PICTURES, (image.id,), ErasureReason.REQUEST,
+                "operator", datetime.now(UTC),
+            )
+        ]
+    )  # fmt: skip
+    with pytest.raises(Conflict):
+        await kept.add(tenant_id, uuid.uuid4(), None, items, {"output": []})
+    await kept.add(tenant_id, uuid.uuid4(), None, [], {"output": [str(uuid.uuid4())]})
+    await ticket.finish(StoredAnswer(200, None, json.dumps({"id": str(image.id)}).encode()))
+    with pytest.raises(AnswerNotKept):
+        await keys.begin(tenant_id, "k", b"f")
 
 
 async def test_retention_erases_what_is_old_and_waits_for_what_is_in_work(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -23,10 +24,12 @@ from ocelli.backends.local.conversation.answerer import LocalAnswerer
 from ocelli.backends.local.evidence_verdicts import judge
 from ocelli.domain.accounts import Tenant, Tier
 from ocelli.domain.claims import Claim, ClaimType, JudgedClaim
+from ocelli.domain.erasures import Erasure, ErasureKind, ErasureReason
 from ocelli.domain.errors import Conflict, NotFound
 from ocelli.domain.findings import LOCAL, Box, Color, DetectedObject, Findings, TextLine
 from ocelli.domain.library_chat import (
     MAX_MESSAGES,
+    NEW_TITLE,
     TOLD,
     ChatRole,
     SessionClosed,
@@ -35,12 +38,14 @@ from ocelli.domain.library_chat import (
 from ocelli.domain.paging import PageRequest
 from ocelli.domain.references import cited
 from ocelli.storage.embedded import EmbeddedPostgres
+from ocelli.storage.objects_local import LocalObjects
 from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.usecases.chat_plans import ChatPlans
 from ocelli.usecases.chat_sessions import ChatSessions
 from ocelli.usecases.colors import Colors
 from ocelli.usecases.conversations import Asking
 from ocelli.usecases.embeddings import Embeddings
+from ocelli.usecases.erasures import Erasures
 from ocelli.usecases.files import Files
 from ocelli.usecases.library_answers import LibraryAnswers
 from ocelli.usecases.library_chat import Answered, Event, LibraryChat, PlanProposed, Turn
@@ -50,6 +55,7 @@ from ocelli.usecases.library_retrieval import Retrieval
 from ocelli.usecases.library_search import LibrarySearch
 from ocelli.usecases.look_again import LookAgain
 from ocelli.usecases.organize import Organize
+from ocelli.usecases.store_resolver import StoreResolver
 
 BOX = Box(0.1, 0.1, 0.5, 0.5)
 PHOTOS: dict[str, tuple[str, tuple[str, ...], str | None, str]] = {
@@ -66,6 +72,7 @@ class Model(LibraryModel):
     def __init__(self) -> None:
         self.replies: list[dict[str, Any] | None] | None = None
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None  # done while it thinks
 
     @property
     def is_configured(self) -> bool:
@@ -81,6 +88,8 @@ class Model(LibraryModel):
         del asking
         assert self.replies is not None
         self.asked.append((task, data))
+        if self.meanwhile is not None:
+            await self.meanwhile()
         value = self.replies.pop(0)
         if value is not None:
             jsonschema.validate(value, schema)
@@ -424,6 +433,66 @@ async def test_a_model_cites_what_there_is(chat: Chat) -> None:
     assert answered.message.notes["left_out"] >= 1
     assert answered.session.tokens == 1_050
     assert answered.message.notes["provider"] == "fake"
+
+
+async def test_pictures_that_are_erased_while_they_are_spoken_of(
+    chat: Chat, tmp_path: Path
+) -> None:
+    """Neither an answer nor a plan that was made of them is stored after the erasure."""
+    erasures = Erasures(chat.database, StoreResolver(LocalObjects(tmp_path, b"s")))
+
+    def erasing(name: str) -> Callable[[], Awaitable[object]]:
+        ids = (chat.library.ids[name],)
+        made = Erasure(
+            uuid.uuid4(), chat.tenant.id, ErasureKind.PICTURES, ids, ErasureReason.REQUEST,
+            "operator", datetime.now(UTC),
+        )  # fmt: skip
+        return lambda: erasures.reapply([made])
+
+    chat.model.meanwhile = erasing("cat.jpg")
+    chat.model.says(("A cat.", [1]))
+    with pytest.raises(Conflict):
+        await chat.say("Show me pictures of a cat")
+    content = await chat.sessions.content(chat.tenant.id, chat.session)
+    assert (content.session.title, content.messages) == (NEW_TITLE, [])
+    chat.model.meanwhile = erasing("street.jpg")
+    chat.model.replies = [{"groups": [{"folder": "Red", "pictures": [1, 2, 3]}]}]
+    with pytest.raises(Conflict):
+        await chat.say("Sort my pictures into folders as you like")
+    async with chat.database.connection() as connection:
+        found = await connection.execute("SELECT count(*) AS plans FROM organize_plans")
+        assert await found.fetchone() == {"plans": 0}
+
+    chat.model.meanwhile = None
+    chat.model.says(("There is a dog.", [1]))
+    await chat.say("Show me pictures of a dog")
+    chat.model.meanwhile = erasing("dog.jpg")
+    chat.model.says(("A sign.", [1]))
+    with pytest.raises(Conflict):  # what it was told of the conversation is not there any more
+        await chat.say("Show me pictures that say SALE")
+    (*_, last) = (await chat.sessions.content(chat.tenant.id, chat.session)).messages
+    assert last.content == "[erased]"
+
+
+async def test_the_title_of_a_message_that_is_taken_back(chat: Chat) -> None:
+    async def fail() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    chat.model.meanwhile = fail
+    chat.model.says(("A cat.", [1]))
+    with pytest.raises(RuntimeError):
+        await chat.say("Show me pictures of a cat")
+    content = await chat.sessions.content(chat.tenant.id, chat.session)
+    assert (content.session.title, content.messages) == (NEW_TITLE, [])
+
+
+async def test_escapes_are_text(chat: Chat) -> None:
+    r"""``\u0000`` written out is no NUL, and what is left of the JSON without it is none."""
+    for text in (r"How many pictures of \u0000?", "How many pictures of \0?"):
+        await chat.say(text)
+    stored = (await chat.sessions.content(chat.tenant.id, chat.session)).messages
+    assert r"\u0000" in stored[1].refs["search_1"].label
+    assert "\0" not in stored[3].refs["search_1"].label
 
 
 async def test_what_is_contradicted_is_not_said(chat: Chat) -> None:

@@ -90,8 +90,21 @@ def test_too_much_is_refused(text: bytes) -> None:
         b'{"a":"' + b"\xff" * MEGABYTE + b'"}',
         b'{"a":"' + b"a" * MEGABYTE + b'"',
         b"",
+        b"[NaN]",
+        b"[-Infinity" + b" " * MEGABYTE + b"]",
     ],
-    ids=["cut", "cut escape", "key", "line feeds", "half a pair", "no UTF-8", "open", "empty"],
+    ids=[
+        "cut",
+        "cut escape",
+        "key",
+        "line feeds",
+        "half a pair",
+        "no UTF-8",
+        "open",
+        "empty",
+        "no number",
+        "no number of many bytes",
+    ],
 )
 def test_what_is_no_json_is_said_to_be_none(text: bytes) -> None:
     with pytest.raises((ValueError, TooLarge)):

@@ -106,9 +106,21 @@ def test_forms_and_functions() -> None:
     assert read("x", tools=functions).demanding == ("tools",)
 
 
+@pytest.mark.parametrize("odd", [{}, [], [None], {"a": 1}])
+def test_lists_and_objects_where_texts_belong(odd: Any) -> None:
+    with pytest.raises(ChatError, match="Invalid value"):
+        read([{"role": "user", "content": [{"type": odd}]}])
+    tools = [{"type": "function", "name": "a"}]
+    with pytest.raises(ChatError, match="no such tool"):
+        read("x", tools=tools, tool_choice={"type": "allowed_tools", "tools": [{"name": odd}]})
+
+
 ITEM_FIELDS = ("content", "call_id", "name", "arguments", "output", "id")
 PARTS = st.fixed_dictionaries(
-    {"type": st.sampled_from(["input_text", "input_image", "output_text", "input_file"])},
+    {
+        "type": st.sampled_from(["input_text", "input_image", "output_text", "input_file"])
+        | JSON_VALUES
+    },
     optional={"text": JSON_VALUES, "image_url": JSON_VALUES, "file_id": JSON_VALUES},
 )
 ITEMS = st.fixed_dictionaries(
@@ -165,6 +177,7 @@ def test_ids_lead_back_to_their_answer() -> None:
     assert [mapping.response_of(item["id"]) for item in body["output"]] == [draft.id] * 3
     assert len({item["id"] for item in body["output"]}) == 3
     assert [item.get("call_id") for item in body["output"]][2] == "x"
+    assert mapping.response_of(f"in_{draft.id.hex}_{'9' * 5_000}") is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"3", b"null", b"\xff", b"{}"])

@@ -46,7 +46,7 @@ async def run_in_thread(text: bytes, read: Callable[[], T]) -> T:
 def parse(text: bytes) -> Any:
     """Parse JSON. Blocks. Raises ValueError if it is invalid, TooLarge beyond the limits."""
     if len(text) <= CHUNK_BYTES:
-        return from_json(text)
+        return from_json(text, allow_inf_nan=False)
     reader = _JsonReader(text)
     return reader.value()
 
@@ -66,7 +66,7 @@ class _JsonReader:
         while at < len(self._text):
             quote = self._skip_to_string(at)
             at = len(self._text) if quote < 0 else self._read_string(quote)
-        value = from_json(b"".join(self._rest))
+        value = from_json(b"".join(self._rest), allow_inf_nan=False)
         return self._with_long_strings(value) if self._long_strings else value
 
     def _skip_to_string(self, at: int) -> int:

@@ -56,6 +56,20 @@ class Finish(StrEnum):
     TOOL_CALLS = "tool_calls"
 
 
+MOST_TOKENS = 10_000_000  # of one answer, whatever a server says
+
+
+def told_tokens(value: object) -> int | None:
+    """Return a number of tokens that a server told; None for what is none.
+
+    >>> told_tokens(-1), told_tokens(10**30), told_tokens("7")
+    (0, 10000000, None)
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return min(max(value, 0), MOST_TOKENS)
+
+
 @dataclass(frozen=True, slots=True)
 class PictureRef:
     """A picture as a client names it: an address, a data URL, or bare base64.

@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ocelli.domain.chat import Finish, Format, Piece, ToolInvocation, WholeAnswer
+from ocelli.domain.chat import (
+    Finish,
+    Format,
+    Piece,
+    ToolInvocation,
+    WholeAnswer,
+    told_tokens,
+)
 from ocelli.domain.chat_errors import UpstreamFailed
 
 if TYPE_CHECKING:
@@ -110,8 +117,8 @@ class AnswerReader:
             self._finish,
             calls,
             "".join(self._thoughts),
-            _count(self._usage.get("prompt_tokens")),
-            _count(self._usage.get("completion_tokens")),
+            told_tokens(self._usage.get("prompt_tokens")),
+            told_tokens(self._usage.get("completion_tokens")),
         )
 
     def _call(self, at: int, call: Any) -> None:
@@ -195,7 +202,3 @@ def _said(value: Any) -> str:
     if isinstance(value, list):
         return "".join(_said(part.get("text")) for part in value if isinstance(part, dict))
     return value if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -207,6 +207,7 @@ class Erasures:
                     )
                 found = {(o.key, o.target) for o in await tx.erasing.objects(tenant_id, ids)}
                 if found <= removed:
+                    await tx.erasures.wait_for_writers(tenant_id)
                     for analysis in await tx.erasing.unfinished(ids):
                         await fail_analysis(tx, analysis, _ERASED)
                     counts = await tx.erasing.pictures(tenant_id, ids)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ocelli.domain.errors import AnswerNotKept, StillRunning, ValidationFailed
 from ocelli.domain.idempotency import KeyClaim, StoredAnswer
+from ocelli.usecases.erased import names_erased
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -83,8 +84,13 @@ class Ticket:
         self._running = running
 
     async def finish(self, answer: StoredAnswer | None) -> None:
-        """Store the answer of the request; with None only that it was carried out."""
+        """Store the answer of the request; with None only that it was carried out.
+
+        So it is, too, where the answer names a picture that was erased meanwhile.
+        """
         async with self._ended() as tx:
+            if answer and await names_erased(tx, self._claim.tenant_id, answer.body):
+                answer = None
             await tx.idempotency.finish(self._claim, answer)
 
     async def release(self) -> None:
@@ -101,6 +107,6 @@ def _stored_answer(earlier: Earlier) -> StoredAnswer:
     if earlier.answer is None:
         raise AnswerNotKept(
             "The first request with this Idempotency-Key was carried out, and its answer is not "
-            "kept (it was a secret, or too large). Look at what it made."
+            "kept (it was a secret, too large, or about what was erased). Look at what it made."
         )
     return earlier.answer

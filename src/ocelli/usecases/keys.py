@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 RESERVED_METADATA = ("created_by_user_id", "deactivation_reason", "deactivated_at")
 MAX_METADATA_BYTES = 16 * 1024
+# An escaped NUL; with a backslash before it, it is text about one.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 LAST_YEAR = 9000  # far from where dates end, in any time zone
 
 
@@ -189,7 +192,7 @@ def check_json(value: Mapping[str, Any], field: str) -> None:
         size = len(text.encode())
     except ValueError:  # NaN, or half a character
         raise ValidationFailed(f"`{field}` is no JSON.", field=field) from None
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise ValidationFailed(f"`{field}` holds a NUL character.", field=field)
     if size > MAX_METADATA_BYTES:
         raise ValidationFailed(f"`{field}` is larger than {MAX_METADATA_BYTES} bytes.", field=field)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ocelli.domain.errors import OcelliError
+from ocelli.domain.errors import Conflict
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.ids import uuid_of
 from ocelli.domain.library_chat import (
@@ -30,6 +30,7 @@ from ocelli.domain.library_chat import (
 from ocelli.domain.library_questions import Kind, read_question
 from ocelli.domain.references import cited
 from ocelli.usecases.chat_sessions import get_session
+from ocelli.usecases.erased import check_not_erased
 from ocelli.usecases.library_retrieval import past_of
 from ocelli.usecases.lookup import existing, parse_id
 
@@ -213,12 +214,15 @@ class LibraryChat:
         return Turn(session, message, uuid.uuid4(), place, earlier, started, detailed)
 
     async def answer(self, asking: Asking, turn: Turn) -> AsyncGenerator[Event]:
-        """Yield what is done for an answer, and at last the answer. Raises OcelliError."""
+        """Yield what is done for an answer, and at last the answer. Raises OcelliError.
+
+        Conflict: a picture that the answer is about was erased meanwhile.
+        """
         try:
             async with aclosing(self._events(asking, turn)) as events:
                 async for event in events:
                     yield event
-        except OcelliError:
+        except Exception:
             async with self._database.transaction() as tx:
                 await tx.chat_sessions.withdraw(turn.session.id, turn.message.id)
             raise
@@ -313,7 +317,11 @@ class LibraryChat:
     async def _store(
         self, turn: Turn, gathered: Gathered | None, written: Written, agents: Sequence[str]
     ) -> Answered:
-        """Store the answer. Raises NotFound if its session was deleted."""
+        """Store the answer.
+
+        Raises NotFound if its session was deleted, Conflict if a picture was erased meanwhile that
+        it was made from, or an earlier message about one.
+        """
         shown = _cited(written.text, gathered.shown if gathered else ())
         message = SessionMessage(
             turn.answer_id,
@@ -326,8 +334,12 @@ class LibraryChat:
             gathered.refs if gathered else {},
             written.notes,
         )
-        id = turn.session.id
+        id, tenant_id = turn.session.id, turn.session.tenant_id
+        told = {each.id for each in gathered.shown} if gathered else set()
+        told.update(*(each.ids for each in message.refs.values()))
         async with self._database.transaction() as tx:
+            await check_not_erased(tx, tenant_id, told)
+            await _check_unchanged(tx, turn)
             stored = await tx.chat_sessions.answer(
                 id,
                 message,
@@ -336,7 +348,7 @@ class LibraryChat:
                 output_tokens=written.output_tokens,
             )
             existing(stored or None, SESSION, id)
-            session = await get_session(tx, turn.session.tenant_id, id)
+            session = await get_session(tx, tenant_id, id)
             summary, until = compacted(
                 session.summary, session.summarised, [*turn.earlier, turn.message, message]
             )
@@ -362,6 +374,13 @@ async def _heal(tx: PostgresTransaction, session: ChatSession, expected: Sequenc
     selection = None if not expected else tuple(known)
     if selection != session.selection:
         await tx.chat_sessions.select(session.id, list(known), use_all_images=selection is None)
+
+
+async def _check_unchanged(tx: PostgresTransaction, turn: Turn) -> None:
+    """Raise Conflict if an earlier message is not what the answer was made from: it was erased."""
+    stored = {each.id: each.content for each in await tx.chat_sessions.messages(turn.session.id)}
+    if any(stored.get(each.id, each.content) != each.content for each in turn.earlier):
+        raise Conflict("An earlier message was erased meanwhile.")
 
 
 def _cited(text: str, images: Sequence[Image]) -> Sequence[Image]:

@@ -110,16 +110,22 @@ def quoted(name: str, value: object) -> str:
 def fitting(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON object of an answer, with or without a code fence; None if it does not fit.
 
-    >>> fitting('```json\\n{"a": 1}\\n```', {"type": "object", "required": ["a"]})
+    >>> fitting('```json\\n{"a": 1.0}\\n```', {"type": "object", "required": ["a"]})
     {'a': 1}
     """
     from jsonschema import Draft202012Validator  # here: it takes 100 ms
 
     start, end = text.find("{"), text.rfind("}")
     try:
-        value = json.loads(text[start : end + 1])
+        value = json.loads(text[start : end + 1], parse_float=_number)
         json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be sent on
     except (ValueError, RecursionError):
         return None
     fits = isinstance(value, dict) and Draft202012Validator(dict(schema)).is_valid(value)
     return value if fits else None
+
+
+def _number(text: str) -> int | float:
+    """Return a number; 1.0 is an integer to JSON Schema, and is used as an index."""
+    number = float(text)
+    return int(number) if number.is_integer() else number

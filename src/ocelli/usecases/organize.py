@@ -27,6 +27,7 @@ from ocelli.domain.organizing import (
     usable_name,
 )
 from ocelli.domain.search import fold
+from ocelli.usecases.erased import check_not_erased
 from ocelli.usecases.folders import FOLDER, check_depth
 from ocelli.usecases.library_model import NO_TOKENS, TokensUsed
 from ocelli.usecases.lookup import existing, parse_id
@@ -143,7 +144,8 @@ class Organize:
         """Make a plan for these pictures; None: for the newest that are in no folder.
 
         Changes nothing but the plan. Raises NotFound for an unknown picture or folder,
-        ValidationFailed if the parent is too deep, UsageLimitExceeded.
+        ValidationFailed if the parent is too deep, UsageLimitExceeded, Conflict if a picture is
+        erased meanwhile.
         """
         tenant_id = asking.tenant.id
         async with self._database.snapshot() as tx:
@@ -153,6 +155,7 @@ class Organize:
         proposal = await self._propose(asking, intent, pictures, folders)
         summary = _planned_summary(proposal, pictures)
         async with self._database.transaction() as tx:
+            await check_not_erased(tx, tenant_id, [each.id for each in pictures])
             plan = await tx.organize_plans.add(
                 tenant_id, intent, parent_id, summary, proposal.groups
             )
@@ -165,6 +168,7 @@ class Organize:
         parent folder, Conflict if it is not waiting to be carried out, ValidationFailed.
         """
         async with self._database.transaction() as tx:
+            await check_not_erased(tx, tenant_id)
             existing_folders = await tx.folders.lock(tenant_id)
             plan = await _locked(tx, tenant_id, plan_id, PlanState.PLANNED)
             await _check_parent(tx, tenant_id, plan.parent_id)

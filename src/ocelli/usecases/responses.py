@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ocelli.domain.chat_errors import InvalidValue, ResponseNotFound
+from ocelli.domain.errors import Conflict
 from ocelli.domain.responses import StoredResponse
+from ocelli.usecases.erased import names_erased
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +37,16 @@ class Responses:
         items: Sequence[Any],
         body: Mapping[str, Any],
     ) -> None:
-        """Keep an answer, and ``items``, which were new in its request."""
+        """Keep an answer, and ``items``, which were new in its request.
+
+        Raises Conflict if they name a picture that was erased meanwhile.
+        """
         written = await asyncio.to_thread(_written, items)
         kept = written if len(written) <= LARGEST_INPUT else None
         stored = StoredResponse(id, previous_id, kept, _written(body))
         async with self._database.transaction() as tx:
+            if await names_erased(tx, tenant_id, stored.body, kept or b""):
+                raise Conflict("A picture that this is about was erased meanwhile.")
             await tx.responses.add(tenant_id, stored)
 
     async def get(self, tenant_id: UUID, id: UUID) -> StoredResponse:

@@ -31,7 +31,7 @@ MAX_ITEMS = 10_000
 ROLES = ("user", "assistant", "system", "developer")
 
 _RESPONSE_ID = re.compile(r"resp_([0-9a-f]{32})")
-_ITEM_ID = re.compile(r"(?:msg|fc|in)_([0-9a-f]{32})(?:_\d+)?")
+_ITEM_ID = re.compile(r"(?:msg|fc|in)_([0-9a-f]{32})(?:_[0-9]{1,9})?")
 _DETAILS = {"low": Detail.LOW, "high": Detail.HIGH, "original": Detail.HIGH}
 _NOT_HERE = ("conversation", "prompt", "background")
 _SAID = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
@@ -239,7 +239,7 @@ def _part(part: Any, place: str) -> str | tuple[str, str, Detail]:
     if not isinstance(part, dict):
         _wrong(place, "an object")
     kind = part.get("type")
-    if kind in _SAID:
+    if isinstance(kind, str) and kind in _SAID:
         text = part.get(_SAID[kind])
         if not isinstance(text, str):
             _wrong(f"{place}.{_SAID[kind]}", "a string")
@@ -294,7 +294,7 @@ def _tools(request: ResponseRequest) -> tuple[tuple[Tool, ...], tuple[Tool, ...]
         case {"type": "function", "name": str(name)}:
             return tools, _chosen(tools, {name})
         case {"type": "allowed_tools", "tools": list(allowed), **more}:
-            names = {each.get("name") for each in allowed if isinstance(each, dict)}
+            names = {str(each.get("name")) for each in allowed if isinstance(each, dict)}
             left = _chosen(tools, names)
             return left, left if more.get("mode") == "required" else ()
     raise InvalidValue(
@@ -303,7 +303,7 @@ def _tools(request: ResponseRequest) -> tuple[tuple[Tool, ...], tuple[Tool, ...]
     )
 
 
-def _chosen(tools: tuple[Tool, ...], names: set[Any] | None) -> tuple[Tool, ...]:
+def _chosen(tools: tuple[Tool, ...], names: set[str] | None) -> tuple[Tool, ...]:
     chosen = tuple(tool for tool in tools if names is None or tool.name in names)
     if not chosen:
         raise InvalidValue("There is no such tool in 'tools'.", param="tool_choice")

@@ -28,7 +28,7 @@ from ocelli.domain.chat_errors import (
     ResponseNotFound,
     UnsupportedParameter,
 )
-from ocelli.domain.errors import Unavailable
+from ocelli.domain.errors import Conflict, Unavailable
 from ocelli.domain.findings import LOCAL
 from ocelli.domain.responses import StoredResponse
 from ocelli.domain.scopes import KeyRole
@@ -162,7 +162,7 @@ async def _create(
             return
         try:
             await services.chat.responses.add(key.tenant.id, draft.id, previous, items, answer)
-        except Unavailable as error:  # the answer is there and paid for, and says so
+        except (Unavailable, Conflict) as error:  # the answer is there and paid for, and says so
             log.warning("an answer could not be kept: %s", error)
             answer["store"] = False
 

@@ -15,6 +15,7 @@ from ocelli.backends.chat.failures import UpstreamRejection
 from ocelli.backends.chat.replies import offers_terms
 from ocelli.backends.chat.telemetry import CallOutcome, breaker_changed
 from ocelli.backends.providers import Structured
+from ocelli.domain.chat import told_tokens
 from ocelli.domain.claims import Tokens
 from ocelli.domain.http_status import retry_after
 from ocelli.domain.tracing import current_context
@@ -192,8 +193,7 @@ def tokens_of(answer: Mapping[str, Any], before: Tokens) -> Tokens:
         return before
 
     def count(name: str) -> int:
-        value = usage.get(name)
-        return max(value, 0) if isinstance(value, int) else 0
+        return told_tokens(usage.get(name)) or 0
 
     return Tokens(
         before.prompt + count("prompt_tokens"), before.completion + count("completion_tokens")

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from ocelli.domain.library_chat import ChatRole, ChatSession, ResultRef, SessionMessage
+from ocelli.domain.library_chat import (
+    NEW_TITLE,
+    ChatRole,
+    ChatSession,
+    ResultRef,
+    SessionMessage,
+)
+from ocelli.storage.postgres.rows import storable_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,12 +178,18 @@ class PostgresChatSessions:
         return rows[0]["answer_place"], _message(rows[0]) if rows[0]["id"] else None
 
     async def withdraw(self, id: UUID, message_id: UUID) -> None:
-        """Remove a message that got no answer; its places are free again if they are the last."""
+        """Remove a message that got no answer, and the title that was made of it.
+
+        Its places are free again if they are the last.
+        """
         await self._rows(
-            "WITH gone AS (DELETE FROM chat_messages WHERE id = %s RETURNING place)"
-            " UPDATE chat_sessions SET places = places - 2 FROM gone"
-            " WHERE id = %s AND places = gone.place + 2 RETURNING id",
-            (message_id, id),
+            "WITH gone AS (DELETE FROM chat_messages m WHERE id = %s AND NOT EXISTS (SELECT"
+            " FROM chat_messages a WHERE a.session_id = m.session_id AND a.place = m.place + 1)"
+            " RETURNING place) UPDATE chat_sessions SET"
+            " places = CASE WHEN places = gone.place + 2 THEN gone.place ELSE places END,"
+            " title = CASE WHEN gone.place = 0 AND NOT is_named THEN %s ELSE title END"
+            " FROM gone WHERE id = %s RETURNING id",
+            (message_id, NEW_TITLE, id),
         )
 
     async def summarise(self, id: UUID, summary: str | None, summarised: int) -> None:
@@ -225,8 +238,8 @@ class PostgresChatSessions:
                 message.token_count,
                 message.processing_ms,
                 list(message.image_ids),
-                _json(_refs.dump_json(dict(message.refs))),
-                _json(_notes.dump_json(dict(message.notes))),
+                storable_json(_refs.dump_json(dict(message.refs))),
+                storable_json(_notes.dump_json(dict(message.notes))),
                 message.created_at,
             ),
         )
@@ -239,10 +252,6 @@ class PostgresChatSessions:
 def _storable(text: str) -> str:
     """Return the text without NUL and half characters, which Postgres cannot store."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _json(text: bytes) -> str:
-    return text.decode().replace("\\u0000", "")
 
 
 def _pattern(search: str) -> str:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from ocelli.domain.erasures import Erasure, ErasureKind, ErasureReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ocelli.storage.postgres.rows import Connection, Row
 
@@ -75,6 +75,31 @@ class PostgresErasures:
             (limit,),
         )
         return [to_erasure(row) for row in rows]
+
+    async def hold_off(self, tenant_id: UUID) -> None:
+        """Let no erasure of the tenant's pictures end until the transaction does.
+
+        A use case that stores something about pictures that it read earlier calls this before it
+        takes any other lock, then asks ``reached``: what is stored then is seen by the erasure.
+        """
+        await self._connection.execute(
+            "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (_lock(tenant_id),)
+        )
+
+    async def wait_for_writers(self, tenant_id: UUID) -> None:
+        """Wait for those that ``hold_off`` lets store, and keep off others until the end."""
+        await self._connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (_lock(tenant_id),)
+        )
+
+    async def reached(self, tenant_id: UUID, ids: Collection[UUID]) -> bool:
+        """Return whether one of the pictures was erased within a day, or is about to be."""
+        rows = await self._rows(
+            "SELECT FROM erasures WHERE tenant_id = %s AND image_ids && %s"
+            " AND (completed_at IS NULL OR completed_at > now() - interval '1 day') LIMIT 1",
+            (tenant_id, list(ids)),
+        )
+        return bool(rows)
 
     async def lock(self, id: UUID) -> Erasure | None:
         """Return an open erasure, which no other transaction carries out until this one ends.
@@ -141,6 +166,10 @@ class PostgresErasures:
     async def _rows(self, sql: str, values: Any) -> list[Row]:
         cursor = await self._connection.execute(sql.encode(), values)
         return await cursor.fetchall()
+
+
+def _lock(tenant_id: UUID) -> str:
+    return f"erasures:{tenant_id}"
 
 
 def from_json(text: str) -> Erasure:

@@ -72,32 +72,32 @@ def recordset(rows: Iterable[Mapping[str, Any]]) -> Jsonb:
 
 def findings_to_json(findings: tuple[Findings, ...]) -> str:
     """Serialise findings, without NUL, which Postgres cannot store in text."""
-    return _storable(_findings.dump_json(findings))
+    return storable_json(_findings.dump_json(findings))
 
 
 def claims_to_json(claims: tuple[JudgedClaim, ...]) -> str:
     """Serialise claims, without NUL."""
-    return _storable(_claims.dump_json(claims))
+    return storable_json(_claims.dump_json(claims))
 
 
 def calls_to_json(calls: tuple[ModelCall, ...]) -> str:
     """Serialise model calls, without NUL."""
-    return _storable(_calls.dump_json(calls))
+    return storable_json(_calls.dump_json(calls))
 
 
 def errors_to_json(errors: tuple[BackendFailure, ...]) -> str:
     """Serialise failures of backends, without NUL."""
-    return _storable(_errors.dump_json(errors))
+    return storable_json(_errors.dump_json(errors))
 
 
 def escalation_to_json(escalation: Escalation | None) -> str | None:
     """Serialise the record of a policy, without NUL."""
-    return None if escalation is None else _storable(_escalation.dump_json(escalation))
+    return None if escalation is None else storable_json(_escalation.dump_json(escalation))
 
 
 def tagging_to_json(tagging: Tagging | None) -> str | None:
     """Serialise chosen tags, without NUL."""
-    return None if tagging is None else _storable(_tagging.dump_json(tagging))
+    return None if tagging is None else storable_json(_tagging.dump_json(tagging))
 
 
 def to_tagging(json: Any) -> Tagging | None:
@@ -107,7 +107,7 @@ def to_tagging(json: Any) -> Tagging | None:
 
 def answer_to_json(answer: AnalysisAnswer) -> str:
     """Serialise an answer, without NUL."""
-    return _storable(_answer.dump_json(answer))
+    return storable_json(_answer.dump_json(answer))
 
 
 def to_answer(json: Any) -> AnalysisAnswer:
@@ -117,7 +117,7 @@ def to_answer(json: Any) -> AnalysisAnswer:
 
 def question_to_json(question: Question) -> str | None:
     """Serialise a question, without NUL; None for the default question, that of uploads."""
-    return None if question == _DEFAULT_QUESTION else _storable(_question.dump_json(question))
+    return None if question == _DEFAULT_QUESTION else storable_json(_question.dump_json(question))
 
 
 def to_question(json: Any) -> Question:
@@ -125,14 +125,15 @@ def to_question(json: Any) -> Question:
     return _question.validate_python(json) if json else _DEFAULT_QUESTION
 
 
-def _storable(json: bytes) -> str:
+def storable_json(json: bytes) -> str:
+    """Return JSON without NUL, which Postgres cannot store."""
     # An escaped NUL only: a backslash before it is text about one, and must stay.
     return _NUL.sub(r"\1", json.decode())
 
 
 def inputs_to_json(inputs: Sequence[Mapping[str, Any]]) -> str:
     """Serialise the inputs of a batch, without NUL."""
-    return _storable(_inputs.dump_json(list(inputs)))
+    return storable_json(_inputs.dump_json(list(inputs)))
 
 
 def to_analysis(row: Mapping[str, Any]) -> Analysis:

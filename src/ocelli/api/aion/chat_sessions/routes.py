@@ -159,7 +159,7 @@ async def select_chat_session_images(
 @router.post(
     "/{chat_session_id}/messages",
     summary="Send a message, and wait for its answer",
-    responses=errors(400, 404, 502),
+    responses=errors(400, 404, 409, 502),
 )
 @requires(KeyRole.WRITE, stores=True)
 async def send_chat_message(

@@ -41,6 +41,8 @@ SUPPORTED_CONTENT_TYPES = frozenset(_EXTENSIONS)
 SUPPORTED_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp"}
 )
+# Of HEIC and AVIF these are the bytes behind a length.
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"II", b"MM", b"BM")
 _TYPES = {extension: kind for kind, several in _EXTENSIONS.items() for extension in several}
 
 
@@ -67,7 +69,11 @@ class Source:
         return _TYPES["." + self.filename.rpartition(".")[2].lower()]
 
     def size(self) -> int:
-        """Its bytes now. Raises FileFailed if it is gone, unreadable or empty."""
+        """Its bytes now. Raises FileFailed if it is gone, unreadable or empty.
+
+        And if it is larger than pictures mostly are and begins like none of them: it would be
+        read whole, and sent, before the server says so.
+        """
         if self.content is not None:
             size = len(self.content)
         else:
@@ -77,7 +83,17 @@ class Source:
                 raise FileFailed(self, _reason(error)) from error
         if size == 0:
             raise FileFailed(self, "the file is empty")
+        if size > STREAM_LIMIT and not self._begins_like_a_picture():
+            raise FileFailed(self, f"the file of {size:,} bytes begins like no supported picture")
         return size
+
+    def _begins_like_a_picture(self) -> bool:
+        with self.open() as file:
+            try:
+                head = file.read(12)
+            except OSError as error:
+                raise FileFailed(self, _reason(error)) from error
+        return head.startswith(_BEGINNINGS) or head[4:8] == b"ftyp"
 
     def open(self) -> BinaryIO:
         """The file, for reading. Raises FileFailed if it cannot be opened."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aion import UploadError, ValidationError
 from aion._bodies import FileBody, Multipart
 from aion._files import PIECE, FileFailed, Source, expand, is_supported, one_source, read, walk
+from aion.resources._analysis import picture_inputs
 from ocelli.api.multipart_parser import FormParser, Part, boundary_of
 
 Photos = Callable[..., list[Path]]
@@ -215,3 +216,17 @@ async def test_bodies_do_not_block(tmp_path: Path) -> None:
     await anext(iterator)
     await iterator.aclose()  # type: ignore[attr-defined]
     await asyncio.sleep(0)
+
+
+def test_a_large_file_that_is_no_picture_is_not_read(tmp_path: Path) -> None:
+    film, large = tmp_path / "film.jpg", tmp_path / "large.jpg"
+    film.touch()
+    large.write_bytes(b"\xff\xd8\xff\xe0")
+    for path in (film, large):
+        os.truncate(path, 20 * 1024**3)
+    said = read(Source("film.jpg", path=film)).failure
+    assert said == "the file of 21,474,836,480 bytes begins like no supported picture"
+    with pytest.raises(ValidationError, match=r"film\.jpg: .* like no supported picture"):
+        picture_inputs(film, None, None)
+    with pytest.raises(ValidationError, match="larger than 200 MB"):
+        picture_inputs(large, None, None)

@@ -15,12 +15,14 @@ from tests.unit.test_xmp_merge import WORDS
 from tests.unit.xmp_samples import LIGHTROOM
 
 from aion._files import is_supported
+from ocelli.domain.errors import TooLarge
+from ocelli.media.files import read_regular
 from ocelli.xmp import files, targets
 from ocelli.xmp.errors import ChangedMeanwhile, XmpError
 from ocelli.xmp.files import FolderNames, pictures, read_sidecar, write_sidecar
 from ocelli.xmp.packet import Packet
 from ocelli.xmp.record import Record
-from ocelli.xmp.targets import Asked, Job, SidecarTarget
+from ocelli.xmp.targets import Asked, EmbeddedTarget, Job, SidecarTarget
 
 ASKED = Asked(frozenset({"standard", "critical"}))
 
@@ -239,3 +241,24 @@ def test_the_pictures_of_a_folder(tmp_path: Path) -> None:
     assert others == {".txt": 1}
     assert [file.exists() for file in unfinished] == [False, True], "of a process that was killed"
     assert notes.exists(), "of a person"
+
+
+def sparse(path: Path, begin: bytes, size: int = 20 * 1024**3) -> Path:
+    """A file of 20 GB that takes no room."""
+    with path.open("wb") as file:
+        file.write(begin)
+        file.truncate(size)
+    return path
+
+
+def test_a_file_that_no_picture_is_as_large_as_is_not_read(tmp_path: Path) -> None:
+    other = sparse(tmp_path / "film.jpg", b"")
+    with pytest.raises(XmpError, match="nothing but zero bytes"):
+        job(other)
+    large = sparse(tmp_path / "a.jpg", b"\xff\xd8\xff\xe0")
+    limited = Asked(ASKED.levels, max_bytes=50 * 1024**2)
+    for target in (SidecarTarget(), EmbeddedTarget()):
+        with pytest.raises(XmpError, match="larger than the limit of 50 MB"):
+            target.look(large, FolderNames.of(tmp_path), limited)
+    with pytest.raises(TooLarge):
+        read_regular(large, 50 * 1024**2)

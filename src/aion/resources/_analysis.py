@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from aion._files import Source, as_list, content_of, one_source
+from aion._files import FileFailed, Source, as_list, content_of, one_source
 from aion.exceptions import BatchError, ValidationError
 from aion.resources._base import Resource
 from aion.resources.batch import BatchResource
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Image: TypeAlias = File
     Progress: TypeAlias = Callable[[BatchStatusResult], Awaitable[None] | None]
 
+LONGEST = 200 * 1024 * 1024  # bytes of a picture in a request: what the largest tier may send
 _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG", "image/png"),
@@ -99,7 +100,17 @@ def _kind(content: bytes) -> str:
 
 
 def _content(source: Source) -> bytes:
-    return b"".join(source.pieces(source.size()))
+    """The bytes of a file. Raises ValidationError, also for one that no request may hold."""
+    try:
+        size = source.size()
+        if size > LONGEST:
+            raise FileFailed(source, f"it is larger than {LONGEST // 1024**2} MB")
+        return b"".join(source.pieces(size))
+    except FileFailed as failed:
+        raise ValidationError(
+            f"{source.filename}: {failed.reason}",
+            details={"field": "file", "filename": source.filename},
+        ) from failed
 
 
 def listed(values: Sequence[Any] | None) -> list[Any] | None:

@@ -68,8 +68,10 @@ def read(address: str, max_bytes: int) -> bytes:
 
     bucket, _, key = address.removeprefix(SCHEME).partition("/")
     try:
-        with _client().get_object(Bucket=bucket, Key=key)["Body"] as body:
-            data: bytes = body.read(max_bytes + 1)
+        found = _client().get_object(Bucket=bucket, Key=key)
+        with found["Body"] as body:  # closed unread if it is too large
+            is_larger = found["ContentLength"] > max_bytes
+            data: bytes = b"" if is_larger else body.read(max_bytes + 1)
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         again = can_be_retried(status)
@@ -82,7 +84,7 @@ def read(address: str, max_bytes: int) -> bytes:
         raise AnalysisFailed(
             FailureType.TIMEOUT, f"The bucket does not answer: {error}", retryable=True
         ) from error
-    if len(data) > max_bytes:
+    if is_larger or len(data) > max_bytes:
         raise TooLarge(f"The file is larger than the limit of {max_bytes // MEGABYTE} MB.")
     return data
 

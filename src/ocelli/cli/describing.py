@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aion import DescriptionResult, SyncAionVision
     from ocelli.cli.describer import DescribedFile
     from ocelli.domain.analysis import AnalysisAnswer
+    from ocelli.settings import Settings
 
     Describe = Callable[[Iterable[Path | None]], Generator["Described", None, None]]
 
@@ -48,17 +49,13 @@ class CannotDescribe(Exception):
 
 
 def by_local_models(
-    level: str,
-    tags_from: tuple[Path, str] | None = None,
-    **options: Any,
+    settings: Settings, level: str, tags_from: tuple[Path, str] | None = None
 ) -> Describe:
     """Return what describes pictures with processes of this command. It raises CannotDescribe."""
-    from ocelli.cli.describe import described, settings_of_command
+    from ocelli.cli.describe import described
     from ocelli.cli.describer_pool import DescribersFailed
     from ocelli.cli.model_process import NoModel
     from ocelli.domain.analysis import VerificationLevel
-
-    settings = settings_of_command(**options)
 
     def describe(files: Iterable[Path | None]) -> Generator[Described, None, None]:
         begun = _with_the_first(files)

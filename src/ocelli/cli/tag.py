@@ -112,8 +112,11 @@ def describer(
             fail(issue)
             return WRONG_USE
         tags_from, digest = (file, mode), digest_of(file)
-    describe = by_local_models(level, tags_from, **options)
-    return describe, Asked(levels, digest, how.again)
+    from ocelli.cli.describe import settings_of_command
+
+    settings = settings_of_command(**options)
+    describe = by_local_models(settings, level, tags_from)
+    return describe, Asked(levels, digest, how.again, settings.max_upload_bytes)
 
 
 def _run(folder: Path, tagger: Tagger, describe: Describe, as_lines: bool) -> int:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocelli.domain.errors import ValidationFailed
+from ocelli.media.sniff import HEAD_BYTES, sniff
 from ocelli.xmp.errors import ChangedMeanwhile, XmpError, reason
 from ocelli.xmp.packet import MAX_BYTES, NotXmp, Packet
 from ocelli.xmp.record import PictureState
@@ -26,6 +28,7 @@ OUTSIDE = "a symbolic link out of the folder, or in a circle: left alone"
 _TEMPORARY = (".ocelli-", ".tmp")  # how the names of unfinished files begin and end
 _UNFINISHED = re.compile(r"\.ocelli-[a-z0-9_]{8}\.tmp")  # as `mkstemp` makes them of these
 _PIECE = 1024 * 1024  # bytes read at a time
+_LARGE = 100 * _PIECE  # bytes; few pictures have more
 _PACKET = (b"<x:xmpmeta", b"</x:xmpmeta>")
 
 
@@ -153,6 +156,25 @@ def _remove_if_abandoned(path: Path) -> None:
     with contextlib.suppress(OSError), path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
+
+
+def check_size(path: Path, file: FileState, max_bytes: int | None) -> None:
+    """Raise XmpError for a file that is not worth reading: it would be read whole, and refused.
+
+    That is one of more than ``max_bytes``, or one that is larger than pictures mostly are and
+    begins like none of them.
+    """
+    if max_bytes is not None and file.size > max_bytes:
+        raise XmpError(f"the file is larger than the limit of {max_bytes // _PIECE} MB")
+    if file.size <= _LARGE:
+        return
+    try:
+        with path.open("rb") as opened:
+            sniff(opened.read(HEAD_BYTES))
+    except OSError as error:
+        raise XmpError(reason(error)) from error
+    except ValidationFailed as error:
+        raise XmpError(error.message) from error
 
 
 def look_at_picture(path: Path, file: FileState) -> tuple[PictureState, Packet | None]:

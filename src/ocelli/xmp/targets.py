@@ -13,6 +13,7 @@ from ocelli.xmp.files import (
     FileState,
     FolderNames,
     Sidecar,
+    check_size,
     holds_xmp,
     look_at_picture,
     read_sidecar,
@@ -36,12 +37,13 @@ MAX_MERGES = 5  # of one sidecar that other programs keep changing
 class Asked:
     """How pictures are to be described: what was written like this before is not written again.
 
-    ``levels`` are those that are deep enough.
+    ``levels`` are those that are deep enough. A file of more than ``max_bytes`` is not.
     """
 
     levels: frozenset[str]
     vocabulary: str | None = None  # the digest of its terms
     again: bool = False  # also what is done
+    max_bytes: int | None = None
 
     def is_done(self, record: Record, picture: str) -> bool:
         """Whether the picture with this hash has been described like this."""
@@ -83,6 +85,7 @@ class SidecarTarget:
         record = Record.of(sidecar.packet) if sidecar.packet else Record()
         if record.may_be_of(file.size, file.modified) and asked.is_done(record, record.picture):
             return None
+        check_size(picture, file, asked.max_bytes)
         state, embedded = look_at_picture(picture, file)
         if asked.is_done(record, state.hash):
             return None
@@ -115,6 +118,7 @@ class EmbeddedTarget:
         file = _file(picture)
         if not file.mode & 0o222:
             raise XmpError("it is read-only: left alone")
+        check_size(picture, file, asked.max_bytes)
         packet, hash = self._read(picture)
         record = Record.of(packet) if packet else Record()
         hash = hash or NO_HASH

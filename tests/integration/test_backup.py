@@ -10,6 +10,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
 from tests.conftest import OCELLI, Server, database_of_process, reachable, start_server
 from tests.integration.test_erasures import found_in_tables
 from tests.integration.test_main_job import API, finished, noise, upload
@@ -419,12 +422,38 @@ def restore(settings: Settings, target: Path, *, replace_all: bool) -> None:
     in_thread(lambda: wiring.restore(settings, target, None, replace_all=replace_all, tell=silent))
 
 
+def test_no_secret_of_the_address_is_in_the_list_of_processes() -> None:
+    dsn = "postgresql://me:word1@db.test/x?sslpassword=word2%20%3D%27&oauth_client_secret=word3"
+    told = """
+import json, sys
+from psycopg.pq import PGconn
+connection = PGconn.connect_start(sys.argv[1].encode())
+print(json.dumps({each.keyword.decode(): (each.val or b"").decode() for each in connection.info}))
+"""
+    with dump._access(dsn) as (address, environment):
+        assert "word" not in address
+        command = [sys.executable, "-c", told, address]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    found = json.loads(done.stdout)
+    names = ("host", "dbname", "user", "password", "sslpassword", "oauth_client_secret")
+    assert [found[name] for name in names] == ["db.test", "x", "me", "word1", "word2 ='", "word3"]
+    assert not Path(environment["PGSERVICEFILE"]).exists()
+    with (
+        pytest.raises(BackupFailed, match="names a service, and sslpassword"),
+        dump._access("service=mine sslpassword=word"),
+    ):
+        pass
+
+
 def test_into_a_bucket_and_a_database_of_ones_own(
     own_database: Settings, dsn: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a folder into a bucket, where objects that are there stay; and from there again."""
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
+    address = own_database.database_url and own_database.database_url.get_secret_value()
+    secret = SecretStr(make_conninfo(str(address), sslpassword="of a key"))  # by a service file
+    own_database = own_database.model_copy(update={"database_url": secret})
     target, bucket = tmp_path / "target", s3.new_bucket()
     made = in_thread(lambda: wiring.back_up(own_database, target, keep=7, tell=silent))
     assert (made.objects.copied, made.objects.problems) == (3, [])

@@ -51,14 +51,15 @@ class YtDlp:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "yt_dlp", "--ignore-config", "--no-playlist", "--quiet"),
             *("--no-part", "--no-cache-dir", "--max-filesize", str(self._max_bytes)),
-            *("-f", _SMALL_IS_ENOUGH, "-o", f"{folder}/video.%(ext)s", "--", url),
-            stdin=asyncio.subprocess.DEVNULL,
+            *("-f", _SMALL_IS_ENOUGH, "-o", f"{folder}/video.%(ext)s"),
+            *("--batch-file", "-"),  # not as an argument: an address may hold a secret
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
             async with asyncio.timeout(self._timeout):
-                _, stderr = await process.communicate()
+                _, stderr = await process.communicate(f"{url.split()[0]}\n".encode())
         except TimeoutError:
             raise FetchUnavailable(
                 f"The video did not come within {self._timeout:g} seconds."

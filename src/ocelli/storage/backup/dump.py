@@ -45,6 +45,8 @@ SELECT object_key, coalesce(content_type, %(unknown)s), NULL, NULL, true FROM it
     AND storage_target = 'default'
 """
 
+_SERVICE = "[ocelli]"  # the section of a service file
+
 # Drop everything of the schema but what belongs to extensions. All names come first: what is
 # dropped takes others with it.
 _CLEAR = """
@@ -308,15 +310,39 @@ def _version_of(program: str) -> int:
 
 @contextlib.contextmanager
 def _access(dsn: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Give address and environment for Postgres's programs: the password is not in the list of
-    processes.
+    """Give address and environment for Postgres's programs: no secret is in the list of processes.
+
+    The password has a variable; other secrets, such as that of a client's key, are read from a
+    service file that is there for the block. Raises BackupFailed.
     """
     parts = conninfo_to_dict(dsn)
-    password = parts.pop("password", None)
     environment = {**os.environ, "PGAPPNAME": "backup"}
-    if password is not None:
+    if (password := parts.pop("password", None)) is not None:
         environment["PGPASSWORD"] = str(password)
-    yield make_conninfo("", **parts), environment
+    secrets = {name: str(parts.pop(name)) for name in _secret_parameters() & parts.keys()}
+    if not secrets:
+        yield make_conninfo("", **parts), environment
+        return
+    if "service" in parts:
+        raise BackupFailed(
+            f"The address of the database names a service, and {' and '.join(sorted(secrets))}.",
+            "put that into the service file",
+        )
+    lines = [_SERVICE, *(f"{name}={value}" for name, value in secrets.items())]
+    if any(line != line.strip() or not line.isprintable() for line in lines):
+        raise BackupFailed("A secret of the database's address has white space at its end.")
+    with tempfile.NamedTemporaryFile("w", prefix="ocelli-", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        environment["PGSERVICEFILE"] = file.name
+        yield make_conninfo("", **parts, service=_SERVICE.strip("[]")), environment
+
+
+def _secret_parameters() -> set[str]:
+    """Return the parameters that libpq shows as passwords, and those that stand for one."""
+    told = psycopg.pq.Conninfo.get_defaults()
+    hidden = {each.keyword.decode() for each in told if each.dispchar == b"*"}
+    return hidden | {"scram_client_key", "scram_server_key"}
 
 
 def _one(connection: psycopg.Connection[Any], query: LiteralString) -> Any:

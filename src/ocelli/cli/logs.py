@@ -12,23 +12,20 @@ import os
 import re
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from pydantic_core import to_json
 
 from ocelli.domain.correlation import REQUEST_ID
 from ocelli.domain.tracing import current_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from structlog.typing import EventDict
-
     from ocelli.settings import Settings
 
 QUIET = ("procrastinate", "psycopg.pool", "psycopg", "uvicorn", "aiohttp", "botocore", "urllib3")
 _COLORS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # no `extra`
 _RESET = "\x1b[0m"
 MAX_FRAMES = 8  # of a traceback, the innermost
 _PLAIN = re.compile(r"[^\s=]+")
@@ -40,26 +37,8 @@ _ADDRESS = re.compile(
 
 def configure_logs(settings: Settings, process: str) -> None:
     """Log to standard error; each line names ``process``."""
-    is_json = settings.log_format == "json"
-    shared: list[Callable[..., Any]] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S.%f", utc=is_json),
-        _identified(process),
-        *([_traced] if is_json else []),
-        _error_fields,
-        _scrubbed,
-    ]
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(_json) if is_json else _text(sys.stderr.isatty()),
-            ],
-        )
-    )
+    handler.setFormatter(Json(process) if settings.log_format == "json" else Text(process))
     # What no line shows need not be found out for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
@@ -70,46 +49,77 @@ def configure_logs(settings: Settings, process: str) -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
 
 
-def _identified(process: str) -> Callable[..., EventDict]:
-    pid = os.getpid()
+class Lines(logging.Formatter):
+    """What the lines of a process say, in their order; how they are written is each format's."""
 
-    def identify(_: Any, __: str, event: EventDict) -> EventDict:
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process, self._pid = process, os.getpid()
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return the fields of a line, scrubbed."""
+        fields = {
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "pid": self._pid,
+            "event": record.getMessage(),
+            **{name: value for name, value in vars(record).items() if name not in _USUAL},
+        }
         if (request_id := REQUEST_ID.get()) is not None:
-            event.setdefault("request_id", request_id)
-        first = {name: event.pop(name) for name in ("timestamp", "level")}
-        return {**first, "process": process, "pid": pid, "event": event.pop("event"), **event}
-
-    return identify
-
-
-def _traced(_: Any, __: str, event: EventDict) -> EventDict:
-    """Add the ids by which tools join logs and traces; too long for a line that a person reads."""
-    if (ids := current_ids()) is not None:
-        event["trace_id"], event["span_id"] = ids
-    return event
+            fields.setdefault("request_id", request_id)
+        fields.update(_error_fields(record))
+        return {
+            name: scrub(value) if isinstance(value, str) else value
+            for name, value in fields.items()
+        }
 
 
-def _error_fields(_: Any, __: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type and places in the code, without its message."""
-    event.pop("stack_info", None)
-    info = event.pop("exc_info", None)
-    if info is True:
-        info = sys.exc_info()
-    error = info[1] if isinstance(info, tuple) else info
-    if isinstance(error, BaseException):
-        event["error_type"] = type(error).__name__
-        event["places"] = [
+class Json(Lines):
+    """One JSON object a line, with the ids by which tools join logs and traces."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        timestamp = f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+        event = {"timestamp": timestamp, **self.fields(record)}
+        if (ids := current_ids()) is not None:
+            event["trace_id"], event["span_id"] = ids
+        return to_json(event, fallback=str).decode()
+
+
+class Text(Lines):
+    """``08:15:02.123 info    api[17] request method=GET route=/user-files status=200 ...``."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(process)
+        self._colors = _COLORS if sys.stderr.isatty() else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        moment = f"{datetime.fromtimestamp(record.created):%H:%M:%S.%f}"[:12]
+        fields = self.fields(record)
+        level, process, pid, event = (
+            fields.pop(name) for name in ("level", "process", "pid", "event")
+        )
+        level_text = f"{level:<7}"
+        if self._colors:
+            level_text = f"{self._colors.get(level, '')}{level_text}{_RESET}"
+        rest = (f"{name}={_value(value)}" for name, value in fields.items() if value is not None)
+        return " ".join([moment, level_text, f"{process}[{pid}]", event, *rest])
+
+
+def _error_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the type of an exception and its places in the code, without its message."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return {}
+    return {
+        "error_type": type(error).__name__,
+        "places": [
             f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
-        ]
-    return event
-
-
-def _scrubbed(_: Any, __: str, event: EventDict) -> EventDict:
-    for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = scrub(value)
-    return event
+        ],
+    }
 
 
 def scrub(text: str) -> str:
@@ -121,23 +131,6 @@ def scrub(text: str) -> str:
     if "aion_" in text:
         text = _KEY.sub("aion_...", text)
     return _ADDRESS.sub(r"\1\2", text) if "://" in text else text
-
-
-def _text(colors: bool) -> Callable[..., str]:
-    """``08:15:02.123 info    api[17] request method=GET route=/user-files status=200 ...``."""
-
-    def line(_: Any, __: str, event: EventDict) -> str:
-        moment, level = event.pop("timestamp")[:12], event.pop("level")
-        process, pid, name = event.pop("process"), event.pop("pid"), event.pop("event")
-        level_text = f"{_COLORS.get(level, '')}{level:<7}{_RESET}" if colors else f"{level:<7}"
-        fields = (f"{key}={_value(value)}" for key, value in event.items() if value is not None)
-        return " ".join([moment, level_text, f"{process}[{pid}]", name, *fields])
-
-    return line
-
-
-def _json(event: EventDict, **_: Any) -> str:
-    return to_json(event, fallback=str).decode()
 
 
 def _value(value: object) -> str:

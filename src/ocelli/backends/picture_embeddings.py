@@ -18,7 +18,6 @@ from ocelli.backends.proxies import proxy_for
 from ocelli.domain.embeddings import unit
 from ocelli.domain.errors import AnalysisFailed, FailureType, Unavailable
 from ocelli.domain.tracing import current_context
-from ocelli.media.encode import jpeg
 
 if TYPE_CHECKING:
     import aiohttp
@@ -72,6 +71,8 @@ class PictureEmbeddingServer:
 
     async def embed_picture(self, picture: PictureLike) -> list[float]:
         """See PictureEmbedder."""
+        from ocelli.media.encode import jpeg  # not for the settings, which each command reads
+
         data = await asyncio.to_thread(jpeg, picture, side=MAX_SIDE, quality=QUALITY)
         encoded = pybase64.b64encode(data).decode("ascii")
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aion._files import STREAM_LIMIT
+from aion._shape import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,7 +102,7 @@ def existing_ids(answer: Mapping[str, Any]) -> dict[str, str]:
     >>> existing_ids({"duplicates": [{"hash": "ab", "image_id": "1"}]})
     {'ab': '1'}
     """
-    found = dict(answer.get("existing") or {})
+    found = dict(object_of(answer).get("existing") or {})
     for item in answer.get("duplicates") or []:
         if isinstance(item, dict):
             digest = item.get("hash") or item.get("sha256")

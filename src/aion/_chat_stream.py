@@ -30,7 +30,10 @@ class StreamReading:
 
     def token(self, event: Any) -> ChatToken | None:
         """The token of an event; None for one that this client does not know."""
-        data = event.json() if event.data else {}
+        try:
+            data = event.json() if event.data else {}
+        except (ValueError, RecursionError):  # no event of this API
+            data = None
         self.count += 1
         self._last_id = event.id or self._last_id
         if not isinstance(data, dict) or event.event not in _KNOWN_TYPES:

@@ -100,7 +100,7 @@ def parse_error_body(body: bytes) -> ErrorBody:
     """
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ErrorBody(_from_text(body))
     if not isinstance(data, dict):
         return ErrorBody(_text(data))

@@ -45,6 +45,7 @@ log = logging.getLogger("aion")
 
 HttpClient = httpx2.AsyncClient
 CONNECT_TIMEOUT = 10.0  # seconds
+LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +137,14 @@ class Http:
             return None
         try:
             return jsonlib.loads(answer.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _not_json(answer, self._config.base_url + path) from None
 
     async def location(self, path: str) -> str:
         """The address that the server redirects to."""
         answer = await self._api("GET", path)
         if target := answer.headers.get("location"):
-            return str(httpx2.URL(self._config.base_url + path).join(target))
+            return str(_joined(self._config.base_url + path, target))
         raise ServerError(
             f"A redirect was expected, not status {answer.status}", code="INVALID_RESPONSE"
         )
@@ -232,7 +233,7 @@ class Http:
         body: Body | None = None,
     ) -> _Request:
         """A request to a signed address; one without a host belongs to the server."""
-        target = httpx2.URL(self._config.base_url).join(url)
+        target = _joined(self._config.base_url, url)
         return _Request(
             method, str(target), target.host, dict(headers or {}), body=body, ours=False
         )
@@ -361,6 +362,17 @@ def _trusted(verify: ssl.SSLContext | str | os.PathLike[str] | bool) -> ssl.SSLC
 
 def _silent(*_: object) -> None:
     """Logging is off."""
+
+
+def _joined(base: str, url: str) -> httpx2.URL:
+    """An address that a server named. Raises ServerError if it is none."""
+    try:
+        target = httpx2.URL(base).join(url)
+    except httpx2.InvalidURL:
+        target = None
+    if target is None or (target.port or 0) > LAST_PORT:
+        raise ServerError("The server named an address that is none", code="INVALID_RESPONSE")
+    return target
 
 
 def _not_json(answer: Answer, url: str) -> ServerError:

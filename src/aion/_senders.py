@@ -13,6 +13,7 @@ from aion._bodies import FileBody, Multipart
 from aion._errors import is_not_offered
 from aion._files import STREAM_LIMIT
 from aion._retry import backoff
+from aion._shape import object_of
 from aion._waiting import FIRST_POLL, fetch_existing, fetch_result, fetch_session_items
 from aion.exceptions import (
     AionvisionError,
@@ -84,7 +85,7 @@ class Sender:
         if size > STREAM_LIMIT:
             return await self._send_presigned(source, size)
         body = Multipart(self._fields, [("file", source, size)])
-        answer = await self._http.json("POST", "/user-files/upload/stream", body=body)
+        answer = object_of(await self._http.json("POST", "/user-files/upload/stream", body=body))
         if answer.get("skipped") and answer.get("skipped_existing_image_id"):
             existing = answer["skipped_existing_image_id"]
             result = await fetch_result(self._http, existing, source.filename)
@@ -161,7 +162,8 @@ class Sender:
 
     async def _send_batch(self, slots: list[Slot]) -> Outcome:
         body = Multipart(self._fields, [("files", s.source, s.size) for s in slots])
-        answer = await self._http.json("POST", "/user-files/upload/stream-batch", body=body)
+        path = "/user-files/upload/stream-batch"
+        answer = object_of(await self._http.json("POST", path, body=body), "session_id")
         outcome = Outcome(session_id=answer["session_id"])
         for slot, item in match_answers(answer.get("rejections") or [], slots):
             outcome.refused.append((slot, _refusal(slot, item, item.get("reason"))))
@@ -228,7 +230,7 @@ class Sender:
 
 def _pending(answer: Mapping[str, Any], source: Source) -> UploadResult:
     return UploadResult(
-        image_id=answer["image_id"],
+        image_id=object_of(answer, "image_id")["image_id"],
         filename=source.filename,
         object_key=answer.get("object_key") or "",
         description_status=DescriptionStatus.PENDING,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
 from aion._retry import backoff
+from aion._shape import list_of, object_of
 from aion.exceptions import (
     AionvisionError,
     AionvisionTimeoutError,
@@ -95,7 +96,7 @@ async def fetch_rows(http: Http, image_ids: Sequence[str]) -> dict[str, dict[str
     """One request for up to a hundred pictures: id → what is known about it."""
     params = {"ids": list(image_ids), "limit": len(image_ids)}
     answer = await http.json("GET", "/user-files", params=params)
-    return {row["id"]: row for row in answer.get("files", [])}
+    return {object_of(row, "id")["id"]: row for row in list_of(answer, "files")}
 
 
 async def fetch_existing(http: Http, filenames: dict[str, str]) -> dict[str, UploadResult]:
@@ -120,7 +121,7 @@ async def fetch_session_items(http: Http, session_id: str) -> list[dict[str, Any
 
     async def fetch(where: dict[str, Any]) -> tuple[list[dict[str, Any]], bool, str | None]:
         params = {"limit": 100, "include_failed": "true", **where}
-        answer = await http.json("GET", path, params=params)
+        answer = object_of(await http.json("GET", path, params=params))
         return answer.get("results", []), answer.get("has_more", False), answer.get("next_cursor")
 
     return [item async for item in pages(fetch)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aion._batch import SESSION_STATES_DONE
 from aion._paths import segment
+from aion._shape import object_of
 from aion._waiting import (
     Pulse,
     explain,
@@ -72,7 +73,7 @@ class Watch:
         seen = -1
         while left:
             path = f"/uploads/sessions/{segment(session_id)}/status"
-            status = await self._http.json("GET", path)
+            status = object_of(await self._http.json("GET", path))
             keys = ("completed_files", "failed_files", "skipped_files")
             done = sum(status.get(key) or 0 for key in keys)
             over = status.get("status") in SESSION_STATES_DONE
@@ -129,7 +130,7 @@ class Watch:
 
     async def _row_of(self, image_id: str) -> dict[str, Any]:
         try:
-            row: dict[str, Any] = await self._http.json("GET", f"/user-files/{segment(image_id)}")
+            row = object_of(await self._http.json("GET", f"/user-files/{segment(image_id)}"))
         except ResourceNotFoundError:
             return DELETED
         return row

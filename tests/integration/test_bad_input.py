@@ -237,6 +237,25 @@ def test_nul_in_text_is_an_error_not_a_crash(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/agents/search/images", {"query": "a dog", "tags": ["a\0b"]}),
+        ("/batch/describe", {"escalation_policy": "a\0b"}),
+        ("/user-files/describe", {"vocabulary": "a\0b"}),
+        ("/uploads/confirm", {"object_key": "a\0b"}),
+        ("/uploads/batch-confirm", {"confirmations": [{"object_key": "a\0b"}]}),
+    ],
+)
+def test_nul_in_what_is_only_compared(server: Server, path: str, body: dict[str, Any]) -> None:
+    images = {"images": [{"image_url": "https://example.com/a.png"}]} if "batch/" in path else {}
+    headers = {"Authorization": f"Bearer {server.key}"}
+    answer = requests.post(
+        f"{server.url}{API}{path}", json={**images, **body}, headers=headers, timeout=30
+    )
+    assert answer.status_code in (200, 404, 422), answer.text
+
+
+@pytest.mark.parametrize(
     ("header", "code"),
     [
         (None, "INVALID_API_KEY"),

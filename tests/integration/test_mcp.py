@@ -21,7 +21,9 @@ from PIL import Image
 from tests.conftest import Server
 from tests.integration.test_main_job import finished, upload
 
+from aion import UserFileDetails
 from ocelli.documentation import pages
+from ocelli.mcp import answers
 from ocelli.mcp.pictures import LibraryPicture, Pictures, UnusablePicture
 
 TOOLS = {
@@ -153,6 +155,55 @@ async def test_every_tool(
         (folder / "shown").write_bytes(shown)
         with Image.open(folder / "shown") as image:
             assert max(image.size) <= 750
+
+
+def test_what_people_decided_is_told_before_what_machines_say() -> None:
+    def made(text: str) -> dict[str, Any]:
+        look = {"source": "m", "ruling": "supported", "reason": "seen", "kind": "look"}
+        return {"text": text, "kept": True, "probability": 0.9, "verdicts": [look], "boxes": []}
+
+    def decided(claim: str, verdict: str | None, text: str = "") -> dict[str, Any]:
+        kept, author = verdict != "rejected", verdict and "Ann"
+        return {
+            "claim": claim, "text": text or claim, "kept": kept, "verdict": verdict,
+            "author": author,
+        }  # fmt: skip
+
+    file = {
+        "id": "f",
+        "object_key": "k",
+        "upload_description": "Two cups.",
+        "description_source": "person",
+        "created_at": "2026-01-01T00:00:00Z",
+        "claims": [
+            decided("There is a cat.", "rejected"),
+            decided("There is a cup.", "corrected", "There are two cups."),
+            decided("It is morning.", "added"),
+            decided("There is a table.", None),
+        ],
+        "full_descriptions": [
+            {
+                "id": "d",
+                "source": "m",
+                "confidence_score": 0.9,
+                "created_at": "2026-01-01T00:00:00Z",
+                "claims": [
+                    made(each)
+                    for each in ("There is a cat.", "There is a cup.", "There is a table.")
+                ],
+            }
+        ],
+    }
+    told = answers.evidence(UserFileDetails.from_api_response(file))
+    assert told.confidence is None, "that of a description which is not shown"
+    assert [(each.text, each.verdict, each.probability) for each in told.claims] == [
+        ("There is a cat.", "contradicted", 0.0),
+        ("There are two cups.", "supported", 1.0),
+        ("There is a table.", "supported", 0.9),
+        ("It is morning.", "supported", 1.0),
+    ]
+    assert told.claims[0].evidence[0] == "Ann, rejected it"
+    assert "“There is a cup.”" in told.claims[1].evidence[0]
 
 
 def data_url(path: Path) -> str:

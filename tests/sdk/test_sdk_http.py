@@ -8,17 +8,20 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.sdk.sdk_server import KEY, FakeServer
 
 from aion import (
     AionVision,
     AionvisionConnectionError,
+    AionvisionError,
     AionvisionTimeoutError,
     AuthenticationError,
     CircuitBreakerError,
@@ -138,6 +141,64 @@ async def test_json_of_another_kind(server: FakeServer, client: AionVision) -> N
     server.fault("/quota-check", kind="json", body=["a", "list"])
     with pytest.raises(ServerError, match="QuotaInfo"):
         await client.uploads.check_quota()
+
+
+BAD = b"[" * 100_000
+
+
+@pytest.mark.parametrize("body", [BAD, b"", b"[]", b"null", b"5", b"{}"])
+async def test_whatever_a_broken_server_says(body: bytes) -> None:
+    """It is one of our errors, or an answer of little use: nothing of another kind is raised."""
+    said: dict[str, Any] = {}
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(**said)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v2"
+    statuses: list[dict[str, Any]] = [
+        {"status": 200, "body": body},
+        {"status": 400, "body": body},
+        {
+            "status": 200,
+            "body": b"event: complete\ndata: " + body + b"\n\n",
+            "headers": {"Content-Type": "text/event-stream"},
+        },
+        *(
+            {"status": 302, "headers": {"Location": to}}
+            for to in ("http://[::1", "http://h:99999999/", "file:///etc/passwd", "http://a b/")
+        ),
+    ]
+    try:
+        async with AionVision(KEY, base_url=url, max_retries=0) as client:
+
+            async def stream() -> None:
+                async for _ in client.chat_stream("x", session_id="s"):
+                    pass
+
+            calls: list[Callable[[], Awaitable[object]]] = [
+                lambda: client.chats.search_images("x"),
+                lambda: client.chats.close_session("s"),
+                lambda: client.tenant.list_members(),
+                lambda: client.colors.list_families(),
+                lambda: client.describe(image=b"x"),
+                lambda: client.upload_one(b"x", filename="x.png"),
+                lambda: client.files.download("x"),
+                lambda: client.files.trigger_variant_generation("x"),
+                stream,
+            ]
+            for each in statuses:
+                said.clear()
+                said.update(each)
+                for call in calls:
+                    with suppress(AionvisionError):
+                        await call()
+    finally:
+        await runner.cleanup()
 
 
 async def test_nobody_listens() -> None:

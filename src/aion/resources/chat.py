@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aion._chat_stream import StreamReading
 from aion._paths import segment
+from aion._shape import list_of, object_of
 from aion.exceptions import (
     AionvisionConnectionError,
     AionvisionError,
@@ -255,10 +256,8 @@ class ChatResource(Resource):
             ResourceNotFoundError: there is no such session.
         """
         body = {"use_all_images": use_all_images}
-        answer: dict[str, Any] = await self._http.json(
-            "PATCH", f"{_path(session_id)}/mode", json=body
-        )
-        return answer
+        answer = await self._http.json("PATCH", f"{_path(session_id)}/mode", json=body)
+        return object_of(answer)
 
     async def approve_plan(self, session_id: str, plan_id: str) -> PlanActionResponse:
         """Carry out what a session has proposed.
@@ -284,8 +283,7 @@ class ChatResource(Resource):
         Raises:
             ResourceNotFoundError: there is no such session.
         """
-        answer: dict[str, Any] = await self._http.json("DELETE", _path(session_id))
-        return answer
+        return object_of(await self._http.json("DELETE", _path(session_id)))
 
     async def rename_session(self, session_id: str, title: str) -> dict[str, Any]:
         """Set the title.
@@ -295,10 +293,8 @@ class ChatResource(Resource):
             ValidationError: the title is empty, or has more than 255 characters.
         """
         require(1 <= len(title) <= MAX_TITLE_LENGTH, "give 1 to 255 characters", "title")
-        answer: dict[str, Any] = await self._http.json(
-            "PATCH", f"{_path(session_id)}/title", json={"title": title}
-        )
-        return answer
+        answer = await self._http.json("PATCH", f"{_path(session_id)}/title", json={"title": title})
+        return object_of(answer)
 
     async def export_session(
         self, session_id: str, *, format: str = "markdown", include_metadata: bool = False
@@ -346,7 +342,7 @@ class ChatResource(Resource):
         require(1 <= len(query) <= MAX_SEARCH_LENGTH, "give 1 to 500 characters", "query")
         body = {"query": query, "limit": limit, "offset": offset}
         answer = await self._http.json("POST", "/chat/images/search", json=body)
-        return [ImageReference.from_api_response(each) for each in answer["results"]]
+        return [ImageReference.from_api_response(each) for each in list_of(answer, "results")]
 
     async def _messages_or_none(self, session_id: str) -> Sequence[ChatMessage]:
         with suppress(AionvisionError):
@@ -354,10 +350,8 @@ class ChatResource(Resource):
         return ()
 
     async def _put(self, session_id: str, what: str, **body: list[str]) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._http.json(
-            "PUT", f"{_path(session_id)}/{what}", json=body
-        )
-        return answer
+        answer = await self._http.json("PUT", f"{_path(session_id)}/{what}", json=body)
+        return object_of(answer)
 
     async def _decide(self, session_id: str, plan_id: str, action: str) -> PlanActionResponse:
         path = f"{_path(session_id)}/plans/{segment(plan_id)}/action"

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
+from aion._shape import list_of
 from aion.resources._base import Resource, flag, given, pages, require
 from aion.types.colors import (
     BatchColorExtractionResult,
@@ -158,7 +159,7 @@ class ColorsResource(Resource):
     async def list_families(self) -> list[ColorFamilyInfo]:
         """The families that ``search`` knows."""
         answer = await self._http.json("GET", "/colors/families")
-        return [ColorFamilyInfo.from_api_response(item) for item in answer]
+        return [ColorFamilyInfo.from_api_response(item) for item in list_of(answer)]
 
     async def batch_extract(
         self, image_ids: Sequence[str], *, force: bool = False, n_colors: int = 16

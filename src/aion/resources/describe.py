@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
+from aion._shape import object_of
 from aion.resources._analysis import AnalysisResource, listed, picture_inputs
 from aion.resources._base import given, in_thread, level_name
 from aion.types.describe import DescriptionResult
@@ -139,7 +140,8 @@ class DescribeResource(AnalysisResource):
         return [_description(item) for item in await self._outputs(job, on_progress)]
 
 
-def _description(answer: dict[str, Any]) -> DescriptionResult:
+def _description(said: object) -> DescriptionResult:
+    answer = object_of(said)
     providers = answer.get("providers_used")
     features = answer.get("features") or []
     known: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aion._paths import segment
+from aion._shape import object_of
 from aion.resources._base import Resource, flag, given, in_thread, moment, pages, require
 from aion.types.common import VerificationLevel
 from aion.types.files import (
@@ -340,7 +341,7 @@ class FilesResource(Resource):
             ResourceNotFoundError: no such picture.
         """
         path = f"/user-files/{segment(file_id)}/trigger-variants"
-        return dict(await self._http.json("POST", path))
+        return object_of(await self._http.json("POST", path))
 
     async def redescribe(
         self,

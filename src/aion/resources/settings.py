@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aion._shape import object_of
 from aion.resources._base import Resource
 from aion.types.settings import S3ConfigStatus, S3ValidationResult
 
@@ -46,4 +47,4 @@ class SettingsResource(Resource):
 
     async def remove_custom_s3(self) -> dict[str, Any]:
         """Forget the bucket; what is in it stays. The answer has a ``message``."""
-        return dict(await self._http.json("DELETE", "/tenant/s3-config"))
+        return object_of(await self._http.json("DELETE", "/tenant/s3-config"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from aion._paths import segment
+from aion._shape import list_of
 from aion.resources._base import Resource, given, require
 from aion.types.tenant import MemberRole, TenantLimits, TenantMember, TenantSettings
 from aion.types.vocabularies import DefaultVocabulary
@@ -58,7 +59,7 @@ class TenantResource(Resource):
     async def list_members(self) -> list[TenantMember]:
         """The owner, then all members in the order in which they joined."""
         answer = await self._http.json("GET", "/tenant/members")
-        return [TenantMember.from_api_response(each) for each in answer]
+        return [TenantMember.from_api_response(each) for each in list_of(answer)]
 
     async def invite_member(self, email: str, *, role: str = "viewer") -> TenantMember:
         """Make a member, and a key for them: ``api_key`` of the result, shown this once.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from aion import (
         Claim,
+        ClaimState,
         DescriptionResult,
         ImageSearchAgentResult,
         Place,
@@ -212,10 +213,9 @@ def found(result: ImageSearchAgentResult) -> Found:
 
 
 def evidence(file: UserFileDetails) -> Evidence:
-    """Return what is stored of a picture."""
-    from aion import Claim
-
+    """Return what is stored of a picture: what people decided is told before what machines say."""
     newest = file.full_descriptions[-1] if file.full_descriptions else None
+    is_machines = file.description_source in ("machine", "accepted")
     return Evidence(
         id=file.id,
         title=file.title,
@@ -223,11 +223,38 @@ def evidence(file: UserFileDetails) -> Evidence:
         said_by=file.description_source,
         tags=file.tags,
         visible_text=file.visible_text,
-        confidence=newest.confidence_score if newest else None,
-        claims=[claim(Claim.from_api_response(each)) for each in (newest.claims if newest else ())],
+        confidence=newest.confidence_score if newest and is_machines else None,
+        claims=_claims(newest.claims if newest else (), file.claims),
         lines=lines(newest.places) if newest else [],
         answered_by=newest.source if newest else None,
         level=newest.verification_level if newest else None,
+    )
+
+
+def _claims(made: Iterable[dict[str, object]], decided: Sequence[ClaimState]) -> list[ClaimAnswer]:
+    """Return a machine's claims as people decided about them, and people's own."""
+    from aion import Claim
+
+    machine = {each["text"]: claim(Claim.from_api_response(each)) for each in made}
+    by_people = {each.claim: each for each in decided if each.verdict}
+    own = [_decided(each, None) for key, each in by_people.items() if key not in machine]
+    return [
+        _decided(by_people[key], each) if key in by_people else each
+        for key, each in machine.items()
+    ] + own
+
+
+def _decided(by: ClaimState, machine: ClaimAnswer | None) -> ClaimAnswer:
+    """Return a claim that a person decided about, which counts as the truth."""
+    said = f"{by.author or 'a person'}, {by.verdict} it"
+    if by.text != by.claim:
+        said += f": the description said “{by.claim}”"
+    return ClaimAnswer(
+        text=by.text,
+        verdict="supported" if by.kept else "contradicted",
+        probability=1.0 if by.kept else 0.0,
+        evidence=[said, *(machine.evidence if machine else ())],
+        boxes=machine.boxes if machine else [],
     )
 
 

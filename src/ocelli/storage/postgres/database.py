@@ -15,7 +15,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pydantic_core import from_json
 
-from ocelli.domain.errors import Unavailable
+from ocelli.domain.errors import Unavailable, ValidationFailed
 from ocelli.storage.postgres.accounts import PostgresAccounts
 from ocelli.storage.postgres.activities import PostgresActivities
 from ocelli.storage.postgres.analyses import PostgresAnalyses
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+# No text to Postgres: NUL as the driver finds it (None), in JSON, and bytes that are no UTF-8.
+_NO_TEXT = (None, "22P05", "22021")
 FRESH_SECONDS = 0.05  # seconds since a connection was last heard
 
 
@@ -160,10 +162,17 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _pooled(self) -> AsyncIterator[DeadlineConnection]:
-        """Give a connection of the pool, without a transaction. Raises Unavailable."""
+        """Give a connection of the pool, without a transaction.
+
+        Raises Unavailable; ValidationFailed for text that Postgres cannot store or compare.
+        """
         try:
             async with self._pool.connection() as connection:
                 yield connection
+        except psycopg.DataError as error:
+            if error.sqlstate not in _NO_TEXT:
+                raise
+            raise ValidationFailed("A text holds a NUL character.", field="") from error
         except (PoolTimeout, psycopg.OperationalError, ConnectorException) as error:
             raise Unavailable("The database does not answer right now. Try again.") from error
 

@@ -104,6 +104,14 @@ def structure(data: Data, codec: frozenset[bytes]) -> Heif:
     return Heif(width, height, depth, tile, meta.primary in meta.alphas, _exif(data, meta))
 
 
+def exif(data: Data) -> bytes:
+    """Return the EXIF of a file, without what its item has before it; nothing if it has none.
+
+    Raises ValueError, LookupError or struct.error if the file is damaged.
+    """
+    return _exif(data, _read_meta(data))
+
+
 def _check_end(meta: _Meta, end: int) -> None:
     """Raise ValueError if the file ends before the picture, or one of its tiles, does."""
     for item in (meta.primary, *meta.tiles.get(meta.primary, ())):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from ocelli.xmp.older_metadata import OlderWords
 from ocelli.xmp.packet import RDF, Attribute, Edit, Element, Packet, entries, listed
 from ocelli.xmp.record import WORDS, PictureState, Record, mark
 from ocelli.xmp.words import (
@@ -19,6 +20,7 @@ from ocelli.xmp.words import (
     CAPTIONS,
     DESCRIPTION,
     EXTENDED_DESCRIPTION,
+    HEADLINE,
     HIERARCHY,
     IMAGE_DESCRIPTION,
     NAMESPACES,
@@ -69,15 +71,17 @@ def merge(
     picture: PictureState,
     time: str,
     embedded: Packet | None = None,
+    older: OlderWords | None = None,
 ) -> Merged:
     """Merge words into a packet, or into an empty one.
 
     ``embedded`` is what the picture holds itself, if the packet is that of a sidecar: programs
-    read that no more once the sidecar says something.
+    read that no more once the sidecar says something. ``older`` is what it holds in EXIF and IPTC,
+    which programs show only where XMP says nothing.
 
     Raises NotXmp if the packet cannot be changed.
     """
-    work = _Merge(packet or Packet(EMPTY), words, embedded)
+    work = _Merge(packet or Packet(EMPTY), words, embedded, older or OlderWords())
     work.captions()
     for property in (ALT_TEXT, EXTENDED_DESCRIPTION):
         work.text(property, is_taken=work.has_words_of_a_person(property))
@@ -89,8 +93,11 @@ def merge(
 class _Merge:
     """One merge: the edits of what is there, the properties that are added, and marks of ours."""
 
-    def __init__(self, packet: Packet, words: Words, embedded: Packet | None) -> None:
+    def __init__(
+        self, packet: Packet, words: Words, embedded: Packet | None, older: OlderWords
+    ) -> None:
         self._packet = packet
+        self._older = older
         self._words = words
         self._record = Record.of(packet)
         self._sources = [(packet, self._record)]
@@ -126,7 +133,9 @@ class _Merge:
 
     def captions(self) -> None:
         """Write both captions; none if a person wrote one."""
-        is_taken = self.has_words_of_a_person(*CAPTIONS)
+        is_taken = self.has_words_of_a_person(*CAPTIONS, HEADLINE) or any(
+            not self._wrote(text, *CAPTIONS) for text in self._older.captions
+        )
         for property in (DESCRIPTION, IMAGE_DESCRIPTION):
             self.text(property, is_taken=is_taken)
 
@@ -137,6 +146,12 @@ class _Merge:
             for packet, record in self._sources
             for property in properties
             for text in packet.texts(property.uri, property.name)
+        )
+
+    def _wrote(self, text: str, *properties: Property) -> bool:
+        """Whether a text was written here as one of these: programs copy XMP into EXIF and IPTC."""
+        return any(
+            record.wrote(property, text) for _, record in self._sources for property in properties
         )
 
     def text(self, property: Property, *, is_taken: bool) -> None:
@@ -231,7 +246,8 @@ class _Merge:
                 if path := tags.path(entry):
                     paths.setdefault(_key(path), path)
         levels = {level for key in paths for level in key}
-        for entry in self._entries_of_a_person(SUBJECTS):
+        older = (each for each in self._older.keywords if not self._wrote(each, SUBJECTS.property))
+        for entry in (*self._entries_of_a_person(SUBJECTS), *older):
             if _key((entry,))[0] not in levels:
                 paths.setdefault(_key((entry,)), (entry,))
         return list(paths.values())

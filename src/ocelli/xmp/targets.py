@@ -20,6 +20,7 @@ from ocelli.xmp.files import (
     write_sidecar,
 )
 from ocelli.xmp.merge import Merged, merge
+from ocelli.xmp.older_metadata import OlderWords, read_older
 from ocelli.xmp.packet import NotXmp, Packet
 from ocelli.xmp.record import PictureState, Record
 from ocelli.xmp.words import NAMESPACES
@@ -59,6 +60,7 @@ class Job:
     file: FileState
     state: PictureState
     embedded: Packet | None = None
+    older: OlderWords | None = None
 
 
 class Target(Protocol):
@@ -89,7 +91,7 @@ class SidecarTarget:
         state, embedded = look_at_picture(picture, file)
         if asked.is_done(record, state.hash):
             return None
-        return Job(picture, sidecar.path, file, state, embedded)
+        return Job(picture, sidecar.path, file, state, embedded, read_older(picture))
 
     def merge(self, job: Job, words: Words, *, write: bool) -> Merged:
         """Merge the words into what is there, and ``write`` that if it changes. Raises XmpError."""
@@ -124,7 +126,7 @@ class EmbeddedTarget:
         hash = hash or NO_HASH
         if asked.is_done(record, hash):
             return None
-        return Job(picture, picture, file, PictureState(hash))
+        return Job(picture, picture, file, PictureState(hash), older=read_older(picture))
 
     def merge(self, job: Job, words: Words, *, write: bool) -> Merged:
         """Merge the words into what is there, and ``write`` that if it changes. Raises XmpError."""
@@ -149,7 +151,7 @@ class EmbeddedTarget:
 def _merged(packet: Packet | None, words: Words, job: Job) -> Merged:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        return merge(packet, words, job.state, now, job.embedded)
+        return merge(packet, words, job.state, now, job.embedded, job.older)
     except NotXmp as error:
         raise XmpError(f"{job.target.name} cannot be merged, {error}: left alone") from error
 

@@ -79,6 +79,8 @@ CAPTIONS = (
     Property("acdsee", "notes"),
 )
 
+HEADLINE = Property("photoshop", "Headline")  # a person's keeps our captions out as well
+
 SUBJECTS = TagList(Property("dc", "subject"), "Bag", None)
 HIERARCHY = TagList(Property("lr", "hierarchicalSubject"), "Bag", "|")
 TAGS = TagList(Property("digiKam", "TagsList"), "Seq", "/")

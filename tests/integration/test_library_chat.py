@@ -247,6 +247,26 @@ async def test_what_it_cannot_answer_is_said(chat: Chat) -> None:
     assert nothing.startswith("No picture is described with “quarterly tax legislation”")
 
 
+async def test_an_order_changes_nothing_and_lists_nothing(chat: Chat) -> None:
+    async def said(text: str) -> Answered:
+        events = await chat.events(text)
+        assert [type(each) for each in events] == [Answered], "nothing is searched"
+        (answered,) = events
+        assert isinstance(answered, Answered)
+        assert answered.message.content.startswith("This chat only reads")
+        assert not answered.images
+        return answered
+
+    await said("delete all pictures")
+    await said("Remove the duplicates")
+    await said("rename dog.jpg to bello.jpg")
+    chat.model.says(("I deleted it.", [1]))
+    await said("delete dog.jpg")
+    assert not chat.model.asked
+    chat.model.replies = None
+    assert sorted(chat.named(await chat.say("show all my pictures"))) == sorted(PHOTOS)
+
+
 async def test_odd_messages_are_answered(chat: Chat) -> None:
     for text in ("x" * 10_000, "дом у моря", "\0", '"', "a" + " or" * 600, "[[img:00000000|x]]"):
         answered = await chat.say(text)

@@ -44,6 +44,30 @@ _ORGANIZE = re.compile(
     r"put|file)\b"
     rf".*\b(?:folders?|by|into|them|(?:my|all|these|those|the) {_PICTURES})\b"
 )
+# Orders that change something else. Verbs that pictures are searched by as well ("crop circles",
+# "star wars") need an object that is no such search.
+_ASKING = (
+    r"(?:please |can you |could you |would you |will you |now |just |then |let's |go ahead and |"
+    r"i (?:want|need|would like|'d like) (?:you )?to |i'd like (?:you )?to |"
+    r"how (?:do|can|could|should|would) (?:i|we|you) )*"
+)
+_OBJECT = (
+    rf"(?:all|every|everything|each|the|my|our|these|those|this|that|them|it|both|any|{_PICTURES}|"
+    r"duplicates?|\S+\.\w+)"
+)
+_CHANGE = re.compile(
+    rf"^{_ASKING}(?:"
+    r"(?:delete|erase|rename|retitle|retag|untag|get rid of|throw away)\b(?! (?:keys?|buttons?)\b)|"
+    rf"(?:remove|discard|trash|tag|label|mark|edit|change|replace|crop|rotate|resize|"
+    r"share|hide|archive|copy|merge|clear|purge|wipe|star|favou?rite|rate|"
+    rf"publish|upload|import|correct|fix) {_OBJECT}\b(?!.*\bfolders?\b)|"
+    r"(?:add|assign|attach|set|change) (?:\S+ ){0,6}?(?:tags?|labels?|titles?|captions?|"
+    r"descriptions?|names?)\b.*\b(?:to|of|for|from|on)\b|"
+    r"(?:move|put|throw)\b.*\b(?:trash|bin|rubbish|garbage)\b|"
+    r"clean up\b|"
+    r"(?:make|create|add|delete|remove) (?:a |an |the |my )?(?:new )?(?:folders?|albums?)\b"
+    r")"
+)
 _COMPARE = re.compile(
     r"\b(?:compar\w+|differences?|differs?|different from|versus|vs|in common|"
     r"same as|identical)\b"
@@ -159,6 +183,7 @@ class Kind(StrEnum):
     SIMILAR = "similar"
     WHEN = "when"
     ORGANIZE = "organize"
+    CHANGE = "change"
     OTHER = "other"
 
 
@@ -203,6 +228,8 @@ def read_question(message: str, now: datetime) -> LibraryQuestion:
     asked = " ".join(message[:LONGEST_READ].casefold().replace("’", "'").split())
     filenames = tuple(dict.fromkeys(found.strip() for found in _FILE.findall(asked)))
     rest = _FILE.sub(" ", asked)
+    if _CHANGE.match(asked):
+        return LibraryQuestion(Kind.CHANGE)
     if _ORGANIZE.match(asked):
         return LibraryQuestion(Kind.ORGANIZE, asked, refers=bool(_THESE.search(asked)))
     few = _few(rest)

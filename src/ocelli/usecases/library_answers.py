@@ -35,6 +35,13 @@ CANNOT = f"This question it cannot answer. {CAN}"
 CONFIGURE = (
     "For anything else, configure a model as [backends.NAME] in ocelli.toml, or in OCELLI_BACKENDS."
 )
+ONLY_READS = (
+    "This chat only reads the library: nothing was changed. To delete pictures, or to change "
+    "their titles and tags, use the console (/console), `client.files.delete` and "
+    "`client.files.update` of the SDK, or DELETE and PATCH of /api/v2/user-files/{id}. Folders are "
+    "made, renamed and deleted by /api/v2/folders. What can be begun here is sorting: “sort my "
+    "photos into folders by month” proposes a plan, and moves nothing before you approve it."
+)
 NO_PICTURES = "There are no pictures here yet: upload some, and ask again."
 NONE_SELECTED = "No picture is selected in this session, so there is nothing to answer from."
 WHICH_ONE = (

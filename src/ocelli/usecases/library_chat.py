@@ -31,6 +31,7 @@ from ocelli.domain.library_questions import Kind, read_question
 from ocelli.domain.references import cited
 from ocelli.usecases.chat_sessions import get_session
 from ocelli.usecases.erased import check_not_erased
+from ocelli.usecases.library_answers import ONLY_READS
 from ocelli.usecases.library_retrieval import past_of
 from ocelli.usecases.lookup import existing, parse_id
 
@@ -235,6 +236,10 @@ class LibraryChat:
         if question.kind is Kind.ORGANIZE:
             async for event in self._planned(asking, turn):
                 yield event
+            return
+        if question.kind is Kind.CHANGE:  # no search: what it lists would look like what was done
+            written = _written_locally(turn, ONLY_READS, {"vision_used": False})
+            yield await self._store(turn, None, written, (ANSWER_AGENT,))
             return
         yield Step(
             "searching",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -12,10 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import Server
 from tests.integration.test_files import add
+from tests.integration.test_storage import a_tenant, an_image
+from tests.waiting import eventually
 
 from aion import AionvisionError, ResourceNotFoundError, SyncAionVision, ValidationError
 from ocelli.domain.errors import MalformedRequest
 from ocelli.domain.folders import MAX_NAME, folder_name
+from ocelli.storage.objects_local import LocalObjects
+from ocelli.storage.postgres.database import PostgresDatabase
+from ocelli.usecases.files import Files
+from ocelli.usecases.folders import Folders
+from ocelli.usecases.store_resolver import StoreResolver
 
 
 @pytest.fixture
@@ -169,3 +178,32 @@ def test_a_name_is_kept_or_refused(text: str) -> None:
     assert 1 <= len(name) <= MAX_NAME
     assert folder_name(name) == name
     assert not {"/", "\\", "\0", "\n"} & set(name)
+
+
+async def test_moving_and_deleting_at_once_do_not_wait_for_each_other(
+    database: PostgresDatabase, tmp_path: Path
+) -> None:
+    """A deletion locks pictures, then the tenant; a move that did the reverse was a deadlock."""
+    tenant_id = await a_tenant(database)
+    images = sorted((an_image(tenant_id) for _ in range(2)), key=lambda each: each.id)
+    async with database.transaction() as tx:
+        for each in images:
+            await tx.images.add(each)
+
+    async def waits() -> bool:
+        async with database.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                " AND wait_event_type = 'Lock'"
+            )
+            return bool(await cursor.fetchall())
+
+    files = Files(database, StoreResolver(LocalObjects(tmp_path, b"s")))
+    ids = [each.id for each in reversed(images)]
+    async with database.transaction() as tx:
+        await tx.images.delete(tenant_id, images[0].id)
+        moving = asyncio.create_task(Folders(database, files).move_files(tenant_id, ids, None))
+        await eventually(waits)
+        await tx.images.delete(tenant_id, images[1].id)
+        await tx.usage.free(tenant_id, 1)
+    assert await moving == 0

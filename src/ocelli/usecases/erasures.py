@@ -174,8 +174,7 @@ class Erasures:
                 again.append(erasure)
                 if each.kind is ErasureKind.TENANT:
                     await tx.erasing.revoke_keys(each.tenant_id)
-                for id in each.image_ids:
-                    await _hide(tx, each.tenant_id, id)
+                await _hide(tx, each.tenant_id, each.image_ids)
         for erasure in again:
             await self.carry_out(erasure)
         return len(again)
@@ -310,19 +309,25 @@ def _is_of(erasure: Erasure, tenant_id: UUID) -> bool:
 
 async def _begin(tx: PostgresTransaction, erasure: Erasure, by: Actor) -> None:
     """Store an erasure, and take its pictures out of sight. Raises NotFound."""
-    for id in sorted(erasure.image_ids):
-        if not await _hide(tx, erasure.tenant_id, id):
-            raise NotFound("File", str(id))
+    for id in await _hide(tx, erasure.tenant_id, erasure.image_ids):
+        raise NotFound("File", str(id))
     await tx.erasures.add(erasure)
     told = {"pictures": len(erasure.image_ids), "reason": erasure.reason.value}
     await tx.audit.add(AuditEvent(by, AuditType.DATA_ERASED, ("erasure", str(erasure.id)), told))
 
 
-async def _hide(tx: PostgresTransaction, tenant_id: UUID, id: UUID) -> bool:
-    """Mark a picture as deleted, if it is not yet; False if the tenant has none of that id."""
-    image = await tx.images.find(id)
-    if image is None or image.tenant_id != tenant_id:
-        return False
-    if await tx.images.delete(tenant_id, id) is not None:
-        await tx.usage.free(tenant_id, image.size_bytes)
-    return True
+async def _hide(tx: PostgresTransaction, tenant_id: UUID, ids: Iterable[UUID]) -> list[UUID]:
+    """Mark pictures as deleted that are not yet; return the ids that are none of the tenant's.
+
+    Pictures are locked in the order of their ids and before the tenant, as wherever they change.
+    """
+    freed, unknown = 0, []
+    for id in sorted(ids):
+        image = await tx.images.find(id)
+        if image is None or image.tenant_id != tenant_id:
+            unknown.append(id)
+        elif await tx.images.delete(tenant_id, id) is not None:
+            freed += image.size_bytes
+    if freed:
+        await tx.usage.free(tenant_id, freed)
+    return unknown

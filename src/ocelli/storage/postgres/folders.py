@@ -46,8 +46,13 @@ class PostgresFolders:
         self._connection = connection
 
     async def lock(self, tenant_id: UUID) -> int:
-        """Let others wait who would change the tree; return how many folders there are."""
-        await self._rows("SELECT 1 FROM tenants WHERE id = %s FOR NO KEY UPDATE", (tenant_id,))
+        """Let others wait who would change the tree; return how many folders there are.
+
+        No lock on the tenant's row: who deletes pictures locks that after the pictures.
+        """
+        await self._connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"folders:{tenant_id}",)
+        )
         (row,) = await self._rows(
             "SELECT count(*) AS count FROM folders WHERE tenant_id = %s", (tenant_id,)
         )
@@ -103,9 +108,11 @@ class PostgresFolders:
     async def put_files(self, tenant_id: UUID, ids: Sequence[UUID], folder_id: UUID | None) -> int:
         """Put pictures of a tenant into a folder, None: the root; return how many there are."""
         cursor = await self._connection.execute(
-            "UPDATE images SET folder_id = %s, updated_at = now()"
-            " WHERE tenant_id = %s AND id = ANY(%s) AND deleted_at IS NULL",
-            (folder_id, tenant_id, list(ids)),
+            "WITH moving AS (SELECT id FROM images WHERE tenant_id = %s AND id = ANY(%s)"
+            " AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE)"
+            " UPDATE images SET folder_id = %s, updated_at = now() FROM moving"
+            " WHERE images.id = moving.id",
+            (tenant_id, list(ids), folder_id),
         )
         return cursor.rowcount
 
@@ -114,7 +121,7 @@ class PostgresFolders:
         rows = await self._rows(
             "WITH moving AS (SELECT id, folder_id AS before FROM images"
             " WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND deleted_at IS NULL"
-            " AND folder_id IS DISTINCT FROM %(folder)s ORDER BY id FOR UPDATE)"
+            " AND folder_id IS DISTINCT FROM %(folder)s ORDER BY id FOR NO KEY UPDATE)"
             " UPDATE images SET folder_id = %(folder)s, updated_at = now() FROM moving"
             " WHERE images.id = moving.id RETURNING images.id, moving.before",
             {"tenant": tenant_id, "ids": list(ids), "folder": folder_id},
@@ -127,9 +134,11 @@ class PostgresFolders:
         Those whose former folder is gone go to the root.
         """
         cursor = await self._connection.execute(
-            "UPDATE images SET folder_id = f.id, updated_at = now()"
-            " FROM unnest(%(ids)s::uuid[], %(before)s::uuid[], %(after)s::uuid[])"
-            " AS m (id, before, after)"
+            "WITH moving AS (SELECT id FROM images WHERE tenant_id = %(tenant)s"
+            " AND id = ANY(%(ids)s) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE)"
+            " UPDATE images SET folder_id = f.id, updated_at = now()"
+            " FROM moving JOIN unnest(%(ids)s::uuid[], %(before)s::uuid[], %(after)s::uuid[])"
+            " AS m (id, before, after) ON m.id = moving.id"
             " LEFT JOIN folders f ON f.id = m.before AND f.tenant_id = %(tenant)s"
             " WHERE images.id = m.id AND images.folder_id = m.after"
             " AND images.tenant_id = %(tenant)s AND images.deleted_at IS NULL",
@@ -156,9 +165,11 @@ class PostgresFolders:
     async def empty_into(self, folder_id: UUID, parent_id: UUID | None) -> int:
         """Put the pictures that are directly in a folder into another one; return how many."""
         cursor = await self._connection.execute(
-            "UPDATE images SET folder_id = %s, updated_at = now()"
-            " WHERE folder_id = %s AND deleted_at IS NULL",
-            (parent_id, folder_id),
+            "WITH moving AS (SELECT id FROM images WHERE folder_id = %s AND deleted_at IS NULL"
+            " ORDER BY id FOR NO KEY UPDATE)"
+            " UPDATE images SET folder_id = %s, updated_at = now() FROM moving"
+            " WHERE images.id = moving.id",
+            (folder_id, parent_id),
         )
         return cursor.rowcount
 

@@ -1,13 +1,6 @@
 """The Python client of Ocelli.
 
-::
-
-    from aion import AionVision
-
-    async with AionVision(api_key="aion_...") as client:
-        result = await client.upload_one("photo.jpg")
-        print(result.description)
-
+``async with AionVision(api_key=key) as client: await client.upload_one("photo.jpg")``;
 :class:`SyncAionVision` is the same without ``await``.
 """
 
@@ -147,6 +140,7 @@ if TYPE_CHECKING:
         DescriptionStatus,
         DocumentRef,
         DominantColor,
+        EndpointUse,
         Escalation,
         EscalationPolicy,
         EscalationPolicyList,
@@ -235,6 +229,8 @@ if TYPE_CHECKING:
         UploadSessionResults,
         UsageBreakdown,
         UsageCheck,
+        UsageDetails,
+        UsageEvent,
         UsageSummary,
         UserFile,
         UserFileDetails,
@@ -348,6 +344,7 @@ __all__ = [
     "DocumentProcessingError",
     "DocumentRef",
     "DominantColor",
+    "EndpointUse",
     "Escalation",
     "EscalationPolicy",
     "EscalationPolicyList",
@@ -457,6 +454,8 @@ __all__ = [
     "UploadSessionResults",
     "UsageBreakdown",
     "UsageCheck",
+    "UsageDetails",
+    "UsageEvent",
     "UsageSummary",
     "UserFile",
     "UserFileDetails",

@@ -106,7 +106,7 @@ _HOMES = {
         ApiKey ApiKeyList CreatedApiKey
     """,
     "aion.types.usage": """
-        UsageBreakdown UsageCheck UsageSummary
+        EndpointUse UsageBreakdown UsageCheck UsageDetails UsageEvent UsageSummary
     """,
     "aion.types.history": """
         DescriptionHistory DescriptionRecord ExportStatus

@@ -106,6 +106,7 @@ class Names:
         DescriptionStatus: TypeAlias = types.DescriptionStatus
         DocumentRef: TypeAlias = types.DocumentRef
         DominantColor: TypeAlias = types.DominantColor
+        EndpointUse: TypeAlias = types.EndpointUse
         Escalation: TypeAlias = types.Escalation
         EscalationPolicy: TypeAlias = types.EscalationPolicy
         EscalationPolicyList: TypeAlias = types.EscalationPolicyList
@@ -181,6 +182,8 @@ class Names:
         UploadSessionResults: TypeAlias = types.UploadSessionResults
         UsageBreakdown: TypeAlias = types.UsageBreakdown
         UsageCheck: TypeAlias = types.UsageCheck
+        UsageDetails: TypeAlias = types.UsageDetails
+        UsageEvent: TypeAlias = types.UsageEvent
         UsageSummary: TypeAlias = types.UsageSummary
         UserFile: TypeAlias = types.UserFile
         UserFileDetails: TypeAlias = types.UserFileDetails

@@ -303,4 +303,6 @@ class SyncUsageResource(_Part):
 
     check = blocking(UsageResource.check)
     get_summary = blocking(UsageResource.get_summary)
+    get_details = blocking(UsageResource.get_details)
+    get_top_endpoints = blocking(UsageResource.get_top_endpoints)
     get_breakdown = blocking(UsageResource.get_breakdown)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Server
 from tests.sdk.test_sdk_real_server import photo, settings
+from tests.waiting import until
 
 from aion import (
     AionVision,
@@ -114,6 +115,18 @@ def test_usage(client: SyncAionVision) -> None:
         assert breakdown.by_verification_level["quick"] >= 1
         assert breakdown.reset_date is not None
         assert check.reset_date == breakdown.reset_date.date()
+        events = until(lambda: client.usage.get_details(operation_type="describe").events)
+        assert (events[0].method, events[0].status_code) == ("POST", 200)
+        page = client.usage.get_details(start_date=date.today() - timedelta(days=1), page_size=1)
+        assert (len(page.events), page.page, page.has_more) == (1, 1, page.total_count > 1)
+        top = client.usage.get_top_endpoints(limit=5)
+        all_asked = {each.endpoint for each in client.usage.get_top_endpoints(limit=50)}
+        assert events[0].endpoint in all_asked
+        assert [each.request_count for each in top] == sorted(
+            (each.request_count for each in top), reverse=True
+        )
+        with pytest.raises(ValidationError):
+            client.usage.get_details(page=0)
         with pytest.raises(ValidationError):
             client.usage.get_summary(start_date="2026-02-01", end_date="2026-01-01")
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from uuid import UUID
+
 import pytest
 from tests.otlp import Collector, Mood
+from tests.waiting import until
 
 from ocelli.domain.correlation import REQUEST_ID, Origin
 from ocelli.domain.tracing import current_context, current_ids, span
 from ocelli.settings import Settings
 from ocelli.wiring.checks import traces
 from ocelli.wiring.tracing import SPANS, tracing
+from ocelli.worker.jobs import subject
 
 
 def test_what_is_left_leaves_at_the_end() -> None:
@@ -43,6 +48,23 @@ def test_what_is_lost_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["traces: the collector does not take them; spans are lost"]
 
 
+def test_what_a_full_queue_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "512")
+    dropped = SPANS.labels("dropped")._value
+    before = dropped.get()
+    with Collector(Mood.HANGS) as collector:
+        with tracing(Settings(otlp_endpoint=collector.url), "test"):
+            for _ in range(512):  # which are taken out and sent
+                with span("first"):
+                    pass
+            until(lambda: collector.asked == 1)
+            for _ in range(512 + 7):
+                with span("later"):
+                    pass
+        assert dropped.get() == before + 7
+    until(lambda: all(each.name != "last spans" for each in threading.enumerate()))
+
+
 def test_a_job_carries_where_it_comes_from() -> None:
     assert Origin().arguments() == {}
     with Collector() as collector:
@@ -59,6 +81,12 @@ def test_a_job_carries_where_it_comes_from() -> None:
         request, job, other = collector.spans
     assert (job.trace, job.parent) == (request.trace, request.id)
     assert (other.trace != request.trace, other.parent) == (True, "")
+
+
+def test_a_job_of_a_later_version_is_read() -> None:
+    id = UUID(int=7)
+    known = {"image_id": str(id), "request_id": "r-1", "trace_context": {"traceparent": "x"}}
+    assert subject({**known, "of_a_later_version": {"a": 1}, "priority": 3}) == id
 
 
 @pytest.mark.parametrize("given", [None, "https://user:secret@collector.example:4318"])

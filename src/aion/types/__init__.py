@@ -199,7 +199,14 @@ if TYPE_CHECKING:
         UploadPlan,
         UploadResult,
     )
-    from aion.types.usage import UsageBreakdown, UsageCheck, UsageSummary
+    from aion.types.usage import (
+        EndpointUse,
+        UsageBreakdown,
+        UsageCheck,
+        UsageDetails,
+        UsageEvent,
+        UsageSummary,
+    )
     from aion.types.verify import VerificationIssue, VerificationResult
     from aion.types.vocabularies import (
         ChosenTag,
@@ -293,6 +300,7 @@ __all__ = [
     "DescriptionStatus",
     "DocumentRef",
     "DominantColor",
+    "EndpointUse",
     "Escalation",
     "EscalationPolicy",
     "EscalationPolicyList",
@@ -381,6 +389,8 @@ __all__ = [
     "UploadSessionResults",
     "UsageBreakdown",
     "UsageCheck",
+    "UsageDetails",
+    "UsageEvent",
     "UsageSummary",
     "UserFile",
     "UserFileDetails",

@@ -42,6 +42,48 @@ class UsageSummary(Model):
 
 
 @record
+class UsageEvent(Model):
+    """One request and how it was answered; ``endpoint`` is its path without ids."""
+
+    id: str
+    timestamp: datetime | None = None
+    operation_type: str = ""
+    endpoint: str = ""
+    method: str = ""
+    status_code: int = 0
+    response_time_ms: int = 0
+    error_code: str | None = None
+    api_key_id: str = ""
+
+
+@record
+class UsageDetails(Model):
+    """A page of requests, the newest first."""
+
+    events: list[UsageEvent] = field(default_factory=list)
+    page: Annotated[int, From("pagination.page")] = 1
+    page_size: Annotated[int, From("pagination.page_size")] = 0
+    total_count: Annotated[int, From("pagination.total_count")] = 0
+    total_pages: Annotated[int, From("pagination.total_pages")] = 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is a page after this one."""
+        return self.page < self.total_pages
+
+
+@record
+class EndpointUse(Model):
+    """How often an endpoint was asked, and answered with an error."""
+
+    endpoint: str
+    method: str = ""
+    request_count: int = 0
+    error_count: int = 0
+    avg_response_time_ms: float = 0.0
+
+
+@record
 class UsageBreakdown(Model):
     """Where the credits of this month went."""
 

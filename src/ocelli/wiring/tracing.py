@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
     from opentelemetry.trace import Span as OpenTelemetrySpan
 
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 SERVICE = "ocelli"
 PATH = "/v1/traces"
 EXIT_SECONDS = 1.0
+MAX_QUEUE = 2048  # spans; as the SDK has it, where OTEL_BSP_MAX_QUEUE_SIZE says nothing
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
@@ -99,12 +100,56 @@ def _provider(url: str, process: str) -> TracerProvider:
         }
     )
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = reporting(OTLPSpanExporter(url))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    size = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE") or MAX_QUEUE)
+    queue = SpanQueue(size)
+    exporter = reporting(OTLPSpanExporter(url), queue)
+    batches = BatchSpanProcessor(exporter, max_queue_size=size)
+    provider.add_span_processor(counting(batches, queue))
     return provider
 
 
-def reporting(exporter: SpanExporter) -> SpanExporter:
+class SpanQueue:
+    """How many spans wait for the collector; counts those that found the queue full."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def add(self) -> None:
+        """A span is put in; in a full queue it takes the place of the oldest."""
+        with self._lock:
+            is_full = self._waiting >= self._size
+            self._waiting += not is_full
+        if is_full:
+            SPANS.labels("dropped").inc()
+
+    def take(self, count: int) -> None:
+        """Spans are taken out, to be sent."""
+        with self._lock:
+            self._waiting = max(0, self._waiting - count)
+
+
+def counting(processor: SpanProcessor, queue: SpanQueue) -> SpanProcessor:
+    """Return the processor with its queue counted: it drops spans without a word."""
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    class Counting(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            if span.context and span.context.trace_flags.sampled:
+                queue.add()
+            processor.on_end(span)
+
+        def shutdown(self) -> None:
+            processor.shutdown()
+
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            return processor.force_flush(timeout_millis)
+
+    return Counting()
+
+
+def reporting(exporter: SpanExporter, queue: SpanQueue) -> SpanExporter:
     """Return an exporter that counts what ``exporter`` does, and logs when it begins to fail, and
     when it works again.
     """
@@ -114,6 +159,7 @@ def reporting(exporter: SpanExporter) -> SpanExporter:
         failing = False
 
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            queue.take(len(spans))
             result = exporter.export(spans)
             failed = result is not SpanExportResult.SUCCESS
             SPANS.labels("lost" if failed else "sent").inc(len(spans))

@@ -27,6 +27,14 @@ class Job(Protocol):
 
 
 def subject(arguments: Mapping[str, Any]) -> UUID:
-    """Return the id that a job is about: its only argument, beside its origin."""
-    (id,) = (value for name, value in arguments.items() if name not in ORIGIN_ARGUMENTS)
+    """Return the id that a job is about: its only argument with a name in ``_id``.
+
+    Beside that of its origin. Arguments with other names, which a later version may add, are left
+    alone: during an upgrade this version's workers run that one's jobs.
+    """
+    (id,) = (
+        value
+        for name, value in arguments.items()
+        if name.endswith("_id") and name not in ORIGIN_ARGUMENTS
+    )
     return UUID(str(id))

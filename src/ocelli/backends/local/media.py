@@ -95,18 +95,18 @@ def _is_code(pixels: Any, texts: Sequence[TextLine]) -> bool:
 
     if len(texts) > LOGO_LINES or not _is_grey(pixels):
         return False
-    least = pixels.min(axis=2)
+    least = _least(pixels)
     if ((least < DARK) | (least > 255 - DARK)).mean() < BILEVEL:
         return False
     return bool(cv2.QRCodeDetector().detectAndDecode(pixels)[0])
 
 
 def _light(pixels: Any) -> float:
-    return float((pixels.min(axis=2) > LIGHT_PIXEL).mean())
+    return float((_least(pixels) > LIGHT_PIXEL).mean())
 
 
 def _is_grey(pixels: Any) -> bool:
-    spread = pixels.max(axis=2).astype(int) - pixels.min(axis=2)
+    spread = _most(pixels) - _least(pixels)
     return bool((spread < GREY).mean() >= GREYS)
 
 
@@ -115,4 +115,19 @@ def _flat(pixels: Any) -> float:
     import numpy as np
 
     steps = cv2.morphologyEx(pixels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    return float((steps.max(axis=2) <= SMOOTH).mean())
+    return float((_most(steps) <= SMOOTH).mean())
+
+
+# numpy's own `min` and `max` over an axis of three take 20 times as long: a twentieth of a look.
+def _least(pixels: Any) -> Any:
+    import numpy as np
+
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    return np.minimum(np.minimum(red, green), blue)
+
+
+def _most(pixels: Any) -> Any:
+    import numpy as np
+
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    return np.maximum(np.maximum(red, green), blue)

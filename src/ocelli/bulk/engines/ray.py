@@ -229,6 +229,7 @@ def _connected(address: str | None) -> Iterator[Any]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        options["_node_ip_address"] = "127.0.0.1"  # it has no password: for this machine alone
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -86,6 +86,7 @@ def prepare_models() -> ModelSet:
 
 def prepare(models: ModelSet, runtime: Runtime) -> None:
     """Import all else that descriptions need, while the models are being read."""
+    models.keeps_memory = True  # its only work is looks, one after the other
     with contextlib.suppress(FileNotFoundError):  # said once they are wanted
         models.begin_loading(runtime)
     import ocelli.backends.local.backend

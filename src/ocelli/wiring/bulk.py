@@ -43,9 +43,11 @@ async def build_picture_worker(plan: WorkerPlan) -> AsyncIterator[PictureWorker]
 
     Raises AnalysisFailed if the backend of the question cannot be asked.
     """
+    from ocelli.backends.local.detect import models
     from ocelli.backends.local.runtime import cache_folder
     from ocelli.settings import Settings
 
+    models().keeps_memory = True  # its only work is looks, one after the other
     os.environ.update(plan.environment)
     settings = Settings()
     settings = settings.model_copy(update={"cache": settings.cache or cache_folder()})

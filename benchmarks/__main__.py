@@ -30,7 +30,7 @@ from benchmarks import (
     uploads,
     verification,
 )
-from benchmarks.processes import Foreign
+from benchmarks.processes import Foreign, adopt_orphans
 from benchmarks.report import Bench, Row, table
 
 CLAIMS = {
@@ -58,6 +58,7 @@ CLAIMS = {
 def main() -> int:
     """Run the claims that are asked for, all by default."""
     wanted = _arguments()
+    adopt_orphans()
     # Where it is set, each process would compile hundreds of modules again, ours and the others'.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.processes import one_core_environment, python
+from benchmarks.processes import children_cpu, one_core_environment, python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,10 @@ NUMBER = 4  # bytes
 
 @dataclass(frozen=True)
 class Run:
-    """Several pictures, by however many processes: seconds since the start of the first one."""
+    """Several pictures, by however many processes: seconds since the start of the first one.
+
+    ``cpu``: seconds of all of them and of their decoders, start included.
+    """
 
     wall: float
     finished: tuple[float, ...]
@@ -38,7 +41,7 @@ def run(files: Sequence[Path], processes: int) -> Run:
     reading, writing = os.pipe()
     os.write(writing, b"".join(n.to_bytes(NUMBER, "big") for n in range(len(files))))
     os.close(writing)
-    started = time.monotonic()
+    started, before = time.monotonic(), children_cpu()
     children = [
         subprocess.Popen(
             python("benchmarks.bare_models", str(reading)),
@@ -62,11 +65,18 @@ def run(files: Sequence[Path], processes: int) -> Run:
         with child.stdout:
             answers.append(json.loads(child.stdout.read()))
         child.wait()
-    wall = time.monotonic() - started
+    wall, cpu = time.monotonic() - started, children_cpu() - before
     done = [each for answer in answers for each in answer["done"]]
     finished = sorted(at - started for _, at, _ in done)
     took = {files[number]: seconds for number, _, seconds in done}
-    return Run(wall, tuple(finished), took, sum(answer["cpu"] for answer in answers))
+    return Run(wall, tuple(finished), took, cpu)
+
+
+def rate_under_way(finished: Sequence[float]) -> float:
+    """Per second, without the first and the last tenth, when not everybody is at work."""
+    edge = max(1, len(finished) // 10)
+    inner = finished[edge : len(finished) - edge]
+    return (len(inner) - 1) / (inner[-1] - inner[0])
 
 
 def _main(descriptor: int) -> None:
@@ -87,7 +97,7 @@ def _main(descriptor: int) -> None:
         look(models, picture.pixels, clock)
         now = time.monotonic()
         done.append((number, now, now - started))
-    print(json.dumps({"done": done, "cpu": time.process_time()}))
+    print(json.dumps({"done": done}))
 
 
 def look(models: Any, pixels: Any, clock: Any) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
-from statistics import linear_regression
+from statistics import fmean, linear_regression
 from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks import bare_models
 from benchmarks.photos import make_photos
-from benchmarks.processes import python
+from benchmarks.processes import children_cpu, python, wait_for_orphans
 from benchmarks.report import Bench, Row, Target
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ GROWTH = Target(1.10, "at most")
 RESUME = Target(10.0, "at most", of="value")
 HISTORY = 1_000_000
 MEGABYTE = 1024 * 1024
+START = 2  # photos of a run that has little but its start
 
 
 @dataclass(frozen=True)
 class Ran:
-    """One run: seconds, CPU seconds of all its processes, and (seconds, MB) of the command."""
+    """One run: seconds, CPU seconds of all its processes, daemons of an engine included, (seconds,
+    MB) of the command, and when each row was finished.
+    """
 
     wall: float
     cpu: float
@@ -51,33 +55,92 @@ def run(bench: Bench) -> Iterator[Row]:
 
 
 def _rates(bench: Bench) -> Iterator[Row]:
+    """Each run of an engine between two of the baseline, and compared with the mean of these.
+
+    The second half takes the engines the other way round, so that a machine that becomes slower
+    is slower for all.
+    """
     count = 32 if bench.quick else 200
     photos = make_photos(bench.folder / "bulk-photos", count)
-    bare_models.run(photos[:2], bench.workers)  # compiles the models
-    bare = bare_models.run(photos, bench.workers)
     engines = ["local", *(each for each in ("daft", "ray") if find_spec(each))]
+    bench.say(f"{NAME}: starts of {', '.join(engines)} and bare processes")
+    bare_models.run(photos[:START], bench.workers)  # compiles the models
+    starts = {each: _engine(bench, each, START).cpu for each in engines}
+    start = bare_models.run(photos[:START], bench.workers).cpu
+    ours: dict[str, list[Ran]] = {each: [] for each in engines}
+    beside: dict[str, list[_Baseline]] = {each: [] for each in engines}
+    before = bare_models.run(photos, bench.workers)
+    for engine in engines if bench.quick else (*engines, *reversed(engines)):
+        bench.say(f"{NAME}: {engine} and bare processes, {count} photos each")
+        ours[engine].append(_engine(bench, engine, count))
+        after = bare_models.run(photos, bench.workers)
+        beside[engine].append(_Baseline(before, after))
+        before = after
     for engine in engines:
-        out = bench.folder / f"bulk-{engine}"
-        options = ["--level", "quick", "--engine", engine, "--workers", str(bench.workers)]
-        ran = _ocelli_bulk(bench.folder / "bulk-photos", out, *options)
+        yield from _rows_of(bench.workers, engine, count, ours[engine], beside[engine])
+        baselines = beside[engine]
         yield Row(
             NAME,
-            f"pictures a second, {engine}",
-            _rate(ran.finished),
+            f"pictures a CPU second, {engine}, all its processes, without their start",
+            (count - START) / (fmean(each.cpu for each in ours[engine]) - starts[engine]),
             "/s",
-            _rate(list(bare.finished)),
-            f"{bench.workers} bare processes",
-            LOCAL if engine == "local" else ENGINES,
-            by_clock=True,
+            (count - START) / (fmean(each.cpu for each in baselines) - start),
+            "bare processes, likewise",
         )
-        yield Row(
-            NAME,
-            f"pictures a CPU second, {engine}, start included",
-            count / ran.cpu,
-            "/s",
-            count / bare.cpu,
-            "bare processes, without the decoders' children",
-        )
+        yield Row(NAME, f"CPU of the start, {engine}", starts[engine], "s", start, "bare processes")
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    """The bare processes before and after a run of an engine."""
+
+    before: bare_models.Run
+    after: bare_models.Run
+
+    @property
+    def under_way(self) -> float:
+        return fmean(bare_models.rate_under_way(each.finished) for each in self._both)
+
+    @property
+    def wall(self) -> float:
+        return fmean(each.wall for each in self._both)
+
+    @property
+    def cpu(self) -> float:
+        return fmean(each.cpu for each in self._both)
+
+    @property
+    def _both(self) -> tuple[bare_models.Run, ...]:
+        return self.before, self.after
+
+
+def _rows_of(
+    workers: int, engine: str, count: int, ours: Sequence[Ran], baselines: Sequence[_Baseline]
+) -> Iterator[Row]:
+    yield Row.of_rounds(
+        NAME,
+        f"pictures a second under way, {engine}",
+        [bare_models.rate_under_way(each.finished) for each in ours],
+        "/s",
+        [each.under_way for each in baselines],
+        f"{workers} bare processes, before and after",
+        LOCAL if engine == "local" else ENGINES,
+    )
+    yield Row.of_rounds(
+        NAME,
+        f"the same, whole command with start and stop, {engine}",
+        [count / each.wall for each in ours],
+        "/s",
+        [count / each.wall for each in baselines],
+        "bare processes, with loading their models",
+    )
+
+
+def _engine(bench: Bench, engine: str, count: int) -> Ran:
+    out = bench.folder / f"bulk-{engine}"
+    shutil.rmtree(out, ignore_errors=True)
+    options = ["--level", "quick", "--engine", engine, "--workers", str(bench.workers)]
+    return _ocelli_bulk(bench.folder / "bulk-photos", out, *options, "--limit", str(count))
 
 
 def _in_flight(bench: Bench) -> Iterator[Row]:
@@ -222,7 +285,8 @@ def _stub(source: Path, out: Path, *options: str) -> Ran:
 def _ran(command: list[str], out: Path, environment: dict[str, str]) -> Ran:
     import pyarrow.parquet as pq
 
-    started, before = time.monotonic(), os.times()
+    mine = {each.pid for each in psutil.Process().children()}
+    started, before = time.monotonic(), children_cpu()
     process = psutil.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     memory: list[tuple[float, float]] = []
     ended = threading.Event()
@@ -238,13 +302,11 @@ def _ran(command: list[str], out: Path, environment: dict[str, str]) -> Ran:
     watcher = threading.Thread(target=watch)
     watcher.start()
     code = process.wait()
-    wall, after = time.monotonic() - started, os.times()
+    wall = time.monotonic() - started
     ended.set()
     watcher.join()
+    wait_for_orphans(mine)
     if code:
         raise RuntimeError(f"{' '.join(command)} ended with {code}")
-    used = (after.children_user - before.children_user) + (
-        after.children_system - before.children_system
-    )
     column: list[Any] = pq.read_table(out, columns=["finished_at"])["finished_at"].to_pylist()
-    return Ran(wall, used, memory, sorted(each.timestamp() for each in column))
+    return Ran(wall, children_cpu() - before, memory, sorted(each.timestamp() for each in column))

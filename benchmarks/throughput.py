@@ -56,10 +56,10 @@ def _rows(
     ours: Sequence[Described],
     singles: Sequence[bare_models.Run],
 ) -> Iterator[Row]:
-    steady = [_rate(each.finished) for each in ours]
-    crowd = [_rate(each.finished) for each in together]
+    steady = [bare_models.rate_under_way(each.finished) for each in ours]
+    crowd = [bare_models.rate_under_way(each.finished) for each in together]
     alone = [
-        _rate(crowded.finished) * _slowdown(crowded, single)
+        bare_models.rate_under_way(crowded.finished) * _slowdown(crowded, single)
         for crowded, single in zip(together, singles, strict=True)
     ]
     against = f"{workers} bare processes at once"
@@ -142,10 +142,3 @@ def _describe(folder: Path, count: int, workers: int) -> Described:
         sum(answer["analysing"]) / count,
         cpu.totals(),
     )
-
-
-def _rate(finished: Sequence[float]) -> float:
-    """Per second, without the first and the last tenth, when not everybody is at work."""
-    edge = max(1, len(finished) // 10)
-    inner = finished[edge : len(finished) - edge]
-    return (len(inner) - 1) / (inner[-1] - inner[0])

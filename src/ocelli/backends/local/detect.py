@@ -66,7 +66,7 @@ class ModelSet:
     """The models of one process and the lock that gives them to one look at a time.
 
     ``keeps_memory``: what a look took is kept for the next one, which saves a tenth of its CPU and
-    takes 120 MB more.
+    takes 120 to 160 MB more.
     """
 
     def __init__(self) -> None:

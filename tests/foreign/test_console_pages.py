@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.conftest import Server
+from tests.console_client import upload_as
 from tests.foreign.browser import NARROW, WIDE, Visit, overflows, serious_findings
 from tests.integration.test_main_job import API, finished, noise
 
@@ -142,6 +143,30 @@ def test_webhooks(visit: Visit, chat: Server, size: tuple[int, int], scheme: str
     page.get_by_role("link", name="https://nowhere.invalid/a-hook").click()
     page.get_by_role("button", name="Delete this webhook").click()
     page.get_by_text("Deleted.").wait_for()
+
+
+@SIZES
+def test_privacy(
+    visit: Visit, chat: Server, photos: dict[str, Path], size: tuple[int, int], scheme: str
+) -> None:
+    key = chat.new_key(f"console-privacy-{size[0]}")
+    upload_as(chat, key, photos["coffee"].read_bytes(), "coffee.png")
+    page = visit("/privacy", key=key, size=size, color_scheme=scheme)
+    good(page)
+    page.get_by_label("Pictures, with all that").fill("365")
+    page.keyboard.press("Enter")
+    page.get_by_text("after their upload: 365 days").wait_for()
+    good(page)
+    page.get_by_role("button", name="Erase what is older").press("Enter")
+    page.get_by_text("Saved.").wait_for()
+    page.get_by_role("link", name="library", exact=True).click()
+    page.get_by_label("Select coffee.png").check()
+    page.get_by_role("button", name="Erase for good").click()
+    page.get_by_text("1 picture, with copies").wait_for()
+    good(page)
+    page.get_by_role("button", name="Erase 1 for good").click()
+    page.get_by_text("Erased: 1 picture.").wait_for()
+    good(page)
 
 
 @SIZES

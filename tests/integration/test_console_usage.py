@@ -189,3 +189,50 @@ def test_the_installation_is_shown_to_its_owner_alone(
     assert "all hashes as pinned" in checks
     writer = server.new_key("default", "--scopes", "write")
     assert ConsoleClient(server, writer).get("/backends").status_code == 403
+
+
+def test_retention_is_asked_for_before_it_erases(server: Server) -> None:
+    client = ConsoleClient(server, server.new_key(f"console-privacy-{uuid.uuid4()}"))
+    assert "Nothing was erased yet." in client.get("/privacy").text
+    asked = client.post("/privacy/retention", {"pictures": "365", "request_log": "7"})
+    assert (asked.status_code, "after their upload: 365 days" in asked.text) == (200, True)
+    assert 'value="365"' not in client.get("/privacy").text, "it was only asked for"
+    sure = {"pictures": "365", "request_log": "7", "confirmed": "yes"}
+    assert client.post("/privacy/retention", sure).status_code == 303
+    assert 'value="365"' in client.get("/privacy").text
+    longer = client.post("/privacy/retention", {"pictures": "400", "request_log": ""})
+    assert longer.status_code == 303, "nothing goes sooner, so nothing is asked"
+    assert 'value="400"' in client.get("/privacy").text
+    for bad in ("0", "-1", "x", "36501", "²"):
+        assert client.post("/privacy/retention", {"pictures": bad}).status_code == 422
+
+
+def test_pictures_are_named_before_they_are_erased(server: Server, photos: dict[str, Path]) -> None:
+    key = server.new_key(f"console-privacy-{uuid.uuid4()}")
+    client = ConsoleClient(server, key)
+    id = upload_as(server, key, photos["coffee"].read_bytes(), "<b>coffee.png")
+    assert "Erase for good" in client.get("/library").text
+    asked = client.post("/privacy/erase", {"ids": id})
+    assert (asked.status_code, "&lt;b&gt;coffee.png" in asked.text) == (200, True)
+    assert client.get(f"/pictures/{id}").status_code == 200
+    sure = {"ids": id, "confirmed": "yes"}
+    assert client.post("/privacy/erase", sure, csrf=False).status_code == 403
+    assert client.post("/privacy/erase", sure).status_code == 303
+    assert client.get(f"/pictures/{id}").status_code == 404
+    page = client.get("/privacy").text
+    assert "Nothing was erased yet." not in page
+    assert client.post("/privacy/erase", {"ids": id, "confirmed": "yes"}).status_code == 404
+    for bad in ({}, {"typed": "x"}, {"typed": " ".join(str(uuid.uuid4()) for _ in range(101))}):
+        assert client.post("/privacy/erase", bad).status_code == 422
+
+
+def test_privacy_is_for_administrators(server: Server, client: ConsoleClient) -> None:
+    found = SECRET.search(made(client, scopes=["write"]).text)
+    assert found is not None
+    writer = ConsoleClient(server, found[1])
+    assert writer.get("/privacy").status_code == 403
+    for path in ("/privacy/retention", "/privacy/erase"):
+        sure = {"pictures": "1", "ids": str(uuid.uuid4()), "confirmed": "yes"}
+        assert writer.post(path, sure).status_code == 403
+    library = writer.get("/library").text
+    assert "/console/privacy" not in library

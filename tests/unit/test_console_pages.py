@@ -29,6 +29,7 @@ from ocelli.console.jobs import mapping as jobs
 from ocelli.console.library import mapping as library
 from ocelli.console.pictures.routes import api_requests
 from ocelli.console.playground import mapping as playground
+from ocelli.console.privacy import mapping as privacy
 from ocelli.console.review.routes import api_requests as review_requests
 from ocelli.console.security import content_security_policy
 from ocelli.console.usage import mapping as usage
@@ -36,6 +37,7 @@ from ocelli.console.visitors import current_visitor, owner_visitor, parse_form
 from ocelli.console.vocabulary import mapping as vocabulary
 from ocelli.console.webhooks import mapping as webhooks
 from ocelli.domain.activities import Activity, ActivityKind
+from ocelli.domain.erasures import RetentionDays
 from ocelli.domain.errors import MalformedRequest
 from ocelli.domain.questions import Question
 from ocelli.domain.vocabulary import Vocabulary
@@ -165,6 +167,7 @@ def test_the_requests_that_pages_show_are_those_of_the_sdk() -> None:
         *vocabulary.api_requests(),
         *vocabulary.api_requests(terms),
         *webhooks.api_requests(),
+        *privacy.api_requests(RetentionDays(pictures=30)),
         *webhooks.api_requests(endpoint),
     ):
         assert sdk_accepts(request), request.title

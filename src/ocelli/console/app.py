@@ -19,6 +19,7 @@ from ocelli.console.jobs import routes as jobs
 from ocelli.console.library import routes as library
 from ocelli.console.pictures import routes as pictures
 from ocelli.console.playground import routes as playground
+from ocelli.console.privacy import routes as privacy
 from ocelli.console.review import routes as review
 from ocelli.console.security import SecurityHeaders
 from ocelli.console.services import PATH, Console
@@ -49,6 +50,7 @@ ROUTERS = (
     compare.router,
     usage.router,
     webhooks.router,
+    privacy.router,
     backends.router,
 )
 """A router per page: a new page adds its own here, and its line in ``navigation``."""

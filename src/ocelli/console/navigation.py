@@ -27,6 +27,7 @@ ENTRIES = (
     NavigationEntry("Vocabulary", "/vocabulary"),
     NavigationEntry("Usage", "/usage"),
     NavigationEntry("Webhooks", "/webhooks", KeyRole.ADMIN),
+    NavigationEntry("Privacy", "/privacy", KeyRole.ADMIN),
     NavigationEntry("Backends", "/backends", KeyRole.ADMIN, for_owner=True),
 )
 """In the order in which they are shown; the first one is where the console begins."""

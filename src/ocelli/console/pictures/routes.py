@@ -144,7 +144,7 @@ async def delete_picture(
 
 @router.get("/{picture_id}/preview")
 @requires(KeyRole.READ, counted=False)
-async def show_preview(
+async def show_picture_preview(
     picture_id: PictureId, visitor: CurrentVisitor, console: CurrentConsole
 ) -> Response:
     """A small copy of the picture, made now."""

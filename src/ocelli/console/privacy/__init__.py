@@ -1,0 +1,1 @@
+"""``/privacy``: how long what is kept, erasing pictures for good, and the receipts."""

@@ -46,6 +46,14 @@ def test_each_section_opens(page: Any) -> None:
         assert page.locator("article h1").inner_text()
 
 
+def test_the_first_commands_need_no_scrolling(page: Any) -> None:
+    heading = page.locator("h2#try-it")
+    blocks = heading.locator("xpath=following::pre[position() <= 2]/code")
+    assert blocks.count() == 2
+    for block in blocks.all():
+        assert block.evaluate("e => e.scrollWidth <= e.clientWidth"), block.inner_text()
+
+
 def test_pages_that_are_not_listed_have_a_place() -> None:
     nav: list[dict[str, list[Any]]] = [{"Guides": ["a.md"]}, {"Explanation": ["b.md"]}]
     complete(nav, ["a.md", "b.md", "docs/new.md", "docs/decisions/0001-x.md"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ocelli.bulk import feed
+from ocelli.bulk import feed, tables
 from ocelli.bulk.sources import BadSource, Source
+from ocelli.bulk.tables import UnreadableTable
 from ocelli.bulk.tasks import Entry
 
 EXTENSIONS = frozenset({".jpg", ".png"})
@@ -108,6 +110,35 @@ def test_jsonl_lines_that_are_none_are_rows_without_a_picture(tmp_path: Path) ->
     assert [each.problem is None for each in entries] == [True, *[False] * 4, True]
     assert len({each.source for each in entries}) == 6
     assert entries[5].source == "\\ud800"
+
+
+def test_parquet_that_unpacks_to_far_more_than_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MAX_UNPACKED", 8 * 1024**2)
+    name = tmp_path / "bomb.parquet"
+    schema = pa.schema({"image": pa.binary()})
+    with pq.ParquetWriter(name, schema, compression="zstd", use_dictionary=False) as writer:
+        writer.write_table(pa.table({"image": [b"small"]}, schema))
+        writer.write_table(pa.table({"image": [bytes(1024**2)] * 16}, schema))
+    assert name.stat().st_size < 100_000
+    read = tables.entries(name, "bomb", "parquet", None, str)
+    assert next(read).data == b"small", "what comes before is read"
+    with pytest.raises(UnreadableTable, match=r"row group 1 unpacks from .* to 16,7"):
+        next(read)
+
+
+def test_parquet_with_one_picture_in_many_rows_holds_it_once(tmp_path: Path) -> None:
+    name, value = tmp_path / "same.parquet", os.urandom(4 * 1024**2)
+    indices = pa.array([0] * 64, pa.int32())
+    column = pa.DictionaryArray.from_arrays(indices, pa.array([value]))
+    pq.write_table(pa.table({"image": column}), name)
+    before = pa.default_memory_pool().bytes_allocated()
+    held = set()
+    for each in tables.entries(name, "same", "parquet", None, str):
+        assert each.data == value
+        held.add((pa.default_memory_pool().bytes_allocated() - before) // 1024**2)
+    assert max(held) < 64, "MB, where 64 rows have 256"
 
 
 def test_parquet_with_bytes_paths_and_pictures_of_a_data_set(tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # The usual names of such a column, in the order in which they are tried.
 USUAL = ("image", "path", "url", "uri", "file", "filename", "file_name", "image_url", "bytes")
 ROWS_AT_ONCE = 64  # of a Parquet file: each may hold a picture
+# Of the column of pictures in a row group: one that unpacks to more, and to so many times of what
+# is stored, holds no pictures, which hardly get smaller. A page of it would be held whole.
+MAX_UNPACKED = 512 * 1024 * 1024  # bytes
+MAX_RATIO = 50
 MAX_LINE = 1024 * 1024  # characters
 BLOCK = 1024 * 1024  # bytes
 NOTHING = "There is nothing in the column of pictures."
@@ -82,10 +86,38 @@ def _of_parquet(path: Path, column: str | None) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path) as file:
             wanted = _chosen(file.schema_arrow.names, column)
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=[wanted]):
-                yield from (each.as_py() for each in batch.column(0))
+            leaves = [file.schema.column(each) for each in range(len(file.schema))]
+            binary = [
+                each.path
+                for each in leaves
+                if _is_of(each.path, wanted) and each.physical_type == "BYTE_ARRAY"
+            ]
+        # What is stored once, for many rows, is held once; and what is packed, a block at a time.
+        with pq.ParquetFile(path, read_dictionary=binary, buffer_size=BLOCK) as file:
+            for number in range(file.num_row_groups):
+                _check_unpacked(file.metadata.row_group(number), number, wanted)
+                for batch in file.iter_batches(ROWS_AT_ONCE, [number], columns=[wanted]):
+                    yield from (each.as_py() for each in batch.column(0))
     except pa.ArrowException as error:
         raise UnreadableTable(str(error).splitlines()[0]) from error
+
+
+def _is_of(path: str, column: str) -> bool:
+    """Whether a path in the schema is a column, or a part of it."""
+    return path == column or path.startswith(f"{column}.")
+
+
+def _check_unpacked(group: Any, number: int, column: str) -> None:
+    """Raise UnreadableTable if a row group would unpack to far more than it is."""
+    chunks = [group.column(each) for each in range(group.num_columns)]
+    ours = [each for each in chunks if _is_of(each.path_in_schema, column)]
+    unpacked = sum(each.total_uncompressed_size for each in ours)
+    packed = sum(each.total_compressed_size for each in ours)
+    if unpacked > max(MAX_UNPACKED, MAX_RATIO * packed):
+        raise UnreadableTable(
+            f"row group {number} unpacks from {packed:,} to {unpacked:,} bytes: these are no "
+            "pictures; write the table with smaller row groups"
+        )
 
 
 def _of_csv(path: Path, column: str | None) -> Iterator[Any]:

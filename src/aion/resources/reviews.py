@@ -51,7 +51,10 @@ class ReviewsResource(Resource):
             yield item
 
     async def next(self) -> ReviewItem | None:
-        """The most doubtful picture; None when none waits."""
+        """The most doubtful picture, the same until it is decided about; None when none waits.
+
+        One that could not be described waits for ``correct``, or to be described again.
+        """
         page = await self.list(limit=1)
         return page.items[0] if page.items else None
 

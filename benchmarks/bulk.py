@@ -31,7 +31,7 @@ GROWTH = Target(1.10, "at most")
 RESUME = Target(10.0, "at most", of="value")
 HISTORY = 1_000_000
 MEGABYTE = 1024 * 1024
-START = 2  # photos of a run that has little but its start
+START = 10  # photos of a run that is little but its start: of fewer, one worker may do all
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,13 @@ from tests.waiting import until
 
 VICTIMS = ("worker", "api", "postgres", "supervisor")
 CREDITS = 1_000_000
-TIERS = {"professional": {"requests_per_minute": 1_000_000, "concurrent_uploads": 1_000}}
+TIERS = {
+    "professional": {
+        "requests_per_minute": 1_000_000,
+        "concurrent_uploads": 1_000,
+        "monthly_descriptions": 1_000_000,
+    }
+}
 ANSWERED = 120.0
 
 # Per tenant: what the meters say, and what the rows say.

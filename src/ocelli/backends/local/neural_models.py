@@ -14,7 +14,7 @@ from ocelli.backends.local import model_files, network_builders
 from ocelli.backends.local.boxes import ssd, yunet
 from ocelli.backends.local.fusion import FLOOR
 from ocelli.backends.local.lexicon import lexicon
-from ocelli.backends.local.runtime import Runtime
+from ocelli.backends.local.runtime import Precision, Runtime
 from ocelli.domain.findings import Box, DetectedObject, Face, Safety
 
 if TYPE_CHECKING:
@@ -60,9 +60,15 @@ class NeuralModel:
             network.release()
 
     def _network_of(
-        self, runtime: Runtime, name: str, weights: Weights, build: Callable[[Any, Path], Any]
+        self,
+        runtime: Runtime,
+        name: str,
+        weights: Weights,
+        build: Callable[[Any, Path], Any],
+        *,
+        precision: Precision | None = None,
     ) -> Network:
-        network = runtime.network(name, weights, build)
+        network = runtime.network(name, weights, build, precision=precision)
         self._networks.append(network)
         return network
 

@@ -53,15 +53,23 @@ class Runtime:
     folder: Path = field(default_factory=lambda: cache_folder())
     precision: Precision = Precision.AUTO
 
-    def network(self, name: str, weights: Weights, build: Callable[[Any, Path], Any]) -> Network:
+    def network(
+        self,
+        name: str,
+        weights: Weights,
+        build: Callable[[Any, Path], Any],
+        *,
+        precision: Precision | None = None,
+    ) -> Network:
         """The network ``name``, compiled before or now, from what ``build`` makes of its weights.
 
-        ``build`` gets openvino and the file, and returns an ``openvino.Model``. WrongWeights if the
-        file is not the pinned one.
+        ``build`` gets openvino and the file, and returns an ``openvino.Model``. ``precision`` is
+        that of a network which needs one of its own. WrongWeights if the file is not the pinned
+        one.
         """
         import numpy as np
 
-        core, options = _core(), self._options()
+        core, options = _core(), _options(precision or self.precision)
         processor = platform.machine(), core.get_property("CPU", "FULL_DEVICE_NAME")
         source = Path(inspect.getfile(build)).read_bytes()
         parts = weights.sha256, source, _openvino().__version__, *processor, *options.values()
@@ -78,18 +86,18 @@ class Runtime:
         _keep(self.folder, f"{name}-{key}", compiled.export_model().getbuffer())
         return Network(compiled)
 
-    def _options(self) -> dict[str, Any]:
-        precision = self.precision
-        if precision is Precision.AUTO:
-            native = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            precision = Precision.BF16 if native else Precision.F32
-        return {
-            "INFERENCE_NUM_THREADS": 1,
-            "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": str(precision),
-            # Kept kernels of every shape of a line cost 80 MB and saved no time.
-            "CPU_RUNTIME_CACHE_CAPACITY": 0,
-        }
+
+def _options(precision: Precision) -> dict[str, Any]:
+    if precision is Precision.AUTO:
+        native = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        precision = Precision.BF16 if native else Precision.F32
+    return {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": str(precision),
+        # Kept kernels of every shape of a line cost 80 MB and saved no time.
+        "CPU_RUNTIME_CACHE_CAPACITY": 0,
+    }
 
 
 class Network:

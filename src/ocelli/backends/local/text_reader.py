@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocelli.backends.local import graphdef, network_builders, ocr
 from ocelli.backends.local.neural_models import NeuralModel
+from ocelli.backends.local.runtime import Precision
 from ocelli.domain.findings import Box, TextLine
 
 if TYPE_CHECKING:
@@ -56,8 +57,12 @@ class TextReader(NeuralModel):
 
     def _load(self, runtime: Runtime, weights: Sequence[Weights]) -> None:
         places, letters = weights
-        self._places = self._network_of(
-            runtime, "text-places", places, network_builders.text_places
+        self._places = self._network_of(  # in bf16 it overlooks small signs
+            runtime,
+            "text-places",
+            places,
+            network_builders.text_places,
+            precision=Precision.F32,
         )
         self._letters = self._network_of(
             runtime, "text-letters", letters, network_builders.text_letters

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -34,6 +35,10 @@ from ocelli.storage.postgres.database import PostgresDatabase
 from ocelli.storage.postgres.schema import migrate
 from tests.s3.store import s3 as s3
 from tests.waiting import PATIENCE
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So `make test &` of a script has it, and all that tests start would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 gc.disable()  # until all is collected: little of what is imported and found is garbage
 

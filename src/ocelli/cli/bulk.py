@@ -6,7 +6,6 @@ its account does not sum.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from ocelli.cli.output import (
     print_json,
     printable,
 )
+from ocelli.cli.signals import end_as_by_ctrl_c
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.choosing import Mode
 from ocelli.domain.errors import ValidationFailed
@@ -91,7 +91,7 @@ class BulkOptions:
 
 def bulk(options: BulkOptions, **settings: Any) -> int:
     """Do a run; print its account. Returns the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_as_by_ctrl_c()
     try:
         with running_model(load_settings(**settings)) as loaded:
             return _run(options, loaded)

@@ -7,7 +7,6 @@ nothing is stored.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from ocelli.cli.output import (
     printable,
     say_passed_over,
 )
+from ocelli.cli.signals import end_as_by_ctrl_c
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.vocabulary_files import read
 
@@ -128,7 +128,7 @@ def settings_of_command(most: int | None = None, **options: Any) -> Settings:
     settings = load_settings(**options)
     workers = max(1, min(settings.workers, settings.workers if most is None else most))
     cache = settings.cache or cache_folder()  # outlives the command
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_as_by_ctrl_c()
     return settings.model_copy(update={"workers": workers, "cache": cache})
 
 

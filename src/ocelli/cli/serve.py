@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import socket
 import sys
 import threading
@@ -21,6 +20,7 @@ from ocelli.cli.model_process import NoModel, model_process
 from ocelli.cli.options import load_settings, to_environment
 from ocelli.cli.output import CANNOT_RUN, fail
 from ocelli.cli.processes import ChildrenFailed, Supervisor
+from ocelli.cli.signals import stop_on_signals
 from ocelli.domain.errors import OcelliError, Unavailable
 from ocelli.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, exclusive
 from ocelli.storage.postgres.preflight import DatabaseRefuses, check_connection
@@ -58,7 +58,7 @@ def serve(**options: Any) -> int:
     if not _can_trace(settings):
         return CANNOT_RUN
     configure_logs(settings, "serve")
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     try:
         make_private(settings)
         with contextlib.ExitStack() as stack:
@@ -121,7 +121,7 @@ def work(**options: Any) -> int:
     from ocelli.wiring.installation import check_installation
 
     configure_logs(settings, "serve")
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     dsn = settings.database_url.get_secret_value()
     try:
         make_private(settings)
@@ -253,10 +253,3 @@ def _is_ready(address: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sig, lambda *_: stop.set())
-    return stop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sqlite3
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from ocelli.cli.commands.parameters import given
 from ocelli.cli.connection import connect, hint
 from ocelli.cli.describing import CannotDescribe
 from ocelli.cli.output import CANNOT_RUN, fail
+from ocelli.cli.signals import end_as_by_ctrl_c
 from ocelli.cli.tag import HowToDescribe, describer, wrong_use
 from ocelli.cli.tagger import DONE, UPLOADED, Outcome, Report, Tagger, summary
 from ocelli.cli.tagger import FAILED as FAILED_STATUS
@@ -61,7 +61,7 @@ def watch(
         return code
     from ocelli.cli.arrivals import Arrivals, CannotWatch
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_as_by_ctrl_c()
     with contextlib.ExitStack() as stack:
         report = Report(as_lines=as_lines)
         run: Callable[[Arrivals], None]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocelli.console.visitors import Form
+    from ocelli.domain.erasures import Erasure
 
 MOST_ERASED = 100  # pictures at once, as over the API
 MOST_DAYS = 36_500
@@ -60,6 +61,13 @@ def ids(form: Form) -> list[str]:
         return [str(UUID(each)) for each in found]
     except ValueError:
         raise ValidationFailed("This is no id of a picture.", field="ids") from None
+
+
+def told(receipt: Erasure) -> str:
+    """Return what an erasure did, as a sentence."""
+    count = len(receipt.image_ids)
+    ended = "" if receipt.completed_at else " A store does not answer: it is gone on with."
+    return f"Erased: {count} picture{'s' * (count != 1)}. The receipt is {receipt.id}.{ended}"
 
 
 def api_requests(days: RetentionDays, erased: Sequence[str] = ()) -> list[ApiRequest]:

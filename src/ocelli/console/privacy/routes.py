@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,7 +14,8 @@ from ocelli.console.pages import render
 from ocelli.console.privacy import mapping
 from ocelli.console.services import Console
 from ocelli.console.visitors import CurrentConsole, CurrentVisitor, PostedForm, Visitor
-from ocelli.domain.errors import NotFound
+from ocelli.domain.file_query import FileQuery
+from ocelli.domain.paging import PageRequest
 from ocelli.domain.scopes import KeyRole, allows
 from ocelli.domain.tenant_settings import SettingsChange
 
@@ -22,7 +23,6 @@ router = APIRouter(prefix="/privacy")
 
 SETTINGS = "tenants:write"
 CONFIRMED = "yes"
-Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
 
@@ -32,11 +32,18 @@ async def show_privacy(
     request: Request,
     visitor: CurrentVisitor,
     console: CurrentConsole,
-    done: Text = "",
+    saved: bool = False,
+    erased: UUID | None = None,
     offset: Offset = 0,
 ) -> Response:
-    """Retention, a form to erase pictures, and the receipts."""
+    """Retention, a form to erase pictures, and the receipts.
+
+    ``saved`` and ``erased``, a receipt, are what was just done.
+    """
     services, tenant = console.services, visitor.key.tenant
+    done = "Saved." if saved else ""
+    if erased is not None:
+        done = mapping.told(await services.erasures.get(tenant.id, str(erased)))
     found, total = await services.erasures.page(tenant.id, limit=mapping.RECEIPTS, offset=offset)
     days = (await services.tenant_settings.get(tenant.id)).retention_days
     more = offset + len(found)
@@ -70,7 +77,7 @@ async def set_retention(
         return await _ask(request, days=days, sooner=sooner, kinds=mapping.KINDS)
     change = SettingsChange(retention_days=days)
     await settings.change(visitor.key, change, client_address(request))
-    return _back(console, "Saved.")
+    return _back(console, "saved=true")
 
 
 @router.post("/erase")
@@ -85,25 +92,20 @@ async def erase(
     receipt = await console.services.erasures.erase_pictures(
         visitor.key, ids, client_address(request)
     )
-    count = f"{len(ids)} picture{'s' * (len(ids) != 1)}"
-    ended = "" if receipt.completed_at else " A store does not answer: it is gone on with."
-    return _back(console, f"Erased: {count}. The receipt is {receipt.id}.{ended}")
+    return _back(console, f"erased={receipt.id}")
 
 
 async def _named(visitor: Visitor, console: Console, ids: list[str]) -> dict[str, str | None]:
     """Return the names of pictures by id; None for one that is deleted, or not there."""
-    names: dict[str, str | None] = {}
-    for id in ids:
-        try:
-            names[id] = (await console.services.files.get(visitor.key.tenant.id, id)).filename
-        except NotFound:
-            names[id] = None
-    return names
+    query = FileQuery(ids=tuple(map(UUID, ids)))
+    page = await console.services.files.page(visitor.key.tenant.id, query, PageRequest(len(ids)))
+    names = {str(each.id): each.filename for each in page.images}
+    return {id: names.get(id) for id in ids}
 
 
 async def _ask(request: Request, **what: Any) -> Response:
     return await render(request, "privacy_confirm.html", **{"pictures": None, "days": None} | what)
 
 
-def _back(console: Console, said: str) -> Response:
-    return RedirectResponse(f"{console.root}/privacy?done={quote(said)}", 303)
+def _back(console: Console, did: str) -> Response:
+    return RedirectResponse(f"{console.root}/privacy?{did}", 303)

@@ -89,7 +89,7 @@ def erase(tenant: str, *, yes: bool, as_json: bool, **options: Any) -> int:
         try:
             receipt = await Erasures(database, stores).erase_tenant(tenant)
         except (OcelliError, OSError) as error:
-            fail(f"not all is erased yet: {error}", "the same command, or the server, goes on")
+            fail(f"not all is erased yet: {error}", "the server goes on with it while it runs")
             return CANNOT_RUN
         if receipt is None:  # another command was first
             return _unknown(tenant)

@@ -131,11 +131,18 @@ class Erasures:
                 await asyncio.wait_for(stop.wait(), POLL_INTERVAL)
 
     async def catch_up(self) -> int:
-        """Carry out erasures that were begun and are not complete; return how many now are."""
-        async with self._database.autocommit() as tx:
-            waiting = await tx.erasures.open(limit=OPEN_AT_ONCE)
-        done = [await self._attempt(each) for each in waiting]
-        return sum(each.completed_at is not None for each in done)
+        """Carry out erasures that were begun and are not complete; return how many now are.
+
+        Each is tried: one whose store does not answer keeps no other waiting for ever.
+        """
+        completed, last = 0, None
+        while True:
+            async with self._database.autocommit() as tx:
+                page = await tx.erasures.open(limit=OPEN_AT_ONCE, after=last)
+            if not page:
+                return completed
+            for last in page:
+                completed += (await self._attempt(last)).completed_at is not None
 
     async def retain(self) -> int:
         """Erase what is older than its tenant keeps it; return the number of pictures.

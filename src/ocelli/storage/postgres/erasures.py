@@ -68,11 +68,18 @@ class PostgresErasures:
         )
         return [to_erasure(row) for row in rows], int(counted["total"])
 
-    async def open(self, *, limit: int) -> Sequence[Erasure]:
-        """Return erasures of all tenants that are not complete, the oldest first."""
+    async def open(self, *, limit: int, after: Erasure | None = None) -> Sequence[Erasure]:
+        """Return erasures of all tenants that are not complete, the oldest first.
+
+        With ``after``, those that follow it in that order.
+        """
+        moment, id = (after.requested_at, after.id) if after else ("-infinity", None)
         rows = await self._rows(
-            "SELECT * FROM erasures WHERE completed_at IS NULL ORDER BY requested_at LIMIT %s",
-            (limit,),
+            "SELECT * FROM erasures WHERE completed_at IS NULL"
+            " AND (requested_at > %(moment)s::timestamptz"
+            "  OR requested_at = %(moment)s::timestamptz AND id > %(id)s)"
+            " ORDER BY requested_at, id LIMIT %(limit)s",
+            {"moment": moment, "id": id, "limit": limit},
         )
         return [to_erasure(row) for row in rows]
 

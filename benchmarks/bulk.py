@@ -274,7 +274,7 @@ def _rate(finished: Sequence[float]) -> float:
 
 def _ocelli_bulk(source: Path, out: Path, *options: str, **environment: str) -> Ran:
     return _ran(
-        python("ocelli.cli.main", "bulk", str(source), str(out), *options), out, environment
+        python("ocelli", "bulk", str(source), str(out), *options), out, environment
     )
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 def main() -> int:
     """Return 0 if each source has one row, and the command says so."""
     wanted = _arguments()
-    module = ["benchmarks.bulk_stub"] if wanted.stub else ["ocelli.cli.main", "bulk"]
+    module = ["benchmarks.bulk_stub"] if wanted.stub else ["ocelli", "bulk"]
     command = [sys.executable, "-m", *module, wanted.source, str(wanted.out), *wanted.options]
     for number in range(wanted.kills):
         before, pause = held(wanted.out), random.uniform(*wanted.pause)

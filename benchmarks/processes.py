@@ -66,7 +66,7 @@ class Server:
 @contextlib.contextmanager
 def ocelli_serve(data: Path, *options: str, **environment: str) -> Iterator[Server]:
     """``ocelli serve`` on a free port, with a folder of its own."""
-    command = python("ocelli.cli.main", "serve", "--data", str(data), "--port", "0", *options)
+    command = python("ocelli", "serve", "--data", str(data), "--port", "0", *options)
     with _started(command, data.with_suffix(".log"), environment) as (process, port):
         yield Server(process, port, (data / "api_key").read_text().strip())
 
@@ -95,7 +95,7 @@ def wait_for_orphans(mine: Iterable[int]) -> None:
 
 def new_key(data: Path, tenant: str) -> str:
     """A key of another tenant of a running server."""
-    command = python("ocelli.cli.main", "keys", "create", "--data", str(data), "--tenant", tenant)
+    command = python("ocelli", "keys", "create", "--data", str(data), "--tenant", tenant)
     done = subprocess.run(
         [*command, "--tier", "enterprise"], capture_output=True, text=True, check=True
     )

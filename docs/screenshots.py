@@ -27,7 +27,7 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     photos = [str(photo) for photo in sample_photos() if photo.stem not in OTHERS]
-    ocelli = [sys.executable, "-m", "ocelli.cli.main"]
+    ocelli = [sys.executable, "-m", "ocelli"]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # root's Postgres runs as another user
         data = Path(folder) / "data"

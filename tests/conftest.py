@@ -84,7 +84,7 @@ def logs_as_before() -> Iterator[None]:
 # Servers of tests share what was compiled of the models; each would take seconds for it.
 os.environ.setdefault("OCELLI_CACHE", str(cache_folder()))
 
-OCELLI = [sys.executable, "-m", "ocelli.cli.main"]
+OCELLI = [sys.executable, "-m", "ocelli"]
 
 
 @pytest.fixture(scope="session")

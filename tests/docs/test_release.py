@@ -52,7 +52,7 @@ def test_the_pages_and_no_more(unpacked: Path) -> None:
 def test_the_pages_are_printed_in_an_empty_folder(unpacked: Path, tmp_path: Path) -> None:
     def ocelli(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "ocelli.cli.main", *words],
+            [sys.executable, "-m", "ocelli", *words],
             cwd=tmp_path,
             env={"PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,

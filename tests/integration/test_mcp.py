@@ -51,7 +51,7 @@ async def connected(
 ) -> AsyncIterator[Client]:
     key = key or server.key
     if transport == "stdio":
-        command = ["-m", "ocelli.cli.main", "mcp", str(folder), "--server", server.url]
+        command = ["-m", "ocelli", "mcp", str(folder), "--server", server.url]
         there = StdioServerParameters(
             command=sys.executable, args=[*command, "--key", key], env=dict(os.environ)
         )
@@ -348,7 +348,7 @@ def test_no_server_and_no_folder_are_said(tmp_path: Path) -> None:
         ([str(tmp_path / "absent")], 2, "no such folder"),
     ):
         run = subprocess.run(
-            [sys.executable, "-m", "ocelli.cli.main", "mcp", *arguments],
+            [sys.executable, "-m", "ocelli", "mcp", *arguments],
             capture_output=True,
             text=True,
             timeout=60,

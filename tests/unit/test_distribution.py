@@ -70,7 +70,7 @@ def test_a_folder_that_is_imported_instead_is_named(
 def test_a_command_that_cannot_import_ours_says_so(
     other: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def imports() -> None:
+    def imports(**_: object) -> None:
         raise ImportError("cannot import name 'SyncAionVision' from 'aion'", name="aion")
 
     monkeypatch.setattr("ocelli.cli.main.app", imports)
@@ -82,7 +82,7 @@ def test_a_command_that_cannot_import_ours_says_so(
 
 
 def test_an_error_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def imports() -> None:
+    def imports(**_: object) -> None:
         raise ImportError("cannot import name 'x' from 'ocelli.cli'", name="ocelli.cli")
 
     monkeypatch.setattr("ocelli.cli.main.app", imports)

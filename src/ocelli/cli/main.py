@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from ocelli.distribution import (
     pip_install,
     shadowed_packages,
 )
+
+if TYPE_CHECKING:
+    from ocelli.cli.describer_process import DescriberProcess
 
 # What to install for commands whose libraries a server does not need, by import package.
 EXTRAS = {
@@ -68,11 +71,14 @@ def _version(
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the command line. Files that it and its children write are private to their user."""
+def main(first: DescriberProcess | None = None) -> None:
+    """Run the command line, whose ``describe`` uses the process ``first`` that has been started.
+
+    Files that it and its children write are private to their user.
+    """
     os.umask(PRIVATE)
     try:
-        app()
+        app(obj=first)
     except ImportError as error:
         package = (error.name or "").split(".")[0]
         if package in PACKAGES and (conflicting_distributions() or shadowed_packages()):
@@ -87,7 +93,3 @@ def main() -> None:
         else:
             raise
         sys.exit(CANNOT_RUN)
-
-
-if __name__ == "__main__":
-    main()

@@ -35,6 +35,7 @@ PANEL = "Describe without a server"
 
 @commands.command(rich_help_panel=PANEL)
 def describe(
+    context: typer.Context,
     paths: Pictures,
     as_json: AsJson = False,
     workers: Workers = None,
@@ -55,7 +56,7 @@ def describe(
         vocabulary=vocabulary,
         vocabulary_mode=vocabulary_mode,
     )
-    with DescriberProcess() as first:  # it imports while this process does
+    with context.obj or DescriberProcess() as first:  # it imports while this process does
         from ocelli.cli.describe import describe as run
 
         code = run(paths, as_json=as_json, as_lines=as_lines, level=level, first=first, **options)

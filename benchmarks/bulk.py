@@ -273,9 +273,7 @@ def _rate(finished: Sequence[float]) -> float:
 
 
 def _ocelli_bulk(source: Path, out: Path, *options: str, **environment: str) -> Ran:
-    return _ran(
-        python("ocelli", "bulk", str(source), str(out), *options), out, environment
-    )
+    return _ran(python("ocelli", "bulk", str(source), str(out), *options), out, environment)
 
 
 def _stub(source: Path, out: Path, *options: str) -> Ran:

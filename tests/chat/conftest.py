@@ -13,10 +13,11 @@ import requests
 
 from tests.chat.upstream import Upstream, running
 from tests.conftest import Server, reachable, start_server
+from tests.waiting import PATIENCE
 
 MODELS = (
     "good", "broken", "busy", "locked", "picky", "page", "slow", "dying", "endless", "flaky",
-    "scripted", "caller",
+    "scripted", "caller", "stepwise",
 )  # fmt: skip
 PATH = "/v1/chat/completions"
 
@@ -31,6 +32,7 @@ def upstream(photos: dict[str, Path]) -> Iterator[Upstream]:
 def chat(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Server]:
     backends = {name: upstream.model(name, timeout=60, breaker_failures=1000) for name in MODELS}
     backends["slow"]["timeout"] = 1
+    backends["stepwise"]["timeout"] = PATIENCE
     backends["silent"] = upstream.model("scripted", timeout=3, breaker_failures=1000)
     backends["ill"] = upstream.model("broken", breaker_failures=2, breaker_seconds=600)
     backends["late"] = upstream.model("slow", timeout=60, deadline=0.5)

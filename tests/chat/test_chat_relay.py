@@ -65,14 +65,18 @@ def test_an_alias_and_the_backends_own_words(chat: Server, upstream: Upstream) -
 
 
 def test_a_stream_passes_piece_by_piece(chat: Server, upstream: Upstream) -> None:
-    started = time.monotonic()
-    body = json.dumps({"model": "good", "messages": MESSAGES, "stream": True}).encode()
+    """The backend sends the next one only once the client has the one before."""
+    body = json.dumps({"model": "stepwise", "messages": MESSAGES, "stream": True}).encode()
     with raw(chat, body, stream=True) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        pieces = list(answer.iter_content(None))
-    assert b"".join(pieces) == b"".join(chunk("good", word) for word in WORDS) + b"data: [DONE]\n\n"
-    assert len(pieces) >= len(WORDS)
-    assert time.monotonic() - started < 2
+        pieces, passed, wanted = answer.iter_content(None), b"", b""
+        for word in WORDS:
+            wanted += chunk("stepwise", word)
+            while len(passed) < len(wanted):
+                passed += next(pieces)
+            assert passed == wanted
+            upstream.taken.release()
+        assert b"".join(pieces) == b"data: [DONE]\n\n"
 
 
 def test_pictures_are_inlined_and_scaled(
@@ -266,7 +270,10 @@ class Counted:
 @pytest.fixture
 async def upstreams(upstream: Upstream) -> AsyncIterator[Upstreams]:
     names = ("good", "broken", "picky", "dying", "scripted", "busy", "slow")
-    configured = [configure(name, upstream.model(name, timeout=2), {}) for name in names]
+    configured = [
+        configure(name, upstream.model(name, timeout=1 if name == "slow" else PATIENCE), {})
+        for name in names
+    ]
     found = Upstreams(configured)
     yield found
     await found.close()

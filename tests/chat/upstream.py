@@ -17,17 +17,23 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.waiting import PATIENCE
+
 WORDS = ("A ", "cat, ", "it ", "seems.")
 
 
 class Upstream:
-    """What was asked is in ``asked``; ``hung_up`` counts clients that left in mid-stream."""
+    """What was asked is in ``asked``; ``hung_up`` is set once a client left in mid-stream.
+
+    The model "stepwise" sends each event once ``taken`` was released for the one before.
+    """
 
     def __init__(self, photos: dict[str, Path]) -> None:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.fetched: list[str] = []
         self.hung_up = threading.Event()
+        self.taken = threading.Semaphore(0)
         self.url = ""
         self.files: dict[str, bytes] = {}  # more of them
         self._photos = photos
@@ -70,7 +76,10 @@ class Upstream:
         try:
             for word in WORDS * (2000 if model == "endless" else 1):
                 await response.write(chunk(model, word))
-                await asyncio.sleep(0.05)  # pieces, also where processes wait for each other
+                if model == "stepwise":
+                    await asyncio.to_thread(self.taken.acquire, timeout=PATIENCE)
+                else:
+                    await asyncio.sleep(0.05)
                 if model == "dying":
                     assert request.transport is not None
                     request.transport.abort()
@@ -255,9 +264,9 @@ def running(photos: dict[str, Path]) -> Iterator[Upstream]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     try:
         yield upstream
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)

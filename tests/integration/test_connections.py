@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 from tests.conftest import Server
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 from ocelli.api import connections
 from ocelli.api.connections import Connections
@@ -25,6 +25,7 @@ HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 MEGABYTE = 1024 * 1024
 WORKING = threading.Event()
+AT_WORK = threading.Semaphore(0)
 
 
 def app() -> FastAPI:
@@ -36,7 +37,8 @@ def app() -> FastAPI:
 
     @made.get("/work")
     def work() -> bool:
-        return WORKING.wait(10)
+        AT_WORK.release()
+        return WORKING.wait(PATIENCE)
 
     @made.post("/read")
     async def read(request: Request) -> int:
@@ -69,12 +71,12 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
                 ws="none",
                 log_config=None,
                 forwarded_allow_ips=["127.0.0.1/32"],
-                timeout_keep_alive=1,
+                timeout_keep_alive=int(PATIENCE),
             )
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, args=([listener],))
             thread.start()
-            stack.callback(thread.join, 10)
+            stack.callback(thread.join, PATIENCE)
             stack.callback(setattr, server, "should_exit", True)
             until(lambda: server.started)
             host, port = listener.getsockname()
@@ -84,7 +86,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 
 def connect(address: tuple[str, int], source: str = "127.0.0.1") -> socket.socket:
-    return socket.create_connection(address, timeout=10, source_address=(source, 0))
+    return socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
 
 
 def answer(connection: socket.socket) -> bytes:
@@ -121,7 +123,7 @@ def asked(address: tuple[str, int], *pieces: bytes, source: str = "127.0.0.1") -
 def test_a_head_without_a_bound_is_refused(
     serve: Serve, start: bytes, piece: bytes, times: int, status: bytes
 ) -> None:
-    said = asked(serve(), start, *[piece] * times)
+    said = asked(serve(LINGER_TIMEOUT=PATIENCE), start, *[piece] * times)
     assert said.startswith(b"HTTP/1.1 " + status), said
     assert b"connection: close" in said
 
@@ -161,10 +163,10 @@ def test_a_few_requests_may_be_sent_before_an_answer_and_no_crowd(serve: Serve) 
 
 
 def test_silence_is_ended(serve: Serve) -> None:
+    assert asked(serve(FIRST_BYTE_TIMEOUT=0.2, SWEEP_INTERVAL=0.05)) == b""
     address = serve(
-        FIRST_BYTE_TIMEOUT=0.2, HEAD_TIMEOUT=0.2, BODY_IDLE_TIMEOUT=0.2, SWEEP_INTERVAL=0.05
+        FIRST_BYTE_TIMEOUT=PATIENCE, HEAD_TIMEOUT=0.2, BODY_IDLE_TIMEOUT=0.2, SWEEP_INTERVAL=0.05
     )
-    assert asked(address) == b""
     assert asked(address, HEAD).startswith(b"HTTP/1.1 408")
     assert asked(address, CHUNKED).startswith(b"HTTP/1.1 408")
     with connect(address) as connection:  # it is answered, and then says half of another request
@@ -210,6 +212,7 @@ def test_one_that_is_at_work_is_not_cut_off(serve: Serve) -> None:
         working = [stack.enter_context(connect(address)) for _ in range(3)]
         for each in working:
             each.sendall(b"GET /work HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert AT_WORK.acquire(timeout=PATIENCE)
         said = asked(address, HEAD + b"\r\n")
         assert said.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 2" in said
@@ -233,28 +236,30 @@ def test_an_address_has_its_share(serve: Serve) -> None:
 
 def test_behind_a_proxy_it_is_the_client_that_counts(serve: Serve) -> None:
     address = serve(per_address=3)
-    body = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nX-Forwarded-For: %s\r\n\r\n"
+    head = (
+        b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n"
+        b"X-Forwarded-For: %s\r\n\r\n"
+    )
 
     def status(forwarded: bytes, source: str = "127.0.0.1") -> bytes:
+        """Of the first answer: 100 once the application waits for the body."""
         connection = stack.enter_context(connect(address, source))
-        connection.sendall(body % forwarded + b"12345678")
-        connection.settimeout(0.2)
-        with contextlib.suppress(TimeoutError):
-            return connection.recv(12)[9:]
-        connection.settimeout(10)
-        reading.append(connection)
-        return b"goes on"
+        connection.sendall(head % forwarded)
+        found = connection.recv(10_000)[9:12]
+        if found == b"100":
+            reading.append(connection)
+        return found
 
     reading: list[socket.socket] = []
     with contextlib.ExitStack() as stack:
-        assert {status(b"192.0.2.1, 127.0.0.1") for _ in range(3)} == {b"goes on"}
+        assert {status(b"192.0.2.1, 127.0.0.1") for _ in range(3)} == {b"100"}
         assert status(b"203.0.113.5, 192.0.2.1") == b"429"  # what a client says before it is naught
-        assert status(b"192.0.2.2") == b"goes on"
+        assert status(b"192.0.2.2") == b"100"
         for connection in reading:
             connection.sendall(b"9")
             assert b"200 OK" in connection.recv(10_000)
-        assert status(b"192.0.2.1") == b"goes on"
-        assert status(b"192.0.2.1", source="127.0.0.9") == b"goes on"  # which is no proxy
+        assert status(b"192.0.2.1") == b"100"
+        assert status(b"192.0.2.1", source="127.0.0.9") == b"100"  # which is no proxy
 
 
 def test_more_connections_than_the_soft_limit_lock_nobody_out(server: Server) -> None:
@@ -272,6 +277,6 @@ def test_more_connections_than_the_soft_limit_lock_nobody_out(server: Server) ->
         with contextlib.ExitStack() as stack:
             for _ in range(1100):
                 stack.enter_context(connect((host, int(port)))).sendall(HEAD)
-            assert requests.get(f"{server.url}/health/live", timeout=10).status_code == 200
+            assert requests.get(f"{server.url}/health/live", timeout=PATIENCE).status_code == 200
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, mine)

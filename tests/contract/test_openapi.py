@@ -64,7 +64,7 @@ def test_every_reference_leads_somewhere(server: Server) -> None:
 
 def test_plain_routes_are_described_as_the_others(server: Server) -> None:
     """FastAPI does not know them; what they read and answer is in the document all the same."""
-    schema = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    schema = requests.get(f"{server.url}/openapi.json", timeout=PATIENCE).json()
     known = schema["components"]["schemas"]
     assert {"ChatRequest", "Message", "ResponseFormat", "ChatCompletion", "Choice"} <= known.keys()
     for path in ("/v1/chat/completions", "/chat/completions", "/v2/chat/completions"):

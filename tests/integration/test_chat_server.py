@@ -45,6 +45,7 @@ def chatting(tmp_path_factory: pytest.TempPathFactory, upstream: SceneServer) ->
 
 
 def test_chat_backends_describe_and_check(chatting: Server, upstream: SceneServer) -> None:
+    upstream.reset()
     data = upstream.picture(11)
     accepted = upload(chatting, data, "scene.png", verification_level="standard").json()
     file = finished(chatting, accepted["image_id"])

@@ -50,8 +50,9 @@ def broken(seed: int) -> bytes:
     return noise(seed)[:2_000] + b"\0" * 500
 
 
-def test_a_file_that_is_sent_again_counts_once(server: Server, dropper: Dropper) -> None:
-    drop = uuid.uuid4().hex
+def test_a_file_that_is_sent_again_counts_once(server: Server) -> None:
+    drop, key = uuid.uuid4().hex, server.new_key("console-jobs-counted")
+    dropper = Dropper(server, key)
     first = dropper.send(drop, {"1": noise(31_001), "2": noise(31_002)}).json()
     assert [each["position"] for each in first["files"]] == [0, 1]
     second = dropper.send(drop, {"2": noise(31_002), "3": noise(31_003)}).json()
@@ -60,7 +61,7 @@ def test_a_file_that_is_sent_again_counts_once(server: Server, dropper: Dropper)
     found = dropper.ended(first["session"])
     assert found["total"] == 3
     assert found["states"] == "ccc"
-    headers = {"Authorization": f"Bearer {server.new_key('console-jobs')}"}
+    headers = {"Authorization": f"Bearer {key}"}
     usage = requests.get(f"{server.url}{API}/tenant/limits", headers=headers, timeout=60).json()
     assert usage["usage"]["monthly_uploads"] == 3
 

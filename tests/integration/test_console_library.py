@@ -170,6 +170,7 @@ def test_several_are_tagged(server: Server, client: ConsoleClient, key: str) -> 
         assert details(server, key, id)["tags"] == ["holiday", "sea"]
     act(client, "tag", several[:1], new_tags="sea,sun")
     assert details(server, key, several[0])["tags"] == ["holiday", "sea", "sun"]
+    assert told(client, act(client, "delete", several)) == "3 pictures were deleted."
 
 
 def test_several_are_described_again_retried_and_deleted(

@@ -186,7 +186,7 @@ def starting(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_database_that_cannot_start_ends_all(starting: Server) -> None:
     left = psutil.Process(starting.process.pid).children(recursive=True)
-    assert starting.process.wait(20) == 3
+    assert starting.process.wait(PATIENCE) == 3
     assert not any(is_alive(process) for process in left)
     assert starting.process.stderr is not None
     assert "postgres.log" in starting.process.stderr.read()

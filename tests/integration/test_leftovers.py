@@ -84,7 +84,7 @@ def test_our_own_that_was_left_behind_is_ended(folder: Path) -> None:
     assert second.runs_elsewhere
     assert postmaster.serves(first._server.pid, folder / "cluster")
     second.start()
-    assert first._server.wait(5) == 0
+    assert first._server.wait(PATIENCE) == 0
     assert works(second)
     second.stop()
 
@@ -97,7 +97,7 @@ def test_a_command_does_not_use_what_is_left_behind(tmp_path: Path) -> None:
     assert left._server is not None
     left._end_guard()  # which is slow to act
     with database_for_command(settings) as dsn, psycopg.connect(dsn) as connection:
-        assert left._server.wait(5) == 0
+        assert left._server.wait(PATIENCE) == 0
         assert connection.execute("SELECT 1").fetchone() == (1,)
     left.start()
     with exclusive(settings.data), database_for_command(settings) as dsn:

@@ -10,6 +10,7 @@ import requests
 from tests.conftest import Server
 from tests.integration.test_main_job import get, noise, upload
 from tests.integration.test_sessions import pictures, upload_batch
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_a_poll_is_never_older_than_an_answer(server: Server) -> None:
                 seen = mine.get(
                     f"{server.url}/api/v2/uploads/sessions/{id}/status",
                     headers=server.headers,
-                    timeout=10,
+                    timeout=PATIENCE,
                 ).json()
                 if seen["completed_files"] < before or seen["total_files"] < before:
                     wrong.append(f"{seen['completed_files']} of {before}")
@@ -64,7 +65,7 @@ def test_a_status_is_never_older_than_the_picture(server: Server) -> None:
 
     def get_with(mine: requests.Session, path: str) -> dict[str, Any]:
         url = f"{server.url}/api/v2{path}"
-        answer: dict[str, Any] = mine.get(url, headers=server.headers, timeout=10).json()
+        answer: dict[str, Any] = mine.get(url, headers=server.headers, timeout=PATIENCE).json()
         return answer
 
     image = upload(server, noise(72_000)).json()["image_id"]
@@ -92,7 +93,7 @@ def test_recent_files_say_what_became_of_them(server: Server, session: str) -> N
     assert len(seen["recent_completions"]) == 2
     first = seen["recent_completions"][0]["image_id"]
     url = f"{server.url}/api/v2/user-files/{first}"
-    requests.delete(url, headers=server.headers, timeout=10).raise_for_status()
+    requests.delete(url, headers=server.headers, timeout=PATIENCE).raise_for_status()
     again = get(server, f"/uploads/sessions/{session}/status").json()["recent_completions"]
     assert len(again) == 2
     assert all(each["description"] is None for each in again)

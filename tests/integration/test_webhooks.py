@@ -18,7 +18,7 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 from tests.integration.test_storage import a_tenant, an_analysis, an_image
 from tests.upstream.server import Upstream
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 from ocelli.domain.analysis import Analysis, Failure, VerificationLevel
 from ocelli.domain.audit import Actor, AuditQuery
@@ -136,6 +136,8 @@ class Account:
 @pytest.fixture
 async def account(database: PostgresDatabase) -> AsyncIterator[Account]:
     tenant_id = await a_tenant(database)
+    async with database.connection() as connection:  # what other files left would be sent, too
+        await connection.execute(b"DELETE FROM webhook_deliveries")
     yield Account(database, Actor(tenant_id), Webhooks(database, SEALING))
     async with database.connection() as connection:  # senders of other tests leave it alone
         await connection.execute(
@@ -396,22 +398,23 @@ UNREACHABLE = (
 
 
 @pytest.mark.parametrize(
-    ("handle", "error"),
+    ("handle", "timeout", "error"),
     [
-        (hangs, SLOW),
-        (drips, SLOW),
-        (closes_early, "The address broke off its answer."),
+        (hangs, 0.5, SLOW),
+        (drips, 0.5, SLOW),
+        (closes_early, PATIENCE, "The address broke off its answer."),
     ],
 )
 async def test_receivers_that_do_not_answer_are_tried_again(
     account: Account,
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    timeout: float,
     error: str,
 ) -> None:
     async with a_socket(handle) as url:
         endpoint, _ = await account.endpoint(url)
         await account.emit()
-        await a_sender(account.database, timeout=0.5).send_due()
+        await a_sender(account.database, timeout=timeout).send_due()
     delivery = await account.only_delivery(endpoint)
     assert (delivery.status, delivery.error) == (DeliveryStatus.PENDING, error)
     assert delivery.response_status is None
@@ -441,7 +444,7 @@ async def test_nothing_is_posted_into_our_own_network(
 ) -> None:
     endpoint, _ = await account.endpoint(receiver.url.replace("127.0.0.1", host))
     await account.emit()
-    await WebhookSender(account.database, SafeFetcher(timeout=5), SEALING).send_due()
+    await WebhookSender(account.database, SafeFetcher(timeout=PATIENCE), SEALING).send_due()
     assert receiver.received == []
     delivery = await account.only_delivery(endpoint)
     assert (delivery.status, delivery.error) == (DeliveryStatus.PENDING, UNREACHABLE)
@@ -472,7 +475,7 @@ async def test_a_slow_endpoint_holds_back_no_other_one(
                 await sender.begin_due()
                 await asyncio.sleep(0.02)
 
-        await asyncio.wait_for(are_delivered(), 60)
+        await asyncio.wait_for(are_delivered(), PATIENCE)
         tried = [each for each in await account.deliveries(slow) if each.attempts]
         assert len(tried) == 2, "only so many of one endpoint at once"
         stop.set()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from tests.waiting import PATIENCE
 
 KEY = "aion_" + "k" * 24
 
@@ -78,13 +79,13 @@ class FakeServer:
     def start(self) -> FakeServer:
         self.thread = threading.Thread(target=lambda: asyncio.run(self._main()))
         self.thread.start()
-        assert self.started.wait(10)
+        assert self.started.wait(PATIENCE)
         return self
 
     def stop(self) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.stopping.set)
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
 
     def restart(self, away: float) -> None:
         """Die, with everything that is under way, and come back after so many seconds."""

@@ -38,6 +38,7 @@ from PIL import Image
 from ocelli.domain.claims import Claim, ClaimType
 from tests.upstream import scenes
 from tests.upstream.scenes import Scene
+from tests.waiting import PATIENCE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -69,12 +70,12 @@ class Upstream:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._started.wait(10), "the upstream did not start"
+        assert self._started.wait(PATIENCE), "the upstream did not start"
 
     def stop(self) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         asyncio.run(self._serve())

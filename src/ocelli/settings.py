@@ -160,7 +160,8 @@ class Settings(BaseSettings):
     precision: Literal["auto", "f32", "bf16"] = Field(
         "auto",
         description="What the local models calculate in. `bf16` is up to twice as fast where the "
-        "processor has it; `auto` takes it there, else `f32`. Text is always found in `f32`.",
+        "processor has it; `auto` takes it there, else `f32`. Things, scenes and "
+        "lines of text are always found in `f32`.",
     )
     cache: Path | None = Field(
         None,

@@ -187,12 +187,20 @@ async def test_memory_goes_back_once_nothing_is_looked_at(monkeypatch: pytest.Mo
     monkeypatch.setattr(backend, "IDLE_SECONDS", 0)
     monkeypatch.setattr(ModelSet, "rest", lambda _: rested.set())
     local, ended = backend.LocalBackend(), threading.Event()
+    idle, give_back = threading.Event(), local._give_back  # backends of other tests may be idle now
+
+    def noted(loop: asyncio.AbstractEventLoop) -> None:
+        idle.set()
+        give_back(loop)
+
+    monkeypatch.setattr(local, "_give_back", noted)
     first = asyncio.create_task(local._run("look", lambda: ended.wait(PATIENCE)))
     assert await local._run("look", lambda: 1) == 1
     await asyncio.to_thread(lambda: None)
-    assert not rested.is_set()  # the first one still looks
+    assert not idle.is_set()  # the first one still looks
     ended.set()
     assert await first
+    assert await asyncio.to_thread(idle.wait, PATIENCE)
     assert await asyncio.to_thread(rested.wait, PATIENCE)
 
 

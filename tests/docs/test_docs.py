@@ -26,6 +26,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LONGEST_RECORD = 40
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+NAMED = re.compile(r"(?:`|<code>)ocelli ([^`<\n]+)(?:`|</code>)")
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 VARIABLE = re.compile(r"\bOCELLI_[A-Z_]+\b")
@@ -53,6 +54,17 @@ def test_the_skill_is_up_to_date() -> None:
 def test_commands_and_options_exist(page: Path) -> None:
     wrong = [problem for words in commands(page, "ocelli") if (problem := cli_problem(words))]
     assert not wrong
+
+
+def test_commands_that_messages_and_the_console_name_exist() -> None:
+    found: dict[str, str] = {}
+    for file in [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.html")]:
+        for command in NAMED.findall(file.read_text(encoding="utf-8")):
+            # A value that is put in, or the end of the text's line.
+            words = re.sub(r"\{+[^}]*\}+|\\?[\"'].*", "x", command).split()
+            if problem := cli_problem([word for word in words if word != "..."]):
+                found[f"{file.name}: ocelli {command}"] = problem
+    assert found == {}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

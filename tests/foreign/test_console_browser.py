@@ -283,3 +283,24 @@ def test_reviewing_with_keys(
     page.get_by_text("Nothing waits for review").wait_for()
     page.goto("console/library")
     assert page.get_by_text("approved").count() == 2
+
+
+def test_the_open_page_is_in_sight_and_actions_wait_for_a_choice(
+    visit: Visit, chat: Server
+) -> None:
+    key = chat.new_key("console-narrow")
+    upload_as(chat, key, noise(777_400), "a_name_that_is_long.png", auto_describe="false")
+    page = visit("/privacy", key=key, size=NARROW)
+    here = page.get_by_role("navigation").get_by_role("link", name="Privacy").bounding_box()
+    assert 0 <= here["x"] <= here["x"] + here["width"] <= NARROW[0]
+    page.goto("console/library")
+    export = page.get_by_role("button", name="Export")
+    assert not export.is_visible()
+    assert page.get_by_text("Nothing selected").is_visible()
+    page.get_by_label("Select a_name_that_is_long.png").check()
+    page.get_by_text("1 selected").wait_for()
+    assert export.is_visible()
+    bar = page.locator(".selection").bounding_box()
+    assert bar["y"] + bar["height"] <= NARROW[1]  # in sight, wherever the page is
+    assert overflows(page) == 0
+    assert serious_findings(page) == []

@@ -17,7 +17,7 @@ from tests.waiting import until
 
 from aion import SyncAionVision, ValidationError
 
-NAME = re.compile(r"<bdi>([\w-]+\.png)</bdi></a>")
+NAME = re.compile(r'aria-label="Select ([\w-]+\.png)"')
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,10 @@ def docs(name: str | None) -> int:
     found = known.get(wanted) or known.get(_with_number(wanted, known))
     if found is None:
         similar = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4)
-        fail(f"no such page: {name}", " · ".join(f"ocelli docs {each}" for each in similar))
+        fail(
+            f"no such page: {name}",
+            " · ".join(f"ocelli docs {each}" for each in similar) or "`ocelli docs` lists them",
+        )
         return WRONG_USE
     _show(found.read_text(encoding="utf-8"))
     return 0

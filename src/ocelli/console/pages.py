@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -44,6 +45,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
     )
     made.filters |= {"moment": _moment, "percent": _percent, "size": _size, "query": urlencode}
+    made.filters |= {"breakable": _breakable, "counted": _counted}
     return made
 
 
@@ -110,6 +112,15 @@ def _moment(value: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         in_utc.isoformat(timespec="seconds"), in_utc.strftime("%Y-%m-%d %H:%M")
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _breakable(name: str) -> Markup:
+    """Say where the name of a file may go on in a new line: not in the middle of its ending."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_-])(?=\w)|(?=\.\w{1,5}$)", name))
 
 
 def _percent(value: float | None) -> str:

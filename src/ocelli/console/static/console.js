@@ -59,6 +59,12 @@ function countSelected(element) {
   show();
 }
 
+// Where the row of pages is wider than the window, the page that is open is in sight.
+function showHere(link) {
+  const row = link.closest("nav");
+  row.scrollLeft = link.offsetLeft - row.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
+}
+
 function askFirst(element) {
   element.addEventListener("click", (event) => {
     if (!confirm(element.dataset.confirm)) event.preventDefault();
@@ -88,6 +94,7 @@ function showChosen(chooser) {
 }
 
 const ENHANCEMENTS = [
+  ["nav [aria-current]", showHere],
   ["[data-selected]", countSelected],
   ["[data-confirm]", askFirst],
   ["time[datetime]", showTime],

@@ -85,7 +85,15 @@ def _compare(page: Any) -> None:
     page.get_by_text("This page follows").wait_for(state="detached")
 
 
-_ASK = {"/playground": _ask_in_playground, "/compare": _compare}
+def _erase(page: Any) -> None:
+    page.get_by_role("link", name="library", exact=True).click()
+    page.get_by_label("Select camera.png").check()
+    page.get_by_role("button", name="Erase for good").click()
+    page.get_by_role("button", name="Erase 1 for good").click()
+    page.get_by_role("heading", name="Receipts").wait_for()
+
+
+_ASK = {"/playground": _ask_in_playground, "/compare": _compare, "/privacy": _erase}
 
 
 def _save(page: Any, name: str) -> None:

@@ -68,6 +68,7 @@ def test_the_pages_are_printed_in_an_empty_folder(unpacked: Path, tmp_path: Path
     unknown = ocelli("docs", "setting")
     assert unknown.returncode == 2
     assert "ocelli docs settings" in unknown.stderr
+    assert "`ocelli docs` lists them" in ocelli("docs", "zzz").stderr
 
 
 def test_the_bill_of_materials_is_that_of_the_lock() -> None:

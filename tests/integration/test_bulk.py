@@ -20,7 +20,9 @@ from tests.integration.test_no_calls_home import library as library
 from tests.integration.test_no_calls_home import watched as watched
 from tests.s3.store import S3
 from tests.waiting import PATIENCE, until
+from typer.testing import CliRunner
 
+from ocelli.cli.main import app
 from ocelli.domain.analysis import VerificationLevel
 from ocelli.domain.questions import Question
 from ocelli.settings import Settings
@@ -89,6 +91,14 @@ def test_a_picture_that_kills_its_process_fails_alone(pictures: Path, tmp_path: 
     (row,) = [each for each in rows(tmp_path / "out") if each["source"].endswith("050.jpg")]
     assert (row["error_type"], row["status"]) == ("resource_limit", "failed")
     assert "ended twice (signal 9)" in row["error"]
+
+
+def test_a_source_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["bulk", str(tmp_path / "nothing"), str(out)])
+    assert done.exit_code == 2
+    assert "There is no" in done.stderr
+    assert not out.exists()
 
 
 def test_an_interrupted_run_and_one_beside_it(pictures: Path, tmp_path: Path) -> None:

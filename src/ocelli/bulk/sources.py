@@ -45,6 +45,15 @@ class Source:
     column: str | None = None
     max_bytes: int = 100 * 1024 * 1024
 
+    def check(self) -> None:
+        """Raise BadSource where nothing of this name can be: before anything is written."""
+        elsewhere = self.text.startswith(("http://", "https://", buckets.SCHEME))
+        if not (elsewhere or _MAGIC.search(self.text) or Path(self.text).exists()):
+            raise BadSource(
+                f"There is no {printable(self.text)}.",
+                "a folder, a table, an archive, a glob in quotes, s3://… or an address",
+            )
+
     def count(self) -> int | None:
         """Return about how many entries there are; None where finding out reads all pictures.
 
@@ -77,7 +86,7 @@ class Source:
         elif _MAGIC.search(text):
             yield from self._of_glob()
         else:
-            raise BadSource(f"There is no {printable(text)}.")
+            self.check()
 
     def _of_glob(self) -> Iterator[Entry]:
         found = False

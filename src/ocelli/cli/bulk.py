@@ -125,6 +125,7 @@ def _run(options: BulkOptions, settings: Settings) -> int:
         options.column,
         settings.max_upload_bytes,
     )
+    source.check()
     with locked(options.output):
         shards.remove_unfinished(options.output)
         parts = wiring.answer_parts(settings, question, level, vocabulary)

@@ -288,7 +288,8 @@ def check_steps(policy: Policy, backends: Sequence[str], default: str) -> None:
     for name, step in (("first", policy.first), ("second", policy.second)):
         if step.backend is not None and step.backend not in backends:
             raise ValidationFailed(
-                f"{step.backend} is not configured here. There are {', '.join(backends)}.",
+                f"{step.backend} is not configured here, only {', '.join(backends)}: "
+                "the setting `backends` adds others.",
                 field=f"{name}.backend",
             )
     if same_steps(policy, default):

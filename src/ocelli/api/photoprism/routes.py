@@ -122,7 +122,9 @@ async def vision_nsfw(
 async def vision_refused(request: Request, key: CurrentKey) -> JSONResponse:
     """Faces are found, but never told apart."""
     del key
-    return errors.render_status(request, 501, "Ocelli describes pictures, and knows no one's face.")
+    return errors.render_status(
+        request, 501, "Ocelli finds faces, and does not tell whose they are."
+    )
 
 
 def document(schema: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Older:
     """``ocelli serve`` of another checkout."""
 
     def __init__(self, checkout: Path, data: Path) -> None:
-        self._ocelli = [str(checkout / ".venv/bin/python"), "-m", "ocelli.cli.main"]
+        self._ocelli = [str(checkout / ".venv/bin/ocelli")]
         self._folder = checkout
         self.data = data
         self.process = subprocess.Popen(

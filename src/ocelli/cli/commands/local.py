@@ -190,7 +190,7 @@ def bulk(
 ) -> None:
     """Describe pictures by the million into Parquet files; the same command continues.
 
-    Each source has one row, whatever becomes of it. See docs/bulk.md.
+    Each source has one row, whatever becomes of it. More: `ocelli docs bulk`.
     """
     from ocelli.cli.bulk import BulkOptions
     from ocelli.cli.bulk import bulk as run

@@ -61,9 +61,16 @@ Backends = Annotated[
     list[str] | None,
     typer.Option(help="By which, several times for several. Default: the server's own."),
 ]
-Role = Annotated[str | None, typer.Option(help="For whom, such as alttext.")]
-Language = Annotated[str | None, typer.Option(help="Such as German, or de.")]
-Prompt = Annotated[str | None, typer.Option(help="What to say instead.")]
+Role = Annotated[
+    str | None,
+    typer.Option(help="What it is written for: alttext, caption, ecommerce, ... Default: general."),
+]
+Language = Annotated[
+    str | None, typer.Option(help="Of the description: German, or de. Default: English.")
+]
+Prompt = Annotated[
+    str | None, typer.Option(help="An instruction of your own, instead of that of the role.")
+]
 Vocabulary = Annotated[
     str | None,
     typer.Option(help="Choose tags from this vocabulary. Default: the tenant's, if it has one."),

@@ -24,8 +24,12 @@ PANEL = "Run Ocelli"
 
 @commands.command(rich_help_panel=PANEL)
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")
+    ] = None,
     data: Data = None,
     workers: Workers = None,
     log_level: LogLevel = None,

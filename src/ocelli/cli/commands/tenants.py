@@ -101,7 +101,7 @@ def tenants_retention(
     ] = None,
     data: Existing = None,
 ) -> None:
-    """Set after how many days what is erased for good, by the next hour; what is not named stays.
+    """Set the days after which pictures and the like are erased for good; others stay as they are.
 
     Without options it is shown.
     """

@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 from tests.conftest import Server
+from tests.waiting import PATIENCE
 
 from aion import SyncAionVision
 
@@ -21,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("guides/*.md"))]
 PYTHON = re.compile(r"^ *```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-SHELL = re.compile(r"^ *```(?:sh|bash)?\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 USED = re.compile(r"\$\{?([A-Z][A-Z_]*)")
 SET = re.compile(r"^(?:export )?([A-Z][A-Z_]*)=", re.MULTILINE)
 OF_THE_SYSTEM = {"HOME", "PATH", "PWD", "USER"}
@@ -41,11 +43,24 @@ PYTHON_PAGES = {
     "webhooks.md": "webhook.test",
     "your-words.md": "Two cups of coffee.",
 }
-"""Pages whose Python talks to a server by the SDK, and what it prints somewhere."""
+"""Pages whose Python talks to a server by the SDK, and what it prints."""
+CURL_PAGES = {
+    "README.md": '"is_verified":false',
+    "docs/guides/moderation.md": '"sexual":',
+    "docs/library-chat.md": "No picture is from 2024.",
+    "docs/search.md": '"results":[',
+}
+"""Pages with commands of curl, and what these print."""
+OF_OTHERS = re.compile(r"example\.com|user-files/[0-9a-f]{8}")  # pictures that are not here
 
 
 def blocks(page: Path) -> list[str]:
     return PYTHON.findall(page.read_text(encoding="utf-8"))
+
+
+def shell(page: Path) -> list[str]:
+    found = FENCED.findall(page.read_text(encoding="utf-8"))
+    return [lines for language, lines in found if language in ("", "sh", "bash")]
 
 
 def undefined(code: str, known: set[str]) -> set[str]:
@@ -73,7 +88,7 @@ def test_python_uses_no_name_that_the_page_does_not_make(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_shell_uses_no_variable_that_the_page_does_not_set(page: Path) -> None:
     known = set(OF_THE_SYSTEM)
-    for lines in SHELL.findall(page.read_text(encoding="utf-8")):
+    for lines in shell(page):
         known |= set(SET.findall(lines))
         assert set(USED.findall(lines)) <= known, lines
 
@@ -142,6 +157,27 @@ def test_python_runs(page: str, names: dict[str, Any], capsys: pytest.CaptureFix
     if page == "webhooks.md":
         check_verifying(names)
     assert PYTHON_PAGES[page] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", CURL_PAGES)
+def test_curl_runs(page: str, server: Server, key: str, folder: Path) -> None:
+    (folder / ".ocelli").mkdir()
+    (folder / ".ocelli" / "api_key").write_text(key)
+    found = [each for each in shell(ROOT / page) if "curl" in each]
+    lines = "".join(each for each in found if not OF_OTHERS.search(each))
+    # What the command line does is run elsewhere.
+    ours = re.sub(r"^ocelli .*\n", "", lines, flags=re.MULTILINE)
+    ours = ours.replace("curl ", "curl --fail-with-body -sS ")
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", ours.replace("http://127.0.0.1:8000", server.url)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert CURL_PAGES[page] in done.stdout
 
 
 def check_verifying(names: dict[str, Any]) -> None:
